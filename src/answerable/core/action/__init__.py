@@ -1,0 +1,1 @@
+"""One attempted effect, from untrusted wire value to verified request."""

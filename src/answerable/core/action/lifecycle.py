@@ -1,0 +1,35 @@
+"""The life of one action as a table; the docs' state diagram is drawn from it.
+
+Laws: an action only moves along a row of this table; every path from `logged` ends in one of the four ends.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from answerable.errors import Broken
+
+TRANSITIONS: Final[dict[str, tuple[str, ...]]] = {
+    "received": ("verified", "refused"),
+    "verified": ("decided", "refused"),
+    "decided": ("logged", "deferred", "refused"),
+    "deferred": ("approved", "refused"),
+    "approved": ("decided", "refused"),
+    "logged": ("acting", "not_started", "indeterminate"),
+    "acting": ("succeeded", "failed", "indeterminate", "not_started"),
+    "refused": (),
+    "succeeded": (),
+    "failed": (),
+    "not_started": (),
+    "indeterminate": ("succeeded", "failed"),
+}
+"""`indeterminate` may be followed by a correcting entry when the true outcome turns up later; nothing is rewritten."""
+
+ENDS: Final = frozenset({"refused", "succeeded", "failed", "not_started", "indeterminate"})
+
+
+def moved(state: str, to: str) -> str:
+    """Return `to` if the table allows it from `state`. Raises Broken (`action.transition`) otherwise."""
+    if to not in TRANSITIONS[state]:
+        raise Broken(f"an action cannot go from {state} to {to}", code="action.transition")
+    return to

@@ -1,0 +1,23 @@
+"""How an intent ended.
+
+Laws: there are four ends and no fifth; `indeterminate` is said when it is not known, never guessed away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+
+OutcomeStatus = Literal["succeeded", "failed", "not_started", "indeterminate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """result: what the upstream answered, None when it did not. detail: one line for people, never a secret."""
+
+    status: OutcomeStatus
+    detail: str = ""
+    result: dict[str, JSONValue] | None = None

@@ -1,0 +1,111 @@
+"""An action as the caller sent it, frozen once.
+
+Laws: the frozen action is the one value that is decided, shown, approved, logged and executed; it is made from the
+bytes the proof of possession covers; nothing of the caller's own object survives in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import FrozenJSON, freeze
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.resolve import Resolved
+
+REASON_CHARS_MAX: Final = 500
+TARGET_CHARS_MAX: Final = 512
+RESERVED_MEMBERS: Final = frozenset({"__entity", "__extn", "__expr"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionRequest:
+    """Untrusted. `action` is the frozen `{"arguments", "method", "server", "target"}`; its digest is the action digest.
+
+    arguments: thawed view of the same value for deciding; executing thaws afresh from `action`.
+    mandate_id and reason are the agent's claims. message_digest: SHA-256 of the message bytes it was parsed from.
+    """
+
+    server: str
+    method: str
+    target: str
+    action: FrozenJSON
+    arguments: dict[str, JSONValue]
+    mandate_id: str
+    reason: str
+    message_digest: bytes
+
+
+def action_request(
+    *,
+    server: str,
+    method: str,
+    target: str,
+    arguments: JSONValue,
+    mandate_id: str,
+    reason: str = "",
+    message_digest: bytes,
+) -> ActionRequest:
+    """Parse (step 1 of the walk): check and freeze.
+
+    Raises Malformed: `action.target_invalid`, `arguments.not_object`, `arguments.reserved_member`, `json.*`.
+    """
+    if not target or len(target) > TARGET_CHARS_MAX:
+        raise Malformed(f"target must have 1 to {TARGET_CHARS_MAX} characters", code="action.target_invalid")
+    if not isinstance(arguments, dict):
+        raise Malformed("arguments must be a JSON object", code="arguments.not_object")
+    frozen = freeze({"arguments": arguments, "method": method, "server": server, "target": target})
+    _refuse_reserved(frozen)
+    thawed = frozen.thaw()
+    assert isinstance(thawed, dict)  # noqa: S101 - frozen from a dict literal above
+    own = thawed["arguments"]
+    assert isinstance(own, dict)  # noqa: S101 - checked before freezing
+    return ActionRequest(
+        server=server,
+        method=method,
+        target=target,
+        action=frozen,
+        arguments=own,
+        mandate_id=mandate_id,
+        reason=reason[:REASON_CHARS_MAX],
+        message_digest=message_digest,
+    )
+
+
+def _refuse_reserved(frozen: FrozenJSON) -> None:
+    """Cedar's context JSON gives meaning to these member names: a caller must never be able to write them."""
+    if b'"__e' not in frozen.bytes:
+        return
+    pending: list[JSONValue] = [frozen.thaw()]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            for name in value:
+                if name in RESERVED_MEMBERS:
+                    raise Malformed(
+                        f"member name {shown(name)} is reserved", code="arguments.reserved_member"
+                    )
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedRequest:
+    """Made only by the verify step. principals: the chain of who answers, the person first.
+
+    resource_id: the id of what is touched, taken from the arguments or the target by the capability's mapping.
+    """
+
+    request: ActionRequest
+    caller: VerifiedCaller
+    resolved: Resolved
+    mandate: Mandate
+    principals: tuple[PrincipalId, ...]
+    resource_id: str

@@ -1,0 +1,94 @@
+"""A deferred action and the answers people gave to it.
+
+Laws: an approval speaks of one action digest, one agent and one mandate; it is used once; after `expires_at` it is a
+deny; one deny ends it; nobody approves what runs under a mandate they issued themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NewType
+
+from answerable.core.decision.facts import ApprovalFact
+from answerable.errors import Refused
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import FrozenJSON
+    from answerable.core.decision.facts import Requirement
+    from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+    from answerable.core.mandate.mandate import MandateId
+
+ApprovalId = NewType("ApprovalId", str)
+ApprovalState = Literal["pending", "approved", "denied", "expired", "used"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A person's signed answer. token: the JWS as received. groups: the person's groups when they answered."""
+
+    by: PrincipalId
+    groups: tuple[str, ...]
+    verdict: Literal["approve", "deny"]
+    comment: str
+    at: UnixMillis
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """action: the frozen value that will run. principal: issuer of the mandate. reasons: why it was deferred."""
+
+    id: ApprovalId
+    agent: AgentId
+    mandate: MandateId
+    principal: PrincipalId
+    capability: str
+    action: FrozenJSON
+    requirements: tuple[Requirement, ...]
+    reasons: tuple[str, ...]
+    created_at: UnixMillis
+    expires_at: UnixMillis
+    state: ApprovalState = "pending"
+    answers: tuple[Answer, ...] = ()
+
+    def state_at(self, now: UnixMillis) -> ApprovalState:
+        """The state at `now`: an unanswered or unused approval past its end is expired."""
+        if self.state in ("pending", "approved") and now >= self.expires_at:
+            return "expired"
+        return self.state
+
+    def fact(self) -> ApprovalFact:
+        """The approval as a fact for the decision."""
+        pairs = tuple((g, a.by) for a in self.answers if a.verdict == "approve" for g in a.groups)
+        return ApprovalFact(id=self.id, answered_by=pairs)
+
+
+def answered(approval: Approval, answer: Answer) -> Approval:
+    """The approval after one more answer.
+
+    Raises Refused: `approval.not_pending`, `approval.own_mandate`, `approval.not_asked`, `approval.answered_already`.
+    """
+    state = approval.state_at(answer.at)
+    if state != "pending":
+        raise Refused(
+            f"approval {approval.id} is {state}, so it can no longer be answered", code="approval.not_pending"
+        )
+    if answer.by == approval.principal and answer.verdict == "approve":
+        raise Refused(
+            "you issued the mandate this action runs under: somebody else must approve it",
+            code="approval.own_mandate",
+        )
+    asked = {requirement.group for requirement in approval.requirements}
+    if not asked.intersection(answer.groups):
+        raise Refused(
+            f"this approval asks for {', '.join(sorted(asked))}; you are in none of these groups",
+            code="approval.not_asked",
+        )
+    if any(earlier.by == answer.by for earlier in approval.answers):
+        raise Refused("you have answered this approval already", code="approval.answered_already")
+    after = replace(approval, answers=(*approval.answers, answer))
+    if answer.verdict == "deny":
+        return replace(after, state="denied")
+    fact = after.fact()
+    met = all(fact.meets(requirement) for requirement in approval.requirements)
+    return replace(after, state="approved") if met else after

@@ -1,0 +1,142 @@
+"""A person's answer on the wire: a JWS in compact form whose header `typ` is `answerable-approval+jwt`.
+
+| claim      | type    | meaning                                                                |
+|------------|---------|------------------------------------------------------------------------|
+| `iss`      | text    | the person who answers; the signing key is theirs                      |
+| `aud`      | text    | the deployment it is for, exactly one                                  |
+| `approval` | text    | the approval's id                                                      |
+| `digest`   | text    | SHA-256 of the frozen action that was shown, 64 lower-case hex digits  |
+| `verdict`  | text    | `approve` or `deny`                                                    |
+| `comment`  | text    | why, for people; may be empty                                          |
+| `iat_ms`   | integer | Unix milliseconds at which it was signed                               |
+
+Laws: an answer speaks of one approval and one action digest; for anything else it is worth nothing; an old answer is
+no answer; all claims are there and no others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from answerable.core.identity.compact_jws import verified_claims
+from answerable.core.identity.principal import PrincipalId, UnixMillis, principal_id
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys import PublicKey
+
+APPROVAL_TYP: Final = "answerable-approval+jwt"
+CLAIMS: Final = ("iss", "aud", "approval", "digest", "verdict", "comment", "iat_ms")
+STEP: Final = "approval"
+AGE_MILLIS_MAX: Final = 5 * 60 * 1000
+"""How old an answer may be when it arrives."""
+AHEAD_MILLIS_MAX: Final = 60 * 1000
+"""How far the answering person's clock may run ahead of ours."""
+COMMENT_CHARS_MAX: Final = 1000
+
+Verdict = Literal["approve", "deny"]
+_CODE: Final = "approval.malformed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedAnswer:
+    """What a person said about one approval, with the signature checked. at: when they signed, Unix milliseconds."""
+
+    by: PrincipalId
+    verdict: Verdict
+    comment: str
+    at: UnixMillis
+
+
+def answer_claims(
+    approval: Approval, *, by: PrincipalId, verdict: Verdict, comment: str, audience: str, at: UnixMillis
+) -> dict[str, JSONValue]:
+    """The claims of an answer to `approval`, over the digest of exactly the action it holds."""
+    return {
+        "iss": by,
+        "aud": audience,
+        "approval": approval.id,
+        "digest": approval.action.hex,
+        "verdict": verdict,
+        "comment": comment,
+        "iat_ms": at,
+    }
+
+
+def verify_answer(
+    token: str,
+    *,
+    keys_of: Callable[[PrincipalId], Iterable[PublicKey]],
+    audience: str,
+    approval: Approval,
+    now: UnixMillis,
+) -> VerifiedAnswer:
+    """Verify an answer to this very approval. Whether the person may answer it is for `answered` to say.
+
+    Raises Malformed (`approval.malformed`, `name.invalid`) and Unverified (step `approval`: `approval.type`,
+    `approval.algorithm`, `approval.key`, `approval.signature`, `approval.audience`, `approval.other`,
+    `approval.digest`, `approval.stale`).
+    """
+    claims = verified_claims(
+        token,
+        typ=APPROVAL_TYP,
+        step=STEP,
+        issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
+        keys_of=lambda issuer: keys_of(PrincipalId(issuer)),
+    )
+    if claims.keys() != set(CLAIMS):
+        odd = sorted(claims.keys() ^ set(CLAIMS))[0]
+        raise Malformed(f"claim {shown(odd, 40)} is missing or not known here", code=_CODE)
+    if _text(claims, "aud") != audience:
+        raise _unverified(
+            f"the answer is for {shown(claims['aud'], 60)}, this is {shown(audience, 60)}", "audience"
+        )
+    if _text(claims, "approval") != approval.id:
+        raise _unverified(
+            f"the answer is to approval {shown(claims['approval'], 60)}, not to this one", "other"
+        )
+    if _text(claims, "digest") != approval.action.hex:
+        raise _unverified("the answer is about another action than the one that waits", "digest")
+    at = claims["iat_ms"]
+    if type(at) is not int:
+        raise Malformed("claim `iat_ms` must be an integer", code=_CODE)
+    if not -AHEAD_MILLIS_MAX <= now - at < AGE_MILLIS_MAX:
+        seconds = (now - at) // 1000
+        message = (
+            f"the answer is {seconds} s old, expected less than {AGE_MILLIS_MAX // 1000} s: sign it anew"
+        )
+        raise _unverified(message, "stale")
+    comment = _text(claims, "comment")
+    if len(comment) > COMMENT_CHARS_MAX:
+        raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code=_CODE)
+    return VerifiedAnswer(
+        by=principal_id(_text(claims, "iss")),
+        verdict=_verdict(claims),
+        comment=comment,
+        at=UnixMillis(at),
+    )
+
+
+def _verdict(claims: Mapping[str, JSONValue]) -> Verdict:
+    match claims["verdict"]:
+        case "approve":
+            return "approve"
+        case "deny":
+            return "deny"
+    raise Malformed("claim `verdict` must be `approve` or `deny`", code=_CODE)
+
+
+def _text(claims: Mapping[str, JSONValue], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str):
+        raise Malformed(f"claim `{name}` must be text", code=_CODE)
+    return value
+
+
+def _unverified(message: str, fault: str) -> Unverified:
+    return Unverified(message, code=f"approval.{fault}", step=STEP)

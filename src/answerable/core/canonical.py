@@ -1,0 +1,384 @@
+"""Canonical JSON: the only encoder of anything hashed or signed, and the strict parser in front of it.
+
+Laws:
+- one value has one encoding, RFC 8785 (JCS), whatever object held it;
+- whatever `parse` returns, `encode` accepts, and parsing those bytes gives the same JSON value again;
+- `freeze` copies: nobody who still holds the original can change what was frozen.
+
+Both directions are narrower than JSON. Refused everywhere: NaN and infinities, integral numbers beyond
+2**53 - 1 in either direction however they are spelled (`1e20` too, for its canonical form is an integer that
+another reader may round), lone surrogates, nesting deeper than `DEPTH_MAX`. `parse` refuses duplicate members
+and all that RFC 8259 calls invalid or optional, such as a byte order mark. `encode` takes exact JSON types
+only: no tuples, no subclasses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final, TypeAlias, cast
+
+import msgspec
+import rfc8785
+
+from answerable.errors import Malformed, shown
+
+JSONValue: TypeAlias = "dict[str, JSONValue] | list[JSONValue] | str | int | float | bool | None"
+Octets: TypeAlias = bytes
+
+DEPTH_MAX: Final = 64
+"""Containers inside one another; a scalar has depth 0, `[]` has depth 1."""
+INTEGER_MAX: Final = 2**53 - 1
+"""Largest integer that every JSON reader keeps exactly (RFC 7493, section 2.2)."""
+NODES_MAX: Final = 1_000_000
+"""Members and items in one value. Bounds the walk over lists that hold one another many times."""
+PARSE_BYTES_MAX: Final = 1_048_576
+"""Size of one JSON text unless the caller sets another limit."""
+
+_SORTED: Final = msgspec.json.Encoder(order="sorted")
+_ANY_ORDER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder()
+
+# Below this, msgspec and RFC 8785 sort names alike: code points and UTF-16 units part at the surrogates.
+_FIRST_SURROGATE: Final = "\ud800"
+_INFINITY: Final = float("inf")
+_NAME_CHARS_SHOWN: Final = 40
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_OFFSET: Final = re.compile(r"\s*\(byte (\d+)\)")
+
+# What `_survey` reports about floats, as bits.
+_FLOATS: Final = 1
+_FLOATS_PRINTED_OTHERWISE: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds on what `parse` reads: bytes of input, containers inside one another."""
+
+    size_bytes_max: int = PARSE_BYTES_MAX
+    depth_max: int = DEPTH_MAX
+
+    def __post_init__(self) -> None:
+        if self.size_bytes_max < 1 or not 0 <= self.depth_max <= DEPTH_MAX:
+            raise Malformed(
+                f"parse limits out of range: {self.size_bytes_max} bytes, depth {self.depth_max}",
+                code="json.limits",
+            )
+
+
+_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class FrozenJSON:
+    """A JSON value that cannot change: its canonical `bytes` and their SHA-256 `digest` (32 bytes).
+
+    Made by `freeze` or `from_canonical`; the plain constructor trusts its argument and is theirs alone. Equal
+    when the bytes are equal. Its repr shows the digest, never the content.
+    """
+
+    bytes: Octets
+    digest: Octets = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", sha256(self.bytes).digest())
+
+    def __repr__(self) -> str:
+        return f"FrozenJSON(sha256:{self.hex}, {len(self.bytes)} bytes)"
+
+    @property
+    def hex(self) -> str:
+        """The digest in lower-case hexadecimal."""
+        return self.digest.hex()
+
+    def thaw(self) -> JSONValue:
+        """A fresh copy of the value, parsed anew on every call; an integral float comes back an integer."""
+        return cast("JSONValue", _DECODER.decode(self.bytes))
+
+    @classmethod
+    def from_canonical(cls, canonical: Octets, *, limits: Limits = _LIMITS) -> FrozenJSON:
+        """Take back stored bytes. Raises Malformed `json.not_canonical` unless they are exactly RFC 8785."""
+        if encode(parse(canonical, limits=limits)) != canonical:
+            raise Malformed("stored json is not in canonical form", code="json.not_canonical")
+        return cls(bytes=canonical)
+
+
+def freeze(value: JSONValue) -> FrozenJSON:
+    """Copy a value into canonical bytes and their digest. Raises Malformed as `encode` does."""
+    return FrozenJSON(bytes=encode(value))
+
+
+def encode(value: JSONValue) -> bytes:
+    """The RFC 8785 bytes of a value. Raises Malformed with a code and a JSON pointer to the first fault."""
+    return _encoded(value, _survey(value, DEPTH_MAX)[0])
+
+
+def encode_ledger(value: JSONValue) -> bytes:
+    """As `encode`, and refuses floats altogether: ledger records hold none. Raises Malformed `json.float`."""
+    floats = _survey(value, DEPTH_MAX)[0]
+    if floats:
+        where = next(place for place, _, node in _nodes(value) if type(node) is float)
+        raise _fault("a ledger record holds no floats, got one", where, code="json.float")
+    return _encoded(value, floats)
+
+
+def parse(data: bytes, *, limits: Limits = _LIMITS) -> JSONValue:
+    """Read one JSON text strictly (RFC 8259 narrowed by RFC 7493). Raises Malformed: what and where."""
+    if len(data) > limits.size_bytes_max:
+        raise Malformed(
+            f"json text of {len(data)} bytes, expected at most {limits.size_bytes_max}", code="json.size"
+        )
+    try:
+        value = cast("JSONValue", _DECODER.decode(data))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _syntax_fault(data, error) from None
+    except RecursionError:
+        raise Malformed(f"json nested deeper than {limits.depth_max} levels", code="json.depth") from None
+    members = _survey(value, limits.depth_max)[1]
+    if not _surely_distinct(data, value, members):
+        where = _duplicate(data)
+        if where is not None:
+            raise _fault("member given twice", where, code="json.duplicate_member")
+    return value
+
+
+def _survey(value: JSONValue, depth_max: int) -> tuple[int, int]:
+    """Vet a whole value; returns what floats it holds and how many object members. Raises Malformed.
+
+    This is the guard of the hot path. It goes level by level, so that the depth is the number of rounds, and
+    tests exact types, so that no subclass can show one content here and another to the encoder. Text is left
+    to the encoder, which refuses lone surrogates. Faults are only noticed here; `_first_fault` names them.
+    """
+    floats = members = items = 0
+    level: list[dict[object, object] | list[object]] = [[value]]
+    for _ in range(depth_max + 1):
+        below: list[dict[object, object] | list[object]] = []
+        for container in level:
+            inside: Iterable[object]
+            if type(container) is dict:
+                members += len(container)
+                for name in container:
+                    if type(name) is not str:
+                        raise _first_fault(value, depth_max)
+                inside = container.values()
+            else:
+                items += len(container)
+                inside = container
+            if members + items > NODES_MAX:
+                raise _first_fault(value, depth_max)
+            for node in inside:
+                if type(node) is str:
+                    continue
+                if type(node) is int:
+                    if not -INTEGER_MAX <= node <= INTEGER_MAX:
+                        raise _first_fault(value, depth_max)
+                elif type(node) is dict or type(node) is list:
+                    below.append(node)
+                elif type(node) is float:
+                    found = _float_bits(node)
+                    if not found:
+                        raise _first_fault(value, depth_max)
+                    floats |= found
+                elif node is not None and node is not True and node is not False:
+                    raise _first_fault(value, depth_max)
+        if not below:
+            return floats, members
+        level = below
+    raise _first_fault(value, depth_max)
+
+
+def _float_bits(number: float) -> int:
+    """The bits of `_survey` for one float; 0 where RFC 8785 or the integer bound refuses it.
+
+    Both encoders print the shortest digits that read back the same; only the layout differs, and not for
+    fractions of ordinary size.
+    """
+    size = abs(number)
+    if number.is_integer():
+        return 0 if INTEGER_MAX < size < 1e21 else _FLOATS | _FLOATS_PRINTED_OTHERWISE
+    if 1e-5 <= size < 1e15:
+        return _FLOATS
+    return _FLOATS | _FLOATS_PRINTED_OTHERWISE if size < _INFINITY else 0
+
+
+def _encoded(value: JSONValue, floats: int) -> bytes:
+    """Encode a vetted value: by msgspec where its bytes provably equal RFC 8785, else by `rfc8785`."""
+    try:
+        if not floats & _FLOATS_PRINTED_OTHERWISE:
+            encoded = _SORTED.encode(value)
+            if encoded.isascii() or not _beyond_bmp(encoded) or _names_sort_alike(value):
+                return encoded
+        return rfc8785.dumps(value)
+    except (UnicodeEncodeError, rfc8785.CanonicalizationError):
+        # Of all that was vetted, only a lone surrogate can still be at fault.
+        raise _first_fault(value, DEPTH_MAX) from None
+
+
+def _beyond_bmp(utf8: bytes) -> bool:
+    """Whether a UTF-8 text holds a code point above U+FFFF: only there do the two sort orders differ."""
+    # Five searches for one byte each are several times faster than one regular expression.
+    return b"\xf0" in utf8 or b"\xf1" in utf8 or b"\xf2" in utf8 or b"\xf3" in utf8 or b"\xf4" in utf8
+
+
+def _names_sort_alike(value: JSONValue) -> bool:
+    """Whether code point order equals UTF-16 order for every object in the value."""
+    open_containers: list[JSONValue] = [value]
+    while open_containers:
+        node = open_containers.pop()
+        if isinstance(node, dict):
+            names = "".join(node)
+            if not names.isascii() and max(names) >= _FIRST_SURROGATE:
+                return False
+            open_containers.extend(node.values())
+        elif isinstance(node, list):
+            open_containers.extend(node)
+    return True
+
+
+def _surely_distinct(data: bytes, value: JSONValue, members: int) -> bool:
+    """Whether no member name was given twice, by counting; False means only that counting cannot tell.
+
+    The text has one colon for each member written, duplicates included, and one for each colon in a string.
+    As many colons as members kept: nothing was dropped. Else the kept value, written out again, has as many
+    colons as the text: again nothing was dropped, unless an escaped colon (`\\u003a`) made up for a lost one.
+    """
+    colons = data.count(b":")
+    if colons == members:
+        return True
+    return b"\\u003" not in data and _ANY_ORDER.encode(value).count(b":") == colons
+
+
+class _Pairs(list[tuple[str, object]]):
+    """The members of one object as written, duplicates included."""
+
+
+# A place in a value: the place of the container and the name or index in it. Written out as a pointer only for the
+# one place that is at fault, for a hostile text can hold half a million places, each with a pointer of kilobytes.
+_Place: TypeAlias = "tuple[_Place, object] | None"
+
+
+def _duplicate(data: bytes) -> _Place:
+    """The place of a member name given twice in a valid text, or None."""
+    open_nodes: list[tuple[_Place, object]] = [(None, json.loads(data.decode(), object_pairs_hook=_Pairs))]
+    while open_nodes:
+        place, node = open_nodes.pop()
+        if isinstance(node, _Pairs):
+            seen: set[str] = set()
+            for name, member in node:
+                if name in seen:
+                    return place, name
+                seen.add(name)
+                if isinstance(member, list):
+                    open_nodes.append(((place, name), member))
+        elif isinstance(node, list):
+            open_nodes.extend(((place, i), item) for i, item in enumerate(node) if isinstance(item, list))
+    return None
+
+
+def _nodes(value: object) -> Iterator[tuple[_Place, int, object]]:
+    """Place, depth and node of all inside a value, level by level; ends early past `NODES_MAX`."""
+    yield None, 0, value
+    count, depth = 1, 0
+    level: list[tuple[_Place, object]] = [(None, value)]
+    while level:
+        below: list[tuple[_Place, object]] = []
+        depth += 1
+        for place, container in level:
+            inside: Iterable[tuple[object, object]]
+            if type(container) is dict:
+                count += len(container)
+                inside = container.items()
+            elif type(container) is list:
+                count += len(container)
+                inside = enumerate(container)
+            else:
+                inside = ()
+            if count > NODES_MAX:
+                return
+            for name, node in inside:
+                here = (place, name)
+                yield here, depth, node
+                if type(node) is dict or type(node) is list:
+                    below.append((here, node))
+        level = below
+
+
+def _first_fault(value: object, depth_max: int) -> Malformed:
+    """Name the first fault of a value that `_survey` or an encoder refused."""
+    for place, depth, node in _nodes(value):
+        if type(node) is dict or type(node) is list:
+            if depth >= depth_max:
+                return _fault(f"nested deeper than {depth_max} levels", place, code="json.depth")
+            for name in node if type(node) is dict else ():
+                if type(name) is not str:
+                    kind = shown(type(name).__name__)
+                    return _fault(f"member name of type {kind}, expected text", place, code="json.name_type")
+                if _has_surrogate(name):
+                    return _fault("lone surrogate in a member name", place, code="json.surrogate")
+        elif type(node) is str:
+            if _has_surrogate(node):
+                return _fault("lone surrogate in text", place, code="json.surrogate")
+        elif type(node) is int:
+            if abs(node) > INTEGER_MAX:
+                return _fault("integer beyond 2**53 - 1", place, code="json.integer_range")
+        elif type(node) is float:
+            if not _float_bits(node):
+                if node.is_integer():
+                    return _fault("integral number beyond 2**53 - 1", place, code="json.integer_range")
+                return _fault("number is not finite", place, code="json.not_finite")
+        elif node is not None and type(node) is not bool:
+            return _fault(f"{shown(type(node).__name__)} is not a json type", place, code="json.type")
+    return Malformed(f"json value of more than {NODES_MAX} nodes", code="json.nodes")
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _fault(what: str, place: _Place, *, code: str) -> Malformed:
+    names: list[str] = []
+    while place is not None:
+        place, name = place
+        text = str(name) if isinstance(name, str | int) else type(name).__name__
+        names.append(text[:_NAME_CHARS_SHOWN].replace("~", "~0").replace("/", "~1"))
+    pointer = "".join(f"/{name}" for name in reversed(names))
+    return Malformed(f"{what}: at {shown(pointer) if pointer else 'the top'}", code=code)
+
+
+def _syntax_fault(data: bytes, error: Exception) -> Malformed:
+    """Say what is wrong with a text that did not parse. Runs only on faulty input."""
+    if data.startswith(_BYTE_ORDER_MARK):
+        return Malformed("json text starts with a byte order mark", code="json.byte_order_mark")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as fault:
+        return Malformed(f"json text is not utf-8: at byte {fault.start}", code="json.utf8")
+    told = str(error)
+    found = _OFFSET.search(told)
+    detail = _OFFSET.sub("", told).removeprefix("JSON is malformed: ").lower()
+    where = f": at byte {found[1]}" if found else ""
+    if "out of range" in detail:
+        kind = "integer_range" if "integer" in detail else "number_range"
+        return Malformed("number out of range: more than a double can hold", code=f"json.{kind}")
+    if "trailing characters" in detail:
+        return Malformed(f"something follows the json value{where}", code="json.trailing")
+    if found and data.startswith((b"NaN", b"Infinity"), int(found[1])):
+        return Malformed(f"number is not finite{where}", code="json.not_finite")
+    if _escapes_lone_surrogate(text):
+        return Malformed(f"lone surrogate in text{where}", code="json.surrogate")
+    return Malformed(f"not json: {detail}{where}", code="json.syntax")
+
+
+def _escapes_lone_surrogate(text: str) -> bool:
+    """Whether a refused text is valid but for a lone surrogate, which the standard parser lets pass."""
+    try:
+        return any(
+            _has_surrogate(node if isinstance(node, str) else "".join(node))
+            for _, _, node in _nodes(json.loads(text))
+            if isinstance(node, str | dict)
+        )
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,1 @@
+"""Allow, deny or defer; always with reasons."""

@@ -1,0 +1,46 @@
+"""What is true at the moment of the decision, stamped with time and registry digest.
+
+Laws: unknown is not leave to act: a fact that could not be gathered never takes a default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.mandate.mandate import MandateState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalFact:
+    """An approval in force for this very action digest. answered_by: the distinct people who approved, by group."""
+
+    id: str
+    answered_by: tuple[tuple[str, PrincipalId], ...]
+
+    def meets(self, requirement: Requirement) -> bool:
+        """Whether enough distinct people of the required group approved."""
+        return (
+            len({who for group, who in self.answered_by if group == requirement.group}) >= requirement.count
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """`count` distinct people of `group` must approve."""
+
+    group: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """mandate_calls_used: actions started under the mandate so far."""
+
+    at: UnixMillis
+    registry_digest: str
+    mandate_state: MandateState
+    mandate_calls_used: int
+    approval: ApprovalFact | None

@@ -1,0 +1,30 @@
+"""A caller whose possession of a registered key or channel has been proved for one message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from answerable.core.identity.principal import AgentId, UnixMillis
+
+ProofKind = Literal["signature", "session_mac", "unix_peer", "mtls"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedCaller:
+    """Made only by the verifying flow, from a proof over the very bytes the action was parsed from.
+
+    agent: the registered agent the key or channel belongs to.
+    proof: how possession was shown.
+    binding: what the proof was bound to, as text for the record: key thumbprint, session, certificate or peer.
+    sequence: number of this message under that binding; never accepted twice.
+    message_digest: SHA-256 of the message bytes the proof covers, 32 bytes.
+    at: when it was checked, Unix milliseconds.
+    """
+
+    agent: AgentId
+    proof: ProofKind
+    binding: str
+    sequence: int
+    message_digest: bytes
+    at: UnixMillis

@@ -1,0 +1,37 @@
+"""What the connection itself proves about its other end, before any message is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+CHANNEL_EXTENSION: Final = "answerable.peer"
+"""Where the front puts the `Channel` of a request: `scope["extensions"][CHANNEL_EXTENSION]`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerCredentials:
+    """The process that connected to a Unix socket, as the kernel recorded it at that moment.
+
+    started: its start in clock ticks since boot, 0 when it was gone already; with the pid it names one process.
+    """
+
+    pid: int
+    uid: int
+    gid: int
+    started: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One message on one connection; made by the server's front for each request.
+
+    connection: number of the connection in this process, ascending. sequence: number of the message on it, from 1.
+    peer: of Unix sockets. certificate: SHA-256 of the client certificate that the TLS handshake checked, hex.
+    A plain TCP connection has neither and proves nothing.
+    """
+
+    connection: int
+    sequence: int
+    peer: PeerCredentials | None = None
+    certificate: str = ""

@@ -1,0 +1,236 @@
+"""Proof of possession carried by a message: one strict profile of HTTP Message Signatures (RFC 9421).
+
+    Content-Digest: sha-256=:<digest of the body, also of an empty one>:
+    Signature-Input: answerable=("@method" "@authority" "@request-target" "content-digest" "answerable-mandate");
+        created=<Unix seconds>;keyid="<key or session>";alg="<algorithm>";nonce="<nonce>";tag="answerable-1"
+    Signature: answerable=:<signature or MAC>:
+
+Laws:
+- one text for one meaning: order, spacing and base64 are fixed, so any other spelling is refused and nothing is ever
+  normalised before it is checked;
+- `answerable-mandate` is covered exactly when the header is there;
+- algorithm, key name and nonce go together in the grammar: a MAC never names a key, a signature never a session.
+
+`docs/reference/wire/proof-of-possession.md` is the specification.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from binascii import a2b_base64
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from answerable.errors import Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+ProofAlgorithm = Literal["ed25519", "ecdsa-p256-sha256", "hmac-sha256"]
+Step = Literal[
+    "proof", "credential", "authority", "key", "epoch", "time", "digest", "signature", "session", "replay", "quota",
+    "channel", "agent",
+]  # fmt: skip
+"""Where a proof failed: all that a stranger is told."""
+
+TAG: Final = "answerable-1"
+MANDATE_HEADER: Final = "answerable-mandate"
+TARGET_BYTES_MAX: Final = 2048
+UNKNOWN_EPOCH: Final = "0" * 26
+"""What a signer writes before a refusal has told it the epoch."""
+SEQUENCE_MAX: Final = 10**15 - 1
+
+_COVERED: Final = b'("@method" "@authority" "@request-target" "content-digest")'
+_COVERED_WITH_MANDATE: Final = (
+    b'("@method" "@authority" "@request-target" "content-digest" "answerable-mandate")'
+)
+# By group: 1 the parameters as signed, 2 mandate covered, 3 created, then either 4 thumbprint, 5 algorithm, 6 epoch,
+# 7 random part, or 8 session, 9 sequence number.
+_INPUT: Final = re.compile(
+    rb'answerable=(\("@method" "@authority" "@request-target" "content-digest"( "answerable-mandate")?\)'
+    rb";created=([1-9][0-9]{0,10})"
+    rb'(?:;keyid="([A-Za-z0-9_-]{43})";alg="(ed25519|ecdsa-p256-sha256)"'
+    rb';nonce="([0-9a-z]{26})\.([A-Za-z0-9_-]{22})"'
+    rb'|;keyid="([0-9a-z]{26})";alg="hmac-sha256";nonce="([1-9][0-9]{0,14})")'
+    rb';tag="answerable-1")'
+)
+# The last character before the padding carries spare bits; only the spelling with zeros there is let in.
+_SIGNATURE: Final = re.compile(rb"answerable=:([A-Za-z0-9+/]{85}[AQgw]==):")
+_MAC: Final = re.compile(rb"answerable=:([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=):")
+_METHOD: Final = re.compile(r"[A-Z]{1,16}")
+_TARGET: Final = re.compile(rb"/[!-~]{0,%d}" % (TARGET_BYTES_MAX - 1))
+_AUTHORITY: Final = re.compile(rb"[a-z0-9._:\[\]-]{1,255}")
+_MANDATE: Final = re.compile(rb"[!-~]{1,200}")
+
+# Positions of the fields that are read, by ASGI's lower-case names.
+_HOST, _DIGEST, _SIGNATURE_INPUT, _SIGNATURE_VALUE, _MANDATE_VALUE = range(5)
+_FIELDS: Final = {
+    b"host": _HOST,
+    b"content-digest": _DIGEST,
+    b"signature-input": _SIGNATURE_INPUT,
+    b"signature": _SIGNATURE_VALUE,
+    MANDATE_HEADER.encode(): _MANDATE_VALUE,
+    b"authorization": -1,
+    b"proxy-authorization": -1,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRequest:
+    """Untrusted: the parts of one HTTP request that a proof covers, as received, and the proof.
+
+    target: path and query as on the wire. authority: the Host field. mandate: the Answerable-Mandate field, empty
+    when absent. A message without `signature_input` and `signature` carries no proof of its own.
+    """
+
+    method: bytes
+    authority: bytes
+    target: bytes
+    body: bytes
+    mandate: bytes = b""
+    content_digest: bytes = b""
+    signature_input: bytes = b""
+    signature: bytes = b""
+
+    @property
+    def mandate_id(self) -> str:
+        """The mandate the caller names, empty for none. Trust it no further than the proof over this message."""
+        return self.mandate.decode("ascii")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """A parsed proof. parameters: the bytes of `@signature-params` as received.
+
+    keyid: thumbprint of the key, or the session. nonce: 22 characters, or the sequence number. epoch: empty for a
+    MAC. created: Unix seconds. value: 64 bytes of a signature, 32 of a MAC.
+    """
+
+    parameters: bytes
+    algorithm: ProofAlgorithm
+    keyid: str
+    created: int
+    epoch: str
+    nonce: str
+    value: bytes
+
+
+def unverified(step: Step, message: str) -> Unverified:
+    """The error for a failed step: its code is `proof.malformed` for step `proof`, else `proof.` and the step."""
+    return Unverified(message, code="proof.malformed" if step == "proof" else f"proof.{step}", step=step)
+
+
+def request_from_http(
+    method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
+) -> SignedRequest:
+    """Pick out what a proof covers. `headers` have lower-case names, as in ASGI; `target` is path and query.
+
+    Raises Unverified: step `credential` when the message carries any Authorization field, for no bearer secret is
+    accepted anywhere; step `proof` when a field is doubled or outside its grammar.
+    """
+    found: list[bytes | None] = [None, None, None, None, None]
+    for name, value in headers:
+        position = _FIELDS.get(name)
+        if position is not None:
+            if position < 0:
+                raise unverified(
+                    "credential", "bearer credentials are not accepted: prove possession of a key"
+                )
+            if found[position] is not None:
+                raise unverified("proof", "a field that the proof covers is there twice")
+            found[position] = value
+    host, digest, signature_input, signature, mandate = found
+    if host is None or not _AUTHORITY.fullmatch(host):
+        raise unverified("proof", "the Host field is missing or not in lower case")
+    if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(target):
+        raise unverified("proof", "method or target is not in the form that can be signed")
+    if mandate is not None and not _MANDATE.fullmatch(mandate):
+        raise unverified("proof", "the Answerable-Mandate field must hold 1 to 200 printable characters")
+    if (signature_input is None) != (signature is None) or signature_input == b"":
+        raise unverified("proof", "Signature and Signature-Input come together, filled, or not at all")
+    return SignedRequest(
+        method=method.encode("ascii"),
+        authority=host,
+        target=target,
+        body=body,
+        mandate=mandate or b"",
+        content_digest=digest or b"",
+        signature_input=signature_input or b"",
+        signature=signature or b"",
+    )
+
+
+def parse_signature(message: SignedRequest) -> Signature:
+    """Read the proof of a message. Raises Unverified (step `proof`) for anything outside the grammar."""
+    match = _INPUT.fullmatch(message.signature_input)
+    if match is None or (match[2] is None) != (message.mandate == b""):
+        raise unverified("proof", "Signature-Input does not follow the grammar of `answerable-1`")
+    parameters, _, created, thumbprint, algorithm, epoch, nonce, session, sequence = match.groups()
+    value = (_SIGNATURE if session is None else _MAC).fullmatch(message.signature)
+    if value is None:
+        raise unverified("proof", "Signature does not follow the grammar of `answerable-1`")
+    if session is None:
+        return Signature(
+            parameters=parameters,
+            algorithm=cast("ProofAlgorithm", algorithm.decode("ascii")),
+            keyid=thumbprint.decode("ascii"),
+            created=int(created),
+            epoch=epoch.decode("ascii"),
+            nonce=nonce.decode("ascii"),
+            value=a2b_base64(value[1]),
+        )
+    return Signature(
+        parameters=parameters,
+        algorithm="hmac-sha256",
+        keyid=session.decode("ascii"),
+        created=int(created),
+        epoch="",
+        nonce=sequence.decode("ascii"),
+        value=a2b_base64(value[1]),
+    )
+
+
+def digest_field(digest: bytes) -> bytes:
+    """Content-Digest (RFC 9530) for a SHA-256 digest, 32 bytes."""
+    return b"sha-256=:%b:" % b64encode(digest)
+
+
+def signature_base(message: SignedRequest, parameters: bytes) -> bytes:
+    """The bytes that are signed (RFC 9421 section 2.5)."""
+    mandate = b'"answerable-mandate": %b\n' % message.mandate if message.mandate else b""
+    return (
+        b'"@method": %b\n"@authority": %b\n"@request-target": %b\n"content-digest": %b\n%b"@signature-params": %b'
+        % (message.method, message.authority, message.target, message.content_digest, mandate, parameters)
+    )
+
+
+def sign_request(
+    message: SignedRequest,
+    *,
+    algorithm: ProofAlgorithm,
+    keyid: str,
+    created: int,
+    nonce: str,
+    sign: Callable[[bytes], bytes],
+) -> SignedRequest:
+    """The message with digest, input and signature filled in. nonce: `<epoch>.<22 characters>`, or a sequence number.
+
+    Raises Unverified (step `proof`) when the result would be refused for its form, so that a signer learns it first.
+    """
+    parameters = b'%b;created=%d;keyid="%b";alg="%b";nonce="%b";tag="answerable-1"' % (
+        _COVERED_WITH_MANDATE if message.mandate else _COVERED,
+        created,
+        keyid.encode("ascii"),
+        algorithm.encode("ascii"),
+        nonce.encode("ascii"),
+    )
+    ready = replace(
+        message,
+        content_digest=digest_field(sha256(message.body).digest()),
+        signature_input=b"answerable=" + parameters,
+    )
+    signed = replace(ready, signature=b"answerable=:%b:" % b64encode(sign(signature_base(ready, parameters))))
+    parse_signature(signed)
+    return signed

@@ -1,0 +1,40 @@
+"""Names of principals. Ids are distinct types, never bare strings.
+
+Laws: a name is exact and case-sensitive; names that could be mistaken for another are refused when they are made.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+from answerable.errors import Malformed, shown
+
+AgentId = NewType("AgentId", str)
+PrincipalId = NewType("PrincipalId", str)
+UnixMillis = NewType("UnixMillis", int)
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
+
+
+def checked_name(text: str, *, what: str) -> str:
+    """Return `text` when it is a registry name: 1 to 63 of `a-z 0-9 . _ -`, alphanumeric at both ends.
+
+    Raises Malformed (`name.invalid`).
+    """
+    if not _NAME.fullmatch(text):
+        raise Malformed(
+            f"{what} {shown(text)} is not a name: use 1 to 63 of a-z 0-9 . _ - with a letter or digit at both ends",
+            code="name.invalid",
+        )
+    return text
+
+
+def agent_id(text: str) -> AgentId:
+    """Raises Malformed (`name.invalid`)."""
+    return AgentId(checked_name(text, what="agent"))
+
+
+def principal_id(text: str) -> PrincipalId:
+    """Raises Malformed (`name.invalid`)."""
+    return PrincipalId(checked_name(text, what="principal"))

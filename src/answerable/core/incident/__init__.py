@@ -1,0 +1,1 @@
+"""What happened, told so that a person understands it."""

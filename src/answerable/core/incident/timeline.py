@@ -1,0 +1,239 @@
+"""From ledger entries to plain sentences: who, for whom, why, what, decided how, with what result.
+
+Laws: a sentence says only what an entry says; what an entry does not say is left out, never guessed; every sentence
+names the index of its entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import encode
+from answerable.core.ledger.tags import Tag
+from answerable.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.core.canonical import JSONValue
+
+VALUE_CHARS_MAX: Final = 160
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One entry, opened: its leaf and, when it has one, its payload (None when the payload was withheld)."""
+
+    index: int
+    tag: int
+    leaf: Mapping[str, JSONValue]
+    payload: Mapping[str, JSONValue] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """at: Unix milliseconds. text: one sentence. details: further short lines, most important first."""
+
+    index: int
+    at: int
+    kind: str
+    text: str
+    details: tuple[str, ...] = ()
+
+    def when(self) -> str:
+        """The time as ISO 8601 UTC with milliseconds."""
+        return (
+            datetime.fromtimestamp(self.at / 1000, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )
+
+
+KEYS: Final = ("action", "approval", "mandate", "agent", "principal", "person", "digest", "capability")
+
+
+def concerns(moment: Moment, names: frozenset[str]) -> bool:
+    """Whether the entry names any of `names` (ids of actions, approvals, mandates, agents or people), or is one."""
+    if str(moment.index) in names:
+        return True
+    return any(moment.leaf.get(key) in names for key in KEYS)
+
+
+def related(moment: Moment) -> frozenset[str]:
+    """The ids through which other entries belong to the same story: action, approval and mandate."""
+    values = (moment.leaf.get(key) for key in ("action", "approval", "mandate"))
+    return frozenset(str(value) for value in values if value)
+
+
+def told(moment: Moment) -> Line:
+    """One entry as a sentence. Entries of unknown types are named by their tag and kept."""
+    known = _TELLERS.get(moment.tag)
+    leaf = moment.leaf
+    at = leaf.get("at")
+    kind = Tag(moment.tag).name.lower() if moment.tag in Tag._value2member_map_ else f"tag {moment.tag}"
+    text, details = known(leaf, moment.payload or {}) if known else (f"An entry of type {moment.tag}.", ())
+    return Line(
+        index=moment.index, at=at if isinstance(at, int) else 0, kind=kind, text=text, details=details
+    )
+
+
+_Told = tuple[str, tuple[str, ...]]
+_Json = "Mapping[str, JSONValue]"
+
+
+def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    decision = leaf.get("decision")
+    decision = decision if isinstance(decision, dict) else {}
+    text = (
+        f"Agent {leaf.get('agent')} set out to {_what(leaf, payload)} for {leaf.get('principal')}"
+        f" under mandate {_short(leaf.get('mandate'))}."
+    )
+    lifted = _names(decision.get("lifted"))
+    approval = leaf.get("approval")
+    details = [
+        *_claims(payload),
+        f"allowed by {_names(decision.get('by'))} of policy set {_short(decision.get('policy_set'))}"
+        + (f", after approval {_short(approval)} set {lifted} aside" if approval else ""),
+        f"identity proved by {_proof(leaf)}; call {leaf.get('call')} of this mandate",
+    ]
+    return text, tuple(details)
+
+
+def _end(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    status = leaf.get("status")
+    said = {
+        "succeeded": "It succeeded.",
+        "failed": "The upstream said that it failed.",
+        "not_started": "It was not started.",
+        "indeterminate": "Whether it took effect is not known.",
+    }.get(str(status), f"It ended as {status}.")
+    details = [f"detail: {payload['detail']}"] if payload.get("detail") else []
+    if "result" in payload:
+        details.append(f"result: {_value(payload['result'])}")
+    return said, tuple(details)
+
+
+def _refusal(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    reasons = payload.get("reasons")
+    why = "; ".join(str(r) for r in reasons) if isinstance(reasons, list) else str(leaf.get("code"))
+    mandate = leaf.get("mandate")
+    under = f" under mandate {_short(mandate)}" if mandate else " without a mandate"
+    text = f"Agent {leaf.get('agent')} tried to {_what(leaf, payload)}{under} and was refused: {why}."
+    details = [
+        *_claims(payload),
+        f"decided by {_names(leaf.get('by'))}; nothing was done",
+        f"identity proved by {_proof(leaf)}",
+    ]
+    return text, tuple(details)
+
+
+def _asked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    wanted = leaf.get("requirements")
+    groups = [f"{r[1]} of {r[0]}" for r in wanted if isinstance(r, list)] if isinstance(wanted, list) else []
+    text = (
+        f"Agent {leaf.get('agent')} asked to {_what(leaf, payload)} for {leaf.get('principal')};"
+        f" it waits for {' and '.join(groups)} (approval {_short(leaf.get('approval'))})."
+    )
+    reasons = payload.get("reasons")
+    why = [f"because {r}" for r in reasons] if isinstance(reasons, list) else []
+    return text, (*why, *_claims(payload))
+
+
+def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
+    text = f"{leaf.get('person')} {verb} approval {_short(leaf.get('approval'))}, which is now {leaf.get('state')}."
+    comment = payload.get("comment")
+    signed = f"signed over action digest {_short(leaf.get('digest'))}"
+    return text, (f"comment: {comment}", signed) if comment else (signed,)
+
+
+def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    text = (
+        f"{leaf.get('principal')} gave agent {leaf.get('agent')} mandate {_short(leaf.get('mandate'))}"
+        f" for use case {leaf.get('use_case')}, at most {leaf.get('calls_max')} calls."
+    )
+    return text, (f"purpose: {payload.get('purpose')}",)
+
+
+def _closed(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
+    return f"Mandate {_short(leaf.get('mandate'))} was closed by {leaf.get('by')}.", ()
+
+
+def _counted(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
+    return (
+        f"Refusals that were only counted: agents {_value(leaf.get('agents'))}, strangers {_value(leaf.get('strangers'))}.",
+        (),
+    )
+
+
+def _changed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    names = ", ".join(payload) if "policies" not in payload else "policies"
+    return (
+        f"{leaf.get('by')} changed {names[:VALUE_CHARS_MAX]}: {_short(leaf.get('before'))} to {_short(leaf.get('after'))}.",
+        (),
+    )
+
+
+def _genesis(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
+    return f"The log {leaf.get('origin')} began.", ()
+
+
+def _recovered(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
+    return "The log was reopened.", tuple(f"{k}: {v}" for k, v in leaf.items() if k not in ("v", "tag", "at"))
+
+
+_TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONValue]], _Told]]] = {
+    Tag.GENESIS: _genesis,
+    Tag.INTENT: _intent,
+    Tag.OUTCOME: _end,
+    Tag.INDETERMINATE: _end,
+    Tag.REFUSAL: _refusal,
+    Tag.REFUSALS_COUNTED: _counted,
+    Tag.APPROVAL_ASKED: _asked,
+    Tag.APPROVAL_ANSWER: _answer,
+    Tag.MANDATE_ISSUED: _issued,
+    Tag.MANDATE_CLOSED: _closed,
+    Tag.REGISTRY_CHANGE: _changed,
+    Tag.POLICY_CHANGE: _changed,
+    Tag.RECOVERY: _recovered,
+}
+
+
+def _what(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:
+    action = payload.get("action")
+    if not isinstance(action, dict):
+        return f"use {leaf.get('capability') or 'something unknown'}"
+    arguments = action.get("arguments")
+    listed = (
+        ", ".join(f"{k}={_value(v)}" for k, v in arguments.items()) if isinstance(arguments, dict) else ""
+    )
+    return f"call {action.get('target')}({listed}) on {action.get('server')}"
+
+
+def _claims(payload: Mapping[str, JSONValue]) -> list[str]:
+    lines = [f"purpose of the mandate: {payload['purpose']}"] if payload.get("purpose") else []
+    if payload.get("reason"):
+        lines.append(f"reason the agent claimed: {payload['reason']}")
+    return lines
+
+
+def _proof(leaf: Mapping[str, JSONValue]) -> str:
+    proof = leaf.get("proof")
+    if not isinstance(proof, dict):
+        return "nothing on record"
+    return f"{proof.get('kind')} of {_short(proof.get('binding'))}, message {proof.get('sequence')}"
+
+
+def _names(value: JSONValue) -> str:
+    return ", ".join(str(v) for v in value) if isinstance(value, list) and value else "default"
+
+
+def _short(value: JSONValue) -> str:
+    text = str(value)
+    return text if len(text) <= 26 else f"{text[:12]}…"
+
+
+def _value(value: JSONValue) -> str:
+    return shown(value if isinstance(value, str) else encode(value).decode(), VALUE_CHARS_MAX).strip("`")

@@ -1,0 +1,1 @@
+"""What happened, in order, and what may be said about it."""

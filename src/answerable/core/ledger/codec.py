@@ -1,0 +1,239 @@
+"""Bytes of the ledger's segment files: a header, then frames. Readable for ever: a change is a new version or flag.
+
+A segment is a file filled with zeros beforehand. All integers are big-endian.
+
+    header, 128 bytes                              frame, 64 bytes and the entry
+      0  8  magic 89 "ANSWAL" 0a                     0  4  mark f5 "ENT"; four zero bytes end the segment
+      8  2  version, 1                               4  4  CRC-32 of the next 56 bytes
+     10  2  flags, 0                                 8  4  leaf bytes, 1 to 65535 (C2SP tlog-tiles)
+     12  4  header bytes, 128                       12  4  attachment bytes
+     16  8  index of the first entry                16  4  flags, 0 (encryption and wrapped keys will be some)
+     24 32  SHA-256 of the origin                   20  4  CRC-32 of leaf and attachment
+     56 32  chain value before the first entry      24  8  index of the first entry written in the same sync
+     88 36  reserved, 0                             32 32  chain value after this entry
+    124  4  CRC-32 of the first 124 bytes           64     leaf, then attachment
+
+The chain value after an entry is SHA-256(chain value before || leaf hash); before entry 0 it is
+SHA-256("answerable ledger chain v1" 0a || origin). The leaf hash is that of RFC 6962. The checksum is CRC-32 as in
+zlib, not CRC-32C, because an offline verifier may have only the standard library. Against a forger neither counts:
+that is what the tree and its signed checkpoints are for.
+
+Laws:
+- decode after encode gives the entry back, and any changed byte of a frame is noticed;
+- of two frames, a later `batch` proves that all before the later one were on stable storage when it was written;
+- `tail_after` calls a tail torn only if bytes are missing from it as a disk loses them, never if they are changed.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final, Literal, NamedTuple, TypeAlias
+from zlib import crc32
+
+from answerable.errors import Malformed, Unverified
+
+SEGMENT_VERSION: Final = 1
+SEGMENT_HEADER_BYTES: Final = 128
+SEGMENT_BYTES_MAX: Final = 2**31
+FRAME_HEADER_BYTES: Final = 64
+STORED_LEAF_BYTES_MAX: Final = 65_535
+"""What the format can hold (C2SP tlog-tiles); writers keep to `entry.LEAF_BYTES_MAX`."""
+SECTOR_BYTES: Final = 512
+"""The piece of a file that a disk writes whole or not at all."""
+
+_MAGIC: Final = b"\x89ANSWAL\n"
+# The first byte never occurs in UTF-8, so no leaf can hold the mark and a lost place is found again quickly.
+_MARK: Final = b"\xf5ENT"
+_END: Final = b"\x00\x00\x00\x00"
+_HEADER: Final = struct.Struct(">8sHHIQ32s32s36s")
+_FRAME_REST: Final = struct.Struct(">IIIIQ32s")
+_FRAME: Final = struct.Struct(">4sI56s")
+_CRC: Final = struct.Struct(">I")
+_CHAIN_LABEL: Final = b"answerable ledger chain v1\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentHeader:
+    """first_index: of the segment's first entry. origin_hash: SHA-256. chain: value before the first entry."""
+
+    first_index: int
+    origin_hash: bytes
+    chain: bytes
+
+    def encoded(self) -> bytes:
+        """The bytes that `parse` reads."""
+        body = _HEADER.pack(
+            _MAGIC,
+            SEGMENT_VERSION,
+            0,
+            SEGMENT_HEADER_BYTES,
+            self.first_index,
+            self.origin_hash,
+            self.chain,
+            bytes(36),
+        )
+        return body + _CRC.pack(crc32(body))
+
+    @classmethod
+    def parse(cls, segment: bytes) -> SegmentHeader:
+        """Read the header of a segment. Raises Malformed, or Unverified `ledger.header_crc`."""
+        if len(segment) < SEGMENT_HEADER_BYTES:
+            raise Malformed(f"segment of {len(segment)} bytes has no header", code="ledger.header_cut")
+        magic, version, flags, length, first_index, origin_hash, chain, rest = _HEADER.unpack_from(segment)
+        if magic != _MAGIC:
+            raise Malformed("not a ledger segment", code="ledger.header_magic")
+        (stated,) = _CRC.unpack_from(segment, SEGMENT_HEADER_BYTES - _CRC.size)
+        if crc32(segment[: SEGMENT_HEADER_BYTES - _CRC.size]) != stated:
+            raise Unverified("segment header is damaged", code="ledger.header_crc", step="segment.header")
+        if (version, flags, length) != (SEGMENT_VERSION, 0, SEGMENT_HEADER_BYTES) or rest.strip(b"\x00"):
+            raise Malformed(f"segment of version {version} cannot be read", code="ledger.header_version")
+        return cls(first_index=first_index, origin_hash=origin_hash, chain=chain)
+
+
+TailState: TypeAlias = Literal["clean", "torn", "corrupt"]
+
+
+class Frame(NamedTuple):
+    """One entry as stored. batch: index of the first entry of its sync. end: offset after it in the segment."""
+
+    leaf: bytes
+    attachment: bytes
+    chain: bytes
+    batch: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tail:
+    """What follows the last good frame. fault: one line, empty when clean. state: `clean`, `torn` or `corrupt`.
+
+    end: offset after the last byte that is not zero, at least where the tail starts.
+    """
+
+    state: TailState
+    fault: str
+    end: int
+
+
+def origin_hash(origin: str) -> bytes:
+    """What a segment header holds of the log's name."""
+    return sha256(origin.encode()).digest()
+
+
+def chain_start(origin: str) -> bytes:
+    """The chain value before entry 0."""
+    return sha256(_CHAIN_LABEL + origin.encode()).digest()
+
+
+def chained(chain: bytes, leaf_hash: bytes) -> bytes:
+    """The chain value after one more entry."""
+    return sha256(chain + leaf_hash).digest()
+
+
+def frame_header(leaf: bytes, attachment: bytes, *, chain: bytes, batch: int) -> bytes:
+    """The 64 bytes before `leaf` and `attachment`. chain: value after this entry. Lengths are the caller's care."""
+    body_crc = crc32(attachment, crc32(leaf))
+    rest = _FRAME_REST.pack(len(leaf), len(attachment), 0, body_crc, batch, chain)
+    return _MARK + _CRC.pack(crc32(rest)) + rest
+
+
+def decode_frame(segment: bytes, offset: int) -> Frame | None:
+    """The frame at `offset`, or None at the end: zeros, or nothing.
+
+    Does not check the chain. Raises Malformed (`ledger.frame_*`) or Unverified (`ledger.frame_crc`).
+    """
+    if len(segment) - offset < FRAME_HEADER_BYTES:
+        if any(segment[offset:]):
+            raise Malformed("entry is cut off in its header", code="ledger.frame_cut")
+        return None
+    mark, crc, rest = _FRAME.unpack_from(segment, offset)
+    if mark != _MARK:
+        if mark == _END:
+            return None
+        raise Malformed("no entry starts here", code="ledger.frame_mark")
+    if crc32(rest) != crc:
+        raise Unverified("entry header fails its checksum", code="ledger.frame_crc", step="frame.header")
+    leaf_bytes, attachment_bytes, flags, body_crc, batch, chain = _FRAME_REST.unpack(rest)
+    if flags or not 0 < leaf_bytes <= STORED_LEAF_BYTES_MAX:
+        raise Malformed(
+            f"entry with flags {flags:#x} and a leaf of {leaf_bytes} bytes cannot be read",
+            code="ledger.frame_unknown",
+        )
+    middle = offset + FRAME_HEADER_BYTES + leaf_bytes
+    end = middle + attachment_bytes
+    if end > len(segment):
+        raise Malformed(
+            f"entry of {end - offset} bytes, the segment has {len(segment) - offset}", code="ledger.frame_cut"
+        )
+    leaf, attachment = segment[offset + FRAME_HEADER_BYTES : middle], segment[middle:end]
+    if crc32(attachment, crc32(leaf)) != body_crc:
+        raise Unverified("entry fails its checksum", code="ledger.frame_crc", step="frame.body")
+    return Frame(leaf, attachment, chain, batch, end)
+
+
+def checked_link(frame: Frame, *, chain: bytes, leaf_hash: bytes) -> bytes:
+    """The chain value after the frame. Raises Unverified (`ledger.chain`) if the frame states another."""
+    if chained(chain, leaf_hash) != frame.chain:
+        raise Unverified("entry does not follow the one before it", code="ledger.chain", step="frame.chain")
+    return frame.chain
+
+
+def tail_after(segment: bytes, offset: int, *, next_index: int) -> Tail:
+    """Judge a segment from `offset`, where the last good frame ended and entry `next_index` would be.
+
+    Torn: what is there was being written when the power went, so no promise was made about it. Corrupt: something
+    else happened to it, or entries after it were written by a later sync, so it had been promised.
+    """
+    end = max(offset, len(segment.rstrip(b"\x00")))
+    if end == offset:
+        return Tail(state="clean", fault="", end=end)
+    try:
+        decode_frame(segment, offset)
+        fault = "the start of the entry is missing"
+    except (Malformed, Unverified) as error:
+        fault = error.message
+    later = _later_frame(segment, offset, next_index)
+    if later is not None:
+        return Tail(state="corrupt", fault=f"{fault}: and a later entry stands at byte {later}", end=end)
+    if not _lacks_bytes(segment, offset, end):
+        return Tail(state="corrupt", fault=f"{fault}: and none of its bytes are missing", end=end)
+    return Tail(state="torn", fault=fault, end=end)
+
+
+def _later_frame(segment: bytes, offset: int, next_index: int) -> int | None:
+    """Offset of a good frame after `offset` that was written by a later sync than entry `next_index`."""
+    at = segment.find(_MARK, offset + 1)
+    while at >= 0:
+        try:
+            frame = decode_frame(segment, at)
+        except (Malformed, Unverified):
+            frame = None
+        if frame is not None and frame.batch > next_index:
+            return at
+        at = segment.find(_MARK, at + 1 if frame is None else frame.end)
+    return None
+
+
+def _lacks_bytes(segment: bytes, offset: int, end: int) -> bool:
+    """Whether the frame at `offset` has a hole: zeros up to the end of the segment, or over a whole sector.
+
+    end: after the last byte that is not zero. A good frame of ours has no such hole: its leaf is JSON text, its
+    attachment salt and JSON text. Lengths count only under a good header checksum, so a changed length is no hole.
+    """
+    extent = offset + FRAME_HEADER_BYTES
+    if len(segment) >= extent:
+        mark, crc, rest = _FRAME.unpack_from(segment, offset)
+        if mark == _MARK and crc32(rest) == crc:
+            leaf_bytes, attachment_bytes, *_ = _FRAME_REST.unpack(rest)
+            extent += leaf_bytes + attachment_bytes
+    if end < extent:
+        return True
+    start = offset
+    while start < extent:
+        stop = (start // SECTOR_BYTES + 1) * SECTOR_BYTES
+        if not any(segment[start:stop]):
+            return True
+        start = stop
+    return False

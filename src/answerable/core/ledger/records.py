@@ -1,0 +1,230 @@
+"""What each kind of entry says. Leaves hold metadata; everything a person wrote or a system returned is payload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import encode
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from answerable.core.action.outcome import Outcome
+    from answerable.core.action.request import ActionRequest, VerifiedRequest
+    from answerable.core.approval.approval import Answer, Approval
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.decision import Decision, Reason
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.mandate.mandate import Mandate
+
+SOURCES_MAX: Final = 16
+
+
+def intent(
+    verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    at: UnixMillis,
+    salt: bytes,
+    action_id: str,
+    idempotency_key: str,
+    lease_name: str,
+    deadline: UnixMillis,
+    call: int,
+    approval_id: str,
+) -> Entry:
+    """The entry that must be durable before the effect: decision, purpose and claimed reason inside."""
+    request, mandate = verified.request, verified.mandate
+    fields: dict[str, JSONValue] = {
+        "action": action_id,
+        "agent": mandate.agent,
+        "approval": approval_id,
+        "call": call,
+        "capability": verified.resolved.capability.name,
+        "deadline": deadline,
+        "decision": _decision(decision),
+        "digest": request.action.hex,
+        "key": idempotency_key,
+        "lease": lease_name,
+        "mandate": mandate.id,
+        "method": request.method,
+        "principal": mandate.principal,
+        "proof": _proof(verified.caller),
+        "server": request.server,
+        "use_case": mandate.use_case,
+    }
+    return sealed_entry(
+        Tag.INTENT, at=at, fields=fields, salt=salt, payload=_action_payload(request, purpose=mandate.purpose)
+    )
+
+
+def outcome(
+    outcome: Outcome,
+    *,
+    at: UnixMillis,
+    salt: bytes,
+    action_id: str,
+    intent: Receipt,
+    result: bytes,
+    result_digest: str,
+) -> Entry:
+    """How an intent ended. result: the answer's bytes, or empty when there is none or no room for it."""
+    tag = Tag.INDETERMINATE if outcome.status == "indeterminate" else Tag.OUTCOME
+    detail = encode(outcome.detail)
+    payload = b'{"detail":' + detail + (b',"result":' + result if result else b"") + b"}"
+    fields: dict[str, JSONValue] = {
+        "action": action_id,
+        "intent": intent.index,
+        "intent_leaf": intent.leaf_hash.hex(),
+        "result": result_digest,
+        "status": outcome.status,
+    }
+    return sealed_entry(tag, at=at, fields=fields, salt=salt, payload=payload)
+
+
+def refusal(
+    request: ActionRequest,
+    caller: VerifiedCaller,
+    *,
+    at: UnixMillis,
+    salt: bytes,
+    action_id: str,
+    code: str,
+    reasons: tuple[Reason, ...],
+    determined_by: tuple[str, ...],
+    policy_set: str,
+    capability: str,
+) -> Entry:
+    """An action that was not allowed: nothing was done."""
+    fields: dict[str, JSONValue] = {
+        "action": action_id,
+        "agent": caller.agent,
+        "by": list(determined_by[:SOURCES_MAX]),
+        "capability": capability,
+        "code": code,
+        "digest": request.action.hex,
+        "mandate": request.mandate_id[:64],
+        "method": request.method,
+        "policy_set": policy_set,
+        "proof": _proof(caller),
+        "server": request.server,
+    }
+    texts = encode([reason.text for reason in reasons])
+    return sealed_entry(
+        Tag.REFUSAL, at=at, fields=fields, salt=salt, payload=_action_payload(request, reasons=texts)
+    )
+
+
+def refusals_counted(*, at: UnixMillis, by_agent: dict[str, int], strangers: dict[str, int]) -> Entry:
+    """Refusals that were only counted: past an agent's quota, and of callers who could not be verified, by step."""
+    return sealed_entry(
+        Tag.REFUSALS_COUNTED,
+        at=at,
+        fields={"agents": dict(sorted(by_agent.items())[:64]), "strangers": dict(strangers.items())},
+    )
+
+
+def approval_asked(
+    verified: VerifiedRequest, decision: Decision, approval: Approval, *, at: UnixMillis, salt: bytes
+) -> Entry:
+    """An action was deferred."""
+    fields: dict[str, JSONValue] = {
+        "agent": approval.agent,
+        "approval": approval.id,
+        "capability": approval.capability,
+        "decision": _decision(decision),
+        "digest": approval.action.hex,
+        "expires": approval.expires_at,
+        "mandate": approval.mandate,
+        "principal": approval.principal,
+        "proof": _proof(verified.caller),
+        "requirements": [[r.group, r.count] for r in approval.requirements],
+    }
+    payload = _action_payload(
+        verified.request, purpose=verified.mandate.purpose, reasons=encode(list(approval.reasons))
+    )
+    return sealed_entry(Tag.APPROVAL_ASKED, at=at, fields=fields, salt=salt, payload=payload)
+
+
+def approval_answer(approval: Approval, answer: Answer, *, at: UnixMillis, salt: bytes) -> Entry:
+    """A person answered; the signed answer is the payload."""
+    fields: dict[str, JSONValue] = {
+        "approval": approval.id,
+        "digest": approval.action.hex,
+        "mandate": approval.mandate,
+        "person": answer.by,
+        "state": approval.state,
+        "verdict": answer.verdict,
+    }
+    payload = encode({"comment": answer.comment, "token": answer.token})
+    return sealed_entry(Tag.APPROVAL_ANSWER, at=at, fields=fields, salt=salt, payload=payload)
+
+
+def mandate_issued(mandate: Mandate, *, at: UnixMillis, salt: bytes) -> Entry:
+    """A signed mandate was registered; the signed token is the payload."""
+    fields: dict[str, JSONValue] = {
+        "agent": mandate.agent,
+        "calls_max": mandate.calls_max,
+        "expires": mandate.expires_at,
+        "mandate": mandate.id,
+        "principal": mandate.principal,
+        "use_case": mandate.use_case,
+    }
+    payload = encode({"purpose": mandate.purpose, "token": mandate.token})
+    return sealed_entry(Tag.MANDATE_ISSUED, at=at, fields=fields, salt=salt, payload=payload)
+
+
+def mandate_closed(mandate: Mandate, *, at: UnixMillis, by: str) -> Entry:
+    """A mandate was closed before its end. by: who closed it, as the control door knows them."""
+    return sealed_entry(
+        Tag.MANDATE_CLOSED, at=at, fields={"agent": mandate.agent, "by": by, "mandate": mandate.id}
+    )
+
+
+def registry_change(
+    *, at: UnixMillis, salt: bytes, by: str, before: str, after: str, changes: bytes
+) -> Entry:
+    """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents."""
+    fields: dict[str, JSONValue] = {"after": after, "before": before, "by": by}
+    return sealed_entry(Tag.REGISTRY_CHANGE, at=at, fields=fields, salt=salt, payload=changes)
+
+
+def policy_change(*, at: UnixMillis, salt: bytes, by: str, before: str, after: str, policies: str) -> Entry:
+    """A policy set came into force; its text is the payload."""
+    fields: dict[str, JSONValue] = {"after": after, "before": before, "by": by}
+    return sealed_entry(
+        Tag.POLICY_CHANGE, at=at, fields=fields, salt=salt, payload=encode({"policies": policies})
+    )
+
+
+def _decision(decision: Decision) -> dict[str, JSONValue]:
+    return {
+        "by": list(decision.determined_by[:SOURCES_MAX]),
+        "effect": decision.effect,
+        "lifted": list(decision.lifted[:SOURCES_MAX]),
+        "policy_set": decision.policy_set,
+    }
+
+
+def _proof(caller: VerifiedCaller) -> dict[str, JSONValue]:
+    return {
+        "binding": caller.binding,
+        "kind": caller.proof,
+        "message": caller.message_digest.hex(),
+        "sequence": caller.sequence,
+    }
+
+
+def _action_payload(request: ActionRequest, *, purpose: str = "", reasons: bytes = b"") -> bytes:
+    """Canonical JSON put together from canonical parts (members in sorted order), so that nothing is encoded twice."""
+    parts = [b'{"action":', request.action.bytes]
+    if purpose:
+        parts += [b',"purpose":', encode(purpose)]
+    if request.reason:
+        parts += [b',"reason":', encode(request.reason)]
+    if reasons:
+        parts += [b',"reasons":', reasons]
+    parts.append(b"}")
+    return b"".join(parts)

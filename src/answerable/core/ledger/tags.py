@@ -1,0 +1,45 @@
+"""Permanent integer tags of ledger entries. Numbers are for ever: append, document, never reuse or reorder.
+
+| tag | since      | entry           | meaning                                                                  |
+|-----|------------|-----------------|--------------------------------------------------------------------------|
+| 1   | 2026-11-24 | genesis         | first entry of a log: its origin and signing key                         |
+| 2   | 2026-11-24 | intent          | an action that was decided `allow` and is about to be attempted          |
+| 3   | 2026-11-24 | outcome         | how an intent ended, told by the walk itself or corrected later          |
+| 4   | 2026-11-24 | indeterminate   | an intent whose end is not known; written by settling                    |
+| 5   | 2026-11-24 | refusal         | an action of a verified principal that was not allowed, with reasons     |
+| 6   | 2026-11-24 | refusals_counted| refusals past an agent's quota, and those of strangers, as counts        |
+| 7   | 2026-11-24 | approval_asked  | an action was deferred and people were asked                             |
+| 8   | 2026-11-24 | approval_answer | a person answered, signed                                                |
+| 9   | 2026-11-24 | mandate_issued  | a signed mandate was registered                                          |
+| 10  | 2026-11-24 | mandate_closed  | a mandate was closed before its end                                      |
+| 11  | 2026-11-24 | registry_change | registry documents were applied                                          |
+| 12  | 2026-11-24 | policy_change   | a policy set was published                                               |
+| 13  | 2026-11-24 | recovery        | the log was reopened; what was cut, if anything                          |
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+
+class Tag(IntEnum):
+    """Entry types this version writes. Entries with other tags are kept byte for byte."""
+
+    GENESIS = 1
+    INTENT = 2
+    OUTCOME = 3
+    INDETERMINATE = 4
+    REFUSAL = 5
+    REFUSALS_COUNTED = 6
+    APPROVAL_ASKED = 7
+    APPROVAL_ANSWER = 8
+    MANDATE_ISSUED = 9
+    MANDATE_CLOSED = 10
+    REGISTRY_CHANGE = 11
+    POLICY_CHANGE = 12
+    RECOVERY = 13
+
+
+OWED: Final = frozenset({Tag.OUTCOME, Tag.INDETERMINATE, Tag.MANDATE_CLOSED, Tag.RECOVERY})
+"""Entries we owe because something already happened or is being stopped: they may use the space kept in reserve."""

@@ -1,0 +1,1 @@
+"""For whom, for what, and how far: the signed task an agent acts under."""

@@ -1,0 +1,121 @@
+"""A mandate: a principal's signed statement that an agent has a task, and how far it goes.
+
+Laws: an action is covered only when one grant names its capability and every caveat of that grant and of the mandate
+holds; outside its window, closed, or past its budget a mandate covers nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NewType
+
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+    from answerable.core.mandate.caveat import Attempt, Caveat
+
+MandateId = NewType("MandateId", str)
+MandateState = Literal["open", "closed"]
+
+GRANTS_MAX: Final = 64
+PURPOSE_CHARS_MAX: Final = 500
+LIFETIME_SECONDS_MAX: Final = 90 * 24 * 3600
+END_OF_TIME: Final = 253_402_300_800_000
+"""The year 10000 in Unix milliseconds: calendars end there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One allowed capability under its own caveats."""
+
+    capability: str
+    caveats: tuple[Caveat, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MandateTerms:
+    """What a mandate says, signed or not yet. Not a right to anything: only a `Mandate` is.
+
+    not_before, expires_at: Unix milliseconds, half-open. calls_max: actions that may be started in all.
+    """
+
+    id: MandateId
+    principal: PrincipalId
+    agent: AgentId
+    use_case: str
+    purpose: str
+    grants: tuple[Grant, ...]
+    caveats: tuple[Caveat, ...]
+    calls_max: int
+    not_before: UnixMillis
+    expires_at: UnixMillis
+
+    def __post_init__(self) -> None:
+        if not self.grants or len(self.grants) > GRANTS_MAX:
+            raise Malformed(f"a mandate has 1 to {GRANTS_MAX} grants", code="mandate.malformed")
+        if not 0 < len(self.purpose) <= PURPOSE_CHARS_MAX or not self.purpose.isprintable():
+            raise Malformed(
+                f"a mandate's purpose has 1 to {PURPOSE_CHARS_MAX} printable characters on one line",
+                code="mandate.malformed",
+            )
+        if self.calls_max < 1:
+            raise Malformed("a mandate allows at least 1 call", code="mandate.malformed")
+        if self.not_before < 0 or self.expires_at > END_OF_TIME:
+            raise Malformed("a mandate lies between the years 1970 and 9999", code="mandate.malformed")
+        if not 0 < self.expires_at - self.not_before <= LIFETIME_SECONDS_MAX * 1000:
+            raise Malformed(
+                f"a mandate lasts more than 0 and at most {LIFETIME_SECONDS_MAX} seconds",
+                code="mandate.malformed",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mandate(MandateTerms):
+    """token: the JWS as received; the signature was checked over those bytes and nothing re-encodes them."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortfall:
+    """Why a mandate does not cover an attempt. `code` is stable, `text` is for people."""
+
+    code: str
+    text: str
+
+
+def shortfall(
+    mandate: Mandate, *, attempt: Attempt, state: MandateState, calls_used: int, now: UnixMillis
+) -> Shortfall | None:
+    """None when the mandate covers the attempt at `now`; otherwise the first reason that it does not."""
+    if state != "open":
+        return Shortfall(code="mandate.closed", text="the mandate for this task has been closed")
+    if now < mandate.not_before:
+        return Shortfall(code="mandate.not_yet", text="the mandate for this task has not started yet")
+    if now >= mandate.expires_at:
+        return Shortfall(code="mandate.expired", text="the mandate for this task has expired")
+    if calls_used >= mandate.calls_max:
+        return Shortfall(
+            code="mandate.budget_spent", text=f"the mandate's budget of {mandate.calls_max} calls is spent"
+        )
+    for caveat in mandate.caveats:
+        if (why := caveat.failure(attempt)) is not None:
+            return Shortfall(code="mandate.caveat", text=f"the mandate {why}")
+    return _grants_shortfall(mandate, attempt)
+
+
+def _grants_shortfall(mandate: Mandate, attempt: Attempt) -> Shortfall | None:
+    named = [grant for grant in mandate.grants if grant.capability == attempt.capability]
+    if not named:
+        return Shortfall(
+            code="mandate.capability_outside",
+            text=f"the mandate for this task does not include `{attempt.capability}`",
+        )
+    why = ""
+    for grant in named:
+        failures = [failure for caveat in grant.caveats if (failure := caveat.failure(attempt)) is not None]
+        if not failures:
+            return None
+        why = why or failures[0]
+    return Shortfall(code="mandate.caveat", text=f"the mandate {why}")

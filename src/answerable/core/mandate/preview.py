@@ -1,0 +1,64 @@
+"""What a mandate will and will not let an agent do, in sentences for the person who is about to sign it.
+
+Laws: every grant and every caveat is said; what is not said is not allowed, and the last sentences say so.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, EnvironmentIs, ResourceIn
+from answerable.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.caveat import Caveat
+    from answerable.core.mandate.mandate import Grant, MandateTerms
+
+
+def preview(terms: MandateTerms, *, titles: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Plain sentences. titles: what capabilities are called for people, by name; others are called by their name."""
+    titles = titles or {}
+    start, end = _instant(terms.not_before), _instant(terms.expires_at)
+    actions = "1 action" if terms.calls_max == 1 else f"{terms.calls_max} actions"
+    lines = [f"Agent {shown(terms.agent)} gets this task from {terms.principal}: {terms.purpose}."]
+    lines += [f"It can {_allowed(grant, titles)}." for grant in terms.grants]
+    lines += [f"All of it only {_restriction(caveat)}." for caveat in terms.caveats]
+    lines.append(
+        f"It can start {actions} in all, from {start} until {end}; then, or once you close it, nothing."
+    )
+    lines.append("It cannot use any other capability, and policy can still refuse or ask for an approval.")
+    if not any(isinstance(caveat, EnvironmentIs) for caveat in terms.caveats):
+        lines.append("It is not limited to one environment.")
+    return tuple(lines)
+
+
+def _allowed(grant: Grant, titles: Mapping[str, str]) -> str:
+    title = titles.get(grant.capability, "")
+    name = f"{title} ({shown(grant.capability)})" if title else f"use {shown(grant.capability)}"
+    if not grant.caveats:
+        return f"{name}, on anything and with any arguments"
+    what = f"{name}, only {' and only '.join(_restriction(caveat) for caveat in grant.caveats)}"
+    anything = not any(isinstance(caveat, ResourceIn) for caveat in grant.caveats)
+    return f"{what}, on anything" if anything else what
+
+
+def _restriction(caveat: Caveat) -> str:
+    """What is left after `only`. Every value is shown in full: a person signs what they see."""
+    match caveat:
+        case ResourceIn(ids=ids):
+            return f"on {', '.join(shown(resource, 500) for resource in ids)}"
+        case ArgumentEquals(name=name, value=value):
+            said = str(value).lower() if isinstance(value, bool) else value
+            return f"with {shown(name)} exactly {shown(said, 500)}"
+        case ArgumentAtMost(name=name, maximum=maximum):
+            return f"with {shown(name)} at most {maximum}"
+        case EnvironmentIs(environment=environment):
+            return f"in environment {shown(environment)}"
+
+
+def _instant(at: UnixMillis) -> str:
+    return datetime.fromtimestamp(at / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,136 @@
+"""From a mandate template and the values a person filled in to the terms of a mandate.
+
+Laws: a value must match its parameter's whole pattern; replacement is one pass, so no value can bring in a placeholder;
+nothing in a template can widen what its grants name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, EnvironmentIs, ResourceIn
+from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
+from answerable.core.registry.fields import nearest
+from answerable.core.registry.placeholders import placeholders_in, replaced
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.mandate.caveat import Caveat
+    from answerable.core.registry.documents import GrantTemplate, MandateTemplate, TemplateParameter
+
+VALUE_CHARS_MAX: Final = 200
+"""Longest value a person may fill in. Bounds what a careless pattern can cost, too."""
+
+_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,15}")
+_INTEGER_MAX: Final = 2**53 - 1
+_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,4}")
+
+
+def filled(
+    template: MandateTemplate,
+    parameters: Mapping[str, str],
+    *,
+    principal: PrincipalId,
+    id: MandateId,
+    now: UnixMillis,
+) -> MandateTerms:
+    """The terms a template gives with these values: from `now`, for the template's time and number of calls.
+
+    A grant's argument that is one placeholder alone takes its parameter's type, any other stays as written.
+    Raises Malformed (`template.parameter`) with what to change, for the first value that does not fit.
+    """
+    values = _checked(template, parameters)
+    types = {parameter.name: parameter.type for parameter in template.parameters}
+    caveats: list[Caveat] = [EnvironmentIs(environment=template.environment)] if template.environment else []
+    return MandateTerms(
+        id=id,
+        principal=principal,
+        agent=template.agent,
+        use_case=template.use_case,
+        purpose=replaced(template.purpose, values),
+        grants=tuple(
+            Grant(capability=grant.capability, caveats=_grant_caveats(grant, values, types))
+            for grant in template.grants
+        ),
+        caveats=tuple(caveats),
+        calls_max=template.calls_max,
+        not_before=now,
+        expires_at=UnixMillis(now + template.ttl_seconds * 1000),
+    )
+
+
+def _checked(template: MandateTemplate, parameters: Mapping[str, str]) -> dict[str, str]:
+    known = tuple(parameter.name for parameter in template.parameters)
+    for name in parameters:
+        if name not in known:
+            raise _fault(
+                f"template {shown(template.name)} has no parameter {shown(name)}{nearest(name, known)}"
+            )
+    missing = [f"`{parameter.name}`" for parameter in template.parameters if parameter.name not in parameters]
+    if missing:
+        raise _fault(f"give a value for {', '.join(missing)} of template {shown(template.name)}")
+    return {
+        parameter.name: _value(parameter, parameters[parameter.name]) for parameter in template.parameters
+    }
+
+
+def _value(parameter: TemplateParameter, text: str) -> str:
+    name, pattern = shown(parameter.name), shown(parameter.pattern)
+    if not text or len(text) > VALUE_CHARS_MAX or not text.isprintable():
+        raise _fault(f"give {name} 1 to {VALUE_CHARS_MAX} printable characters")
+    if re.fullmatch(parameter.pattern, text) is None:
+        raise _fault(f"{name} is {shown(text)}, which does not match {pattern}: give one that does")
+    _typed(parameter.type, text, name)
+    return text
+
+
+def _typed(kind: str, text: str, name: str) -> str | int | bool:
+    """The value of a filled-in text, of the type its parameter says."""
+    match kind:
+        case "integer" | "minor_units":
+            if not _INTEGER.fullmatch(text) or abs(int(text)) > _INTEGER_MAX:
+                raise _fault(f"{name} is {shown(text)}: give a whole number, at most 2^53 - 1, such as 1250")
+            return int(text)
+        case "boolean":
+            if text not in ("true", "false"):
+                raise _fault(f"{name} is {shown(text)}: give true or false")
+            return text == "true"
+        case "decimal":
+            if not _DECIMAL.fullmatch(text):
+                raise _fault(
+                    f"{name} is {shown(text)}: give a number with 1 to 4 decimal places, such as 12.50"
+                )
+    return text
+
+
+def _grant_caveats(
+    grant: GrantTemplate, values: Mapping[str, str], types: Mapping[str, str]
+) -> tuple[Caveat, ...]:
+    caveats: list[Caveat] = []
+    if grant.resources:
+        caveats.append(
+            ResourceIn(ids=tuple(dict.fromkeys(replaced(text, values) for text in grant.resources)))
+        )
+    for name, written in grant.arguments:
+        caveats.append(ArgumentEquals(name=name, value=_argument(written, values, types)))
+    caveats += [ArgumentAtMost(name=name, maximum=maximum) for name, maximum in grant.maxima]
+    return tuple(caveats)
+
+
+def _argument(
+    written: str | int | bool, values: Mapping[str, str], types: Mapping[str, str]
+) -> str | int | bool:
+    if not isinstance(written, str):
+        return written
+    names = placeholders_in(written)
+    if len(names) == 1 and written == f"{{{names[0]}}}":
+        return _typed(types[names[0]], values[names[0]], shown(names[0]))
+    return replaced(written, values)
+
+
+def _fault(message: str) -> Malformed:
+    return Malformed(message, code="template.parameter")

@@ -1,0 +1,185 @@
+"""A mandate on the wire: a JWS in compact form whose header `typ` is `answerable-mandate+jwt`.
+
+| claim           | type    | meaning                                                              |
+|-----------------|---------|----------------------------------------------------------------------|
+| `iss`           | text    | the principal who gives the task; the signing key is theirs          |
+| `sub`           | text    | the agent who gets it                                                |
+| `aud`           | text    | the deployment it is for, exactly one                                |
+| `jti`           | text    | the mandate's id                                                     |
+| `use_case`      | text    | the registered use case                                              |
+| `purpose`       | text    | what the task is, for people                                         |
+| `grants`        | list    | `[[capability, [caveat, ...]], ...]`, caveats as in `caveat.py`      |
+| `caveats`       | list    | caveats that hold for every grant                                    |
+| `calls_max`     | integer | actions that may be started in all                                   |
+| `not_before_ms` | integer | Unix milliseconds, first instant                                     |
+| `expires_at_ms` | integer | Unix milliseconds, first instant after                               |
+
+Times are milliseconds under names of their own, so that nobody reads them as the seconds of `nbf` and `exp` (RFC 7519).
+
+Laws: all claims are there and no others; an unknown claim or caveat refuses, for it may be a restriction; a token is
+believed only under a key registered for the very principal it names as its issuer.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.compact_jws import verified_claims
+from answerable.core.identity.principal import PrincipalId, UnixMillis, agent_id, checked_name, principal_id
+from answerable.core.mandate.caveat import CAVEATS_MAX, from_wire, to_wire
+from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.mandate.caveat import Caveat
+
+MANDATE_TYP: Final = "answerable-mandate+jwt"
+CLAIMS: Final = (
+    "iss",
+    "sub",
+    "aud",
+    "jti",
+    "use_case",
+    "purpose",
+    "grants",
+    "caveats",
+    "calls_max",
+    "not_before_ms",
+    "expires_at_ms",
+)
+STEP: Final = "mandate"
+
+_CODE: Final = "mandate.malformed"
+_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+
+
+def claims_of(terms: MandateTerms, *, audience: str) -> dict[str, JSONValue]:
+    """The claims that say these terms; the inverse of `terms_of`."""
+    return {
+        "iss": terms.principal,
+        "sub": terms.agent,
+        "aud": audience,
+        "jti": terms.id,
+        "use_case": terms.use_case,
+        "purpose": terms.purpose,
+        "grants": [
+            [grant.capability, [to_wire(caveat) for caveat in grant.caveats]] for grant in terms.grants
+        ],
+        "caveats": [to_wire(caveat) for caveat in terms.caveats],
+        "calls_max": terms.calls_max,
+        "not_before_ms": terms.not_before,
+        "expires_at_ms": terms.expires_at,
+    }
+
+
+def terms_of(claims: Mapping[str, JSONValue]) -> MandateTerms:
+    """Read claims whose signature has been checked, or that this process stored itself.
+
+    Raises Malformed: `mandate.malformed`, `name.invalid`, `caveat.unknown`, `caveat.malformed`.
+    """
+    unknown = [name for name in claims if name not in CLAIMS]
+    if unknown:
+        raise Malformed(f"claim {shown(unknown[0], 40)} is not known here, so it refuses", code=_CODE)
+    missing = [name for name in CLAIMS if name not in claims]
+    if missing:
+        raise Malformed(f"claim `{missing[0]}` is missing", code=_CODE)
+    grants = _list(claims, "grants")
+    return MandateTerms(
+        id=MandateId(checked_id(_text(claims, "jti"))),
+        principal=principal_id(_text(claims, "iss")),
+        agent=agent_id(_text(claims, "sub")),
+        use_case=checked_name(_text(claims, "use_case"), what="use case"),
+        purpose=_text(claims, "purpose"),
+        grants=tuple(_grant(grant) for grant in grants),
+        caveats=_caveats(_list(claims, "caveats")),
+        calls_max=_integer(claims, "calls_max"),
+        not_before=UnixMillis(_integer(claims, "not_before_ms")),
+        expires_at=UnixMillis(_integer(claims, "expires_at_ms")),
+    )
+
+
+def verify_mandate(
+    token: str, *, keys_of: Callable[[PrincipalId], Iterable[PublicKey]], audience: str
+) -> Mandate:
+    """Verify a mandate token. `keys_of` gives the keys registered for a principal, none for an unknown one.
+
+    Says nothing about time, budget or state: `shortfall` does, at every action. Raises Malformed
+    (`mandate.malformed`, `name.invalid`, `caveat.*`) and Unverified (step `mandate`: `mandate.type`,
+    `mandate.algorithm`, `mandate.key`, `mandate.signature`, `mandate.audience`).
+    """
+    claims = verified_claims(
+        token,
+        typ=MANDATE_TYP,
+        step=STEP,
+        issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
+        keys_of=lambda issuer: keys_of(PrincipalId(issuer)),
+    )
+    terms = terms_of(claims)
+    if claims["aud"] != audience:
+        got = shown(claims["aud"], 60)
+        message = f"the mandate is for {got}, this is {shown(audience, 60)}"
+        raise Unverified(message, code="mandate.audience", step=STEP)
+    return signed(terms, token)
+
+
+def signed(terms: MandateTerms, token: str) -> Mandate:
+    """The mandate that has these terms by this token; for callers that verified it or stored it verified."""
+    return Mandate(
+        id=terms.id,
+        principal=terms.principal,
+        agent=terms.agent,
+        use_case=terms.use_case,
+        purpose=terms.purpose,
+        grants=terms.grants,
+        caveats=terms.caveats,
+        calls_max=terms.calls_max,
+        not_before=terms.not_before,
+        expires_at=terms.expires_at,
+        token=token,
+    )
+
+
+def checked_id(text: str) -> str:
+    """Return `text` when it can be the id of a mandate: 1 to 64 of `A-Z a-z 0-9 . _ -`. Raises Malformed."""
+    if not _ID.fullmatch(text):
+        raise Malformed(f"{shown(text)} is not the id of a mandate", code=_CODE)
+    return text
+
+
+def _grant(wire: JSONValue) -> Grant:
+    match wire:
+        case [str(capability), [*caveats]]:
+            return Grant(capability=checked_name(capability, what="capability"), caveats=_caveats(caveats))
+    raise Malformed("a grant must be `[capability, [caveat, ...]]`", code=_CODE)
+
+
+def _caveats(wires: list[JSONValue]) -> tuple[Caveat, ...]:
+    if len(wires) > CAVEATS_MAX:
+        raise Malformed(f"expected at most {CAVEATS_MAX} caveats, got {len(wires)}", code=_CODE)
+    return tuple(from_wire(wire) for wire in wires)
+
+
+def _text(claims: Mapping[str, JSONValue], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str):
+        raise Malformed(f"claim `{name}` must be text", code=_CODE)
+    return value
+
+
+def _integer(claims: Mapping[str, JSONValue], name: str) -> int:
+    value = claims[name]
+    if type(value) is not int:
+        raise Malformed(f"claim `{name}` must be an integer", code=_CODE)
+    return value
+
+
+def _list(claims: Mapping[str, JSONValue], name: str) -> list[JSONValue]:
+    value = claims[name]
+    if not isinstance(value, list):
+        raise Malformed(f"claim `{name}` must be a list", code=_CODE)
+    return value

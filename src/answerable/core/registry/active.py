@@ -1,0 +1,220 @@
+"""From all registered documents to the snapshot of what is active, and to what keeps the rest from being so.
+
+Laws: a thing without complete ownership is not active (check REG-02), nor is one that points at something missing or
+inactive; a policy set is never left out quietly, for that could drop a forbid; the same documents give the same
+snapshot and digest, in whatever order they come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from answerable.core.canonical import encode
+from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.registry.capability import Capability
+from answerable.core.registry.documents import (
+    Agent,
+    MandateTemplate,
+    PolicySetDocument,
+    Principal,
+    Server,
+    UseCase,
+)
+from answerable.core.registry.parse import document_key, shapes_of
+from answerable.core.registry.references import reference_faults
+from answerable.core.registry.snapshot import RegistrySnapshot
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.fields import Fault
+    from answerable.core.registry.ownership import Ownership
+    from answerable.core.registry.parse import Kind, Registered, Shapes
+
+APPROVERS_MIN: Final = 2
+"""Members of an approver group below which one absent person stops all approvals (check REG-02)."""
+
+N = TypeVar("N", UseCase, Agent, Server, Capability, MandateTemplate, Principal, PolicySetDocument)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inactive:
+    """Why a registered thing is not in force. missing: ownership fields still empty, as written in documents."""
+
+    kind: Kind
+    name: str
+    missing: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something the owner should look at; it stops nothing. `code` is stable."""
+
+    kind: Kind
+    name: str
+    code: str
+    message: str
+
+
+def faults_of(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
+    """Everything wrong with a set of documents, in their order: shapes first seen, then what they point at.
+
+    Never raises. Incomplete ownership is not a fault: see `inactive`.
+    """
+    shapes = shapes_of(documents)
+    return tuple(sorted((*shapes.faults, *reference_faults(shapes)), key=lambda fault: fault.document))
+
+
+def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
+    """What is active in a set of documents. Raises Malformed (`registry.faults`) for any fault of shape."""
+    shapes = _sound(documents)
+    down = _why_inactive(shapes)
+    active = [found for found in shapes.nouns if (found.kind, found.name) not in down]
+    return RegistrySnapshot(
+        digest=digest_of(documents),
+        principals=MappingProxyType({PrincipalId(n): p for n, p in _by_name(active, Principal).items()}),
+        use_cases=_by_name(active, UseCase),
+        agents=MappingProxyType({AgentId(n): a for n, a in _by_name(active, Agent).items()}),
+        servers=_by_name(active, Server),
+        capabilities=_by_name(active, Capability),
+        templates=_by_name(active, MandateTemplate),
+        policy_sets=_by_name(active, PolicySetDocument),
+    )
+
+
+def digest_of(documents: Sequence[JSONValue]) -> str:
+    """SHA-256, hex, of the canonical JSON object that holds each document under its `kind/name`."""
+    return sha256(encode({document_key(document): document for document in documents})).hexdigest()
+
+
+def inactive(documents: Sequence[JSONValue]) -> list[Inactive]:
+    """What is registered and not in force, with every reason. Raises Malformed (`registry.faults`)."""
+    shapes = _sound(documents)
+    down = _why_inactive(shapes)
+    return [
+        Inactive(
+            kind=found.kind, name=found.name, missing=_missing(found), reasons=down[found.kind, found.name]
+        )
+        for found in shapes.nouns
+        if (found.kind, found.name) in down
+    ]
+
+
+def findings(documents: Sequence[JSONValue], *, today: str) -> list[Finding]:
+    """What an owner should look at: overdue reviews, too few approvers, agents and owners that can prove nothing.
+
+    today: ISO 8601 date. Raises Malformed (`registry.faults`).
+    """
+    shapes = _sound(documents)
+    members: dict[str, int] = {}
+    for found in shapes.nouns:
+        if isinstance(found.noun, Principal):
+            for group in found.noun.groups:
+                members[group] = members.get(group, 0) + 1
+    listed: list[Finding] = []
+    for found in shapes.nouns:
+        listed += [
+            Finding(kind=found.kind, name=found.name, code=code, message=message)
+            for code, message in _notes(found, members, today)
+        ]
+    return listed
+
+
+def _notes(found: Registered, members: Mapping[str, int], today: str) -> list[tuple[str, str]]:
+    noun = found.noun
+    notes: list[tuple[str, str]] = []
+    if isinstance(noun, Agent) and not (noun.keys or noun.unix_uids or noun.certificates):
+        message = "has no key, Unix user id or certificate, so it can prove itself nowhere"
+        notes.append(("registry.agent_without_proof", message))
+    if isinstance(noun, Principal) and noun.groups and not noun.keys:
+        notes.append(
+            ("registry.approver_without_key", "is in a group but has no key, so cannot sign an answer")
+        )
+    if not isinstance(noun, Agent | UseCase | Capability):
+        return notes
+    ownership = noun.ownership
+    if ownership.review_date and ownership.review_date < today:
+        notes.append(("registry.review_overdue", f"was to be reviewed by {ownership.review_date}"))
+    group = ownership.approver_group
+    if group and members.get(group, 0) < APPROVERS_MIN:
+        message = (
+            f"approver group `{group}` has {members.get(group, 0)} members, expected at least {APPROVERS_MIN}"
+        )
+        notes.append(("registry.approvers_few", message))
+    return notes
+
+
+def _sound(documents: Sequence[JSONValue]) -> Shapes:
+    shapes = shapes_of(documents)
+    if shapes.faults:
+        first = shapes.faults[0]
+        more = f" (and {len(shapes.faults) - 1} more faults)" if len(shapes.faults) > 1 else ""
+        where = f"document {first.document + 1}, {first.path or '/'}"
+        raise Malformed(
+            f"registry documents are at fault: {where}: {first.message}{more}", code="registry.faults"
+        )
+    return shapes
+
+
+def _why_inactive(shapes: Shapes) -> dict[tuple[Kind, str], tuple[str, ...]]:
+    """Reasons by thing. Kinds are visited so that what others depend on has been judged before."""
+    broken: dict[int, list[str]] = {}
+    for fault in reference_faults(shapes):
+        broken.setdefault(fault.document, []).append(fault.message)
+    down: dict[tuple[Kind, str], tuple[str, ...]] = {}
+    order: tuple[Kind, ...] = ("Principal", "Server", "UseCase", "Agent", "Capability", "MandateTemplate")
+    for kind in order:
+        for found in shapes.nouns:
+            if found.kind != kind:
+                continue
+            reasons = list(broken.get(found.document, []))
+            if missing := _missing(found):
+                reasons.append(f"ownership lacks {', '.join(missing)}")
+            if isinstance(found.noun, Agent) and found.noun.status != "active":
+                reasons.append(f"its status is {found.noun.status}")
+            reasons += [
+                f"its {_words(needed)} {shown(name)} is not active"
+                for needed, name in _needs(found)
+                if (needed, name) in down
+            ]
+            if reasons:
+                down[kind, found.name] = tuple(reasons)
+    return down
+
+
+def _missing(found: Registered) -> tuple[str, ...]:
+    noun = found.noun
+    return noun.ownership.missing() if isinstance(noun, Agent | UseCase | Capability) else ()
+
+
+def _needs(found: Registered) -> list[tuple[Kind, str]]:
+    match found.noun:
+        case UseCase(ownership=ownership):
+            return _owners(ownership)
+        case Agent(use_case=use_case, ownership=ownership):
+            return [("UseCase", use_case), *_owners(ownership)]
+        case Capability(server=server, ownership=ownership):
+            return [("Server", server), *_owners(ownership)]
+        case MandateTemplate(use_case=use_case, agent=agent, grants=grants):
+            named = dict.fromkeys(grant.capability for grant in grants)
+            return [("UseCase", use_case), ("Agent", agent), *(("Capability", name) for name in named)]
+        case _:
+            return []
+
+
+def _owners(ownership: Ownership) -> list[tuple[Kind, str]]:
+    return [("Principal", ownership.owner), ("Principal", ownership.backup_owner)]
+
+
+def _words(kind: Kind) -> str:
+    return {"UseCase": "use case"}.get(kind, kind.lower())
+
+
+def _by_name(active: Sequence[Registered], kind: type[N]) -> MappingProxyType[str, N]:
+    return MappingProxyType({found.name: found.noun for found in active if isinstance(found.noun, kind)})

@@ -1,0 +1,71 @@
+"""A capability: one kind of action on one upstream that a mandate can name and a policy can decide.
+
+Laws: targets are matched exactly, or by a URI template whose variables take one path segment each; what the
+capability does not expose is invisible to policy; what neither schema nor capability allows is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from answerable.core.registry.ownership import UNOWNED, Ownership
+
+ActionKind = Literal["read", "write", "delete", "pay", "execute"]
+ArgumentType = Literal["string", "boolean", "integer", "minor_units", "decimal", "string_set"]
+Sensitivity = Literal["public", "internal", "confidential", "restricted"]
+
+GOVERNED_METHODS = (
+    "tools/call",
+    "resources/read",
+    "prompts/get",
+    "completion/complete",
+    "resources/subscribe",
+    "subscriptions/listen",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArgumentMapping:
+    """How one argument appears to policy, under `context.arguments.<name>`.
+
+    type: `integer` and `minor_units` become Cedar Long, `decimal` (a decimal string with at most four places) becomes
+    the Cedar decimal extension, `string_set` a Set of String. Floats have no mapping: Cedar has none.
+    """
+
+    name: str
+    type: ArgumentType
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceMapping:
+    """Which Cedar entity an action touches: `type::"<value of argument>"`, or `type::"<fixed>"`."""
+
+    type: str
+    argument: str = ""
+    fixed: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """name: as mandates and policies call it. target: tool name, prompt name, or resource URI template.
+
+    open_members: top-level argument members allowed although the upstream's schema does not name them.
+    tier: 0 (no risk) to 3 (critical). idempotent: the upstream may be asked twice without harm.
+    """
+
+    name: str
+    server: str
+    method: str
+    target: str
+    kind: ActionKind
+    environment: str
+    tier: int
+    sensitivity: Sensitivity
+    resource: ResourceMapping
+    arguments: tuple[ArgumentMapping, ...] = ()
+    open_members: tuple[str, ...] = ()
+    reversible: bool = False
+    title: str = ""
+    ownership: Ownership = UNOWNED

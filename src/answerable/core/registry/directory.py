@@ -1,0 +1,54 @@
+"""From what a caller can prove (a key, a user id, a certificate) to the one agent it belongs to.
+
+Laws: what two active agents claim belongs to neither; an agent that is not active is found only where no active one is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.registry.documents import Agent
+    from answerable.core.registry.snapshot import RegistrySnapshot
+
+Proof = TypeVar("Proof")
+Found = TypeVar("Found")
+
+
+class AgentDirectory:
+    """Look-up built once per registry snapshot; one dict hit each.
+
+    by_key: thumbprint to agent and key. by_uid: user id of Unix-socket peers. by_certificate: SHA-256, hex.
+    """
+
+    __slots__ = ("by_certificate", "by_key", "by_uid", "snapshot")
+
+    def __init__(self, snapshot: RegistrySnapshot) -> None:
+        self.snapshot: Final = snapshot
+        agents = sorted(snapshot.agents.values(), key=lambda agent: agent.status != "active")
+        self.by_key: Final[dict[str, tuple[Agent, PublicKey]]] = _unambiguous(
+            (key.thumbprint, agent, (agent, key)) for agent in agents for key in agent.keys
+        )
+        self.by_uid: Final[dict[int, Agent]] = _unambiguous(
+            (uid, agent, agent) for agent in agents for uid in agent.unix_uids
+        )
+        self.by_certificate: Final[dict[str, Agent]] = _unambiguous(
+            (certificate, agent, agent) for agent in agents for certificate in agent.certificates
+        )
+
+
+def _unambiguous(claims: Iterable[tuple[Proof, Agent, Found]]) -> dict[Proof, Found]:
+    """Claims of active agents come first; a later claim of another active agent takes the proof from both."""
+    found: dict[Proof, Found] = {}
+    owner: dict[Proof, Agent] = {}
+    for proof, agent, target in claims:
+        earlier = owner.get(proof)
+        if earlier is None:
+            owner[proof] = agent
+            found[proof] = target
+        elif earlier.name != agent.name and agent.status == "active":
+            found.pop(proof, None)
+    return found

@@ -1,0 +1,111 @@
+"""The other registered nouns. Each is one document of kind = class name; all are values, valid on construction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from answerable.core.identity.keys import PublicKey
+from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.registry.capability import ArgumentType
+from answerable.core.registry.ownership import UNOWNED, Ownership
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A person who may issue mandates, own things and answer approvals, with the keys they sign with."""
+
+    name: PrincipalId
+    display_name: str
+    groups: tuple[str, ...] = ()
+    keys: tuple[PublicKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCase:
+    """Why agents exist: the business purpose that mandates belong to.
+
+    issuers: groups whose members may issue mandates for it, beside its owner and backup owner.
+    """
+
+    name: str
+    purpose: str
+    issuers: tuple[str, ...] = ()
+    ownership: Ownership = UNOWNED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """An autonomous process and the channels on which it can prove itself.
+
+    unix_uids: user ids whose Unix-socket connections speak for it. certificates: SHA-256 of client certificates, hex.
+    """
+
+    name: AgentId
+    use_case: str
+    environment: str
+    keys: tuple[PublicKey, ...] = ()
+    unix_uids: tuple[int, ...] = ()
+    certificates: tuple[str, ...] = ()
+    status: Literal["active", "suspended", "retired"] = "active"
+    ownership: Ownership = UNOWNED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """An upstream MCP server: stdio when `command` is set, streamable HTTP when `url` is. Environment values may be
+    secret references (`env:NAME`, `file:PATH`), resolved where the server is started."""
+
+    name: str
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str = ""
+    url: str = ""
+    call_seconds_max: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantTemplate:
+    """One allowed capability of a mandate template; values may hold `{parameter}` placeholders.
+
+    resources: allowed resource ids, empty for any. arguments: exact values per argument, of the argument's own type.
+    maxima: inclusive upper bounds per integer argument.
+    """
+
+    capability: str
+    resources: tuple[str, ...] = ()
+    arguments: tuple[tuple[str, str | int | bool], ...] = ()
+    maxima: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateParameter:
+    """A value a person fills in; `pattern` is a full-match regular expression."""
+
+    name: str
+    pattern: str
+    type: ArgumentType = "string"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MandateTemplate:
+    """A mandate with holes, so that a person fills in two fields and not a policy."""
+
+    name: str
+    use_case: str
+    agent: AgentId
+    purpose: str
+    grants: tuple[GrantTemplate, ...]
+    parameters: tuple[TemplateParameter, ...] = ()
+    environment: str = ""
+    calls_max: int = 100
+    ttl_seconds: int = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySetDocument:
+    """Cedar policy text; its schema is generated from the registered capabilities."""
+
+    name: str
+    policies: str

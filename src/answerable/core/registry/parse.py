@@ -1,0 +1,237 @@
+"""From plain JSON documents (`apiVersion`, `kind`, `metadata`, `spec`) to the registered nouns.
+
+Laws: every fault of every document is found in one pass; what is not known is a fault; a document with a fault of
+shape makes no noun; names are unique within a kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+
+from answerable.core.identity.principal import AgentId, PrincipalId, checked_name
+from answerable.core.registry.capability import Capability
+from answerable.core.registry.documents import (
+    Agent,
+    MandateTemplate,
+    PolicySetDocument,
+    Principal,
+    Server,
+    UseCase,
+)
+from answerable.core.registry.fields import Fault, Fields, nearest, type_name
+from answerable.core.registry.spec_capability import CAPABILITY_KEYS, capability_in
+from answerable.core.registry.spec_shared import keys_in, matching, name_of, ownership_in, without_nul
+from answerable.core.registry.spec_template import TEMPLATE_KEYS, template_in
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.canonical import JSONValue
+
+API_VERSION: Final = "answerable/v1"
+DOCUMENTS_MAX: Final = 5000
+POLICIES_CHARS_MAX: Final = 900_000
+
+Kind = Literal["Principal", "UseCase", "Agent", "Server", "Capability", "MandateTemplate", "PolicySet"]
+Noun: TypeAlias = Principal | UseCase | Agent | Server | Capability | MandateTemplate | PolicySetDocument
+
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+TOP_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
+SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
+    "Principal": ("displayName", "groups", "keys"),
+    "UseCase": ("purpose", "issuers", "ownership"),
+    "Agent": ("useCase", "environment", "keys", "unixUids", "certificates", "status", "ownership"),
+    "Server": ("command", "args", "env", "cwd", "url", "callSecondsMax"),
+    "Capability": CAPABILITY_KEYS,
+    "MandateTemplate": TEMPLATE_KEYS,
+    "PolicySet": ("policies",),
+}
+
+_VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+_SHA256_HEX: Final = re.compile(r"[0-9a-f]{64}")
+_HTTP_URL: Final = re.compile(
+    r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:/[!-\"$-~]*)?"
+)
+_SECRET_WORD: Final = re.compile(
+    r"(?:.*_)?(?:TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)(?:_.*)?"
+)
+_PLACE_WORD: Final = re.compile(r".*_(?:FILE|PATH|DIR|URL|NAME|ID)")
+_REFERENCE: Final = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:.+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """One noun and the place it came from. document: index in the sequence given."""
+
+    document: int
+    kind: Kind
+    name: str
+    noun: Noun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shapes:
+    """What the documents say, taken one by one. declared: `(kind, name)` of all, readable or not."""
+
+    nouns: tuple[Registered, ...]
+    declared: frozenset[tuple[Kind, str]]
+    faults: tuple[Fault, ...]
+
+
+def shapes_of(documents: Sequence[JSONValue]) -> Shapes:
+    """Read each document by itself. Never raises: faults are in the answer, in the order of the documents."""
+    faults: list[Fault] = []
+    if len(documents) > DOCUMENTS_MAX:
+        message = f"expected at most {DOCUMENTS_MAX} documents, got {len(documents)}"
+        fault = Fault(document=DOCUMENTS_MAX, path="", code="document.count", message=message)
+        return Shapes(nouns=(), declared=frozenset(), faults=(fault,))
+    nouns: list[Registered] = []
+    declared: set[tuple[Kind, str]] = set()
+    for index, document in enumerate(documents):
+        before = len(faults)
+        found = _read(document, index, faults)
+        if found is None:
+            continue
+        if (found.kind, found.name) in declared:
+            message = f"{found.kind} {shown(found.name)} is declared twice"
+            faults.append(
+                Fault(document=index, path="/metadata/name", code="document.declared_twice", message=message)
+            )
+        elif found.name:
+            declared.add((found.kind, found.name))
+        if len(faults) == before:
+            nouns.append(found)
+    return Shapes(nouns=tuple(nouns), declared=frozenset(declared), faults=tuple(faults))
+
+
+def document_key(document: JSONValue) -> str:
+    """`kind/name`, under which a document is stored. Raises Malformed (`document.unnamed`)."""
+    match document:
+        case {"kind": str(kind), "metadata": {"name": str(name)}}:
+            return f"{kind}/{name}"
+    raise Malformed("a document needs a kind and a metadata.name", code="document.unnamed")
+
+
+def _read(document: JSONValue, index: int, faults: list[Fault]) -> Registered | None:
+    top = Fields(document, known=TOP_KEYS, document=index, path="", faults=faults)
+    if not isinstance(document, dict):
+        return None
+    if (version := top.text("apiVersion")) and version != API_VERSION:
+        top.fault(
+            f"expected `{API_VERSION}`, got {shown(version)}", "apiVersion", code="document.api_version"
+        )
+    metadata = top.section("metadata", ("name",))
+    written = document.get("kind")
+    if written not in KINDS:
+        hint = nearest(written, KINDS) if isinstance(written, str) else f"; known here: {', '.join(KINDS)}"
+        got = shown(written) if isinstance(written, str) else type_name(written)
+        top.fault(f"kind {got} is not known{hint}", "kind", code="document.kind")
+        return None
+    kind: Kind = written
+    name = metadata.text("name", check=lambda text: checked_name(text, what=kind))
+    spec = top.section("spec", SPEC_KEYS[kind])
+    return Registered(document=index, kind=kind, name=name, noun=_READERS[kind](spec, name))
+
+
+def _principal(spec: Fields, name: str) -> Principal:
+    return Principal(
+        name=PrincipalId(name),
+        display_name=spec.text("displayName", default=name),
+        groups=spec.texts("groups", check=name_of("group")),
+        keys=keys_in(spec),
+    )
+
+
+def _use_case(spec: Fields, name: str) -> UseCase:
+    return UseCase(
+        name=name,
+        purpose=spec.text("purpose"),
+        issuers=spec.texts("issuers", check=name_of("group")),
+        ownership=ownership_in(spec),
+    )
+
+
+def _agent(spec: Fields, name: str) -> Agent:
+    uids: list[int] = []
+    for index, uid in enumerate(spec.items("unixUids")):
+        if type(uid) is not int or not 0 <= uid < 2**32 - 1:
+            spec.fault("expected a Unix user id, 0 to 4294967294", "unixUids", index, code="document.range")
+        elif uid in uids:
+            spec.fault(f"{uid} is listed twice", "unixUids", index, code="document.duplicate")
+        else:
+            uids.append(uid)
+    statuses: tuple[Literal["active", "suspended", "retired"], ...] = ("active", "suspended", "retired")
+    return Agent(
+        name=AgentId(name),
+        use_case=spec.text("useCase", check=name_of("use case")),
+        environment=spec.text("environment", check=name_of("environment")),
+        keys=keys_in(spec),
+        unix_uids=tuple(uids),
+        certificates=spec.texts(
+            "certificates",
+            check=matching(_SHA256_HEX, "the SHA-256 of a certificate: 64 lower-case hex digits"),
+        ),
+        status=spec.choice("status", statuses, default="active"),
+        ownership=ownership_in(spec),
+    )
+
+
+def _server(spec: Fields, name: str) -> Server:
+    if spec.has("command") == spec.has("url"):
+        spec.fault("a server has either a `command` or a `url`", code="server.transport")
+    for key in ("args", "env", "cwd"):
+        if spec.has("url") and spec.has(key):
+            spec.fault(f"`{key}` goes with `command`, not with `url`", key, code="server.transport")
+    env: list[tuple[str, str]] = []
+    for key, value in spec.pairs("env"):
+        if not _VARIABLE_NAME.fullmatch(key):
+            spec.fault(
+                f"{shown(key)} is not a name of an environment variable", "env", key, code="document.pattern"
+            )
+        elif not isinstance(value, str) or "\x00" in value:
+            spec.fault(f"expected text, got {type_name(value)}; quote it", "env", key, code="document.type")
+        elif _names_secret(key) and not _REFERENCE.fullmatch(value):
+            hint = "give it as `env:NAME` or `file:PATH`, never as the value itself"
+            spec.fault(f"{shown(key)} looks like a secret: {hint}", "env", key, code="server.secret_value")
+        else:
+            env.append((key, value))
+    return Server(
+        name=name,
+        command=spec.text("command", default="", chars_max=4096, check=without_nul),
+        args=spec.texts("args", unique=False, empty=True, check=without_nul),
+        env=tuple(env),
+        cwd=spec.text("cwd", default="", chars_max=4096, check=without_nul),
+        url=spec.text(
+            "url",
+            default="",
+            chars_max=2048,
+            check=matching(_HTTP_URL, "an http or https URL without user or fragment"),
+        ),
+        call_seconds_max=spec.integer("callSecondsMax", minimum=1, maximum=3600, default=60),
+    )
+
+
+def _names_secret(variable: str) -> bool:
+    """Whether a variable's name says that its value is a secret, and not merely where one is kept."""
+    upper = variable.upper()
+    return _SECRET_WORD.fullmatch(upper) is not None and _PLACE_WORD.fullmatch(upper) is None
+
+
+def _policy_set(spec: Fields, name: str) -> PolicySetDocument:
+    return PolicySetDocument(name=name, policies=spec.text("policies", chars_max=POLICIES_CHARS_MAX))
+
+
+_READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
+    "Principal": _principal,
+    "UseCase": _use_case,
+    "Agent": _agent,
+    "Server": _server,
+    "Capability": capability_in,
+    "MandateTemplate": template_in,
+    "PolicySet": _policy_set,
+}

@@ -1,0 +1,80 @@
+"""Names that other people's servers give to their tools, prompts and resources, as far as they may be registered.
+
+Laws: names compare exactly and case-sensitively; a name that could be mistaken for another is refused.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from answerable.errors import Malformed, shown
+
+PUBLIC_NAME_CHARS_MAX: Final = 512
+
+_VARIABLE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%{}-]+")
+_LATIN_LOOK_ALIKES: Final = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"})
+
+
+def checked_public_name(name: str, *, what: str) -> str:
+    """A tool, prompt or server name as it may be registered: NFC, no control, format, private or confusable character.
+
+    Only characters that cannot be mistaken for others are let in: ASCII, or letters and digits of one script (a name
+    that mixes ASCII letters with non-ASCII letters is refused). Raises Malformed (`name.invalid`).
+    """
+    if not name or len(name) > PUBLIC_NAME_CHARS_MAX or unicodedata.normalize("NFC", name) != name:
+        raise Malformed(f"{what} {shown(name)} is empty, too long or not in NFC", code="name.invalid")
+    if name.isascii():
+        if not name.isprintable() or name != name.strip():
+            raise Malformed(
+                f"{what} {shown(name)} has control characters or outer spaces", code="name.invalid"
+            )
+        return name
+    if unicodedata.normalize("NFKC", name) != name:
+        raise Malformed(f"{what} {shown(name)} has characters that look like others", code="name.invalid")
+    scripts: set[str] = set()
+    for character in name:
+        category = unicodedata.category(character)
+        if category[0] not in "LN" and character not in "-_./:":
+            raise Malformed(f"{what} {shown(name)} has a character of class {category}", code="name.invalid")
+        if category[0] == "L":
+            scripts.add(unicodedata.name(character, "UNKNOWN").split(" ")[0])
+    if len(scripts) > 1:
+        raise Malformed(f"{what} {shown(name)} mixes scripts, so it can be mistaken", code="name.invalid")
+    if scripts & _LATIN_LOOK_ALIKES:
+        raise Malformed(f"{what} {shown(name)} uses a script with Latin look-alikes", code="name.invalid")
+    return name
+
+
+def checked_plain_target(name: str, *, what: str) -> str:
+    """A tool or prompt name: as `checked_public_name`, without braces. Raises Malformed (`name.invalid`).
+
+    Braces are kept for URI templates, so that no tool's name can be taken for one.
+    """
+    if "{" in name or "}" in name:
+        raise Malformed(
+            f"{what} {shown(name)} has braces; only resource URIs take variables", code="name.invalid"
+        )
+    return checked_public_name(name, what=what)
+
+
+def checked_uri_template(text: str, *, what: str) -> tuple[str, ...]:
+    """The variable names of a resource URI or level-1 URI template (RFC 6570), in order.
+
+    Raises Malformed (`name.invalid`): not an ASCII URI with a scheme, braces that are no variable, a variable twice.
+    """
+    if len(text) > PUBLIC_NAME_CHARS_MAX or not _URI.fullmatch(text):
+        raise Malformed(
+            f"{what} {shown(text)} is not a URI of printable ASCII with a scheme", code="name.invalid"
+        )
+    variables = tuple(_VARIABLE.findall(text))
+    without = _VARIABLE.sub("", text)
+    if "{" in without or "}" in without:
+        raise Malformed(
+            f"{what} {shown(text)} has braces that are not a variable like `{{name}}`", code="name.invalid"
+        )
+    if len(set(variables)) != len(variables):
+        raise Malformed(f"{what} {shown(text)} names a variable twice", code="name.invalid")
+    return variables

@@ -1,0 +1,194 @@
+"""What documents say about one another: whether each thing that is named exists, and fits.
+
+Laws: a fault is reported at the document that points, never at the one pointed at; a document that is itself unreadable
+still counts as declared, so that one mistake is not reported twice.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.registry.capability import Capability
+from answerable.core.registry.documents import Agent, MandateTemplate, Principal, UseCase
+from answerable.core.registry.fields import Fault, nearest, pointer
+from answerable.core.registry.placeholders import placeholders_in
+from answerable.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from answerable.core.registry.documents import GrantTemplate, TemplateParameter
+    from answerable.core.registry.ownership import Ownership
+    from answerable.core.registry.parse import Kind, Registered, Shapes
+
+_Found = tuple[str, str, str]  # path, code, message
+
+_VARIABLE: Final = re.compile(r"\{[^{}]*\}")
+_PYTHON_TYPE: Final = {
+    "string": str,
+    "decimal": str,
+    "integer": int,
+    "minor_units": int,
+    "boolean": bool,
+}
+
+
+def reference_faults(shapes: Shapes) -> tuple[Fault, ...]:
+    """Every fault between documents, in their order. Never raises."""
+    groups = {
+        group for found in shapes.nouns if isinstance(found.noun, Principal) for group in found.noun.groups
+    }
+    unread = any(
+        kind == "Principal" for kind, _ in shapes.declared - {(f.kind, f.name) for f in shapes.nouns}
+    )
+    twice = _claimed_twice(shapes)
+    faults: list[Fault] = []
+    for found in shapes.nouns:
+        for path, code, message in (
+            *_ownership_faults(found, shapes, groups, groups_known=not unread),
+            *_noun_faults(found, shapes),
+            *twice.get(found.document, ()),
+        ):
+            faults.append(
+                Fault(document=found.document, path=path, code=code, message=message, kind="reference")
+            )
+    return tuple(faults)
+
+
+def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
+    match found.noun:
+        case Agent(use_case=use_case):
+            yield from _exists(shapes, "UseCase", use_case, "/spec/useCase")
+        case Capability(server=server):
+            yield from _exists(shapes, "Server", server, "/spec/server")
+        case MandateTemplate() as template:
+            yield from _template_faults(template, shapes)
+        case _:
+            return
+
+
+def _exists(shapes: Shapes, kind: Kind, name: str, path: str) -> Iterator[_Found]:
+    if (kind, name) not in shapes.declared:
+        known = tuple(sorted(other for declared, other in shapes.declared if declared == kind))
+        yield path, "reference.missing", f"no {kind} is called {shown(name)}{_hint(name, known)}"
+
+
+def _hint(name: str, known: tuple[str, ...]) -> str:
+    """A near name when there is one; the whole list would be too long to help."""
+    hint = nearest(name, known)
+    return hint if hint.startswith("; did") else ""
+
+
+def _ownership_faults(
+    found: Registered, shapes: Shapes, groups: set[str], *, groups_known: bool
+) -> Iterator[_Found]:
+    if not isinstance(found.noun, Agent | UseCase | Capability):
+        return
+    ownership: Ownership = found.noun.ownership
+    at = "/spec/ownership"
+    if ownership.owner:
+        yield from _exists(shapes, "Principal", ownership.owner, f"{at}/owner")
+    if ownership.backup_owner:
+        yield from _exists(shapes, "Principal", ownership.backup_owner, f"{at}/backupOwner")
+        if ownership.backup_owner == ownership.owner:
+            message = f"owner and backupOwner are both {shown(ownership.owner)}: name somebody else"
+            yield f"{at}/backupOwner", "reference.same_owner", message
+    group = ownership.approver_group
+    if group and groups_known and group not in groups:
+        message = f"no principal is in group {shown(group)}{_hint(group, tuple(sorted(groups)))}"
+        yield f"{at}/approverGroup", "reference.missing", message
+
+
+def _template_faults(template: MandateTemplate, shapes: Shapes) -> Iterator[_Found]:
+    yield from _exists(shapes, "UseCase", template.use_case, "/spec/useCase")
+    yield from _exists(shapes, "Agent", template.agent, "/spec/agent")
+    for found in shapes.nouns:
+        noun = found.noun
+        if isinstance(noun, Agent) and noun.name == template.agent and noun.use_case != template.use_case:
+            message = f"agent {shown(noun.name)} belongs to use case {shown(noun.use_case)}"
+            yield "/spec/useCase", "reference.use_case", message
+    capabilities = {found.name: found.noun for found in shapes.nouns if isinstance(found.noun, Capability)}
+    types = {parameter.name: parameter for parameter in template.parameters}
+    for index, grant in enumerate(template.grants):
+        at = f"/spec/grants/{index}"
+        yield from _exists(shapes, "Capability", grant.capability, f"{at}/capability")
+        capability = capabilities.get(grant.capability)
+        if capability is not None:
+            yield from _grant_faults(grant, capability, types, at)
+            if template.environment and capability.environment != template.environment:
+                message = (
+                    f"capability {shown(capability.name)} is in environment {shown(capability.environment)}, "
+                    f"the mandate only in {shown(template.environment)}"
+                )
+                yield f"{at}/capability", "reference.environment", message
+
+
+def _grant_faults(
+    grant: GrantTemplate, capability: Capability, parameters: Mapping[str, TemplateParameter], at: str
+) -> Iterator[_Found]:
+    """Values of another type than the capability's argument would make a mandate that never covers anything."""
+    mapped = {argument.name: argument.type for argument in capability.arguments}
+    for name, value in grant.arguments:
+        expected = _PYTHON_TYPE.get(mapped.get(name, ""))
+        if name in mapped and expected is None:
+            path = pointer(f"{at}/arguments", name)
+            yield (
+                path,
+                "reference.argument_type",
+                f"argument {shown(name)} is a set, which takes no exact value",
+            )
+        elif expected is not None and _type_of(value, parameters) is not expected:
+            message = (
+                f"argument {shown(name)} of {shown(capability.name)} is {mapped[name]}, not {shown(value)}"
+            )
+            yield pointer(f"{at}/arguments", name), "reference.argument_type", message
+    for name, _ in grant.maxima:
+        if name in mapped and _PYTHON_TYPE.get(mapped[name]) is not int:
+            message = f"argument {shown(name)} of {shown(capability.name)} is {mapped[name]}, not an integer"
+            yield pointer(f"{at}/maxima", name), "reference.argument_type", message
+
+
+def _type_of(value: str | int | bool, parameters: Mapping[str, TemplateParameter]) -> type:
+    """The type a template's value has once filled: a lone placeholder takes its parameter's type."""
+    if isinstance(value, str):
+        names = placeholders_in(value)
+        if len(names) == 1 and value == f"{{{names[0]}}}" and names[0] in parameters:
+            return _PYTHON_TYPE.get(parameters[names[0]].type, str)
+    return type(value)
+
+
+def _claimed_twice(shapes: Shapes) -> dict[int, list[_Found]]:
+    """Targets, keys, user ids and certificates that two things claim: nobody can say who is meant, so both are out."""
+    claims: dict[tuple[str, ...], list[tuple[Registered, str]]] = {}
+    for found in shapes.nouns:
+        for claim, path in _claims(found):
+            claims.setdefault(claim, []).append((found, path))
+    twice: dict[int, list[_Found]] = {}
+    for claim, holders in claims.items():
+        if len(holders) < 2:
+            continue
+        for found, path in holders:
+            others = ", ".join(
+                f"{other.kind} {shown(other.name)}" for other, _ in holders if other is not found
+            )
+            message = f"this {claim[0]} is also claimed by {others}"
+            twice.setdefault(found.document, []).append((path, "reference.claimed_twice", message))
+    return twice
+
+
+def _claims(found: Registered) -> Iterator[tuple[tuple[str, ...], str]]:
+    match found.noun:
+        case Capability(server=server, method=method, target=target):
+            # Templates that differ in nothing but the names of their variables match the same targets.
+            yield ("target", server, method, _VARIABLE.sub("{}", target)), "/spec/target"
+        case Agent(keys=keys, unix_uids=uids, certificates=certificates):
+            yield from ((("key", key.thumbprint), f"/spec/keys/{i}") for i, key in enumerate(keys))
+            yield from ((("Unix user id", str(uid)), f"/spec/unixUids/{i}") for i, uid in enumerate(uids))
+            yield from (
+                (("certificate", sha), f"/spec/certificates/{i}") for i, sha in enumerate(certificates)
+            )
+        case Principal(keys=keys):
+            yield from ((("key", key.thumbprint), f"/spec/keys/{i}") for i, key in enumerate(keys))
+        case _:
+            return

@@ -1,0 +1,39 @@
+"""The registry as one immutable value: readers take a snapshot, writers swap it whole.
+
+Laws: look-ups are exact; a thing that is not active does not resolve; two capabilities never claim one target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.principal import AgentId, PrincipalId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents import (
+        Agent,
+        MandateTemplate,
+        PolicySetDocument,
+        Principal,
+        Server,
+        UseCase,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySnapshot:
+    """digest: SHA-256 of the canonical documents, hex. All mappings are read-only and keyed by exact name."""
+
+    digest: str
+    principals: Mapping[PrincipalId, Principal] = field(default_factory=lambda: MappingProxyType({}))
+    use_cases: Mapping[str, UseCase] = field(default_factory=lambda: MappingProxyType({}))
+    agents: Mapping[AgentId, Agent] = field(default_factory=lambda: MappingProxyType({}))
+    servers: Mapping[str, Server] = field(default_factory=lambda: MappingProxyType({}))
+    capabilities: Mapping[str, Capability] = field(default_factory=lambda: MappingProxyType({}))
+    templates: Mapping[str, MandateTemplate] = field(default_factory=lambda: MappingProxyType({}))
+    policy_sets: Mapping[str, PolicySetDocument] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,0 +1,109 @@
+"""The spec of a Capability document."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, get_args
+
+from answerable.core.registry.capability import (
+    GOVERNED_METHODS,
+    ActionKind,
+    ArgumentMapping,
+    ArgumentType,
+    Capability,
+    ResourceMapping,
+    Sensitivity,
+)
+from answerable.core.registry.public_name import checked_plain_target, checked_uri_template
+from answerable.core.registry.spec_shared import ARGUMENT_NAME, matching, name_of, ownership_in
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.registry.fields import Fields
+
+CAPABILITY_KEYS: Final = (
+    "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
+    "openMembers", "reversible", "title", "ownership",
+)  # fmt: skip
+RESOURCE_KEYS: Final = ("type", "argument", "fixed")
+ARGUMENT_KEYS: Final = ("name", "type", "required")
+
+_ENTITY_TYPE: Final = re.compile(r"[A-Z][A-Za-z0-9_]{0,62}")
+_ENTITY_TYPES_TAKEN: Final = frozenset({"Action", "Agent", "Principal"})
+
+
+def capability_in(spec: Fields, name: str) -> Capability:
+    """Read the spec; faults are noted, never raised."""
+    method = spec.choice("method", GOVERNED_METHODS, default="tools/call")
+    target, variables = _target(spec, method)
+    kinds: tuple[ActionKind, ...] = get_args(ActionKind)
+    sensitivities: tuple[Sensitivity, ...] = get_args(Sensitivity)
+    return Capability(
+        name=name,
+        server=spec.text("server", check=name_of("server")),
+        method=method,
+        target=target,
+        kind=spec.choice("kind", kinds),
+        environment=spec.text("environment", check=name_of("environment")),
+        tier=spec.integer("tier", minimum=0, maximum=3),
+        sensitivity=spec.choice("sensitivity", sensitivities),
+        resource=_resource(spec, method, variables),
+        arguments=_arguments(spec),
+        open_members=spec.texts("openMembers", check=matching(ARGUMENT_NAME, "an argument name")),
+        reversible=spec.flag("reversible", default=False),
+        title=spec.text("title", default=""),
+        ownership=ownership_in(spec),
+    )
+
+
+def _target(spec: Fields, method: str) -> tuple[str, tuple[str, ...]]:
+    """The target, and the variables it takes from a URI."""
+    target = spec.text("target")
+    if not target:
+        return "", ()
+    try:
+        if method in ("tools/call", "prompts/get") or "://" not in target:
+            checked_plain_target(target, what="target")
+            return target, ()
+        return target, checked_uri_template(target, what="target")
+    except Malformed as error:
+        spec.fault(error.message, "target", code=error.code)
+        return "", ()
+
+
+def _resource(spec: Fields, method: str, variables: tuple[str, ...]) -> ResourceMapping:
+    resource = spec.section("resource", RESOURCE_KEYS)
+    entity = resource.text(
+        "type", check=matching(_ENTITY_TYPE, "an entity type: a capital letter, then letters, digits and _")
+    )
+    if entity in _ENTITY_TYPES_TAKEN:
+        resource.fault(
+            f"type {shown(entity)} is taken by the product itself", "type", code="capability.resource"
+        )
+    argument = resource.text("argument", default="", check=matching(ARGUMENT_NAME, "an argument name"))
+    fixed = resource.text("fixed", default="")
+    if resource.has("argument") and resource.has("fixed"):
+        resource.fault("a resource has either an `argument` or a `fixed` id", code="capability.resource")
+    if not resource.has("argument") and not resource.has("fixed") and spec.has("resource"):
+        resource.fault("a resource needs an `argument` or a `fixed` id", code="capability.resource")
+    if argument and method == "resources/read" and argument not in variables:
+        have = f"; known here: {', '.join(variables)}" if variables else ""
+        resource.fault(
+            f"the target has no variable {shown(argument)}{have}", "argument", code="capability.resource"
+        )
+    return ResourceMapping(type=entity, argument=argument, fixed=fixed)
+
+
+def _arguments(spec: Fields) -> tuple[ArgumentMapping, ...]:
+    types: tuple[ArgumentType, ...] = get_args(ArgumentType)
+    found: list[ArgumentMapping] = []
+    for item in spec.sections("arguments", ARGUMENT_KEYS):
+        name = item.text("name", check=matching(ARGUMENT_NAME, "an argument name"))
+        if name and any(name == earlier.name for earlier in found):
+            item.fault(f"argument {shown(name)} is mapped twice", "name", code="document.duplicate")
+        found.append(
+            ArgumentMapping(
+                name=name, type=item.choice("type", types), required=item.flag("required", default=False)
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,260 @@
+"""Signed notes (C2SP signed-note): a text, a blank line, signature lines.
+
+Laws:
+- what parses is written back byte for byte: text, signatures and their order;
+- signatures by unknown keys are ignored, a bad signature by a known key rejects the note, and without one
+  good signature by a known key the note is rejected; both by raising `Unverified`;
+- private keys stay elsewhere: signing asks a callable.
+
+Only Ed25519 signatures (type 0x01) are verified here. Keys of other types parse, so that a file of keys can
+name cosigners, and their signatures count as unknown.
+
+Verification is that of RFC 8032 without the cofactor, as OpenSSL does it. Keys that are not canonical or of
+small order are refused when read, for with those one signature fits many texts.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from answerable.errors import Malformed, Unverified, shown
+
+ED25519: Final = 0x01
+ED25519_COSIGNATURE: Final = 0x04
+ML_DSA_44_COSIGNATURE: Final = 0x06
+
+NOTE_BYTES_MAX: Final = 1_000_000
+SIGNATURES_MAX: Final = 64
+"""Signature lines in one note; C2SP asks for at least 16."""
+KEY_ID_BYTES: Final = 4
+ED25519_KEY_BYTES: Final = 32
+ED25519_SIGNATURE_BYTES: Final = 64
+
+_KINDS_WITH_DERIVED_ID: Final = (ED25519, ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE)
+_CONTROL: Final = re.compile(rb"[\x00-\x09\x0b-\x1f]")
+_SIGNATURE_LINE: Final = "— "
+
+_FIELD_PRIME: Final = 2**255 - 19
+# The y coordinates of the eight points of small order: orders 4, 1, 2, and the two of order 8.
+_SMALL_ORDER_Y: Final = frozenset(
+    {
+        0,
+        1,
+        _FIELD_PRIME - 1,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierKey:
+    """A public key with the name it signs under: `name`, 4-byte `key_id`, signature type `kind`, `public`
+    bytes.
+
+    Name and key id together identify it. Raises Malformed when made from parts that do not fit.
+    """
+
+    name: str
+    key_id: bytes
+    kind: int
+    public: bytes
+
+    def __post_init__(self) -> None:
+        require_key_name(self.name)
+        if len(self.key_id) != KEY_ID_BYTES:
+            raise Malformed(f"key id of {len(self.key_id)} bytes, expected 4", code="note.key_id")
+        if not 0 <= self.kind <= 0xFF or not self.public:
+            raise Malformed("verifier key without a type and public bytes", code="note.key")
+        if self.kind in (ED25519, ED25519_COSIGNATURE):
+            _require_sound_ed25519(self.public)
+        if self.kind in _KINDS_WITH_DERIVED_ID and self.key_id != key_id(self.name, self.kind, self.public):
+            raise Malformed(f"key id of {shown(self.name)} does not fit its key", code="note.key_id")
+
+    @classmethod
+    def ed25519(cls, name: str, public: bytes) -> VerifierKey:
+        """The key of type 0x01 with this name; its id is derived."""
+        require_key_name(name)
+        return cls(name=name, key_id=key_id(name, ED25519, public), kind=ED25519, public=public)
+
+    @classmethod
+    def parse(cls, text: str) -> VerifierKey:
+        """Read `<name>+<hex key id>+<base64 of type and key>`. Raises Malformed."""
+        parts = text.split("+", 2)
+        if len(parts) != 3 or not re.fullmatch(r"[0-9a-f]{8}", parts[1]):
+            raise Malformed(f"not a verifier key: {shown(text)}", code="note.key")
+        material = base64_decoded(parts[2], what="verifier key")
+        return cls(name=parts[0], key_id=bytes.fromhex(parts[1]), kind=material[0], public=material[1:])
+
+    def formatted(self) -> str:
+        """The text that `parse` reads."""
+        material = b64encode(bytes([self.kind]) + self.public).decode()
+        return f"{self.name}+{self.key_id.hex()}+{material}"
+
+    def verify(self, text: bytes, signature: bytes) -> None:
+        """Check one signature over a note text. Raises Unverified, step `note.signature`."""
+        try:
+            if self.kind != ED25519:
+                raise InvalidSignature
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text)
+        except InvalidSignature:
+            raise Unverified(
+                f"bad signature by {shown(self.name)}", code="note.signature_bad", step="note.signature"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteSignature:
+    """One signature line: the signer's key name, 4-byte key id, and the signature after the id."""
+
+    name: str
+    key_id: bytes
+    signature: bytes
+
+    def __post_init__(self) -> None:
+        require_key_name(self.name)
+        if len(self.key_id) != KEY_ID_BYTES or not self.signature:
+            raise Malformed(
+                f"signature by {shown(self.name)} lacks its key id or its bytes", code="note.signature_line"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A signed note. `text` ends in a newline and is untrusted until `verify` has returned."""
+
+    text: bytes
+    signatures: tuple[NoteSignature, ...]
+
+    def __post_init__(self) -> None:
+        require_text(self.text)
+        if not 1 <= len(self.signatures) <= SIGNATURES_MAX:
+            raise Malformed(
+                f"note with {len(self.signatures)} signatures, expected 1 to {SIGNATURES_MAX}",
+                code="note.signature_count",
+            )
+
+    @classmethod
+    def parse(cls, encoded: bytes) -> Note:
+        """Read a note of at most `NOTE_BYTES_MAX` bytes. Raises Malformed."""
+        if len(encoded) > NOTE_BYTES_MAX:
+            raise Malformed(
+                f"note of {len(encoded)} bytes, expected at most {NOTE_BYTES_MAX}", code="note.size"
+            )
+        require_text(encoded)
+        blank = encoded.rfind(b"\n\n")
+        if blank < 0:
+            raise Malformed("note without a blank line before its signatures", code="note.signature_count")
+        lines = encoded[blank + 2 : -1].decode().split("\n", SIGNATURES_MAX + 1)
+        if len(lines) > SIGNATURES_MAX:
+            raise Malformed(f"note with more than {SIGNATURES_MAX} signatures", code="note.signature_count")
+        return cls(text=encoded[: blank + 1], signatures=tuple(_signature_of(line) for line in lines))
+
+    def encoded(self) -> bytes:
+        """The bytes that `parse` reads."""
+        lines = (
+            f"{_SIGNATURE_LINE}{one.name} {b64encode(one.key_id + one.signature).decode()}\n"
+            for one in self.signatures
+        )
+        return self.text + b"\n" + "".join(lines).encode()
+
+    def verify(self, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, ...]:
+        """The keys, each once, by which the text is signed: at least one, and none of them badly.
+
+        Raises Unverified: step `note.signature` for a bad signature by a known key, `note.signer` where no
+        known key signed. Raises Malformed where two different keys share name and id.
+        """
+        known: dict[tuple[str, bytes], VerifierKey] = {}
+        for key in keys:
+            if key.kind == ED25519 and known.setdefault((key.name, key.key_id), key) != key:
+                raise Malformed(f"two keys called {shown(key.name)} share an id", code="note.key_ambiguous")
+        signers: dict[VerifierKey, None] = {}
+        for one in self.signatures:
+            signer = known.get((one.name, one.key_id))
+            if signer is not None:
+                signer.verify(self.text, one.signature)
+                signers[signer] = None
+        if not signers:
+            raise Unverified("note is signed by no known key", code="note.unsigned", step="note.signer")
+        return tuple(signers)
+
+
+def signed_note(text: bytes, *, key: VerifierKey, sign: Callable[[bytes], bytes]) -> Note:
+    """Sign a text with an Ed25519 key that is held elsewhere; `sign` takes the text and returns 64 bytes.
+
+    Does not verify what `sign` returned: the caller who doubts it calls `verify`. Raises Malformed for a text
+    that is not a note text, a key of another type, or a signature of another length.
+    """
+    if key.kind != ED25519:
+        raise Malformed(f"key of {shown(key.name)} does not sign notes", code="note.key_type")
+    require_text(text)
+    signature = sign(text)
+    if len(signature) != ED25519_SIGNATURE_BYTES:
+        raise Malformed(
+            f"signature of {len(signature)} bytes, expected {ED25519_SIGNATURE_BYTES}",
+            code="note.signature_length",
+        )
+    return Note(text=text, signatures=(NoteSignature(name=key.name, key_id=key.key_id, signature=signature),))
+
+
+def key_id(name: str, kind: int, public: bytes) -> bytes:
+    """First four bytes of SHA-256(name || LF || type byte || public key)."""
+    return sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:KEY_ID_BYTES]
+
+
+def require_text(text: bytes) -> str:
+    """The text decoded. Raises Malformed: not UTF-8, a control character, no final newline."""
+    control = _CONTROL.search(text)
+    if control:
+        raise Malformed(f"control character in note: at byte {control.start()}", code="note.control")
+    if not text.endswith(b"\n"):
+        raise Malformed("note text does not end in a newline", code="note.newline")
+    try:
+        return text.decode()
+    except UnicodeDecodeError as fault:
+        raise Malformed(f"note is not utf-8: at byte {fault.start}", code="note.utf8") from None
+
+
+def require_key_name(name: str) -> None:
+    """Raises Malformed unless the name is non-empty, without spaces, `+` or control characters."""
+    bad = any(c.isspace() or c == "+" or c < " " or "\ud800" <= c <= "\udfff" for c in name)
+    if bad or not name:
+        raise Malformed(f"not a key name: {shown(name)}", code="note.key_name")
+
+
+def base64_decoded(text: str, *, what: str) -> bytes:
+    """Decode standard base64 in its one canonical spelling (RFC 4648, section 4). Raises Malformed if not, or
+    empty.
+
+    Stray bits and stray characters are refused, so that no two texts stand for the same bytes.
+    """
+    try:
+        decoded = b64decode(text, validate=True)
+    except ValueError:
+        decoded = b""
+    if not decoded or b64encode(decoded).decode() != text:
+        raise Malformed(f"{what} is not canonical base64: {shown(text)}", code="tlog.base64")
+    return decoded
+
+
+def _signature_of(line: str) -> NoteSignature:
+    parts = line.removeprefix(_SIGNATURE_LINE).split(" ")
+    if not line.startswith(_SIGNATURE_LINE) or len(parts) != 2:
+        raise Malformed(f"not a signature line: {shown(line)}", code="note.signature_line")
+    material = base64_decoded(parts[1], what="signature")
+    return NoteSignature(name=parts[0], key_id=material[:KEY_ID_BYTES], signature=material[KEY_ID_BYTES:])
+
+
+def _require_sound_ed25519(public: bytes) -> None:
+    """Refuse keys under which a signature says nothing: not 32 bytes, not canonical, or of small order."""
+    y = int.from_bytes(public, "little") & (2**255 - 1)
+    if len(public) != ED25519_KEY_BYTES or y >= _FIELD_PRIME or y in _SMALL_ORDER_Y:
+        raise Malformed("not a sound ed25519 public key", code="note.key_unsound")

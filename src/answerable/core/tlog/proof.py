@@ -1,0 +1,101 @@
+"""Proof files (C2SP tlog-proof): one text that proves offline that an entry is in a log.
+
+Laws:
+- what parses is written back byte for byte;
+- `extra` is authenticated by nothing: verifying ignores it, and so must everyone who decides anything.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from answerable.core.tlog.checkpoint import Checkpoint, decimal, verified_checkpoint
+from answerable.core.tlog.merkle import HASH_BYTES, PROOF_HASHES_MAX, SIZE_MAX, verify_inclusion
+from answerable.core.tlog.note import NOTE_BYTES_MAX, Note, VerifierKey, base64_decoded
+from answerable.errors import Malformed, shown
+
+HEADER: Final = "c2sp.org/tlog-proof@v1"
+EXTRA_BYTES_MAX: Final = 65_536
+PROOF_BYTES_MAX: Final = NOTE_BYTES_MAX + 2 * EXTRA_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlogProof:
+    """Entry `index`, inclusion `hashes` from the leaf's sibling upwards, and the signed `checkpoint`
+    verbatim.
+
+    `extra` is opaque and unauthenticated; None where there is none. Nothing here is proven before `verify`.
+    """
+
+    index: int
+    hashes: tuple[bytes, ...]
+    checkpoint: bytes
+    extra: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index <= SIZE_MAX:
+            raise Malformed(f"entry index {self.index} out of range", code="proof.index_range")
+        if len(self.hashes) > PROOF_HASHES_MAX:
+            raise Malformed(
+                f"proof of {len(self.hashes)} hashes, expected at most {PROOF_HASHES_MAX}",
+                code="proof.length",
+            )
+        for one in self.hashes:
+            if len(one) != HASH_BYTES:
+                raise Malformed(f"hash of {len(one)} bytes, expected {HASH_BYTES}", code="proof.hash_length")
+        if self.extra is not None and not 1 <= len(self.extra) <= EXTRA_BYTES_MAX:
+            raise Malformed(
+                f"extra of {len(self.extra)} bytes, expected 1 to {EXTRA_BYTES_MAX}", code="proof.extra"
+            )
+        Checkpoint.parse(Note.parse(self.checkpoint).text)
+
+    @classmethod
+    def parse(cls, encoded: bytes) -> TlogProof:
+        """Read a proof file of at most `PROOF_BYTES_MAX` bytes. Raises Malformed."""
+        if len(encoded) > PROOF_BYTES_MAX:
+            raise Malformed(
+                f"proof of {len(encoded)} bytes, expected at most {PROOF_BYTES_MAX}", code="proof.size"
+            )
+        head, blank, checkpoint = encoded.partition(b"\n\n")
+        try:
+            lines = head.decode("ascii").split("\n")
+        except UnicodeDecodeError as fault:
+            raise Malformed(f"proof is not ascii: at byte {fault.start}", code="proof.line") from None
+        if lines[0] != HEADER or not blank:
+            raise Malformed(f"not a proof file: {shown(lines[0])}", code="proof.header")
+        extra = None
+        if len(lines) > 1 and lines[1].startswith("extra "):
+            extra = base64_decoded(lines.pop(1).removeprefix("extra "), what="extra")
+        if len(lines) < 2 or not lines[1].startswith("index "):
+            raise Malformed("proof without an index line", code="proof.line")
+        if len(lines) > 2 + PROOF_HASHES_MAX:
+            raise Malformed(f"proof of more than {PROOF_HASHES_MAX} hashes", code="proof.length")
+        return cls(
+            index=decimal(lines[1].removeprefix("index "), what="entry index"),
+            hashes=tuple(base64_decoded(line, what="hash") for line in lines[2:]),
+            checkpoint=checkpoint,
+            extra=extra,
+        )
+
+    def encoded(self) -> bytes:
+        """The bytes that `parse` reads; by convention in a file called `*.tlog-proof`."""
+        lines = [HEADER, f"index {self.index}", *(b64encode(one).decode() for one in self.hashes)]
+        if self.extra is not None:
+            lines.insert(1, f"extra {b64encode(self.extra).decode()}")
+        return "\n".join(lines).encode() + b"\n\n" + self.checkpoint
+
+    def verify(self, *, leaf: bytes, origin: str, log_keys: Iterable[VerifierKey]) -> Checkpoint:
+        """Check that the leaf hash is at `index` in the log called `origin`; returns the checkpoint it is
+        under.
+
+        Raises Unverified with the steps of `verified_checkpoint` and `verify_inclusion`. Says nothing about
+        cosignatures.
+        """
+        checkpoint = verified_checkpoint(self.checkpoint, origin=origin, log_keys=log_keys)
+        verify_inclusion(
+            leaf=leaf, index=self.index, size=checkpoint.size, proof=self.hashes, root=checkpoint.root
+        )
+        return checkpoint

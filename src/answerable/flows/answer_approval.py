@@ -1,0 +1,53 @@
+"""A person answers a deferred action; the answer is signed over the digest of exactly what will run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.approval import Answer, Approval, ApprovalId, answered
+from answerable.core.approval.token import verify_answer
+from answerable.core.ledger import records
+from answerable.core.ledger.entry import SALT_BYTES
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from answerable.flows.walk import Walk
+
+
+async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
+    """Verify and record a signed answer; returns the approval as it stands afterwards.
+
+    Raises Unverified when the signature or its claims do not check, Refused (`approval.unknown`,
+    `approval.not_pending`, `approval.own_mandate`, `approval.not_asked`, `approval.answered_already`,
+    `approval.changed_meanwhile`), Unavailable.
+    """
+    now = walk.clock.now()
+    approval = walk.approvals.find(ApprovalId(approval_id))
+    if approval is None:
+        raise Refused(f"there is no approval {shown(approval_id)}", code="approval.unknown")
+    people = walk.registry.current.principals
+    signed = verify_answer(
+        token,
+        approval=approval,
+        audience=walk.ledger.origin,
+        keys_of=lambda name: people[name].keys if name in people else (),
+        now=now,
+    )
+    answer = Answer(
+        by=signed.by,
+        groups=people[signed.by].groups,
+        verdict=signed.verdict,
+        comment=signed.comment,
+        at=now,
+        token=token,
+    )
+    after = answered(approval, answer)
+    # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
+    entry = records.approval_answer(after, answer, at=now, salt=walk.entropy.bytes(SALT_BYTES))
+    await walk.ledger.append(entry)
+    # 2. It counts only on top of what was seen when it was checked.
+    if not walk.approvals.replace(after, was=approval):
+        raise Refused(
+            "somebody else answered at the same moment: look again", code="approval.changed_meanwhile"
+        )
+    return after

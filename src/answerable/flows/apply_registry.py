@@ -1,0 +1,141 @@
+"""Applying registry documents: checked whole, recorded, then in force at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from answerable.core.canonical import encode, parse
+from answerable.core.ledger import records
+from answerable.core.ledger.entry import SALT_BYTES
+from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
+from answerable.core.registry.parse import document_key
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.walk import Walk
+    from answerable.ports.decision_point import DecisionPoint
+
+FAULTS_SHOWN_MAX = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """key: `kind/name`."""
+
+    key: str
+    how: Literal["added", "changed", "removed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What changed, or would. before, after: registry digests. inactive: what is registered but not in force."""
+
+    changes: tuple[Change, ...]
+    inactive: tuple[Inactive, ...]
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    applied: Applied
+    documents: dict[str, bytes]
+    snapshot: RegistrySnapshot
+    policies: str
+    decision_point: DecisionPoint
+
+
+async def apply_registry(
+    walk: Walk, documents: Sequence[JSONValue], *, by: str, dry_run: bool = False, prune: bool = False
+) -> Applied:
+    """Put documents into force beside those already there; with `prune`, instead of them.
+
+    Raises Malformed (`registry.faults`, `policy.*`) with everything that is wrong, and then nothing has changed;
+    Unavailable. A dry run checks and says the same, and changes nothing.
+    """
+    plan = planned(walk, documents, prune=prune)
+    if dry_run or not plan.applied.changes:
+        return plan.applied
+    # 1. The ledger says what changes before it counts. A crash after this line: the old documents stay in force.
+    await _record(walk, plan, by=by)
+    # 2. Documents on disk, then both swapped with no await between: no action sees the one without the other.
+    walk.registry.put(plan.documents)
+    walk.decision_point = plan.decision_point
+    return plan.applied
+
+
+def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) -> _Plan:
+    """Check everything that applying would check. Raises Malformed."""
+    old = walk.registry.documents()
+    own_faults = faults_of(documents)
+    shape = [fault for fault in own_faults if fault.kind == "shape"]
+    given = {document_key(document): encode(document) for document in documents} if not shape else {}
+    new = given if prune else {**old, **given}
+    merged = [parse(text) for text in new.values()]
+    faults = shape or list(faults_of(merged))
+    if faults:
+        told = "; ".join(f"document {f.document} {f.path}: {f.message}" for f in faults[:FAULTS_SHOWN_MAX])
+        raise Malformed(f"{len(faults)} faults in the registry documents: {told}", code="registry.faults")
+    snapshot = snapshot_of(merged)
+    policies = policy_text(snapshot)
+    return _Plan(
+        applied=Applied(
+            changes=_changes(old, new),
+            inactive=tuple(inactive(merged)),
+            before=walk.registry.current.digest,
+            after=snapshot.digest,
+        ),
+        documents=new,
+        snapshot=snapshot,
+        policies=policies,
+        decision_point=walk.compile_policies(policies, snapshot),
+    )
+
+
+def policy_text(snapshot: RegistrySnapshot) -> str:
+    """All registered policy sets as one text, in the order of their names; ids are unique across all of them."""
+    return "\n".join(snapshot.policy_sets[name].policies for name in sorted(snapshot.policy_sets))
+
+
+async def _record(walk: Walk, plan: _Plan, *, by: str) -> None:
+    now = walk.clock.now()
+    changed: dict[str, JSONValue] = {
+        change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
+        for change in plan.applied.changes
+    }
+    entry = records.registry_change(
+        at=now,
+        salt=walk.entropy.bytes(SALT_BYTES),
+        by=by,
+        before=plan.applied.before,
+        after=plan.applied.after,
+        changes=encode(changed),
+    )
+    await walk.ledger.append(entry)
+    if plan.decision_point.policy_set != walk.decision_point.policy_set:
+        entry = records.policy_change(
+            at=now,
+            salt=walk.entropy.bytes(SALT_BYTES),
+            by=by,
+            before=walk.decision_point.policy_set,
+            after=plan.decision_point.policy_set,
+            policies=plan.policies,
+        )
+        await walk.ledger.append(entry)
+
+
+def _changes(old: dict[str, bytes], new: dict[str, bytes]) -> tuple[Change, ...]:
+    changes: list[Change] = []
+    for key in sorted(old.keys() | new.keys()):
+        if key not in new:
+            changes.append(Change(key=key, how="removed"))
+        elif key not in old:
+            changes.append(Change(key=key, how="added"))
+        elif old[key] != new[key]:
+            changes.append(Change(key=key, how="changed"))
+    return tuple(changes)

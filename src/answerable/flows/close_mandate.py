@@ -1,0 +1,25 @@
+"""Ending a mandate before its time: the next action under it is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.ledger import records
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.flows.walk import Walk
+
+
+async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
+    """Close a mandate; every call is recorded. Raises Refused (`mandate.unknown`), Unavailable."""
+    mandate = walk.mandates.find(MandateId(mandate_id))
+    if mandate is None:
+        raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.unknown")
+    # Stopping comes first and needs no record to be safe. A crash after the next line: it is stopped, the person got no
+    # answer, closes it again, and that is recorded.
+    walk.mandates.close(mandate.id)
+    await walk.ledger.append(records.mandate_closed(mandate, at=walk.clock.now(), by=by))
+    return mandate

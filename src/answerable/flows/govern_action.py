@@ -1,0 +1,175 @@
+"""The walk of one action: parse → verify → gather → decide → (defer) → log intent → act → log outcome → answer.
+
+Each step consumes what the step before made, so that it cannot be walked in another order. The five laws:
+
+1. No effect without a durable intent: only step 6 makes a warrant, only `Upstream.perform` redeems it, once.
+2. Names before effects: idempotency key and lease name are in the intent.
+3. Every intent ends: here, or by `settle_open_intents`.
+4. What was approved is what runs: an approval is matched by action digest, and decided again with it as a fact.
+5. Denials are entries too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anyio import CancelScope, get_cancelled_exc_class
+
+from answerable.core.action.outcome import Outcome
+from answerable.core.approval.approval import ApprovalId
+from answerable.core.decision.facts import Facts
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger import records
+from answerable.core.ledger.entry import SALT_BYTES
+from answerable.core.ledger.warrant import Warrant
+from answerable.errors import Refused, Unavailable
+from answerable.flows.log_outcome import log_outcome
+from answerable.flows.refuse_action import no_from, no_of, refuse_action
+from answerable.flows.request_approval import request_approval
+from answerable.flows.verify_request import verify_request
+from answerable.flows.walk import OpenIntent
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import ActionRequest, VerifiedRequest
+    from answerable.core.approval.approval import Approval
+    from answerable.core.decision.decision import Decision
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.ledger.entry import Receipt
+    from answerable.flows.walk import Walk
+    from answerable.ports.upstream import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Either an outcome with its receipt, or an approval that is still waited for."""
+
+    action_id: str = ""
+    outcome: Outcome | None = None
+    intent: Receipt | None = None
+    receipt: Receipt | None = None
+    approval: Approval | None = None
+
+
+async def govern_action(
+    walk: Walk, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
+) -> Answer:
+    """Govern one action from its proved caller to its recorded end.
+
+    Raises Unverified, Refused (recorded), Unavailable (says whether an effect is possible), Broken. Cancelling it
+    cancels the upstream call and nothing else: the outcome is recorded all the same.
+    """
+    # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
+    capability, call = "", 0
+    try:
+        verified = verify_request(walk, request, caller)
+        capability = verified.resolved.capability.name
+        # 3 gather
+        facts = gather_facts(walk, verified)
+        # 4 decide
+        decision = walk.decision_point.decide(verified, facts)
+        if decision.effect == "allow":
+            # No await between the decision and this reservation, so that nobody can spend what was just seen.
+            call = reserve(walk, verified, facts)
+    except Refused as refused:
+        raise await refuse_action(walk, request, caller, no_from(refused, capability=capability)) from None
+    if decision.effect == "deny":
+        raise await refuse_action(walk, request, caller, no_of(decision, capability=capability))
+    # 5 defer: a durable record waits for people; asking again finds the same one.
+    if decision.effect == "defer":
+        return Answer(approval=await request_approval(walk, verified, decision, at=facts.at))
+    # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
+    warrant = await log_intent(walk, verified, decision, facts, call=call)
+    # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
+    cancelled: BaseException | None = None
+    try:
+        outcome = await walk.upstream.perform(warrant, progress=progress)
+    except get_cancelled_exc_class() as left:
+        cancelled = left
+        outcome = Outcome(
+            status="indeterminate" if warrant.redeemed else "not_started",
+            detail="the caller left before the end",
+        )
+    except Refused as late:
+        outcome = Outcome(status="not_started", detail=late.message)
+    # 8 release: no lease is held by this form of the walk.
+    # 9 log outcome
+    receipt = await log_outcome(walk, warrant, outcome)
+    if cancelled is not None:
+        raise cancelled
+    # 10 answer
+    return Answer(action_id=warrant.action_id, outcome=outcome, intent=warrant.intent, receipt=receipt)
+
+
+def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
+    """Step 3: what is true now. Registers are read in memory; none of them takes a default for the unknown."""
+    now = walk.clock.now()
+    mandate = verified.mandate
+    waiting = walk.approvals.matching(mandate.agent, mandate.id, verified.request.action.digest, now)
+    approved = waiting is not None and waiting.state_at(now) == "approved"
+    return Facts(
+        at=now,
+        registry_digest=walk.registry.current.digest,
+        mandate_state=walk.mandates.state(mandate.id),
+        mandate_calls_used=walk.mandates.calls_used(mandate.id),
+        approval=waiting.fact() if waiting is not None and approved else None,
+    )
+
+
+def reserve(walk: Walk, verified: VerifiedRequest, facts: Facts) -> int:
+    """Take one call from the budget and use up the approval, both for good before anything happens.
+
+    An approval burned by a crash after this line fails closed: people are asked again. Raises Refused.
+    """
+    call = walk.mandates.reserve(verified.mandate.id)
+    if call is None:
+        raise Refused(
+            "the mandate's budget of calls is spent, or it was just closed", code="mandate.budget_spent"
+        )
+    if facts.approval is not None and not walk.approvals.use(ApprovalId(facts.approval.id), facts.at):
+        walk.mandates.give_back(verified.mandate.id)
+        raise Refused("the approval for this action has been used already", code="approval.used")
+    return call
+
+
+async def log_intent(
+    walk: Walk, verified: VerifiedRequest, decision: Decision, facts: Facts, *, call: int
+) -> Warrant:
+    """Step 6: the intent, with the decision inside, on disk; from its receipt the warrant."""
+    action_id = walk.entropy.token()
+    key = walk.entropy.token()
+    deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
+    entry = records.intent(
+        verified,
+        decision,
+        at=facts.at,
+        salt=walk.entropy.bytes(SALT_BYTES),
+        action_id=action_id,
+        idempotency_key=key,
+        lease_name="",
+        deadline=deadline,
+        call=call,
+        approval_id=facts.approval.id if facts.approval is not None else "",
+    )
+    try:
+        with CancelScope(shield=True):
+            receipt = await walk.ledger.append(entry)
+    except Unavailable as failed:
+        if failed.effect == "none":
+            walk.mandates.give_back(verified.mandate.id)
+        raise
+    except BaseException:
+        walk.rescan = True
+        raise
+    walk.open_intents[receipt.index] = OpenIntent(
+        action_id=action_id, receipt=receipt, due_at=UnixMillis(deadline + walk.limits.upstream_ms_max)
+    )
+    return Warrant(
+        receipt=receipt,
+        action_id=action_id,
+        action=verified.request.action,
+        server=verified.request.server,
+        idempotency_key=key,
+        lease_name="",
+        deadline=deadline,
+    )

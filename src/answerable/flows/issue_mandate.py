@@ -1,0 +1,65 @@
+"""Registering a mandate that a principal signed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.ledger import records
+from answerable.core.ledger.entry import SALT_BYTES
+from answerable.core.mandate.token import verify_mandate
+from answerable.errors import Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.walk import Walk
+
+
+async def issue_mandate(walk: Walk, token: str) -> Mandate:
+    """Verify a signed mandate against the registry, record it and put it into force.
+
+    Raises Unverified when the signature or its claims do not check; Refused (`mandate.agent_inactive`,
+    `mandate.use_case`, `mandate.capability_unknown`, `mandate.expired`, `mandate.not_an_issuer`); Malformed
+    (`mandate.duplicate`, `caveat.*`, `mandate.malformed`); Unavailable.
+    """
+    current = walk.registry.current
+    mandate = verify_mandate(
+        token,
+        audience=walk.ledger.origin,
+        keys_of=lambda name: current.principals[name].keys if name in current.principals else (),
+    )
+    _check_against_registry(mandate, current)
+    now = walk.clock.now()
+    if now >= mandate.expires_at:
+        raise Refused("the mandate has already expired", code="mandate.expired")
+    if walk.mandates.find(mandate.id) is not None:
+        raise Malformed(f"there is a mandate {shown(mandate.id)} already", code="mandate.duplicate")
+    # 1. In the ledger first. A crash after this line: recorded, never in force; the principal signs again.
+    await walk.ledger.append(records.mandate_issued(mandate, at=now, salt=walk.entropy.bytes(SALT_BYTES)))
+    # 2. In force.
+    walk.mandates.add(mandate)
+    return mandate
+
+
+def _check_against_registry(mandate: Mandate, current: RegistrySnapshot) -> None:
+    agent = current.agents.get(mandate.agent)
+    if agent is None or agent.status != "active":
+        raise Refused(f"agent {shown(mandate.agent)} is not active", code="mandate.agent_inactive")
+    use_case = current.use_cases.get(mandate.use_case)
+    if use_case is None or agent.use_case != mandate.use_case:
+        raise Refused(
+            f"agent {shown(mandate.agent)} does not serve use case {shown(mandate.use_case)}", code="mandate.use_case"
+        )
+    issuer = current.principals[mandate.principal]
+    owners = (use_case.ownership.owner, use_case.ownership.backup_owner)
+    if issuer.name not in owners and not set(issuer.groups) & set(use_case.issuers):
+        raise Refused(
+            f"{issuer.name} may not issue mandates for use case {shown(mandate.use_case)}: ask its owner, or be in one"
+            f" of its issuer groups",
+            code="mandate.not_an_issuer",
+        )
+    for grant in mandate.grants:
+        if grant.capability not in current.capabilities:
+            raise Refused(
+                f"capability {shown(grant.capability)} is not active", code="mandate.capability_unknown"
+            )

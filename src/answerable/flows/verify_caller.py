@@ -1,0 +1,379 @@
+"""Who is calling: from a message and its connection to a proved caller. The only maker of `VerifiedCaller`.
+
+One of four proofs counts, and no bearer secret ever does:
+- a signature per message, with a nonce that is accepted once;
+- a MAC per message under the key of a session that a signed handshake opened;
+- the kernel's word about the process at the other end of a Unix socket;
+- the client certificate that the TLS handshake of the connection checked.
+All bind the digest of the message and a sequence number. A message that carries a proof of its own stands or falls
+with it, whatever its connection could have proved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.caller import ProofKind, VerifiedCaller
+from answerable.core.identity.http_signature import (
+    SignedRequest,
+    digest_field,
+    parse_signature,
+    request_from_http,
+    signature_base,
+    unverified,
+)
+from answerable.core.identity.keys import verifying_key
+from answerable.core.identity.replay import ConnectionSequences, ReplayMemory
+from answerable.core.identity.session import (
+    EPHEMERAL_BYTES,
+    LIFETIME_SECONDS_MAX,
+    SESSION_TARGET,
+    SequenceWindow,
+    SessionAnswer,
+    SessionKey,
+    derive_key,
+    encode_answer,
+    ephemeral_public,
+    parse_offer,
+)
+from answerable.core.registry.directory import AgentDirectory
+from answerable.errors import Malformed, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.identity.channel import Channel, PeerCredentials
+    from answerable.core.identity.http_signature import Signature
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.registry.documents import Agent
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.registry_store import RegistryStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofLimits:
+    """authorities: the `host[:port]` names this server answers to, lower case; a proof made for another server's name
+    is refused here, so that nobody can pass on what he was sent.
+
+    skew_seconds_max: how far `created` may be from our clock, either way. nonces_per_agent_max: signed messages of one
+    agent in twice that time; past it the agent is refused, and only it. sessions_per_agent_max: past it the least
+    recently used session of that agent ends. session_seconds: lifetime. connections_max: connections remembered.
+    """
+
+    authorities: frozenset[str]
+    skew_seconds_max: int = 60
+    nonces_per_agent_max: int = 60_000
+    sessions_per_agent_max: int = 64
+    session_seconds: int = LIFETIME_SECONDS_MAX
+    connections_max: int = 65_536
+
+    def __post_init__(self) -> None:
+        if not 0 < self.session_seconds <= LIFETIME_SECONDS_MAX:
+            raise Malformed(
+                f"a session lives 1 to {LIFETIME_SECONDS_MAX} s, got {self.session_seconds}",
+                code="proof.limits",
+            )
+        if (
+            min(
+                self.skew_seconds_max,
+                self.nonces_per_agent_max,
+                self.sessions_per_agent_max,
+                self.connections_max,
+            )
+            < 1
+        ):
+            raise Malformed("limits of proofs are at least 1 each", code="proof.limits")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedSession:
+    """answer: body for the client, to be sent byte for byte."""
+
+    caller: VerifiedCaller
+    session: str
+    answer: bytes
+
+
+class _Session:
+    __slots__ = ("agent", "binding", "ends_at", "key", "thumbprint", "window")
+
+    def __init__(
+        self, *, name: str, agent: AgentId, thumbprint: str, key: SessionKey, ends_at: float
+    ) -> None:
+        self.agent = agent
+        self.thumbprint = thumbprint
+        self.key = key
+        self.ends_at = ends_at
+        self.binding = f"session:{name}"
+        self.window = SequenceWindow()
+
+
+class CallerVerifier:
+    """Synchronous, without I/O, safe for several threads. Sessions, nonces and the epoch live as long as it does.
+
+    The epoch names this replay memory. Every signature carries it, so a message that was accepted before a restart, or
+    by another process, can never be replayed here, whatever any clock says. A refusal tells the epoch (`challenge`).
+    """
+
+    def __init__(
+        self, *, registry: RegistryStore, clock: Clock, entropy: Entropy, limits: ProofLimits
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._entropy = entropy
+        self._limits = limits
+        self._authorities = frozenset(name.encode("ascii") for name in limits.authorities)
+        self._directory = AgentDirectory(registry.current)
+        self._lock = Lock()
+        self._memories: dict[AgentId, ReplayMemory] = {}
+        # Least recently used first.
+        self._sessions: dict[str, _Session] = {}
+        self._connections = ConnectionSequences(connections_max=limits.connections_max)
+        self._counts: dict[str, int] = {}
+        self.epoch: Final = entropy.token()
+
+    def challenge(self, step: str) -> str:
+        """Value of the WWW-Authenticate field of every 401: what a client needs to try again."""
+        return f'Answerable epoch="{self.epoch}", step="{step}"'
+
+    def counts(self) -> dict[str, int]:
+        """Failures so far by step; the steps are a closed list, so strangers cannot make this grow."""
+        with self._lock:
+            return dict(self._counts)
+
+    def receive(
+        self, method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    ) -> SignedRequest:
+        """`request_from_http`, with its failures counted. Raises Unverified."""
+        try:
+            return request_from_http(method, target, headers, body)
+        except Unverified as error:
+            raise self._counted(error) from None
+
+    def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:
+        """The proved caller of one message. Raises Unverified with the step that failed, and counts it."""
+        if not message.signature_input and channel is not None:
+            return self.verify_channel(channel, sha256(message.body).digest())
+        try:
+            if not message.signature_input:
+                raise unverified("proof", "the message carries no proof of possession")
+            signature = parse_signature(message)
+            return (
+                self._verify_signature(message, signature)
+                if signature.epoch
+                else self._verify_mac(message, signature)
+            )
+        except Unverified as error:
+            raise self._counted(error) from None
+
+    def verify_channel(self, channel: Channel, digest: bytes) -> VerifiedCaller:
+        """The caller that the connection proves, if any. digest: SHA-256 of the message. Raises Unverified."""
+        connection, sequence = channel.connection, channel.sequence
+        if channel.peer is not None:
+            return self.verify_peer(channel.peer, connection=connection, sequence=sequence, digest=digest)
+        if channel.certificate:
+            return self.verify_certificate(
+                channel.certificate, connection=connection, sequence=sequence, digest=digest
+            )
+        raise self._counted(
+            unverified("proof", "neither message nor connection carries a proof of possession")
+        )
+
+    def verify_peer(
+        self, peer: PeerCredentials, *, connection: int, sequence: int, digest: bytes
+    ) -> VerifiedCaller:
+        """The caller at the other end of a Unix socket. digest: SHA-256 of the message. Raises Unverified."""
+        agent = self._current().by_uid.get(peer.uid)
+        process = f"uid={peer.uid},gid={peer.gid},pid={peer.pid},started={peer.started}"
+        return self._on_connection(agent, "unix_peer", f"unix:{process}", connection, sequence, digest)
+
+    def verify_certificate(
+        self, certificate: str, *, connection: int, sequence: int, digest: bytes
+    ) -> VerifiedCaller:
+        """The caller behind a TLS client certificate, SHA-256 in hex. Raises Unverified."""
+        agent = self._current().by_certificate.get(certificate)
+        return self._on_connection(agent, "mtls", f"mtls:{certificate}", connection, sequence, digest)
+
+    def open_session(self, message: SignedRequest) -> OpenedSession:
+        """Answer a signed handshake. Raises Unverified, and Malformed (`session.malformed`, `json.*`)."""
+        try:
+            if message.method != b"POST" or message.target != SESSION_TARGET:
+                raise unverified("session", "a session is opened by POST to its own path")
+            signature = parse_signature(message)
+            if not signature.epoch:
+                raise unverified("session", "a session is opened by a signature, not by another session")
+            caller = self._verify_signature(message, signature)
+        except Unverified as error:
+            raise self._counted(error) from None
+        offered = parse_offer(message.body)
+        private = self._entropy.bytes(EPHEMERAL_BYTES)
+        name = self._entropy.token()
+        answer = encode_answer(
+            SessionAnswer(
+                session=name, x25519=ephemeral_public(private), lifetime_seconds=self._limits.session_seconds
+            )
+        )
+        key = derive_key(
+            private=private,
+            public=offered,
+            signature_base=signature_base(message, signature.parameters),
+            answer=answer,
+        )
+        session = _Session(
+            name=name,
+            agent=caller.agent,
+            thumbprint=signature.keyid,
+            key=SessionKey(key),
+            ends_at=self._clock.monotonic() + self._limits.session_seconds,
+        )
+        with self._lock:
+            self._make_room(caller.agent)
+            self._sessions[name] = session
+        return OpenedSession(caller=caller, session=name, answer=answer)
+
+    def _verify_signature(self, message: SignedRequest, signature: Signature) -> VerifiedCaller:
+        found = self._current().by_key.get(signature.keyid)
+        if found is None:
+            raise unverified("key", "the key is not registered")
+        agent, public = found
+        _check_active(agent)
+        key = verifying_key(public)
+        if key.algorithm != signature.algorithm:
+            raise unverified("key", "the key is of another algorithm")
+        if signature.epoch != self.epoch:
+            raise unverified("epoch", "the signature was made for another epoch of this server")
+        now = self._checked_time(signature)
+        digest = self._checked_message(message)
+        key.verify(signature_base(message, signature.parameters), signature.value)
+        with self._lock:
+            memory = self._memories.get(agent.name)
+            if memory is None:
+                memory = self._memories[agent.name] = ReplayMemory(
+                    nonces_max=self._limits.nonces_per_agent_max,
+                    retention_seconds=2 * self._limits.skew_seconds_max + 1,
+                )
+            accepted = memory.accept(signature.nonce, created=signature.created, at=self._clock.monotonic())
+            sequence = memory.accepted
+        if accepted == "full":
+            raise unverified("quota", "too many signed messages at a time: open a session")
+        if accepted != "new":
+            raise unverified("replay", "the nonce was used before")
+        return VerifiedCaller(
+            agent=agent.name,
+            proof="signature",
+            binding=signature.keyid,
+            sequence=sequence,
+            message_digest=digest,
+            at=now,
+        )
+
+    def _verify_mac(self, message: SignedRequest, signature: Signature) -> VerifiedCaller:
+        # A new registry snapshot ends the sessions of agents and keys that it no longer stands by.
+        self._current()
+        session = self._sessions.get(signature.keyid)
+        if session is None:
+            raise unverified("session", "the session is not known or has ended")
+        if self._clock.monotonic() >= session.ends_at:
+            raise unverified("session", "the session is not known or has ended")
+        now = self._checked_time(signature)
+        digest = self._checked_message(message)
+        if not session.key.accepts(signature_base(message, signature.parameters), signature.value):
+            raise unverified("signature", "the MAC does not fit session and message")
+        sequence = int(signature.nonce)
+        with self._lock:
+            # Taken out and put back at the end, so that the order is the order of last use.
+            known = self._sessions.pop(signature.keyid, None) is session
+            if known:
+                self._sessions[signature.keyid] = session
+            fresh = known and session.window.accept(sequence)
+        if not fresh:
+            raise unverified("replay", "the sequence number was used before or is too far behind")
+        return VerifiedCaller(
+            agent=session.agent,
+            proof="session_mac",
+            binding=session.binding,
+            sequence=sequence,
+            message_digest=digest,
+            at=now,
+        )
+
+    def _on_connection(
+        self,
+        agent: Agent | None,
+        proof: ProofKind,
+        binding: str,
+        connection: int,
+        sequence: int,
+        digest: bytes,
+    ) -> VerifiedCaller:
+        try:
+            if agent is None:
+                raise unverified("channel", "the connection belongs to no registered agent, or to several")
+            _check_active(agent)
+            with self._lock:
+                fresh = self._connections.accept(connection, sequence)
+            if not fresh:
+                raise unverified("replay", "the connection delivered this message before")
+        except Unverified as error:
+            raise self._counted(error) from None
+        return VerifiedCaller(
+            agent=agent.name,
+            proof=proof,
+            binding=f"{binding},connection={connection}",
+            sequence=sequence,
+            message_digest=digest,
+            at=self._clock.now(),
+        )
+
+    def _checked_time(self, signature: Signature) -> UnixMillis:
+        now = self._clock.now()
+        if abs(signature.created * 1000 - now) > self._limits.skew_seconds_max * 1000:
+            raise unverified(
+                "time", f"created is more than {self._limits.skew_seconds_max} s from this server's clock"
+            )
+        return now
+
+    def _checked_message(self, message: SignedRequest) -> bytes:
+        if message.authority not in self._authorities:
+            raise unverified("authority", "the message was made for another server")
+        digest = sha256(message.body).digest()
+        if message.content_digest != digest_field(digest):
+            raise unverified("digest", "Content-Digest does not fit the body")
+        return digest
+
+    def _current(self) -> AgentDirectory:
+        snapshot = self._registry.current
+        directory = self._directory
+        if directory.snapshot is snapshot:
+            return directory
+        directory = AgentDirectory(snapshot)
+        with self._lock:
+            self._directory = directory
+            # A session ends with the standing of its agent and key, and does not come back with it.
+            for name, session in list(self._sessions.items()):
+                found = directory.by_key.get(session.thumbprint)
+                if found is None or found[0].name != session.agent or found[0].status != "active":
+                    del self._sessions[name]
+        return directory
+
+    def _make_room(self, agent: AgentId) -> None:
+        now = self._clock.monotonic()
+        for name in [name for name, session in self._sessions.items() if session.ends_at <= now]:
+            del self._sessions[name]
+        own = [name for name, session in self._sessions.items() if session.agent == agent]
+        for name in own[: max(0, len(own) + 1 - self._limits.sessions_per_agent_max)]:
+            del self._sessions[name]
+
+    def _counted(self, error: Unverified) -> Unverified:
+        with self._lock:
+            self._counts[error.step] = self._counts.get(error.step, 0) + 1
+        return error
+
+
+def _check_active(agent: Agent) -> None:
+    if agent.status != "active":
+        raise unverified("agent", "the agent is not active")

@@ -1,0 +1,80 @@
+"""The ports and limits that the walk of an action needs, put together by wiring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from answerable.core.action.quota import RefusalQuota
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.entry import Receipt
+    from answerable.ports.approval_channel import ApprovalChannel
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.clock import Clock
+    from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkLimits:
+    """Every bound of the walk, with its unit. Safe defaults.
+
+    intent_ttl_ms: from the durable intent to the last moment its warrant can be redeemed.
+    upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
+    approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
+    recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
+    """
+
+    intent_ttl_ms: int = 10_000
+    upstream_ms_max: int = 120_000
+    approval_ttl_ms: int = 900_000
+    approvals_pending_per_agent_max: int = 20
+    recorded_result_bytes_max: int = 65_536
+    refusals_recorded_max: int = 500
+    refusals_window_ms: int = 3_600_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenIntent:
+    """An intent whose end is not on disk yet. due_at: Unix milliseconds from which settling may end it."""
+
+    action_id: str
+    receipt: Receipt
+    due_at: UnixMillis
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """decision_point is swapped whole when a policy set is published; everything else stays.
+
+    open_intents: by ledger index. rescan: an append was torn down before its place was known, so settling must look.
+    """
+
+    clock: Clock
+    entropy: Entropy
+    ledger: Ledger
+    registry: RegistryStore
+    mandates: MandateRegister
+    approvals: ApprovalRegister
+    channel: ApprovalChannel
+    upstream: Upstream
+    decision_point: DecisionPoint
+    compile_policies: PolicyCompiler
+    strangers: Callable[[], dict[str, int]] = dict
+    limits: WalkLimits = field(default_factory=WalkLimits)
+    quota: RefusalQuota = field(init=False)
+    open_intents: dict[int, OpenIntent] = field(default_factory=dict)
+    rescan: bool = False
+
+    def __post_init__(self) -> None:
+        self.quota = RefusalQuota(
+            recorded_max=self.limits.refusals_recorded_max, window_ms=self.limits.refusals_window_ms
+        )

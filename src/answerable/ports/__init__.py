@@ -1,0 +1,1 @@
+"""What we ask of the world. One Protocol a file; the docstring is the promise."""

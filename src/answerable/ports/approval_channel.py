@@ -1,0 +1,20 @@
+"""Port: telling people that an action waits for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+
+
+class ApprovalChannel(Protocol):
+    """Promises: best effort and quick; a channel that fails or changes what it is shown changes nothing about what will
+    run, because it only ever sees an immutable value. It never answers an approval.
+
+    Never raises.
+    """
+
+    def announce(self, approval: Approval) -> None:
+        """Tell whoever may answer."""
+        ...

@@ -1,0 +1,44 @@
+"""Port: the present state of approvals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.approval.approval import Approval, ApprovalId
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.mandate.mandate import MandateId
+
+
+class ApprovalRegister(Protocol):
+    """Promises: `add`, `replace` and `use` are on stable storage when they return and survive a restart; `use` succeeds
+    at most once for an approval, whoever races; `matching` is synchronous and does no I/O.
+
+    Raises only Unavailable (`register.unavailable`).
+    """
+
+    def find(self, approval: ApprovalId) -> Approval | None:
+        """The approval or None."""
+        ...
+
+    def matching(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
+        """The pending or approved approval for this action digest (32 bytes) that has not expired at `now`."""
+        ...
+
+    def add(self, approval: Approval) -> None:
+        """Keep a new one."""
+        ...
+
+    def replace(self, approval: Approval, *, was: Approval) -> bool:
+        """Put `approval` where `was` is; False when somebody else changed it meanwhile."""
+        ...
+
+    def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
+        """Approved to used; False when it was not approved (any more)."""
+        ...
+
+    def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:
+        """Newest first."""
+        ...

@@ -1,0 +1,23 @@
+"""Port: time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import UnixMillis
+
+
+class Clock(Protocol):
+    """Promises: `now` is wall time in Unix milliseconds and may jump; `monotonic` is seconds and never goes back.
+
+    Never blocks, never fails.
+    """
+
+    def now(self) -> UnixMillis:
+        """Wall time, Unix milliseconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start, never decreasing."""
+        ...

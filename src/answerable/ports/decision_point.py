@@ -1,0 +1,42 @@
+"""Port: policy decision (PDP)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.decision.decision import Decision
+    from answerable.core.decision.facts import Facts
+    from answerable.core.registry.snapshot import RegistrySnapshot
+
+
+class DecisionPoint(Protocol):
+    """Promises: deny by default; any evaluation error or unanswerable request is a deny; the decision carries the
+    ids of the policies that determined it and the digest of the whole set; the same input gives the same decision.
+
+    Synchronous, without I/O: it runs on the hot path. Never raises.
+    """
+
+    @property
+    def policy_set(self) -> str:
+        """Digest of the policy set in force, hex."""
+        ...
+
+    def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:
+        """Decide one action."""
+        ...
+
+    def may_list(self, agent: str, capability: str) -> bool:
+        """Whether any policy could ever allow this agent this capability; errs on the side of True."""
+        ...
+
+
+class PolicyCompiler(Protocol):
+    """Promises: a policy set that does not pass strict validation against the schema of the registered capabilities, or
+    has a missing or duplicate `@id`, is not compiled. Slow (milliseconds to a second): never on the hot path.
+    """
+
+    def __call__(self, policies: str, snapshot: RegistrySnapshot) -> DecisionPoint:
+        """Compile a policy set. Raises Malformed (`policy.*`) that names every fault."""
+        ...

@@ -1,0 +1,45 @@
+"""Port: the append-only sequence of entries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.ledger.entry import Entry, Receipt, StoredEntry
+
+
+class Ledger(Protocol):
+    """Promises: when `append` returns, the entry is on stable storage (write and fdatasync of its whole batch returned)
+    at the index in the receipt; indexes are consecutive and start at 0; appends may run concurrently and share a sync.
+
+    After the first failed write or sync nothing more is accepted until a restart has verified what is on disk. When
+    space runs low new entries are refused while owed ones (`tags.OWED`) are still taken from a reserve. The queue is
+    bounded: past it `append` refuses, it never drops. A second writer on the same log cannot open it.
+
+    Raises only Unavailable: `ledger.poisoned` (effect unknown for entries of the failed batch), `ledger.full`,
+    `ledger.busy`, `ledger.closed`. A cancelled `append` may still have become durable.
+    """
+
+    @property
+    def origin(self) -> str:
+        """The log's name, as in its checkpoints."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of durable entries."""
+        ...
+
+    async def append(self, entry: Entry) -> Receipt:
+        """Make `entry` durable and return its place."""
+        ...
+
+    def replay(self, start: int = 0) -> Iterator[StoredEntry]:
+        """Durable entries from index `start` on, in order, as they were when the call was made."""
+        ...
+
+    def seal(self) -> str:
+        """Sign and publish a checkpoint over all durable entries; returns its text (C2SP tlog-checkpoint)."""
+        ...

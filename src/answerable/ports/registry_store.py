@@ -1,0 +1,35 @@
+"""Port: the registered documents in force."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from answerable.core.registry.resolve import CapabilityIndex
+    from answerable.core.registry.snapshot import RegistrySnapshot
+
+
+class RegistryStore(Protocol):
+    """Promises: `current` is one consistent snapshot of active things and `index` belongs to it; both are synchronous
+    and do no I/O; `put` is on stable storage when it returns and swaps both at once.
+
+    documents: canonical JSON of each document by `kind/name`. Raises only Unavailable (`register.unavailable`).
+    """
+
+    @property
+    def current(self) -> RegistrySnapshot:
+        """Everything that is active."""
+        ...
+
+    @property
+    def index(self) -> CapabilityIndex:
+        """Look-up of capabilities by target in `current`."""
+        ...
+
+    def documents(self) -> dict[str, bytes]:
+        """All stored documents, active or not, by `kind/name`."""
+        ...
+
+    def put(self, documents: dict[str, bytes]) -> None:
+        """Store the whole set of documents and swap the snapshot."""
+        ...

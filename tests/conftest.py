@@ -1,0 +1,31 @@
+"""What every test shares: how hard the property tests try, and the event loop of asynchronous tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, configuration, settings
+
+# What it has learnt lies with the other caches.
+configuration.set_hypothesis_home_dir(Path(__file__).parent.parent / ".dev/cache/hypothesis")
+
+# No deadline: a wall-clock limit per example says more about the machine than about the code.
+settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile(
+    "default", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "prove",
+    deadline=None,
+    max_examples=1000,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Tests marked `anyio` run once, on the loop that the product runs on."""
+    return "asyncio"

@@ -1,0 +1,64 @@
+"""Every module is reached from an entry point or a public room; what nobody reaches is clutter."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.tidy import rules
+from tests.tidy.tree import Module, imports, modules, parsed
+
+
+def unreached(found: tuple[Module, ...]) -> list[str]:
+    """Paths of modules that no chain of imports leads to. Names in strings count: some are loaded late."""
+    by_name = {module.name: module for module in found if module.name}
+    public = [name for name in by_name if name.split(".")[1:2] and name.split(".")[1] in rules.PUBLIC_ROOMS]
+    waiting = [name for name in by_name if name in rules.ENTRY_MODULES]
+    waiting += [name for name in public if by_name[name].is_package]
+    reached: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in reached or name not in by_name:
+            continue
+        reached.add(name)
+        if "." in name:
+            waiting.append(name.rpartition(".")[0])
+        module = by_name[name]
+        waiting += [imported for imported, _ in imports(module)]
+        waiting += [
+            node.value.partition(":")[0]
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+    return [module.path for name, module in by_name.items() if name not in reached and not _is_empty(module)]
+
+
+def _is_empty(module: Module) -> bool:
+    """A package's face that holds nothing but its docstring."""
+    body = module.tree.body
+    return module.is_package and all(isinstance(node, ast.Expr) for node in body)
+
+
+def test_no_module_is_dead():
+    found = modules("src")
+    # Before the process itself is put together nothing can be reached from it, and the rule has no meaning.
+    if any(module.name == "answerable.main" for module in found):
+        assert not unreached(found)
+
+
+def test_a_dead_module_is_found_and_a_late_import_is_not_dead():
+    found = (
+        parsed("src/answerable/__init__.py", ""),
+        parsed(
+            "src/answerable/main.py",
+            "def run():\n    from answerable.apps import cli\n    load('answerable.late:go')",
+        ),
+        parsed("src/answerable/apps/__init__.py", '"""Doors."""'),
+        parsed("src/answerable/apps/cli.py", "import answerable.errors"),
+        parsed("src/answerable/errors.py", ""),
+        parsed("src/answerable/late.py", ""),
+        parsed("src/answerable/verify/__init__.py", "from answerable.verify.bundle import check"),
+        parsed("src/answerable/verify/bundle.py", ""),
+        parsed("src/answerable/ring_a.py", "import answerable.ring_b"),
+        parsed("src/answerable/ring_b.py", "import answerable.ring_a"),
+    )
+    assert unreached(found) == ["src/answerable/ring_a.py", "src/answerable/ring_b.py"]

@@ -1,0 +1,82 @@
+"""The rules of the house, held against every file."""
+
+from __future__ import annotations
+
+from importlinter import cli as import_linter
+
+import doc_links
+from tests.tidy import faults, rules
+from tests.tidy.tree import ROOT, modules, texts
+
+SOURCE = ("src",)
+OURS = ("src", "tools", "examples", "benchmarks")
+EVERYTHING = (*OURS, "tests")
+
+
+def none(found: list[str]) -> None:
+    assert not found, "\n".join(["", *found])
+
+
+def test_import_contracts_hold(capsys):
+    status = import_linter.lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    assert status == import_linter.EXIT_STATUS_SUCCESS, capsys.readouterr().out
+
+
+def test_names_say_something():
+    none([fault for module in modules(*OURS) for fault in faults.names(module)])
+
+
+def test_pure_rooms_name_no_clock_chance_or_environment():
+    none([fault for module in modules(*SOURCE) for fault in faults.world(module)])
+
+
+def test_core_imports_only_what_its_list_allows():
+    none([fault for module in modules(*SOURCE) for fault in faults.core_imports(module)])
+
+
+def test_ports_know_only_core():
+    none([fault for module in modules(*SOURCE) for fault in faults.room_imports(module)])
+
+
+def test_every_port_states_its_promises():
+    none([fault for module in modules(*SOURCE) for fault in faults.ports(module)])
+
+
+def test_values_of_the_walk_are_made_in_one_place():
+    none([fault for module in modules(*SOURCE) for fault in faults.makers(module)])
+
+
+def test_functions_fit_a_screen_and_modules_hold_one_idea():
+    found = [fault for module in modules(*EVERYTHING) for fault in faults.sizes(module)]
+    listed = {*rules.LONG_MODULES, *(entry.partition(":")[0] for entry in rules.LONG_FUNCTIONS)}
+    gone = listed - {module.path for module in modules(*EVERYTHING)}
+    none(found + [f"{path}: is gone; take it off the list" for path in sorted(gone)])
+
+
+def test_every_note_to_self_names_an_issue():
+    none([fault for path, text in _own_texts() for fault in faults.leftovers(path, text)])
+
+
+def test_no_file_names_a_machine_or_a_registry():
+    none([fault for path, text in _own_texts() for fault in faults.places(path, text)])
+
+
+def test_locks_name_no_registry_and_hash_every_file():
+    for path, text in texts():
+        if path.endswith(rules.LOCK_SUFFIX):
+            none(faults.places(path, text))
+            pinned = [line for line in text.splitlines() if "==" in line and not line.startswith("#")]
+            hashed = text.count(" \\\n    --hash=sha256:")
+            assert 0 < len(pinned) <= hashed, path
+
+
+def test_what_documents_point_at_exists():
+    none([fault for document in doc_links.documents() for fault in doc_links.faults_of(document)])
+
+
+def _own_texts() -> list[tuple[str, str]]:
+    return [
+        (path, text)
+        for path, text in texts()
+        if not path.startswith(rules.TEXTS_OF_OTHERS) and not path.endswith(rules.LOCK_SUFFIX)
+    ]

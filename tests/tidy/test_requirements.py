@@ -1,0 +1,116 @@
+"""Requirements and tests know each other: every id has a test, every test that is no unit test has an id."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.tidy.tree import ROOT, FunctionNode, Module, modules, parsed
+
+FOLDER = ROOT / "tests/requirements"
+WITHOUT_IDS = ("tests/unit/", "tests/tidy/")
+
+
+def requirements(folder: Path = FOLDER) -> list[dict[str, str]]:
+    return [
+        requirement
+        for path in sorted(folder.glob("*.toml"))
+        for requirement in tomllib.loads(path.read_text(encoding="utf-8")).get("requirement", [])
+    ]
+
+
+def pending(folder: Path = FOLDER) -> list[str]:
+    """Ids that no test proves yet, from pending.txt: one a line, `#` starts a remark."""
+    path = folder / "pending.txt"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [entry for line in lines if (entry := line.partition("#")[0].strip())]
+
+
+def marked(node: ast.AST) -> set[str]:
+    """Ids in any `pytest.mark.requirement("ID", ...)` at or below a node."""
+    return {
+        argument.value
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "requirement"
+        for argument in call.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    }
+
+
+def claims_of(module: Module) -> Iterator[tuple[str, set[str]]]:
+    """Name and ids of every test in a module, ids of its class and of `pytestmark` included."""
+    shared: set[str] = set()
+    for node in module.tree.body:
+        if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "pytestmark" for t in node.targets):
+            shared |= marked(node.value)
+    for node in module.tree.body:
+        if isinstance(node, FunctionNode) and node.name.startswith("test"):
+            yield node.name, shared | _decorated(node)
+        elif isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
+            for part in node.body:
+                if isinstance(part, FunctionNode) and part.name.startswith("test"):
+                    yield f"{node.name}.{part.name}", shared | _decorated(node) | _decorated(part)
+
+
+def _decorated(node: FunctionNode | ast.ClassDef) -> set[str]:
+    return set().union(*(marked(decorator) for decorator in node.decorator_list))
+
+
+def proved() -> set[str]:
+    return {name for module in modules("tests") for _, ids in claims_of(module) for name in ids}
+
+
+def test_every_requirement_says_what_and_whence():
+    found = requirements()
+    ids = [requirement["id"] for requirement in found]
+    assert len(ids) == len(set(ids)), sorted(name for name in set(ids) if ids.count(name) > 1)
+    for requirement in found:
+        assert set(requirement) == {"id", "sentence", "source"}, requirement
+        assert all(requirement.values()), requirement
+
+
+def test_every_requirement_has_a_test_or_is_pending():
+    missing = {requirement["id"] for requirement in requirements()} - proved() - set(pending())
+    assert not missing, f"no test carries {sorted(missing)}"
+
+
+def test_pending_requirements_exist_and_have_no_test_yet():
+    ids = {requirement["id"] for requirement in requirements()}
+    assert not set(pending()) - ids, "pending.txt names unknown ids"
+    assert not set(pending()) & proved(), "these have a test now: take them off pending.txt"
+
+
+def test_every_test_that_is_no_unit_test_carries_a_known_id():
+    ids = {requirement["id"] for requirement in requirements()}
+    faults = []
+    for module in modules("tests"):
+        if module.path.startswith(WITHOUT_IDS):
+            continue
+        for name, carried in claims_of(module):
+            if not carried:
+                faults.append(f"{module.path}: {name} carries no requirement")
+            faults += [f"{module.path}: {name} carries unknown {one}" for one in sorted(carried - ids)]
+    assert not faults, "\n".join(["", *faults])
+
+
+def test_the_scan_finds_ids_of_functions_classes_modules_and_parameters():
+    text = """
+pytestmark = [pytest.mark.slow, pytest.mark.requirement("M-1")]
+
+@pytest.mark.requirement("F-1", "F-2")
+@pytest.mark.parametrize("x", [pytest.param(1, marks=pytest.mark.requirement("P-1"))])
+async def test_a(x): ...
+
+@pytest.mark.requirement("C-1")
+class TestB:
+    def test_c(self): ...
+    def no_test(self): ...
+"""
+    assert dict(claims_of(parsed("tests/system/test_x.py", text))) == {
+        "test_a": {"M-1", "F-1", "F-2", "P-1"},
+        "TestB.test_c": {"M-1", "C-1"},
+    }
