@@ -30,7 +30,7 @@ def names(module: Module) -> list[str]:
 
 def world(module: Module) -> list[str]:
     """Clock, chance and environment named in a room that gets them passed in."""
-    if not module.name or module.room in rules.WORLDLY_ROOMS:
+    if not module.name or module.room in rules.WORLDLY_ROOMS or module.path in rules.WORLDLY_MODULES:
         return []
     bound = aliases(module)
     found = set()

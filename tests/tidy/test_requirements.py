@@ -51,6 +51,9 @@ def claims_of(module: Module) -> Iterator[tuple[str, set[str]]]:
         if isinstance(node, FunctionNode) and node.name.startswith("test"):
             yield node.name, shared | _decorated(node)
         elif isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
+            if node.bases:
+                # A contract suite run on one adapter: its tests are inherited.
+                yield node.name, shared | _decorated(node)
             for part in node.body:
                 if isinstance(part, FunctionNode) and part.name.startswith("test"):
                     yield f"{node.name}.{part.name}", shared | _decorated(node) | _decorated(part)

@@ -286,23 +286,21 @@ def _nodes(value: object) -> Iterator[tuple[_Place, int, object]]:
     while level:
         below: list[tuple[_Place, object]] = []
         depth += 1
-        for place, container in level:
-            inside: Iterable[tuple[object, object]]
-            if type(container) is dict:
-                count += len(container)
-                inside = container.items()
-            elif type(container) is list:
-                count += len(container)
-                inside = enumerate(container)
-            else:
-                inside = ()
+        for place, node in level:
+            inside: Iterable[tuple[object, object]] = ()
+            if type(node) is dict:
+                count += len(node)
+                inside = node.items()
+            elif type(node) is list:
+                count += len(node)
+                inside = enumerate(node)
             if count > NODES_MAX:
                 return
-            for name, node in inside:
+            for name, member in inside:
                 here = (place, name)
-                yield here, depth, node
-                if type(node) is dict or type(node) is list:
-                    below.append((here, node))
+                yield here, depth, member
+                if type(member) is dict or type(member) is list:
+                    below.append((here, member))
         level = below
 
 
@@ -335,7 +333,11 @@ def _first_fault(value: object, depth_max: int) -> Malformed:
 
 
 def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _fault(what: str, place: _Place, *, code: str) -> Malformed:
@@ -360,9 +362,10 @@ def _syntax_fault(data: bytes, error: Exception) -> Malformed:
     found = _OFFSET.search(told)
     detail = _OFFSET.sub("", told).removeprefix("JSON is malformed: ").lower()
     where = f": at byte {found[1]}" if found else ""
-    if "out of range" in detail:
-        kind = "integer_range" if "integer" in detail else "number_range"
-        return Malformed("number out of range: more than a double can hold", code=f"json.{kind}")
+    if detail.startswith("integer value out of range"):
+        return Malformed("integer beyond 2**53 - 1", code="json.integer_range")
+    if detail.startswith("number out of range"):
+        return Malformed("number beyond what a double can hold", code="json.number_range")
     if "trailing characters" in detail:
         return Malformed(f"something follows the json value{where}", code="json.trailing")
     if found and data.startswith((b"NaN", b"Infinity"), int(found[1])):

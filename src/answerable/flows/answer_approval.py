@@ -9,6 +9,7 @@ from answerable.core.approval.token import verify_answer
 from answerable.core.ledger import records
 from answerable.core.ledger.entry import SALT_BYTES
 from answerable.errors import Refused, shown
+from answerable.flows.record_entry import record_entry
 
 if TYPE_CHECKING:
     from answerable.flows.walk import Walk
@@ -21,8 +22,20 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     `approval.not_pending`, `approval.own_mandate`, `approval.not_asked`, `approval.answered_already`,
     `approval.changed_meanwhile`), Unavailable.
     """
+    answering = walk.under_way.answering
+    if approval_id in answering:
+        # Two answers checked against the same state would both be written down, and only one would count.
+        raise Refused("somebody else answers at this moment: look again", code="approval.changed_meanwhile")
+    answering.add(approval_id)
+    try:
+        return await _answered(walk, ApprovalId(approval_id), token)
+    finally:
+        answering.discard(approval_id)
+
+
+async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval:
     now = walk.clock.now()
-    approval = walk.approvals.find(ApprovalId(approval_id))
+    approval = walk.approvals.find(approval_id)
     if approval is None:
         raise Refused(f"there is no approval {shown(approval_id)}", code="approval.unknown")
     people = walk.registry.current.principals
@@ -44,10 +57,12 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     after = answered(approval, answer)
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     entry = records.approval_answer(after, answer, at=now, salt=walk.entropy.bytes(SALT_BYTES))
-    await walk.ledger.append(entry)
+    _, left = await record_entry(walk.ledger, entry)
     # 2. It counts only on top of what was seen when it was checked.
     if not walk.approvals.replace(after, was=approval):
         raise Refused(
             "somebody else answered at the same moment: look again", code="approval.changed_meanwhile"
         )
+    if left is not None:
+        raise left
     return after

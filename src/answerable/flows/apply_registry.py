@@ -11,6 +11,7 @@ from answerable.core.ledger.entry import SALT_BYTES
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
 from answerable.errors import Malformed
+from answerable.flows.record_entry import record_entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,15 +59,28 @@ async def apply_registry(
     Raises Malformed (`registry.faults`, `policy.*`) with everything that is wrong, and then nothing has changed;
     Unavailable. A dry run checks and says the same, and changes nothing.
     """
-    plan = planned(walk, documents, prune=prune)
-    if dry_run or not plan.applied.changes:
+    if dry_run:
+        return planned(walk, documents, prune=prune).applied
+    # Who comes second plans on what the first has put into force.
+    async with walk.under_way.applying:
+        plan = planned(walk, documents, prune=prune)
+        if plan.applied.changes:
+            # 1. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
+            left = await _record(walk, plan, by=by)
+            # 2. Documents on disk, then both swapped with no await between: no action sees the one without the other.
+            _put(walk, plan)
+            if left is not None:
+                raise left
         return plan.applied
-    # 1. The ledger says what changes before it counts. A crash after this line: the old documents stay in force.
-    await _record(walk, plan, by=by)
-    # 2. Documents on disk, then both swapped with no await between: no action sees the one without the other.
-    walk.registry.put(plan.documents)
-    walk.decision_point = plan.decision_point
-    return plan.applied
+
+
+def _put(walk: Walk, plan: _Plan) -> None:
+    try:
+        walk.registry.put(plan.documents)
+    finally:
+        # A store that failed may have stored all the same; policies always belong to the documents in force.
+        if walk.registry.current.digest == plan.snapshot.digest:
+            walk.decision_point = plan.decision_point
 
 
 def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) -> _Plan:
@@ -102,7 +116,8 @@ def policy_text(snapshot: RegistrySnapshot) -> str:
     return "\n".join(snapshot.policy_sets[name].policies for name in sorted(snapshot.policy_sets))
 
 
-async def _record(walk: Walk, plan: _Plan, *, by: str) -> None:
+async def _record(walk: Walk, plan: _Plan, *, by: str) -> BaseException | None:
+    """What changes, in the ledger; and whether the caller left meanwhile."""
     now = walk.clock.now()
     changed: dict[str, JSONValue] = {
         change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
@@ -116,7 +131,7 @@ async def _record(walk: Walk, plan: _Plan, *, by: str) -> None:
         after=plan.applied.after,
         changes=encode(changed),
     )
-    await walk.ledger.append(entry)
+    _, left = await record_entry(walk.ledger, entry)
     if plan.decision_point.policy_set != walk.decision_point.policy_set:
         entry = records.policy_change(
             at=now,
@@ -126,7 +141,9 @@ async def _record(walk: Walk, plan: _Plan, *, by: str) -> None:
             after=plan.decision_point.policy_set,
             policies=plan.policies,
         )
-        await walk.ledger.append(entry)
+        _, left_later = await record_entry(walk.ledger, entry)
+        return left or left_later
+    return left
 
 
 def _changes(old: dict[str, bytes], new: dict[str, bytes]) -> tuple[Change, ...]:

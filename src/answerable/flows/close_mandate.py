@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from answerable.core.ledger import records
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, shown
+from answerable.flows.record_entry import record_entry
 
 if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
@@ -21,5 +22,7 @@ async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
     # Stopping comes first and needs no record to be safe. A crash after the next line: it is stopped, the person got no
     # answer, closes it again, and that is recorded.
     walk.mandates.close(mandate.id)
-    await walk.ledger.append(records.mandate_closed(mandate, at=walk.clock.now(), by=by))
+    _, left = await record_entry(walk.ledger, records.mandate_closed(mandate, at=walk.clock.now(), by=by))
+    if left is not None:
+        raise left
     return mandate

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from anyio import CancelScope, get_cancelled_exc_class
+from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.approval.approval import ApprovalId
@@ -23,8 +23,9 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.entry import SALT_BYTES
 from answerable.core.ledger.warrant import Warrant
-from answerable.errors import Refused, Unavailable
+from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.log_outcome import log_outcome
+from answerable.flows.record_entry import record_entry
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.request_approval import request_approval
 from answerable.flows.verify_request import verify_request
@@ -57,7 +58,8 @@ async def govern_action(
     """Govern one action from its proved caller to its recorded end.
 
     Raises Unverified, Refused (recorded), Unavailable (says whether an effect is possible), Broken. Cancelling it
-    cancels the upstream call and nothing else: the outcome is recorded all the same.
+    cancels the upstream call and nothing else: the outcome is recorded all the same. A receipt of None says that
+    settling had written down already that the end is not known.
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
     capability, call = "", 0
@@ -79,24 +81,19 @@ async def govern_action(
     if decision.effect == "defer":
         return Answer(approval=await request_approval(walk, verified, decision, at=facts.at))
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
-    warrant = await log_intent(walk, verified, decision, facts, call=call)
+    warrant, left = await log_intent(walk, verified, decision, facts, call=call)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
-    cancelled: BaseException | None = None
-    try:
-        outcome = await walk.upstream.perform(warrant, progress=progress)
-    except get_cancelled_exc_class() as left:
-        cancelled = left
-        outcome = Outcome(
-            status="indeterminate" if warrant.redeemed else "not_started",
-            detail="the caller left before the end",
-        )
-    except Refused as late:
-        outcome = Outcome(status="not_started", detail=late.message)
+    outcome, broken_off = await act(walk, warrant, progress, left=left)
     # 8 release: no lease is held by this form of the walk.
     # 9 log outcome
-    receipt = await log_outcome(walk, warrant, outcome)
-    if cancelled is not None:
-        raise cancelled
+    try:
+        receipt = await log_outcome(walk, warrant, outcome)
+    except Unavailable as failed:
+        if broken_off is None:
+            raise
+        raise broken_off from failed
+    if broken_off is not None:
+        raise broken_off
     # 10 answer
     return Answer(action_id=warrant.action_id, outcome=outcome, intent=warrant.intent, receipt=receipt)
 
@@ -126,45 +123,54 @@ def reserve(walk: Walk, verified: VerifiedRequest, facts: Facts) -> int:
         raise Refused(
             "the mandate's budget of calls is spent, or it was just closed", code="mandate.budget_spent"
         )
-    if facts.approval is not None and not walk.approvals.use(ApprovalId(facts.approval.id), facts.at):
+    try:
+        if facts.approval is not None and not walk.approvals.use(ApprovalId(facts.approval.id), facts.at):
+            raise Refused("the approval for this action has been used already", code="approval.used")
+    except AnswerableError:
         walk.mandates.give_back(verified.mandate.id)
-        raise Refused("the approval for this action has been used already", code="approval.used")
+        raise
     return call
 
 
 async def log_intent(
     walk: Walk, verified: VerifiedRequest, decision: Decision, facts: Facts, *, call: int
-) -> Warrant:
-    """Step 6: the intent, with the decision inside, on disk; from its receipt the warrant."""
+) -> tuple[Warrant, BaseException | None]:
+    """Step 6: the intent, with the decision inside, on disk; from its receipt the warrant. And whether the caller left.
+
+    Raises Unavailable with effect `none`, whatever became of the entry: without a warrant nothing is performed.
+    """
     action_id = walk.entropy.token()
     key = walk.entropy.token()
     deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
-    entry = records.intent(
-        verified,
-        decision,
-        at=facts.at,
-        salt=walk.entropy.bytes(SALT_BYTES),
-        action_id=action_id,
-        idempotency_key=key,
-        lease_name="",
-        deadline=deadline,
-        call=call,
-        approval_id=facts.approval.id if facts.approval is not None else "",
-    )
     try:
-        with CancelScope(shield=True):
-            receipt = await walk.ledger.append(entry)
-    except Unavailable as failed:
+        entry = records.intent(
+            verified,
+            decision,
+            at=facts.at,
+            salt=walk.entropy.bytes(SALT_BYTES),
+            action_id=action_id,
+            idempotency_key=key,
+            lease_name="",
+            deadline=deadline,
+            call=call,
+            approval_id=facts.approval.id if facts.approval is not None else "",
+        )
+        receipt, left = await record_entry(walk.ledger, entry)
+    except AnswerableError as failed:
+        if not isinstance(failed, Unavailable):
+            walk.mandates.give_back(verified.mandate.id)
+            raise
         if failed.effect == "none":
             walk.mandates.give_back(verified.mandate.id)
-        raise
+        raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
     except BaseException:
+        # Only a task that ends while the log has no room comes here. The budget stays taken until a restart.
         walk.rescan = True
         raise
     walk.open_intents[receipt.index] = OpenIntent(
         action_id=action_id, receipt=receipt, due_at=UnixMillis(deadline + walk.limits.upstream_ms_max)
     )
-    return Warrant(
+    warrant = Warrant(
         receipt=receipt,
         action_id=action_id,
         action=verified.request.action,
@@ -173,3 +179,25 @@ async def log_intent(
         lease_name="",
         deadline=deadline,
     )
+    return warrant, left
+
+
+async def act(
+    walk: Walk, warrant: Warrant, progress: Progress | None, *, left: BaseException | None
+) -> tuple[Outcome, BaseException | None]:
+    """Step 7: how it ended, and what to raise to the caller once that is on disk. left: the caller is gone already.
+
+    What a broken upstream or a leaving caller leaves behind is `indeterminate` once the warrant has been redeemed.
+    """
+    if left is not None:
+        return Outcome(status="not_started", detail="the caller left before the start"), left
+    broken_off: BaseException | None = None
+    try:
+        return await walk.upstream.perform(warrant, progress=progress), None
+    except Refused as late:
+        detail = late.message
+    except get_cancelled_exc_class() as gone:
+        broken_off, detail = gone, "the caller left before the end"
+    except Exception as failed:
+        broken_off, detail = failed, f"the way to the upstream broke: {type(failed).__name__}"
+    return Outcome(status="indeterminate" if warrant.redeemed else "not_started", detail=detail), broken_off

@@ -8,6 +8,7 @@ from answerable.core.ledger import records
 from answerable.core.ledger.entry import SALT_BYTES
 from answerable.core.mandate.token import verify_mandate
 from answerable.errors import Malformed, Refused, shown
+from answerable.flows.record_entry import record_entry
 
 if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
@@ -32,12 +33,20 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     now = walk.clock.now()
     if now >= mandate.expires_at:
         raise Refused("the mandate has already expired", code="mandate.expired")
-    if walk.mandates.find(mandate.id) is not None:
+    issuing = walk.under_way.issuing
+    if mandate.id in issuing or walk.mandates.find(mandate.id) is not None:
         raise Malformed(f"there is a mandate {shown(mandate.id)} already", code="mandate.duplicate")
-    # 1. In the ledger first. A crash after this line: recorded, never in force; the principal signs again.
-    await walk.ledger.append(records.mandate_issued(mandate, at=now, salt=walk.entropy.bytes(SALT_BYTES)))
-    # 2. In force.
-    walk.mandates.add(mandate)
+    issuing.add(mandate.id)
+    try:
+        # 1. In the ledger first. A crash after this line: recorded, never in force; the principal signs again.
+        entry = records.mandate_issued(mandate, at=now, salt=walk.entropy.bytes(SALT_BYTES))
+        _, left = await record_entry(walk.ledger, entry)
+        # 2. In force.
+        walk.mandates.add(mandate)
+    finally:
+        issuing.discard(mandate.id)
+    if left is not None:
+        raise left
     return mandate
 
 
@@ -48,7 +57,8 @@ def _check_against_registry(mandate: Mandate, current: RegistrySnapshot) -> None
     use_case = current.use_cases.get(mandate.use_case)
     if use_case is None or agent.use_case != mandate.use_case:
         raise Refused(
-            f"agent {shown(mandate.agent)} does not serve use case {shown(mandate.use_case)}", code="mandate.use_case"
+            f"agent {shown(mandate.agent)} does not serve use case {shown(mandate.use_case)}",
+            code="mandate.use_case",
         )
     issuer = current.principals[mandate.principal]
     owners = (use_case.ownership.owner, use_case.ownership.backup_owner)

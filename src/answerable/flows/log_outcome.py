@@ -7,12 +7,12 @@ import json
 from typing import TYPE_CHECKING
 
 import msgspec
-from anyio import CancelScope
 
 from answerable.core.canonical import encode
 from answerable.core.ledger import records
 from answerable.core.ledger.entry import SALT_BYTES
 from answerable.errors import Unavailable
+from answerable.flows.record_entry import record_entry
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
@@ -22,33 +22,63 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
 
 
-async def log_outcome(walk: Walk, warrant: Warrant, outcome: Outcome) -> Receipt:
+async def log_outcome(walk: Walk, warrant: Warrant, outcome: Outcome) -> Receipt | None:
     """Record how the warrant's intent ended; a caller who leaves does not stop it.
 
-    Raises Unavailable with effect `unknown`: the intent stays open and is settled after a restart.
+    None when settling has told already that the end is not known, and this outcome knows no more. Raises Unavailable
+    with effect `unknown`, for the action may have been performed: the intent stays open and settling ends it.
     """
-    return await end_intent(walk, intent=warrant.intent, action_id=warrant.action_id, outcome=outcome)
+    try:
+        return await end_intent(walk, intent=warrant.intent, action_id=warrant.action_id, outcome=outcome)
+    except Unavailable as failed:
+        raise Unavailable(failed.message, code=failed.code, port=failed.port, effect="unknown") from failed
 
 
-async def end_intent(walk: Walk, *, intent: Receipt, action_id: str, outcome: Outcome) -> Receipt:
-    """Append the end of an intent. When there is no room for the answer's bytes, their digest alone is kept."""
+async def end_intent(walk: Walk, *, intent: Receipt, action_id: str, outcome: Outcome) -> Receipt | None:
+    """Append the end of an intent. When there is no room for the answer's bytes, their digest alone is kept.
+
+    Whoever comes first takes the intent off the open ones. To come second with an `indeterminate` adds nothing and
+    gives None; with anything else it is the true outcome that turned up later, a new entry. Raises Unavailable, and
+    the cancellation of a caller who left when all is done.
+    """
+    taken = walk.open_intents.pop(intent.index, None)
+    if taken is None and outcome.status == "indeterminate":
+        return None
+    walk.under_way.ending.add(intent.index)
+    try:
+        receipt, left = await _written(walk, intent, action_id, outcome)
+    except Unavailable:
+        if taken is not None:
+            walk.open_intents[intent.index] = taken
+        raise
+    except BaseException:
+        # Whether the end is on disk is to be read there.
+        walk.rescan = True
+        raise
+    finally:
+        walk.under_way.ending.discard(intent.index)
+    if left is not None:
+        raise left
+    return receipt
+
+
+async def _written(
+    walk: Walk, intent: Receipt, action_id: str, outcome: Outcome
+) -> tuple[Receipt, BaseException | None]:
     whole = _bytes_of(outcome.result)
     digest = hashlib.sha256(whole).hexdigest() if whole else ""
     kept = _cut(whole, walk.limits.recorded_result_bytes_max)
-    with CancelScope(shield=True):
-        try:
-            receipt = await _append(walk, intent, action_id, outcome, kept, digest)
-        except Unavailable as failed:
-            if failed.code != "ledger.full" or not kept:
-                raise
-            receipt = await _append(walk, intent, action_id, outcome, b"", digest)
-    walk.open_intents.pop(intent.index, None)
-    return receipt
+    try:
+        return await _append(walk, intent, action_id, outcome, kept, digest)
+    except Unavailable as failed:
+        if failed.code != "ledger.full" or not kept:
+            raise
+        return await _append(walk, intent, action_id, outcome, b"", digest)
 
 
 async def _append(
     walk: Walk, intent: Receipt, action_id: str, outcome: Outcome, result: bytes, digest: str
-) -> Receipt:
+) -> tuple[Receipt, BaseException | None]:
     entry = records.outcome(
         outcome,
         at=walk.clock.now(),
@@ -58,7 +88,7 @@ async def _append(
         result=result,
         result_digest=digest,
     )
-    return await walk.ledger.append(entry)
+    return await record_entry(walk.ledger, entry)
 
 
 def _bytes_of(result: dict[str, JSONValue] | None) -> bytes:
@@ -67,8 +97,16 @@ def _bytes_of(result: dict[str, JSONValue] | None) -> bytes:
         return b""
     try:
         return msgspec.json.encode(result)
-    except (msgspec.MsgspecError, OverflowError, UnicodeEncodeError, TypeError, RecursionError):
-        return json.dumps(result, default=str).encode()
+    except (msgspec.MsgspecError, OverflowError, ValueError, TypeError, RecursionError):
+        return _lenient(result)
+
+
+def _lenient(result: dict[str, JSONValue]) -> bytes:
+    """What no JSON can say must not keep an outcome from being recorded."""
+    try:
+        return json.dumps(result, default=lambda odd: f"a {type(odd).__name__}").encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        return encode({"not_recorded": type(error).__name__})
 
 
 def _cut(whole: bytes, limit: int) -> bytes:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from answerable.core.canonical import parse
-from answerable.core.incident.timeline import Line, Moment, concerns, related, told
+from answerable.core.incident.timeline import Line, Moment, story, told
 from answerable.core.ledger.entry import opened_payload
 from answerable.errors import AnswerableError, Broken
 
@@ -21,20 +21,9 @@ def reconstruct_timeline(entries: Iterable[StoredEntry], name: str) -> tuple[Lin
     """Every entry that belongs to `name`, in order, as sentences; empty when the ledger does not know the name.
 
     The story of an action includes its approval, its mandate's beginning and end and its outcome; the story of a
-    mandate includes all actions under it. Reads the entries twice at most.
+    mandate includes all actions under it.
     """
-    moments = list(_moments(entries))
-    named = [moment for moment in moments if concerns(moment, frozenset((name,)))]
-    mandates = frozenset(str(m.leaf.get("mandate")) for m in named if m.leaf.get("mandate"))
-    ids = frozenset().union(*(related(m) for m in named)) - mandates if named else frozenset()
-    # An action's story has the beginning and the end of its mandate, but not the other actions under it.
-    story = {m.index: m for m in named}
-    for moment in moments:
-        own = related(moment)
-        frame = "action" not in moment.leaf and "approval" not in moment.leaf
-        if own & ids or (frame and own & mandates):
-            story[moment.index] = moment
-    return tuple(told(story[index]) for index in sorted(story))
+    return tuple(told(moment) for moment in story(list(_moments(entries)), name))
 
 
 def _moments(entries: Iterable[StoredEntry]) -> Iterator[Moment]:
@@ -54,6 +43,6 @@ def _payload(stored: StoredEntry, leaf: dict[str, JSONValue]) -> dict[str, JSONV
     try:
         # Results of upstreams may hold what our canonical form refuses, so the lenient reader is right here.
         value = json.loads(opened_payload(stored.attachment, committed=committed))
-    except (AnswerableError, ValueError):
+    except (AnswerableError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

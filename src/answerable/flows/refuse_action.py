@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from answerable.core.decision.decision import Reason
 from answerable.core.ledger import records
 from answerable.core.ledger.entry import SALT_BYTES
-from answerable.errors import Refused
+from answerable.errors import Refused, Unavailable
+from answerable.flows.record_entry import record_entry
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class No:
-    """Why not. code is stable; determined_by names policies or rules."""
+    """Why not. code is stable; reasons: one at least; determined_by names policies or rules."""
 
     code: str
     reasons: tuple[Reason, ...]
@@ -35,17 +36,18 @@ def no_from(refused: Refused, *, capability: str = "") -> No:
 
 def no_of(decision: Decision, *, capability: str) -> No:
     """A deny decision, ready to be recorded."""
-    code = decision.reasons[0].source if decision.reasons else "policy.default_deny"
+    reasons = decision.reasons or (Reason(source="policy.unexplained", text="policy gave no reason"),)
     return No(
-        code=code, reasons=decision.reasons, determined_by=decision.determined_by, capability=capability
+        code=reasons[0].source, reasons=reasons, determined_by=decision.determined_by, capability=capability
     )
 
 
 async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No) -> Refused:
     """Record the refusal durably, within the agent's quota, and return the error to raise.
 
-    Past the quota the refusal is counted and gets no entry of its own (`entry_index` None). Raises Unavailable when
-    the ledger takes nothing: the action is not done in that case either.
+    Past the quota the refusal is counted and gets no entry of its own (`entry_index` None). A caller who leaves does
+    not get away unrecorded. Raises Unavailable when the ledger takes nothing: the action is not done in that case
+    either, and its refusal is counted.
     """
     now = walk.clock.now()
     index: int | None = None
@@ -62,6 +64,13 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
             policy_set=walk.decision_point.policy_set,
             capability=no.capability,
         )
-        index = (await walk.ledger.append(entry)).index
+        try:
+            receipt, left = await record_entry(walk.ledger, entry)
+        except Unavailable as failed:
+            walk.quota.lost(caller.agent)
+            raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
+        if left is not None:
+            raise left
+        index = receipt.index
     texts = tuple(reason.text for reason in no.reasons)
     return Refused(f"not allowed: {texts[0]}", code=no.code, reasons=texts, entry_index=index)

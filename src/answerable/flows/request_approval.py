@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from anyio import Event
 
 from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.entry import SALT_BYTES
 from answerable.errors import Refused
+from answerable.flows.record_entry import record_entry
 from answerable.flows.refuse_action import no_from, refuse_action
 
 if TYPE_CHECKING:
@@ -22,27 +26,45 @@ async def request_approval(
 ) -> Approval:
     """The approval this action waits for: the one asked for by the same agent, mandate and digest, or a new one.
 
-    Raises Refused (`approval.too_many`, recorded) when the agent has too many waiting, Unavailable.
+    One that asks for other people than policy does by now is let expire. Raises Refused (`approval.too_many`, recorded)
+    when the agent has too many waiting, Unavailable.
     """
-    mandate, action = verified.mandate, verified.request.action
-    waiting = walk.approvals.matching(mandate.agent, mandate.id, action.digest, at)
+    mandate, asking = verified.mandate, walk.under_way.asking
+    key = (mandate.agent, mandate.id, verified.request.action.digest)
+    # Of those who ask for the same at the same time one writes it down; the others wait for it and find its approval.
+    while (first := asking.get(key)) is not None:
+        await first.wait()
+    waiting = walk.approvals.matching(*key, at)
     if waiting is not None:
-        return waiting
+        if set(waiting.requirements) == set(decision.requirements):
+            return waiting
+        walk.approvals.replace(replace(waiting, state="expired"), was=waiting)
     mine = [a for a in walk.approvals.all(pending_only=True, now=at) if a.agent == mandate.agent]
-    if len(mine) >= walk.limits.approvals_pending_per_agent_max:
+    waits = len(mine) + sum(agent == mandate.agent for agent, _, _ in asking)
+    if waits >= walk.limits.approvals_pending_per_agent_max:
         too_many = Refused(
-            f"{len(mine)} actions of this agent already wait for approval, which is the limit",
+            f"{waits} actions of this agent already wait for approval, which is the limit",
             code="approval.too_many",
         )
         no = no_from(too_many, capability=verified.resolved.capability.name)
         raise await refuse_action(walk, verified.request, verified.caller, no)
+    asking[key] = done = Event()
+    try:
+        return await _asked(walk, verified, decision, at=at)
+    finally:
+        del asking[key]
+        done.set()
+
+
+async def _asked(walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis) -> Approval:
+    mandate = verified.mandate
     approval = Approval(
         id=ApprovalId(walk.entropy.token()),
         agent=mandate.agent,
         mandate=mandate.id,
         principal=mandate.principal,
         capability=verified.resolved.capability.name,
-        action=action,
+        action=verified.request.action,
         requirements=decision.requirements,
         reasons=tuple(reason.text for reason in decision.reasons),
         created_at=at,
@@ -50,12 +72,11 @@ async def request_approval(
     )
     # 1. The ledger says that people are asked. A crash after this line: the agent asks again, under a new id.
     entry = records.approval_asked(verified, decision, approval, at=at, salt=walk.entropy.bytes(SALT_BYTES))
-    await walk.ledger.append(entry)
-    # 2. Two calls may have come here together; the first one in the register is the one that counts.
-    earlier = walk.approvals.matching(mandate.agent, mandate.id, action.digest, at)
-    if earlier is not None:
-        return earlier
+    _, left = await record_entry(walk.ledger, entry)
+    # 2. It waits.
     walk.approvals.add(approval)
     # 3. People are told. Best effort: `answerable approval list` shows it in any case.
     walk.channel.announce(approval)
+    if left is not None:
+        raise left
     return approval

@@ -16,7 +16,9 @@ from answerable.core.ledger import records
 from answerable.core.ledger.entry import Receipt
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Broken, Unavailable
 from answerable.flows.log_outcome import end_intent
+from answerable.flows.record_entry import record_entry
 from answerable.flows.walk import OpenIntent
 
 if TYPE_CHECKING:
@@ -24,20 +26,28 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.walk import Walk
 
+AGENTS_PER_ENTRY_MAX = 32
+"""So many names of agents, with their counts, fit into a leaf."""
+
 
 def recover_from_ledger(walk: Walk) -> None:
-    """Rebuild what only the ledger knows: intents without an end, and how much of each mandate's budget is used."""
+    """Rebuild what only the ledger knows: intents without an end, and how much of each mandate's budget is used.
+
+    Raises Broken (`ledger.leaf_malformed`) for an intent or an end that this version did not write.
+    """
     opened: dict[int, OpenIntent] = {}
     used: dict[MandateId, int] = {}
     for stored in walk.ledger.replay():
         if stored.tag == Tag.INTENT:
             leaf = _leaf(stored)
             opened[stored.index] = _open_intent(stored, leaf, walk.limits.upstream_ms_max)
-            mandate = MandateId(str(leaf["mandate"]))
-            used[mandate] = max(used.get(mandate, 0), _int(leaf["call"]))
+            mandate = MandateId(str(leaf.get("mandate")))
+            used[mandate] = used.get(mandate, 0) + 1
         elif stored.tag in (Tag.OUTCOME, Tag.INDETERMINATE):
-            opened.pop(_int(_leaf(stored)["intent"]), None)
-    walk.open_intents.update(opened)
+            opened.pop(_int(_leaf(stored), "intent"), None)
+    # What the ledger knows as ended goes, too: its end may have become durable while whoever wrote it was torn away.
+    walk.open_intents.clear()
+    walk.open_intents.update((i, found) for i, found in opened.items() if i not in walk.under_way.ending)
     for mandate, calls in used.items():
         walk.mandates.restore_used(mandate, calls)
     walk.rescan = False
@@ -45,42 +55,63 @@ def recover_from_ledger(walk: Walk) -> None:
 
 async def settle_open_intents(walk: Walk, *, overdue_only: bool = True) -> int:
     """End every intent that is due; returns how many. At reopening nothing of this process is in flight, so intents
-    past their own deadline are due at once (`overdue_only=False`)."""
+    past their own deadline are due at once (`overdue_only=False`). Raises Unavailable; what is left is due again."""
     if walk.rescan:
         recover_from_ledger(walk)
     now = walk.clock.now()
     grace = 0 if overdue_only else walk.limits.upstream_ms_max
-    due = [open_intent for open_intent in walk.open_intents.values() if open_intent.due_at - grace <= now]
-    for open_intent in due:
+    # What is due later than any intent of this moment was begun before the wall clock was set back: do not wait years.
+    latest = now + walk.limits.intent_ttl_ms + walk.limits.upstream_ms_max
+    due = [one for one in walk.open_intents.values() if one.due_at - grace <= now or one.due_at > latest]
+    settled = 0
+    for found in due:
         outcome = Outcome(status="indeterminate", detail="no outcome was recorded before the deadline")
-        await end_intent(walk, intent=open_intent.receipt, action_id=open_intent.action_id, outcome=outcome)
-    return len(due)
+        ended = await end_intent(walk, intent=found.receipt, action_id=found.action_id, outcome=outcome)
+        settled += ended is not None
+    return settled
 
 
 async def record_counted_refusals(walk: Walk) -> None:
-    """Write down, in one aggregate entry, the refusals that were only counted since the last call."""
-    by_agent, strangers = walk.quota.drain_counted(), walk.strangers()
-    if by_agent or strangers:
+    """Write down, in aggregate entries, the refusals that were only counted since the last call.
+
+    Raises Unavailable; what is not written down then is kept for the next call.
+    """
+    while True:
+        failures = walk.strangers()
+        strangers = {
+            step: new for step, n in failures.items() if (new := n - walk.strangers_recorded.get(step, 0)) > 0
+        }
+        by_agent = walk.quota.drain_counted(AGENTS_PER_ENTRY_MAX)
+        if not by_agent and not strangers:
+            return
         entry = records.refusals_counted(at=walk.clock.now(), by_agent=by_agent, strangers=strangers)
-        await walk.ledger.append(entry)
+        try:
+            _, left = await record_entry(walk.ledger, entry)
+        except Unavailable:
+            walk.quota.restore_counted(by_agent)
+            raise
+        walk.strangers_recorded.update(failures)
+        if left is not None:
+            raise left
 
 
 def _open_intent(stored: StoredEntry, leaf: dict[str, JSONValue], upstream_ms_max: int) -> OpenIntent:
     return OpenIntent(
-        action_id=str(leaf["action"]),
+        action_id=str(leaf.get("action")),
         receipt=Receipt(index=stored.index, leaf_hash=stored.leaf_hash),
-        due_at=UnixMillis(_int(leaf["deadline"]) + upstream_ms_max),
+        due_at=UnixMillis(_int(leaf, "deadline") + upstream_ms_max),
     )
 
 
 def _leaf(stored: StoredEntry) -> dict[str, JSONValue]:
     leaf = parse(stored.leaf)
     if not isinstance(leaf, dict):
-        raise TypeError("a leaf is an object")
+        raise Broken(f"the leaf of entry {stored.index} is not an object", code="ledger.leaf_malformed")
     return leaf
 
 
-def _int(value: JSONValue) -> int:
+def _int(leaf: dict[str, JSONValue], name: str) -> int:
+    value = leaf.get(name)
     if not isinstance(value, int):
-        raise TypeError("expected an integer")
+        raise Broken(f"a leaf has no whole number `{name}`", code="ledger.leaf_malformed")
     return value

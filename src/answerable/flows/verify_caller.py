@@ -99,14 +99,15 @@ class OpenedSession:
 
 
 class _Session:
-    __slots__ = ("agent", "binding", "ends_at", "key", "thumbprint", "window")
+    __slots__ = ("agent", "binding", "ends_at", "key", "thumbprint", "used_at", "window")
 
     def __init__(
-        self, *, name: str, agent: AgentId, thumbprint: str, key: SessionKey, ends_at: float
+        self, *, name: str, agent: AgentId, thumbprint: str, key: SessionKey, at: float, ends_at: float
     ) -> None:
         self.agent = agent
         self.thumbprint = thumbprint
         self.key = key
+        self.used_at = at
         self.ends_at = ends_at
         self.binding = f"session:{name}"
         self.window = SequenceWindow()
@@ -130,7 +131,6 @@ class CallerVerifier:
         self._directory = AgentDirectory(registry.current)
         self._lock = Lock()
         self._memories: dict[AgentId, ReplayMemory] = {}
-        # Least recently used first.
         self._sessions: dict[str, _Session] = {}
         self._connections = ConnectionSequences(connections_max=limits.connections_max)
         self._counts: dict[str, int] = {}
@@ -223,12 +223,14 @@ class CallerVerifier:
             signature_base=signature_base(message, signature.parameters),
             answer=answer,
         )
+        at = self._clock.monotonic()
         session = _Session(
             name=name,
             agent=caller.agent,
             thumbprint=signature.keyid,
             key=SessionKey(key),
-            ends_at=self._clock.monotonic() + self._limits.session_seconds,
+            at=at,
+            ends_at=at + self._limits.session_seconds,
         )
         with self._lock:
             self._make_room(caller.agent)
@@ -277,7 +279,8 @@ class CallerVerifier:
         session = self._sessions.get(signature.keyid)
         if session is None:
             raise unverified("session", "the session is not known or has ended")
-        if self._clock.monotonic() >= session.ends_at:
+        at = self._clock.monotonic()
+        if at >= session.ends_at:
             raise unverified("session", "the session is not known or has ended")
         now = self._checked_time(signature)
         digest = self._checked_message(message)
@@ -285,11 +288,8 @@ class CallerVerifier:
             raise unverified("signature", "the MAC does not fit session and message")
         sequence = int(signature.nonce)
         with self._lock:
-            # Taken out and put back at the end, so that the order is the order of last use.
-            known = self._sessions.pop(signature.keyid, None) is session
-            if known:
-                self._sessions[signature.keyid] = session
-            fresh = known and session.window.accept(sequence)
+            fresh = session.window.accept(sequence)
+        session.used_at = at
         if not fresh:
             raise unverified("replay", "the sequence number was used before or is too far behind")
         return VerifiedCaller(
@@ -365,6 +365,7 @@ class CallerVerifier:
         for name in [name for name, session in self._sessions.items() if session.ends_at <= now]:
             del self._sessions[name]
         own = [name for name, session in self._sessions.items() if session.agent == agent]
+        own.sort(key=lambda name: self._sessions[name].used_at)
         for name in own[: max(0, len(own) + 1 - self._limits.sessions_per_agent_max)]:
             del self._sessions[name]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
-from answerable.core.action.request import VerifiedRequest
+from answerable.core.action.request import VerifiedRequest, as_frozen
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unverified, shown
 
@@ -26,6 +26,8 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
+    # From here on only what was frozen counts, whatever became of the caller's own object.
+    request = as_frozen(request)
     agent = walk.registry.current.agents.get(caller.agent)
     if agent is None or agent.status != "active":
         raise Refused(f"agent {shown(caller.agent)} is not active", code="agent.inactive")

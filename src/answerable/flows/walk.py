@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from anyio import Lock
+
 from answerable.core.action.quota import RefusalQuota
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.identity.principal import UnixMillis
+    from anyio import Event
+
+    from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.entry import Receipt
+    from answerable.core.mandate.mandate import MandateId
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock
@@ -52,10 +57,26 @@ class OpenIntent:
 
 
 @dataclass(slots=True, kw_only=True)
+class UnderWay:
+    """What this process is in the middle of, so that two who come together do not both write it down.
+
+    asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
+    there. answering: approvals. issuing: mandates. ending: intents, by ledger index. applying: documents.
+    """
+
+    asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
+    answering: set[str] = field(default_factory=set)
+    issuing: set[str] = field(default_factory=set)
+    ending: set[int] = field(default_factory=set)
+    applying: Lock = field(default_factory=Lock)
+
+
+@dataclass(slots=True, kw_only=True)
 class Walk:
     """decision_point is swapped whole when a policy set is published; everything else stays.
 
     open_intents: by ledger index. rescan: an append was torn down before its place was known, so settling must look.
+    strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
     """
 
     clock: Clock
@@ -73,6 +94,8 @@ class Walk:
     quota: RefusalQuota = field(init=False)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
     rescan: bool = False
+    strangers_recorded: dict[str, int] = field(default_factory=dict)
+    under_way: UnderWay = field(default_factory=UnderWay)
 
     def __post_init__(self) -> None:
         self.quota = RefusalQuota(

@@ -16,7 +16,7 @@ class ApprovalRegister(Protocol):
     """Promises: `add`, `replace` and `use` are on stable storage when they return and survive a restart; `use` succeeds
     at most once for an approval, whoever races; `matching` is synchronous and does no I/O.
 
-    Raises only Unavailable (`register.unavailable`).
+    Raises only Unavailable (`register.*`) and, from `add`, Malformed (`approval.duplicate`).
     """
 
     def find(self, approval: ApprovalId) -> Approval | None:

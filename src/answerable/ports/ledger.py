@@ -10,6 +10,20 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry, Receipt, StoredEntry
 
 
+class Submitted(Protocol):
+    """An entry that has its place in the log and is on its way to stable storage, whoever waits for it or leaves."""
+
+    @property
+    def receipt(self) -> Receipt:
+        """Its place; a promise only once `durable` has returned."""
+        ...
+
+    async def durable(self) -> Receipt:
+        """Wait until it is on stable storage. Cancelling the wait does not take the entry back, and it may be waited for
+        again. Raises Unavailable as `Ledger.append` does."""
+        ...
+
+
 class Ledger(Protocol):
     """Promises: when `append` returns, the entry is on stable storage (write and fdatasync of its whole batch returned)
     at the index in the receipt; indexes are consecutive and start at 0; appends may run concurrently and share a sync.
@@ -19,7 +33,7 @@ class Ledger(Protocol):
     bounded: past it `append` refuses, it never drops. A second writer on the same log cannot open it.
 
     Raises only Unavailable: `ledger.poisoned` (effect unknown for entries of the failed batch), `ledger.full`,
-    `ledger.busy`, `ledger.closed`. A cancelled `append` may still have become durable.
+    `ledger.busy`, `ledger.closed`. A cancelled `append` may still become durable; who must know uses `submit`.
     """
 
     @property
@@ -34,6 +48,10 @@ class Ledger(Protocol):
 
     async def append(self, entry: Entry) -> Receipt:
         """Make `entry` durable and return its place."""
+        ...
+
+    def submit(self, entry: Entry) -> Submitted:
+        """Give `entry` its place at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting for room."""
         ...
 
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:

@@ -15,8 +15,8 @@ class MandateRegister(Protocol):
     `reserve` are synchronous and do no I/O; `reserve` is exact among all callers of this process.
 
     Budgets are rebuilt from the ledger's intents at start (`restore_used`), so that a reservation needs no write of its
-    own: the intent is the record. Raises only Unavailable (`register.unavailable`) and, from `add`, Malformed
-    (`mandate.duplicate`).
+    own: the intent is the record. Raises only Unavailable (`register.*`) and, from `add`, Malformed
+    (`mandate.duplicate`, `mandate.malformed`).
     """
 
     def find(self, mandate: MandateId) -> Mandate | None:

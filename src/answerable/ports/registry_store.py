@@ -13,7 +13,8 @@ class RegistryStore(Protocol):
     """Promises: `current` is one consistent snapshot of active things and `index` belongs to it; both are synchronous
     and do no I/O; `put` is on stable storage when it returns and swaps both at once.
 
-    documents: canonical JSON of each document by `kind/name`. Raises only Unavailable (`register.unavailable`).
+    documents: canonical JSON of each document by `kind/name`. Raises only Unavailable (`register.*`) and, from `put`
+    before anything is stored, Malformed (`registry.*`, `json.*`).
     """
 
     @property

@@ -21,7 +21,7 @@ TRANSITIONS: Final[dict[str, tuple[str, ...]]] = {
     "succeeded": (),
     "failed": (),
     "not_started": (),
-    "indeterminate": ("succeeded", "failed"),
+    "indeterminate": ("succeeded", "failed", "not_started"),
 }
 """`indeterminate` may be followed by a correcting entry when the true outcome turns up later; nothing is rewritten."""
 

@@ -31,16 +31,14 @@ class RefusalQuota:
     def is_held(self, agent: AgentId, now: UnixMillis) -> bool:
         """Whether the agent has used up its quota in the running window."""
         window = self._windows.get(agent)
-        if window is None:
-            return False
-        return window.recorded >= self._recorded_max and now - window.started < self._window_ms
+        return window is not None and window.recorded >= self._recorded_max and self._runs(window, now)
 
     def take(self, agent: AgentId, now: UnixMillis) -> bool:
         """Note one refusal; True when it gets an entry of its own, False when it was only counted."""
         window = self._windows.get(agent)
         if window is None:
             window = self._windows[agent] = _Window(started=now)
-        elif now - window.started >= self._window_ms:
+        elif not self._runs(window, now):
             window.started, window.recorded = now, 0
         if window.recorded >= self._recorded_max:
             window.counted += 1
@@ -48,9 +46,25 @@ class RefusalQuota:
         window.recorded += 1
         return True
 
-    def drain_counted(self) -> dict[str, int]:
-        """Counts since the last call, by agent, for an aggregate entry."""
-        counted = {str(agent): window.counted for agent, window in self._windows.items() if window.counted}
-        for window in self._windows.values():
-            window.counted = 0
+    def lost(self, agent: AgentId) -> None:
+        """A refusal that was to have an entry of its own did not get it: count it instead."""
+        self._windows[agent].counted += 1
+
+    def drain_counted(self, agents_max: int) -> dict[str, int]:
+        """Counts since they were last drained, by agent, of so many agents, for an aggregate entry."""
+        counted: dict[str, int] = {}
+        for agent, window in self._windows.items():
+            if window.counted and len(counted) < agents_max:
+                counted[agent] = window.counted
+                window.counted = 0
         return counted
+
+    def restore_counted(self, counted: dict[str, int]) -> None:
+        """Take back what was drained and could not be written down."""
+        for agent, count in counted.items():
+            self._windows[AgentId(agent)].counted += count
+
+    def _runs(self, window: _Window, now: UnixMillis) -> bool:
+        # A wall clock that was set back must not hold anybody for years.
+        window.started = min(window.started, now)
+        return now - window.started < self._window_ms

@@ -6,10 +6,10 @@ bytes the proof of possession covers; nothing of the caller's own object survive
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.canonical import FrozenJSON, freeze
+from answerable.core.canonical import FrozenJSON, encode, freeze
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 REASON_CHARS_MAX: Final = 500
 TARGET_CHARS_MAX: Final = 512
+NAME_CHARS_MAX: Final = 64
 RESERVED_MEMBERS: Final = frozenset({"__entity", "__extn", "__expr"})
 
 
@@ -54,28 +55,45 @@ def action_request(
 ) -> ActionRequest:
     """Parse (step 1 of the walk): check and freeze.
 
-    Raises Malformed: `action.target_invalid`, `arguments.not_object`, `arguments.reserved_member`, `json.*`.
+    Raises Malformed: `action.target_invalid`, `action.name_invalid`, `arguments.not_object`,
+    `arguments.reserved_member`, `json.*`.
     """
     if not target or len(target) > TARGET_CHARS_MAX:
         raise Malformed(f"target must have 1 to {TARGET_CHARS_MAX} characters", code="action.target_invalid")
+    for what, name in (("server", server), ("method", method)):
+        if not name or len(name) > NAME_CHARS_MAX:
+            raise Malformed(
+                f"a {what} has a name of 1 to {NAME_CHARS_MAX} characters", code="action.name_invalid"
+            )
     if not isinstance(arguments, dict):
         raise Malformed("arguments must be a JSON object", code="arguments.not_object")
+    # What the agent claims is written down, too, so it must be text that can be.
+    encode([mandate_id, reason])
     frozen = freeze({"arguments": arguments, "method": method, "server": server, "target": target})
     _refuse_reserved(frozen)
-    thawed = frozen.thaw()
-    assert isinstance(thawed, dict)  # noqa: S101 - frozen from a dict literal above
-    own = thawed["arguments"]
-    assert isinstance(own, dict)  # noqa: S101 - checked before freezing
     return ActionRequest(
         server=server,
         method=method,
         target=target,
         action=frozen,
-        arguments=own,
+        arguments=_arguments(frozen),
         mandate_id=mandate_id,
         reason=reason[:REASON_CHARS_MAX],
         message_digest=message_digest,
     )
+
+
+def as_frozen(request: ActionRequest) -> ActionRequest:
+    """The request, its arguments thawed afresh: whatever somebody did to the thawed view before is gone."""
+    return replace(request, arguments=_arguments(request.action))
+
+
+def _arguments(frozen: FrozenJSON) -> dict[str, JSONValue]:
+    thawed = frozen.thaw()
+    assert isinstance(thawed, dict)  # noqa: S101 - `action_request` freezes a dict
+    own = thawed["arguments"]
+    assert isinstance(own, dict)  # noqa: S101 - `action_request` checks before it freezes
+    return own
 
 
 def _refuse_reserved(frozen: FrozenJSON) -> None:

@@ -69,6 +69,7 @@ _TASK_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
     "principal": _STRING,
     "use_case": _STRING,
 }
+TASK_MEMBERS: Final = tuple(_TASK_TYPE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +188,9 @@ _SHAPES: Final[dict[ArgumentType, Callable[[JSONValue], PolicyValue | None]]] = 
 
 def _unmappable(mapping: ArgumentMapping, got: str) -> Unmappable:
     wanted = _WANTED[mapping.type]
-    return Unmappable(argument=mapping.name, text=f"argument {shown(mapping.name)} must be {wanted}, got {got}")
+    return Unmappable(
+        argument=mapping.name, text=f"argument {shown(mapping.name)} must be {wanted}, got {got}"
+    )
 
 
 def _kind(value: JSONValue) -> str:

@@ -35,3 +35,8 @@ class Channel:
     sequence: int
     peer: PeerCredentials | None = None
     certificate: str = ""
+
+    @property
+    def uid(self) -> int | None:
+        """User id of the process at the other end, None where the kernel does not say."""
+        return self.peer.uid if self.peer is not None else None

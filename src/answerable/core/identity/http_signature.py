@@ -17,11 +17,10 @@ Laws:
 from __future__ import annotations
 
 import re
-from base64 import b64encode
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 from answerable.errors import Unverified
 
@@ -100,9 +99,10 @@ class SignedRequest:
         return self.mandate.decode("ascii")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
-    """A parsed proof. parameters: the bytes of `@signature-params` as received.
+class Signature(NamedTuple):
+    """A parsed proof; a named tuple because it is made for every message, at a quarter of a frozen dataclass's price.
+
+    parameters: the bytes of `@signature-params` as received.
 
     keyid: thumbprint of the key, or the session. nonce: 22 characters, or the sequence number. epoch: empty for a
     MAC. created: Unix seconds. value: 64 bytes of a signature, 32 of a MAC.
@@ -171,30 +171,22 @@ def parse_signature(message: SignedRequest) -> Signature:
     value = (_SIGNATURE if session is None else _MAC).fullmatch(message.signature)
     if value is None:
         raise unverified("proof", "Signature does not follow the grammar of `answerable-1`")
+    # By position, as naming seven members would cost as much as reading the field.
     if session is None:
-        return Signature(
-            parameters=parameters,
-            algorithm=cast("ProofAlgorithm", algorithm.decode("ascii")),
-            keyid=thumbprint.decode("ascii"),
-            created=int(created),
-            epoch=epoch.decode("ascii"),
-            nonce=nonce.decode("ascii"),
-            value=a2b_base64(value[1]),
+        named = cast("ProofAlgorithm", algorithm.decode("ascii"))
+        keyid, epoch_text, nonce_text = (
+            thumbprint.decode("ascii"),
+            epoch.decode("ascii"),
+            nonce.decode("ascii"),
         )
-    return Signature(
-        parameters=parameters,
-        algorithm="hmac-sha256",
-        keyid=session.decode("ascii"),
-        created=int(created),
-        epoch="",
-        nonce=sequence.decode("ascii"),
-        value=a2b_base64(value[1]),
-    )
+        return Signature(parameters, named, keyid, int(created), epoch_text, nonce_text, a2b_base64(value[1]))
+    keyid, nonce_text = session.decode("ascii"), sequence.decode("ascii")
+    return Signature(parameters, "hmac-sha256", keyid, int(created), "", nonce_text, a2b_base64(value[1]))
 
 
 def digest_field(digest: bytes) -> bytes:
     """Content-Digest (RFC 9530) for a SHA-256 digest, 32 bytes."""
-    return b"sha-256=:%b:" % b64encode(digest)
+    return b"sha-256=:%b:" % b2a_base64(digest, newline=False)
 
 
 def signature_base(message: SignedRequest, parameters: bytes) -> bytes:
@@ -231,6 +223,9 @@ def sign_request(
         content_digest=digest_field(sha256(message.body).digest()),
         signature_input=b"answerable=" + parameters,
     )
-    signed = replace(ready, signature=b"answerable=:%b:" % b64encode(sign(signature_base(ready, parameters))))
+    signed = replace(
+        ready,
+        signature=b"answerable=:%b:" % b2a_base64(sign(signature_base(ready, parameters)), newline=False),
+    )
     parse_signature(signed)
     return signed

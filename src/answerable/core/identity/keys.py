@@ -172,6 +172,14 @@ def new_private_jwk(algorithm: Algorithm, seed: bytes) -> dict[str, JSONValue]:
     return {"crv": "P-256", "d": d, "kty": "EC", "x": x, "y": y}
 
 
+def ed25519_public(key: PublicKey) -> bytes:
+    """The 32 bytes of an Ed25519 key. Raises Malformed (`key.not_ed25519`)."""
+    octets = from_base64url_32(str(_members(key.jwk).get("x", "")))
+    if octets is None or _members(key.jwk).get("kty") != "OKP":
+        raise Malformed("the key is not an Ed25519 key", code="key.not_ed25519")
+    return octets
+
+
 def to_base64url(octets: bytes) -> str:
     """RFC 4648 section 5, without padding."""
     return urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")

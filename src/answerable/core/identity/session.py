@@ -150,8 +150,10 @@ class SequenceWindow:
             self._seen = ((self._seen << ahead) | 1) & _MASK if ahead < WINDOW else 1
             self._highest = sequence
             return True
+        if ahead <= -WINDOW:
+            return False
         bit = 1 << -ahead
-        if ahead <= -WINDOW or self._seen & bit:
+        if self._seen & bit:
             return False
         self._seen |= bit
         return True

@@ -1,21 +1,22 @@
 """From ledger entries to plain sentences: who, for whom, why, what, decided how, with what result.
 
 Laws: a sentence says only what an entry says; what an entry does not say is left out, never guessed; every sentence
-names the index of its entry.
+names the index of its entry; what somebody else wrote is printable, cut and on one line, so that nobody can write a
+line of the story.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.canonical import encode
 from answerable.core.ledger.tags import Tag
 from answerable.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
 
@@ -51,20 +52,50 @@ class Line:
         )
 
 
-KEYS: Final = ("action", "approval", "mandate", "agent", "principal", "person", "digest", "capability")
+KEYS: Final = (
+    "action",
+    "approval",
+    "mandate",
+    "agent",
+    "principal",
+    "person",
+    "digest",
+    "capability",
+    "key",
+    "by",
+)
 
 
 def concerns(moment: Moment, names: frozenset[str]) -> bool:
     """Whether the entry names any of `names` (ids of actions, approvals, mandates, agents or people), or is one."""
     if str(moment.index) in names:
         return True
-    return any(moment.leaf.get(key) in names for key in KEYS)
+    values = (moment.leaf.get(key) for key in KEYS)
+    return any(isinstance(value, str) and value in names for value in values)
 
 
-def related(moment: Moment) -> frozenset[str]:
-    """The ids through which other entries belong to the same story: action, approval and mandate."""
-    values = (moment.leaf.get(key) for key in ("action", "approval", "mandate"))
-    return frozenset(str(value) for value in values if value)
+def linked(moment: Moment) -> frozenset[str]:
+    """The ids through which other entries belong to the same story: action and approval."""
+    values = (moment.leaf.get(key) for key in ("action", "approval"))
+    return frozenset(value for value in values if isinstance(value, str) and value)
+
+
+def story(moments: Sequence[Moment], name: str) -> tuple[Moment, ...]:
+    """The entries that belong to `name`, in order: those that name it, those linked to them however far, and the
+    beginning and end of every mandate they are under, but not the other actions under it."""
+    found = {m.index: m for m in moments if concerns(m, frozenset((name,)))}
+    ids: frozenset[str] = frozenset()
+    while (more := ids.union(*(linked(m) for m in found.values()))) != ids:
+        ids = more
+        found.update((m.index, m) for m in moments if linked(m) & ids)
+    mandates = {_mandate(m) for m in found.values()} - {""}
+    found.update((m.index, m) for m in moments if not linked(m) and _mandate(m) in mandates)
+    return tuple(found[index] for index in sorted(found))
+
+
+def _mandate(moment: Moment) -> str:
+    mandate = moment.leaf.get("mandate")
+    return mandate if isinstance(mandate, str) else ""
 
 
 def told(moment: Moment) -> Line:
@@ -80,7 +111,6 @@ def told(moment: Moment) -> Line:
 
 
 _Told = tuple[str, tuple[str, ...]]
-_Json = "Mapping[str, JSONValue]"
 
 
 def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
@@ -109,7 +139,7 @@ def _end(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _To
         "not_started": "It was not started.",
         "indeterminate": "Whether it took effect is not known.",
     }.get(str(status), f"It ended as {status}.")
-    details = [f"detail: {payload['detail']}"] if payload.get("detail") else []
+    details = [f"detail: {_value(payload['detail'])}"] if payload.get("detail") else []
     if "result" in payload:
         details.append(f"result: {_value(payload['result'])}")
     return said, tuple(details)
@@ -117,7 +147,7 @@ def _end(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _To
 
 def _refusal(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     reasons = payload.get("reasons")
-    why = "; ".join(str(r) for r in reasons) if isinstance(reasons, list) else str(leaf.get("code"))
+    why = "; ".join(_value(r) for r in reasons) if isinstance(reasons, list) else _short(leaf.get("code"))
     mandate = leaf.get("mandate")
     under = f" under mandate {_short(mandate)}" if mandate else " without a mandate"
     text = f"Agent {leaf.get('agent')} tried to {_what(leaf, payload)}{under} and was refused: {why}."
@@ -137,8 +167,8 @@ def _asked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _
         f" it waits for {' and '.join(groups)} (approval {_short(leaf.get('approval'))})."
     )
     reasons = payload.get("reasons")
-    why = [f"because {r}" for r in reasons] if isinstance(reasons, list) else []
-    return text, (*why, *_claims(payload))
+    because = [f"because {_value(r)}" for r in reasons] if isinstance(reasons, list) else []
+    return text, (*because, *_claims(payload))
 
 
 def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
@@ -146,7 +176,7 @@ def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
     text = f"{leaf.get('person')} {verb} approval {_short(leaf.get('approval'))}, which is now {leaf.get('state')}."
     comment = payload.get("comment")
     signed = f"signed over action digest {_short(leaf.get('digest'))}"
-    return text, (f"comment: {comment}", signed) if comment else (signed,)
+    return text, (f"comment: {_value(comment)}", signed) if comment else (signed,)
 
 
 def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
@@ -154,26 +184,22 @@ def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
         f"{leaf.get('principal')} gave agent {leaf.get('agent')} mandate {_short(leaf.get('mandate'))}"
         f" for use case {leaf.get('use_case')}, at most {leaf.get('calls_max')} calls."
     )
-    return text, (f"purpose: {payload.get('purpose')}",)
+    return text, (f"purpose: {_value(payload['purpose'])}",) if payload.get("purpose") else ()
 
 
 def _closed(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
-    return f"Mandate {_short(leaf.get('mandate'))} was closed by {leaf.get('by')}.", ()
+    return f"Mandate {_short(leaf.get('mandate'))} was closed by {_value(leaf.get('by'))}.", ()
 
 
 def _counted(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
-    return (
-        f"Refusals that were only counted: agents {_value(leaf.get('agents'))}, strangers {_value(leaf.get('strangers'))}.",
-        (),
-    )
+    agents, strangers = _value(leaf.get("agents")), _value(leaf.get("strangers"))
+    return f"Refusals that were only counted: agents {agents}, strangers {strangers}.", ()
 
 
 def _changed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    names = ", ".join(payload) if "policies" not in payload else "policies"
-    return (
-        f"{leaf.get('by')} changed {names[:VALUE_CHARS_MAX]}: {_short(leaf.get('before'))} to {_short(leaf.get('after'))}.",
-        (),
-    )
+    names = ", ".join(payload) if payload and "policies" not in payload else "policies"
+    before, after = _short(leaf.get("before")), _short(leaf.get("after"))
+    return f"{_value(leaf.get('by'))} changed {_value(names)}: {before} to {after}.", ()
 
 
 def _genesis(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
@@ -207,15 +233,17 @@ def _what(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> st
         return f"use {leaf.get('capability') or 'something unknown'}"
     arguments = action.get("arguments")
     listed = (
-        ", ".join(f"{k}={_value(v)}" for k, v in arguments.items()) if isinstance(arguments, dict) else ""
+        ", ".join(f"{_short(k)}={_value(v)}" for k, v in arguments.items())
+        if isinstance(arguments, dict)
+        else ""
     )
-    return f"call {action.get('target')}({listed}) on {action.get('server')}"
+    return f"call {_value(action.get('target'))}({listed}) on {_value(action.get('server'))}"
 
 
 def _claims(payload: Mapping[str, JSONValue]) -> list[str]:
-    lines = [f"purpose of the mandate: {payload['purpose']}"] if payload.get("purpose") else []
+    lines = [f"purpose of the mandate: {_value(payload['purpose'])}"] if payload.get("purpose") else []
     if payload.get("reason"):
-        lines.append(f"reason the agent claimed: {payload['reason']}")
+        lines.append(f"reason the agent claimed: {_value(payload['reason'])}")
     return lines
 
 
@@ -227,13 +255,20 @@ def _proof(leaf: Mapping[str, JSONValue]) -> str:
 
 
 def _names(value: JSONValue) -> str:
-    return ", ".join(str(v) for v in value) if isinstance(value, list) and value else "default"
+    return ", ".join(_value(v) for v in value) if isinstance(value, list) and value else "default"
 
 
 def _short(value: JSONValue) -> str:
     text = str(value)
-    return text if len(text) <= 26 else f"{text[:12]}…"
+    return shown(text if len(text) <= 26 else f"{text[:12]}…")[1:-1]
 
 
 def _value(value: JSONValue) -> str:
-    return shown(value if isinstance(value, str) else encode(value).decode(), VALUE_CHARS_MAX).strip("`")
+    """As a person reads it. An upstream's answer may hold what our own canonical form refuses."""
+    try:
+        text = (
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        )
+    except RecursionError:
+        text = "something nested too deeply to show"
+    return shown(text, VALUE_CHARS_MAX)[1:-1]

@@ -1,4 +1,8 @@
-"""Bytes of the ledger's segment files: a header, then frames. Readable for ever: a change is a new version or flag.
+"""Bytes of the ledger's files. Readable for ever: a change is a new version or flag.
+
+A log is a directory: `wal/<index of the first entry, 16 hex digits>.wal` are its segments; `checkpoint` is the newest
+signed checkpoint and `checkpoints.log` all of them, a blank line after each; `log.pub` is the verifier key, one line;
+`head` says how far the writer had got and is evidence of nothing.
 
 A segment is a file filled with zeros beforehand. All integers are big-endian.
 
@@ -32,9 +36,11 @@ from hashlib import sha256
 from typing import Final, Literal, NamedTuple, TypeAlias
 from zlib import crc32
 
+from answerable.core.canonical import encode, parse
 from answerable.errors import Malformed, Unverified
 
 SEGMENT_VERSION: Final = 1
+HEAD_VERSION: Final = 1
 SEGMENT_HEADER_BYTES: Final = 128
 SEGMENT_BYTES_MAX: Final = 2**31
 FRAME_HEADER_BYTES: Final = 64
@@ -51,7 +57,50 @@ _HEADER: Final = struct.Struct(">8sHHIQ32s32s36s")
 _FRAME_REST: Final = struct.Struct(">IIIIQ32s")
 _FRAME: Final = struct.Struct(">4sI56s")
 _CRC: Final = struct.Struct(">I")
+_ZEROS: Final = bytes(65_536)
 _CHAIN_LABEL: Final = b"answerable ledger chain v1\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a log last wrote about itself: entries stored, chain value after them, whether it was closed in order."""
+
+    origin: str
+    size: int
+    chain: bytes
+    clean: bool
+
+    def encoded(self) -> bytes:
+        """The bytes that `parse` reads."""
+        return encode(
+            {
+                "chain": self.chain.hex(),
+                "clean": self.clean,
+                "origin": self.origin,
+                "size": self.size,
+                "v": HEAD_VERSION,
+            }
+        )
+
+    @classmethod
+    def parse(cls, encoded: bytes) -> Head:
+        """Raises Malformed (`ledger.head`) for anything that `encoded` does not write."""
+        try:
+            members = parse(encoded)
+            if isinstance(members, dict):
+                origin, size, chain = members.get("origin"), members.get("size"), members.get("chain")
+                if isinstance(origin, str) and isinstance(size, int) and isinstance(chain, str):
+                    head = cls(
+                        origin=origin,
+                        size=size,
+                        chain=bytes.fromhex(chain),
+                        clean=members.get("clean") is True,
+                    )
+                    if head.encoded() == encoded:
+                        return head
+        except (Malformed, ValueError):
+            pass
+        raise Malformed("the head cannot be read", code="ledger.head")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +222,22 @@ def decode_frame(segment: bytes, offset: int) -> Frame | None:
     return Frame(leaf, attachment, chain, batch, end)
 
 
+def damaged_frame(segment: bytes, offset: int) -> Frame | None:
+    """The frame at `offset` where its header is sound but its body fails the checksum, so that a reader who only
+    reports can go on after it; else None."""
+    if len(segment) - offset < FRAME_HEADER_BYTES:
+        return None
+    mark, crc, rest = _FRAME.unpack_from(segment, offset)
+    if mark != _MARK or crc32(rest) != crc:
+        return None
+    leaf_bytes, attachment_bytes, _, _, batch, chain = _FRAME_REST.unpack(rest)
+    middle = offset + FRAME_HEADER_BYTES + leaf_bytes
+    end = middle + attachment_bytes
+    if not leaf_bytes or end > len(segment):
+        return None
+    return Frame(segment[offset + FRAME_HEADER_BYTES : middle], segment[middle:end], chain, batch, end)
+
+
 def checked_link(frame: Frame, *, chain: bytes, leaf_hash: bytes) -> bytes:
     """The chain value after the frame. Raises Unverified (`ledger.chain`) if the frame states another."""
     if chained(chain, leaf_hash) != frame.chain:
@@ -186,7 +251,7 @@ def tail_after(segment: bytes, offset: int, *, next_index: int) -> Tail:
     Torn: what is there was being written when the power went, so no promise was made about it. Corrupt: something
     else happened to it, or entries after it were written by a later sync, so it had been promised.
     """
-    end = max(offset, len(segment.rstrip(b"\x00")))
+    end = _end_of_content(segment, offset)
     if end == offset:
         return Tail(state="clean", fault="", end=end)
     try:
@@ -200,6 +265,34 @@ def tail_after(segment: bytes, offset: int, *, next_index: int) -> Tail:
     if not _lacks_bytes(segment, offset, end):
         return Tail(state="corrupt", fault=f"{fault}: and none of its bytes are missing", end=end)
     return Tail(state="torn", fault=fault, end=end)
+
+
+def notes_in(history: bytes) -> tuple[list[bytes], int]:
+    """The signed notes of `checkpoints.log`, or of a stretch that starts at a note, and how many bytes they take.
+
+    Stops at a note with a zero byte: no note has one, one that a power cut tore may.
+    """
+    notes: list[bytes] = []
+    start = 0
+    while True:
+        text_end = history.find(b"\n\n", start)
+        end = history.find(b"\n\n", text_end + 2) if text_end >= 0 else -1
+        if end < 0 or b"\x00" in history[start:end]:
+            return notes, start
+        notes.append(history[start : end + 1])
+        start = end + 2
+
+
+def _end_of_content(segment: bytes, offset: int) -> int:
+    """Offset after the last byte that is not zero, at least `offset`. Goes backwards, block by block."""
+    end = len(segment)
+    while end > offset:
+        start = max(offset, end - len(_ZEROS))
+        block = segment[start:end]
+        if block != _ZEROS[: end - start]:
+            return start + len(block.rstrip(b"\x00"))
+        end = start
+    return offset
 
 
 def _later_frame(segment: bytes, offset: int, next_index: int) -> int | None:

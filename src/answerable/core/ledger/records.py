@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
 
 SOURCES_MAX: Final = 16
+SOURCES_CHARS_MAX: Final = 1000
+"""Of all names in one list, so that a leaf has room for two such lists."""
+DETAIL_CHARS_MAX: Final = 500
 
 
 def intent(
@@ -72,7 +75,8 @@ def outcome(
 ) -> Entry:
     """How an intent ended. result: the answer's bytes, or empty when there is none or no room for it."""
     tag = Tag.INDETERMINATE if outcome.status == "indeterminate" else Tag.OUTCOME
-    detail = encode(outcome.detail)
+    # What an upstream said may be cut out of anything, lone surrogates included, and is written down nevertheless.
+    detail = encode(outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode())
     payload = b'{"detail":' + detail + (b',"result":' + result if result else b"") + b"}"
     fields: dict[str, JSONValue] = {
         "action": action_id,
@@ -101,7 +105,7 @@ def refusal(
     fields: dict[str, JSONValue] = {
         "action": action_id,
         "agent": caller.agent,
-        "by": list(determined_by[:SOURCES_MAX]),
+        "by": _sources(determined_by),
         "capability": capability,
         "code": code,
         "digest": request.action.hex,
@@ -118,11 +122,14 @@ def refusal(
 
 
 def refusals_counted(*, at: UnixMillis, by_agent: dict[str, int], strangers: dict[str, int]) -> Entry:
-    """Refusals that were only counted: past an agent's quota, and of callers who could not be verified, by step."""
+    """Refusals that were only counted: past an agent's quota, and of callers who could not be verified, by step.
+
+    Raises Broken (`ledger.leaf_too_large`) for more agents than fit.
+    """
     return sealed_entry(
         Tag.REFUSALS_COUNTED,
         at=at,
-        fields={"agents": dict(sorted(by_agent.items())[:64]), "strangers": dict(strangers.items())},
+        fields={"agents": {**by_agent}, "strangers": {**strangers}},
     )
 
 
@@ -140,7 +147,7 @@ def approval_asked(
         "mandate": approval.mandate,
         "principal": approval.principal,
         "proof": _proof(verified.caller),
-        "requirements": [[r.group, r.count] for r in approval.requirements],
+        "requirements": [[r.group, r.count] for r in approval.requirements[:SOURCES_MAX]],
     }
     payload = _action_payload(
         verified.request, purpose=verified.mandate.purpose, reasons=encode(list(approval.reasons))
@@ -201,11 +208,23 @@ def policy_change(*, at: UnixMillis, salt: bytes, by: str, before: str, after: s
 
 def _decision(decision: Decision) -> dict[str, JSONValue]:
     return {
-        "by": list(decision.determined_by[:SOURCES_MAX]),
+        "by": _sources(decision.determined_by),
         "effect": decision.effect,
-        "lifted": list(decision.lifted[:SOURCES_MAX]),
+        "lifted": _sources(decision.lifted),
         "policy_set": decision.policy_set,
     }
+
+
+def _sources(names: tuple[str, ...]) -> list[JSONValue]:
+    """As many of the names, in their order, as a leaf has room for."""
+    kept: list[JSONValue] = []
+    chars = 0
+    for name in names[:SOURCES_MAX]:
+        chars += len(name)
+        if chars > SOURCES_CHARS_MAX:
+            break
+        kept.append(name)
+    return kept
 
 
 def _proof(caller: VerifiedCaller) -> dict[str, JSONValue]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 CAVEATS_MAX: Final = 32
+TAGS: Final = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +110,7 @@ def to_wire(caveat: Caveat) -> CaveatWire:
             return [2, name, value]
         case ArgumentAtMost(name=name, maximum=maximum):
             return [3, name, maximum]
-        case EnvironmentIs(environment=environment):
-            return [4, environment]
+    return [4, caveat.environment]
 
 
 def from_wire(wire: JSONValue) -> Caveat:
@@ -127,13 +127,10 @@ def from_wire(wire: JSONValue) -> Caveat:
             return ArgumentAtMost(name=name, maximum=maximum)
         case [4, str(environment)]:
             return EnvironmentIs(environment=environment)
-        case [int(tag), *_] if tag in (1, 2, 3, 4):
-            raise Malformed(
-                f"caveat with tag {tag} does not have the fields of that tag", code="caveat.malformed"
-            )
-        case [int(tag), *_]:
-            raise Malformed(f"caveat tag {tag} is not known here, so it refuses", code="caveat.unknown")
-    raise Malformed("a caveat must be a list that starts with its integer tag", code="caveat.malformed")
+    if wire[0] in TAGS:
+        message = f"caveat with tag {wire[0]} does not have the fields of that tag"
+        raise Malformed(message, code="caveat.malformed")
+    raise Malformed(f"caveat tag {wire[0]} is not known here, so it refuses", code="caveat.unknown")
 
 
 def _listed(ids: tuple[str, ...]) -> str:

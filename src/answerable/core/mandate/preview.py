@@ -56,8 +56,7 @@ def _restriction(caveat: Caveat) -> str:
             return f"with {shown(name)} exactly {shown(said, 500)}"
         case ArgumentAtMost(name=name, maximum=maximum):
             return f"with {shown(name)} at most {maximum}"
-        case EnvironmentIs(environment=environment):
-            return f"in environment {shown(environment)}"
+    return f"in environment {shown(caveat.environment)}"
 
 
 def _instant(at: UnixMillis) -> str:

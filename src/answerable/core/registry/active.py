@@ -12,7 +12,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from answerable.core.canonical import encode
+from answerable.core.canonical import encode, parse
 from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.registry.capability import Capability
 from answerable.core.registry.documents import (
@@ -91,6 +91,34 @@ def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
 def digest_of(documents: Sequence[JSONValue]) -> str:
     """SHA-256, hex, of the canonical JSON object that holds each document under its `kind/name`."""
     return sha256(encode({document_key(document): document for document in documents})).hexdigest()
+
+
+def stored_form(documents: Sequence[JSONValue]) -> dict[str, bytes]:
+    """Each document's canonical JSON by `kind/name`, as registry stores keep it.
+
+    Raises Malformed: `document.unnamed`, `document.declared_twice`, `json.*`.
+    """
+    stored: dict[str, bytes] = {}
+    for document in documents:
+        key = document_key(document)
+        if key in stored:
+            raise Malformed(f"{shown(key)} is declared twice", code="document.declared_twice")
+        stored[key] = encode(document)
+    return stored
+
+
+def documents_in(stored: Mapping[str, bytes]) -> list[JSONValue]:
+    """The inverse of `stored_form`, in order of `kind/name`.
+
+    Raises Malformed: `json.*`, and `registry.key` where a document is kept under another's name.
+    """
+    documents: list[JSONValue] = []
+    for key in sorted(stored):
+        document = parse(stored[key])
+        if document_key(document) != key:
+            raise Malformed(f"the document under {shown(key)} calls itself otherwise", code="registry.key")
+        documents.append(document)
+    return documents
 
 
 def inactive(documents: Sequence[JSONValue]) -> list[Inactive]:

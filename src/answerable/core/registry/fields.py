@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from answerable.errors import Malformed, shown
 
@@ -250,11 +250,6 @@ class Fields:
                 self.fault(error.message, *at, code=error.code)
                 return False
         return True
-
-
-def options_of(literal: object) -> tuple[str, ...]:
-    """The texts of a Literal type, in order."""
-    return cast("tuple[str, ...]", get_args(literal))
 
 
 def checked_pattern(text: str) -> None:

@@ -185,7 +185,7 @@ def _server(spec: Fields, name: str) -> Server:
     if spec.has("command") == spec.has("url"):
         spec.fault("a server has either a `command` or a `url`", code="server.transport")
     for key in ("args", "env", "cwd"):
-        if spec.has("url") and spec.has(key):
+        if spec.has("url") and not spec.has("command") and spec.has(key):
             spec.fault(f"`{key}` goes with `command`, not with `url`", key, code="server.transport")
     env: list[tuple[str, str]] = []
     for key, value in spec.pairs("env"):

@@ -46,7 +46,8 @@ def reference_faults(shapes: Shapes) -> tuple[Fault, ...]:
     faults: list[Fault] = []
     for found in shapes.nouns:
         for path, code, message in (
-            *_ownership_faults(found, shapes, groups, groups_known=not unread),
+            *_ownership_faults(found, shapes),
+            *(() if unread else _group_faults(found, groups)),
             *_noun_faults(found, shapes),
             *twice.get(found.document, ()),
         ):
@@ -80,9 +81,7 @@ def _hint(name: str, known: tuple[str, ...]) -> str:
     return hint if hint.startswith("; did") else ""
 
 
-def _ownership_faults(
-    found: Registered, shapes: Shapes, groups: set[str], *, groups_known: bool
-) -> Iterator[_Found]:
+def _ownership_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
     if not isinstance(found.noun, Agent | UseCase | Capability):
         return
     ownership: Ownership = found.noun.ownership
@@ -94,10 +93,19 @@ def _ownership_faults(
         if ownership.backup_owner == ownership.owner:
             message = f"owner and backupOwner are both {shown(ownership.owner)}: name somebody else"
             yield f"{at}/backupOwner", "reference.same_owner", message
-    group = ownership.approver_group
-    if group and groups_known and group not in groups:
-        message = f"no principal is in group {shown(group)}{_hint(group, tuple(sorted(groups)))}"
-        yield f"{at}/approverGroup", "reference.missing", message
+
+
+def _group_faults(found: Registered, groups: set[str]) -> Iterator[_Found]:
+    """Groups exist by having members."""
+    if not isinstance(found.noun, Agent | UseCase | Capability):
+        return
+    named = [(found.noun.ownership.approver_group, "/spec/ownership/approverGroup")]
+    if isinstance(found.noun, UseCase):
+        named += [(group, f"/spec/issuers/{i}") for i, group in enumerate(found.noun.issuers)]
+    for group, path in named:
+        if group and group not in groups:
+            message = f"no principal is in group {shown(group)}{_hint(group, tuple(sorted(groups)))}"
+            yield path, "reference.missing", message
 
 
 def _template_faults(template: MandateTemplate, shapes: Shapes) -> Iterator[_Found]:

@@ -29,7 +29,7 @@ RESOURCE_KEYS: Final = ("type", "argument", "fixed")
 ARGUMENT_KEYS: Final = ("name", "type", "required")
 
 _ENTITY_TYPE: Final = re.compile(r"[A-Z][A-Za-z0-9_]{0,62}")
-_ENTITY_TYPES_TAKEN: Final = frozenset({"Action", "Agent", "Principal"})
+_ENTITY_TYPES_TAKEN: Final = frozenset({"Action", "Agent", "Principal", "UseCase"})
 
 
 def capability_in(spec: Fields, name: str) -> Capability:
@@ -37,6 +37,9 @@ def capability_in(spec: Fields, name: str) -> Capability:
     method = spec.choice("method", GOVERNED_METHODS, default="tools/call")
     target, variables = _target(spec, method)
     kinds: tuple[ActionKind, ...] = get_args(ActionKind)
+    if name in kinds:
+        message = f"{shown(name)} is the name of a kind of action: policies could not tell them apart"
+        spec.fault(message, code="capability.name")
     sensitivities: tuple[Sensitivity, ...] = get_args(Sensitivity)
     return Capability(
         name=name,

@@ -1,0 +1,7 @@
+"""The server's own keys as files on this machine."""
+
+from __future__ import annotations
+
+from answerable.adapters.local_keys.keys import open_key, open_or_create_key
+
+__all__ = ["open_key", "open_or_create_key"]

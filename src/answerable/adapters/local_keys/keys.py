@@ -1,0 +1,49 @@
+"""Opening the server's keys, and making each on the first start."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.keys import SEED_BYTES
+from answerable.errors import Unavailable
+from answerable.sdk.keyfile import create_key, load_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.core.identity.keys import Algorithm, SigningKey
+    from answerable.ports.entropy import Entropy
+
+_DIRECTORY_MODE = 0o700
+
+
+def open_key(path: Path) -> SigningKey:
+    """The key in this file. Raises as `load_key` does."""
+    return load_key(path)
+
+
+def open_or_create_key(path: Path, *, entropy: Entropy, algorithm: Algorithm = "ed25519") -> SigningKey:
+    """The key in this file, made now when there is none; of two who race, both get the same one.
+
+    Missing directories are made with mode 0700. Raises as `load_key` and `create_key` do, never because of the race.
+    """
+    try:
+        return load_key(path)
+    except Unavailable as error:
+        if error.code != "key.missing":
+            raise
+    try:
+        os.makedirs(path.parent, mode=_DIRECTORY_MODE, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"the directory of the key cannot be made: {error.strerror}",
+            code="key.unwritable",
+            port="key_file",
+        ) from None
+    try:
+        return create_key(path, seed=entropy.bytes(SEED_BYTES[algorithm]), algorithm=algorithm)
+    except Unavailable as error:
+        if error.code != "key.exists":
+            raise
+    return load_key(path)

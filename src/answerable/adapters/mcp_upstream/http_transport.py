@@ -1,0 +1,124 @@
+"""The HTTP client for one streamable HTTP upstream: a failed exchange costs its own call and nobody else's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import httpx2
+
+from answerable.adapters.mcp_upstream.marks import error_body
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from answerable.adapters.mcp_upstream.marks import Mark
+
+CONNECT_SECONDS_MAX: Final = 5.0
+WRITE_SECONDS_MAX: Final = 30.0
+KEEPALIVE_SECONDS: Final = 2.0
+"""Shorter than the 5 s of the usual servers, so that a call rarely meets a connection that is just being closed."""
+CONNECTIONS_KEPT_MAX: Final = 256
+
+_NOT_SENT: Final = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+)
+_READABLE: Final = ("application/json", "text/event-stream")
+
+
+class ContainedTransport(httpx2.AsyncBaseTransport):
+    """Turns failures into marked JSON-RPC errors once `contained` is set, and bounds every body.
+
+    Until then failures are raised, so that an outage while connecting is not taken for an old protocol version.
+    on_failure: called when nobody is there any more.
+    """
+
+    def __init__(
+        self, inner: httpx2.AsyncBaseTransport, *, body_bytes_max: int, on_failure: Callable[[], None]
+    ) -> None:
+        self._inner = inner
+        self._body_bytes_max = body_bytes_max
+        self._on_failure = on_failure
+        self.contained = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """As the transport inside; after connecting it never raises for what a server or a network does."""
+        try:
+            response = await self._inner.handle_async_request(request)
+        except httpx2.HTTPError as failure:
+            if not self.contained:
+                raise
+            if isinstance(failure, _NOT_SENT):
+                if not isinstance(failure, httpx2.PoolTimeout):
+                    self._on_failure()
+                return _marked("not_sent", "the server cannot be reached")
+            return _marked("unknown", "the connection was lost before the answer")
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if self.contained and request.method == "POST" and kind not in _READABLE:
+            if response.status_code >= 500:
+                await response.aclose()
+                return _marked("unknown", f"the server answered HTTP {response.status_code}")
+            if response.status_code == 200:
+                await response.aclose()
+                return _marked("unknown", "the server answered with something other than JSON")
+        assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - an asynchronous transport's own
+        # A stream of events may be as long as it likes: each event has a bound of its own.
+        bytes_max = None if kind == "text/event-stream" else self._body_bytes_max
+        response.stream = _BoundedStream(response.stream, bytes_max=bytes_max)
+        return response
+
+    async def aclose(self) -> None:
+        """Close the transport inside."""
+        await self._inner.aclose()
+
+
+class _BoundedStream(httpx2.AsyncByteStream):
+    """Raises httpx2.StreamError, which the SDK contains, for a body that is too long or breaks off."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream, *, bytes_max: int | None) -> None:
+        self._inner = inner
+        self._bytes_max = bytes_max
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        try:
+            async for chunk in self._inner:
+                size += len(chunk)
+                if self._bytes_max is not None and size > self._bytes_max:
+                    raise httpx2.StreamError(f"the answer is longer than {self._bytes_max} bytes")
+                yield chunk
+        except httpx2.HTTPError:
+            raise httpx2.StreamError("the connection was lost in the middle of the answer") from None
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def http_client(
+    *, seconds_max: float, connections_max: int, body_bytes_max: int, on_failure: Callable[[], None]
+) -> tuple[httpx2.AsyncClient, ContainedTransport]:
+    """A client for one upstream. seconds_max: silence after which a read is given up."""
+    limits = httpx2.Limits(
+        max_connections=connections_max,
+        max_keepalive_connections=min(connections_max, CONNECTIONS_KEPT_MAX),
+        keepalive_expiry=KEEPALIVE_SECONDS,
+    )
+    inner = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
+    transport = ContainedTransport(inner, body_bytes_max=body_bytes_max, on_failure=on_failure)
+    timeout = httpx2.Timeout(
+        connect=CONNECT_SECONDS_MAX, read=seconds_max, write=WRITE_SECONDS_MAX, pool=CONNECT_SECONDS_MAX
+    )
+    # No identity encoding but the plain one: a small compressed body must not become a large one here.
+    headers = {"accept-encoding": "identity"}
+    return httpx2.AsyncClient(
+        transport=transport, timeout=timeout, headers=headers, trust_env=False
+    ), transport
+
+
+def _marked(mark: Mark, message: str) -> httpx2.Response:
+    # 502 makes the SDK read the error in the body, and answer the one request with it.
+    return httpx2.Response(
+        502, headers={"content-type": "application/json"}, content=error_body(mark, message)
+    )

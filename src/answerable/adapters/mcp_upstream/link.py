@@ -1,0 +1,273 @@
+"""One upstream server: a supervised connection that comes back by itself, and what was listed on it.
+
+A failing server, a crash in the SDK's task group, a hanging start: each ends one connection, is noted, and a next one
+is tried after a growing delay. Nothing here ever raises into the task that supervises other servers.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import anyio
+import mcp_types
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from answerable.adapters.mcp_upstream.asking import ask
+from answerable.adapters.mcp_upstream.following import follow, notification_of
+from answerable.adapters.mcp_upstream.http_transport import http_client
+from answerable.adapters.mcp_upstream.listing import read_catalogue
+from answerable.adapters.mcp_upstream.live import Live, NotSentError, TimedOutError
+from answerable.adapters.mcp_upstream.stderr_log import StderrLog
+from answerable.adapters.mcp_upstream.stdio_transport import stdio_transport
+from answerable.adapters.mcp_upstream.watches import Watches
+from answerable.errors import AnswerableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp.client._transport import Transport
+    from mcp.client.session import ClientSession, IncomingMessage
+
+    from answerable.adapters.mcp_upstream.catalogue import Catalogue
+    from answerable.adapters.mcp_upstream.settings import UpstreamSettings
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.documents import Server
+    from answerable.ports.upstream import Progress
+
+CLIENT_INFO: Final = mcp_types.Implementation(name="answerable", version="0.1.0")
+READ_SLACK_SECONDS: Final = 30.0
+REFRESH_PAUSE_SECONDS: Final = 0.2
+SESSION_ENDED: Final = "Session terminated"
+"""What the SDK says when a session-based HTTP server no longer knows the session (2.3)."""
+
+State = Literal["connecting", "up", "down"]
+
+
+class Link:
+    """The state of one server; `run` keeps it connected until it is cancelled."""
+
+    def __init__(self, server: Server, *, settings: UpstreamSettings) -> None:
+        self.server = server
+        self.watches = Watches()
+        self.catalogue: Catalogue | None = None
+        self.capabilities: dict[str, JSONValue] = {}
+        self.instructions = ""
+        self.state: State = "connecting"
+        self.fault = ""
+        path = settings.log_directory / f"{server.name}.log" if settings.log_directory else None
+        self.log = StderrLog(path, bytes_max=settings.log_bytes_max)
+        self._settings = settings
+        self._live: Live | None = None
+        self._modern = False
+        self._up = anyio.Event()
+        self._turn = anyio.Event()
+        self._stale = anyio.Event()
+        self._listed_at = -math.inf
+        self._listing = anyio.Lock()
+
+    async def run(self) -> None:
+        """Connect, hold, and connect again, for ever."""
+        delay = self._settings.restart_delay_seconds
+        async with anyio.create_task_group() as tasks:
+            while True:
+                tried_at = anyio.current_time()
+                lost = anyio.Event()
+                # A task of its own, so that calls on the old connection may end while the new one is made.
+                tasks.start_soon(self._hold, lost)
+                await lost.wait()
+                if anyio.current_time() - tried_at > self._settings.steady_seconds:
+                    delay = self._settings.restart_delay_seconds
+                await anyio.sleep(delay)
+                delay = min(2 * delay, self._settings.restart_delay_seconds_max)
+
+    async def exchange(
+        self, method: str, params: dict[str, JSONValue], *, seconds: float, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """Send one request and wait for its result.
+
+        Raises NotSentError, TimedOutError, and what the session raises: MCPError, pydantic's ValidationError.
+        """
+        live = await self.connected()
+        live.calls += 1
+        try:
+            with anyio.move_on_after(seconds):
+                return await ask(live.session, method, params, progress=progress)
+            raise TimedOutError
+        except MCPError as error:
+            if error.message == SESSION_ENDED:
+                live.lost.set()
+            raise
+        finally:
+            live.calls -= 1
+            if not live.calls:
+                live.idle.set()
+
+    async def subscribe(self, uri: str, *, seconds: float) -> dict[str, Any]:
+        """Wait until the server has said that it sends updates of a resource that is already wanted (`watches`).
+
+        Raises NotSentError, TimedOutError, and MCPError when it does not.
+        """
+        live = await self.connected()
+        with anyio.move_on_after(seconds):
+            while uri not in live.acknowledged:
+                if live.lost.is_set():
+                    raise MCPError(mcp_types.CONNECTION_CLOSED, "Connection closed")
+                if uri in live.tried or uri not in self.watches.wanted:
+                    raise MCPError(mcp_types.INVALID_PARAMS, "the upstream sends no updates of this resource")
+                await live.settled.wait()
+            return {}
+        raise TimedOutError
+
+    async def next_state(self) -> None:
+        """Return at the next change between up and down."""
+        await self._turn.wait()
+
+    async def connected(self) -> Live:
+        """The present connection, after a short wait for one that is being made. Raises NotSentError."""
+        if self._live is None:
+            with anyio.move_on_after(self._settings.connect_wait_seconds):
+                await self._up.wait()
+        if self._live is None:
+            raise NotSentError
+        return self._live
+
+    async def refresh(self, *, seconds_max: float) -> None:
+        """Read the lists again when they are older than this; failing leaves what is known."""
+        async with self._listing:
+            if self._live is None or anyio.current_time() - self._listed_at < seconds_max:
+                return
+            with anyio.move_on_after(self._settings.connect_seconds_max):
+                try:
+                    self._listed(await read_catalogue(self._live.session))
+                except Exception as fault:
+                    self._note(fault)
+
+    def _listed(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self._listed_at = anyio.current_time()
+
+    async def _hold(self, lost: anyio.Event) -> None:
+        """One connection from start to end. Never raises but cancellation."""
+        live: Live | None = None
+        try:
+            with anyio.CancelScope(
+                deadline=anyio.current_time() + self._settings.connect_seconds_max
+            ) as connecting:
+                async with AsyncExitStack() as stack:
+                    live, contain = await self._connect(stack, lost)
+                    self._describe(live.session)
+                    self._listed(await read_catalogue(live.session))
+                    connecting.deadline = math.inf
+                    contain()
+                    self._publish(live)
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(follow, live, self.watches, self._changed)
+                        tasks.start_soon(self._refresh_when_told, live)
+                        await lost.wait()
+                        self._unpublish(live)
+                        await self._drain(live)
+                        tasks.cancel_scope.cancel()
+            if connecting.cancelled_caught:
+                self.fault = f"no connection within {self._settings.connect_seconds_max:g} s"
+        except Exception as fault:
+            self._note(fault)
+        finally:
+            self._unpublish(live)
+            lost.set()
+            if live is not None:
+                live.settled.set()
+
+    async def _connect(self, stack: AsyncExitStack, lost: anyio.Event) -> tuple[Live, Callable[[], None]]:
+        transport: Transport
+        if self.server.url:
+            client, contained = http_client(
+                seconds_max=self.server.call_seconds_max + READ_SLACK_SECONDS,
+                connections_max=self._settings.connections_max,
+                body_bytes_max=self._settings.message_bytes_max,
+                on_failure=lost.set,
+            )
+            await stack.enter_async_context(client)
+            transport = streamable_http_client(
+                self.server.url, http_client=client, max_sse_event_size=self._settings.message_bytes_max
+            )
+
+            def contain() -> None:
+                contained.contained = True
+
+        else:
+            transport = stdio_transport(self.server, settings=self._settings, log=self.log, gone=lost.set)
+
+            def contain() -> None:
+                return
+
+        entered = await stack.enter_async_context(
+            Client(
+                transport,
+                mode=self._settings.mode,
+                cache=None,
+                client_info=CLIENT_INFO,
+                message_handler=self._hear,
+            )
+        )
+        return Live(session=entered.session, lost=lost), contain
+
+    def _describe(self, session: ClientSession) -> None:
+        declared = session.server_capabilities or mcp_types.ServerCapabilities()
+        self.capabilities = declared.model_dump(by_alias=True, mode="json", exclude_none=True)
+        self.instructions = session.instructions or ""
+        # The modern era's events come on a stream of their own; the session only repeats them.
+        self._modern = session.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+    def _publish(self, live: Live) -> None:
+        self._live, self.state, self.fault = live, "up", ""
+        self._up.set()
+        self._turned()
+
+    def _unpublish(self, live: Live | None) -> None:
+        if self._live is live:
+            self._live, self.state = None, "down"
+            self._up = anyio.Event()
+            self._turned()
+
+    def _turned(self) -> None:
+        turn, self._turn = self._turn, anyio.Event()
+        turn.set()
+
+    async def _drain(self, live: Live) -> None:
+        """Let calls end that an HTTP server may still answer; a process that is gone has answered them all already."""
+        with anyio.move_on_after(self.server.call_seconds_max):
+            while live.calls:
+                live.idle = anyio.Event()
+                await live.idle.wait()
+
+    async def _hear(self, message: IncomingMessage) -> None:
+        heard = None if self._modern else notification_of(message)
+        if heard is not None:
+            self._changed(*heard)
+
+    def _changed(self, method: str, uri: str) -> None:
+        if method.endswith("/list_changed"):
+            self._stale.set()
+        self.watches.emit(method, uri)
+
+    async def _refresh_when_told(self, live: Live) -> None:
+        while True:
+            await self._stale.wait()
+            self._stale = anyio.Event()
+            # Servers announce changes in bursts; one look at the end of a burst is enough.
+            await anyio.sleep(REFRESH_PAUSE_SECONDS)
+            if self._live is live:
+                await self.refresh(seconds_max=0)
+
+    def _note(self, fault: Exception) -> None:
+        """Keep a line for people: who asks why a server is down should not need a stack trace."""
+        inner: BaseException = fault
+        while isinstance(inner, BaseExceptionGroup):
+            inner = inner.exceptions[0]
+        text = inner.message if isinstance(inner, AnswerableError | MCPError) else str(inner)
+        self.fault = f"{type(inner).__name__}: {text}"[:300]

@@ -1,0 +1,117 @@
+"""From a frozen action to an MCP request, and from what came of it to an outcome that claims no more than is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import mcp_types
+
+from answerable.adapters.mcp_upstream.marks import mark_of
+from answerable.core.action.outcome import Outcome
+from answerable.core.canonical import encode
+from answerable.errors import Broken, Malformed, shown
+
+if TYPE_CHECKING:
+    from mcp.shared.exceptions import MCPError
+
+    from answerable.core.canonical import FrozenJSON, JSONValue
+
+SUBSCRIBING: Final = frozenset({"resources/subscribe", "subscriptions/listen"})
+ACTION_META: Final = "answerable/action"
+IDEMPOTENCY_META: Final = "answerable/idempotency-key"
+DETAIL_CHARS_MAX: Final = 200
+TEXT_BLOCKS_READ_MAX: Final = 4
+
+# Errors after which it is not known whether the server acted. −32000 is what the SDK says for a closed connection,
+# −32700 for an answer that is no JSON; a server may say the same, and is then not believed to have done nothing.
+_UNCLEAR_CODES: Final = frozenset({mcp_types.CONNECTION_CLOSED, mcp_types.PARSE_ERROR})
+# The SDK's own words (2.3) for HTTP answers that say nothing about the request.
+_UNCLEAR_STARTS: Final = ("server answered a request with 202", "Unexpected content type", "SSE stream")
+
+
+def request_of(
+    action: FrozenJSON, *, action_id: str, idempotency_key: str
+) -> tuple[str, dict[str, JSONValue]]:
+    """Method and parameters, thawed from the frozen action and from nothing else. Raises Broken (`action.method`)."""
+    value = action.thaw()
+    match value:
+        case {"arguments": dict(arguments), "method": str(method), "target": str(target)}:
+            params = _params(method, target, arguments)
+        case _:
+            params = None
+    if params is None:
+        raise Broken("a frozen action is not one that this upstream can perform", code="action.method")
+    params["_meta"] = {ACTION_META: action_id, IDEMPOTENCY_META: idempotency_key}
+    return method, params
+
+
+def _params(method: str, target: str, arguments: dict[str, JSONValue]) -> dict[str, JSONValue] | None:
+    match method:
+        case "tools/call" | "prompts/get":
+            return {"name": target, "arguments": arguments}
+        case "resources/read" | "resources/subscribe" | "subscriptions/listen":
+            return {"uri": target}
+        case "completion/complete":
+            kind = arguments["ref"]
+            named: dict[str, JSONValue] = {"type": kind, "name" if kind == "ref/prompt" else "uri": target}
+            params: dict[str, JSONValue] = {
+                "ref": named,
+                "argument": {"name": arguments["argument"], "value": arguments["value"]},
+            }
+            if "context" in arguments:
+                params["context"] = {"arguments": arguments["context"]}
+            return params
+    return None
+
+
+def outcome_of_result(result: dict[str, Any], *, bytes_max: int) -> Outcome:
+    """A result that can be kept word for word, or the reason why it cannot."""
+    try:
+        size = len(encode(result))
+    except Malformed as fault:
+        return unclear(f"the upstream's answer cannot be kept: {fault.message}")
+    if size > bytes_max:
+        return unclear(f"the upstream's answer has {size} bytes, more than {bytes_max}")
+    kind = result.get("resultType", "complete")
+    if kind == "input_required":
+        return Outcome(
+            status="failed", detail="the upstream asks for input, which this gateway does not offer"
+        )
+    if kind != "complete":
+        return unclear(f"the upstream answered with a result of kind {shown(kind, 40)}")
+    if result.get("isError") is True:
+        return Outcome(status="failed", detail=_error_text(result), result=result)
+    return Outcome(status="succeeded", result=result)
+
+
+def outcome_of_error(error: MCPError) -> Outcome:
+    """What an error says about the effect: the server's own errors are failures, everything unclear stays unclear."""
+    mark = mark_of(error.data)
+    if mark == "not_sent":
+        return not_started(error.message)
+    if mark == "unknown":
+        return unclear(error.message)
+    if error.code in _UNCLEAR_CODES or error.message.startswith(_UNCLEAR_STARTS):
+        return unclear(f"the connection to the upstream was lost: {shown(error.message, DETAIL_CHARS_MAX)}")
+    return Outcome(
+        status="failed",
+        detail=f"the upstream answered error {error.code}: {shown(error.message, DETAIL_CHARS_MAX)}",
+    )
+
+
+def unclear(detail: str) -> Outcome:
+    """It was sent, and what came of it is not known."""
+    return Outcome(status="indeterminate", detail=detail)
+
+
+def not_started(detail: str) -> Outcome:
+    """Nothing was sent."""
+    return Outcome(status="not_started", detail=detail)
+
+
+def _error_text(result: dict[str, Any]) -> str:
+    content = result.get("content")
+    for block in content[:TEXT_BLOCKS_READ_MAX] if isinstance(content, list) else ():
+        if isinstance(block, dict) and isinstance(block.get("text"), str):
+            return f"the upstream reports an error: {shown(block['text'], DETAIL_CHARS_MAX)}"
+    return "the upstream reports an error"

@@ -1,0 +1,48 @@
+"""What an upstream process says on its standard error: kept, bounded, never shown in our terminal."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINES_KEPT: Final = 100
+LINE_BYTES_MAX: Final = 500
+
+
+class StderrLog:
+    """The last lines in memory, and all of it in a file that starts anew past `bytes_max`, with one predecessor.
+
+    A disk that fails costs the log, never the connection.
+    """
+
+    __slots__ = ("_bytes_max", "_path", "_tail", "_unfinished")
+
+    def __init__(self, path: Path | None, *, bytes_max: int) -> None:
+        self._path = path
+        self._bytes_max = bytes_max
+        self._tail: deque[str] = deque(maxlen=LINES_KEPT)
+        self._unfinished = b""
+
+    def tail(self, count: int = 5) -> tuple[str, ...]:
+        """The last lines, oldest first."""
+        return tuple(self._tail)[-count:]
+
+    def write(self, chunk: bytes) -> None:
+        """Take what the process wrote."""
+        *lines, rest = (self._unfinished + chunk).split(b"\n")
+        self._unfinished = rest[:LINE_BYTES_MAX]
+        for line in lines:
+            self._tail.append(line[:LINE_BYTES_MAX].decode("utf-8", "replace").rstrip())
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._path.exists() and self._path.stat().st_size + len(chunk) > self._bytes_max:
+                self._path.replace(self._path.with_name(self._path.name + ".1"))
+            with self._path.open("ab") as file:
+                file.write(chunk[-self._bytes_max :])
+        except OSError:
+            return

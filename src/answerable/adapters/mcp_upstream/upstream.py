@@ -1,0 +1,201 @@
+"""All MCP upstreams together: the port `Upstream`, and what the gateway's door needs to show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+from mcp.shared.exceptions import MCPError
+
+from answerable.adapters.mcp_upstream.catalogue import LIST_METHODS
+from answerable.adapters.mcp_upstream.link import Link
+from answerable.adapters.mcp_upstream.live import NotSentError, TimedOutError
+from answerable.adapters.mcp_upstream.outcomes import (
+    SUBSCRIBING,
+    not_started,
+    outcome_of_error,
+    outcome_of_result,
+    request_of,
+    unclear,
+)
+from answerable.adapters.mcp_upstream.settings import UpstreamSettings
+from answerable.core.action.outcome import Outcome
+from answerable.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anyio.abc import TaskGroup, TaskStatus
+
+    from answerable.adapters.mcp_upstream.watches import Listener, Watch
+    from answerable.core.action.tool_definition import ToolDefinition
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.warrant import Warrant
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents import Server
+    from answerable.ports.clock import Clock
+    from answerable.ports.upstream import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerState:
+    """For people: state is `connecting`, `up` or `down`; fault why it was last down; refused what it may not offer.
+
+    stderr: the last lines a stdio server wrote.
+    """
+
+    name: str
+    state: str
+    fault: str
+    tools: int
+    refused: tuple[str, ...]
+    stderr: tuple[str, ...]
+
+
+class McpUpstream:
+    """Implements ports.Upstream over any number of MCP servers. `run` must be running; before, nothing is connected."""
+
+    def __init__(self, *, clock: Clock, settings: UpstreamSettings | None = None) -> None:
+        self._clock = clock
+        self._settings = settings or UpstreamSettings()
+        self._links: dict[str, Link] = {}
+        self._scopes: dict[str, anyio.CancelScope] = {}
+        self._wanted: dict[str, Server] = {}
+        self._tasks: TaskGroup | None = None
+
+    # --- life ---
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Hold every connection until cancelled. A server that is down stops neither this nor the others."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            self.apply(self._wanted.values())
+            task_status.started()
+            await anyio.sleep_forever()
+
+    def apply(self, servers: Iterable[Server]) -> None:
+        """Make these the servers: new ones are connected, changed ones anew, missing ones are let go."""
+        self._wanted = {server.name: server for server in servers}
+        if self._tasks is None:
+            return
+        for name, link in list(self._links.items()):
+            if self._wanted.get(name) != link.server:
+                self._scopes.pop(name).cancel()
+                del self._links[name]
+        for name, server in self._wanted.items():
+            if name not in self._links:
+                link = self._links[name] = Link(server, settings=self._settings)
+                scope = self._scopes[name] = anyio.CancelScope()
+                self._tasks.start_soon(_run_in, scope, link)
+
+    async def ready(self, *, seconds_max: float) -> tuple[str, ...]:
+        """Wait until every server is up, no longer than this; returns the names of those that are not."""
+        with anyio.move_on_after(seconds_max):
+            for link in list(self._links.values()):
+                while link.state != "up":
+                    await link.next_state()
+        return tuple(name for name, link in self._links.items() if link.state != "up")
+
+    def states(self) -> tuple[ServerState, ...]:
+        """How every server is, by name."""
+        return tuple(_state_of(self._links[name]) for name in sorted(self._links))
+
+    # --- the port ---
+
+    def definition(self, capability: Capability) -> ToolDefinition | None:
+        """As ports.Upstream: from the last list that the server gave, also while it is being restarted."""
+        link = self._links.get(capability.server)
+        if link is None or link.catalogue is None:
+            return None
+        return link.catalogue.definition(capability)
+
+    async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
+        """As ports.Upstream. Raises Broken (`warrant.spent`, `action.method`), Refused (`warrant.expired`)."""
+        action = warrant.redeem(now=self._clock.now())
+        method, params = request_of(
+            action, action_id=warrant.action_id, idempotency_key=warrant.idempotency_key
+        )
+        link = self._links.get(warrant.server)
+        if link is None:
+            return not_started(f"server {shown(warrant.server)} is not registered")
+        seconds = link.server.call_seconds_max
+        try:
+            if method in SUBSCRIBING:
+                result = await link.subscribe(str(params["uri"]), seconds=seconds)
+            else:
+                result = await link.exchange(method, params, seconds=seconds, progress=progress)
+            return outcome_of_result(result, bytes_max=self._settings.result_bytes_max)
+        except NotSentError:
+            return not_started(f"server {shown(warrant.server)} is not connected")
+        except TimedOutError:
+            return unclear(f"the upstream did not answer within {seconds} s and was told to stop")
+        except MCPError as error:
+            return outcome_of_error(error)
+        except Exception as fault:
+            # A result that is not what the protocol says, or a fault of the SDK: either way it was sent.
+            return unclear(f"the upstream's answer cannot be read: {type(fault).__name__}")
+
+    # --- for the door ---
+
+    def serves(self, server: str) -> bool:
+        """Whether a server of this exact name is registered."""
+        return server in self._links
+
+    def capabilities(self, server: str) -> dict[str, JSONValue]:
+        """What the server declared when it was last connected, empty before."""
+        link = self._links.get(server)
+        return {} if link is None else link.capabilities
+
+    def instructions(self, server: str) -> str:
+        """What the server says about its use, empty when it says nothing."""
+        link = self._links.get(server)
+        return "" if link is None else link.instructions
+
+    async def entries(self, server: str, method: str) -> list[dict[str, JSONValue]] | None:
+        """What a list method gives: every entry that may be offered, or None while the server is unknown.
+
+        It is the very list that definitions are made of. It is read again first when the server does not announce
+        changes and it is older than `catalogue_seconds_max`.
+        """
+        link = self._links.get(server)
+        if link is None or link.catalogue is None:
+            return None
+        if not _announces(link.capabilities, method):
+            await link.refresh(seconds_max=self._settings.catalogue_seconds_max)
+        return list(link.catalogue.entries[LIST_METHODS[method]].values())
+
+    def input_schema(self, server: str, tool: str) -> JSONValue:
+        """A tool's input schema as listed, None when it is not offered."""
+        link = self._links.get(server)
+        found = (
+            link.catalogue.entry("tools", tool) if link is not None and link.catalogue is not None else None
+        )
+        return None if found is None else found.get("inputSchema")
+
+    def watch(self, server: str, listener: Listener) -> Watch | None:
+        """Hear of changes: `listener(method, uri)`. None when the server is unknown. Close it when done."""
+        link = self._links.get(server)
+        return None if link is None else link.watches.open(listener)
+
+
+async def _run_in(scope: anyio.CancelScope, link: Link) -> None:
+    with scope:
+        await link.run()
+
+
+def _announces(capabilities: dict[str, JSONValue], method: str) -> bool:
+    declared = capabilities.get(method.partition("/")[0])
+    return isinstance(declared, dict) and declared.get("listChanged") is True
+
+
+def _state_of(link: Link) -> ServerState:
+    catalogue = link.catalogue
+    return ServerState(
+        name=link.server.name,
+        state=link.state,
+        fault=link.fault,
+        tools=len(catalogue.entries["tools"]) if catalogue else 0,
+        refused=catalogue.refused if catalogue else (),
+        stderr=link.log.tail(),
+    )

@@ -1,0 +1,22 @@
+"""Approval channel that keeps what it was told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+
+
+class MemoryApprovalChannel:
+    """Implements ports.approval_channel.ApprovalChannel: bounded, newest last."""
+
+    KEPT_MAX = 1000
+
+    def __init__(self) -> None:
+        self.announced: list[Approval] = []
+
+    def announce(self, approval: Approval) -> None:
+        """As the port says."""
+        self.announced.append(approval)
+        del self.announced[: -self.KEPT_MAX]

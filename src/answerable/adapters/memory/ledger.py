@@ -1,0 +1,115 @@
+"""The ledger in memory: every promise of the port but stable storage. For tests, and for trying things out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.ledger.entry import Receipt, StoredEntry, sealed_entry
+from answerable.core.ledger.tags import OWED, Tag
+from answerable.core.tlog.checkpoint import Checkpoint
+from answerable.core.tlog.merkle import CompactRange, leaf_hash
+from answerable.core.tlog.note import signed_note
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from answerable.core.ledger.entry import Entry
+    from answerable.core.tlog.note import VerifierKey
+    from answerable.ports.clock import Clock
+
+ENTRIES_MAX: Final = 1_000_000
+RESERVE_ENTRIES: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySubmitted:
+    """Port Submitted."""
+
+    receipt: Receipt
+
+    async def durable(self) -> Receipt:
+        """As the port says; other tasks run before the answer comes."""
+        await asyncio.sleep(0)
+        return self.receipt
+
+
+class MemoryLedger:
+    """entries_max, reserve_entries: where the memory ends, and how many places before that are for owed entries.
+
+    Implements ports.ledger.Ledger; entry 0 is the genesis entry.
+    """
+
+    def __init__(
+        self,
+        *,
+        key: VerifierKey,
+        sign: Callable[[bytes], bytes],
+        clock: Clock,
+        entries_max: int = ENTRIES_MAX,
+        reserve_entries: int = RESERVE_ENTRIES,
+    ) -> None:
+        self._key = key
+        self._sign = sign
+        self._entries_max = entries_max
+        self._reserve_entries = reserve_entries
+        self._entries: list[StoredEntry] = []
+        self._tree = CompactRange()
+        self._closed = False
+        fields = {"key": key.formatted(), "origin": key.name}
+        self._store(sealed_entry(Tag.GENESIS, at=clock.now(), fields={**fields}))
+
+    @property
+    def origin(self) -> str:
+        """The log's name, as in its checkpoints."""
+        return self._key.name
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return len(self._entries)
+
+    async def append(self, entry: Entry) -> Receipt:
+        """Keep `entry` and return its place."""
+        return await self.submit(entry).durable()
+
+    def submit(self, entry: Entry) -> MemorySubmitted:
+        """Keep `entry`; the answer comes after other tasks have run, as with a real log."""
+        self._require_open()
+        limit = self._entries_max if entry.tag in OWED else self._entries_max - self._reserve_entries
+        if len(self._entries) >= limit:
+            raise Unavailable("no room for another entry", code="ledger.full", port="ledger")
+        return MemorySubmitted(receipt=self._store(entry))
+
+    def replay(self, start: int = 0) -> Iterator[StoredEntry]:
+        """Entries from index `start` on, in order, as they were when the call was made."""
+        return iter(self._entries[start:])
+
+    def seal(self) -> str:
+        """Sign a checkpoint over all entries; returns its text (C2SP tlog-checkpoint)."""
+        self._require_open()
+        checkpoint = Checkpoint(origin=self._key.name, size=self._tree.size, root=self._tree.root())
+        return signed_note(checkpoint.text(), key=self._key, sign=self._sign).encoded().decode()
+
+    async def close(self) -> None:
+        """Take nothing more."""
+        self._closed = True
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise Unavailable("the log is closed", code="ledger.closed", port="ledger")
+
+    def _store(self, entry: Entry) -> Receipt:
+        hashed = leaf_hash(entry.leaf)
+        stored = StoredEntry(
+            index=len(self._entries),
+            tag=int(entry.tag),
+            leaf=entry.leaf,
+            attachment=entry.attachment,
+            leaf_hash=hashed,
+        )
+        self._entries.append(stored)
+        self._tree.append(hashed)
+        return Receipt(index=stored.index, leaf_hash=hashed)

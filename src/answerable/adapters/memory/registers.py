@@ -1,0 +1,163 @@
+"""Registers and registry in memory: the same answers as durable ones, until the process ends."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace as changed
+from typing import TYPE_CHECKING
+
+from answerable.core.registry.active import documents_in, snapshot_of
+from answerable.core.registry.resolve import CapabilityIndex
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.approval.approval import Approval, ApprovalId
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
+    from answerable.core.registry.snapshot import RegistrySnapshot
+
+
+class MemoryMandateRegister:
+    """Port MandateRegister."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._mandates: dict[MandateId, Mandate] = {}
+        self._closed: set[MandateId] = set()
+        self._used: dict[MandateId, int] = {}
+
+    def find(self, mandate: MandateId) -> Mandate | None:
+        """As the port says."""
+        return self._mandates.get(mandate)
+
+    def state(self, mandate: MandateId) -> MandateState:
+        """As the port says."""
+        return "open" if mandate in self._mandates and mandate not in self._closed else "closed"
+
+    def calls_used(self, mandate: MandateId) -> int:
+        """As the port says."""
+        return self._used.get(mandate, 0)
+
+    def reserve(self, mandate: MandateId) -> int | None:
+        """As the port says."""
+        with self._lock:
+            found = self._mandates.get(mandate)
+            used = self._used.get(mandate, 0)
+            if found is None or mandate in self._closed or used >= found.calls_max:
+                return None
+            self._used[mandate] = used + 1
+            return used + 1
+
+    def give_back(self, mandate: MandateId) -> None:
+        """As the port says."""
+        with self._lock:
+            if self._used.get(mandate, 0) > 0:
+                self._used[mandate] -= 1
+
+    def restore_used(self, mandate: MandateId, calls: int) -> None:
+        """As the port says."""
+        with self._lock:
+            self._used[mandate] = max(calls, self._used.get(mandate, 0))
+
+    def add(self, mandate: Mandate) -> None:
+        """As the port says."""
+        with self._lock:
+            if mandate.id in self._mandates:
+                message = f"a mandate {shown(mandate.id)} is registered already"
+                raise Malformed(message, code="mandate.duplicate")
+            self._mandates[mandate.id] = mandate
+
+    def close(self, mandate: MandateId) -> None:
+        """As the port says."""
+        with self._lock:
+            if mandate in self._mandates:
+                self._closed.add(mandate)
+
+    def all(self) -> Iterable[Mandate]:
+        """As the port says."""
+        return tuple(reversed(tuple(self._mandates.values())))
+
+
+class MemoryApprovalRegister:
+    """Port ApprovalRegister."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._approvals: dict[ApprovalId, Approval] = {}
+
+    def find(self, approval: ApprovalId) -> Approval | None:
+        """As the port says."""
+        return self._approvals.get(approval)
+
+    def matching(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
+        """As the port says."""
+        for approval in reversed(tuple(self._approvals.values())):
+            place = (approval.agent, approval.mandate, approval.action.digest)
+            if place == (agent, mandate, digest) and approval.state_at(now) in ("pending", "approved"):
+                return approval
+        return None
+
+    def add(self, approval: Approval) -> None:
+        """As the port says. Raises Malformed (`approval.duplicate`) for an id that is there already."""
+        with self._lock:
+            if approval.id in self._approvals:
+                message = f"an approval {shown(approval.id)} is registered already"
+                raise Malformed(message, code="approval.duplicate")
+            self._approvals[approval.id] = approval
+
+    def replace(self, approval: Approval, *, was: Approval) -> bool:
+        """As the port says."""
+        with self._lock:
+            if self._approvals.get(was.id) != was or approval.id != was.id:
+                return False
+            self._approvals[was.id] = approval
+            return True
+
+    def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
+        """As the port says."""
+        with self._lock:
+            found = self._approvals.get(approval)
+            if found is None or found.state_at(now) != "approved":
+                return False
+            self._approvals[approval] = changed(found, state="used")
+            return True
+
+    def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:
+        """As the port says."""
+        newest_first = reversed(tuple(self._approvals.values()))
+        return tuple(a for a in newest_first if not pending_only or a.state_at(now) == "pending")
+
+
+class MemoryRegistryStore:
+    """Port RegistryStore."""
+
+    def __init__(self) -> None:
+        self._documents: dict[str, bytes] = {}
+        self._in_force = _in_force({})
+
+    @property
+    def current(self) -> RegistrySnapshot:
+        """As the port says."""
+        return self._in_force[0]
+
+    @property
+    def index(self) -> CapabilityIndex:
+        """As the port says."""
+        return self._in_force[1]
+
+    def documents(self) -> dict[str, bytes]:
+        """As the port says."""
+        return dict(self._documents)
+
+    def put(self, documents: dict[str, bytes]) -> None:
+        """As the port says."""
+        kept = dict(documents)
+        self._in_force = _in_force(kept)
+        self._documents = kept
+
+
+def _in_force(documents: dict[str, bytes]) -> tuple[RegistrySnapshot, CapabilityIndex]:
+    snapshot = snapshot_of(documents_in(documents))
+    return snapshot, CapabilityIndex(snapshot.capabilities.values())

@@ -1,0 +1,62 @@
+"""Upstream in memory: functions of this process as tools. For tests, benchmarks and embedding."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from answerable.core.action.outcome import Outcome
+from answerable.core.action.tool_definition import ToolDefinition
+from answerable.core.canonical import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.warrant import Warrant
+    from answerable.core.registry.capability import Capability
+    from answerable.ports.clock import Clock
+    from answerable.ports.upstream import Progress
+
+    Violations = Callable[[dict[str, JSONValue]], tuple[str, ...]]
+    Tool = Callable[[dict[str, JSONValue]], Awaitable[dict[str, JSONValue]]]
+
+
+class MemoryUpstream:
+    """Implements ports.upstream.Upstream. tools: by target name; violations: argument checks by target name.
+
+    A tool that raises is an upstream that failed after it was asked: the outcome is `indeterminate`.
+    """
+
+    def __init__(
+        self, *, clock: Clock, tools: Mapping[str, Tool], violations: Mapping[str, Violations] | None = None
+    ) -> None:
+        self._clock = clock
+        self._tools = dict(tools)
+        self._definitions = {
+            target: ToolDefinition(
+                digest=hashlib.sha256(encode(target)).hexdigest(),
+                violations=(violations or {}).get(target, _nothing_wrong),
+            )
+            for target in tools
+        }
+
+    def definition(self, capability: Capability) -> ToolDefinition | None:
+        """As the port says."""
+        return self._definitions.get(capability.target)
+
+    async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
+        """As the port says."""
+        action = warrant.redeem(now=self._clock.now()).thaw()
+        if not isinstance(action, dict) or not isinstance(action["arguments"], dict):
+            return Outcome(status="not_started", detail="the action is not an object")
+        tool = self._tools[str(action["target"])]
+        try:
+            result = await tool(action["arguments"])
+        except Exception as failed:
+            return Outcome(status="indeterminate", detail=f"the tool broke off: {type(failed).__name__}")
+        return Outcome(status="failed" if result.get("isError") else "succeeded", result=result)
+
+
+def _nothing_wrong(_: dict[str, JSONValue]) -> tuple[str, ...]:
+    return ()

@@ -1,0 +1,10 @@
+"""Registers and registry in one SQLite file."""
+
+from __future__ import annotations
+
+from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
+from answerable.adapters.sqlite.mandates import SqliteMandateRegister
+from answerable.adapters.sqlite.registry import SqliteRegistryStore
+from answerable.adapters.sqlite.store import SqliteStore
+
+__all__ = ["SqliteApprovalRegister", "SqliteMandateRegister", "SqliteRegistryStore", "SqliteStore"]

@@ -1,0 +1,106 @@
+"""An approval as the bytes of one column: canonical JSON of all but its state, which has a column of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import msgspec
+
+from answerable.core.approval.approval import Answer, Approval, ApprovalId, ApprovalState
+from answerable.core.canonical import FrozenJSON, encode
+from answerable.core.decision.facts import Requirement
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+
+
+class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    by: str
+    groups: list[str]
+    verdict: Literal["approve", "deny"]
+    comment: str
+    at: int
+    token: str
+
+
+class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    agent: str
+    mandate: str
+    principal: str
+    capability: str
+    action: str
+    requirements: list[tuple[str, int]]
+    reasons: list[str]
+    created_at: int
+    expires_at: int
+    answers: list[_AnswerRow]
+
+
+def body_of(approval: Approval) -> bytes:
+    """The column. The action is kept as the very text that was frozen."""
+    row: JSONValue = {
+        "id": approval.id,
+        "agent": approval.agent,
+        "mandate": approval.mandate,
+        "principal": approval.principal,
+        "capability": approval.capability,
+        "action": approval.action.bytes.decode("utf-8"),
+        "requirements": [[need.group, need.count] for need in approval.requirements],
+        "reasons": list(approval.reasons),
+        "created_at": approval.created_at,
+        "expires_at": approval.expires_at,
+        "answers": [_answer_row(answer) for answer in approval.answers],
+    }
+    return encode(row)
+
+
+def from_body(body: bytes, *, state: str) -> Approval:
+    """The inverse of `body_of`. Raises Malformed (`approval.row`, `json.*`)."""
+    states: tuple[ApprovalState, ...] = get_args(ApprovalState)
+    known = next((known for known in states if known == state), None)
+    if known is None:
+        raise Malformed("its state is not known", code="approval.row")
+    try:
+        row = msgspec.json.decode(body, type=_Row)
+    except msgspec.MsgspecError as error:
+        raise Malformed(f"its body is not what was written: {error}".lower(), code="approval.row") from None
+    return Approval(
+        id=ApprovalId(row.id),
+        agent=AgentId(row.agent),
+        mandate=MandateId(row.mandate),
+        principal=PrincipalId(row.principal),
+        capability=row.capability,
+        action=FrozenJSON.from_canonical(row.action.encode("utf-8")),
+        requirements=tuple(Requirement(group=group, count=count) for group, count in row.requirements),
+        reasons=tuple(row.reasons),
+        created_at=UnixMillis(row.created_at),
+        expires_at=UnixMillis(row.expires_at),
+        state=known,
+        answers=tuple(_answer(answer) for answer in row.answers),
+    )
+
+
+def _answer_row(answer: Answer) -> JSONValue:
+    return {
+        "by": answer.by,
+        "groups": list(answer.groups),
+        "verdict": answer.verdict,
+        "comment": answer.comment,
+        "at": answer.at,
+        "token": answer.token,
+    }
+
+
+def _answer(row: _AnswerRow) -> Answer:
+    return Answer(
+        by=PrincipalId(row.by),
+        groups=tuple(row.groups),
+        verdict=row.verdict,
+        comment=row.comment,
+        at=UnixMillis(row.at),
+        token=row.token,
+    )

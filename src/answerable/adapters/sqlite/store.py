@@ -1,0 +1,218 @@
+"""One SQLite database file (WAL, synchronous=FULL) and the rules under which it is opened, written and read.
+
+A write is one transaction that is on stable storage when it returns. Registers keep mirrors of their tables for reads
+without I/O; what another process wrote becomes visible in them at `refresh`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PORT: Final = "register"
+BUSY_MILLIS_MAX: Final = 5000
+"""How long a write waits for another process's write before it is refused."""
+APPLICATION_ID: Final = 0x616E7377
+"""`answ`: tells our files from other people's SQLite databases."""
+MODE: Final = 0o600
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        "CREATE TABLE documents (key TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT",
+        """CREATE TABLE mandates (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, claims BLOB NOT NULL,
+            token TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('open', 'closed'))
+        ) STRICT""",
+        """CREATE TABLE approvals (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'expired', 'used')),
+            expires_at INTEGER NOT NULL, body BLOB NOT NULL
+        ) STRICT""",
+    ),
+)
+"""One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
+
+
+class SqliteStore:
+    """An open database. Made by `open`; shared by the registers of one process, from any of its threads."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self._lock = threading.RLock()
+        self._mirrors: list[Callable[[], None]] = []
+        self._seen = 0
+
+    @classmethod
+    def open(cls, path: Path) -> SqliteStore:
+        """Open or create the file (mode 0600, in directories of mode 0700) and bring its schema up to date.
+
+        Raises Unavailable: `register.unavailable`, `register.foreign` for somebody else's database,
+        `register.schema_newer` for one that a later version wrote.
+        """
+        try:
+            _prepare_file(path)
+        except OSError as error:
+            raise _unavailable(f"cannot open register file `{path.name}`: {error.strerror}") from None
+        with _faults(f"cannot open register file `{path.name}`"):
+            connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLIS_MAX / 1000
+            )
+        store = cls(connection, path)
+        try:
+            with _faults(f"cannot open register file `{path.name}`"):
+                store._configure()
+                store._migrate()
+                store._seen = store._version_seen()
+        except Unavailable:
+            connection.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Close the file; whatever is written later raises Unavailable. Idempotent."""
+        with self._lock, _faults("cannot close the register file"):
+            self._connection.close()
+
+    def refresh(self) -> bool:
+        """Take over what other processes wrote since the last call; returns whether there was anything.
+
+        One look at the shared memory of the WAL when there was not. Raises Unavailable (`register.unavailable`).
+        """
+        with self._lock, _faults("cannot read the register file"):
+            version = self._version_seen()
+            if version == self._seen:
+                return False
+            for reload_mirror in self._mirrors:
+                reload_mirror()
+            self._seen = version
+            return True
+
+    def mirror(self, reload_mirror: Callable[[], None]) -> None:
+        """Fill a mirror now, and again whenever `refresh` finds news."""
+        with self._lock, _faults("cannot read the register file"):
+            reload_mirror()
+            self._mirrors.append(reload_mirror)
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, durable when the block is left without an error and rolled back otherwise.
+
+        Other writers wait, in this process and in others. Raises Unavailable (`register.unavailable`), with effect
+        unknown when it was the commit that failed.
+        """
+        with self._lock:
+            with _faults("cannot write the register file"):
+                self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                with _faults("cannot write the register file"):
+                    yield self._connection
+            except BaseException:
+                self._roll_back()
+                raise
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._roll_back()
+                # Whether it took hold is read from the file, at the next refresh.
+                self._seen = -1
+                message = f"cannot write the register file: {_reason(error)}"
+                raise Unavailable(message, code="register.unavailable", port=PORT, effect="unknown") from None
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
+        with self._lock, _faults("cannot read the register file"):
+            return self._connection.execute(query).fetchall()
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            # The error that led here is the one to tell; a connection that cannot roll back refuses what follows.
+            return
+
+    def _configure(self) -> None:
+        execute = self._connection.execute
+        execute(f"PRAGMA busy_timeout = {BUSY_MILLIS_MAX}")
+        application = execute("PRAGMA application_id").fetchone()[0]
+        tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if application != APPLICATION_ID and tables:
+            message = f"`{self._path.name}` is a database of some other program"
+            raise Unavailable(message, code="register.foreign", port=PORT)
+        mode = execute("PRAGMA journal_mode").fetchone()[0]
+        if mode != "wal":
+            mode = execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise _unavailable(f"`{self._path.name}` is on a file system that cannot keep a write-ahead log")
+        execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA foreign_keys = ON")
+        execute("PRAGMA trusted_schema = OFF")
+
+    def _migrate(self) -> None:
+        if self._schema_version() == len(MIGRATIONS):
+            return
+        with self.write() as connection:
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY) STRICT")
+            for version in range(self._schema_version() + 1, len(MIGRATIONS) + 1):
+                for statement in MIGRATIONS[version - 1]:
+                    connection.execute(statement)
+                connection.execute("INSERT INTO migrations (version) VALUES (?)", (version,))
+
+    def _schema_version(self) -> int:
+        query = "SELECT count(*) FROM sqlite_master WHERE name = 'migrations'"
+        if self._connection.execute(query).fetchone()[0] == 0:
+            return 0
+        row = self._connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()
+        current = int(row[0])
+        if current > len(MIGRATIONS):
+            message = f"`{self._path.name}` has schema version {current}, expected at most {len(MIGRATIONS)}"
+            raise Unavailable(message, code="register.schema_newer", port=PORT)
+        return current
+
+    def _version_seen(self) -> int:
+        """Changes only when another connection has committed (SQLite's `data_version`)."""
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return int(version)
+
+
+@contextmanager
+def _faults(what: str) -> Iterator[None]:
+    """Let no driver exception out."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _unavailable(f"{what}: {_reason(error)}") from None
+
+
+def _unavailable(message: str) -> Unavailable:
+    return Unavailable(message, code="register.unavailable", port=PORT)
+
+
+def _reason(error: sqlite3.Error) -> str:
+    return str(error).splitlines()[0][:200].lower() if str(error) else "no reason given"
+
+
+def _prepare_file(path: Path) -> None:
+    """The file exists, is a plain file and nobody else's to read; SQLite gives its companions the same mode."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "not a plain file")
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            os.fchmod(descriptor, MODE)
+    finally:
+        os.close(descriptor)

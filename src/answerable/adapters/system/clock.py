@@ -1,0 +1,21 @@
+"""The system's clocks."""
+
+from __future__ import annotations
+
+import time
+
+from answerable.core.identity.principal import UnixMillis
+
+
+class SystemClock:
+    """Implements `ports.clock.Clock`: CLOCK_REALTIME and CLOCK_MONOTONIC, 0.1 µs each."""
+
+    __slots__ = ()
+
+    def now(self) -> UnixMillis:
+        """Wall time, Unix milliseconds."""
+        return UnixMillis(time.time_ns() // 1_000_000)
+
+    def monotonic(self) -> float:
+        """Seconds since an arbitrary start, never decreasing."""
+        return time.monotonic()

@@ -1,0 +1,6 @@
+"""The ledger as files: segments of framed entries, signed checkpoints, one directory per log."""
+
+from answerable.adapters.tlog_files.ledger import TlogFilesLedger
+from answerable.adapters.tlog_files.settings import TlogFilesSettings
+
+__all__ = ["TlogFilesLedger", "TlogFilesSettings"]

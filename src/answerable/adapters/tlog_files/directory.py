@@ -1,0 +1,176 @@
+"""Files of one log: names, the lock, and writes that survive a power cut.
+
+    wal/<first index, 16 hex>.wal   segments, zero-filled       checkpoint        newest signed checkpoint
+    wal/spare                       the next segment            checkpoints.log   all of them, a blank line after each
+    head                            size and chain value        log.pub           the log's verifier key
+    lock                            held while open
+
+Functions here raise OSError; their callers turn it into `Unavailable`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WAL: Final = "wal"
+SPARE: Final = "spare"
+CHECKPOINT: Final = "checkpoint"
+CHECKPOINTS: Final = "checkpoints.log"
+HEAD: Final = "head"
+PUBLIC_KEY: Final = "log.pub"
+LOCK: Final = "lock"
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SPARE_SPACE_BYTES: Final = 1_048_576
+"""Left free on the disk beside a segment, for checkpoints and the file system's own records."""
+_ZEROS: Final = bytes(1_048_576)
+_SEGMENT_NAME: Final = re.compile(r"[0-9a-f]{16}\.wal")
+
+
+def segment_name(first_index: int) -> str:
+    """File name of the segment that starts with this entry."""
+    return f"{first_index:016x}.wal"
+
+
+def segment_paths(directory: Path) -> list[Path]:
+    """Segments in order of their entries."""
+    return sorted(path for path in (directory / WAL).iterdir() if _SEGMENT_NAME.fullmatch(path.name))
+
+
+def made(directory: Path) -> None:
+    """Make the directories of a log, readable by their owner only, durably."""
+    for wanted in (directory, directory / WAL):
+        if not wanted.is_dir():
+            wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_directory(wanted.parent)
+
+
+def locked(directory: Path) -> int:
+    """Take the log for this process; returns the descriptor that holds it. Raises Unavailable `ledger.locked`."""
+    fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+        os.close(fd)
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        raise Unavailable(
+            f"the log in {shown(directory)} is open in another process, number {shown(owner)}",
+            code="ledger.locked",
+            port="ledger",
+        ) from None
+    # The number only serves that message, so a full disk does not matter here.
+    with suppress(OSError):
+        os.pwrite(fd, f"{os.getpid():<15}\n".encode(), 0)
+    return fd
+
+
+def sync_directory(directory: Path) -> None:
+    """Make creations and renames in a directory durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, content: bytes, offset: int) -> None:
+    """Write every byte, however many calls it takes."""
+    written = os.pwrite(fd, content, offset)
+    while written < len(content):
+        more = os.pwrite(fd, memoryview(content)[written:], offset + written)
+        if more == 0:
+            raise OSError(errno.EIO, "a write made no progress")
+        written += more
+
+
+def replace_files(directory: Path, contents: dict[str, bytes]) -> None:
+    """Replace files, each atomically, with one sync of the directory at the end."""
+    for name, content in contents.items():
+        draft = directory / f"{name}.new"
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(fd, content, 0)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        draft.replace(directory / name)
+    sync_directory(directory)
+
+
+def zero_filled(path: Path, size: int) -> None:
+    """Make a file of zeros whose blocks are all written, so that later syncs touch no file-system records.
+
+    Looks for room first, because filling a disk to the brim before failing would hurt others. Leaves nothing behind
+    when it fails.
+    """
+    space = os.statvfs(path.parent)
+    if space.f_bavail * space.f_frsize < size + min(size, _SPARE_SPACE_BYTES):
+        raise OSError(errno.ENOSPC, "not enough room for a ledger segment")
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        for offset in range(0, size, len(_ZEROS)):
+            write_all(fd, _ZEROS[: size - offset], offset)
+        os.fsync(fd)
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+    finally:
+        os.close(fd)
+    sync_directory(path.parent)
+
+
+def is_zero_filled(path: Path, size: int, *, skipping: int) -> bool:
+    """Whether the file has this size and holds only zeros after its first `skipping` bytes."""
+    if path.stat().st_size != size:
+        return False
+    with path.open("rb") as opened:
+        opened.seek(skipping)
+        while chunk := opened.read(len(_ZEROS)):
+            if chunk != _ZEROS[: len(chunk)]:
+                return False
+    return True
+
+
+def read_from_disk(path: Path) -> bytes:
+    """A file's bytes after syncing it and dropping what the page cache believes of it.
+
+    After a failed sync Linux keeps pages that the disk never got and calls them clean; they must not be trusted.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        size = os.fstat(fd).st_size
+        content = bytearray(size)
+        view, offset = memoryview(content), 0
+        while offset < size:
+            count = os.preadv(fd, [view[offset:]], offset)
+            if count == 0:
+                break
+            offset += count
+        return bytes(content[:offset])
+    finally:
+        os.close(fd)
+
+
+def cut(path: Path, size: int) -> None:
+    """Shorten a file durably."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.ftruncate(fd, size)
+        os.fsync(fd)
+    finally:
+        os.close(fd)

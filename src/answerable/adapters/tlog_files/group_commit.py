@@ -1,0 +1,324 @@
+"""Many appends, one sync. The first append of a turn of the event loop schedules the write; all of that turn share it.
+
+Laws:
+- an append returns after the sync of its batch did, and its neighbours' cancellation changes nothing for it;
+- after the first failed write or sync nothing more is written: no retry, because a second sync may lie;
+- what waits is bounded in bytes and entries; past that an append waits, then refuses; nothing is dropped.
+
+Belongs to the event loop's thread, but for the write itself where syncs are slow, and `spare_changed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from answerable.adapters.tlog_files.recovery import MARK_ENTRIES
+from answerable.adapters.tlog_files.sealing import Extent
+from answerable.core.ledger.codec import (
+    FRAME_HEADER_BYTES,
+    SEGMENT_HEADER_BYTES,
+    STORED_LEAF_BYTES_MAX,
+    chained,
+    frame_header,
+)
+from answerable.core.ledger.entry import Receipt
+from answerable.core.ledger.tags import OWED
+from answerable.core.tlog.merkle import leaf_hash
+from answerable.errors import Broken, Unavailable
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+    from answerable.adapters.tlog_files.opening import Opening
+    from answerable.adapters.tlog_files.segments import Stretch
+    from answerable.adapters.tlog_files.settings import TlogFilesSettings
+    from answerable.core.ledger.entry import Entry
+    from answerable.errors import Effect
+
+
+_PIECES_PER_ENTRY: Final = 3
+
+
+class _Batch(NamedTuple):
+    """Entries that share a sync: where they go, their bytes, who waits, and the log's size and chain value after."""
+
+    stretch: Stretch
+    content: bytes
+    waiting: list[Future[None]]
+    size: int
+    chain: bytes
+
+
+class GroupSubmitted:
+    """Implements ports.ledger.Submitted."""
+
+    __slots__ = ("_commit", "receipt")
+
+    def __init__(self, commit: GroupCommit, receipt: Receipt) -> None:
+        self._commit = commit
+        self.receipt = receipt
+
+    async def durable(self) -> Receipt:
+        """As the port says: each call waits by itself, so that a cancelled one changes nothing for the next."""
+        await self._commit.durable_at(self.receipt.index)
+        return self.receipt
+
+
+class GroupCommit:
+    """extent: what is durable. marks: (entry, segment, offset) every so often. refusal: code and message, once set."""
+
+    def __init__(self, opening: Opening, settings: TlogFilesSettings) -> None:
+        stored, segments = opening.stored, opening.segments
+        self.extent = Extent(
+            size=stored.size,
+            chain=stored.chain,
+            segment=len(segments.places) - 1,
+            offset=segments.places[-1].end,
+        )
+        self.marks = stored.marks
+        self.refusal: tuple[str, str] | None = None
+        self._segments, self._settings = segments, settings
+        self._next, self._chain = stored.size, stored.chain
+        # The batch that is being gathered.
+        self._first, self._first_chain = self._next, self._chain
+        self._pieces: list[bytes] = []
+        self._waiting: list[Future[None]] = []
+        self._queued_bytes = 0
+        self._writer = None if opening.inline else ThreadPoolExecutor(1, thread_name_prefix="ledger writer")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._in_flight: _Batch | None = None
+        # Entries from here on were never written when the log was poisoned.
+        self._unwritten_from = 0
+        # Bytes the batch may have; below any entry's length once nothing is accepted any more.
+        self._room_new = self._room_owed = 0
+        self._pieces_max = _PIECES_PER_ENTRY * settings.queue_entries_max
+        self._room_waiters: list[Future[None]] = []
+
+    async def append(self, entry: Entry) -> Receipt:
+        """Make `entry` durable and return its place. Raises Unavailable as the port says."""
+        length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
+        if self._queued_bytes + length > self._room_new or len(self._pieces) >= self._pieces_max:
+            await self._room_for(entry, length)
+        receipt = self._scheduled(entry)
+        await self.durable_at(receipt.index)
+        return receipt
+
+    def submit(self, entry: Entry) -> GroupSubmitted:
+        """Give `entry` its place at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting."""
+        length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
+        lacks_room = self._queued_bytes + length > self._room_new or len(self._pieces) >= self._pieces_max
+        if lacks_room and not self._has_room(entry, length):
+            raise Unavailable("the log takes no more at this moment", code="ledger.busy", port="ledger")
+        return GroupSubmitted(self, self._scheduled(entry))
+
+    def durable_at(self, index: int) -> Future[None]:
+        """A future of the caller's own that tells when an accepted entry is durable, or lost."""
+        durable: Future[None] = asyncio.get_running_loop().create_future()
+        if index >= self._first and self._pieces:
+            self._waiting.append(durable)
+        elif index < self.extent.size:
+            durable.set_result(None)
+        elif self._in_flight is not None and index < self._in_flight.size:
+            self._in_flight.waiting.append(durable)
+        else:
+            durable.set_exception(self._lost(index))
+        return durable
+
+    def append_now(self, entry: Entry) -> None:
+        """Write one entry while nobody else does, at opening. Raises OSError."""
+        self._enqueued(entry)
+        batch = self._taken()
+        self._segments.written(batch.stretch, batch.content)
+        self._completed(batch)
+
+    def start(self) -> None:
+        """Begin to accept entries and to keep a spare segment."""
+        self._recount()
+        self._segments.keep_spare(self.spare_changed)
+
+    async def finish(self, code: str, message: str) -> None:
+        """Accept nothing more and wait until all that was accepted is durable, or lost and said to be."""
+        self._refuse(code, message)
+        if self._in_flight is None:
+            self._flush()
+        while self._in_flight is not None:
+            waiter: Future[None] = asyncio.get_running_loop().create_future()
+            self._room_waiters.append(waiter)
+            await waiter
+
+    def release(self) -> None:
+        """Give the files and threads back."""
+        if self._writer is not None:
+            self._writer.shutdown()
+        self._segments.close()
+
+    def require_open(self) -> None:
+        """Raises Unavailable once the log is closed or poisoned."""
+        if self.refusal is not None:
+            code, message = self.refusal
+            raise Unavailable(message, code=code, port="ledger")
+
+    def poison(self, error: BaseException, lost: list[Future[None]]) -> None:
+        """End this log until it is opened anew: what the disk holds is not known. lost: who waited for the write."""
+        cause = (
+            os.strerror(error.errno).lower()
+            if isinstance(error, OSError) and error.errno
+            else "internal fault"
+        )
+        message = f"the log failed and takes nothing more until it is opened anew: {cause}"
+        never_written, self._waiting = self._waiting, []
+        self._unwritten_from = self._first if self._pieces else self._next
+        self._pieces = []
+        self._refuse("ledger.poisoned", message)
+        fates: tuple[tuple[Effect, list[Future[None]]], ...] = (("unknown", lost), ("none", never_written))
+        for effect, waiting in fates:
+            for durable in waiting:
+                if not durable.done():
+                    durable.set_exception(_poisoned(message, effect))
+
+    def spare_changed(self) -> None:
+        """A spare segment was made, or could not be. Called by the thread that keeps it."""
+        if self._loop is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._room_changed)
+                return
+        self._recount()
+
+    def _scheduled(self, entry: Entry) -> Receipt:
+        """Put an entry that there is room for on its way."""
+        if not self._pieces and self._in_flight is None:
+            self._loop = asyncio.get_running_loop()
+            self._loop.call_soon(self._flush)
+        return self._enqueued(entry)
+
+    def _enqueued(self, entry: Entry) -> Receipt:
+        """Give an entry its place in the batch; the receipt counts once the batch is durable."""
+        leaf, attachment = entry.leaf, entry.attachment
+        if not 0 < len(leaf) <= STORED_LEAF_BYTES_MAX:
+            raise Broken(f"a leaf of {len(leaf)} bytes cannot be stored", code="ledger.leaf_too_large")
+        hashed = leaf_hash(leaf)
+        if not self._pieces:
+            self._first, self._first_chain = self._next, self._chain
+        index = self._next
+        self._chain = chain = chained(self._chain, hashed)
+        self._pieces += (frame_header(leaf, attachment, chain=chain, batch=self._first), leaf, attachment)
+        self._queued_bytes += FRAME_HEADER_BYTES + len(leaf) + len(attachment)
+        self._next = index + 1
+        return Receipt(index=index, leaf_hash=hashed)
+
+    def _taken(self) -> _Batch:
+        """The gathered batch with its place on disk; gathering starts anew."""
+        content = b"".join(self._pieces)
+        stretch = self._segments.planned(len(content), first_index=self._first, chain=self._first_chain)
+        batch = _Batch(stretch, content, self._waiting, self._next, self._chain)
+        self._pieces, self._waiting, self._queued_bytes = [], [], 0
+        self._recount()
+        return batch
+
+    def _flush(self) -> None:
+        """Runs at the end of the turn in which the first entry of a batch came, and after a batch in the thread."""
+        if not self._pieces:
+            return
+        lost: list[Future[None]] = []
+        try:
+            batch = self._taken()
+            lost = batch.waiting
+            if self._writer is None or self._loop is None:
+                self._segments.written(batch.stretch, batch.content)
+            else:
+                self._in_flight = batch
+                written = self._segments.written
+                work = self._loop.run_in_executor(self._writer, written, batch.stretch, batch.content)
+                work.add_done_callback(partial(self._landed, batch))
+                return
+        except Exception as error:
+            self.poison(error, lost)
+        else:
+            self._completed(batch)
+
+    def _landed(self, batch: _Batch, work: Future[None]) -> None:
+        """The writer thread is done with a batch."""
+        self._in_flight = None
+        error = asyncio.CancelledError() if work.cancelled() else work.exception()
+        if error is not None:
+            self.poison(error, batch.waiting)
+        else:
+            self._completed(batch)
+            self._flush()
+
+    def _completed(self, batch: _Batch) -> None:
+        """A batch is durable: tell everybody who still waits for it."""
+        stretch, segment = batch.stretch, len(self._segments.places) - 1
+        end = stretch.offset + len(batch.content)
+        self.extent = Extent(size=batch.size, chain=batch.chain, segment=segment, offset=end)
+        if not self.marks or stretch.first_index - self.marks[-1][0] >= MARK_ENTRIES:
+            self.marks.append((stretch.first_index, segment, stretch.offset))
+        for durable in batch.waiting:
+            # A caller that was cancelled meanwhile has ended its own future and no other.
+            if not durable.done():
+                durable.set_result(None)
+        self._wake_room_waiters()
+
+    def _refuse(self, code: str, message: str) -> None:
+        if self.refusal is None or self.refusal[0] != "ledger.poisoned":
+            self.refusal = (code, message)
+        self._room_new = self._room_owed = -1
+        self._wake_room_waiters()
+
+    def _has_room(self, entry: Entry, length: int) -> bool:
+        """Whether the entry fits now; False when waiting may help. Raises Unavailable, `ledger.full` among others."""
+        self.require_open()
+        room = self._room_owed if entry.tag in OWED else self._room_new
+        if self._queued_bytes + length <= room and len(self._pieces) < self._pieces_max:
+            return True
+        most = min(self._settings.queue_bytes_max, self._settings.segment_bytes - SEGMENT_HEADER_BYTES)
+        if not self._pieces and (self._segments.disk_is_full or length > most):
+            message = f"no room for an entry of {length} bytes: {max(room, 0)} are left for it"
+            raise Unavailable(message, code="ledger.full", port="ledger")
+        return False
+
+    async def _room_for(self, entry: Entry, length: int) -> None:
+        """Wait until an entry fits, for a bounded time. Raises Unavailable (`ledger.full`, `ledger.busy`)."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._settings.append_wait_seconds_max
+        while not self._has_room(entry, length):
+            left = give_up_at - loop.time()
+            if left <= 0:
+                message = f"the log took no more for {self._settings.append_wait_seconds_max} seconds"
+                raise Unavailable(message, code="ledger.busy", port="ledger")
+            waiter: Future[None] = loop.create_future()
+            self._room_waiters.append(waiter)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await waiter
+
+    def _lost(self, index: int) -> Unavailable:
+        """What is to be said about an entry that was accepted and did not become durable."""
+        message = self.refusal[1] if self.refusal is not None else "the log lost an entry"
+        return _poisoned(message, "none" if index >= self._unwritten_from else "unknown")
+
+    def _recount(self) -> None:
+        """Work out how many bytes the batch being gathered may have."""
+        if self.refusal is None:
+            for_new, for_owed = self._segments.room()
+            self._room_new = min(for_new, self._settings.queue_bytes_max)
+            self._room_owed = min(for_owed, self._settings.queue_bytes_max)
+
+    def _room_changed(self) -> None:
+        self._recount()
+        self._wake_room_waiters()
+
+    def _wake_room_waiters(self) -> None:
+        waiters, self._room_waiters = self._room_waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def _poisoned(message: str, effect: Effect) -> Unavailable:
+    return Unavailable(message, code="ledger.poisoned", port="ledger", effect=effect)

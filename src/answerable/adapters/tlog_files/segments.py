@@ -1,0 +1,189 @@
+"""The segment being written, and the spare one that is kept ready beside it.
+
+A thread fills the spare with zeros ahead of need, tries again at intervals when the disk is full, and never touches
+the segment in use. Everything else here is called by the log.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from answerable.adapters.tlog_files import directory as files
+from answerable.adapters.tlog_files.recovery import Place
+from answerable.adapters.tlog_files.settings import SEGMENT_BYTES_MIN
+from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES, SegmentHeader, origin_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from answerable.adapters.tlog_files.recovery import Stored
+    from answerable.adapters.tlog_files.settings import TlogFilesSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """Where one batch will stand. renewed: it is the first of a new segment."""
+
+    offset: int
+    renewed: bool
+    first_index: int
+    chain: bytes
+
+
+class Segments:
+    """The files that entries are written to.
+
+    `planned` and `room` belong to the event loop, `written` to whoever syncs; at most one batch is between the two.
+    """
+
+    def __init__(self, directory: Path, origin: str, settings: TlogFilesSettings, stored: Stored) -> None:
+        self._wal = directory / files.WAL
+        self._origin_hash = origin_hash(origin)
+        self._settings = settings
+        self.places = stored.segments
+        self._fd = -1
+        self._capacity = 0
+        self._spare_capacity = 0
+        self._end = 0
+        self._no_room: OSError | None = None
+        self._changed: Callable[[], None] = lambda: None
+        self._wake = threading.Event()
+        self._closing = False
+        self._keeper: threading.Thread | None = None
+
+    @property
+    def disk_is_full(self) -> bool:
+        """Whether the last try for a spare segment failed."""
+        return self._no_room is not None
+
+    def room(self) -> tuple[int, int]:
+        """Bytes that one more batch may have: for any entries, and for owed ones."""
+        left = self._capacity - self._end
+        if self._spare_capacity:
+            most = max(left, self._spare_capacity - SEGMENT_HEADER_BYTES)
+            return most, most
+        return left - self._settings.reserve, left
+
+    def planned(self, size: int, *, first_index: int, chain: bytes) -> Stretch:
+        """Set `size` bytes aside for a batch that starts with this entry. `room` said that they fit."""
+        renewed = size > self._capacity - self._end
+        if renewed:
+            self._capacity, self._spare_capacity = self._spare_capacity, 0
+            self._end = SEGMENT_HEADER_BYTES
+        stretch = Stretch(offset=self._end, renewed=renewed, first_index=first_index, chain=chain)
+        self._end += size
+        return stretch
+
+    def written(self, stretch: Stretch, content: bytes) -> None:
+        """Write a batch and wait until it is on stable storage. Raises OSError; then this segment is done for."""
+        if stretch.renewed:
+            self._renew(stretch.first_index, stretch.chain)
+        files.write_all(self._fd, content, stretch.offset)
+        os.fdatasync(self._fd)
+        self.places[-1].end = stretch.offset + len(content)
+
+    def sync_seconds(self, rounds: int, clock: Callable[[], float]) -> float:
+        """Median time of a small write and its sync, in the free part of the segment."""
+        zeros = bytes(min(4096, self._capacity - self._end))
+        spans = []
+        for _ in range(rounds):
+            start = clock()
+            files.write_all(self._fd, zeros, self._end)
+            os.fdatasync(self._fd)
+            spans.append(clock() - start)
+        return sorted(spans)[rounds // 2]
+
+    def resume(self, stored: Stored) -> None:
+        """Go on where a log that was closed in order ended, or else in a new segment. Raises OSError."""
+        last = self.places[-1] if self.places else None
+        if last is not None and stored.clean and last.path.stat().st_size > last.end:
+            self._fd = os.open(last.path, os.O_RDWR | os.O_CLOEXEC)
+            self._capacity, self._end = last.path.stat().st_size, last.end
+            return
+        if last is not None:
+            self._retire(last)
+        self._take_spare_or_less()
+        self._capacity, self._spare_capacity = self._spare_capacity, 0
+        self._end = SEGMENT_HEADER_BYTES
+        self._renew(stored.size, stored.chain)
+
+    def keep_spare(self, changed: Callable[[], None]) -> None:
+        """Start the thread. changed: called in that thread whenever a spare was made or could not be."""
+        self._changed = changed
+        self._keeper = threading.Thread(target=self._keep, name="ledger spare segment", daemon=True)
+        self._keeper.start()
+
+    def close(self) -> None:
+        """Stop the thread and close the file."""
+        self._closing = True
+        self._wake.set()
+        if self._keeper is not None:
+            self._keeper.join()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _keep(self) -> None:
+        while True:
+            if not self._spare_capacity:
+                try:
+                    self._spare_capacity = self._spare(self._settings.segment_bytes)
+                    self._no_room = None
+                except OSError as error:
+                    self._no_room = error
+                self._changed()
+            failed = self._no_room is not None
+            self._wake.wait(self._settings.allocation_retry_seconds if failed else None)
+            self._wake.clear()
+            if self._closing:
+                return
+
+    def _spare(self, size: int) -> int:
+        """Make sure that there is a spare of zeros; returns its size. A header in it was never used."""
+        spare = self._wal / files.SPARE
+        if spare.exists():
+            if files.is_zero_filled(spare, size, skipping=SEGMENT_HEADER_BYTES):
+                return size
+            spare.unlink()
+        files.zero_filled(spare, size)
+        return size
+
+    def _take_spare_or_less(self) -> None:
+        """Have a spare at once; when the disk is full, a smaller one, as there must be room for owed entries."""
+        size = self._settings.segment_bytes
+        while True:
+            try:
+                self._spare_capacity = self._spare(size)
+                return
+            except OSError as error:
+                if error.errno not in files.NO_ROOM or size // 2 < SEGMENT_BYTES_MIN:
+                    raise
+            size //= 2
+
+    def _retire(self, place: Place) -> None:
+        """Give back what a segment left unused or torn; one without entries goes altogether."""
+        if place.end == SEGMENT_HEADER_BYTES:
+            place.path.unlink()
+            files.sync_directory(self._wal)
+            self.places.pop()
+        else:
+            files.cut(place.path, place.end)
+
+    def _renew(self, first_index: int, chain: bytes) -> None:
+        """Turn the spare into the segment in use. Its header is durable before its name is."""
+        spare, path = self._wal / files.SPARE, self._wal / files.segment_name(first_index)
+        header = SegmentHeader(first_index=first_index, origin_hash=self._origin_hash, chain=chain)
+        fd = os.open(spare, os.O_RDWR | os.O_CLOEXEC)
+        files.write_all(fd, header.encoded(), 0)
+        os.fdatasync(fd)
+        spare.rename(path)
+        files.sync_directory(self._wal)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = fd
+        self.places.append(Place(path=path, first_index=first_index, end=SEGMENT_HEADER_BYTES))
+        self._wake.set()

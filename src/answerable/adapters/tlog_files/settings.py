@@ -1,0 +1,57 @@
+"""Bounds of a log kept in files. Every limit is a field with a unit and a default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
+from answerable.errors import Malformed
+
+Commit: TypeAlias = Literal["auto", "inline", "thread"]
+
+SEGMENT_BYTES_MIN: Final = 16_384
+_MIB: Final = 1_048_576
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlogFilesSettings:
+    """Raises Malformed (`settings.ledger`) for values out of range.
+
+    segment_bytes: size of one zero-filled file. reserve_bytes: room kept for owed entries when no further segment can
+    be had; None means 1 MiB, at most a quarter of a segment. queue_bytes_max, queue_entries_max: what may wait for
+    one sync. append_wait_seconds_max: how long an append waits for room in that queue. commit: sync in the event loop,
+    in a thread, or as a measurement at opening decides, with inline_sync_seconds_max as the threshold of its median.
+    allocation_retry_seconds: between two tries for a segment when the disk is full. seal_slice_entries: entries hashed
+    between two turns of the event loop while a checkpoint is made in the background.
+    """
+
+    segment_bytes: int = 64 * _MIB
+    reserve_bytes: int | None = None
+    queue_bytes_max: int = 16 * _MIB
+    queue_entries_max: int = 65_536
+    append_wait_seconds_max: float = 2.0
+    commit: Commit = "auto"
+    inline_sync_seconds_max: float = 0.000_5
+    allocation_retry_seconds: float = 5.0
+    seal_slice_entries: int = 128
+
+    def __post_init__(self) -> None:
+        if not SEGMENT_BYTES_MIN <= self.segment_bytes <= SEGMENT_BYTES_MAX:
+            raise Malformed(
+                f"segment_bytes is {self.segment_bytes}, expected {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX}",
+                code="settings.ledger",
+            )
+        if not 0 <= self.reserve < self.segment_bytes // 2:
+            raise Malformed(
+                f"reserve_bytes is {self.reserve}, expected less than half a segment", code="settings.ledger"
+            )
+        counts = (self.queue_bytes_max, self.queue_entries_max, self.seal_slice_entries)
+        seconds = (self.append_wait_seconds_max, self.inline_sync_seconds_max, self.allocation_retry_seconds)
+        if min(counts) < 1 or min(seconds) < 0:
+            raise Malformed("a ledger limit is below its least value", code="settings.ledger")
+
+    @property
+    def reserve(self) -> int:
+        """Bytes kept for owed entries."""
+        return min(_MIB, self.segment_bytes // 4) if self.reserve_bytes is None else self.reserve_bytes

@@ -1,0 +1,10 @@
+"""The HTTP server in front of the doors: uvicorn, told to say who is at the other end of each connection."""
+
+from __future__ import annotations
+
+from answerable.adapters.uvicorn_front.listeners import Listeners, listen
+from answerable.adapters.uvicorn_front.loop import run
+from answerable.adapters.uvicorn_front.server import FrontLimits, serve
+from answerable.adapters.uvicorn_front.tls import TLSMaterial
+
+__all__ = ["FrontLimits", "Listeners", "TLSMaterial", "listen", "run", "serve"]

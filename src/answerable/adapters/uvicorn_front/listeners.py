@@ -1,0 +1,123 @@
+"""Sockets that are bound before anything else starts, so that their addresses are known to all that follows."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOOPBACK: Final = "127.0.0.1"
+SOCKET_MODE: Final = 0o600
+"""Only our own user may connect."""
+BACKLOG: Final = 2048
+
+_PORT: Final = "front"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """Bound and listening. Whoever made them closes them, unless `serve` has taken them over.
+
+    tcp_address: host and port in fact, also when port 0 was asked for. uds_path: of the Unix socket.
+    """
+
+    tcp: socket.socket | None = None
+    uds: socket.socket | None = None
+    tcp_address: tuple[str, int] | None = None
+    uds_path: Path | None = None
+
+    def close(self) -> None:
+        """Stop listening and take the Unix socket off the disk. Idempotent."""
+        for listener in (self.tcp, self.uds):
+            if listener is not None:
+                listener.close()
+        if self.uds_path is not None:
+            with suppress(OSError):
+                os.unlink(self.uds_path)
+
+
+def listen(
+    *, tcp: tuple[str, int] | None = None, uds: Path | None = None, uds_mode: int = SOCKET_MODE
+) -> Listeners:
+    """Bind a TCP port, a Unix socket or both.
+
+    Raises Unavailable: `front.address` when an address cannot be had, `front.socket_in_use` when another server
+    answers on the Unix socket, `front.not_a_socket` when something else lies at its path.
+    """
+    tcp_socket = _listen_tcp(tcp) if tcp is not None else None
+    try:
+        uds_socket = _listen_unix(uds, uds_mode) if uds is not None else None
+    except Unavailable:
+        if tcp_socket is not None:
+            tcp_socket.close()
+        raise
+    address = tcp_socket.getsockname() if tcp_socket is not None else None
+    return Listeners(
+        tcp=tcp_socket,
+        uds=uds_socket,
+        tcp_address=(str(address[0]), int(address[1])) if address is not None else None,
+        uds_path=uds,
+    )
+
+
+def _listen_tcp(address: tuple[str, int]) -> socket.socket:
+    host, port = address
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot listen on {shown(host)} port {port}: {error.strerror}", code="front.address", port=_PORT
+        ) from None
+
+
+def _listen_unix(path: Path, mode: int) -> socket.socket:
+    _clear_away(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
+    try:
+        # Linux gives the file the mode that the socket has when it is bound, so nobody can connect in between, and
+        # the umask of other threads is left alone.
+        os.fchmod(listener.fileno(), mode)
+        listener.bind(os.fspath(path))
+        if stat.S_IMODE(os.lstat(path).st_mode) != mode:
+            os.chmod(path, mode)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"cannot listen on the socket {shown(path.name)}: {error.strerror or error}",
+            code="front.address",
+            port=_PORT,
+        ) from None
+    return listener
+
+
+def _clear_away(path: Path) -> None:
+    """Remove the socket of a server that is gone; leave anything else alone."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return
+    if not stat.S_ISSOCK(status.st_mode):
+        raise Unavailable(
+            f"{shown(path.name)} is there already and is no socket", code="front.not_a_socket", port=_PORT
+        )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        reached = probe.connect_ex(os.fspath(path))
+    if reached in (errno.ECONNREFUSED, errno.ENOENT):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        return
+    raise Unavailable(
+        f"another server answers on the socket {shown(path.name)}", code="front.socket_in_use", port=_PORT
+    )

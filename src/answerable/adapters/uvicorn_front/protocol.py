@@ -1,0 +1,115 @@
+"""uvicorn's HTTP protocol, which also says what each connection proves and bounds what a stranger can make it hold."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import struct
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
+
+if TYPE_CHECKING:
+    import asyncio
+
+HEAD_BYTES_MAX: Final = 65_536
+"""Request line and fields of one request."""
+HEAD_SECONDS_MAX: Final = 15.0
+"""From the first byte of a request, or from connecting, until its fields are complete."""
+
+_UCRED: Final = struct.Struct("3i")
+# Field 22 of /proc/PID/stat, counted from behind the command, which may hold anything.
+_STARTED_FIELD: Final = 19
+_connections = itertools.count(1)
+
+
+class ChannelProtocol(HttpToolsProtocol):
+    """Puts a `Channel` into `scope["extensions"]["answerable.peer"]` of every request.
+
+    Fields after the body (trailers) are dropped: an application that has checked the fields must not see others later.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._connection = 0
+        self._sequence = 0
+        self._peer: PeerCredentials | None = None
+        self._certificate = ""
+        self._head_open = False
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._connection = next(_connections)
+        tls = transport.get_extra_info("ssl_object")
+        if tls is None:
+            self._peer = peer_credentials(transport.get_extra_info("socket"))
+        else:
+            certificate = tls.getpeercert(binary_form=True)
+            self._certificate = sha256(certificate).hexdigest() if certificate else ""
+        self._start_head_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._head_open:
+            self._stop_head_timer()
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self.send_400_response("Request head too large.")
+        elif self._head_timer is None:
+            self._start_head_timer()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._head_open = True
+        self._head_bytes = 0
+        self._sequence += 1
+        channel = Channel(
+            connection=self._connection,
+            sequence=self._sequence,
+            peer=self._peer,
+            certificate=self._certificate,
+        )
+        # ASGI types extensions as mappings; the server's own side may put any value there.
+        self.scope["extensions"] = cast("dict[str, dict[object, object]]", {CHANNEL_EXTENSION: channel})
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_open:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._head_open = False
+        super().on_headers_complete()
+
+    def _start_head_timer(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_SECONDS_MAX, self.transport.close)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def peer_credentials(connected: Any) -> PeerCredentials | None:
+    """What the kernel recorded when this Unix socket was connected; None for other sockets and other kernels."""
+    if connected is None or connected.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
+        return None
+    pid, uid, gid = _UCRED.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    return PeerCredentials(pid=pid, uid=uid, gid=gid, started=_started(pid))
+
+
+def _started(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[_STARTED_FIELD])
+    except (OSError, ValueError, IndexError):
+        return 0

@@ -1,0 +1,142 @@
+"""Running the doors: several sockets, one application, one lifespan, inside an event loop that is there already."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import uvicorn
+
+from answerable.adapters.uvicorn_front.listeners import Listeners, listen
+from answerable.adapters.uvicorn_front.protocol import ChannelProtocol
+from answerable.adapters.uvicorn_front.tls import TLSMaterial, tls_context
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from uvicorn._types import ASGIApplication
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontLimits:
+    """connections_max: at a time; more are answered 503. keep_alive_seconds: idle between requests. grace_seconds: what
+    requests under way get when the server stops, before they are cancelled."""
+
+    connections_max: int = 4096
+    keep_alive_seconds: int = 60
+    grace_seconds: int = 10
+
+
+async def serve(
+    app: ASGIApplication,
+    *,
+    tcp: tuple[str, int] | None = None,
+    uds: Path | None = None,
+    listeners: Listeners | None = None,
+    tls: TLSMaterial | None = None,
+    limits: FrontLimits | None = None,
+    started: Callable[[Listeners], None] | None = None,
+    stop: anyio.Event | None = None,
+) -> None:
+    """Serve until `stop` is set or the task is cancelled, then stop gracefully: no new connections, those under way
+    finish within `grace_seconds`, and the application's lifespan ends before this returns.
+
+    Takes addresses to bind, or `listeners` bound earlier; closes them in the end. TLS is for TCP alone. `started` is
+    called once, when requests are answered. Installs no signal handlers. Raises Unavailable: `front.*`, and
+    `front.lifespan` when the application fails to start.
+    """
+    context = tls_context(tls) if tls is not None else None
+    bound = listeners if listeners is not None else listen(tcp=tcp, uds=uds)
+    try:
+        if bound.tcp is None and bound.uds is None:
+            raise Unavailable("there is nothing to listen on", code="front.address", port="front")
+        server = _Server(_config(app, limits or FrontLimits()), bound, context, started)
+        await _run(server, stop)
+    finally:
+        bound.close()
+
+
+def _config(app: ASGIApplication, limits: FrontLimits) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=ChannelProtocol,
+        ws="none",
+        lifespan="auto",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        workers=1,
+        # Who is calling is proved, never read from a field that anybody can write.
+        proxy_headers=False,
+        forwarded_allow_ips=[],
+        server_header=False,
+        limit_concurrency=limits.connections_max,
+        timeout_keep_alive=limits.keep_alive_seconds,
+        timeout_graceful_shutdown=limits.grace_seconds,
+    )
+
+
+async def _run(server: _Server, stop: anyio.Event | None) -> None:
+    serving = asyncio.create_task(server.serve())
+    waiting = {serving}
+    stopping = asyncio.create_task(stop.wait()) if stop is not None else None
+    if stopping is not None:
+        waiting.add(stopping)
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        server.should_exit = True
+        # Also when we are cancelled: the requests under way are owed their grace, and the task must not outlive us.
+        with anyio.CancelScope(shield=True):
+            if stopping is not None:
+                stopping.cancel()
+            await serving
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server on sockets of ours, with TLS on TCP alone; raises our errors instead of leaving the process."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listeners: Listeners,
+        context: ssl.SSLContext | None,
+        started: Callable[[Listeners], None] | None,
+    ) -> None:
+        super().__init__(config)
+        self._listeners = listeners
+        self._context = context
+        self._on_started = started
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Signals belong to whoever owns the event loop."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise Unavailable("the application failed to start", code="front.lifespan", port="front")
+        loop = asyncio.get_running_loop()
+        self.servers: list[Any] = []
+        if self._listeners.tcp is not None:
+            self.servers.append(
+                await loop.create_server(self._protocol, sock=self._listeners.tcp, ssl=self._context)
+            )
+        if self._listeners.uds is not None:
+            self.servers.append(await loop.create_unix_server(self._protocol, sock=self._listeners.uds))
+        self.started = True
+        if self._on_started is not None:
+            self._on_started(self._listeners)
+
+    def _protocol(self) -> ChannelProtocol:
+        return ChannelProtocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )

@@ -1,0 +1,70 @@
+"""TLS of the front, from PEM texts, so that a key from an environment variable never touches the disk."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PEM_BYTES_MAX: Final = 60_000
+"""What one pipe holds, with room to spare."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TLSMaterial:
+    """PEM: certificate chain, its private key, and the authorities whose client certificates are demanded.
+
+    Without `client_ca` no client certificate is asked for.
+    """
+
+    certificate: bytes
+    key: bytes = field(repr=False)
+    client_ca: bytes = b""
+
+
+def tls_context(material: TLSMaterial) -> ssl.SSLContext:
+    """TLS 1.3 only; a client certificate that does not check ends the handshake.
+
+    Raises Unavailable (`front.tls`) for material that cannot be used, showing none of it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols(["http/1.1"])
+    if max(len(material.certificate), len(material.key)) > PEM_BYTES_MAX:
+        raise Unavailable(
+            f"certificate or key has over {PEM_BYTES_MAX} bytes", code="front.tls", port="front"
+        )
+    try:
+        with _as_file(material.certificate) as certificate, _as_file(material.key) as key:
+            # A password prompt on the terminal would hang the start: an encrypted key is refused instead.
+            context.load_cert_chain(certificate, key, password=b"")
+        if material.client_ca:
+            context.load_verify_locations(cadata=material.client_ca.decode("ascii"))
+            context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ValueError) as error:
+        what = getattr(error, "reason", None) or type(error).__name__
+        raise Unavailable(
+            f"certificate, key or client authorities: {what}", code="front.tls", port="front"
+        ) from None
+    return context
+
+
+@contextmanager
+def _as_file(content: bytes) -> Iterator[str]:
+    """A path from which OpenSSL, which takes nothing but paths, reads the content once: the far end of a pipe."""
+    reading, writing = os.pipe()
+    try:
+        try:
+            os.write(writing, content)
+        finally:
+            os.close(writing)
+        yield f"/dev/fd/{reading}"
+    finally:
+        os.close(reading)

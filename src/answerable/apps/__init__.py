@@ -1,0 +1,1 @@
+"""Doors: parse, call a flow, render. They never import one another."""

@@ -1,0 +1,74 @@
+"""The command line put together."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from answerable import __version__
+from answerable.apps.cli import approvals, checks, keys, ledger, mandates, registry
+from answerable.apps.cli.command import EXIT_CODES, Common
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Offline
+
+_EPILOG = "Exit codes: " + ", ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+
+def command_line(offline: Offline) -> typer.Typer:
+    """Every command that needs no door of its own.
+
+    offline: opens the control application on a data directory, for when no server runs.
+    """
+    app = typer.Typer(
+        name="answerable",
+        help="Every effect an autonomous agent causes, traced to a principal, a task, a decision and a person.",
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        # Boxes and colour for people; plain lines for pipes.
+        rich_markup_mode="rich" if sys.stdout.isatty() else None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    def common(
+        ctx: typer.Context,
+        data: Annotated[
+            Path | None,
+            typer.Option(
+                "--data", help="Data directory; else of ANSWERABLE_DATA, else ./.answerable.", metavar="DIR"
+            ),
+        ] = None,
+        config: Annotated[
+            Path | None,
+            typer.Option(
+                "--config",
+                help="Settings file; else answerable.toml of the data directory.",
+                metavar="FILE",
+            ),
+        ] = None,
+        quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No messages but faults.")] = False,
+        plain: Annotated[bool, typer.Option("--no-color", help="No colour; NO_COLOR does the same.")] = False,
+        version: Annotated[
+            bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+        ] = False,
+    ) -> None:
+        ctx.obj = Common(offline=offline, data=data, config=config, quiet=quiet, plain=plain)
+
+    app.callback()(common)
+    registry.register(app)
+    mandates.register(app)
+    approvals.register(app)
+    ledger.register(app)
+    keys.register(app)
+    checks.register(app)
+    return app
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit

@@ -1,0 +1,159 @@
+"""Is everything as it should be: the settings, and the installation as a whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.errors import AnswerableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import typer
+
+    from answerable.apps.cli.control import Control
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    command(app, "status", reads=True, panel="What happened")(status)
+    command(app, "check-config", reads=True, panel="Running it")(check_config)
+    command(app, "doctor", reads=True, panel="Running it")(doctor)
+
+
+def status(shell: Shell) -> int | None:
+    """How the product is, in a few lines."""
+    with shell.control() as control:
+        found = control.get("/v1/status")
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return None
+    servers = [f"{name}: {state}" for name, state in found["servers"].items()]
+    shell.terminal.record(
+        [
+            ("version", found["version"]),
+            ("ledger", f"{found['origin']}, {found['entries']} entries"),
+            ("open intents", found["open_intents"]),
+            ("open mandates", found["mandates_open"]),
+            ("pending approvals", found["approvals_pending"]),
+            ("policy set", found["policy_set"]),
+            ("registry", found["registry"]),
+            ("servers", servers or ["none"]),
+        ]
+    )
+    return None
+
+
+def check_config(shell: Shell) -> int | None:
+    """Every fault of the settings file.
+
+    Each with its line. Exit code 5 when there is one.
+    """
+    from answerable.wiring.settings import faults
+
+    found = faults(shell.data, shell.config)
+    if shell.terminal.as_json:
+        shell.terminal.json({"faults": list(found)})
+    else:
+        for fault in found:
+            shell.terminal.line(fault)
+        if not found:
+            shell.terminal.say("the settings have no fault")
+    return CHECK_FAILED if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check. advice: what to do, empty when all is well or it is only a remark."""
+
+    name: str
+    state: str
+    says: str
+    advice: str = ""
+
+
+def doctor(shell: Shell) -> int | None:
+    """Look for what commonly goes wrong.
+
+    And say what to do about it. Exit code 5 when something is wrong.
+    """
+    found = list(_findings(shell))
+    if shell.terminal.as_json:
+        shell.terminal.json(
+            [{"name": one.name, "state": one.state, "says": one.says, "advice": one.advice} for one in found]
+        )
+    else:
+        shell.terminal.table(
+            ("check", "state", "says", "what to do"),
+            [(one.name, one.state, one.says, one.advice) for one in found],
+            empty="nothing to check",
+        )
+    return CHECK_FAILED if any(one.state == "fault" for one in found) else None
+
+
+def _findings(shell: Shell) -> Iterator[Finding]:
+    from answerable.wiring.settings import faults
+
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    yield Finding(name="python", state="ok", says=version)
+    problems = faults(shell.data, shell.config)
+    for problem in problems:
+        yield Finding(name="settings", state="fault", says=problem, advice="mend the settings file")
+    if not problems:
+        yield Finding(name="settings", state="ok", says="no fault")
+    yield _data_directory(shell)
+    if problems or not shell.data.is_dir():
+        return
+    try:
+        with shell.control() as control:
+            yield from _product(control)
+    except AnswerableError as error:
+        advice = "the message says what to do"
+        yield Finding(name="product", state="fault", says=error.message, advice=advice)
+
+
+def _data_directory(shell: Shell) -> Finding:
+    if not shell.data.is_dir():
+        advice = "begin with `answerable apply` or `answerable up`"
+        return Finding(name="data directory", state="absent", says=str(shell.data), advice=advice)
+    status = shell.data.stat()
+    if status.st_uid != os.geteuid():
+        says = f"{shell.data} belongs to user {status.st_uid}"
+        return Finding(name="data directory", state="fault", says=says, advice="run this as that user")
+    if stat.S_IMODE(status.st_mode) & _OTHERS:
+        says = f"{shell.data} has mode {stat.S_IMODE(status.st_mode):04o}: others may read keys and payloads"
+        return Finding(name="data directory", state="fault", says=says, advice=f"chmod 700 {shell.data}")
+    return Finding(name="data directory", state="ok", says=str(shell.data))
+
+
+def _product(control: Control) -> Iterator[Finding]:
+    status = control.get("/v1/status")
+    yield Finding(name="ledger", state="ok", says=f"{status['origin']}, {status['entries']} entries")
+    check = control.get("/v1/registry/check")
+    for one in check["inactive"]:
+        says = f"{one['kind']} {one['name']} is not active: {'; '.join(one['reasons'])}"
+        advice = "complete its document and apply it"
+        yield Finding(name="registry", state="fault", says=says, advice=advice)
+    for one in check["findings"]:
+        yield Finding(name="registry", state="look at", says=f"{one['kind']} {one['name']} {one['message']}")
+    if not check["inactive"]:
+        yield Finding(name="registry", state="ok", says="everything that is registered is active")
+    for server in control.every("/v1/servers"):
+        yield _server(server)
+
+
+def _server(server: dict[str, str]) -> Finding:
+    name = f"server {server['name']}"
+    program = server["target"].split(" ", 1)[0]
+    if server["transport"] == "stdio" and shutil.which(program) is None:
+        advice = "install it, or name its full path in the document"
+        return Finding(name=name, state="fault", says=f"there is no program {program}", advice=advice)
+    return Finding(name=name, state="ok", says=server["state"])

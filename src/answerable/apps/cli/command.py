@@ -1,0 +1,185 @@
+"""How every command is registered: the options all of them have, and how an error becomes one line and an exit code."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+
+import typer
+
+from answerable.apps.cli.terminal import Terminal
+from answerable.errors import AnswerableError, Refused, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from answerable.apps.cli.control import Control, Offline
+    from answerable.wiring.setting_tree import Settings
+
+    Run: TypeAlias = Callable[..., int | None]
+    """Takes the shell first, then its own arguments and options by name."""
+
+OK: Final = 0
+ERROR: Final = 1
+USAGE: Final = 2
+DENIED: Final = 3
+PENDING: Final = 4
+CHECK_FAILED: Final = 5
+
+EXIT_CODES: Final = {
+    OK: "done",
+    ERROR: "an error",
+    USAGE: "the command line was not understood",
+    DENIED: "somebody entitled to say no said no, or an identity did not check",
+    PENDING: "it waits for somebody",
+    CHECK_FAILED: "a check found something",
+}
+
+_DATA: Final = typer.Option(
+    "--data",
+    help="Data directory; else of ANSWERABLE_DATA, else ./.answerable.",
+    show_default=False,
+    metavar="DIR",
+)
+_CONFIG: Final = typer.Option(
+    "--config",
+    help="Settings file; else answerable.toml of the data directory.",
+    show_default=False,
+    metavar="FILE",
+)
+_JSON: Final = typer.Option("--json", help="Print the result as JSON.")
+_YES: Final = typer.Option("--yes", "-y", help="Answer yes to every question.")
+_QUIET: Final = typer.Option("--quiet", "-q", help="No messages but faults.")
+_PLAIN: Final = typer.Option("--no-color", help="No colour; NO_COLOR does the same.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """Options given before the noun; each may be given after the verb too."""
+
+    offline: Offline
+    data: Path | None = None
+    config: Path | None = None
+    quiet: bool = False
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell:
+    """What a command gets: its two streams, where its data is, and the way to the control API."""
+
+    terminal: Terminal
+    offline: Offline
+    data: Path
+    config: Path | None
+    yes: bool
+
+    def settings(self) -> Settings:
+        """The settings in force. Raises Malformed (`settings.faults`)."""
+        from answerable.wiring.settings import load_settings
+
+        return load_settings(self.data, self.config)
+
+    @contextmanager
+    def control(self, *, creates: bool = False) -> Iterator[Control]:
+        """A conversation with the control API, whether or not a server runs."""
+        from answerable.apps.cli.control import connected
+
+        with connected(self.settings(), self.offline, say=self.terminal.say, creates=creates) as control:
+            yield control
+
+
+def command(
+    group: typer.Typer, name: str, *, reads: bool = False, asks: bool = False, panel: str | None = None
+) -> Callable[[Run], Run]:
+    """Register a function as a command. It returns the exit code, or None for 0.
+
+    reads: it has --json. asks: it has --yes. An error of the family becomes one line on standard error.
+    """
+
+    def register(run: Run) -> Run:
+        def entry(ctx: typer.Context, **given: Any) -> None:
+            shell = _shell(ctx, given)
+            raise typer.Exit(exit_code_of(shell.terminal, lambda: run(shell, **given)))
+
+        own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
+        own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+        context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        parameters = [context, *own, *_shared(reads=reads, asks=asks)]
+        entry.__dict__["__signature__"] = inspect.Signature(parameters)
+        entry.__annotations__ = {one.name: one.annotation for one in parameters}
+        entry.__doc__ = run.__doc__
+        group.command(name, rich_help_panel=panel)(entry)
+        return run
+
+    return register
+
+
+def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
+    """Run a command; an error of the family becomes one line and its exit code."""
+    try:
+        code = run()
+        sys.stdout.flush()
+    except AnswerableError as error:
+        terminal.fault(error.message)
+        if isinstance(error, Refused):
+            for reason in error.reasons:
+                if reason not in error.message:
+                    terminal.warn(f"  {reason}")
+        return code_of(error)
+    except BrokenPipeError:
+        # The reader had enough. Closing here keeps the interpreter from trying once more at its end.
+        sys.stderr.close()
+        return OK
+    return OK if code is None else code
+
+
+def code_of(error: AnswerableError) -> int:
+    """Which exit code an error has."""
+    if isinstance(error, Unverified):
+        return DENIED
+    if isinstance(error, Refused):
+        return ERROR if error.code.endswith(".unknown") else DENIED
+    return ERROR
+
+
+def _shared(*, reads: bool, asks: bool) -> list[inspect.Parameter]:
+    rows: list[tuple[str, Any, object]] = []
+    if reads:
+        rows.append(("as_json", Annotated[bool, _JSON], False))
+    if asks:
+        rows.append(("yes", Annotated[bool, _YES], False))
+    rows += [
+        ("data", Annotated[Path | None, _DATA], None),
+        ("config", Annotated[Path | None, _CONFIG], None),
+        ("quiet", Annotated[bool, _QUIET], False),
+        ("plain", Annotated[bool, _PLAIN], False),
+    ]
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, annotation, default in rows
+    ]
+
+
+def _shell(ctx: typer.Context, given: dict[str, Any]) -> Shell:
+    """Takes the shared options out of `given`."""
+    from answerable.wiring.settings import data_directory
+
+    common: Common = ctx.obj
+    data, config = given.pop("data") or common.data, given.pop("config") or common.config
+    terminal = Terminal(
+        as_json=given.pop("as_json", False),
+        quiet=given.pop("quiet") or common.quiet,
+        colour=not (given.pop("plain") or common.plain),
+    )
+    return Shell(
+        terminal=terminal,
+        offline=common.offline,
+        data=data_directory(data),
+        config=config,
+        yes=given.pop("yes", False),
+    )

@@ -1,0 +1,193 @@
+"""Speaking the control API: with the running server over its Unix socket, or with the same application in process."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from urllib.parse import quote
+
+from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
+from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    import httpx2
+
+    from answerable.core.canonical import JSONValue
+    from answerable.errors import Effect
+    from answerable.wiring.setting_tree import Settings
+
+    ASGIApp: TypeAlias = Any
+    Offline: TypeAlias = Callable[[Settings], AbstractAsyncContextManager[ASGIApp]]
+    Exchange: TypeAlias = Callable[..., httpx2.Response]
+
+Answer: TypeAlias = "dict[str, Any]"
+
+WAIT_SECONDS_MAX: Final = 60.0
+CONNECT_SECONDS_MAX: Final = 5.0
+PAGE_ITEMS: Final = 500
+_ORIGIN: Final = "http://answerable"
+
+
+class Control:
+    """One conversation with the control API. Every method raises the error family as the server raised it."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def get(self, path: str, **query: str) -> Answer:
+        """One thing."""
+        return self._answer("GET", path, params=query)
+
+    def every(self, path: str, **query: str) -> Iterator[Answer]:
+        """All items of a list, page after page."""
+        following: str | None = None
+        while True:
+            asked = {**query, "limit": str(PAGE_ITEMS)}
+            if following is not None:
+                asked["cursor"] = following
+            page = self.get(path, **asked)
+            yield from page["items"]
+            following = page["next"]
+            if following is None:
+                return
+
+    def post(self, path: str, body: dict[str, JSONValue] | None = None) -> Answer:
+        """Change something."""
+        return self._answer("POST", path, json=body or {})
+
+    def _answer(self, method: str, path: str, **given: Any) -> Answer:
+        import httpx2
+
+        try:
+            response = self._exchange(method, path, **given)
+        except httpx2.HTTPError as error:
+            effect: Effect = "unknown" if method == "POST" else "none"
+            raise Unavailable(
+                f"the server did not answer ({type(error).__name__}): look at its output",
+                code="control.no_answer",
+                port="control",
+                effect=effect,
+            ) from None
+        value = json.loads(response.content)
+        if response.status_code == 200 and isinstance(value, dict):
+            return cast("Answer", value)
+        raise error_of(value)
+
+
+def segment(text: str) -> str:
+    """One path segment of any text."""
+    return quote(text, safe="")
+
+
+@contextmanager
+def connected(
+    settings: Settings, offline: Offline, *, say: Callable[[str], None], creates: bool = False
+) -> Iterator[Control]:
+    """A conversation with the server of this data directory, or without one in this process, and then it says so.
+
+    creates: whether a data directory may be made. Raises Unavailable: `control.no_data`, `control.forbidden`.
+    """
+    import httpx2
+
+    if _somebody_listens(settings.control.socket):
+        transport = httpx2.HTTPTransport(uds=str(settings.control.socket))
+        timeout = httpx2.Timeout(WAIT_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
+        with httpx2.Client(transport=transport, base_url=_ORIGIN, timeout=timeout) as client:
+            yield Control(client.request)
+        return
+    if not creates and not settings.data.is_dir():
+        raise Unavailable(
+            f"there is no data directory {shown(settings.data)}: begin with `answerable apply` or `answerable up`, or "
+            "name another with --data",
+            code="control.no_data",
+            port="control",
+        )
+    say(f"no server is running: working on {settings.data} directly")
+    with _in_process(settings, offline) as control:
+        yield control
+
+
+@contextmanager
+def _in_process(settings: Settings, offline: Offline) -> Iterator[Control]:
+    import httpx2
+    from anyio.from_thread import start_blocking_portal
+
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(offline(settings)) as app:
+        transport = httpx2.ASGITransport(app=_as_ourselves(app))
+        client = httpx2.AsyncClient(transport=transport, base_url=_ORIGIN, timeout=WAIT_SECONDS_MAX)
+
+        def exchange(method: str, path: str, **given: Any) -> httpx2.Response:
+            return portal.call(partial(client.request, method, path, **given))
+
+        try:
+            yield Control(exchange)
+        finally:
+            portal.call(client.aclose)
+
+
+def _as_ourselves(app: ASGIApp) -> ASGIApp:
+    """The application as called by this very process: nobody stands between, so we are our own peer."""
+    peer = PeerCredentials(pid=os.getpid(), uid=os.geteuid(), gid=os.getegid())
+
+    async def called(scope: Any, receive: Any, send: Any) -> None:
+        extensions = {
+            **scope.get("extensions", {}),
+            CHANNEL_EXTENSION: Channel(connection=0, sequence=1, peer=peer),
+        }
+        await app({**scope, "extensions": extensions}, receive, send)
+
+    return called
+
+
+def _somebody_listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(CONNECT_SECONDS_MAX)
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
+            return False
+        except PermissionError:
+            raise Unavailable(
+                f"the control socket {shown(path)} belongs to another user: run this as that user",
+                code="control.forbidden",
+                port="control",
+            ) from None
+        except OSError as error:
+            raise Unavailable(
+                f"the control socket {shown(path)} does not answer: {(error.strerror or 'timed out').lower()}",
+                code="control.no_answer",
+                port="control",
+            ) from None
+    return True
+
+
+def error_of(problem: Any) -> AnswerableError:
+    """The error that problem details (RFC 9457) tell of."""
+    if not isinstance(problem, dict):
+        return Broken("the server answered with something else than problem details", code="control.answer")
+    code, message = str(problem.get("code", "control.answer")), str(problem.get("detail", "no detail"))
+    match problem.get("branch"):
+        case "malformed":
+            return Malformed(message, code=code)
+        case "unverified":
+            return Unverified(message, code=code, step=str(problem.get("step", "")))
+        case "refused":
+            reasons = problem.get("reasons")
+            told = tuple(str(reason) for reason in reasons) if isinstance(reasons, list) else ()
+            index = problem.get("entry_index")
+            return Refused(
+                message, code=code, reasons=told, entry_index=index if type(index) is int else None
+            )
+        case "unavailable":
+            effect: Effect = "unknown" if problem.get("effect") == "unknown" else "none"
+            return Unavailable(message, code=code, port=str(problem.get("port", "")), effect=effect)
+        case _:
+            return Broken(message, code=code)

@@ -1,0 +1,148 @@
+"""The ledger: verify a copy offline, read the one that is written, tell a story."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
+from answerable.errors import Malformed, shown
+
+Directory = Annotated[Path, typer.Argument(help="Ledger directory, or a copy of one.", metavar="DIR")]
+VerifierKey = Annotated[
+    str | None,
+    typer.Option(
+        "--verifier-key",
+        "--key",
+        help="The log's key, known from elsewhere; else the one beside the log.",
+        metavar="VKEY",
+    ),
+]
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option("--checkpoint", help="A checkpoint that you kept, to which the log must still lead."),
+]
+Index = Annotated[int, typer.Argument(help="Index of the entry, from 0.", min=0, metavar="INDEX")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="Id of an action, approval, mandate, agent or person, an action digest, or an entry's index.",
+        metavar="ID",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun, and the verb that tells stories."""
+    command(app, "timeline", reads=True, panel="What happened")(timeline)
+    group = typer.Typer(no_args_is_help=True, help="The ledger: what happened, provably.")
+    command(group, "verify", reads=True)(verify)
+    command(group, "status", reads=True)(status)
+    command(group, "show", reads=True)(show)
+    command(group, "seal", reads=True)(seal)
+    app.add_typer(group, name="ledger")
+
+
+def verify(
+    shell: Shell, directory: Directory, key: VerifierKey = None, checkpoint: Checkpoint = None
+) -> int | None:
+    """Check every byte of a ledger, offline.
+
+    With nothing but the directory or a copy of it. Exit code 5 when something is wrong, and it says which entry.
+    """
+    from answerable.core.tlog import note
+    from answerable.verify.ledger_history import verify_ledger
+
+    if not directory.is_dir():
+        raise Malformed(f"there is no directory {shown(directory)}", code="cli.directory")
+    try:
+        report = verify_ledger(
+            directory,
+            key=note.VerifierKey.parse(key.strip()) if key else None,
+            kept_checkpoint=checkpoint.read_bytes() if checkpoint else None,
+        )
+    except OSError as error:
+        shell.terminal.fault(f"cannot read {shown(error.filename)}: {(error.strerror or 'unknown').lower()}")
+        return ERROR
+    if shell.terminal.as_json:
+        shell.terminal.json(report.as_value())
+    else:
+        for line in report.as_lines():
+            shell.terminal.line(line)
+    return CHECK_FAILED if report.status == "invalid" else None
+
+
+def status(shell: Shell) -> int | None:
+    """Name, size, key and latest checkpoint."""
+    with shell.control() as control:
+        found = control.get("/v1/ledger")
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return None
+    shell.terminal.record(
+        [
+            ("origin", found["origin"]),
+            ("entries", found["entries"]),
+            ("key", found["key"]),
+            ("checkpoint", found["checkpoint"].rstrip("\n").split("\n")),
+        ]
+    )
+    return None
+
+
+def show(shell: Shell, index: Index) -> int | None:
+    """One entry, opened."""
+    with shell.control() as control:
+        entry = control.get(f"/v1/ledger/entries/{index}")
+    if shell.terminal.as_json:
+        shell.terminal.json(entry)
+        return None
+    shell.terminal.record(
+        [
+            ("entry", entry["index"]),
+            ("kind", entry["kind"]),
+            ("leaf hash", entry["leaf_hash"]),
+            ("says", [entry["sentence"], *entry["details"]]),
+        ]
+    )
+    for name in ("leaf", "payload"):
+        shell.terminal.line(name, "bold")
+        for line in json.dumps(entry[name], indent=2, ensure_ascii=False).splitlines():
+            shell.terminal.line(f"  {line}")
+    return None
+
+
+def seal(shell: Shell) -> int | None:
+    """Sign a checkpoint now, and print it."""
+    with shell.control() as control:
+        found = control.post("/v1/ledger/seal")
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return None
+    for line in found["checkpoint"].rstrip("\n").split("\n"):
+        shell.terminal.line(line)
+    return None
+
+
+def timeline(shell: Shell, name: Name) -> int | None:
+    """The story of one id, in plain sentences.
+
+    Who, for whom, why, what, decided how, with what result.
+    """
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        found = control.get(f"/v1/timeline/{segment(name)}")
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return None
+    if not found["lines"]:
+        raise Malformed(f"the ledger knows nothing of {shown(name)}", code="timeline.unknown")
+    for line in found["lines"]:
+        shell.terminal.line(f"{line['at']}  #{line['index']}  {line['text']}", "bold")
+        for detail in line["details"]:
+            shell.terminal.line(f"    {detail}")
+    return None

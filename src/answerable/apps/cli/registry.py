@@ -1,0 +1,343 @@
+"""Registered documents: apply, diff, validate; registry check, list, show; agents, capabilities, servers."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
+from answerable.errors import Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.apps.cli.control import Answer, Control
+    from answerable.core.canonical import JSONValue
+    from answerable.wiring.registry_documents import Reading
+
+Files = Annotated[
+    list[str] | None,
+    typer.Option("--file", "-f", help="YAML file, directory, or - for standard input.", metavar="FILE"),
+]
+MoreFiles = Annotated[list[str] | None, typer.Argument(help="More of them.", metavar="FILE")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check and say what would change; change nothing.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Remove what is registered and not in these files.")]
+
+_SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
+_SIGN_STYLES: Final = {"added": "green", "removed": "red", "changed": "yellow"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs on documents and the nouns of the registry."""
+    command(app, "apply", reads=True, asks=True, panel="Documents")(apply)
+    command(app, "diff", reads=True, panel="Documents")(show_diff)
+    command(app, "validate", reads=True, panel="Documents")(validate)
+    registry = typer.Typer(no_args_is_help=True, help="What is registered, and what is missing.")
+    command(registry, "check", reads=True)(check)
+    command(registry, "list", reads=True)(list_documents)
+    command(registry, "show", reads=True)(show_document)
+    app.add_typer(registry, name="registry")
+    agent = typer.Typer(no_args_is_help=True, help="Agents: autonomous processes that somebody answers for.")
+    command(agent, "list", reads=True)(list_agents)
+    command(agent, "show", reads=True)(show_agent)
+    app.add_typer(agent, name="agent")
+    capability = typer.Typer(no_args_is_help=True, help="Capabilities: what can be done at all.")
+    command(capability, "list", reads=True)(list_capabilities)
+    app.add_typer(capability, name="capability")
+    server = typer.Typer(no_args_is_help=True, help="Upstream MCP servers.")
+    command(server, "list", reads=True)(list_servers)
+    app.add_typer(server, name="server")
+
+
+def apply(
+    shell: Shell, file: Files = None, files: MoreFiles = None, dry_run: DryRun = False, prune: Prune = False
+) -> int | None:
+    """Put documents into force.
+
+    Beside those already there; all of them, or none when one is at fault.
+    """
+    reading = _read(shell, file, files)
+    with shell.control(creates=True) as control:
+        faults = _faults(reading, _stored(control), prune=prune)
+        if faults:
+            return _faulty(shell, faults, ERROR)
+        body: dict[str, JSONValue] = {"documents": list(reading.documents), "prune": prune}
+        planned = control.post("/v1/registry/plan", body)
+        removed = [change for change in planned["changes"] if change["how"] == "removed"]
+        if dry_run:
+            _show_applied(shell, planned, done=False)
+            return None
+        if removed:
+            names = ", ".join(f"{one['kind']} {one['name']}" for one in removed)
+            if not shell.terminal.confirmed(f"Remove {names}?", yes=shell.yes):
+                raise Refused("not confirmed: nothing was changed", code="cli.not_confirmed")
+        _show_applied(shell, control.post("/v1/registry/apply", body), done=True)
+    return None
+
+
+def show_diff(shell: Shell, file: Files = None, files: MoreFiles = None, prune: Prune = False) -> int | None:
+    """What applying would change, field by field."""
+    from answerable.core.canonical import encode
+    from answerable.core.registry.parse import document_key
+    from answerable.wiring.registry_documents import changes
+
+    reading = _read(shell, file, files)
+    with shell.control() as control:
+        stored = _stored(control)
+        faults = _faults(reading, stored, prune=prune)
+        if faults:
+            return _faulty(shell, faults, ERROR)
+        planned = control.post("/v1/registry/plan", {"documents": list(reading.documents), "prune": prune})
+    old = {key: encode(document) for key, document in stored.items()}
+    given = {document_key(document): encode(document) for document in reading.documents}
+    found = changes(old, given if prune else {**old, **given})
+    if shell.terminal.as_json:
+        shell.terminal.json(
+            [{"key": change.key, "how": change.kind, "lines": list(change.lines)} for change in found]
+        )
+        return None
+    for change in found:
+        shell.terminal.line(f"{_SIGNS[change.kind]} {change.key}", _SIGN_STYLES[change.kind])
+        for line in change.lines:
+            shell.terminal.line(f"    {line}")
+    if not found:
+        shell.terminal.say("no changes")
+    _warn_inactive(shell, planned["inactive"])
+    return None
+
+
+def validate(shell: Shell, file: Files = None, files: MoreFiles = None) -> int | None:
+    """Check documents without a server.
+
+    Give all that belong together. Every fault is told with its file and line; exit code 5 when there is one.
+    """
+    from answerable.wiring.registry_documents import faults_in, inactive_in
+
+    reading = _read(shell, file, files)
+    faults = faults_in(reading)
+    if faults:
+        return _faulty(shell, faults, CHECK_FAILED)
+    resting: list[Any] = [
+        {"kind": one.kind, "name": one.name, "missing": list(one.missing), "reasons": list(one.reasons)}
+        for one in inactive_in(reading.documents)
+    ]
+    if shell.terminal.as_json:
+        shell.terminal.json({"documents": len(reading.documents), "faults": [], "inactive": resting})
+    else:
+        shell.terminal.say(f"{len(reading.documents)} documents, no fault")
+        _warn_inactive(shell, resting)
+    return None
+
+
+def check(shell: Shell) -> int | None:
+    """What is missing before things become active.
+
+    And what an owner should look at. Exit code 5 when something registered is not active.
+    """
+    with shell.control() as control:
+        found = control.get("/v1/registry/check")
+    failed = CHECK_FAILED if found["inactive"] else None
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return failed
+    rows = [("inactive", one["kind"], one["name"], "; ".join(one["reasons"])) for one in found["inactive"]]
+    rows += [("look at", one["kind"], one["name"], one["message"]) for one in found["findings"]]
+    shell.terminal.table(
+        ("what", "kind", "name", "why"), rows, empty="everything that is registered is active"
+    )
+    return failed
+
+
+def list_documents(
+    shell: Shell, kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None
+) -> int | None:
+    """Registered documents, active or not."""
+    with shell.control() as control:
+        items = list(control.every("/v1/registry", **({"kind": kind} if kind else {})))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("kind", "name", "state", "why"),
+        [(one["kind"], one["name"], _standing(one), "; ".join(one["reasons"])) for one in items],
+        empty="nothing is registered: begin with `answerable apply -f FILE`",
+    )
+    return None
+
+
+def show_document(
+    shell: Shell,
+    kind: Annotated[str, typer.Argument(help="Such as Agent or Capability.")],
+    name: Annotated[str, typer.Argument(help="metadata.name of the document.")],
+) -> int | None:
+    """One document as it is stored."""
+    import yaml
+
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        item = control.get(f"/v1/registry/{segment(kind)}/{segment(name)}")
+    if shell.terminal.as_json:
+        shell.terminal.json(item)
+        return None
+    # The emitter escapes what does not print, so that the text is safe to show and can be applied again.
+    for line in yaml.safe_dump(item["document"], sort_keys=False).splitlines():
+        shell.terminal.line(line)
+    for reason in item["reasons"]:
+        shell.terminal.warn(f"not active: {reason}")
+    return None
+
+
+def list_agents(shell: Shell) -> int | None:
+    """Registered agents, active or not."""
+    with shell.control() as control:
+        items = list(control.every("/v1/agents"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("name", "state", "use case", "environment", "owner"),
+        [
+            (one["name"], _standing(one), one["use_case"], one["environment"], one["ownership"]["owner"])
+            for one in items
+        ],
+        empty="no agent is registered",
+    )
+    return None
+
+
+def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of the agent.")]) -> int | None:
+    """One agent, and who answers for it."""
+    with shell.control() as control:
+        agent = next((one for one in control.every("/v1/agents") if one["name"] == name), None)
+    if agent is None:
+        raise Refused(f"there is no agent {shown(name)}", code="agent.unknown")
+    if shell.terminal.as_json:
+        shell.terminal.json(agent)
+        return None
+    owned = agent["ownership"]
+    shell.terminal.record(
+        [
+            ("name", agent["name"]),
+            ("state", _standing(agent)),
+            ("why", agent["reasons"]),
+            ("status", agent["status"]),
+            ("use case", agent["use_case"]),
+            ("environment", agent["environment"]),
+            ("owner", owned["owner"]),
+            ("backup owner", owned["backup_owner"]),
+            ("approver group", owned["approver_group"]),
+            ("audit level", owned["audit_level"]),
+            ("review date", owned["review_date"]),
+            ("keys", agent["keys"]),
+            ("unix users", agent["unix_uids"]),
+            ("certificates", agent["certificates"]),
+        ]
+    )
+    return None
+
+
+def list_capabilities(shell: Shell) -> int | None:
+    """Registered capabilities, active or not."""
+    with shell.control() as control:
+        items = list(control.every("/v1/capabilities"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("name", "state", "kind", "tier", "environment", "server", "target"),
+        [
+            (
+                one["name"],
+                _standing(one),
+                *(one[k] for k in ("kind", "tier", "environment", "server", "target")),
+            )
+            for one in items
+        ],
+        empty="no capability is registered",
+    )
+    return None
+
+
+def list_servers(shell: Shell) -> int | None:
+    """Upstream servers and how they are."""
+    with shell.control() as control:
+        items = list(control.every("/v1/servers"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("name", "state", "transport", "target"),
+        [(one["name"], one["state"], one["transport"], one["target"]) for one in items],
+        empty="no server is registered",
+    )
+    return None
+
+
+def _read(shell: Shell, file: list[str] | None, files: list[str] | None) -> Reading:
+    from answerable.wiring.registry_documents import read_documents
+
+    sources = [*(file or ()), *(files or ())]
+    if not sources:
+        raise Malformed("name the documents: -f FILE, a directory, or - for standard input", code="cli.files")
+    piped = sys.stdin.read() if "-" in sources else ""
+    return read_documents(sources, standard_input=piped)
+
+
+def _stored(control: Control) -> dict[str, JSONValue]:
+    return {f"{one['kind']}/{one['name']}": one["document"] for one in control.every("/v1/registry")}
+
+
+def _faults(reading: Reading, stored: dict[str, JSONValue], *, prune: bool) -> tuple[str, ...]:
+    """Everything wrong with the files, seen together with what stays registered, each with file and line."""
+    from answerable.core.registry.active import faults_of
+    from answerable.core.registry.parse import document_key, shapes_of
+
+    own = (*reading.faults, *(reading.located(fault) for fault in shapes_of(reading.documents).faults))
+    if own:
+        return own
+    given = {document_key(document) for document in reading.documents}
+    kept = [] if prune else [document for key, document in stored.items() if key not in given]
+    merged = (*reading.documents, *kept)
+    found: list[str] = []
+    for fault in faults_of(merged):
+        if fault.document < len(reading.documents):
+            found.append(reading.located(fault))
+        else:
+            found.append(f"registered {document_key(merged[fault.document])}: {fault.message}")
+    return tuple(found)
+
+
+def _faulty(shell: Shell, faults: Iterable[str], code: int) -> int:
+    listed = list(faults)
+    if shell.terminal.as_json:
+        shell.terminal.json({"faults": list(listed)})
+    else:
+        for fault in listed:
+            shell.terminal.warn(fault)
+    shell.terminal.fault(f"{len(listed)} {'fault' if len(listed) == 1 else 'faults'}: nothing was changed")
+    return code
+
+
+def _show_applied(shell: Shell, applied: Answer, *, done: bool) -> None:
+    if shell.terminal.as_json:
+        shell.terminal.json(applied)
+        return
+    for change in applied["changes"]:
+        how = change["how"]
+        shell.terminal.line(f"{_SIGNS[how]} {change['kind']}/{change['name']}", _SIGN_STYLES[how])
+    count = len(applied["changes"])
+    told = f"{count} {'change' if count == 1 else 'changes'}" if count else "no changes"
+    shell.terminal.say(told if done or not count else f"{told}; a dry run, so nothing was changed")
+    _warn_inactive(shell, applied["inactive"])
+
+
+def _warn_inactive(shell: Shell, resting: Iterable[Answer]) -> None:
+    for one in resting:
+        shell.terminal.warn(f"not active: {one['kind']}/{one['name']}: {'; '.join(one['reasons'])}")
+
+
+def _standing(item: Answer) -> str:
+    return "active" if item["active"] else "inactive"

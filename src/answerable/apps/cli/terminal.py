@@ -1,0 +1,149 @@
+"""What a person or a pipe sees: results on standard output, messages on standard error.
+
+Text that somebody else supplied cannot move the cursor, hide or reorder what is shown: every character that does not
+print is written as its code. Colour only on a terminal, and not with --no-color or NO_COLOR.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import TextIO
+
+    from rich.console import Console
+
+_STYLES: Final = {
+    "open": "green",
+    "active": "green",
+    "approved": "green",
+    "ok": "green",
+    "running": "green",
+    "added": "green",
+    "pending": "yellow",
+    "not_yet": "yellow",
+    "changed": "yellow",
+    "denied": "red",
+    "inactive": "red",
+    "fault": "red",
+    "failed": "red",
+    "removed": "red",
+    "closed": "dim",
+    "expired": "dim",
+    "spent": "dim",
+    "used": "dim",
+}
+"""Words of state that are coloured wherever they fill a cell."""
+
+_GAP: Final = "  "
+
+
+def safe(text: object) -> str:
+    """One line: what does not print (controls, bidirectional marks, zero width) is written as `\\u{CODE}`."""
+    return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in str(text))
+
+
+class Terminal:
+    """The two streams of one command. as_json: results are one JSON text. quiet: no messages but faults."""
+
+    def __init__(self, *, as_json: bool = False, colour: bool = True, quiet: bool = False) -> None:
+        self.as_json = as_json
+        self._colour = colour
+        self._quiet = quiet
+        self._consoles: dict[int, Console] = {}
+
+    def json(self, value: object) -> None:
+        """A JSON value as one text, indented for people when they look at it."""
+        indent = 2 if sys.stdout.isatty() else None
+        sys.stdout.write(json.dumps(value, indent=indent) + "\n")
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+        """Aligned columns under a heading; `empty` is said instead, as a message, when there are no rows."""
+        cells = [[safe(cell) for cell in row] for row in rows]
+        if not cells:
+            self.say(empty)
+            return
+        widths = [max(len(row[i]) for row in ([*columns], *cells)) for i in range(len(columns))]
+        self._print(
+            _GAP.join(name.upper().ljust(width) for name, width in zip(columns, widths, strict=True)), "bold"
+        )
+        for row in cells:
+            padded = [
+                (cell.ljust(width) if i < len(row) - 1 else cell, _STYLES.get(cell, ""))
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
+            self._print_pieces(padded)
+
+    def record(self, pairs: Iterable[tuple[str, object]]) -> None:
+        """`name  value` lines, names aligned; a list takes a line for each item."""
+        listed = [(name, value) for name, value in pairs if value not in ("", None, [], ())]
+        width = max((len(name) for name, _ in listed), default=0)
+        for name, value in listed:
+            values = value if isinstance(value, list | tuple) else [value]
+            for i, one in enumerate(values):
+                text = safe(one)
+                label = name if i == 0 else ""
+                self._print_pieces([(label.ljust(width), "bold"), (text, _STYLES.get(text, ""))])
+
+    def line(self, text: str, style: str = "") -> None:
+        """One line of a result. Non-printing characters are shown, line breaks included."""
+        self._print(safe(text), style)
+
+    def say(self, text: str) -> None:
+        """A message on standard error, unless quiet."""
+        if not self._quiet:
+            self._print(safe(text), "dim", sys.stderr)
+
+    def warn(self, text: str) -> None:
+        """A message that is shown even when quiet."""
+        self._print(safe(text), "yellow", sys.stderr)
+
+    def fault(self, text: str) -> None:
+        """What is wrong, one line."""
+        self._print_pieces([("answerable:", "bold red"), (safe(text), "")], sys.stderr, gap=" ")
+
+    def confirmed(self, question: str, *, yes: bool) -> bool:
+        """Ask y/N on standard error; `yes` answers for the person.
+
+        Raises Malformed (`cli.confirmation`) where nobody can be asked.
+        """
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise Malformed(
+                "this asks for a confirmation and there is no terminal: add --yes", code="cli.confirmation"
+            )
+        self._print(f"{safe(question)} [y/N] ", "bold", sys.stderr, end="")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def _print(self, text: str, style: str = "", stream: TextIO | None = None, end: str = "\n") -> None:
+        self._print_pieces([(text, style)], stream, end=end)
+
+    def _print_pieces(
+        self,
+        pieces: Sequence[tuple[str, str]],
+        stream: TextIO | None = None,
+        *,
+        gap: str = _GAP,
+        end: str = "\n",
+    ) -> None:
+        stream = stream or sys.stdout
+        if not (self._colour and stream.isatty()):
+            text = gap.join(text for text, _ in pieces)
+            stream.write((text.rstrip() if end == "\n" else text) + end)
+            return
+        # Loaded where somebody looks: a pipe does not pay for it.
+        from rich.text import Text
+
+        joined = Text(gap).join([Text(text, style=style) for text, style in pieces])
+        self._console(stream).print(joined, end=end, soft_wrap=True, highlight=False)
+
+    def _console(self, stream: TextIO) -> Console:
+        from rich.console import Console
+
+        return self._consoles.setdefault(id(stream), Console(file=stream, emoji=False, markup=False))

@@ -1,0 +1,1 @@
+"""The same flows over HTTP on a Unix socket, for people and their tools."""

@@ -1,0 +1,126 @@
+"""The control API as an ASGI application: who may call, what is read, which operation runs, how it is answered."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from answerable.apps.control_api.call import Call
+from answerable.apps.control_api.operations import OPERATIONS
+from answerable.apps.control_api.peer import caller_of
+from answerable.apps.control_api.problems import PROBLEM_MEDIA_TYPE, problem_of
+from answerable.core.canonical import Limits, parse
+from answerable.errors import AnswerableError, Broken, Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from answerable.apps.control_api.call import Operation
+    from answerable.apps.control_api.product import Product
+    from answerable.core.canonical import JSONValue
+
+BODY_BYTES_MAX: Final = 4_194_304
+"""Longest body unless the settings say otherwise."""
+
+_log: Final = logging.getLogger("answerable.control")
+
+
+def control_app(product: Product, *, body_bytes_max: int = BODY_BYTES_MAX) -> Starlette:
+    """Every operation of the route table over one product. Each request is answered; none raises out of here."""
+    limits = Limits(size_bytes_max=body_bytes_max)
+    return Starlette(
+        routes=[
+            Route(row.path, _endpoint(row, product, limits), methods=[row.method], name=row.id)
+            for row in OPERATIONS
+        ],
+        exception_handlers={HTTPException: _no_route},
+    )
+
+
+def _endpoint(
+    operation: Operation, product: Product, limits: Limits
+) -> Callable[[Request], Awaitable[Response]]:
+    allowed = {name for name, _, _ in operation.query} | ({"limit", "cursor"} if operation.page else set())
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            by = caller_of(request.scope)
+            body = await _body(request, limits) if operation.body else None
+            call = Call(
+                product=product,
+                by=by,
+                path=request.path_params,
+                query=_query(request, allowed),
+                body=body,
+            )
+            return _answered(200, await operation.run(call))
+        except AnswerableError as error:
+            if isinstance(error, Broken):
+                _log.error("%s: %s", error.code, error.message)
+            return _problem(error)
+        except Exception:
+            # The caller learns that it failed, the operator learns why.
+            _log.exception("operation %s failed", operation.id)
+            return _problem(
+                Broken("something of ours failed: the server's log says what", code="control.failed")
+            )
+
+    return endpoint
+
+
+def _query(request: Request, allowed: set[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in allowed:
+            raise Malformed(f"query parameter {shown(name)} is not known here", code="request.query")
+        if name in found:
+            raise Malformed(f"query parameter {shown(name)} is given twice", code="request.query")
+        found[name] = value
+    return found
+
+
+async def _body(request: Request, limits: Limits) -> JSONValue:
+    """The body, read no further than it may be long, and parsed strictly. An absent one is an empty object."""
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > limits.size_bytes_max:
+            raise Malformed(f"the body has more than {limits.size_bytes_max} bytes", code="request.size")
+    if not received:
+        return {}
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Malformed(
+            f"expected a body of type `application/json`, got {shown(media_type)}", code="request.media_type"
+        )
+    return parse(bytes(received), limits=limits)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    if status == 405:
+        return _problem(
+            Malformed(f"{request.method} is not a method of {shown(request.url.path)}", code="request.method")
+        )
+    return _problem(Malformed(f"there is no {shown(request.url.path)} here", code="request.path_unknown"))
+
+
+def _answered(status: int, value: JSONValue, media_type: str = "application/json") -> Response:
+    # Escaped to ASCII: what an upstream answered may hold text that has no UTF-8 form.
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return Response(
+        text.encode("ascii"), status_code=status, media_type=media_type, headers={"cache-control": "no-store"}
+    )
+
+
+def _problem(error: AnswerableError) -> Response:
+    status, body = problem_of(error)
+    return _answered(status, body, PROBLEM_MEDIA_TYPE)

@@ -1,0 +1,74 @@
+"""Deferred actions: what waits, what exactly will run, and people's signed answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, get_args
+
+from answerable.apps.control_api.call import instant, page_of
+from answerable.core.approval.approval import ApprovalId, ApprovalState
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.answer_approval import answer_approval
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.core.approval.approval import Approval
+
+STATES: Final[tuple[str, ...]] = get_args(ApprovalState)
+
+
+async def list_approvals(call: Call) -> Answer:
+    """Newest first; with `state`, those that stand so now."""
+    state = call.query.get("state")
+    if state is not None and state not in STATES:
+        raise Malformed(
+            f"state {shown(state)} is not known: use one of {', '.join(STATES)}", code="request.query"
+        )
+    now = call.walk.clock.now()
+    every = call.walk.approvals.all(pending_only=state == "pending", now=now)
+    wanted = (one for one in every if state in (None, one.state_at(now)))
+    return page_of(call, wanted, name=lambda one: one.id, render=lambda one: _approval(call, one))
+
+
+async def show_approval(call: Call) -> Answer:
+    """One, with the exact frozen action."""
+    approval = call.walk.approvals.find(ApprovalId(call.path["id"]))
+    if approval is None:
+        raise Refused(f"there is no approval {shown(call.path['id'])}", code="approval.unknown")
+    return _approval(call, approval)
+
+
+async def give_answer(call: Call) -> Answer:
+    """Record a person's signed answer."""
+    token = call.members("token").text("token")
+    return _approval(call, await answer_approval(call.walk, call.path["id"], token))
+
+
+def _approval(call: Call, approval: Approval) -> Answer:
+    mandate = call.walk.mandates.find(approval.mandate)
+    return {
+        "id": approval.id,
+        "state": approval.state_at(call.walk.clock.now()),
+        "agent": approval.agent,
+        "principal": approval.principal,
+        "mandate": approval.mandate,
+        "purpose": mandate.purpose if mandate else "",
+        "capability": approval.capability,
+        "action": approval.action.bytes.decode(),
+        "digest": approval.action.hex,
+        "reasons": list(approval.reasons),
+        "requirements": [{"group": one.group, "count": one.count} for one in approval.requirements],
+        "answers": [
+            {
+                "by": answer.by,
+                "groups": list(answer.groups),
+                "verdict": answer.verdict,
+                "comment": answer.comment,
+                "at": instant(answer.at),
+                "token": answer.token,
+            }
+            for answer in approval.answers
+        ],
+        "created_at": instant(approval.created_at),
+        "expires_at": instant(approval.expires_at),
+        "audience": call.walk.ledger.origin,
+    }

@@ -1,0 +1,140 @@
+"""One request as the operations see it, and the few things they all do with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from answerable.core.registry.fields import Fault, Fields
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from answerable.apps.control_api.product import Product
+    from answerable.apps.control_api.schemas import Schema
+    from answerable.core.canonical import JSONValue
+    from answerable.flows.walk import Walk
+
+PAGE_ITEMS_MAX: Final = 500
+PAGE_ITEMS_DEFAULT: Final = 100
+TOKEN_CHARS_MAX: Final = 262_144
+
+T = TypeVar("T")
+Answer: TypeAlias = "dict[str, JSONValue]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """by: the caller as the ledger names it. path, query: parameters as text. body: None when there is none."""
+
+    product: Product
+    by: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: JSONValue
+
+    @property
+    def walk(self) -> Walk:
+        """Ports, limits and present state."""
+        return self.product.walk
+
+    def members(self, *known: str) -> BodyReader:
+        """The body as an object with these members and no others."""
+        return BodyReader(self.body, known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One row of the route table. answer, body: names of components; `page` makes the answer a page of such.
+
+    query: names with schema and sentence. The OpenAPI document and the routes are both made from these rows.
+    """
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    answer: str
+    run: Callable[[Call], Awaitable[Answer]]
+    body: str = ""
+    page: bool = False
+    query: tuple[tuple[str, Schema, str], ...] = ()
+
+
+class BodyReader:
+    """Reads members of a body; the first fault is raised as Malformed with its JSON pointer."""
+
+    __slots__ = ("_faults", "_fields")
+
+    def __init__(self, body: JSONValue, known: tuple[str, ...]) -> None:
+        self._faults: list[Fault] = []
+        self._fields = Fields(body, known=known, document=0, path="", faults=self._faults)
+        self._checked()
+
+    def text(self, name: str, *, chars_max: int = TOKEN_CHARS_MAX) -> str:
+        """Text that must be there."""
+        value = self._fields.text(name, chars_max=chars_max)
+        self._checked()
+        return value
+
+    def flag(self, name: str) -> bool:
+        """True or false; absent is false."""
+        value = self._fields.flag(name, default=False)
+        self._checked()
+        return value
+
+    def texts_by_name(self, name: str) -> dict[str, str]:
+        """An object whose members are all text; absent is empty."""
+        pairs = dict(self._fields.pairs(name))
+        self._checked()
+        for key, value in pairs.items():
+            if not isinstance(value, str):
+                raise Malformed(f"/{name}: {shown(key)} must be text", code="request.body")
+        return {key: str(value) for key, value in pairs.items()}
+
+    def items(self, name: str) -> tuple[JSONValue, ...]:
+        """A list that must be there."""
+        if not self._fields.has(name):
+            raise Malformed(f"the body lacks {shown(name)}", code="request.body")
+        value = self._fields.items(name)
+        self._checked()
+        return value
+
+    def _checked(self) -> None:
+        if self._faults:
+            fault = self._faults[0]
+            raise Malformed(f"{fault.path or 'the body'}: {fault.message}", code="request.body")
+
+
+def page_of(
+    call: Call, items: Iterable[T], *, name: Callable[[T], str], render: Callable[[T], JSONValue]
+) -> Answer:
+    """One page of `items`, in their order: at most `limit` of those after the one called `cursor`.
+
+    Raises Malformed (`request.query`) for a limit out of range or a cursor that names nothing.
+    """
+    limit = _limit(call.query.get("limit", str(PAGE_ITEMS_DEFAULT)))
+    rest = iter(items)
+    cursor = call.query.get("cursor")
+    if cursor is not None and not any(name(item) == cursor for item in rest):
+        raise Malformed(f"cursor {shown(cursor)} names nothing in this list", code="request.query")
+    found = list(islice(rest, limit + 1))
+    shown_items = found[:limit]
+    following = name(shown_items[-1]) if len(found) > limit else None
+    return {"items": [render(item) for item in shown_items], "next": following}
+
+
+def instant(milliseconds: int) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _limit(text: str) -> int:
+    limit = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+    if not 1 <= limit <= PAGE_ITEMS_MAX:
+        raise Malformed(f"limit must be 1 to {PAGE_ITEMS_MAX}, got {shown(text)}", code="request.query")
+    return limit

@@ -1,0 +1,119 @@
+"""The ledger and the product as a whole: status, entries, checkpoints, stories."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+import anyio.lowlevel
+from anyio import to_thread
+
+from answerable import __version__
+from answerable.apps.control_api.call import instant
+from answerable.core.canonical import parse
+from answerable.core.incident.timeline import Moment, told
+from answerable.core.ledger.entry import opened_payload
+from answerable.errors import Broken, Malformed, Refused, shown
+from answerable.flows.reconstruct_timeline import reconstruct_timeline
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.core.ledger.entry import StoredEntry
+
+ENTRIES_PER_TURN: Final = 256
+
+
+async def show_status(call: Call) -> Answer:
+    """How the product is."""
+    walk = call.walk
+    now = walk.clock.now()
+    mandates = walk.mandates.all()
+    return {
+        "version": __version__,
+        "origin": walk.ledger.origin,
+        "entries": walk.ledger.size,
+        "open_intents": len(walk.open_intents),
+        "approvals_pending": sum(1 for _ in walk.approvals.all(pending_only=True, now=now)),
+        "mandates_open": sum(
+            1 for one in mandates if walk.mandates.state(one.id) == "open" and now < one.expires_at
+        ),
+        "policy_set": walk.decision_point.policy_set,
+        "registry": walk.registry.current.digest,
+        "servers": dict(call.product.server_states()),
+    }
+
+
+async def show_ledger(call: Call) -> Answer:
+    """Name, size, key and the latest checkpoint."""
+    return {
+        "origin": call.walk.ledger.origin,
+        "entries": call.walk.ledger.size,
+        "checkpoint": call.product.checkpoint(),
+        "key": call.product.log_key,
+    }
+
+
+async def seal_ledger(call: Call) -> Answer:
+    """Sign a checkpoint over everything that is durable."""
+    return {"checkpoint": call.walk.ledger.seal()}
+
+
+async def show_entry(call: Call) -> Answer:
+    """One entry, opened, with its sentence."""
+    text = call.path["index"]
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise Malformed(f"{shown(text)} is not the index of an entry", code="request.path")
+    stored = next(iter(call.walk.ledger.replay(int(text))), None)
+    if stored is None:
+        raise Refused(
+            f"there is no entry {text}: the ledger has {call.walk.ledger.size}", code="ledger.entry.unknown"
+        )
+    moment = _opened(stored)
+    line = told(moment)
+    return {
+        "index": stored.index,
+        "tag": stored.tag,
+        "kind": line.kind,
+        "leaf_hash": stored.leaf_hash.hex(),
+        "leaf": dict(moment.leaf),
+        "payload": None if moment.payload is None else dict(moment.payload),
+        "sentence": line.text,
+        "details": list(line.details),
+    }
+
+
+async def show_timeline(call: Call) -> Answer:
+    """The story of an action, approval, mandate, agent, person, digest or entry; empty when nothing is known of it."""
+    name = call.path["name"]
+    # A long log takes a while to read and to tell: other callers are served meanwhile.
+    entries: list[StoredEntry] = []
+    for stored in call.walk.ledger.replay():
+        entries.append(stored)
+        if len(entries) % ENTRIES_PER_TURN == 0:
+            await anyio.lowlevel.checkpoint()
+    lines = await to_thread.run_sync(reconstruct_timeline, entries, name)
+    return {
+        "name": name,
+        "lines": [
+            {
+                "index": line.index,
+                "at": instant(line.at),
+                "kind": line.kind,
+                "text": line.text,
+                "details": list(line.details),
+            }
+            for line in lines
+        ],
+    }
+
+
+def _opened(stored: StoredEntry) -> Moment:
+    leaf = parse(stored.leaf)
+    if not isinstance(leaf, dict):
+        raise Broken(f"entry {stored.index} has a leaf that is not an object", code="ledger.leaf_malformed")
+    committed = leaf.get("payload")
+    payload = None
+    if isinstance(committed, str) and stored.attachment:
+        # Results of upstreams may hold what our canonical form refuses, so the lenient reader is right here.
+        payload = json.loads(opened_payload(stored.attachment, committed=committed), parse_constant=str)
+    return Moment(index=stored.index, tag=stored.tag, leaf=leaf, payload=payload)

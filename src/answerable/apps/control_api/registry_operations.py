@@ -1,0 +1,244 @@
+"""Registered documents: reading, planning, applying, checking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.apps.control_api.call import instant, page_of
+from answerable.core.canonical import parse
+from answerable.core.registry.active import findings, inactive
+from answerable.core.registry.capability import Capability
+from answerable.core.registry.documents import Agent, MandateTemplate, Server
+from answerable.core.registry.parse import KINDS, document_key, shapes_of
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.apply_registry import apply_registry
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.active import Inactive
+    from answerable.core.registry.ownership import Ownership
+    from answerable.core.registry.parse import Registered
+    from answerable.flows.apply_registry import Applied
+
+_DATE_CHARS = len("2026-11-24")
+
+
+async def list_documents(call: Call) -> Answer:
+    """Every document, active or not."""
+    kind = call.query.get("kind")
+    if kind is not None and kind not in KINDS:
+        raise Malformed(
+            f"kind {shown(kind)} is not known: use one of {', '.join(KINDS)}", code="request.query"
+        )
+    listed = [item for item in _registered(call) if kind in (None, item["kind"])]
+    return page_of(
+        call, listed, name=lambda item: f"{item['kind']}/{item['name']}", render=lambda item: dict(item)
+    )
+
+
+async def show_document(call: Call) -> Answer:
+    """One document."""
+    wanted = (call.path["kind"], call.path["name"])
+    for item in _registered(call):
+        if (item["kind"], item["name"]) == wanted:
+            return item
+    raise Refused(f"there is no {shown(wanted[0])} called {shown(wanted[1])}", code="registry.unknown")
+
+
+async def plan_documents(call: Call) -> Answer:
+    """What applying would change."""
+    return await _apply(call, dry_run=True)
+
+
+async def apply_documents(call: Call) -> Answer:
+    """Put documents into force."""
+    return await _apply(call, dry_run=False)
+
+
+async def check_registry(call: Call) -> Answer:
+    """What is missing (check REG-02) and what should be looked at."""
+    documents = _documents(call)
+    today = instant(call.walk.clock.now())[:_DATE_CHARS]
+    return {
+        "inactive": [_inactive(one) for one in inactive(documents)],
+        "findings": [
+            {"kind": one.kind, "name": one.name, "code": one.code, "message": one.message}
+            for one in findings(documents, today=today)
+        ],
+    }
+
+
+async def list_agents(call: Call) -> Answer:
+    """Every agent, active or not."""
+    return page_of(call, _nouns(call, "Agent"), name=lambda pair: pair[0].name, render=_agent)
+
+
+async def list_servers(call: Call) -> Answer:
+    """Every upstream server and how it is."""
+    states = call.product.server_states()
+
+    def render(pair: tuple[Registered, list[JSONValue]]) -> JSONValue:
+        found, standing = pair[0], _standing(pair)
+        server = found.noun
+        if not isinstance(server, Server):
+            raise TypeError("expected a server")
+        target = server.url or " ".join((server.command, *server.args))
+        return {
+            "name": server.name,
+            "transport": "http" if server.url else "stdio",
+            "target": target,
+            "state": states.get(server.name, "not started"),
+            **standing,
+        }
+
+    return page_of(call, _nouns(call, "Server"), name=lambda pair: pair[0].name, render=render)
+
+
+async def list_capabilities(call: Call) -> Answer:
+    """Every capability, active or not."""
+    return page_of(call, _nouns(call, "Capability"), name=lambda pair: pair[0].name, render=_capability)
+
+
+async def list_templates(call: Call) -> Answer:
+    """Every mandate template, active or not."""
+    return page_of(call, _nouns(call, "MandateTemplate"), name=lambda pair: pair[0].name, render=_template)
+
+
+async def show_template(call: Call) -> Answer:
+    """One mandate template."""
+    for pair in _nouns(call, "MandateTemplate"):
+        if pair[0].name == call.path["name"]:
+            return _template(pair)
+    raise Refused(f"there is no mandate template {shown(call.path['name'])}", code="template.unknown")
+
+
+async def _apply(call: Call, *, dry_run: bool) -> Answer:
+    body = call.members("documents", "prune")
+    documents = body.items("documents")
+    applied = await apply_registry(
+        call.walk, documents, by=call.by, dry_run=dry_run, prune=body.flag("prune")
+    )
+    return _applied(applied)
+
+
+def _applied(applied: Applied) -> Answer:
+    changes: list[JSONValue] = []
+    for change in applied.changes:
+        kind, _, name = change.key.partition("/")
+        changes.append({"kind": kind, "name": name, "how": change.how})
+    return {
+        "changes": changes,
+        "inactive": [_inactive(one) for one in applied.inactive],
+        "before": applied.before,
+        "after": applied.after,
+    }
+
+
+def _inactive(one: Inactive) -> JSONValue:
+    return {"kind": one.kind, "name": one.name, "missing": list(one.missing), "reasons": list(one.reasons)}
+
+
+def _documents(call: Call) -> list[JSONValue]:
+    stored = call.walk.registry.documents()
+    return [parse(stored[key]) for key in sorted(stored)]
+
+
+def _registered(call: Call) -> list[Answer]:
+    documents = _documents(call)
+    down = {f"{one.kind}/{one.name}": one.reasons for one in inactive(documents)}
+    listed: list[Answer] = []
+    for document in documents:
+        key = document_key(document)
+        kind, _, name = key.partition("/")
+        reasons = down.get(key, ())
+        listed.append(
+            {
+                "kind": kind,
+                "name": name,
+                "active": not reasons,
+                "reasons": list(reasons),
+                "document": document,
+            }
+        )
+    return listed
+
+
+def _nouns(call: Call, kind: str) -> list[tuple[Registered, list[JSONValue]]]:
+    documents = _documents(call)
+    down = {(one.kind, one.name): one.reasons for one in inactive(documents)}
+    return [
+        (found, list(down.get((found.kind, found.name), ())))
+        for found in shapes_of(documents).nouns
+        if found.kind == kind
+    ]
+
+
+def _standing(pair: tuple[Registered, list[JSONValue]]) -> dict[str, JSONValue]:
+    return {"active": not pair[1], "reasons": pair[1]}
+
+
+def _ownership(ownership: Ownership) -> JSONValue:
+    return {
+        "owner": ownership.owner,
+        "backup_owner": ownership.backup_owner,
+        "approver_group": ownership.approver_group,
+        "audit_level": ownership.audit_level,
+        "review_date": ownership.review_date,
+    }
+
+
+def _agent(pair: tuple[Registered, list[JSONValue]]) -> JSONValue:
+    agent = pair[0].noun
+    if not isinstance(agent, Agent):
+        raise TypeError("expected an agent")
+    return {
+        "name": agent.name,
+        "use_case": agent.use_case,
+        "environment": agent.environment,
+        "status": agent.status,
+        **_standing(pair),
+        "keys": [key.thumbprint for key in agent.keys],
+        "unix_uids": list(agent.unix_uids),
+        "certificates": list(agent.certificates),
+        "ownership": _ownership(agent.ownership),
+    }
+
+
+def _capability(pair: tuple[Registered, list[JSONValue]]) -> JSONValue:
+    capability = pair[0].noun
+    if not isinstance(capability, Capability):
+        raise TypeError("expected a capability")
+    return {
+        "name": capability.name,
+        "title": capability.title,
+        "server": capability.server,
+        "method": capability.method,
+        "target": capability.target,
+        "kind": capability.kind,
+        "environment": capability.environment,
+        "tier": capability.tier,
+        "sensitivity": capability.sensitivity,
+        **_standing(pair),
+        "ownership": _ownership(capability.ownership),
+    }
+
+
+def _template(pair: tuple[Registered, list[JSONValue]]) -> Answer:
+    template = pair[0].noun
+    if not isinstance(template, MandateTemplate):
+        raise TypeError("expected a mandate template")
+    return {
+        "name": template.name,
+        "use_case": template.use_case,
+        "agent": template.agent,
+        "purpose": template.purpose,
+        "environment": template.environment,
+        "capabilities": [grant.capability for grant in template.grants],
+        "parameters": [
+            {"name": one.name, "pattern": one.pattern, "type": one.type} for one in template.parameters
+        ],
+        "calls_max": template.calls_max,
+        "ttl_seconds": template.ttl_seconds,
+        **_standing(pair),
+    }

@@ -1,0 +1,259 @@
+"""JSON schemas (2020-12) of what this door takes and answers: the components of its OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+from answerable.core.canonical import JSONValue
+
+Schema: TypeAlias = "dict[str, JSONValue]"
+
+TEXT: Final[Schema] = {"type": "string"}
+FLAG: Final[Schema] = {"type": "boolean"}
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+INSTANT: Final[Schema] = {
+    "type": "string",
+    "format": "date-time",
+    "description": "RFC 3339, UTC, milliseconds",
+}
+DIGEST: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "SHA-256, hexadecimal"}
+TEXTS: Final[Schema] = {"type": "array", "items": TEXT}
+DOCUMENT: Final[Schema] = {
+    "type": "object",
+    "description": "a registry document: apiVersion, kind, metadata, spec",
+}
+
+
+def reference(name: str) -> Schema:
+    """A component by name."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def record(members: dict[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
+    """A closed object."""
+    return {
+        "type": "object",
+        "properties": dict(members),
+        "required": [name for name in members if name not in optional],
+        "additionalProperties": False,
+    }
+
+
+def sequence(items: Schema) -> Schema:
+    """A list."""
+    return {"type": "array", "items": items}
+
+
+def mapping(values: Schema) -> Schema:
+    """An object with free names."""
+    return {"type": "object", "additionalProperties": values}
+
+
+def choice(*options: str) -> Schema:
+    """One of some words."""
+    return {"type": "string", "enum": list(options)}
+
+
+def nullable(schema: Schema) -> Schema:
+    """The schema, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def page(items: Schema) -> Schema:
+    """One page of a list; `next` is the cursor of the page after it, null on the last one."""
+    return record({"items": sequence(items), "next": nullable(TEXT)})
+
+
+_STANDING: Final[dict[str, Schema]] = {"active": FLAG, "reasons": TEXTS}
+_OWNERSHIP: Final = record(
+    {"owner": TEXT, "backup_owner": TEXT, "approver_group": TEXT, "audit_level": TEXT, "review_date": TEXT}
+)
+_INACTIVE: Final = record({"kind": TEXT, "name": TEXT, "missing": TEXTS, "reasons": TEXTS})
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "Status": record(
+        {
+            "version": TEXT,
+            "origin": TEXT,
+            "entries": COUNT,
+            "open_intents": COUNT,
+            "approvals_pending": COUNT,
+            "mandates_open": COUNT,
+            "policy_set": TEXT,
+            "registry": TEXT,
+            "servers": mapping(TEXT),
+        }
+    ),
+    "Registered": record({"kind": TEXT, "name": TEXT, **_STANDING, "document": DOCUMENT}),
+    "Documents": record({"documents": sequence(DOCUMENT), "prune": FLAG}, optional=("prune",)),
+    "Applied": record(
+        {
+            "changes": sequence(
+                record({"kind": TEXT, "name": TEXT, "how": choice("added", "changed", "removed")})
+            ),
+            "inactive": sequence(_INACTIVE),
+            "before": TEXT,
+            "after": TEXT,
+        }
+    ),
+    "RegistryCheck": record(
+        {
+            "inactive": sequence(_INACTIVE),
+            "findings": sequence(record({"kind": TEXT, "name": TEXT, "code": TEXT, "message": TEXT})),
+        }
+    ),
+    "Agent": record(
+        {
+            "name": TEXT,
+            "use_case": TEXT,
+            "environment": TEXT,
+            "status": choice("active", "suspended", "retired"),
+            **_STANDING,
+            "keys": TEXTS,
+            "unix_uids": sequence(COUNT),
+            "certificates": TEXTS,
+            "ownership": _OWNERSHIP,
+        }
+    ),
+    "Server": record(
+        {
+            "name": TEXT,
+            "transport": choice("stdio", "http"),
+            "target": TEXT,
+            "state": TEXT,
+            **_STANDING,
+        }
+    ),
+    "Capability": record(
+        {
+            "name": TEXT,
+            "title": TEXT,
+            "server": TEXT,
+            "method": TEXT,
+            "target": TEXT,
+            "kind": choice("read", "write", "delete", "pay", "execute"),
+            "environment": TEXT,
+            "tier": COUNT,
+            "sensitivity": TEXT,
+            **_STANDING,
+            "ownership": _OWNERSHIP,
+        }
+    ),
+    "Template": record(
+        {
+            "name": TEXT,
+            "use_case": TEXT,
+            "agent": TEXT,
+            "purpose": TEXT,
+            "environment": TEXT,
+            "capabilities": TEXTS,
+            "parameters": sequence(record({"name": TEXT, "pattern": TEXT, "type": TEXT})),
+            "calls_max": COUNT,
+            "ttl_seconds": COUNT,
+            **_STANDING,
+        }
+    ),
+    "DraftRequest": record({"principal": TEXT, "parameters": mapping(TEXT)}),
+    "Draft": record(
+        {
+            "audience": TEXT,
+            "claims": {
+                "type": "object",
+                "description": "what the principal signs, as canonical JSON members",
+            },
+            "titles": mapping(TEXT),
+            "sentences": TEXTS,
+        }
+    ),
+    "Mandate": record(
+        {
+            "id": TEXT,
+            "principal": TEXT,
+            "agent": TEXT,
+            "use_case": TEXT,
+            "purpose": TEXT,
+            "state": choice("open", "closed", "expired", "not_yet", "spent"),
+            "calls_used": COUNT,
+            "calls_max": COUNT,
+            "not_before": INSTANT,
+            "expires_at": INSTANT,
+            "sentences": TEXTS,
+            "token": TEXT,
+        }
+    ),
+    "Token": record({"token": {"type": "string", "description": "JWS, compact serialisation"}}),
+    "Approval": record(
+        {
+            "id": TEXT,
+            "state": choice("pending", "approved", "denied", "expired", "used"),
+            "agent": TEXT,
+            "principal": TEXT,
+            "mandate": TEXT,
+            "purpose": TEXT,
+            "capability": TEXT,
+            "action": {
+                "type": "string",
+                "description": "the frozen action that will run, as canonical JSON text; `digest` is over these bytes",
+            },
+            "digest": DIGEST,
+            "reasons": TEXTS,
+            "requirements": sequence(record({"group": TEXT, "count": COUNT})),
+            "answers": sequence(
+                record(
+                    {
+                        "by": TEXT,
+                        "groups": TEXTS,
+                        "verdict": choice("approve", "deny"),
+                        "comment": TEXT,
+                        "at": INSTANT,
+                        "token": TEXT,
+                    }
+                )
+            ),
+            "created_at": INSTANT,
+            "expires_at": INSTANT,
+            "audience": TEXT,
+        }
+    ),
+    "Timeline": record(
+        {
+            "name": TEXT,
+            "lines": sequence(
+                record({"index": COUNT, "at": INSTANT, "kind": TEXT, "text": TEXT, "details": TEXTS})
+            ),
+        }
+    ),
+    "Ledger": record({"origin": TEXT, "entries": COUNT, "checkpoint": TEXT, "key": TEXT}),
+    "Entry": record(
+        {
+            "index": COUNT,
+            "tag": COUNT,
+            "kind": TEXT,
+            "leaf_hash": DIGEST,
+            "leaf": {"type": "object"},
+            "payload": nullable({"type": "object"}),
+            "sentence": TEXT,
+            "details": TEXTS,
+        }
+    ),
+    "Nothing": record({}),
+    "Checkpoint": record({"checkpoint": TEXT}),
+    "Problem": {
+        "type": "object",
+        "description": "problem details (RFC 9457); `code` is stable",
+        "properties": {
+            "type": {"type": "string", "format": "uri"},
+            "title": TEXT,
+            "status": {"type": "integer"},
+            "detail": TEXT,
+            "code": TEXT,
+            "branch": choice("malformed", "unverified", "refused", "unavailable", "broken"),
+            "step": TEXT,
+            "reasons": TEXTS,
+            "entry_index": nullable(COUNT),
+            "port": TEXT,
+            "effect": choice("none", "unknown"),
+        },
+        "required": ["type", "title", "status", "detail", "code", "branch"],
+    },
+}

@@ -1,0 +1,1 @@
+"""The door for agents: MCP over HTTP, every message proved, every effect governed."""

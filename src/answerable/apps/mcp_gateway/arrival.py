@@ -1,0 +1,49 @@
+"""A message that has come in: its strict value and its proved caller, beside what the SDK makes of the same bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.errors import Broken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.apps.mcp_gateway.sessions import Session
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.caller import VerifiedCaller
+
+SCOPE_KEY: Final = "answerable.arrival"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """message: parsed strictly from the bytes that the proof covers; empty for GET and DELETE.
+
+    mandate_id: from the `Answerable-Mandate` field, which the proof covers. session: of the session-based era.
+    """
+
+    message: dict[str, JSONValue]
+    caller: VerifiedCaller
+    mandate_id: str
+    session: Session | None = None
+
+    @property
+    def params(self) -> dict[str, JSONValue]:
+        """The request's parameters; absent ones are empty."""
+        params = self.message.get("params", {})
+        return params if isinstance(params, dict) else {}
+
+
+def arrival_of(request: Any, method: str, request_id: str | int | None) -> Arrival:
+    """The arrival that belongs to what the SDK is about to run. Raises Broken (`gateway.other_message`)."""
+    scope: Mapping[str, Any] = request.scope if request is not None else {}
+    arrival = scope.get(SCOPE_KEY)
+    if not isinstance(arrival, Arrival):
+        raise Broken("a message reached the gate without passing the front", code="gateway.other_message")
+    if arrival.message.get("method") != method or arrival.message.get("id") != request_id:
+        raise Broken(
+            "the sdk reads another message than the one that was proved", code="gateway.other_message"
+        )
+    return arrival

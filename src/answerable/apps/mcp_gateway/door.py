@@ -1,0 +1,101 @@
+"""One upstream's server at this gateway: both eras of the SDK behind one gate, started again should the SDK fall."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+from answerable.apps.mcp_gateway.gate import Gate
+from answerable.apps.mcp_gateway.listening import Listening
+from answerable.apps.mcp_gateway.sessions import Sessions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from anyio.abc import TaskGroup
+    from starlette.types import Receive, Scope, Send
+
+    from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
+    from answerable.apps.mcp_gateway.tally import Tally
+
+RESTART_SECONDS: Final = 0.5
+SESSIONS_MAX: Final = 10_000
+
+_log = logging.getLogger(__name__)
+
+
+class Door:
+    """Two session managers of the SDK over one server.
+
+    `quick` answers a modern request in JSON, within the task of its HTTP request, at half the price; nothing but the
+    answer can go out on it. `full` has streams: for progress, for `subscriptions/listen`, and for the whole
+    session-based era.
+    """
+
+    def __init__(self, name: str, needs: Needs, limits: GatewayLimits, tally: Tally) -> None:
+        self.name = name
+        self.sessions = Sessions(
+            per_agent_max=limits.sessions_per_agent_max, idle_seconds=limits.session_idle_seconds
+        )
+        self._limits = limits
+        self._tasks: TaskGroup | None = None
+        listening = Listening(name, needs, limits, start=self._start)
+        self._server: Server[Any] = Server(
+            name,
+            # Param fields are checked in the gate, where the caller is known; None says there is nothing to check here.
+            get_tool_input_schema=lambda _: None,
+        )
+        self._server.middleware[:] = [Gate(name, needs, listening, tally)]
+        self.quick, self.full = self._manager(json=True), self._manager(json=False)
+        self.open = anyio.Event()
+
+    async def run(self) -> None:
+        """Serve until cancelled. Never raises but cancellation."""
+        while True:
+            try:
+                async with self.quick.run(), self.full.run(), anyio.create_task_group() as tasks:
+                    self._tasks = tasks
+                    self.open.set()
+                    await anyio.sleep_forever()
+            except Exception:
+                _log.exception("the server for %s fell and is started again", self.name)
+            finally:
+                self.open = anyio.Event()
+                self._tasks = None
+                self.sessions.end_all()
+            # A manager runs once in its life.
+            self.quick, self.full = self._manager(json=True), self._manager(json=False)
+            await anyio.sleep(RESTART_SECONDS)
+
+    async def end_session(self, session_id: str, scope: Scope) -> None:
+        """Make the SDK forget a session that had to end here."""
+        headers = [(b"mcp-session-id", session_id.encode("ascii")), (b"host", b"localhost")]
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(_: Any) -> None:
+            return
+
+        await self.full.handle_request({**scope, "method": "DELETE", "headers": headers}, receive, send)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send, *, quick: bool) -> None:
+        """Let the SDK answer one request."""
+        await (self.quick if quick else self.full).handle_request(scope, receive, send)
+
+    def _manager(self, *, json: bool) -> StreamableHTTPSessionManager:
+        return StreamableHTTPSessionManager(
+            app=self._server,
+            json_response=json,
+            max_request_body_size=self._limits.body_bytes_max,
+            session_idle_timeout=self._limits.session_idle_seconds,
+            max_sessions=SESSIONS_MAX,
+        )
+
+    def _start(self, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        if self._tasks is not None:
+            self._tasks.start_soon(run)

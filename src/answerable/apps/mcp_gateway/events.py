@@ -1,0 +1,133 @@
+"""Events of an upstream on their way to one caller, each checked again when it comes: a closed mandate hears nothing.
+
+The modern era has a stream for each `subscriptions/listen`; the session-based era has one follower for each session.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from mcp.shared.subscriptions import event_from_wire, event_to_notification
+
+from answerable.apps.mcp_gateway.visible import allows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp.server.session import ServerSession
+    from mcp_types import ServerNotification
+
+    from answerable.apps.mcp_gateway.needs import Visible, Watch
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.caller import VerifiedCaller
+
+LIST_CHANGES: Final = {
+    "notifications/tools/list_changed": "toolsListChanged",
+    "notifications/prompts/list_changed": "promptsListChanged",
+    "notifications/resources/list_changed": "resourcesListChanged",
+}
+UPDATED: Final = "notifications/resources/updated"
+
+
+class EventQueue:
+    """What has happened and is not passed on yet, once each. Overflowing ends it: whoever lags reads it all anew."""
+
+    __slots__ = ("_closed", "_maximum", "_waiting", "_wake")
+
+    def __init__(self, maximum: int) -> None:
+        self._waiting: deque[tuple[str, str]] = deque()
+        self._wake = anyio.Event()
+        self._maximum = maximum
+        self._closed = False
+
+    def put(self, method: str, uri: str) -> None:
+        """Note an event; never waits."""
+        if (method, uri) in self._waiting:
+            return
+        if len(self._waiting) >= self._maximum:
+            self.close()
+            return
+        self._waiting.append((method, uri))
+        self._wake.set()
+
+    def close(self) -> None:
+        """Nothing more will be passed on."""
+        self._closed = True
+        self._wake.set()
+
+    async def take(self) -> tuple[str, str] | None:
+        """The next event; None once closed."""
+        while not self._closed:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._wake = anyio.Event()
+            await self._wake.wait()
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class Granted:
+    """Resources whose updates the walk allowed to one caller, each under the mandate it was asked with.
+
+    use: the method that was governed, `resources/subscribe` or `subscriptions/listen`.
+    """
+
+    server: str
+    use: str
+    visible: Visible
+    mandates: dict[str, tuple[VerifiedCaller, str]] = field(default_factory=dict)
+
+    def allows(self, uri: str) -> bool:
+        """Whether the mandate could still allow it now; a resource that it no longer could is forgotten."""
+        granted = self.mandates.get(uri)
+        if granted is None:
+            return False
+        caller, mandate_id = granted
+        if allows(self.visible(caller, mandate_id, self.server), self.use, uri):
+            return True
+        del self.mandates[uri]
+        return False
+
+
+def notification(method: str, uri: str, meta: dict[str, JSONValue] | None = None) -> ServerNotification:
+    """The event as the SDK sends it."""
+    event = event_from_wire(method, {"uri": uri})
+    assert event is not None  # noqa: S101 - only these methods are put into a queue
+    return event_to_notification(event, dict(meta or {}))
+
+
+class Follower:
+    """Passes on to one session what its agent may hear, until it is closed."""
+
+    __slots__ = ("_queue", "_session", "granted", "watch")
+
+    def __init__(self, session: ServerSession, granted: Granted, *, events_waiting_max: int) -> None:
+        self._session = session
+        self._queue = EventQueue(events_waiting_max)
+        self.granted = granted
+        self.watch: Watch | None = None
+
+    @property
+    def listener(self) -> Callable[[str, str], None]:
+        """To be told of every event."""
+        return self._queue.put
+
+    def close(self) -> None:
+        """Hear and say nothing more."""
+        self._queue.close()
+        if self.watch is not None:
+            self.watch.close()
+
+    async def run(self) -> None:
+        """Never raises but cancellation; a session that is gone drops what it is sent."""
+        while (event := await self._queue.take()) is not None:
+            method, uri = event
+            if method == UPDATED and not self.granted.allows(uri):
+                if self.watch is not None:
+                    self.watch.drop(uri)
+                continue
+            if method in LIST_CHANGES or method == UPDATED:
+                await self._session.send_notification(notification(method, uri))

@@ -1,0 +1,316 @@
+"""Below the SDK: every HTTP message is bounded, proved and parsed strictly before the SDK sees a byte of it.
+
+The SDK takes the last of duplicate members, takes NaN, and reads invalid UTF-8 as something else; nothing above it
+could see that. So the bytes are read here, the proof is checked over these bytes, their strict value goes along with the
+request, and then the SDK gets the same bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from mcp_types import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+
+from answerable.apps.mcp_gateway import translate
+from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival
+from answerable.apps.mcp_gateway.wire import (
+    TooLargeError,
+    answer_bytes,
+    answer_json,
+    check_host,
+    read_body,
+    replayed,
+    rpc_error,
+    single_headers,
+)
+from answerable.core.canonical import Limits, parse
+from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.identity.session import SESSION_TARGET
+from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import Message, Receive, Scope, Send
+
+    from answerable.apps.mcp_gateway.door import Door
+    from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
+    from answerable.apps.mcp_gateway.tally import Tally
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.caller import VerifiedCaller
+
+SESSION_FIELD: Final = b"mcp-session-id"
+PASSED_NOTIFICATIONS: Final = frozenset({"notifications/initialized", "notifications/cancelled"})
+
+_PATH: Final = re.compile(r"/mcp/([a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?)")
+_METHODS: Final = frozenset({"POST", "GET", "DELETE"})
+_HANDSHAKE: Final = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
+
+_log = logging.getLogger(__name__)
+
+
+class _StoppedError(Exception):
+    """A message that is answered here with a JSON-RPC error of the protocol's own."""
+
+    def __init__(self, status: int, code: int, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.reason = status, code, message, reason
+
+
+class Front:
+    """The ASGI side of a gateway. door: finds the door of a server, None when it is not registered."""
+
+    def __init__(
+        self,
+        needs: Needs,
+        limits: GatewayLimits,
+        tally: Tally,
+        *,
+        door: Callable[[str], Awaitable[Door | None]],
+    ) -> None:
+        self._prover = needs.prover
+        self._limits = limits
+        self._tally = tally
+        self._door = door
+        self._parsing = Limits(size_bytes_max=limits.body_bytes_max)
+        self._requests: dict[str, int] = {}
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; whatever fails, fails alone."""
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        request_id: list[JSONValue] = [None]
+        try:
+            await self._served(scope, receive, watched, request_id)
+        except TooLargeError:
+            text = f"a message has at most {self._limits.body_bytes_max} bytes"
+            await self._stop(watched, 413, INVALID_REQUEST, text, "http.too_large")
+        except _StoppedError as stop:
+            await self._stop(watched, stop.status, stop.code, stop.message, stop.reason, request_id[0])
+        except AnswerableError as error:
+            await self._refuse(watched, error, request_id[0])
+        except Exception:
+            _log.exception("a request failed at the front")
+            if not started:
+                await self._stop(
+                    watched, 500, INTERNAL_ERROR, "internal error", "gateway.failed", request_id[0]
+                )
+
+    async def _served(self, scope: Scope, receive: Receive, send: Send, request_id: list[JSONValue]) -> None:
+        headers = single_headers(scope)
+        check_host(headers, self._limits)
+        method: str = scope["method"]
+        if method not in _METHODS:
+            raise _StoppedError(405, INVALID_REQUEST, "only POST, GET and DELETE are served", "http.method")
+        body = await read_body(receive, headers, self._limits)
+        target = _target(scope)
+        message = self._prover.receive(method, target, scope["headers"], body)
+        if target == SESSION_TARGET:
+            opened = self._prover.open_session(message)
+            await answer_bytes(send, 200, opened.answer)
+            return
+        channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
+        caller = self._prover.verify(message, channel if isinstance(channel, Channel) else None)
+        if caller.message_digest != sha256(body).digest():
+            raise Broken(
+                "the proof is over other bytes than those that came in", code="gateway.other_message"
+            )
+        path = _PATH.fullmatch(scope["path"])
+        if path is None or scope.get("query_string"):
+            raise _StoppedError(404, INVALID_REQUEST, "nothing is served here", "http.path")
+        value: dict[str, JSONValue] = {}
+        if method == "POST":
+            value = self._parsed(headers, body)
+            request_id[0] = value.get("id")
+        door = await self._door(path[1])
+        if door is None:
+            raise _StoppedError(
+                404, INVALID_REQUEST, f"server {shown(path[1])} is not registered", "http.path"
+            )
+        agent = str(caller.agent)
+        self._enter(agent)
+        try:
+            await self._passed(
+                scope, headers, replayed(body, receive), send, door, value, caller, message.mandate_id
+            )
+        finally:
+            self._leave(agent)
+
+    def _parsed(self, headers: dict[bytes, bytes], body: bytes) -> dict[str, JSONValue]:
+        """The one request or notification in the body."""
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if kind != b"application/json":
+            raise _StoppedError(415, INVALID_REQUEST, "a message is application/json", "http.content_type")
+        try:
+            value = parse(body, limits=self._parsing)
+        except Malformed as fault:
+            raise _StoppedError(400, PARSE_ERROR, f"parse error: {fault.message}", fault.code) from None
+        if isinstance(value, list):
+            raise _StoppedError(400, INVALID_REQUEST, "batches are not served", "rpc.batch")
+        if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
+            raise _StoppedError(400, INVALID_REQUEST, "a message is one JSON-RPC 2.0 object", "rpc.shape")
+        if not isinstance(value.get("method"), str):
+            # Nothing is ever asked of a client here, so there is nothing that it could answer.
+            raise _StoppedError(400, INVALID_REQUEST, "a message has a method", "rpc.shape")
+        if "id" in value and type(value["id"]) not in (str, int):
+            raise _StoppedError(400, INVALID_REQUEST, "an id is text or an integer", "rpc.shape")
+        if value.keys() - {"jsonrpc", "id", "method", "params"}:
+            raise _StoppedError(400, INVALID_REQUEST, "a message has an unknown member", "rpc.shape")
+        return value
+
+    async def _passed(
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        door: Door,
+        value: dict[str, JSONValue],
+        caller: VerifiedCaller,
+        mandate_id: str,
+    ) -> None:
+        """Hand a proved message to the SDK, in the era that the SDK will take it for."""
+        version = headers.get(b"mcp-protocol-version")
+        if value and "id" not in value and value["method"] not in PASSED_NOTIFICATIONS:
+            self._tally.note(str(value["method"]))
+            await answer_bytes(send, 202, b"")
+            return
+        arrival = Arrival(message=value, caller=caller, mandate_id=mandate_id)
+        if version is not None and version not in _HANDSHAKE:
+            own = {**scope, SCOPE_KEY: arrival}
+            if _wants_stream(value):
+                await door.serve(own, receive, send, quick=False)
+            else:
+                await _while_present(door, own, receive, send)
+            return
+        await self._in_session(scope, headers, receive, send, door, arrival)
+
+    async def _in_session(
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        door: Door,
+        arrival: Arrival,
+    ) -> None:
+        agent = arrival.caller.agent
+        named = headers.get(SESSION_FIELD)
+        if named is None:
+            if arrival.message.get("method") != "initialize":
+                raise _StoppedError(400, INVALID_REQUEST, "this revision needs a session", "session.missing")
+            opened: list[str] = []
+
+            async def noticing(message: Message) -> None:
+                if message["type"] == "http.response.start" and message["status"] == 200:
+                    opened.extend(
+                        value.decode("latin-1")
+                        for name, value in message["headers"]
+                        if name.lower() == SESSION_FIELD
+                    )
+                    for session_id in opened:
+                        for ended in door.sessions.open(session_id, agent):
+                            await door.end_session(ended, scope)
+                await send(message)
+
+            await door.serve({**scope, SCOPE_KEY: arrival}, receive, noticing, quick=False)
+            return
+        session = door.sessions.find(named.decode("latin-1"), agent)
+        if session is None:
+            raise _StoppedError(404, INVALID_REQUEST, "Session not found", "session.unknown")
+        bound = Arrival(
+            message=arrival.message, caller=arrival.caller, mandate_id=arrival.mandate_id, session=session
+        )
+        session.requests += 1
+        try:
+            await door.serve({**scope, SCOPE_KEY: bound}, receive, send, quick=False)
+        finally:
+            session.requests -= 1
+            session.used_at = anyio.current_time()
+            if scope["method"] == "DELETE":
+                door.sessions.end(session.id)
+
+    def _enter(self, agent: str) -> None:
+        open_now = self._requests.get(agent, 0)
+        if open_now >= self._limits.requests_per_agent_max:
+            raise _StoppedError(
+                429, INTERNAL_ERROR, f"an agent has at most {self._limits.requests_per_agent_max} requests at a time",
+                "http.too_many",
+            )  # fmt: skip
+        self._requests[agent] = open_now + 1
+
+    def _leave(self, agent: str) -> None:
+        left = self._requests[agent] - 1
+        if left:
+            self._requests[agent] = left
+        else:
+            del self._requests[agent]
+
+    async def _refuse(self, send: Send, error: AnswerableError, request_id: JSONValue) -> None:
+        code, message, extra = translate.error_of(error)
+        status = translate.status_of(error)
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        if isinstance(error, Unverified):
+            headers = ((b"www-authenticate", self._prover.challenge(error.step).encode("latin-1")),)
+            if error.step == "credential":
+                message = f"{error.message}; MCP clients that cannot do so go through `answerable mcp shim`"
+        elif isinstance(error, Refused) and error.code == "http.host":
+            status = 421
+        self._tally.stop(error.code)
+        await answer_json(send, status, rpc_error(request_id, code, message, extra), headers=headers)
+
+    async def _stop(
+        self, send: Send, status: int, code: int, message: str, reason: str, request_id: JSONValue = None
+    ) -> None:
+        self._tally.stop(reason)
+        headers = ((b"allow", b"POST, GET, DELETE"),) if status == 405 else ()
+        await answer_json(
+            send, status, rpc_error(request_id, code, message, {"code": reason}), headers=headers
+        )
+
+
+async def _while_present(door: Door, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer in JSON, and stop when the caller leaves: the SDK itself would not notice in this mode."""
+    body = await receive()
+
+    async def once() -> Message:
+        return body
+
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(watch)
+        await door.serve(scope, once, send, quick=True)
+        tasks.cancel_scope.cancel()
+
+
+def _wants_stream(value: dict[str, JSONValue]) -> bool:
+    """Whether more than the answer may have to go out."""
+    if value.get("method") == "subscriptions/listen":
+        return True
+    params = value.get("params")
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    return isinstance(meta, dict) and "progressToken" in meta
+
+
+def _target(scope: Scope) -> bytes:
+    """Path and query as on the wire. Raises Malformed (`http.target`)."""
+    raw: Any = scope.get("raw_path")
+    if not isinstance(raw, bytes):
+        raise Malformed(f"path {shown(scope['path'])} has no raw form", code="http.target")
+    query: bytes = scope.get("query_string", b"")
+    return raw + b"?" + query if query else raw

@@ -1,0 +1,147 @@
+"""What stands between the SDK and everything behind it: one middleware, the same for both eras.
+
+Laws: every request is answered here; a method that is not named here is denied; what is governed is taken from the
+bytes that the proof covers, never from what the SDK parsed. Nothing that runs here can end more than its own request.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import validate_mcp_param_headers
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
+from mcp_types.methods import CLIENT_REQUESTS, serialize_server_result
+
+from answerable.apps.mcp_gateway import translate
+from answerable.apps.mcp_gateway.arrival import arrival_of
+from answerable.apps.mcp_gateway.requests import checked_params, request_of
+from answerable.apps.mcp_gateway.visible import LISTS, filtered
+from answerable.errors import AnswerableError, Unavailable, shown
+
+if TYPE_CHECKING:
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+
+    from answerable.apps.mcp_gateway.arrival import Arrival
+    from answerable.apps.mcp_gateway.listening import Listening
+    from answerable.apps.mcp_gateway.needs import Needs
+    from answerable.apps.mcp_gateway.tally import Tally
+    from answerable.core.canonical import JSONValue
+
+INSTRUCTIONS_CHARS_MAX: Final = 4_000
+
+_GOVERNED: Final = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
+_OPENING: Final = frozenset({"initialize", "server/discover"})
+_PARAM_HEADER: Final = b"mcp-param-"
+
+_log = logging.getLogger(__name__)
+
+
+class Gate:
+    """The middleware of one upstream's server."""
+
+    def __init__(self, server: str, needs: Needs, listening: Listening, tally: Tally) -> None:
+        self._server = server
+        self._needs = needs
+        self._listening = listening
+        self._tally = tally
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Raises MCPError and nothing else but cancellation."""
+        try:
+            if ctx.request_id is None:
+                return await self._notified(ctx, call_next)
+            arrival = arrival_of(ctx.request, ctx.method, ctx.request_id)
+            return await self._answered(ctx, call_next, arrival)
+        except MCPError:
+            raise
+        except AnswerableError as error:
+            return translate.raised(error, method=ctx.method, version=ctx.protocol_version)
+        except Exception:
+            # The session-based era would show the text of an unknown exception to the caller.
+            _log.exception("a request for %s failed", shown(ctx.method))
+            raise MCPError(INTERNAL_ERROR, "internal error") from None
+
+    async def _answered(
+        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, arrival: Arrival
+    ) -> HandlerResult:
+        method = ctx.method
+        if (method, ctx.protocol_version) not in CLIENT_REQUESTS and method != "initialize":
+            raise MCPError(METHOD_NOT_FOUND, f"method {shown(method)} is not offered here")
+        if method in _GOVERNED:
+            return await self._governed(ctx, arrival)
+        if method in LISTS:
+            return await self._listed(ctx, arrival)
+        if method in _OPENING:
+            return self._introduced(await call_next(ctx))
+        match method:
+            case "ping":
+                return await call_next(ctx)
+            case "subscriptions/listen":
+                return await self._listening.listen(ctx, arrival)
+            case "resources/subscribe":
+                return await self._listening.subscribe(ctx, arrival)
+            case "resources/unsubscribe":
+                return self._listening.unsubscribe(ctx, arrival)
+        raise MCPError(METHOD_NOT_FOUND, f"method {shown(method)} is not offered here")
+
+    async def _governed(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:
+        request = request_of(arrival, self._server, ctx.method)
+        if ctx.method == "tools/call":
+            self._check_param_headers(ctx.request, request.target, request.arguments)
+        meta = arrival.params.get("_meta")
+        wants_progress = isinstance(meta, dict) and "progressToken" in meta
+        progress = ctx.session.report_progress if wants_progress else None
+        answer = await self._needs.govern(request, arrival.caller, progress=progress)
+        return translate.answered(answer, method=ctx.method, version=ctx.protocol_version)
+
+    def _check_param_headers(self, http: Any, tool: str, arguments: dict[str, JSONValue]) -> None:
+        """`Mcp-Param-*` fields are for whoever routes on them in front of us; they must not say something else."""
+        if not any(name.startswith(_PARAM_HEADER) for name, _ in http.scope["headers"]):
+            return
+        schema = self._needs.offers.input_schema(self._server, tool)
+        rejection = validate_mcp_param_headers(schema, arguments, http.headers)
+        if rejection is not None:
+            raise MCPError(rejection.code, rejection.message)
+
+    async def _listed(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:
+        method = ctx.method
+        if "cursor" in checked_params(arrival, method):
+            # Every list fits into one page here, so no cursor was ever given out.
+            raise MCPError(INVALID_PARAMS, "the cursor is not one of this server's")
+        entries = await self._needs.offers.entries(self._server, method)
+        if entries is None:
+            raise Unavailable(
+                f"server {shown(self._server)} is not connected", code="upstream.unknown", port="upstream"
+            )
+        pairs = self._needs.visible(arrival.caller, arrival.mandate_id, self._server)
+        result: dict[str, Any] = {LISTS[method][0]: filtered(method, entries, pairs)}
+        shaped = translate.shaped(result, method=method, version=ctx.protocol_version)
+        # Entries of another revision lose the members that the caller's revision does not have.
+        return serialize_server_result(method, ctx.protocol_version, shaped)
+
+    def _introduced(self, result: HandlerResult) -> HandlerResult:
+        """What the gateway says about itself: what it governs of what the upstream has, and nothing else."""
+        if not isinstance(result, dict):
+            return result
+        declared = self._needs.offers.capabilities(self._server)
+        offered: dict[str, Any] = {}
+        for name in ("tools", "prompts", "resources"):
+            if isinstance(own := declared.get(name), dict):
+                offered[name] = {
+                    key: own[key] for key in ("listChanged", "subscribe") if own.get(key) is True
+                }
+        if "completions" in declared:
+            offered["completions"] = {}
+        shown_result = {**result, "capabilities": offered}
+        if instructions := self._needs.offers.instructions(self._server):
+            shown_result["instructions"] = instructions[:INSTRUCTIONS_CHARS_MAX]
+        return shown_result
+
+    async def _notified(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        self._tally.note(ctx.method)
+        result = await call_next(ctx)
+        if ctx.method == "notifications/initialized":
+            self._listening.follow(ctx, arrival_of(ctx.request, ctx.method, None))
+        return result

@@ -1,0 +1,89 @@
+"""The gateway: one ASGI application, one door for each registered upstream, opened when it is first asked for."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from answerable.apps.mcp_gateway.door import Door
+from answerable.apps.mcp_gateway.front import Front
+from answerable.apps.mcp_gateway.needs import GatewayLimits
+from answerable.apps.mcp_gateway.tally import Tally
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from anyio.abc import TaskGroup
+    from starlette.types import Receive, Scope, Send
+
+    from answerable.apps.mcp_gateway.needs import Needs
+
+OPEN_SECONDS_MAX = 5.0
+
+
+class Gateway:
+    """An ASGI application for `/mcp/<server>` and `/session`.
+
+    Served alone it answers the lifespan protocol itself; inside a larger application, enter `running` there.
+    """
+
+    def __init__(self, needs: Needs, limits: GatewayLimits | None = None) -> None:
+        self.needs = needs
+        self.limits = limits or GatewayLimits()
+        self.tally = Tally()
+        self._doors: dict[str, tuple[Door, anyio.CancelScope]] = {}
+        self._tasks: TaskGroup | None = None
+        self._front = Front(needs, self.limits, self.tally, door=self._door)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve while inside. Leaving cancels what is still running; recorded intents end all the same."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            try:
+                yield
+            finally:
+                self._tasks = None
+                self._doors.clear()
+                tasks.cancel_scope.cancel()
+
+    async def _door(self, server: str) -> Door | None:
+        """The door of a registered server. Raises Unavailable (`gateway.stopped`)."""
+        if not self.needs.offers.serves(server):
+            if server in self._doors:
+                self._doors.pop(server)[1].cancel()
+            return None
+        if self._tasks is None:
+            raise Unavailable("the gateway is not running", code="gateway.stopped", port="gateway")
+        if server not in self._doors:
+            scope = anyio.CancelScope()
+            self._doors[server] = (Door(server, self.needs, self.limits, self.tally), scope)
+            self._tasks.start_soon(_run_in, scope, self._doors[server][0])
+        door = self._doors[server][0]
+        if not door.open.is_set():
+            with anyio.move_on_after(OPEN_SECONDS_MAX):
+                await door.open.wait()
+            if not door.open.is_set():
+                raise Unavailable("this server's door does not open", code="gateway.stopped", port="gateway")
+        return door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI 3."""
+        if scope["type"] == "http":
+            await self._front.serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await receive()
+            async with self.running():
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+
+
+async def _run_in(scope: anyio.CancelScope, door: Door) -> None:
+    with scope:
+        await door.run()

@@ -1,0 +1,171 @@
+"""`subscriptions/listen` and the subscribe pair: hearing of a resource is governed like reading it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import mcp_types
+from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY
+
+from answerable.apps.mcp_gateway import translate
+from answerable.apps.mcp_gateway.events import (
+    LIST_CHANGES,
+    UPDATED,
+    EventQueue,
+    Follower,
+    Granted,
+    notification,
+)
+from answerable.apps.mcp_gateway.requests import checked_params, listen_requests, request_of
+from answerable.errors import Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from mcp.server.context import ServerRequestContext
+
+    from answerable.apps.mcp_gateway.arrival import Arrival
+    from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs, Watch
+    from answerable.core.action.request import ActionRequest
+
+    Start = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+
+
+class Listening:
+    """The event side of one door. start: runs a task for as long as the door is open."""
+
+    def __init__(self, server: str, needs: Needs, limits: GatewayLimits, *, start: Start) -> None:
+        self._server = server
+        self._needs = needs
+        self._limits = limits
+        self._start = start
+        self._streams: dict[str, int] = {}
+
+    async def listen(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:
+        """One stream, for as long as its caller stays. Raises the errors of the family."""
+        flags, requests = listen_requests(arrival, self._server, uris_max=self._limits.uris_per_listen_max)
+        agent = str(arrival.caller.agent)
+        if self._streams.get(agent, 0) >= self._limits.listens_per_agent_max:
+            raise Refused(
+                f"an agent has at most {self._limits.listens_per_agent_max} event streams",
+                code="gateway.streams",
+            )
+        queue = EventQueue(self._limits.events_waiting_max)
+        watch = self._watch(queue.put)
+        self._streams[agent] = self._streams.get(agent, 0) + 1
+        try:
+            granted = await self._granted(arrival, requests, watch)
+            if not granted.mandates and not any(flags.values()):
+                raise Refused("nothing that was asked for can be listened to", code="gateway.nothing_granted")
+            return await self._pass_on(ctx, flags, granted, queue, watch)
+        finally:
+            watch.close()
+            self._streams[agent] -= 1
+            if not self._streams[agent]:
+                del self._streams[agent]
+
+    async def _granted(self, arrival: Arrival, requests: tuple[ActionRequest, ...], watch: Watch) -> Granted:
+        """Govern every resource. Those refused are left out of the acknowledgement; one alone is refused loudly."""
+        granted = Granted(server=self._server, use="subscriptions/listen", visible=self._needs.visible)
+        for request in requests:
+            try:
+                if await self._allowed(arrival, request, watch):
+                    granted.mandates[request.target] = (arrival.caller, arrival.mandate_id)
+            except Refused:
+                if len(requests) == 1:
+                    raise
+        return granted
+
+    async def _allowed(self, arrival: Arrival, request: ActionRequest, watch: Watch) -> bool:
+        # Wanted first, so that the upstream is already asked when the warrant for it is redeemed.
+        if not watch.add(request.target):
+            raise Refused("too many resources are followed on this server", code="gateway.streams")
+        kept = False
+        try:
+            answer = await self._needs.govern(request, arrival.caller)
+            kept = answer.outcome is not None and answer.outcome.status == "succeeded"
+        finally:
+            if not kept:
+                watch.drop(request.target)
+        return kept
+
+    async def _pass_on(
+        self,
+        ctx: ServerRequestContext[Any, Any],
+        flags: dict[str, bool],
+        granted: Granted,
+        queue: EventQueue,
+        watch: Watch,
+    ) -> dict[str, Any]:
+        assert ctx.request_id is not None  # noqa: S101 - a request has one
+        meta: dict[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
+        honored: dict[str, Any] = {name: True for name, wanted in flags.items() if wanted}
+        if granted.mandates:
+            honored["resourceSubscriptions"] = list(granted.mandates)
+        acknowledged = mcp_types.SubscriptionsAcknowledgedNotification.model_validate(
+            {
+                "method": "notifications/subscriptions/acknowledged",
+                "params": {"notifications": honored, "_meta": meta},
+            }
+        )
+        await ctx.session.send_notification(acknowledged, related_request_id=str(ctx.request_id))
+        while (event := await queue.take()) is not None:
+            method, uri = event
+            if method == UPDATED and uri in granted.mandates and not granted.allows(uri):
+                watch.drop(uri)
+            elif (method == UPDATED and uri in granted.mandates) or flags.get(
+                LIST_CHANGES.get(method, ""), False
+            ):
+                await ctx.session.send_notification(
+                    notification(method, uri, meta), related_request_id=str(ctx.request_id)
+                )
+        return translate.shaped({"_meta": meta}, method="subscriptions/listen", version=ctx.protocol_version)
+
+    async def subscribe(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:
+        """`resources/subscribe` of the session-based era. Raises the errors of the family, MCPError."""
+        request = request_of(arrival, self._server, "resources/subscribe")
+        follower = self.follow(ctx, arrival)
+        if follower.watch is None or not follower.watch.add(request.target):
+            raise Refused("too many resources are followed on this server", code="gateway.streams")
+        kept = False
+        try:
+            answer = await self._needs.govern(request, arrival.caller)
+            kept = answer.outcome is not None and answer.outcome.status == "succeeded"
+            result = translate.answered(answer, method="resources/subscribe", version=ctx.protocol_version)
+        finally:
+            if not kept and request.target not in follower.granted.mandates:
+                follower.watch.drop(request.target)
+        follower.granted.mandates[request.target] = (arrival.caller, arrival.mandate_id)
+        return result
+
+    def unsubscribe(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:
+        """Hearing less needs no leave. Raises Malformed, MCPError."""
+        uri = checked_params(arrival, "resources/unsubscribe").get("uri")
+        follower = self.follow(ctx, arrival)
+        if isinstance(uri, str):
+            follower.granted.mandates.pop(uri, None)
+            if follower.watch is not None:
+                follower.watch.drop(uri)
+        return {}
+
+    def follow(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> Follower:
+        """The follower of this session, made when there is none yet. Raises MCPError outside a session."""
+        session = arrival.session
+        if session is None:
+            raise MCPError(mcp_types.INVALID_REQUEST, "this needs a session")
+        if session.follower is None:
+            granted = Granted(server=self._server, use="resources/subscribe", visible=self._needs.visible)
+            follower = Follower(ctx.session, granted, events_waiting_max=self._limits.events_waiting_max)
+            follower.watch = self._watch(follower.listener)
+            session.follower = follower
+            self._start(follower.run)
+        return session.follower
+
+    def _watch(self, listener: Callable[[str, str], None]) -> Watch:
+        watch = self._needs.offers.watch(self._server, listener)
+        if watch is None:
+            raise Unavailable(
+                f"server {shown(self._server)} is not known", code="upstream.unknown", port="upstream"
+            )
+        return watch

@@ -1,0 +1,138 @@
+"""What this door needs of the product around it. Wiring hands it over; tests hand over their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from answerable.core.action.request import ActionRequest
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.channel import Channel
+    from answerable.core.identity.http_signature import SignedRequest
+    from answerable.flows.govern_action import Answer
+    from answerable.flows.verify_caller import OpenedSession
+    from answerable.ports.upstream import Progress
+
+
+class Prover(Protocol):
+    """As flows.verify_caller.CallerVerifier."""
+
+    def receive(
+        self, method: str, target: bytes, headers: Collection[tuple[bytes, bytes]], body: bytes
+    ) -> SignedRequest:
+        """Pick out what a proof covers. Raises Unverified."""
+        ...
+
+    def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:
+        """The proved caller. Raises Unverified."""
+        ...
+
+    def open_session(self, message: SignedRequest) -> OpenedSession:
+        """Answer a signed handshake. Raises Unverified, Malformed."""
+        ...
+
+    def challenge(self, step: str) -> str:
+        """Value of the WWW-Authenticate field."""
+        ...
+
+
+class Govern(Protocol):
+    """As flows.govern_action.govern_action, with the walk bound."""
+
+    async def __call__(
+        self, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
+    ) -> Answer:
+        """Raises the errors of the family, nothing else."""
+        ...
+
+
+class Visible(Protocol):
+    """What a mandate of this caller could ever allow on a server, without I/O.
+
+    Pairs of method and target as capabilities name them: `tools/call` and a tool's name, `resources/read` and a URI or
+    URI template. Empty for a mandate that is unknown, closed or somebody else's. Never raises.
+    """
+
+    def __call__(self, caller: VerifiedCaller, mandate_id: str, server: str) -> Collection[tuple[str, str]]:
+        """The pairs."""
+        ...
+
+
+class Watch(Protocol):
+    """One caller waiting for changes on one upstream."""
+
+    def add(self, uri: str) -> bool:
+        """Want updates of a resource; False when there are too many."""
+        ...
+
+    def drop(self, uri: str) -> None:
+        """Want them no longer."""
+        ...
+
+    def close(self) -> None:
+        """Hear nothing more; idempotent."""
+        ...
+
+
+class Offers(Protocol):
+    """What the upstreams offer, as adapters.mcp_upstream.McpUpstream says it."""
+
+    def serves(self, server: str) -> bool:
+        """Whether a server of this exact name is registered."""
+        ...
+
+    def capabilities(self, server: str) -> Mapping[str, JSONValue]:
+        """What the server declared when it was last connected, empty before."""
+        ...
+
+    def instructions(self, server: str) -> str:
+        """What the server says about its use."""
+        ...
+
+    async def entries(self, server: str, method: str) -> list[dict[str, JSONValue]] | None:
+        """All entries of a list method under names that may be offered; None while the server is not known yet."""
+        ...
+
+    def input_schema(self, server: str, tool: str) -> JSONValue:
+        """A tool's input schema, None when it is not offered."""
+        ...
+
+    def watch(self, server: str, listener: Callable[[str, str], None]) -> Watch | None:
+        """Hear of changes: method of the notification and resource URI."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """The product as this door sees it."""
+
+    prover: Prover
+    govern: Govern
+    visible: Visible
+    offers: Offers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayLimits:
+    """hosts: names this gateway answers to besides loopback ones, without port. origins: browser origins let in.
+
+    body_bytes_max: of one message. body_seconds_max: for sending it. requests_per_agent_max: at a time, open streams
+    included. sessions_per_agent_max: past it the least recently used one ends. session_idle_seconds: after which a
+    session ends. listens_per_agent_max: event streams. uris_per_listen_max: resources in one of them.
+    events_waiting_max: per stream; past it the stream ends.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
+    body_bytes_max: int = 4 * 1024 * 1024
+    body_seconds_max: float = 30.0
+    requests_per_agent_max: int = 1024
+    sessions_per_agent_max: int = 64
+    session_idle_seconds: float = 1800.0
+    listens_per_agent_max: int = 16
+    uris_per_listen_max: int = 64
+    events_waiting_max: int = 256

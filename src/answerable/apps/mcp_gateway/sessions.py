@@ -1,0 +1,71 @@
+"""Sessions of the session-based era: each belongs to the agent that opened it, and there are only so many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from answerable.apps.mcp_gateway.events import Follower
+    from answerable.core.identity.principal import AgentId
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Session:
+    """requests: open at the moment. follower: passes events of the upstream on to it; closed when it ends."""
+
+    id: str
+    agent: AgentId
+    used_at: float
+    requests: int = 0
+    follower: Follower | None = None
+
+
+class Sessions:
+    """All sessions of one door. An id that is not in here is not let through, whatever the SDK still remembers."""
+
+    __slots__ = ("_by_id", "_idle_seconds", "_per_agent_max")
+
+    def __init__(self, *, per_agent_max: int, idle_seconds: float) -> None:
+        self._by_id: dict[str, Session] = {}
+        self._per_agent_max = per_agent_max
+        self._idle_seconds = idle_seconds
+
+    def open(self, session_id: str, agent: AgentId) -> list[str]:
+        """Bind a new session to its agent; returns the ids of those that had to end for it."""
+        now = anyio.current_time()
+        ended = [
+            session.id
+            for session in self._by_id.values()
+            if not session.requests and now - session.used_at > self._idle_seconds
+        ]
+        own = [
+            session for session in self._by_id.values() if session.agent == agent and session.id not in ended
+        ]
+        if len(own) >= self._per_agent_max:
+            ended.append(min(own, key=lambda session: (session.requests > 0, session.used_at)).id)
+        for gone in ended:
+            self.end(gone)
+        self._by_id[session_id] = Session(id=session_id, agent=agent, used_at=now)
+        return ended
+
+    def find(self, session_id: str, agent: AgentId) -> Session | None:
+        """The session when it is this agent's; another's looks as if it did not exist."""
+        session = self._by_id.get(session_id)
+        if session is None or session.agent != agent:
+            return None
+        session.used_at = anyio.current_time()
+        return session
+
+    def end(self, session_id: str) -> None:
+        """Forget a session and what hangs on it; idempotent."""
+        session = self._by_id.pop(session_id, None)
+        if session is not None and session.follower is not None:
+            session.follower.close()
+
+    def end_all(self) -> None:
+        """Forget them all."""
+        for session_id in list(self._by_id):
+            self.end(session_id)

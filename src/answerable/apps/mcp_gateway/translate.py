@@ -1,0 +1,172 @@
+"""The one translator of this door: from outcomes, deferrals and the error family to MCP.
+
+| branch        | tools/call                        | other methods | HTTP, at the front |
+|---------------|-----------------------------------|---------------|--------------------|
+| Malformed     | error −32602                      | the same      | 400                |
+| Unverified    | error −32010, the step and no more| the same      | 401                |
+| Refused       | `isError` result with the reasons | error −32001  | 403                |
+| Unavailable   | error −32603, with `retry`        | the same      | 503                |
+| Broken        | error −32603, nothing more        | the same      | 500                |
+
+−32001 for denial is the code of the COAZ-MCP binding; MCP leaves −32000 to −32019 to implementations.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+
+if TYPE_CHECKING:
+    from answerable.core.action.outcome import Outcome
+    from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
+    from answerable.flows.govern_action import Answer
+
+DENIED: Final = -32001
+UNVERIFIED: Final = -32010
+PROTOCOL_META: Final = "io.modelcontextprotocol/"
+REASONS_SHOWN_MAX: Final = 8
+
+_STATUS: Final[dict[type[AnswerableError], int]] = {
+    Malformed: 400,
+    Unverified: 401,
+    Refused: 403,
+    Unavailable: 503,
+}
+_ADVICE: Final = {
+    "failed": "",
+    "not_started": "; nothing happened, so it is safe to ask again",
+    "indeterminate": "; it may have happened, so check before asking again",
+}
+
+_log = logging.getLogger(__name__)
+
+
+def status_of(error: AnswerableError) -> int:
+    """The HTTP status for an error that stops a message at the front."""
+    return _STATUS.get(type(error), 500)
+
+
+def error_of(error: AnswerableError) -> tuple[int, str, dict[str, JSONValue]]:
+    """Code, message and data of the JSON-RPC error."""
+    match error:
+        case Malformed():
+            return INVALID_PARAMS, error.message, {"code": error.code}
+        case Unverified():
+            return UNVERIFIED, f"the proof of possession failed at step `{error.step}`", {"code": error.code}
+        case Refused():
+            return DENIED, error.message, _refusal(error)
+        case Unavailable():
+            data: dict[str, JSONValue] = {
+                "code": error.code,
+                "effect": error.effect,
+                "retry": error.effect == "none",
+            }
+            return INTERNAL_ERROR, error.message, data
+        case _:
+            _log.error("an invariant fell: %s", error.message)
+            return INTERNAL_ERROR, "internal error", {"code": error.code}
+
+
+def raised(error: AnswerableError, *, method: str, version: str) -> dict[str, Any]:
+    """A refused tool call as the result a model can read. Raises MCPError for everything else."""
+    if isinstance(error, Refused) and method == "tools/call":
+        reasons = error.reasons[:REASONS_SHOWN_MAX]
+        return _tool_error("refused: " + "; ".join(reasons), {"state": "refused", **_refusal(error)}, version)
+    code, message, extra = error_of(error)
+    raise MCPError(code, message, extra)
+
+
+def answered(answer: Answer, *, method: str, version: str) -> dict[str, Any]:
+    """What the caller gets for a governed request. Raises MCPError where the method has no error result."""
+    if answer.approval is not None:
+        return _deferred(answer.approval, method=method, version=version)
+    outcome = answer.outcome
+    assert outcome is not None  # noqa: S101 - an answer is an approval or an outcome
+    result = None if outcome.result is None else dict(outcome.result)
+    if result is None:
+        if outcome.status == "succeeded":
+            result = {}
+        else:
+            return _without_result(answer, outcome, method=method, version=version)
+    meta = result.get("_meta")
+    kept = {
+        name: value
+        for name, value in (meta.items() if isinstance(meta, dict) else ())
+        if version in MODERN_PROTOCOL_VERSIONS or not name.startswith(PROTOCOL_META)
+    }
+    result["_meta"] = {**kept, **_receipts(answer)}
+    return shaped(result, method=method, version=version)
+
+
+def shaped(result: dict[str, Any], *, method: str, version: str) -> dict[str, Any]:
+    """A result of either era as the caller's revision has it. Nothing that passes here may be cached for others."""
+    if version in MODERN_PROTOCOL_VERSIONS:
+        result["resultType"] = "complete"
+        if method == "resources/read" or method.endswith("/list"):
+            result["ttlMs"], result["cacheScope"] = 0, "private"
+        return result
+    for name in ("resultType", "ttlMs", "cacheScope"):
+        result.pop(name, None)
+    return result
+
+
+def _deferred(approval: Approval, *, method: str, version: str) -> dict[str, Any]:
+    text = (
+        f"waiting for approval {approval.id}: {'; '.join(approval.reasons)}. Nothing has been done. Make exactly the "
+        "same call again after it was approved; it then runs once. A changed argument needs a new approval"
+    )
+    state: dict[str, JSONValue] = {
+        "approvalId": approval.id,
+        "state": approval.state,
+        "expiresAt": approval.expires_at,
+        "digest": approval.action.hex,
+    }
+    if method == "tools/call":
+        return _tool_error(text, state, version)
+    raise MCPError(DENIED, text, state)
+
+
+def _without_result(answer: Answer, outcome: Outcome, *, method: str, version: str) -> dict[str, Any]:
+    status = outcome.status
+    text = f"{status.replace('_', ' ')}: {outcome.detail}{_ADVICE.get(status, '')}"
+    state: dict[str, JSONValue] = {"state": status, "detail": outcome.detail, "actionId": answer.action_id}
+    if method == "tools/call":
+        return _tool_error(text, state, version, meta=_receipts(answer))
+    raise MCPError(INTERNAL_ERROR, text, {**state, **_receipts(answer)})
+
+
+def _receipts(answer: Answer) -> dict[str, JSONValue]:
+    """Where the ledger says what happened."""
+    found: dict[str, JSONValue] = {"answerable/action": answer.action_id}
+    if answer.intent is not None:
+        found["answerable/intent"] = answer.intent.index
+    if answer.receipt is not None:
+        found["answerable/outcome"] = answer.receipt.index
+    return found
+
+
+def _refusal(error: Refused) -> dict[str, JSONValue]:
+    said: dict[str, JSONValue] = {"code": error.code, "reasons": list(error.reasons[:REASONS_SHOWN_MAX])}
+    if error.entry_index is not None:
+        said["entry"] = error.entry_index
+    return said
+
+
+def _tool_error(
+    text: str, state: dict[str, JSONValue], version: str, *, meta: dict[str, JSONValue] | None = None
+) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "content": [{"type": "text", "text": text}],
+        "structuredContent": state,
+        "isError": True,
+    }
+    if meta:
+        result["_meta"] = meta
+    return shaped(result, method="tools/call", version=version)

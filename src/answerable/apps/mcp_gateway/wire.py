@@ -1,0 +1,139 @@
+"""HTTP as this door speaks it below the SDK: bodies within bounds, answers of its own, host and origin."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import msgspec
+
+from answerable.errors import Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
+    from answerable.apps.mcp_gateway.needs import GatewayLimits
+    from answerable.core.canonical import JSONValue
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
+_ENCODER: Final = msgspec.json.Encoder()
+# What is read once must be there once: two readers would take two different ones.
+_SINGLE: Final = frozenset(
+    {
+        b"mcp-protocol-version",
+        b"mcp-session-id",
+        b"mcp-method",
+        b"mcp-name",
+        b"content-type",
+        b"content-length",
+        b"content-encoding",
+        b"host",
+        b"origin",
+        b"answerable-mandate",
+    }
+)
+
+
+class TooLargeError(Exception):
+    """A body past its bound."""
+
+
+def single_headers(scope: Scope) -> dict[bytes, bytes]:
+    """The header fields that this door reads. Raises Malformed (`http.header_twice`)."""
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name in _SINGLE:
+            if name in found:
+                raise Malformed(
+                    f"header {shown(name.decode('latin-1'))} is there twice", code="http.header_twice"
+                )
+            found[name] = value
+    return found
+
+
+def check_host(headers: dict[bytes, bytes], limits: GatewayLimits) -> None:
+    """Refuse what a browser was talked into sending (DNS rebinding). Raises Refused (`http.host`, `http.origin`)."""
+    host = _AUTHORITY.fullmatch(headers.get(b"host", b"").decode("latin-1"))
+    if host is None or host[1] not in LOOPBACK | limits.hosts:
+        raise Refused("this gateway does not answer to the name in the Host field", code="http.host")
+    origin = headers.get(b"origin")
+    if origin is not None and origin.decode("latin-1") not in limits.origins:
+        raise Refused(
+            "requests of web pages are not let in: the Origin is not registered", code="http.origin"
+        )
+
+
+async def read_body(receive: Receive, headers: dict[bytes, bytes], limits: GatewayLimits) -> bytes:
+    """The whole body. Raises TooLargeError, Malformed (`http.slow_body`, `http.left`, `http.content_encoding`)."""
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise Malformed("a compressed body is not accepted", code="http.content_encoding")
+    declared = headers.get(b"content-length", b"0")
+    if declared.isdigit() and int(declared) > limits.body_bytes_max:
+        raise TooLargeError
+    message = await receive()
+    chunk: bytes = message.get("body", b"")
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        if len(chunk) > limits.body_bytes_max:
+            raise TooLargeError
+        return chunk
+    with anyio.move_on_after(limits.body_seconds_max):
+        return await _rest(message, receive, limits.body_bytes_max)
+    raise Malformed(f"the body did not come within {limits.body_seconds_max:g} s", code="http.slow_body")
+
+
+async def _rest(message: Message, receive: Receive, bytes_max: int) -> bytes:
+    body = bytearray()
+    while message["type"] == "http.request":
+        body += message.get("body", b"")
+        if len(body) > bytes_max:
+            raise TooLargeError
+        if not message.get("more_body", False):
+            return bytes(body)
+        message = await receive()
+    raise Malformed("the caller left before the end of the body", code="http.left")
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body once and then whatever comes, such as the caller's leaving."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def answer_json(
+    send: Send, status: int, value: JSONValue, *, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    """Answer with one JSON value."""
+    await answer_bytes(send, status, _ENCODER.encode(value), headers=headers)
+
+
+async def answer_bytes(
+    send: Send, status: int, body: bytes, *, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    """Answer with JSON text that is ready."""
+    fields = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+def rpc_error(
+    request_id: JSONValue, code: int, message: str, extra: dict[str, JSONValue]
+) -> dict[str, JSONValue]:
+    """One JSON-RPC error."""
+    error: dict[str, JSONValue] = {"code": code, "message": message, "data": extra}
+    return {"jsonrpc": "2.0", "id": request_id, "error": error}

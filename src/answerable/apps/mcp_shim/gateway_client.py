@@ -1,0 +1,171 @@
+"""HTTP to the gateway: one message there, whatever comes back to the writer. It adds headers and proofs, and changes no
+byte of a message."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import httpx2
+import msgspec
+
+from answerable.apps.mcp_shim.lines import INTERNAL_ERROR, error_line
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from answerable.core.canonical import JSONValue
+
+ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024
+CONNECT_SECONDS_MAX: Final = 10.0
+READ_SECONDS_MAX: Final = 3700.0
+"""Longer than the longest call that a server may be registered with; pings keep longer streams alive."""
+UDS_PREFIX: Final = "unix:"
+VERSION_META: Final = "io.modelcontextprotocol/protocolVersion"
+SESSION_FIELD: Final = "mcp-session-id"
+
+_NAMED_BY: Final = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+_PLAIN_FIELD: Final = re.compile(r"[\x20-\x7e]*")
+_WRAPPED_FIELD: Final = re.compile(r"=\?base64\?.*\?=")
+
+
+class SessionGoneError(Exception):
+    """The gateway no longer knows the session; it did nothing with the message."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """Of the session-based era. opening: the `initialize` message as the client sent it, to open another one with."""
+
+    id: str = ""
+    version: str = ""
+    opening: bytes = b""
+
+
+def open_client(gateway: str, auth: httpx2.Auth) -> tuple[httpx2.AsyncClient, str]:
+    """A client for the gateway and the base of its URLs: `http://HOST:PORT`, `https://...` or `unix:PATH`.
+
+    Raises Malformed (`shim.gateway`).
+    """
+    timeout = httpx2.Timeout(READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
+    if gateway.startswith(UDS_PREFIX):
+        transport = httpx2.AsyncHTTPTransport(uds=gateway.removeprefix(UDS_PREFIX), trust_env=False)
+        return httpx2.AsyncClient(
+            transport=transport, auth=auth, timeout=timeout, trust_env=False
+        ), "http://localhost"
+    if not re.fullmatch(r"https?://[^/?#@\s]+/?", gateway):
+        raise Malformed(
+            f"gateway {shown(gateway)} is neither http(s)://HOST:PORT nor unix:PATH", code="shim.gateway"
+        )
+    return httpx2.AsyncClient(auth=auth, timeout=timeout, trust_env=False), gateway.rstrip("/")
+
+
+def is_modern(message: dict[str, JSONValue]) -> str:
+    """The revision in the message's envelope, which only stateless revisions have; empty otherwise."""
+    params = message.get("params")
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    version = meta.get(VERSION_META) if isinstance(meta, dict) else None
+    return version if isinstance(version, str) and message.get("method") != "initialize" else ""
+
+
+def fields_of(message: dict[str, JSONValue], session: Session) -> dict[str, str]:
+    """The header fields that go with a message (MCP 2026-07-28 and 2025-11-25, transports)."""
+    fields = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    method = str(message.get("method", ""))
+    if version := is_modern(message):
+        fields |= {"mcp-protocol-version": field_text(version), "mcp-method": field_text(method)}
+        params = message.get("params")
+        name = params.get(_NAMED_BY.get(method, "")) if isinstance(params, dict) else None
+        if isinstance(name, str):
+            fields["mcp-name"] = field_text(name)
+        return fields
+    if method != "initialize":
+        if session.id:
+            fields[SESSION_FIELD] = session.id
+        if session.version:
+            fields["mcp-protocol-version"] = session.version
+    return fields
+
+
+def field_text(value: str) -> str:
+    """A value as a header field can carry it (MCP 2026-07-28, header encoding)."""
+    if _PLAIN_FIELD.fullmatch(value) and value == value.strip() and not _WRAPPED_FIELD.fullmatch(value):
+        return value
+    return f"=?base64?{base64.b64encode(value.encode()).decode('ascii')}?="
+
+
+async def send(
+    client: httpx2.AsyncClient,
+    url: str,
+    body: bytes,
+    message: dict[str, JSONValue],
+    session: Session,
+    write: Callable[[bytes], Awaitable[None]],
+) -> None:
+    """Send one message and pass on everything that answers it.
+
+    Raises SessionGoneError, and httpx2.HTTPError when the gateway cannot be reached or the connection is lost.
+    """
+    fields = fields_of(message, session)
+    async with client.stream("POST", url, content=body, headers=fields) as response:
+        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if response.status_code == 404 and SESSION_FIELD in fields:
+            raise SessionGoneError
+        if message.get("method") == "initialize" and response.is_success:
+            session.id = response.headers.get(SESSION_FIELD, "")
+            session.opening = body
+        if kind == "text/event-stream":
+            async for event in httpx2.EventSource(response, max_event_size=ANSWER_BYTES_MAX):
+                if event.data:
+                    await _pass(event.data.encode(), message, session, write)
+        elif kind == "application/json":
+            await _pass(await _body(response), message, session, write)
+        elif "id" in message:
+            text = f"the gateway answered HTTP {response.status_code}"
+            await write(error_line(message["id"], INTERNAL_ERROR, text))
+
+
+async def _pass(
+    text: bytes,
+    message: dict[str, JSONValue],
+    session: Session,
+    write: Callable[[bytes], Awaitable[None]],
+) -> None:
+    if "id" not in message or not text:
+        return
+    if message.get("method") == "initialize":
+        session.version = _agreed_version(text) or session.version
+    # An error that stopped a message before its id was read has none; the client knows which it belongs to.
+    if b'"id":null' in text[:64] or b'"id": null' in text[:64]:
+        text = _with_id(text, message["id"])
+    await write(text)
+
+
+async def _body(response: httpx2.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > ANSWER_BYTES_MAX:
+            raise httpx2.RemoteProtocolError("the gateway's answer is too long")
+    return bytes(body)
+
+
+def _agreed_version(text: bytes) -> str:
+    try:
+        answer = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    result = answer.get("result") if isinstance(answer, dict) else None
+    version = result.get("protocolVersion") if isinstance(result, dict) else None
+    return version if isinstance(version, str) else ""
+
+
+def _with_id(text: bytes, request_id: JSONValue) -> bytes:
+    try:
+        answer = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return error_line(request_id, INTERNAL_ERROR, "the gateway's answer is no JSON")
+    return msgspec.json.encode({**answer, "id": request_id}) if isinstance(answer, dict) else text

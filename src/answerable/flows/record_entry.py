@@ -1,0 +1,41 @@
+"""Putting an entry on disk when the caller may leave at any moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anyio import CancelScope, get_cancelled_exc_class
+
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.ports.ledger import Ledger
+
+
+async def record_entry(ledger: Ledger, entry: Entry) -> tuple[Receipt, BaseException | None]:
+    """Make `entry` durable whether the caller stays or leaves; returns its receipt, and the cancellation if it left.
+
+    The cancellation must be raised again once what follows from the entry has been done. A shield is built only when
+    it is needed: entering one costs more than the whole record does. Raises Unavailable.
+    """
+    try:
+        submitted = ledger.submit(entry)
+    except Unavailable as busy:
+        if busy.code != "ledger.busy":
+            raise
+        with CancelScope(shield=True):
+            receipt = await ledger.append(entry)
+        return receipt, None
+    try:
+        return await submitted.durable(), None
+    except get_cancelled_exc_class() as first:
+        left = first
+    while True:
+        # The shield keeps out a leaving caller, not the end of a whole task, which may be asked for more than once.
+        try:
+            with CancelScope(shield=True):
+                receipt = await submitted.durable()
+            return receipt, left
+        except get_cancelled_exc_class():
+            continue

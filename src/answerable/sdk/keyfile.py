@@ -1,0 +1,134 @@
+"""Key files: one private JWK (RFC 7517) in a file that only its owner can read.
+
+Laws: a key file is never overwritten, never written in part, and never read when anybody else could have read it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import encode
+from answerable.core.identity.keys import SigningKey, new_private_jwk
+from answerable.errors import Malformed, Unavailable, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.core.identity.keys import Algorithm
+
+FILE_BYTES_MAX: Final = 4096
+_PORT: Final = "key_file"
+_MODE: Final = 0o600
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_SUFFIX_BYTES: Final = 8
+
+
+def create_key(path: Path, *, seed: bytes, algorithm: Algorithm = "ed25519") -> SigningKey:
+    """Make a key from `SEED_BYTES[algorithm]` fresh random bytes and write it to a new file of mode 0600.
+
+    The file appears whole and on stable storage, or not at all. Raises Unavailable: `key.exists`, `key.unwritable`.
+    """
+    jwk = new_private_jwk(algorithm, seed)
+    key = SigningKey(jwk)
+    # The name of the unfinished file must not clash between two who start at once, and must not tell the secret.
+    unfinished = path.with_name(f".{path.name}.{key.public.thumbprint[:_SUFFIX_BYTES]}")
+    try:
+        _write_new(unfinished, encode(jwk) + b"\n")
+        try:
+            # A link, unlike a rename, fails when the name is taken: so two who race never overwrite each other.
+            os.link(unfinished, path)
+        finally:
+            os.unlink(unfinished)
+        _sync_directory(path.parent)
+    except FileExistsError:
+        raise Unavailable(
+            f"key file {shown(path.name)} is there already and is never overwritten",
+            code="key.exists",
+            port=_PORT,
+        ) from None
+    except OSError as error:
+        raise Unavailable(
+            f"key file {shown(path.name)} cannot be written: {error.strerror}",
+            code="key.unwritable",
+            port=_PORT,
+        ) from None
+    return key
+
+
+def load_key(path: Path) -> SigningKey:
+    """Read a key file.
+
+    Raises Unavailable: `key.missing`, `key.unreadable`, `key.exposed` when others may read or write it or it belongs
+    to somebody else; Malformed (`key.*`, `json.*`) for its content, of which no message shows anything.
+    """
+    try:
+        # Not blocking, so that a pipe in the place of the file cannot hang us.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise Unavailable(
+            f"key file {shown(path.name)} is not there", code="key.missing", port=_PORT
+        ) from None
+    except OSError as error:
+        raise Unavailable(
+            f"key file {shown(path.name)} cannot be read: {error.strerror}", code="key.unreadable", port=_PORT
+        ) from None
+    try:
+        content = _checked_content(descriptor, path)
+    finally:
+        os.close(descriptor)
+    if len(content) > FILE_BYTES_MAX:
+        raise Malformed(f"a key file has at most {FILE_BYTES_MAX} bytes", code="key.size")
+    try:
+        return SigningKey(content.decode("ascii"))
+    except UnicodeDecodeError:
+        raise Malformed("a key file holds ASCII only", code="key.content") from None
+
+
+def public_jwk(key: SigningKey) -> str:
+    """The public half as canonical JSON, to be registered."""
+    return key.public.jwk
+
+
+def _checked_content(descriptor: int, path: Path) -> bytes:
+    """Judged by the open file and not by its name, which could point elsewhere a moment later."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise Unavailable(f"{shown(path.name)} is not a file", code="key.unreadable", port=_PORT)
+    if status.st_mode & _OTHERS or status.st_uid not in (os.geteuid(), 0):
+        mode = stat.S_IMODE(status.st_mode)
+        raise Unavailable(
+            f"key file {shown(path.name)} has mode {mode:04o} and owner {status.st_uid}: expected 0600 and our own "
+            "user; treat the key as disclosed",
+            code="key.exposed",
+            port=_PORT,
+        )
+    return os.read(descriptor, FILE_BYTES_MAX + 1)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, _MODE)
+    try:
+        # The umask can only take bits away, and could take the owner's.
+        os.fchmod(descriptor, _MODE)
+        written = 0
+        while written < len(content):
+            written += os.write(descriptor, content[written:])
+        os.fsync(descriptor)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,45 @@
+"""Signing what people say: mandates they give, and their answers to approvals.
+
+The person's key stays where this runs; only the signed statement goes to the deployment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.token import APPROVAL_TYP, answer_claims
+from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.mandate.token import MANDATE_TYP, claims_of
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.token import Verdict
+    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.mandate.mandate import MandateTerms
+
+
+def signed_mandate(terms: MandateTerms, *, audience: str, key: SigningKey) -> str:
+    """The mandate token (`typ` answerable-mandate+jwt) for one deployment.
+
+    Raises Malformed (`statement.size`, `json.*`).
+    """
+    return signed_statement(claims_of(terms, audience=audience), typ=MANDATE_TYP, key=key)
+
+
+def signed_answer(
+    approval: Approval,
+    *,
+    by: PrincipalId,
+    verdict: Verdict,
+    comment: str = "",
+    audience: str,
+    at: UnixMillis,
+    key: SigningKey,
+) -> str:
+    """The answer token (`typ` answerable-approval+jwt) to exactly the action this approval holds.
+
+    at: now, Unix milliseconds. Raises Malformed (`statement.size`, `json.*`).
+    """
+    claims = answer_claims(approval, by=by, verdict=verdict, comment=comment, audience=audience, at=at)
+    return signed_statement(claims, typ=APPROVAL_TYP, key=key)

@@ -1,0 +1,1 @@
+"""The public test bench: deterministic time and chance, faults, builders, contract suites."""

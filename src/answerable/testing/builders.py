@@ -1,0 +1,335 @@
+"""A whole walk on a bench: registry documents, adapters in memory, Cedar, and an upstream that watches the law.
+
+    bench = await Bench().registered()
+    await bench.issue("m-1")
+    answer = await bench.act("refund", {"case": "4711", "amount": 1200})
+
+The registry is that of `samples` with a second agent (rover), two more people (carol, who approves, and dan, who does
+not) and policies that defer: refunds above 5,000 wait for one approver, above 50,000 for two, above 1,000,000 are never
+allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.cedar import compiled
+from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.memory.ledger import MemoryLedger
+from answerable.adapters.memory.registers import (
+    MemoryApprovalRegister,
+    MemoryMandateRegister,
+    MemoryRegistryStore,
+)
+from answerable.core.action.outcome import Outcome
+from answerable.core.action.request import ActionRequest, action_request
+from answerable.core.action.tool_definition import ToolDefinition
+from answerable.core.canonical import encode, parse
+from answerable.core.identity.caller import VerifiedCaller
+from answerable.core.identity.keys import ed25519_public
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.mandate import Grant
+from answerable.core.tlog.note import VerifierKey
+from answerable.flows.answer_approval import answer_approval
+from answerable.flows.apply_registry import apply_registry, policy_text
+from answerable.flows.govern_action import govern_action
+from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.walk import Walk, WalkLimits
+from answerable.sdk.signing import signed_answer, signed_mandate
+from answerable.testing.clock import ManualClock
+from answerable.testing.entropy import SeededEntropy
+from answerable.testing.samples import (
+    AUDIENCE,
+    OWNERSHIP,
+    document,
+    mandate_terms,
+    registry_documents,
+    signing_key,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.token import Verdict
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.warrant import Warrant
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.capability import Capability
+    from answerable.flows.govern_action import Answer
+    from answerable.ports.approval_channel import ApprovalChannel
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.upstream import Progress, Upstream
+
+POLICIES: Final = """
+@id("read") permit (principal, action == Action::"crm.read", resource);
+@id("refund") permit (principal, action == Action::"crm.refund", resource);
+@id("refund-large") @reason("refunds above 5000 wait for an approver") @approve("approvers:1")
+forbid (principal, action == Action::"crm.refund", resource) when { context.arguments.amount > 5000 };
+@id("refund-huge") @reason("refunds above 50000 wait for two approvers") @approve("approvers:2")
+forbid (principal, action == Action::"crm.refund", resource) when { context.arguments.amount > 50000 };
+@id("refund-never") @reason("nobody refunds more than 1000000")
+forbid (principal, action == Action::"crm.refund", resource) when { context.arguments.amount > 1000000 };
+"""
+
+_ARGUMENTS: Final[dict[str, dict[str, type]]] = {
+    "get_case": {"case": str},
+    "refund": {"case": str, "amount": int},
+}
+
+
+def bench_documents(policies: str = POLICIES) -> list[JSONValue]:
+    """The registry of a bench."""
+    documents = [d for d in registry_documents() if not (isinstance(d, dict) and d["kind"] == "PolicySet")]
+    rover: dict[str, JSONValue] = {
+        "useCase": "support",
+        "environment": "production",
+        "keys": [parse(signing_key("rover").public.jwk.encode())],
+        "ownership": {**OWNERSHIP},
+    }
+    for person, groups in (("carol", ["approvers"]), ("dan", ["sales"])):
+        key = parse(signing_key(person).public.jwk.encode())
+        documents.append(document("Principal", person, {"groups": [*groups], "keys": [key]}))
+    documents += [document("Agent", "rover", rover), document("PolicySet", "house", {"policies": policies})]
+    return documents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Something that happened on the upstream. intent: ledger index. arguments: as they arrived there."""
+
+    intent: int
+    action_id: str
+    key: str
+    digest: str
+    arguments: JSONValue
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordingUpstream:
+    """Implements ports.upstream.Upstream: remembers effects, and looks for the intent of each in the ledger.
+
+    before, after: awaited around the effect, once the warrant is redeemed. answer: what to say of an effect.
+    violations: what broke the first two laws of the walk, one line each.
+    """
+
+    clock: Clock
+    ledger: Ledger
+    effects: list[Effect] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    before: Callable[[Effect], Awaitable[None]] | None = None
+    after: Callable[[Effect], Awaitable[None]] | None = None
+    answer: Callable[[Effect], Outcome] | None = None
+
+    def definition(self, capability: Capability) -> ToolDefinition | None:
+        """As the port says; every object is closed."""
+        known = _ARGUMENTS.get(capability.target)
+        if known is None:
+            return None
+        digest = sha256(encode([capability.target, *known])).hexdigest()
+        return ToolDefinition(digest=digest, violations=lambda arguments: _unfit(known, arguments))
+
+    async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
+        """As the port says."""
+        frozen = warrant.redeem(now=self.clock.now())
+        action = frozen.thaw()
+        effect = Effect(
+            intent=warrant.intent.index,
+            action_id=warrant.action_id,
+            key=warrant.idempotency_key,
+            digest=frozen.hex,
+            arguments=action["arguments"] if isinstance(action, dict) else None,
+        )
+        if self.before is not None:
+            await self.before(effect)
+        self._check(effect)
+        self.effects.append(effect)
+        if self.after is not None:
+            await self.after(effect)
+        return (
+            self.answer(effect)
+            if self.answer is not None
+            else Outcome(status="succeeded", result={"ok": True})
+        )
+
+    def _check(self, effect: Effect) -> None:
+        stored = next(iter(self.ledger.replay(effect.intent)), None)
+        leaf = parse(stored.leaf) if stored is not None else None
+        if stored is None or not isinstance(leaf, dict) or stored.tag != Tag.INTENT:
+            self.violations.append(f"effect {effect.key} without a durable intent at {effect.intent}")
+            return
+        for name, wanted in (("key", effect.key), ("digest", effect.digest), ("action", effect.action_id)):
+            if leaf[name] != wanted:
+                self.violations.append(f"intent {effect.intent} has another {name} than effect {effect.key}")
+        if any(earlier.key == effect.key for earlier in self.effects):
+            self.violations.append(f"effect {effect.key} happened twice")
+
+
+def _unfit(known: dict[str, type], arguments: dict[str, JSONValue]) -> tuple[str, ...]:
+    unknown = [f"{name} is not known" for name in arguments if name not in known]
+    missing = [f"{name} is missing" for name, kind in known.items() if type(arguments.get(name)) is not kind]
+    return (*unknown, *missing)
+
+
+def memory_ledger(
+    clock: Clock, *, entries_max: int = 1_000_000, reserve_entries: int = 1_000
+) -> MemoryLedger:
+    """A log named like the deployment of the samples."""
+    key = signing_key("ledger")
+    return MemoryLedger(
+        key=ledger_key(), sign=key.sign, clock=clock, entries_max=entries_max, reserve_entries=reserve_entries
+    )
+
+
+def ledger_key() -> VerifierKey:
+    """The verifier key of the bench's log."""
+    return VerifierKey.ed25519(AUDIENCE, ed25519_public(signing_key("ledger").public))
+
+
+class Bench:
+    """A walk and its parts. Everything that can be passed in can be a real adapter, a faulty one, or the memory one."""
+
+    def __init__(
+        self,
+        *,
+        clock: ManualClock | None = None,
+        entropy: Entropy | None = None,
+        ledger: Ledger | None = None,
+        registry: RegistryStore | None = None,
+        mandates: MandateRegister | None = None,
+        approvals: ApprovalRegister | None = None,
+        channel: ApprovalChannel | None = None,
+        upstream: Upstream | None = None,
+        limits: WalkLimits | None = None,
+    ) -> None:
+        """A walk over these ports; the policies are those that the registry holds."""
+        self.clock = clock or ManualClock()
+        entropy = entropy or SeededEntropy("bench")
+        ledger = ledger or memory_ledger(self.clock)
+        registry = registry or MemoryRegistryStore()
+        self.upstream = RecordingUpstream(clock=self.clock, ledger=ledger)
+        self.sequence = 0
+        self.walk = Walk(
+            clock=self.clock,
+            entropy=entropy,
+            ledger=ledger,
+            registry=registry,
+            mandates=mandates or MemoryMandateRegister(),
+            approvals=approvals or MemoryApprovalRegister(),
+            channel=channel or MemoryApprovalChannel(),
+            upstream=upstream or self.upstream,
+            decision_point=compiled(policy_text(registry.current), registry.current),
+            compile_policies=compiled,
+            limits=limits or WalkLimits(),
+        )
+
+    async def registered(self, documents: Sequence[JSONValue] | None = None) -> Bench:
+        """The same bench with these documents in force, or with those of `bench_documents`."""
+        await apply_registry(self.walk, documents or bench_documents(), by="operator")
+        return self
+
+    async def issue(
+        self,
+        identity: str = "m-1",
+        *,
+        agent: str = "scout",
+        calls_max: int = 20,
+        seconds: int = 3600,
+        grants: tuple[Grant, ...] | None = None,
+        principal: str = "alice",
+    ) -> Mandate:
+        """A mandate for both capabilities, signed by its principal and issued from now on."""
+        now = self.clock.now()
+        terms = replace(
+            mandate_terms(identity),
+            principal=PrincipalId(principal),
+            agent=AgentId(agent),
+            grants=grants or (Grant(capability="crm.read"), Grant(capability="crm.refund")),
+            calls_max=calls_max,
+            not_before=now,
+            expires_at=UnixMillis(now + seconds * 1000),
+        )
+        token = signed_mandate(terms, audience=AUDIENCE, key=signing_key(principal))
+        return await issue_mandate(self.walk, token)
+
+    def request(
+        self,
+        target: str,
+        arguments: JSONValue,
+        *,
+        mandate: str = "m-1",
+        agent: str = "scout",
+        reason: str = "the customer asked",
+        server: str = "crm",
+    ) -> tuple[ActionRequest, VerifiedCaller]:
+        """An action and the proof of its caller over the same message."""
+        self.sequence += 1
+        digest = sha256(b"%d" % self.sequence).digest()
+        action = action_request(
+            server=server,
+            method="tools/call",
+            target=target,
+            arguments=arguments,
+            mandate_id=mandate,
+            reason=reason,
+            message_digest=digest,
+        )
+        caller = VerifiedCaller(
+            agent=AgentId(agent),
+            proof="signature",
+            binding=signing_key(agent).public.thumbprint,
+            sequence=self.sequence,
+            message_digest=digest,
+            at=self.clock.now(),
+        )
+        return action, caller
+
+    async def act(
+        self,
+        target: str = "get_case",
+        arguments: JSONValue = None,
+        *,
+        mandate: str = "m-1",
+        agent: str = "scout",
+        reason: str = "the customer asked",
+    ) -> Answer:
+        """Walk one action from its request to its end. arguments: those of a read of case 4711 when not given."""
+        arguments = {"case": "4711"} if arguments is None else arguments
+        action, caller = self.request(target, arguments, mandate=mandate, agent=agent, reason=reason)
+        return await govern_action(self.walk, action, caller)
+
+    async def refund(self, amount: int, *, mandate: str = "m-1", agent: str = "scout") -> Answer:
+        """Walk a refund for case 4711."""
+        return await self.act("refund", {"case": "4711", "amount": amount}, mandate=mandate, agent=agent)
+
+    async def answer(
+        self, approval: Approval, *, by: str = "bob", verdict: Verdict = "approve", comment: str = ""
+    ) -> Approval:
+        """A person answers, with a token signed now."""
+        token = signed_answer(
+            approval,
+            by=PrincipalId(by),
+            verdict=verdict,
+            comment=comment,
+            audience=AUDIENCE,
+            at=self.clock.now(),
+            key=signing_key(by),
+        )
+        return await answer_approval(self.walk, approval.id, token)
+
+    def entries(self, *tags: Tag) -> list[dict[str, JSONValue]]:
+        """Leaves in the ledger with their `index`, of these types or of all."""
+        found: list[dict[str, JSONValue]] = []
+        for stored in self.walk.ledger.replay():
+            leaf = parse(stored.leaf)
+            if isinstance(leaf, dict) and (not tags or stored.tag in tags):
+                found.append({**leaf, "index": stored.index})
+        return found

@@ -1,0 +1,22 @@
+"""Contract suites: what each port promises, as tests that run on any adapter."""
+
+from __future__ import annotations
+
+from answerable.testing.contracts.approval_register import (
+    ApprovalRegisterContract,
+    DurableApprovalRegisterContract,
+)
+from answerable.testing.contracts.mandate_register import (
+    DurableMandateRegisterContract,
+    MandateRegisterContract,
+)
+from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
+
+__all__ = [
+    "ApprovalRegisterContract",
+    "DurableApprovalRegisterContract",
+    "DurableMandateRegisterContract",
+    "DurableRegistryStoreContract",
+    "MandateRegisterContract",
+    "RegistryStoreContract",
+]

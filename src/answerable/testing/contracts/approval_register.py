@@ -1,0 +1,144 @@
+"""What every ApprovalRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.approval import Answer, answered
+from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.errors import Malformed
+from answerable.sdk.signing import signed_answer
+from answerable.testing.clock import START
+from answerable.testing.contracts.claims import claim, raises
+from answerable.testing.samples import AUDIENCE, approval, signing_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.core.approval.approval import Approval
+    from answerable.ports.approval_register import ApprovalRegister
+
+RACERS = 8
+LATER = UnixMillis(START + 1000)
+
+
+def approved(waiting: Approval) -> Approval:
+    """The approval after bob said yes."""
+    bob = PrincipalId("bob")
+    token = signed_answer(
+        waiting, by=bob, verdict="approve", audience=AUDIENCE, at=LATER, key=signing_key(bob)
+    )
+    answer = Answer(by=bob, groups=("approvers",), verdict="approve", comment="", at=LATER, token=token)
+    return answered(waiting, answer)
+
+
+class ApprovalRegisterContract:
+    """For any register. `tmp_path` is an empty directory of the test's own."""
+
+    def opened(self, tmp_path: Path) -> ApprovalRegister:
+        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        raise NotImplementedError
+
+    def test_what_was_added_is_found_as_it_was(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        register.add(approval())
+        claim(register.find(approval().id) == approval(), "an approval is found whole")
+        with raises(Malformed, "approval.duplicate", "a second approval of the same id is refused"):
+            register.add(approval())
+
+    def test_only_the_very_same_action_matches(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        waiting = approval()
+        register.add(waiting)
+        digest = waiting.action.digest
+        other = approval(amount=9999).action.digest
+        claim(register.matching(waiting.agent, waiting.mandate, digest, LATER) == waiting, "the same action")
+        claim(register.matching(waiting.agent, waiting.mandate, other, LATER) is None, "another amount")
+
+    def test_an_expired_or_ended_approval_matches_nothing(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        waiting = approval()
+        register.add(waiting)
+        place = (waiting.agent, waiting.mandate, waiting.action.digest)
+        claim(register.matching(*place, waiting.expires_at) is None, "at its end it is over")
+        register.replace(replace(waiting, state="denied"), was=waiting)
+        claim(register.matching(*place, LATER) is None, "a denied one does not match")
+        register.add(approval("a-2"))
+        claim(register.matching(*place, LATER) == approval("a-2"), "a new one for the same action does")
+
+    def test_replacing_what_has_changed_meanwhile_changes_nothing(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        waiting = approval()
+        register.add(waiting)
+        claim(register.replace(approved(waiting), was=waiting), "the first answer is taken")
+        claim(not register.replace(replace(waiting, state="denied"), was=waiting), "the second came too late")
+        claim(register.find(waiting.id) == approved(waiting), "the first answer stays")
+        claim(
+            not register.replace(approval("a-9"), was=approval("a-9")), "what is unknown cannot be replaced"
+        )
+
+    def test_an_approval_is_used_once_and_only_in_time(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        waiting = approval()
+        register.add(waiting)
+        claim(not register.use(waiting.id, LATER), "a pending one cannot be used")
+        register.replace(approved(waiting), was=waiting)
+        claim(not register.use(waiting.id, waiting.expires_at), "nor an expired one")
+        claim(register.use(waiting.id, LATER), "an approved one can")
+        claim(not register.use(waiting.id, LATER), "but once")
+        found = register.find(waiting.id)
+        claim(found is not None and found.state == "used", "and then it is used")
+        place = (waiting.agent, waiting.mandate, waiting.action.digest)
+        claim(register.matching(*place, LATER) is None, "a used one matches nothing")
+
+    def test_racing_users_use_an_approval_once(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        waiting = approval()
+        register.add(waiting)
+        register.replace(approved(waiting), was=waiting)
+        wins: list[bool] = []
+        racers = [
+            threading.Thread(target=lambda: wins.append(register.use(waiting.id, LATER)))
+            for _ in range(RACERS)
+        ]
+        for racer in racers:
+            racer.start()
+        for racer in racers:
+            racer.join()
+        claim(sorted(wins) == [False] * (RACERS - 1) + [True], "one racer wins")
+
+    def test_all_are_listed_newest_first_and_pending_ones_on_their_own(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        for number, identity in enumerate(("a-1", "a-2", "a-3")):
+            register.add(approval(identity, amount=number))
+        second = approval("a-2", amount=1)
+        register.replace(approved(second), was=second)
+        everything = [str(found.id) for found in register.all(pending_only=False, now=LATER)]
+        pending = [str(found.id) for found in register.all(pending_only=True, now=LATER)]
+        late = list(register.all(pending_only=True, now=second.expires_at))
+        claim(everything == ["a-3", "a-2", "a-1"], "newest first, also after a change")
+        claim(pending == ["a-3", "a-1"], "pending ones only")
+        claim(late == [], "an expired one waits for nobody")
+
+
+class DurableApprovalRegisterContract(ApprovalRegisterContract):
+    """For a register that promises to survive a restart."""
+
+    def test_approvals_answers_and_uses_survive_a_restart(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        waiting = approval()
+        for one in (waiting, approval("a-2", amount=1), approval("a-3", amount=2)):
+            register.add(one)
+        register.replace(approved(waiting), was=waiting)
+        third = approval("a-3", amount=2)
+        register.replace(approved(third), was=third)
+        register.use(third.id, LATER)
+        again = self.opened(tmp_path)
+        claim(again.find(waiting.id) == approved(waiting), "an answer is found whole after a restart")
+        claim(again.find(approval("a-2").id) == approval("a-2", amount=1), "a deferral too")
+        claim(not again.use(third.id, LATER), "what was used stays used")
+        claim(again.use(waiting.id, LATER), "what was approved can be used")
+        place = (waiting.agent, waiting.mandate, approval(amount=1).action.digest)
+        claim(again.matching(*place, LATER) == approval("a-2", amount=1), "and is matched by its action")

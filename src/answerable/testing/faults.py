@@ -1,0 +1,97 @@
+"""Ports that fail when told to: before the call took effect, or after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from answerable.core.ledger.entry import Receipt
+from answerable.core.tlog.merkle import leaf_hash
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from answerable.core.ledger.entry import Entry, StoredEntry
+    from answerable.errors import Effect
+    from answerable.ports.ledger import Ledger, Submitted
+
+Fault: TypeAlias = Literal["undone", "done", "full"]
+"""undone: failed, nothing happened. done: took effect, then failed. full: refused for want of room."""
+
+
+class FaultySubmitted:
+    """An entry on its way that may arrive, with or without anybody being told."""
+
+    def __init__(self, receipt: Receipt, submitted: Submitted | None, *, fails: bool) -> None:
+        self.receipt = receipt
+        self._submitted = submitted
+        self._fails = fails
+
+    async def durable(self) -> Receipt:
+        """As planned."""
+        if self._submitted is not None:
+            await self._submitted.durable()
+        if self._fails:
+            raise _failed("the log failed on purpose", "unknown")
+        return self.receipt
+
+
+class FaultyLedger:
+    """A ledger whose appends fail by plan. plan: the fault of the append with this number, from 0, or None.
+
+    As with a real one, the first failed write poisons it: after `undone` and `done` every append is refused until
+    `reopened`. Wraps and implements ports.ledger.Ledger.
+    """
+
+    def __init__(self, ledger: Ledger, plan: Callable[[int, Entry], Fault | None]) -> None:
+        self._ledger = ledger
+        self._plan = plan
+        self._poisoned = False
+        self.appends = 0
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._ledger.origin
+
+    @property
+    def size(self) -> int:
+        """Number of durable entries."""
+        return self._ledger.size
+
+    async def append(self, entry: Entry) -> Receipt:
+        """Append, or fail as planned."""
+        return await self.submit(entry).durable()
+
+    def submit(self, entry: Entry) -> FaultySubmitted:
+        """Submit, or fail as planned: refused at once for want of room, else while waiting for the disk."""
+        if self._poisoned:
+            raise _failed("the log was poisoned on purpose", "none")
+        number, self.appends = self.appends, self.appends + 1
+        fault = self._plan(number, entry)
+        if fault == "full":
+            raise Unavailable("the log is full on purpose", code="ledger.full", port="ledger")
+        self._poisoned = fault is not None
+        if fault == "undone":
+            receipt = Receipt(index=self._ledger.size, leaf_hash=leaf_hash(entry.leaf))
+            return FaultySubmitted(receipt, None, fails=True)
+        submitted = self._ledger.submit(entry)
+        return FaultySubmitted(submitted.receipt, submitted, fails=self._poisoned)
+
+    def replay(self, start: int = 0) -> Iterator[StoredEntry]:
+        """Durable entries, those of failed appends that took effect included."""
+        return self._ledger.replay(start)
+
+    def seal(self) -> str:
+        """Sign a checkpoint, unless poisoned."""
+        if self._poisoned:
+            raise _failed("the log was poisoned on purpose", "none")
+        return self._ledger.seal()
+
+    def reopened(self) -> None:
+        """Lift the poison, as a restart that verified the disk would."""
+        self._poisoned = False
+
+
+def _failed(message: str, effect: Effect) -> Unavailable:
+    return Unavailable(message, code="ledger.poisoned", port="ledger", effect=effect)

@@ -1,0 +1,187 @@
+"""A tiny model of permit, forbid, error and lifting, in plain Python, to hold the decision point against.
+
+It shares no code with the product's decision path: a policy is its head, one of a few conditions and what may lift it,
+written out as Cedar text by `text` and judged here by `satisfied`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, Literal, TypeAlias
+
+ModelValue: TypeAlias = "str | int | bool | tuple[str, ...]"
+Verdict: TypeAlias = "bool | None"
+"""None: the condition could not be evaluated."""
+
+LONG_MAX: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCase:
+    """One attempted action, as far as policies look at it. Absent arguments are left out."""
+
+    agent: str
+    use_case: str
+    agent_environment: str
+    capability: str
+    kind: str
+    environment: str
+    tier: int
+    resource_type: str
+    resource_id: str
+    calls_used: int
+    proof: str
+    arguments: Mapping[str, ModelValue] = field(default_factory=dict)
+
+    def integer(self, name: str) -> int | None:
+        """An integer argument, if there."""
+        value = self.arguments.get(name)
+        return value if isinstance(value, int) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """The same condition twice: as Cedar's `when` text and as a function."""
+
+    text: str
+    holds: Callable[[ModelCase], Verdict]
+
+
+def _amount_over(limit: int) -> Condition:
+    def holds(case: ModelCase) -> Verdict:
+        amount = case.integer("amount")
+        return amount is not None and amount > limit
+
+    return Condition(text=f"context.arguments has amount && context.arguments.amount > {limit}", holds=holds)
+
+
+def _overflowing(case: ModelCase) -> Verdict:
+    amount = case.integer("amount")
+    if amount is None:
+        return False
+    return None if amount > 0 else amount + LONG_MAX > 0
+
+
+def _rate_below(case: ModelCase) -> Verdict:
+    rate = case.arguments.get("rate")
+    return isinstance(rate, str) and Decimal(rate) < Decimal("1.5")
+
+
+def _tagged(case: ModelCase) -> Verdict:
+    tags = case.arguments.get("tags")
+    return isinstance(tags, tuple) and "urgent" in tags
+
+
+CONDITIONS: Final[tuple[Condition, ...]] = (
+    _amount_over(500_000),
+    _amount_over(0),
+    Condition(
+        text="context.arguments has amount && context.arguments.amount + 9223372036854775807 > 0",
+        holds=_overflowing,
+    ),
+    Condition(
+        text='context.arguments has rate && context.arguments.rate.lessThan(decimal("1.5"))',
+        holds=_rate_below,
+    ),
+    Condition(text='context.arguments has tags && context.arguments.tags.contains("urgent")', holds=_tagged),
+    Condition(
+        text="(if context.capability.reversible then context else context).task.calls_used >= 5",
+        holds=lambda case: case.calls_used >= 5,
+    ),
+    Condition(text='context.task.use_case == "support"', holds=lambda case: case.use_case == "support"),
+    Condition(
+        text='context.capability.environment == "production" && context.capability.tier >= 2',
+        holds=lambda case: case.environment == "production" and case.tier >= 2,
+    ),
+    Condition(
+        text='principal.environment == "staging"', holds=lambda case: case.agent_environment == "staging"
+    ),
+    Condition(text='context.proof == "mtls"', holds=lambda case: case.proof == "mtls"),
+    Condition(text="context.now < 0", holds=lambda case: False),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPolicy:
+    """principal: `Agent::x`, `UseCase::x` or empty. actions: capabilities and kinds, empty for any.
+
+    resource_type, resource_id: empty for any. approve: group and count of those who may lift this forbid.
+    """
+
+    id: str
+    effect: Literal["permit", "forbid"]
+    principal: str = ""
+    actions: tuple[str, ...] = ()
+    resource_type: str = ""
+    resource_id: str = ""
+    condition: Condition | None = None
+    approve: tuple[str, int] | None = None
+
+    def text(self) -> str:
+        """As Cedar."""
+        kind, _, name = self.principal.partition("::")
+        principal = {"": "principal", "Agent": f'principal == Agent::"{name}"'}.get(
+            kind, f'principal in {kind}::"{name}"'
+        )
+        actions = ", ".join(f'Action::"{action}"' for action in self.actions)
+        resource = "resource"
+        if self.resource_id:
+            resource = f'resource == {self.resource_type}::"{self.resource_id}"'
+        elif self.resource_type:
+            resource = f"resource is {self.resource_type}"
+        lines = [f'@id("{self.id}")', f'@reason("because of {self.id}")']
+        if self.approve is not None:
+            lines.append(f'@approve("{self.approve[0]}:{self.approve[1]}")')
+        lines.append(
+            f"{self.effect}({principal}, {f'action in [{actions}]' if actions else 'action'}, {resource})"
+        )
+        if self.condition is not None:
+            lines.append(f"when {{ {self.condition.text} }}")
+        return "\n".join(lines) + ";\n"
+
+    def satisfied(self, case: ModelCase) -> Verdict:
+        """False when the head does not match, whatever the condition; None when the condition cannot be evaluated."""
+        if self.principal not in ("", f"Agent::{case.agent}", f"UseCase::{case.use_case}"):
+            return False
+        if self.actions and case.capability not in self.actions and case.kind not in self.actions:
+            return False
+        if self.resource_type not in ("", case.resource_type) or self.resource_id not in (
+            "",
+            case.resource_id,
+        ):
+            return False
+        return True if self.condition is None else self.condition.holds(case)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDecision:
+    """determined_by, lifted: ids of policies or rules; as sets, for the model knows no order."""
+
+    effect: Literal["allow", "deny", "defer"]
+    determined_by: frozenset[str]
+    lifted: frozenset[str] = frozenset()
+
+
+def expected(
+    policies: tuple[ModelPolicy, ...], case: ModelCase, approvers: Mapping[str, int] | None = None
+) -> ModelDecision:
+    """What the decision must be. approvers: distinct people who approved by group; None when nobody was asked."""
+    verdicts = {policy: policy.satisfied(case) for policy in policies}
+    if None in verdicts.values():
+        return ModelDecision(effect="deny", determined_by=frozenset({"policy.error"}))
+    satisfied = [policy for policy, verdict in verdicts.items() if verdict]
+    permits = frozenset(policy.id for policy in satisfied if policy.effect == "permit")
+    forbids = [policy for policy in satisfied if policy.effect == "forbid"]
+    named = frozenset(policy.id for policy in forbids)
+    if not forbids:
+        if permits:
+            return ModelDecision(effect="allow", determined_by=permits)
+        return ModelDecision(effect="deny", determined_by=frozenset({"policy.default_deny"}))
+    needed = [policy.approve for policy in forbids if policy.approve is not None]
+    if len(needed) < len(forbids) or not permits:
+        return ModelDecision(effect="deny", determined_by=named)
+    if approvers is not None and all(approvers.get(group, 0) >= count for group, count in needed):
+        return ModelDecision(effect="allow", determined_by=permits, lifted=named)
+    return ModelDecision(effect="defer", determined_by=named)

@@ -1,0 +1,300 @@
+"""Every port of a walk, failing when told to: before its call took effect, after it, or with the whole process.
+
+A dead process does nothing more: once `Trouble` has struck with a crash, every later call of every port ends in `Crash`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
+
+from answerable.core.ledger.entry import Receipt
+from answerable.core.tlog.merkle import leaf_hash
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from answerable.core.action.outcome import Outcome
+    from answerable.core.action.tool_definition import ToolDefinition
+    from answerable.core.approval.approval import Approval, ApprovalId
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.ledger.entry import Entry, StoredEntry
+    from answerable.core.ledger.warrant import Warrant
+    from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.resolve import CapabilityIndex
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.ports.approval_channel import ApprovalChannel
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.ledger import Ledger, Submitted
+    from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.upstream import Progress, Upstream
+
+    T = TypeVar("T")
+
+Fault: TypeAlias = Literal["undone", "done", "crash_before", "crash_after"]
+FAULTS: Final[tuple[Fault, ...]] = ("undone", "done", "crash_before", "crash_after")
+
+
+class Crash(BaseException):
+    """The process ends here. Nothing in the product catches it to go on."""
+
+
+class Trouble:
+    """plan: the fault of the call with this number, from 0, to this port's method; None when all goes well.
+
+    calls: names of all calls so far. struck: faults that were dealt, as `method: fault`.
+    """
+
+    def __init__(self, plan: Callable[[int, str], Fault | None]) -> None:
+        self._plan = plan
+        self.calls: list[str] = []
+        self.struck: list[str] = []
+        self.dead = False
+
+    def next(self, method: str) -> Fault | None:
+        """The fault of the next call. Raises Crash in a dead process and for a crash before the call."""
+        if self.dead:
+            raise Crash
+        number = len(self.calls)
+        self.calls.append(method)
+        fault = self._plan(number, method)
+        if fault is not None:
+            self.struck.append(f"{method}: {fault}")
+        if fault == "crash_before":
+            self.crash()
+        return fault
+
+    def crash(self) -> None:
+        """End the process. Raises Crash."""
+        self.dead = True
+        raise Crash
+
+    def call(self, method: str, action: Callable[[], T]) -> T:
+        """A synchronous call of a register."""
+        fault = self.next(method)
+        if fault == "undone":
+            raise Unavailable("failed on purpose", code="register.unavailable", port="register")
+        result = action()
+        if fault == "crash_after":
+            self.crash()
+        if fault == "done":
+            raise Unavailable(
+                "failed on purpose", code="register.unavailable", port="register", effect="unknown"
+            )
+        return result
+
+
+class _Lost:
+    """Port Submitted: an entry whose write fails; kept: whether it is on disk all the same."""
+
+    def __init__(self, receipt: Receipt, kept: Submitted | None) -> None:
+        self.receipt = receipt
+        self._kept = kept
+
+    async def durable(self) -> Receipt:
+        """Raises Unavailable, as after a failed sync."""
+        if self._kept is not None:
+            await self._kept.durable()
+        raise Unavailable("the sync failed", code="ledger.poisoned", port="ledger", effect="unknown")
+
+
+class _Last:
+    """Port Submitted: an entry that becomes durable just before the process ends."""
+
+    def __init__(self, trouble: Trouble, kept: Submitted) -> None:
+        self.receipt = kept.receipt
+        self._trouble, self._kept = trouble, kept
+
+    async def durable(self) -> Receipt:
+        """Raises Crash."""
+        await self._kept.durable()
+        self._trouble.crash()
+        return self.receipt
+
+
+class TroubledLedger:
+    """Implements ports.ledger.Ledger. undone: no room; at every third, a write that fails without a trace. done: a sync
+    that fails although all is on disk. After a failed write it is poisoned, as a real one is."""
+
+    def __init__(self, ledger: Ledger, trouble: Trouble) -> None:
+        self._ledger, self._trouble = ledger, trouble
+        self._poisoned = False
+        self._undone = 0
+
+    @property
+    def origin(self) -> str:
+        """As the port says."""
+        return self._ledger.origin
+
+    @property
+    def size(self) -> int:
+        """As the port says."""
+        return self._ledger.size
+
+    async def append(self, entry: Entry) -> Receipt:
+        """As the port says."""
+        return await self.submit(entry).durable()
+
+    def submit(self, entry: Entry) -> Submitted:
+        """As the port says."""
+        fault = self._trouble.next("ledger.submit")
+        if self._poisoned:
+            raise Unavailable("the log is poisoned", code="ledger.poisoned", port="ledger")
+        if fault == "undone":
+            self._undone += 1
+            code = ("ledger.full", "ledger.busy", "ledger.poisoned")[self._undone % 3]
+            if code != "ledger.poisoned":
+                raise Unavailable("no room", code=code, port="ledger")
+            self._poisoned = True
+            return _Lost(Receipt(index=self._ledger.size, leaf_hash=leaf_hash(entry.leaf)), None)
+        kept = self._ledger.submit(entry)
+        if fault == "done":
+            self._poisoned = True
+            return _Lost(kept.receipt, kept)
+        return _Last(self._trouble, kept) if fault == "crash_after" else kept
+
+    def replay(self, start: int = 0) -> Iterator[StoredEntry]:
+        """As the port says."""
+        return self._ledger.replay(start)
+
+    def seal(self) -> str:
+        """As the port says."""
+        return self._ledger.seal()
+
+
+class TroubledMandates:
+    """Implements ports.mandate_register.MandateRegister. Budgets live in the process and fail with it alone."""
+
+    def __init__(self, register: MandateRegister, trouble: Trouble) -> None:
+        self._register, self._trouble = register, trouble
+
+    def find(self, mandate: MandateId) -> Mandate | None:
+        """As the port says."""
+        return self._trouble.call("mandates.find", lambda: self._register.find(mandate))
+
+    def state(self, mandate: MandateId) -> MandateState:
+        """As the port says."""
+        return self._register.state(mandate)
+
+    def calls_used(self, mandate: MandateId) -> int:
+        """As the port says."""
+        return self._register.calls_used(mandate)
+
+    def reserve(self, mandate: MandateId) -> int | None:
+        """As the port says."""
+        return self._register.reserve(mandate)
+
+    def give_back(self, mandate: MandateId) -> None:
+        """As the port says."""
+        self._register.give_back(mandate)
+
+    def restore_used(self, mandate: MandateId, calls: int) -> None:
+        """As the port says."""
+        self._register.restore_used(mandate, calls)
+
+    def add(self, mandate: Mandate) -> None:
+        """As the port says."""
+        self._trouble.call("mandates.add", lambda: self._register.add(mandate))
+
+    def close(self, mandate: MandateId) -> None:
+        """As the port says."""
+        self._trouble.call("mandates.close", lambda: self._register.close(mandate))
+
+    def all(self) -> Iterable[Mandate]:
+        """As the port says."""
+        return self._register.all()
+
+
+class TroubledApprovals:
+    """Implements ports.approval_register.ApprovalRegister."""
+
+    def __init__(self, register: ApprovalRegister, trouble: Trouble) -> None:
+        self._register, self._trouble = register, trouble
+
+    def find(self, approval: ApprovalId) -> Approval | None:
+        """As the port says."""
+        return self._trouble.call("approvals.find", lambda: self._register.find(approval))
+
+    def matching(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
+        """As the port says."""
+        return self._trouble.call(
+            "approvals.matching", lambda: self._register.matching(agent, mandate, digest, now)
+        )
+
+    def add(self, approval: Approval) -> None:
+        """As the port says."""
+        self._trouble.call("approvals.add", lambda: self._register.add(approval))
+
+    def replace(self, approval: Approval, *, was: Approval) -> bool:
+        """As the port says."""
+        return self._trouble.call("approvals.replace", lambda: self._register.replace(approval, was=was))
+
+    def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
+        """As the port says."""
+        return self._trouble.call("approvals.use", lambda: self._register.use(approval, now))
+
+    def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:
+        """As the port says."""
+        return self._register.all(pending_only=pending_only, now=now)
+
+
+class TroubledRegistry:
+    """Implements ports.registry_store.RegistryStore."""
+
+    def __init__(self, store: RegistryStore, trouble: Trouble) -> None:
+        self._store, self._trouble = store, trouble
+
+    @property
+    def current(self) -> RegistrySnapshot:
+        """As the port says."""
+        return self._store.current
+
+    @property
+    def index(self) -> CapabilityIndex:
+        """As the port says."""
+        return self._store.index
+
+    def documents(self) -> dict[str, bytes]:
+        """As the port says."""
+        return self._store.documents()
+
+    def put(self, documents: dict[str, bytes]) -> None:
+        """As the port says."""
+        self._trouble.call("registry.put", lambda: self._store.put(documents))
+
+
+class TroubledUpstream:
+    """Implements ports.upstream.Upstream. undone: the adapter breaks before anything is sent; done: after."""
+
+    def __init__(self, upstream: Upstream, trouble: Trouble) -> None:
+        self._upstream, self._trouble = upstream, trouble
+
+    def definition(self, capability: Capability) -> ToolDefinition | None:
+        """As the port says; undone: not known right now."""
+        fault = self._trouble.next("upstream.definition")
+        return None if fault == "undone" else self._upstream.definition(capability)
+
+    async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
+        """As the port says, but for what breaks."""
+        fault = self._trouble.next("upstream.perform")
+        if fault == "undone":
+            raise ConnectionError("on purpose")
+        outcome = await self._upstream.perform(warrant, progress=progress)
+        if fault == "crash_after":
+            self._trouble.crash()
+        if fault == "done":
+            raise ConnectionError("on purpose")
+        return outcome
+
+
+class TroubledChannel:
+    """Implements ports.approval_channel.ApprovalChannel, but that it raises when it fails, as it should not."""
+
+    def __init__(self, channel: ApprovalChannel, trouble: Trouble) -> None:
+        self._channel, self._trouble = channel, trouble
+
+    def announce(self, approval: Approval) -> None:
+        """As the port says."""
+        self._trouble.call("channel.announce", lambda: self._channel.announce(approval))

@@ -1,0 +1,186 @@
+"""Settings become adapters, adapters become flows: by hand, in reading order."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.adapters.cedar import compiled
+from answerable.adapters.local_keys import open_or_create_key
+from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.sqlite import (
+    SqliteApprovalRegister,
+    SqliteMandateRegister,
+    SqliteRegistryStore,
+    SqliteStore,
+)
+from answerable.adapters.system import SystemClock, SystemEntropy
+from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
+from answerable.core.identity.keys import ed25519_public
+from answerable.core.tlog.note import VerifierKey
+from answerable.errors import Malformed
+from answerable.flows.apply_registry import policy_text
+from answerable.flows.settle_open_intents import (
+    record_counted_refusals,
+    recover_from_ledger,
+    settle_open_intents,
+)
+from answerable.flows.verify_caller import CallerVerifier, ProofLimits
+from answerable.flows.walk import Walk
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from answerable.adapters.mcp_upstream.upstream import McpUpstream
+    from answerable.core.identity.keys import SigningKey
+    from answerable.wiring.setting_tree import Settings
+
+LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
+REGISTRY_SECONDS: Final = 0.1
+"""How soon upstream connections follow a registry that changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """Everything the doors need. log_key: verifier key of the log (C2SP signed-note)."""
+
+    walk: Walk
+    verifier: CallerVerifier
+    upstream: McpUpstream
+    ledger: TlogFilesLedger
+    log_key: str
+
+    def checkpoint(self) -> str:
+        """The latest published checkpoint, empty when there is none yet."""
+        return self.ledger.checkpoint
+
+    def seal(self) -> str:
+        """Sign and publish a checkpoint now."""
+        return self.ledger.seal()
+
+    def server_states(self) -> Mapping[str, str]:
+        """Each upstream by name with one word on how it is."""
+        return {state.name: state.state for state in self.upstream.states()}
+
+
+@asynccontextmanager
+async def assembled(
+    settings: Settings, *, authorities: frozenset[str] = frozenset(LOCAL_NAMES)
+) -> AsyncIterator[Product]:
+    """The product on one data directory, recovered and settled; no door is open and no upstream started.
+
+    authorities: `host[:port]` names under which callers may address it. Raises Unavailable when another process has the
+    directory, Broken when its log is corrupt, Malformed for settings that contradict one another.
+    """
+    # The SDK takes half a second to import; what only reads the registry should not wait for it twice.
+    from answerable.adapters.mcp_upstream.settings import UpstreamSettings
+    from answerable.adapters.mcp_upstream.upstream import McpUpstream
+
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    clock, entropy = SystemClock(), SystemEntropy()
+    key = open_or_create_key(settings.data / "keys" / "log.jwk", entropy=entropy)
+    log_key = _log_key(settings, key)
+    ledger = TlogFilesLedger.open(
+        settings.ledger.directory,
+        key=log_key,
+        sign=key.sign,
+        clock=clock,
+        settings=TlogFilesSettings(segment_bytes=settings.ledger.segment_bytes),
+    )
+    async with ledger:
+        store = SqliteStore.open(settings.registers.database)
+        try:
+            registry = SqliteRegistryStore(store)
+            verifier = CallerVerifier(
+                registry=registry, clock=clock, entropy=entropy, limits=ProofLimits(authorities=authorities)
+            )
+            upstream = McpUpstream(
+                clock=clock, settings=UpstreamSettings(log_directory=settings.data / "upstream-logs")
+            )
+            walk = Walk(
+                clock=clock,
+                entropy=entropy,
+                ledger=ledger,
+                registry=registry,
+                mandates=SqliteMandateRegister(store),
+                approvals=SqliteApprovalRegister(store),
+                channel=MemoryApprovalChannel(),
+                upstream=upstream,
+                decision_point=compiled(policy_text(registry.current), registry.current),
+                compile_policies=compiled,
+                strangers=verifier.counts,
+                limits=settings.walk,
+            )
+            # Recovery is the normal path, run again: what an earlier process left open is found and ended.
+            recover_from_ledger(walk)
+            await settle_open_intents(walk, overdue_only=False)
+            yield Product(
+                walk=walk, verifier=verifier, upstream=upstream, ledger=ledger, log_key=log_key.formatted()
+            )
+            await record_counted_refusals(walk)
+        finally:
+            store.close()
+
+
+async def kept_running(product: Product, settings: Settings) -> None:
+    """What runs beside the doors until cancelled: upstreams, checkpoints, settling.
+
+    Raises when the log fails: the process must end then, and a restart verifies what is on disk.
+    """
+    _check_limits(product, settings)
+    product.upstream.apply(product.walk.registry.current.servers.values())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(product.upstream.run)
+        tasks.start_soon(_following_registry, product)
+        tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
+        tasks.start_soon(_settling, product, settings.settle.every_seconds)
+
+
+async def _following_registry(product: Product) -> None:
+    """Servers that are registered while we run are connected, and those removed are let go, without a restart."""
+    followed = product.walk.registry.current.digest
+    while True:
+        await anyio.sleep(REGISTRY_SECONDS)
+        current = product.walk.registry.current
+        if current.digest != followed:
+            product.upstream.apply(current.servers.values())
+            followed = current.digest
+
+
+async def _settling(product: Product, seconds: float) -> None:
+    while True:
+        await anyio.sleep(seconds)
+        await settle_open_intents(product.walk)
+        await record_counted_refusals(product.walk)
+
+
+def _check_limits(product: Product, settings: Settings) -> None:
+    """Settling waits for the longest a call may take, so no server may be allowed longer."""
+    for server in product.walk.registry.current.servers.values():
+        if server.call_seconds_max * 1000 > settings.walk.upstream_ms_max:
+            raise Malformed(
+                f"server `{server.name}` may take {server.call_seconds_max} s a call, but walk.upstream_ms_max is "
+                f"{settings.walk.upstream_ms_max} ms: raise the one or lower the other",
+                code="settings.call_seconds",
+            )
+
+
+def _log_key(settings: Settings, key: SigningKey) -> VerifierKey:
+    public = ed25519_public(key.public)
+    origin = settings.ledger.origin or f"answerable-log-{hashlib.sha256(public).hexdigest()[:16]}"
+    return VerifierKey.ed25519(origin, public)
+
+
+def authorities_of(settings: Settings, address: tuple[str, int] | None) -> frozenset[str]:
+    """The names a caller may have signed for: the local ones and the allowed hosts, bare and with the bound port."""
+    names = {*LOCAL_NAMES, *settings.gateway.allowed_hosts, settings.gateway.host}
+    with_port = {f"{name}:{address[1]}" for name in names} if address is not None else set()
+    return frozenset(name.lower() for name in names | with_port)
+
+

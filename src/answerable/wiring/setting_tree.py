@@ -1,0 +1,186 @@
+"""The tree of settings: every field with its default, unit, bounds and one sentence.
+
+New fields go here, always with a safe default, so that yesterday's file starts today's code. Reading is in
+`settings.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.flows.walk import WalkLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def _about(says: str, *, unit: str) -> dict[str, object]:
+    return {"says": says, "unit": unit}
+
+
+def _number(default: int, says: str, *, unit: str, minimum: int, maximum: int) -> int:
+    metadata = {"says": says, "unit": unit, "minimum": minimum, "maximum": maximum}
+    return field(default=default, metadata=metadata)
+
+
+def _text(default: str, says: str, *, unit: str = "text") -> str:
+    return field(default=default, metadata={"says": says, "unit": unit})
+
+
+def _reference(says: str) -> str:
+    return _text("", says, unit="secret reference")
+
+
+def _texts(default: tuple[str, ...], says: str) -> tuple[str, ...]:
+    return field(default=default, metadata={"says": says, "unit": "list of texts"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """The door that agents come through."""
+
+    host: str = _text("127.0.0.1", "address to listen on; any other than loopback needs TLS")
+    port: int = _number(8765, "TCP port; 0 takes a free one", unit="port", minimum=0, maximum=65_535)
+    socket: Path = field(
+        default=Path("gateway.sock"),
+        metadata=_about(
+            "Unix socket for callers on this machine, who are known by their user id", unit="path"
+        ),
+    )
+    allowed_hosts: tuple[str, ...] = _texts(
+        ("127.0.0.1", "localhost", "[::1]"), "values of the `Host` header that are answered, without port"
+    )
+    allowed_origins: tuple[str, ...] = _texts(
+        (), "values of the `Origin` header that are answered; browsers send it"
+    )
+    body_bytes_max: int = _number(
+        4_194_304, "longest request body", unit="bytes", minimum=1_024, maximum=67_108_864
+    )
+    tls_certificate: str = _reference("certificate chain, PEM; empty serves plain HTTP on loopback")
+    tls_key: str = _reference("private key of the certificate, PEM")
+    tls_client_ca: str = _reference("authorities whose client certificates are asked for and accepted, PEM")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlSettings:
+    """The door that people and their tools come through: a Unix socket of mode 0600."""
+
+    socket: Path = field(
+        default=Path("control.sock"),
+        metadata=_about(
+            "Unix socket; only the user who runs the server, and root, are answered", unit="path"
+        ),
+    )
+    body_bytes_max: int = _number(
+        4_194_304, "longest request body", unit="bytes", minimum=1_024, maximum=67_108_864
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """Where entries are kept, and how often they are sealed."""
+
+    directory: Path = field(default=Path("ledger"), metadata=_about("directory of the log", unit="path"))
+    origin: str = _text(
+        "",
+        "name of the log in its checkpoints; empty takes one made from the log's own key when the log begins",
+    )
+    segment_bytes: int = _number(
+        67_108_864,
+        "size at which a new segment file is begun",
+        unit="bytes",
+        minimum=65_536,
+        maximum=4_294_967_296,
+    )
+    seal_seconds: int = _number(
+        10,
+        "time between two checkpoints when there are new entries",
+        unit="seconds",
+        minimum=1,
+        maximum=3_600,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterSettings:
+    """Where the present state is kept: documents, mandates, approvals."""
+
+    database: Path = field(default=Path("answerable.db"), metadata=_about("SQLite database", unit="path"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleSettings:
+    """How often overdue intents are ended and counted refusals written down."""
+
+    every_seconds: int = _number(5, "time between two rounds", unit="seconds", minimum=1, maximum=600)
+
+
+_WALK_BOUNDS: Final[dict[str, tuple[str, str, int, int]]] = {
+    "intent_ttl_ms": ("from the durable intent to the end of its warrant", "milliseconds", 100, 600_000),
+    "upstream_ms_max": ("longest any upstream call may take", "milliseconds", 100, 3_600_000),
+    "approval_ttl_ms": ("how long people have to answer", "milliseconds", 1_000, 604_800_000),
+    "approvals_pending_per_agent_max": ("actions of one agent that may wait at once", "approvals", 1, 10_000),
+    "recorded_result_bytes_max": ("part of an answer that the ledger keeps", "bytes", 0, 4_194_304),
+    "refusals_recorded_max": (
+        "refusals of one agent recorded one by one in a window",
+        "entries",
+        1,
+        1_000_000,
+    ),
+    "refusals_window_ms": ("that window", "milliseconds", 1_000, 86_400_000),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. data: the data directory, absolute; every other path is absolute too."""
+
+    data: Path
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    control: ControlSettings = field(default_factory=ControlSettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
+    registers: RegisterSettings = field(default_factory=RegisterSettings)
+    settle: SettleSettings = field(default_factory=SettleSettings)
+    walk: WalkLimits = field(default_factory=WalkLimits)
+
+
+SECTIONS: Final[dict[str, type]] = {
+    "gateway": GatewaySettings,
+    "control": ControlSettings,
+    "ledger": LedgerSettings,
+    "registers": RegisterSettings,
+    "settle": SettleSettings,
+    "walk": WalkLimits,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingLine:
+    """One setting as the reference lists it."""
+
+    section: str
+    key: str
+    default: object
+    unit: str
+    says: str
+    bounds: str
+
+
+def listed_settings() -> Iterator[SettingLine]:
+    """Every setting with its default and bounds, in the order of the reference."""
+    for section, kind in SECTIONS.items():
+        for one in fields(kind):
+            says, unit, minimum, maximum = described(section, one.name, one.metadata)
+            bounds = f"{minimum} to {maximum}" if isinstance(minimum, int) else ""
+            yield SettingLine(
+                section=section, key=one.name, default=one.default, unit=unit, says=says, bounds=bounds
+            )
+
+
+def described(section: str, key: str, metadata: Mapping[str, Any]) -> tuple[str, str, int | None, int | None]:
+    """Sentence, unit, minimum and maximum of one setting."""
+    if section == "walk":
+        return _WALK_BOUNDS[key]
+    return metadata["says"], metadata["unit"], metadata.get("minimum"), metadata.get("maximum")

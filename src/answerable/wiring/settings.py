@@ -1,0 +1,325 @@
+"""Settings: one TOML file becomes one frozen tree, and all its faults are reported at once.
+
+Every limit is a field with its unit and a safe default, so an empty or absent file is a whole configuration. A key that
+is not known is a fault. Secrets are references (`file:PATH`, `env:NAME`), never values. Relative paths start at the
+data directory. No other module reads the environment.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from dataclasses import dataclass, fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+FILE_NAME: Final = "answerable.toml"
+FILE_BYTES_MAX: Final = 262_144
+SECRET_BYTES_MAX: Final = 65_536
+SOCKET_PATH_BYTES_MAX: Final = 107
+"""What fits `sun_path` of a Unix socket address on Linux, its closing zero apart."""
+
+_DATA_VARIABLE: Final = "ANSWERABLE_DATA"
+_DATA_DEFAULT: Final = ".answerable"
+_SUGGESTION_CUTOFF: Final = 0.6
+
+Toml: TypeAlias = "dict[str, Any]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingFault:
+    """One thing wrong. line: 1-based, or 0 when it is about no line. key: dotted, empty for the file as a whole."""
+
+    line: int
+    key: str
+    message: str
+
+    def text(self, file: str) -> str:
+        """`FILE:LINE: KEY: what is wrong`."""
+        where = f"{file}:{self.line}" if self.line else file
+        return f"{where}: {self.key}: {self.message}" if self.key else f"{where}: {self.message}"
+
+
+def data_directory(given: Path | None) -> Path:
+    """The data directory: as given, else of the environment variable ANSWERABLE_DATA, else `./.answerable`."""
+    chosen = given or Path(os.environ.get(_DATA_VARIABLE) or _DATA_DEFAULT)
+    return Path(os.path.abspath(chosen.expanduser()))
+
+
+def load_settings(data: Path, config: Path | None = None) -> Settings:
+    """Read `config`, or `answerable.toml` of the data directory when there is one.
+
+    Raises Malformed (`settings.faults`) that names the first fault and counts the others; `faults` lists them all.
+    """
+    settings, found, file = _loaded(data, config)
+    if settings is None or found:
+        more = f" (and {len(found) - 1} more: run `answerable check-config`)" if len(found) > 1 else ""
+        raise Malformed(f"settings: {found[0].text(file)}{more}", code="settings.faults")
+    return settings
+
+
+def faults(data: Path, config: Path | None = None) -> tuple[str, ...]:
+    """Every fault of the settings, one line each, with secrets that cannot be read; empty when there is none."""
+    settings, found, file = _loaded(data, config)
+    if settings is not None:
+        found += [*_unreadable_secrets(settings)]
+    return tuple(fault.text(file) for fault in sorted(found, key=lambda fault: (fault.line, fault.key)))
+
+
+def secret(reference: str, *, data: Path) -> bytes:
+    """What a reference points at: the bytes of a file, or of an environment variable.
+
+    Raises Malformed (`secret.reference`) when it is not a reference, Unavailable (`secret.unreadable`) when there is
+    nothing behind it. Neither message holds what was found.
+    """
+    kind, _, name = reference.partition(":")
+    if kind == "env" and name:
+        value = os.environ.get(name)
+        if value is None:
+            raise Unavailable(
+                f"environment variable {shown(name)} is not set", code="secret.unreadable", port="secret"
+            )
+        return value.encode()
+    if kind == "file" and name:
+        try:
+            with (data / Path(name).expanduser()).open("rb") as file:
+                content = file.read(SECRET_BYTES_MAX + 1)
+        except OSError as error:
+            raise Unavailable(
+                f"secret file {shown(name)} cannot be read: {(error.strerror or 'unknown fault').lower()}",
+                code="secret.unreadable",
+                port="secret",
+            ) from None
+        if len(content) > SECRET_BYTES_MAX:
+            raise Malformed(
+                f"secret file {shown(name)} holds more than {SECRET_BYTES_MAX} bytes", code="secret.reference"
+            )
+        return content
+    # What stands there may be the secret itself, so it is not shown.
+    raise Malformed(
+        "a secret is a reference, `file:PATH` or `env:NAME`, never a value", code="secret.reference"
+    )
+
+
+def _loaded(data: Path, config: Path | None) -> tuple[Settings | None, list[SettingFault], str]:
+    path = config or data / FILE_NAME
+    name = str(config) if config else FILE_NAME
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        if config is None:
+            content = b""
+        else:
+            return None, [SettingFault(line=0, key="", message="there is no such file")], name
+    except OSError as error:
+        why = (error.strerror or "unknown fault").lower()
+        return None, [SettingFault(line=0, key="", message=f"cannot be read: {why}")], name
+    if len(content) > FILE_BYTES_MAX:
+        return None, [SettingFault(line=0, key="", message=f"more than {FILE_BYTES_MAX} bytes")], name
+    settings, found = parse_settings(content, data=data)
+    return settings, found, name
+
+
+def parse_settings(content: bytes, *, data: Path) -> tuple[Settings | None, list[SettingFault]]:
+    """A tree and no fault, or no tree and every fault. Touches nothing but its arguments."""
+    try:
+        text = content.decode()
+        tree = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        return None, [SettingFault(line=0, key="", message=f"not UTF-8: at byte {error.start}")]
+    except tomllib.TOMLDecodeError as error:
+        line = getattr(error, "lineno", None) or _line_in(str(error))
+        said = str(error).split(" (at ", 1)[0]
+        return None, [SettingFault(line=line, key="", message=f"not TOML: {said[:1].lower()}{said[1:]}")]
+    reader = _Reader(tree, _lines_of(text), data)
+    settings = reader.settings()
+    return (None, reader.found) if reader.found else (settings, [])
+
+
+class _Reader:
+    """Builds the tree and notes every fault on the way."""
+
+    def __init__(self, tree: Toml, lines: Mapping[str, int], data: Path) -> None:
+        self.found: list[SettingFault] = []
+        self._tree = tree
+        self._lines = lines
+        self._data = data
+
+    def settings(self) -> Settings:
+        for key in self._tree:
+            if key not in SECTIONS:
+                self._fault(key, _unknown("section", key, SECTIONS))
+        built = {name: self._section(name, kind) for name, kind in SECTIONS.items()}
+        settings = Settings(data=self._data, **built)
+        self._check_gateway(settings.gateway)
+        for key, socket in (
+            ("gateway.socket", settings.gateway.socket),
+            ("control.socket", settings.control.socket),
+        ):
+            if len(os.fsencode(socket)) > SOCKET_PATH_BYTES_MAX:
+                self._fault(
+                    key,
+                    f"a socket path has at most {SOCKET_PATH_BYTES_MAX} bytes, got {len(os.fsencode(socket))}: "
+                    "choose a shorter path, or a data directory nearer the root",
+                )
+        return settings
+
+    def _section(self, name: str, kind: type) -> Any:
+        table = self._tree.get(name, {})
+        if not isinstance(table, dict):
+            self._fault(name, f"expected a section `[{name}]`, got {_kind(table)}")
+            table = {}
+        known = {one.name: one for one in fields(kind)}
+        for key in table:
+            if key not in known:
+                self._fault(f"{name}.{key}", _unknown("key", key, known))
+        values: dict[str, object] = {}
+        for key, one in known.items():
+            values[key] = (
+                self._value(f"{name}.{key}", table[key], one.default) if key in table else one.default
+            )
+            if isinstance(values[key], Path):
+                values[key] = self._data / cast("Path", values[key]).expanduser()
+        return kind(**values)
+
+    def _value(self, key: str, value: object, default: object) -> object:
+        section, _, name = key.partition(".")
+        kind = next(one for one in fields(SECTIONS[section]) if one.name == name)
+        _, unit, minimum, maximum = described(section, name, kind.metadata)
+        if isinstance(default, int):
+            if type(value) is not int:
+                return self._fault(key, f"expected a whole number of {unit}, got {_kind(value)}", default)
+            if minimum is not None and maximum is not None and not minimum <= value <= maximum:
+                return self._fault(key, f"expected {minimum} to {maximum} {unit}, got {value}", default)
+            return value
+        if isinstance(default, tuple):
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                return self._fault(key, f"expected a list of texts, got {_kind(value)}", default)
+            return tuple(value)
+        if not isinstance(value, str):
+            return self._fault(key, f"expected text, got {_kind(value)}", default)
+        if "\0" in value:
+            return self._fault(key, "text with a zero character", default)
+        if isinstance(default, Path):
+            return Path(value) if value else self._fault(key, "expected a path, got empty text", default)
+        if unit == "secret reference" and value and not _is_reference(value):
+            return self._fault(
+                key, "a secret is a reference, `file:PATH` or `env:NAME`, never a value", default
+            )
+        return value
+
+    def _check_gateway(self, gateway: GatewaySettings) -> None:
+        if bool(gateway.tls_certificate) != bool(gateway.tls_key):
+            missing = "tls_key" if gateway.tls_certificate else "tls_certificate"
+            self._fault(
+                f"gateway.{missing}", "a certificate and its key are set together: this one is missing"
+            )
+        if gateway.tls_client_ca and not gateway.tls_certificate:
+            self._fault(
+                "gateway.tls_client_ca", "client certificates need `tls_certificate` and `tls_key` too"
+            )
+        if not _is_loopback(gateway.host) and not gateway.tls_certificate:
+            self._fault(
+                "gateway.host",
+                f"{shown(gateway.host)} is not loopback: set `tls_certificate` and `tls_key`, or listen on 127.0.0.1",
+            )
+
+    def _fault(self, key: str, message: str, default: object = None) -> object:
+        self.found.append(SettingFault(line=self._lines.get(key, 0), key=key, message=message))
+        return default
+
+
+def _unreadable_secrets(settings: Settings) -> Iterator[SettingFault]:
+    for section in (getattr(settings, one.name) for one in fields(settings)):
+        if not is_dataclass(section) or isinstance(section, type):
+            continue
+        name = next(key for key, kind in SECTIONS.items() if isinstance(section, kind))
+        for one in fields(section):
+            reference = getattr(section, one.name)
+            if one.metadata.get("unit") == "secret reference" and reference:
+                try:
+                    secret(reference, data=settings.data)
+                except (Malformed, Unavailable) as error:
+                    yield SettingFault(line=0, key=f"{name}.{one.name}", message=error.message)
+
+
+def _lines_of(text: str) -> dict[str, int]:
+    """The line on which each key is written. Statement by statement, because `tomllib` does not tell."""
+    found: dict[str, int] = {}
+    here: tuple[str, ...] = ()
+    pending: list[str] = []
+    start = 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not pending:
+            start = number
+        pending.append(line)
+        try:
+            statement = tomllib.loads("\n".join(pending))
+        except tomllib.TOMLDecodeError:
+            continue  # A value that goes on over the next line.
+        pending = []
+        header = line.lstrip().startswith("[") and start == number
+        if header:
+            here = ()
+        steps, below = list(here), statement
+        while below:
+            key, value = next(iter(below.items()))
+            steps.append(key)
+            found.setdefault(".".join(steps), start)
+            below = value[0] if header and isinstance(value, list) else value
+            below = below if isinstance(below, dict) else {}
+        if header:
+            here = tuple(steps)
+    return found
+
+
+def _line_in(message: str) -> int:
+    """`tomllib` of Python before 3.14 says the line in its text only."""
+    _, _, rest = message.partition("(at line ")
+    digits = rest.partition(",")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _unknown(what: str, key: str, known: Mapping[str, object]) -> str:
+    close = get_close_matches(key[:60], known, n=1, cutoff=_SUGGESTION_CUTOFF)
+    hint = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}"
+    return f"unknown {what} {shown(key, 60)}; {hint}"
+
+
+def _kind(value: object) -> str:
+    match value:
+        case bool():
+            return "true or false"
+        case str():
+            return "text"
+        case int() | float():
+            return "a number"
+        case list():
+            return "a list"
+        case dict():
+            return "a section"
+        case _:
+            return "a date"
+
+
+def _is_reference(value: str) -> bool:
+    kind, _, name = value.partition(":")
+    return kind in ("file", "env") and bool(name)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

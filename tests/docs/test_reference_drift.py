@@ -1,0 +1,42 @@
+"""The generated reference pages are what the code says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from error_codes import error_codes
+from reference import FOLDER, pages
+
+
+@pytest.mark.requirement("CLI-07")
+@pytest.mark.parametrize("name", ["cli.md", "settings.md", "errors.md", "api.md", "openapi.json"])
+def test_a_reference_page_is_what_the_code_says(name: str) -> None:
+    written = (FOLDER / name).read_text(encoding="utf-8")
+    assert written == pages()[name], "run `python tools/reference.py`"
+
+
+@pytest.mark.requirement("CLI-07")
+def test_error_codes_are_found_through_the_functions_that_make_errors(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(
+        'PORT = "x"\n'
+        "def fault(what, path, *, code):\n"
+        '    return Malformed(f"{what}: at {path}", code=code)\n'
+        "def unverified(message, kind='old'):\n"
+        '    return Unverified(message, code=f"proof.{kind}", step="s")\n'
+        "def run(kind):\n"
+        '    raise fault("too deep", "/a", code="json.depth")\n'
+        '    raise unverified("is stale")\n'
+        '    raise unverified("is odd", "odd")\n'
+        '    raise unverified("cannot be known here", kind)\n'
+        '    raise Unavailable(f"{PORT} is down", code="x.down", port=PORT)\n'
+        '    return Shortfall(code="mandate.closed", text="it is closed")\n'
+    )
+    assert [(one.branch, one.code, one.message) for one in error_codes(tmp_path)] == [
+        ("Malformed", "json.depth", "too deep: at /a"),
+        ("Decision", "mandate.closed", "it is closed"),
+        ("Unverified", "proof.odd", "is odd"),
+        ("Unverified", "proof.old", "is stale"),
+        ("Unavailable", "x.down", "x is down"),
+    ]

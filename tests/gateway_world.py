@@ -1,0 +1,336 @@
+"""A gateway with real parts in one event loop: real walk, real Cedar, real proofs, real upstream processes, real HTTP."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx2
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from answerable.adapters.cedar import compiled
+from answerable.adapters.mcp_upstream.settings import UpstreamSettings
+from answerable.adapters.mcp_upstream.upstream import McpUpstream
+from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.memory.ledger import MemoryLedger
+from answerable.adapters.memory.registers import (
+    MemoryApprovalRegister,
+    MemoryMandateRegister,
+    MemoryRegistryStore,
+)
+from answerable.adapters.system import SystemClock, SystemEntropy
+from answerable.adapters.uvicorn_front import Listeners, serve
+from answerable.apps.mcp_gateway.gateway import Gateway
+from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
+from answerable.core.action.request import ActionRequest
+from answerable.core.canonical import JSONValue, encode, parse
+from answerable.core.identity.caller import VerifiedCaller
+from answerable.core.identity.keys import from_base64url_32
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
+from answerable.core.mandate.token import signed
+from answerable.core.tlog.note import VerifierKey
+from answerable.flows.apply_registry import policy_text
+from answerable.flows.govern_action import Answer, govern_action
+from answerable.flows.verify_caller import CallerVerifier, ProofLimits
+from answerable.flows.walk import Walk
+from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
+from answerable.sdk.signing import signed_mandate
+from answerable.testing.samples import OWNERSHIP, document, signing_key
+
+if TYPE_CHECKING:
+    from answerable.ports.upstream import Progress
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent / "examples" / "servers"
+HOSTILE = HERE / "system" / "hostile_upstream.py"
+AGENTS = ("scout", "rover")
+
+POLICIES = """
+@id("on-task") @reason("for the task at hand") permit(principal, action, resource);
+@id("notes-need-bob") @reason("a person reads every note first") @approve("approvers:1")
+forbid(principal, action == Action::"crm.note", resource);
+@id("no-printing") @reason("printing wastes paper") forbid(principal, action == Action::"bad.printing", resource);
+"""
+CRM = [
+    ("crm.read", "tools/call", "customer_read", {"type": "Case", "argument": "case_id"}),
+    ("crm.list", "tools/call", "case_list", {"type": "Desk", "fixed": "support"}),
+    ("crm.note", "tools/call", "note_add", {"type": "Case", "argument": "case_id"}),
+    ("crm.case", "resources/read", "crm://case/{case_id}", {"type": "Case", "argument": "case_id"}),
+    ("crm.prompt", "prompts/get", "summarise_case", {"type": "Case", "argument": "case_id"}),
+    ("crm.complete", "completion/complete", "summarise_case", {"type": "Desk", "fixed": "support"}),
+    ("crm.follow", "resources/subscribe", "crm://case/{case_id}", {"type": "Case", "argument": "case_id"}),
+    ("crm.listen", "subscriptions/listen", "crm://case/{case_id}", {"type": "Case", "argument": "case_id"}),
+]
+BAD = [
+    "echo", "crash", "hang", "garbage", "slow", "huge", "error", "failing", "big_integer", "bad_result", "printing",
+    "closed_error", "deep", "asks_input", "surrogate",
+]  # fmt: skip
+
+
+def capability(name: str, server: str, method: str, target: str, resource: dict[str, JSONValue]) -> JSONValue:
+    return document(
+        "Capability",
+        name,
+        {
+            "server": server,
+            "method": method,
+            "target": target,
+            "kind": "execute",
+            "environment": "production",
+            "tier": 1,
+            "sensitivity": "internal",
+            "resource": resource,
+            "ownership": dict(OWNERSHIP),
+        },
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """One running gateway. calls: what the walk was asked for, in order."""
+
+    url: str
+    uds: Path | None
+    walk: Walk
+    gateway: Gateway
+    upstream: McpUpstream
+    home: Path
+    calls: list[ActionRequest] = field(default_factory=list)
+
+    def mandate(self, *capabilities: str, agent: str = "scout", identity: str = "m-1", calls_max: int = 1000) -> str:
+        """Alice lets an agent use these capabilities for ten minutes."""
+        now = self.walk.clock.now()
+        terms = MandateTerms(
+            id=MandateId(identity),
+            principal=PrincipalId("alice"),
+            agent=AgentId(agent),
+            use_case="support",
+            purpose="Test the gateway",
+            grants=tuple(Grant(capability=name) for name in capabilities),
+            caveats=(),
+            calls_max=calls_max,
+            not_before=now,
+            expires_at=UnixMillis(now + 600_000),
+        )
+        token = signed_mandate(terms, audience="answerable.test", key=signing_key("alice"))
+        self.walk.mandates.add(signed(terms, token))
+        return identity
+
+    def auth(self, *, agent: str = "scout", mandate: str = "", session: bool = False) -> httpx2.Auth:
+        kind = SessionAuth if session else SignatureAuth
+        return kind(signing_key(agent), mandate=mandate)
+
+    def http(self, *, agent: str = "scout", mandate: str = "", session: bool = False) -> httpx2.AsyncClient:
+        """A plain HTTP client that proves possession of the agent's key."""
+        return httpx2.AsyncClient(
+            auth=self.auth(agent=agent, mandate=mandate, session=session), timeout=30, trust_env=False
+        )
+
+    @asynccontextmanager
+    async def client(
+        self, server: str, *, mode: str = "2026-07-28", agent: str = "scout", mandate: str = "m-1", **more: Any
+    ) -> AsyncIterator[Client]:
+        """The SDK's own client, of either era."""
+        async with (
+            self.http(agent=agent, mandate=mandate) as http,
+            Client(
+                streamable_http_client(f"{self.url}/mcp/{server}", http_client=http), mode=mode, cache=None, **more
+            ) as client,
+        ):
+            yield client
+
+    async def post(self, server: str, body: bytes, *, mandate: str = "m-1", **headers: str) -> httpx2.Response:
+        """One message as raw bytes, as an attacker would send them, with a good proof."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.http(mandate=mandate) as http:
+            return await http.post(
+                f"{self.url}/mcp/{server}",
+                content=body,
+                headers={
+                    "content-type": "application/json",
+                    "accept": "application/json, text/event-stream",
+                    **named,
+                },
+            )
+
+    def entries(self, tag: Tag) -> list[dict[str, Any]]:
+        """What the ledger holds of this kind."""
+        return [dict(stored.entry.fields) for stored in self.walk.ledger.replay() if stored.entry.tag == tag]
+
+    def effects(self) -> list[dict[str, Any]]:
+        """Calls that really reached the hostile upstream."""
+        path = self.home / "calls"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def lines(self, name: str) -> list[str]:
+        path = self.home / name
+        return path.read_text().splitlines() if path.exists() else []
+
+
+def modern(method: str, params: dict[str, Any] | None = None, identifier: Any = 1) -> bytes:
+    """A 2026-07-28 request."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        **(params or {}).get("_meta", {}),
+    }
+    message = {"jsonrpc": "2.0", "id": identifier, "method": method, "params": {**(params or {}), "_meta": meta}}
+    return json.dumps(message).encode()
+
+
+def modern_headers(method: str, name: str = "") -> dict[str, str]:
+    """The fields that mirror it."""
+    named = {"mcp_name": name} if name else {}
+    return {"mcp_protocol_version": "2026-07-28", "mcp_method": method, **named}
+
+
+def registry(home: Path, servers: Collection[str]) -> list[JSONValue]:
+    crm: dict[str, JSONValue] = {
+        "command": sys.executable,
+        "args": [str(EXAMPLES / "crm.py"), "--database", str(home / "crm.db")],
+    }
+    bad: dict[str, JSONValue] = {
+        "command": sys.executable, "args": [str(HOSTILE), str(home)], "callSecondsMax": 2,
+    }  # fmt: skip
+    people = [
+        document("Principal", name, {"groups": ["approvers"], "keys": [parse(signing_key(name).public.jwk.encode())]})
+        for name in ("alice", "bob")
+    ]
+    use_case = document("UseCase", "support", {"purpose": "Answer customers", "ownership": dict(OWNERSHIP)})
+    agents = [
+        document(
+            "Agent",
+            name,
+            {
+                "useCase": "support",
+                "environment": "production",
+                "keys": [parse(signing_key(name).public.jwk.encode())],
+                "ownership": dict(OWNERSHIP),
+            },
+        )
+        for name in AGENTS
+    ]
+    found: list[JSONValue] = [*people, use_case, *agents, document("PolicySet", "house", {"policies": POLICIES})]
+    if "crm" in servers:
+        found += [document("Server", "crm", crm), *(capability(n, "crm", m, t, r) for n, m, t, r in CRM)]
+    if "bad" in servers:
+        fixed: dict[str, JSONValue] = {"type": "Thing", "fixed": "it"}
+        found += [document("Server", "bad", bad)]
+        found += [capability(f"bad.{name}", "bad", "tools/call", name, fixed) for name in BAD]
+    return found
+
+
+def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemClock) -> Walk:
+    store = MemoryRegistryStore()
+    keyed: dict[str, bytes] = {}
+    for one in documents:
+        assert isinstance(one, dict) and isinstance(one["metadata"], dict)
+        keyed[f"{one['kind']}/{one['metadata']['name']}"] = encode(one)
+    store.put(keyed)
+    key = signing_key("log")
+    public = from_base64url_32(json.loads(key.public.jwk)["x"])
+    assert public is not None
+    return Walk(
+        clock=clock,
+        entropy=SystemEntropy(),
+        ledger=MemoryLedger(key=VerifierKey.ed25519("example.test/log", public), sign=key.sign, clock=clock),
+        registry=store,
+        mandates=MemoryMandateRegister(),
+        approvals=MemoryApprovalRegister(),
+        channel=MemoryApprovalChannel(),
+        upstream=upstream,
+        decision_point=compiled(policy_text(store.current), store.current),
+        compile_policies=compiled,
+    )
+
+
+def needs_of(walk: Walk, upstream: McpUpstream, prover: CallerVerifier, calls: list[ActionRequest]) -> Needs:
+    async def govern(
+        request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
+    ) -> Answer:
+        calls.append(request)
+        return await govern_action(walk, request, caller, progress=progress)
+
+    def visible(caller: VerifiedCaller, mandate_id: str, server: str) -> Collection[tuple[str, str]]:
+        mandate = walk.mandates.find(MandateId(mandate_id))
+        if mandate is None or mandate.agent != caller.agent or walk.mandates.state(mandate.id) != "open":
+            return ()
+        capabilities = walk.registry.current.capabilities
+        granted = [capabilities[grant.capability] for grant in mandate.grants if grant.capability in capabilities]
+        return {
+            (one.method, one.target)
+            for one in granted
+            if one.server == server and walk.decision_point.may_list(caller.agent, one.name)
+        }
+
+    return Needs(prover=prover, govern=govern, visible=visible, offers=upstream)
+
+
+@asynccontextmanager
+async def gateway_world(
+    home: Path,
+    *servers: str,
+    limits: GatewayLimits | None = None,
+    settings: UpstreamSettings | None = None,
+    uds: Path | None = None,
+) -> AsyncIterator[World]:
+    """Everything up and connected."""
+    clock = SystemClock()
+    upstream = McpUpstream(clock=clock, settings=settings)
+    walk = walk_of(registry(home, servers), upstream, clock)
+    upstream.apply(walk.registry.current.servers.values())
+    bound: list[Listeners] = []
+    started, stop = anyio.Event(), anyio.Event()
+
+    def note(listeners: Listeners) -> None:
+        bound.append(listeners)
+        started.set()
+
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(upstream.run)
+        assert await upstream.ready(seconds_max=20) == ()
+        calls: list[ActionRequest] = []
+        authorities = frozenset({"localhost", "gateway.test"})
+        prover = CallerVerifier(
+            registry=walk.registry, clock=clock, entropy=SystemEntropy(), limits=ProofLimits(authorities=authorities)
+        )
+        gateway = Gateway(needs_of(walk, upstream, prover, calls), limits)
+        tasks.start_soon(lambda: serve(gateway, tcp=("127.0.0.1", 0), uds=uds, started=note, stop=stop))
+        await started.wait()
+        address = bound[0].tcp_address
+        assert address is not None
+        # The verifier takes proofs for this very authority only, which is known once the port is.
+        prover._authorities |= {f"127.0.0.1:{address[1]}".encode()}
+        yield World(
+            url=f"http://127.0.0.1:{address[1]}",
+            uds=uds,
+            walk=walk,
+            gateway=gateway,
+            upstream=upstream,
+            home=home,
+            calls=calls,
+        )
+        stop.set()
+        await anyio.sleep(0)
+        tasks.cancel_scope.cancel()
+
+
+def approve(world: World, approval_id: str, by: str = "bob") -> None:
+    """Bob says yes, straight into the register; how people answer is tested elsewhere."""
+    found = next(one for one in world.walk.approvals.all(pending_only=True, now=world.walk.clock.now()))
+    assert found.id == approval_id
+    from answerable.core.approval.approval import Answer as PersonsAnswer
+
+    answer = PersonsAnswer(
+        by=PrincipalId(by), groups=("approvers",), verdict="approve", comment="", at=world.walk.clock.now(), token="t"
+    )
+    assert world.walk.approvals.replace(replace(found, state="approved", answers=(answer,)), was=found)

@@ -1,0 +1,203 @@
+"""A small registry, and verified requests in it, for the tests of decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from answerable.core.action.request import VerifiedRequest, action_request
+from answerable.core.canonical import JSONValue
+from answerable.core.decision.facts import ApprovalFact, Facts
+from answerable.core.identity.caller import ProofKind, VerifiedCaller
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.mandate.caveat import Caveat
+from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateState
+from answerable.core.registry.capability import ActionKind, ArgumentMapping, Capability, ResourceMapping
+from answerable.core.registry.documents import Agent
+from answerable.core.registry.resolve import Resolved
+from answerable.core.registry.snapshot import RegistrySnapshot
+from answerable.testing.policy_model import ModelCase, ModelValue
+
+NOW = UnixMillis(1_800_000_000_000)
+AGENTS = {
+    agent.name: agent
+    for agent in (
+        Agent(name=AgentId("support-agent"), use_case="support", environment="production"),
+        Agent(name=AgentId("finance-agent"), use_case="finance", environment="production"),
+        Agent(name=AgentId("staging-agent"), use_case="support", environment="staging"),
+    )
+}
+
+
+def _capability(
+    name: str,
+    kind: ActionKind,
+    resource: str,
+    *arguments: ArgumentMapping,
+    tier: int,
+    environment: str = "production",
+) -> Capability:
+    return Capability(
+        name=name,
+        server=name.partition(".")[0],
+        method="tools/call",
+        target=name.replace(".", "_"),
+        kind=kind,
+        environment=environment,
+        tier=tier,
+        sensitivity="confidential",
+        resource=ResourceMapping(type=resource, argument=arguments[0].name),
+        arguments=arguments,
+    )
+
+
+CAPABILITIES = {
+    capability.name: capability
+    for capability in (
+        _capability(
+            "crm.customer.read",
+            "read",
+            "Customer",
+            ArgumentMapping(name="case", type="string", required=True),
+            tier=0,
+        ),
+        _capability(
+            "crm.note.write",
+            "write",
+            "Customer",
+            ArgumentMapping(name="case", type="string", required=True),
+            ArgumentMapping(name="urgent", type="boolean"),
+            tier=1,
+        ),
+        _capability(
+            "payments.batch.submit",
+            "pay",
+            "Batch",
+            ArgumentMapping(name="batch", type="string", required=True),
+            ArgumentMapping(name="amount", type="minor_units"),
+            ArgumentMapping(name="rate", type="decimal"),
+            ArgumentMapping(name="tags", type="string_set"),
+            ArgumentMapping(name="count", type="integer"),
+            tier=3,
+        ),
+        _capability(
+            "volumes.volume.delete",
+            "delete",
+            "Volume",
+            ArgumentMapping(name="volume", type="string", required=True),
+            tier=2,
+            environment="staging",
+        ),
+    )
+}
+REGISTRY = RegistrySnapshot(
+    digest="0" * 64, agents=MappingProxyType(AGENTS), capabilities=MappingProxyType(CAPABILITIES)
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One action to decide, with everything that could matter. resource_id: empty for the value of the argument."""
+
+    agent: str = "support-agent"
+    capability: str = "crm.customer.read"
+    arguments: Mapping[str, JSONValue] = field(default_factory=lambda: {"case": "4711"})
+    resource_id: str = ""
+    caveats: tuple[Caveat, ...] = ()
+    state: MandateState = "open"
+    calls_used: int = 0
+    proof: ProofKind = "session_mac"
+    at: UnixMillis = NOW
+    approval: ApprovalFact | None = None
+
+    @property
+    def resource(self) -> str:
+        """The id of what would be touched."""
+        name = CAPABILITIES[self.capability].resource.argument
+        return self.resource_id or str(self.arguments.get(name) or "unknown")
+
+    def verified(self) -> VerifiedRequest:
+        """As the verify step would make it."""
+        agent, capability = AGENTS[AgentId(self.agent)], CAPABILITIES[self.capability]
+        mandate = Mandate(
+            id=MandateId("m-1"),
+            principal=PrincipalId("maria"),
+            agent=agent.name,
+            use_case=agent.use_case,
+            purpose="answer the customer of this case",
+            grants=tuple(Grant(capability=name) for name in CAPABILITIES),
+            caveats=self.caveats,
+            calls_max=10,
+            not_before=UnixMillis(NOW - 1_000),
+            expires_at=UnixMillis(NOW + 1_000_000),
+            token="",
+        )
+        request = action_request(
+            server=capability.server,
+            method=capability.method,
+            target=capability.target,
+            arguments=dict(self.arguments),
+            mandate_id=mandate.id,
+            message_digest=b"\0" * 32,
+        )
+        return VerifiedRequest(
+            request=request,
+            caller=VerifiedCaller(
+                agent=agent.name,
+                proof=self.proof,
+                binding="test",
+                sequence=1,
+                message_digest=b"\0" * 32,
+                at=self.at,
+            ),
+            resolved=Resolved(capability=capability),
+            mandate=mandate,
+            principals=(mandate.principal,),
+            resource_id=self.resource,
+        )
+
+    def facts(self) -> Facts:
+        """As the gather step would make them."""
+        return Facts(
+            at=self.at,
+            registry_digest=REGISTRY.digest,
+            mandate_state=self.state,
+            mandate_calls_used=self.calls_used,
+            approval=self.approval,
+        )
+
+    def model(self) -> ModelCase:
+        """The same action for the reference model."""
+        agent, capability = AGENTS[AgentId(self.agent)], CAPABILITIES[self.capability]
+        arguments: dict[str, ModelValue] = {
+            name: tuple(str(member) for member in value) if isinstance(value, list) else value
+            for name, value in self.arguments.items()
+            if isinstance(value, str | int | list)
+        }
+        return ModelCase(
+            agent=agent.name,
+            use_case=agent.use_case,
+            agent_environment=agent.environment,
+            capability=capability.name,
+            kind=capability.kind,
+            environment=capability.environment,
+            tier=capability.tier,
+            resource_type=capability.resource.type,
+            resource_id=self.resource,
+            calls_used=self.calls_used,
+            proof=self.proof,
+            arguments=arguments,
+        )
+
+
+def approval(**approvers: int) -> ApprovalFact:
+    """So many distinct people of each group have approved."""
+    return ApprovalFact(
+        id="a-1",
+        answered_by=tuple(
+            (group, PrincipalId(f"{group}-{number}"))
+            for group, count in approvers.items()
+            for number in range(count)
+        ),
+    )

@@ -1,0 +1,161 @@
+"""The command line as its users run it: a process of its own, a real server, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import answerable
+from tests.control_world import Running, World, asked, made_world, serving
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+SOURCES = Path(answerable.__file__).parent.parent
+STRANGER = """
+import os, socket, sys
+os.setuid(65534)
+caller = socket.socket(socket.AF_UNIX)
+caller.connect("control.sock")
+caller.sendall(b"GET /v1/status HTTP/1.1\\r\\nhost: x\\r\\nconnection: close\\r\\n\\r\\n")
+while piece := caller.recv(65536):
+    sys.stdout.buffer.write(piece)
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = made_world(tmp_path)
+    made.data.mkdir(mode=0o700)
+    return made
+
+
+@pytest.fixture
+def running(world: World) -> Iterator[Running]:
+    with serving(world) as server:
+        yield server
+
+
+@pytest.fixture
+def command(world: World) -> Command:
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "FORCE_COLOR"},
+        "PYTHONPATH": str(SOURCES),
+        "ANSWERABLE_DATA": str(world.data),
+    }
+
+    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "answerable.main", *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, done.stderr
+        return done
+
+    return run
+
+
+@pytest.mark.requirement("CLI-01")
+@pytest.mark.requirement("CLI-03")
+@pytest.mark.requirement("CLI-04")
+def test_a_case_is_governed_from_apply_to_timeline_over_the_socket(
+    world: World, running: Running, command: Command
+) -> None:
+    assert command("apply", "-f", str(world.registry)).stderr == "10 changes\n"
+    issue = ("mandate", "issue", "one-case", "--as", "ada", "--set", "case=4711", "--yes", "--key")
+    command(*issue, str(world.key("bela")), code=3)
+    mandate = command(*issue, str(world.key("ada"))).stdout.strip()
+    waiting = running.call(asked, "case_delete", "4711", mandate).approval.id
+    answer = ("approval", "approve", waiting, "--yes", "--as")
+    command(*answer, "ada", "--key", str(world.key("ada")), code=3)
+    shown = command(*answer, "bela", "--key", str(world.key("bela")), code=4).stdout
+    assert '"case": "4711"' in shown
+    assert "\x1b" not in shown
+    command(*answer, "chen", "--key", str(world.key("chen")))
+    assert running.call(asked, "case_delete", "4711", mandate).outcome.status == "succeeded"
+    command("mandate", "close", mandate, "--yes")
+    story = json.loads(command("timeline", mandate, "--json").stdout)["lines"]
+    assert [line["kind"] for line in story] == [
+        "mandate_issued", "approval_asked", "approval_answer", "approval_answer", "intent", "outcome", "mandate_closed",
+    ]  # fmt: skip
+    command("mandate", "show", "nothing", code=1)
+    command("mandate", "shew", code=2)
+
+
+@pytest.mark.requirement("CLI-02")
+def test_the_control_socket_is_for_its_own_user(world: World, running: Running) -> None:
+    path = world.data / "control.sock"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.requirement("CLI-02")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can call as somebody else")
+def test_another_user_who_gets_at_the_socket_is_told_nothing(world: World, running: Running) -> None:
+    # The doors of the file system are opened on purpose: what is left is the kernel's word.
+    os.chmod(world.data, 0o711)  # noqa: S103
+    os.chmod(world.data / "control.sock", 0o666)  # noqa: S103
+    done = subprocess.run(
+        [sys.executable, "-c", STRANGER], cwd=world.data, capture_output=True, timeout=30, check=True
+    )
+    assert b" 401 " in done.stdout.split(b"\r\n", 1)[0]
+    assert b"control.peer" in done.stdout
+    assert b"example.test" not in done.stdout
+
+
+@pytest.mark.requirement("CLI-05")
+def test_help_is_quick(command: Command) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command("--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.25
+
+
+@pytest.mark.requirement("CLI-03")
+def test_a_reader_that_leaves_early_is_no_error(world: World, running: Running, command: Command) -> None:
+    command("apply", "-f", str(world.registry))
+    environment = {**os.environ, "PYTHONPATH": str(SOURCES), "ANSWERABLE_DATA": str(world.data)}
+    listing = subprocess.Popen(
+        [sys.executable, "-m", "answerable.main", "registry", "list", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    assert listing.stdout is not None
+    listing.stdout.close()
+    assert listing.wait(30) == 0
+    assert listing.stderr is not None
+    assert b"Traceback" not in listing.stderr.read()
+    listing.stderr.close()
+
+
+@pytest.mark.requirement("CLI-06")
+def test_verify_names_the_entry_with_a_changed_byte(world: World, command: Command) -> None:
+    with serving(world) as server:
+        command("apply", "-f", str(world.registry))
+        key = json.loads(command("ledger", "status", "--json").stdout)["key"]
+        assert server.product is not None
+    copy = world.root / "copy"
+    shutil.copytree(world.data / "ledger", copy)
+    report = json.loads(command("ledger", "verify", str(copy), "--key", key, "--json").stdout)
+    assert (report["errors"], report["key_given"]) == (0, True)
+    segment = min((copy / "wal").iterdir())
+    content = bytearray(segment.read_bytes())
+    place = content.index(b'"tag":11')
+    content[place] ^= 1
+    segment.write_bytes(content)
+    told = command("ledger", "verify", str(copy), "--key", key, code=5).stdout
+    assert "INVALID" in told
+    assert "entry 1" in told

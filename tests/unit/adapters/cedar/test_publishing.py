@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from types import MappingProxyType
+
+import pytest
+
+from answerable.adapters.cedar.publishing import FAULTS_SHOWN_MAX, published
+from answerable.core.canonical import encode
+from answerable.core.decision.decision import PolicyNote
+from answerable.core.decision.facts import Requirement
+from answerable.core.registry.capability import ArgumentMapping, ResourceMapping
+from answerable.core.registry.snapshot import RegistrySnapshot
+from answerable.errors import Malformed
+from tests.policy_world import CAPABILITIES, REGISTRY
+
+READ = CAPABILITIES["crm.customer.read"]
+ANYTHING = "permit(principal, action, resource);"
+
+
+def faults(text: str, registry: RegistrySnapshot = REGISTRY, *, code: str = "policy.invalid") -> str:
+    with pytest.raises(Malformed) as caught:
+        published(text, registry)
+    assert caught.value.code == code
+    assert "\n" not in caught.value.message
+    return caught.value.message
+
+
+def registry_with(**changes: object) -> RegistrySnapshot:
+    changed = dataclasses.replace(READ, **changes)
+    return dataclasses.replace(REGISTRY, capabilities=MappingProxyType({changed.name: changed}))
+
+
+def test_annotations_become_notes():
+    policy_set = published(
+        """
+        @id("pay.large") @reason("large payments need two people") @approve("finance:2")
+        forbid(principal, action in Action::"pay", resource) when
+        { context.arguments has amount && context.arguments.amount > 500000 };
+        @id("plain") permit(principal, action, resource);
+        """,
+        REGISTRY,
+    )
+    assert policy_set.notes == {
+        "pay.large": PolicyNote(
+            reason="large payments need two people", approve=Requirement(group="finance", count=2)
+        ),
+        "plain": PolicyNote(reason="policy plain"),
+    }
+
+
+def test_the_digest_is_of_text_and_schema_alone():
+    one = f'@id("a") {ANYTHING}'
+    first = published(one, REGISTRY)
+    canonical = encode({"policies": one, "schema": dict(first.schema)})
+    assert first.digest == hashlib.sha256(canonical).hexdigest()
+    assert first.digest == published(one, dataclasses.replace(REGISTRY, digest="1" * 64)).digest
+    assert first.digest != published(f"{one} // changed", REGISTRY).digest
+    assert first.digest != published(one, registry_with()).digest
+
+
+def test_an_empty_policy_set_is_one_that_denies_everything():
+    assert published("", REGISTRY).policies == ()
+
+
+@pytest.mark.parametrize("annotation", ["", "@id", '@id("")'])
+def test_a_policy_without_id_is_refused_with_its_line(annotation: str):
+    assert faults(f'@id("a") {ANYTHING}\n\n{annotation} {ANYTHING}') == "policy on line 3 has no `@id`"
+
+
+def test_an_id_used_twice_is_refused():
+    # Cedar itself loads both without complaint.
+    assert "policy id `a` is used twice" in faults(f'@id("a") {ANYTHING} @id("a") {ANYTHING}')
+
+
+@pytest.mark.parametrize("name", ["a b", "-a", "a:b", "é", "a" * 129])
+def test_an_id_that_cannot_be_told_apart_is_refused(name: str):
+    assert "use 1 to 128 letters" in faults(f'@id("{name}") {ANYTHING}')
+
+
+@pytest.mark.parametrize("name", ["policy.error", "mandate.closed", "arguments.x"])
+def test_an_id_that_reads_like_a_rule_is_refused(name: str):
+    assert "begins like the code of a rule" in faults(f'@id("{name}") {ANYTHING}')
+
+
+@pytest.mark.parametrize(
+    "value", ["", "finance", "finance:0", "finance:10", "finance:x", "Finance:1", ":1", "a b:1", "finance:1 "]
+)
+def test_an_approval_that_nobody_could_meet_is_refused(value: str):
+    text = f'@id("a") @approve("{value}") forbid(principal, action, resource);'
+    assert "`@approve` must be a group and a count" in faults(text)
+
+
+def test_an_approval_on_a_permit_is_refused():
+    assert "stands on a forbid only" in faults(f'@id("a") @approve("finance:1") {ANYTHING}')
+
+
+@pytest.mark.parametrize("value", ["", "  ", "two\\nlines", "x" * 301])
+def test_a_reason_is_one_line_for_people(value: str):
+    assert "`@reason` must be one line" in faults(f'@id("a") @reason("{value}") {ANYTHING}')
+
+
+def test_an_annotation_misspelt_is_refused_with_the_one_that_was_meant():
+    text = '@id("a") @aprove("finance:2") forbid(principal, action, resource);'
+    assert "unknown annotation `@aprove`, did you mean `@approve`" in faults(text)
+    assert faults(f'@id("a") @zzz("x") {ANYTHING}').endswith("unknown annotation `@zzz`")
+
+
+def test_a_syntax_error_names_the_line_of_its_policy():
+    found = faults(
+        f'@id("a") {ANYTHING}\n@id("b") permit(principal, action);\n@id("c") permit(;', code="policy.syntax"
+    )
+    assert "policy on line 2: " in found
+    assert "policy on line 3: " in found
+
+
+def test_the_same_annotation_twice_is_a_syntax_error():
+    assert "duplicate annotation" in faults(f'@id("a") @id("b") {ANYTHING}', code="policy.syntax")
+
+
+def test_a_template_is_refused():
+    assert "is a template" in faults('@id("a") permit(principal == ?principal, action, resource);')
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ("context.arguments.amount > 5000", "not found"),
+        ("context.arguments has amount && context.arguments.amount > decimal(5)", "decimal"),
+        ("context.task.budget > 5", "not found"),
+        ("principal.name == 5", "not found"),
+        ("context.now == true", "not compatible"),
+        ("resource.environment == principal.environment", "not found"),
+    ],
+)
+def test_a_headless_forbid_that_errs_for_other_actions_is_refused(condition: str, said: str):
+    text = f'@id("careless") forbid(principal, action, resource) when {{ {condition} }};'
+    found = faults(text)
+    assert "policy `careless`: " in found
+    assert said in found
+    assert "policy0" not in found
+
+
+def test_an_optional_argument_needs_its_guard():
+    head = 'forbid(principal, action == Action::"payments.batch.submit", resource)'
+    assert "optional attribute" in faults(f'@id("a") {head} when {{ context.arguments.amount > 5 }};')
+    published(
+        f'@id("a") {head} when {{ context.arguments has amount && context.arguments.amount > 5 }};', REGISTRY
+    )
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        'principal, action == Action::"crm.customer.raed", resource',
+        'principal, action == Action::"crm.customer.read", resource is Batch',
+        'principal, action in Action::"execute", resource',
+        'principal == UseCase::"support", action, resource',
+        "principal, action, resource is Nothing",
+        'principal == Principal::"maria", action, resource',
+        'principal, action, resource is Customer in Batch::"1"',
+    ],
+)
+def test_a_head_that_can_match_nothing_is_refused(head: str):
+    assert "policy `a`: " in faults(f'@id("a") forbid({head});')
+
+
+def test_all_faults_are_told_at_once_up_to_a_bound():
+    text = f'@id("a") @reason("") {ANYTHING} {ANYTHING} @id("a") permit(principal, action, resource is Nope);'
+    found = faults(text)
+    assert all(part in found for part in ("has no `@id`", "`@reason` must", "used twice", "Nope"))
+    assert f"and {5} more" in faults(ANYTHING * (FAULTS_SHOWN_MAX + 5))
+
+
+def test_an_expression_deeper_than_cedars_json_form_is_refused_by_name():
+    body = " && ".join(["true"] * 110)
+    assert "policy `deep` is nested too deeply" in faults(
+        f'@id("deep") permit(principal, action, resource) when {{ {body} }}; @id("b") {ANYTHING}'
+    )
+    found = faults(
+        f'@id("deep") permit(principal, action, resource) when {{ {"1+" * 3000}1 == 2 }};',
+        code="policy.syntax",
+    )
+    assert "nested too deeply" in found
+
+
+def test_too_many_policies_are_refused():
+    assert "20001 policies" in faults("permit();" * 20_001, code="policy.too_large")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "read"},
+        {"resource": ResourceMapping(type="Agent", argument="case")},
+        {"resource": ResourceMapping(type="UseCase", argument="case")},
+        {"resource": ResourceMapping(type="a::b", argument="case")},
+        {"arguments": (ArgumentMapping(name="x", type="string"), ArgumentMapping(name="x", type="integer"))},
+        {"arguments": (ArgumentMapping(name="__entity", type="string"),)},
+        {"resource": ResourceMapping(type="if", argument="case")},
+    ],
+)
+def test_a_capability_that_would_stand_for_something_else_is_refused(changes: dict[str, object]):
+    assert "capabilit" in faults(f'@id("a") {ANYTHING}', registry_with(**changes))
+
+
+def test_ids_survive_into_the_engine():
+    policy_set = published(f'@id("second") {ANYTHING} @id("first") {ANYTHING}', REGISTRY)
+    assert [policy.id for policy in policy_set.policies] == ["second", "first"]
+    assert "annotations" not in json.loads(bytes(policy_set.policies[0].json))

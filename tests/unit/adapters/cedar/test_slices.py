@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from answerable.adapters.cedar.engine import raw_engine
+from answerable.adapters.cedar.mentions import Mentions
+from answerable.adapters.cedar.publishing import published
+from answerable.adapters.cedar.slices import ContextView, Slices
+from answerable.core.decision.policy_context import capability_facts, mapped_arguments, task_facts
+from answerable.core.identity.principal import AgentId
+from tests.policy_world import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial
+
+AGENT = AGENTS[AgentId("support-agent")]
+READ = CAPABILITIES["crm.customer.read"]
+PAY = Trial(
+    capability="payments.batch.submit", arguments={"batch": "7", "amount": 5, "tags": ["a"]}, calls_used=3
+)
+
+
+def context(*paths: tuple[str, ...], everything: bool = False) -> object:
+    capability = CAPABILITIES[PAY.capability]
+    view = ContextView(Mentions(everything=everything, paths=frozenset(paths)), capability)
+    verified = PAY.verified()
+    mapped = mapped_arguments(capability.arguments, verified.request.arguments)
+    assert isinstance(mapped, dict)
+    return json.loads(view.text(verified, PAY.facts(), mapped))
+
+
+@pytest.mark.parametrize(
+    ("paths", "sent"),
+    [
+        ((), {}),
+        ((("arguments", "amount"),), {"arguments": {"amount": 5}}),
+        ((("arguments", "rate"),), {"arguments": {}}),
+        ((("arguments",),), {"arguments": {"batch": "7", "amount": 5, "tags": ["a"]}}),
+        ((("task", "calls_used"), ("now",)), {"task": {"calls_used": 3}, "now": NOW}),
+        ((("capability", "tier"), ("proof",)), {"capability": {"tier": 3}, "proof": "session_mac"}),
+        ((("nothing", "known"),), {}),
+    ],
+)
+def test_a_context_carries_what_the_policies_mention_and_no_more(paths, sent):
+    assert context(*paths) == sent
+
+
+def test_a_context_that_is_used_whole_is_sent_whole():
+    assert context(everything=True) == {
+        "arguments": {"batch": "7", "amount": 5, "tags": ["a"]},
+        "capability": capability_facts(CAPABILITIES[PAY.capability]),
+        "now": NOW,
+        "proof": "session_mac",
+        "task": task_facts(PAY.verified(), PAY.facts()),
+    }
+
+
+def slices() -> Slices:
+    text = """
+    @id("a") permit(principal in UseCase::"support", action, resource is Customer);
+    @id("b") forbid(principal, action in Action::"read", resource == Customer::"1");
+    @id("c") permit(principal == Agent::"finance-agent", action, resource);
+    """
+    return Slices(published(text, REGISTRY), engine=raw_engine, slicing=True)
+
+
+def test_resources_that_no_policy_names_share_one_slice():
+    own = slices()
+    assert own.find(AGENT, READ, "2") is own.find(AGENT, READ, "3")
+    assert own.find(AGENT, READ, "2").policies == (0,)
+    assert own.find(AGENT, READ, "1").policies == (0, 1)
+    assert own.heads_matching(AGENT, READ) == (0, 1)

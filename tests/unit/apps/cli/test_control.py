@@ -1,0 +1,85 @@
+"""Claims about the conversation with the control API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.responses import JSONResponse
+from typer.testing import CliRunner
+
+from answerable.apps.cli.application import command_line
+from answerable.apps.cli.command import code_of
+from answerable.apps.cli.control import error_of
+from answerable.apps.control_api.problems import problem_of
+from answerable.core.canonical import freeze
+from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
+from answerable.sdk.keyfile import create_key
+
+ERRORS = (
+    (Malformed("a", code="x.a"), 400, 1),
+    (Unverified("b", code="x.b", step="proof"), 401, 3),
+    (Refused("c", code="x.c", reasons=("one", "two"), entry_index=7), 403, 3),
+    (Refused("c", code="x.unknown"), 404, 1),
+    (Unavailable("d", code="x.d", port="ledger", effect="unknown"), 503, 1),
+    (Broken("e", code="x.e"), 500, 1),
+)
+
+
+@pytest.mark.parametrize(("error", "status", "code"), ERRORS)
+def test_an_error_arrives_as_it_was_raised(error: AnswerableError, status: int, code: int) -> None:
+    told, problem = problem_of(error)
+    arrived = error_of(json.loads(json.dumps(problem)))
+    assert (type(arrived), vars(arrived)) == (type(error), vars(error))
+    assert (told, code_of(arrived)) == (status, code)
+    assert problem["type"] == f"urn:answerable:error:{error.code}"
+
+
+@pytest.mark.parametrize("answer", [None, [], {}, {"branch": "other"}])
+def test_an_answer_that_is_no_problem_is_our_fault(answer: Any) -> None:
+    assert isinstance(error_of(answer), Broken)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"digest": "0" * 64},
+        {
+            "action": '{"arguments":{"case":"4712"},"method":"tools/call","server":"crm","target":"case_delete"}'
+        },
+        {
+            "action": '{ "arguments":{"case":"4711"},"method":"tools/call","server":"crm","target":"case_delete"}'
+        },
+    ],
+)
+def test_nothing_is_signed_when_the_digest_is_not_that_of_the_action_shown(
+    tmp_path: Path, change: dict[str, str]
+) -> None:
+    action = freeze(
+        {"arguments": {"case": "4711"}, "method": "tools/call", "server": "crm", "target": "case_delete"}
+    )
+    approval = {
+        "id": "a", "state": "pending", "agent": "agent", "principal": "ada", "mandate": "m", "purpose": "",
+        "capability": "crm.delete", "action": action.bytes.decode(), "digest": action.hex, "reasons": [],
+        "requirements": [{"group": "leads", "count": 1}], "answers": [], "audience": "x",
+        "created_at": "2026-11-24T12:00:00.000Z", "expires_at": "2026-11-24T12:15:00.000Z", **change,
+    }  # fmt: skip
+    called: list[str] = []
+
+    async def lying(scope: Any, receive: Any, send: Any) -> None:
+        called.append(scope["method"])
+        await JSONResponse(approval)(scope, receive, send)
+
+    @asynccontextmanager
+    async def offline(_: Any) -> AsyncIterator[Any]:
+        yield lying
+
+    create_key(tmp_path / "ben.jwk", seed=bytes(32))
+    arguments = ["approval", "approve", "a", "--as", "ben", "--key", str(tmp_path / "ben.jwk"), "--yes"]
+    result = CliRunner().invoke(command_line(offline), [*arguments, "--data", str(tmp_path)])
+    assert result.exit_code != 0
+    assert called == ["GET"]

@@ -1,0 +1,89 @@
+"""A person's answer on the wire."""
+
+from __future__ import annotations
+
+import pytest
+
+from answerable.core.approval.token import (
+    AGE_MILLIS_MAX,
+    AHEAD_MILLIS_MAX,
+    APPROVAL_TYP,
+    CLAIMS,
+    VerifiedAnswer,
+    answer_claims,
+    verify_answer,
+)
+from answerable.core.identity.compact_jws import signed_statement
+from answerable.errors import Malformed, Unverified
+from answerable.sdk.signing import signed_answer
+from answerable.testing.clock import START
+from answerable.testing.samples import AUDIENCE, approval, mandate, signing_key
+
+NOW = START + 1000
+
+
+def keys_of(principal):
+    return (signing_key(principal).public,) if principal in ("alice", "bob") else ()
+
+
+def verified(token, waiting=None, *, now=NOW, audience=AUDIENCE):
+    return verify_answer(token, keys_of=keys_of, audience=audience, approval=waiting or approval(), now=now)
+
+
+def token_with(**changes):
+    claims = answer_claims(approval(), by="bob", verdict="approve", comment="", audience=AUDIENCE, at=NOW)
+    kept = {name: value for name, value in {**claims, **changes}.items() if value is not ...}
+    return signed_statement(kept, typ=APPROVAL_TYP, key=signing_key("bob"))
+
+
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+def test_a_signed_answer_is_verified_whole(verdict):
+    token = signed_answer(
+        approval(), by="bob", verdict=verdict, comment="ok", audience=AUDIENCE, at=NOW, key=signing_key("bob")
+    )
+    assert verified(token) == VerifiedAnswer(by="bob", verdict=verdict, comment="ok", at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"digest": approval(amount=9999).action.hex}, "approval.digest"),
+        ({"digest": approval().action.hex.upper()}, "approval.digest"),
+        ({"approval": "a-2"}, "approval.other"),
+        ({"aud": "elsewhere"}, "approval.audience"),
+        ({"iss": "alice"}, "approval.key"),
+        ({"verdict": "Approve"}, "approval.malformed"),
+        ({"verdict": True}, "approval.malformed"),
+        ({"comment": "x" * 1001}, "approval.malformed"),
+        ({"iat_ms": float(NOW) + 0.5}, "approval.malformed"),
+        ({"iat_ms": True}, "approval.malformed"),
+        ({"more": 1}, "approval.malformed"),
+    ],
+)
+def test_an_answer_to_anything_else_is_worth_nothing(changes, code):
+    with pytest.raises((Malformed, Unverified)) as raised:
+        verified(token_with(**changes))
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_no_claim_may_be_missing_or_of_another_type(claim):
+    for value in (..., None):
+        with pytest.raises((Malformed, Unverified)):
+            verified(token_with(**{claim: value}))
+
+
+def test_an_answer_is_fresh_for_five_minutes_and_a_clock_may_run_a_minute_ahead():
+    token = token_with()
+    verified(token, now=NOW + AGE_MILLIS_MAX - 1)
+    verified(token, now=NOW - AHEAD_MILLIS_MAX)
+    for late_or_early in (NOW + AGE_MILLIS_MAX, NOW - AHEAD_MILLIS_MAX - 1):
+        with pytest.raises(Unverified) as raised:
+            verified(token, now=late_or_early)
+        assert raised.value.code == "approval.stale"
+
+
+def test_a_mandate_is_no_answer():
+    with pytest.raises(Unverified) as raised:
+        verified(mandate().token)
+    assert raised.value.code == "approval.type"

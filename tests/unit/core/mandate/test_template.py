@@ -1,0 +1,152 @@
+"""From a template and a person's values to the terms of a mandate, and what is said about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, EnvironmentIs, ResourceIn
+from answerable.core.mandate.mandate import Grant, MandateId
+from answerable.core.mandate.preview import preview
+from answerable.core.mandate.template import filled
+from answerable.core.registry.active import snapshot_of
+from answerable.core.registry.documents import GrantTemplate, TemplateParameter
+from answerable.errors import Malformed
+from answerable.testing.clock import START
+from answerable.testing.samples import mandate_terms, registry_documents
+
+TEMPLATE = snapshot_of(registry_documents()).templates["one-case"]
+
+
+def fill(template=TEMPLATE, **values):
+    return filled(template, values, principal="alice", id=MandateId("m-1"), now=START)
+
+
+def typed(kind, written="{v}", pattern=".*"):
+    return replace(
+        TEMPLATE,
+        purpose="x",
+        parameters=(TemplateParameter(name="v", pattern=pattern, type=kind),),
+        grants=(GrantTemplate(capability="crm.refund", arguments=(("a", written), ("b", 7), ("c", True))),),
+    )
+
+
+def test_a_filled_template_grants_what_it_names_for_its_time():
+    terms = fill(case="4711")
+    case = ResourceIn(ids=("4711",))
+    assert terms.purpose == "Answer case 4711"
+    assert terms.grants == (
+        Grant(capability="crm.read", caveats=(case,)),
+        Grant(capability="crm.refund", caveats=(case, ArgumentAtMost(name="amount", maximum=5000))),
+    )
+    assert terms.caveats == (EnvironmentIs(environment="production"),)
+    assert (terms.calls_max, terms.not_before, terms.expires_at) == (20, START, START + 3_600_000)
+    assert (terms.principal, terms.agent, terms.use_case) == ("alice", "scout", "support")
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({}, "give a value for `case` of template `one-case`"),
+        ({"case": "4711", "csae": "1"}, "has no parameter `csae`; did you mean `case`?"),
+        ({"case": "47111"}, "`case` is `47111`, which does not match `[0-9]{4}`: give one that does"),
+        ({"case": "x4711"}, "does not match"),
+        ({"case": "4711\n"}, "printable"),
+        ({"case": ""}, "give `case` 1 to 200 printable characters"),
+        ({"case": "4" * 201}, "give `case` 1 to 200"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told_what_to_change(values, says):
+    with pytest.raises(Malformed) as raised:
+        fill(**values)
+    assert raised.value.code == "template.parameter"
+    assert says in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("string", "12", "12"),
+        ("integer", "12", 12),
+        ("integer", "-12", -12),
+        ("minor_units", "0", 0),
+        ("boolean", "true", True),
+        ("boolean", "false", False),
+        ("decimal", "12.50", "12.50"),
+    ],
+)
+def test_a_lone_placeholder_takes_its_parameters_type_and_the_rest_stays_as_written(kind, text, value):
+    (grant,) = fill(typed(kind), v=text).grants
+    found = [(caveat.name, caveat.value) for caveat in grant.caveats if isinstance(caveat, ArgumentEquals)]
+    assert found == [("a", value), ("b", 7), ("c", True)]
+    assert type(found[0][1]) is type(value)
+
+
+def test_a_placeholder_among_other_text_gives_text():
+    (grant,) = fill(typed("integer", written="n-{v}"), v="12").grants
+    assert grant.caveats[0] == ArgumentEquals(name="a", value="n-12")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("integer", "012"),
+        ("integer", "1e3"),
+        ("integer", "1.0"),
+        ("integer", "9007199254740992"),
+        ("integer", "-0"),
+        ("integer", "٣"),
+        ("minor_units", "+1"),
+        ("boolean", "True"),
+        ("decimal", "1"),
+        ("decimal", "1.23456"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_even_where_the_pattern_lets_it_in(kind, text):
+    with pytest.raises(Malformed, match="give "):
+        fill(typed(kind), v=text)
+
+
+def test_a_value_brings_in_no_placeholder_of_its_own():
+    template = replace(
+        TEMPLATE,
+        purpose="{a} {b}",
+        parameters=tuple(TemplateParameter(name=name, pattern=".*") for name in "ab"),
+        grants=(GrantTemplate(capability="crm.read", resources=("{a}", "{b}", "{a}")),),
+    )
+    terms = fill(template, a="{b}", b="2")
+    assert terms.purpose == "{b} 2"
+    assert terms.grants[0].caveats == (ResourceIn(ids=("{b}", "2")),)
+
+
+def test_without_an_environment_a_template_limits_to_none():
+    assert fill(replace(TEMPLATE, environment=""), case="4711").caveats == ()
+
+
+def test_a_preview_says_every_grant_caveat_and_limit():
+    assert preview(fill(case="4711"), titles={"crm.read": "read a case"}) == (
+        "Agent `scout` gets this task from alice: Answer case 4711.",
+        "It can read a case (`crm.read`), only on `4711`.",
+        "It can use `crm.refund`, only on `4711` and only with `amount` at most 5000.",
+        "All of it only in environment `production`.",
+        "It can start 20 actions in all, from 2026-11-18 11:06:40 UTC until 2026-11-18 12:06:40 UTC; then, or once "
+        "you close it, nothing.",
+        "It cannot use any other capability, and policy can still refuse or ask for an approval.",
+    )
+
+
+def test_a_preview_names_what_is_not_limited():
+    free = Grant(capability="crm.read")
+    exact = Grant(
+        capability="crm.refund",
+        caveats=(ArgumentEquals(name="a", value=True), ArgumentEquals(name="b", value="x")),
+    )
+    lines = preview(replace(mandate_terms(), grants=(free, exact), calls_max=1))
+    assert lines[1] == "It can use `crm.read`, on anything and with any arguments."
+    assert (
+        lines[2]
+        == "It can use `crm.refund`, only with `a` exactly `true` and only with `b` exactly `x`, on anything."
+    )
+    assert "1 action in all" in lines[3]
+    assert lines[-1] == "It is not limited to one environment."

@@ -1,0 +1,95 @@
+"""A mandate on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.mandate.caveat import CAVEATS_MAX
+from answerable.core.mandate.token import CLAIMS, MANDATE_TYP, claims_of, signed, terms_of, verify_mandate
+from answerable.errors import Malformed, Unverified
+from answerable.testing.samples import AUDIENCE, mandate, mandate_terms, signing_key
+
+
+def keys_of(principal):
+    return (signing_key(principal).public,) if principal in ("alice", "bob") else ()
+
+
+def verified(token, audience=AUDIENCE):
+    return verify_mandate(token, keys_of=keys_of, audience=audience)
+
+
+def token_with(**changes):
+    claims = {**claims_of(mandate_terms(), audience=AUDIENCE), **changes}
+    kept = {name: value for name, value in claims.items() if value is not ...}
+    return signed_statement(kept, typ=MANDATE_TYP, key=signing_key("alice"))
+
+
+def test_a_signed_mandate_is_verified_whole_and_keeps_its_token():
+    assert verified(mandate().token) == mandate()
+    assert mandate() == signed(mandate_terms(), mandate().token)
+
+
+def test_a_mandate_for_another_deployment_is_refused():
+    with pytest.raises(Unverified) as raised:
+        verified(mandate().token, audience="elsewhere")
+    assert (raised.value.code, raised.value.step) == ("mandate.audience", "mandate")
+
+
+@pytest.mark.parametrize("issuer", ["bob", "mallory"])
+def test_a_key_signs_for_its_own_principal_only(issuer):
+    with pytest.raises(Unverified) as raised:
+        verified(token_with(iss=issuer))
+    assert raised.value.code == "mandate.key"
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_no_claim_may_be_missing(claim):
+    with pytest.raises(Malformed, match=f"`{claim}`"):
+        verified(token_with(**{claim: ...}))
+
+
+def test_an_unknown_claim_refuses():
+    with pytest.raises(Malformed, match="`max_amount` is not known here"):
+        verified(token_with(max_amount=5))
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("value", [None, 1.5, True, {}, [None], -1, ""])
+def test_a_claim_of_another_type_or_value_refuses(claim, value):
+    if (claim, value) in [("aud", "")]:
+        with pytest.raises(Unverified):
+            verified(token_with(**{claim: value}))
+        return
+    with pytest.raises((Malformed, Unverified)):
+        verified(token_with(**{claim: value}))
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"grants": [["crm.read", [[99, "x"]]]]}, "caveat.unknown"),
+        ({"caveats": [[99]]}, "caveat.unknown"),
+        ({"caveats": [[1]]}, "caveat.malformed"),
+        ({"caveats": [[4, "x"]] * (CAVEATS_MAX + 1)}, "mandate.malformed"),
+        ({"grants": [["crm.read"]]}, "mandate.malformed"),
+        ({"grants": [["crm.read", [], 1]]}, "mandate.malformed"),
+        ({"grants": [["CRM Read", []]]}, "name.invalid"),
+        ({"grants": []}, "mandate.malformed"),
+        ({"jti": "a b"}, "mandate.malformed"),
+        ({"jti": "x" * 65}, "mandate.malformed"),
+        ({"sub": "Scout"}, "name.invalid"),
+        ({"aud": [AUDIENCE]}, "mandate.audience"),
+    ],
+)
+def test_claims_that_are_not_understood_refuse(change, code):
+    with pytest.raises((Malformed, Unverified)) as raised:
+        verified(token_with(**change))
+    assert raised.value.code == code
+
+
+def test_terms_read_back_are_the_terms():
+    terms = replace(mandate_terms(), caveats=mandate_terms().grants[0].caveats)
+    assert terms_of(claims_of(terms, audience="x")) == terms

@@ -1,0 +1,139 @@
+"""Attacks on proof files: spelling, truncation, and entries that are not there."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from answerable.core.tlog.checkpoint import Checkpoint
+from answerable.core.tlog.merkle import SIZE_MAX, inclusion_proof, leaf_hash, reader_over, root_of
+from answerable.core.tlog.note import VerifierKey, signed_note
+from answerable.core.tlog.proof import EXTRA_BYTES_MAX, HEADER, PROOF_BYTES_MAX, TlogProof
+from answerable.errors import Malformed, Unverified
+
+ORIGIN = "ledger.example/one"
+LEAVES = [leaf_hash(b"%d" % i) for i in range(21)]
+PRIVATE = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
+KEY = VerifierKey.ed25519(ORIGIN, PRIVATE.public_key().public_bytes_raw())
+CHECKPOINT = Checkpoint(origin=ORIGIN, size=21, root=root_of(LEAVES))
+SIGNED = signed_note(CHECKPOINT.text(), key=KEY, sign=PRIVATE.sign).encoded()
+
+
+def proof_of(index: int, extra: bytes | None = None) -> TlogProof:
+    hashes = inclusion_proof(index=index, size=21, hash_at=reader_over(LEAVES))
+    return TlogProof(index=index, hashes=hashes, checkpoint=SIGNED, extra=extra)
+
+
+def malformed_code(attempt: Callable[[], object]) -> str:
+    with pytest.raises(Malformed) as caught:
+        attempt()
+    return caught.value.code
+
+
+def failed_step(attempt: Callable[[], object]) -> str:
+    with pytest.raises(Unverified) as caught:
+        attempt()
+    return caught.value.step
+
+
+def check(proof: TlogProof, leaf: bytes, **changed: Any) -> Callable[[], Checkpoint]:
+    return lambda: proof.verify(**{"leaf": leaf, "origin": ORIGIN, "log_keys": [KEY], **changed})
+
+
+def test_every_entry_of_a_log_can_be_proven_from_its_file_alone() -> None:
+    for index, leaf in enumerate(LEAVES):
+        proof = TlogProof.parse(proof_of(index).encoded())
+        assert check(proof, leaf)() == CHECKPOINT
+
+
+def test_a_file_is_written_as_it_is_read() -> None:
+    for proof in (proof_of(0), proof_of(20, extra=b"anything"), proof_of(20, extra=b"\x00")):
+        assert TlogProof.parse(proof.encoded()) == proof
+        assert TlogProof.parse(proof.encoded()).encoded() == proof.encoded()
+
+
+def test_a_log_of_one_entry_needs_no_hashes() -> None:
+    alone = Checkpoint(origin=ORIGIN, size=1, root=LEAVES[0])
+    note = signed_note(alone.text(), key=KEY, sign=PRIVATE.sign).encoded()
+    proof = TlogProof.parse(f"{HEADER}\nindex 0\n\n".encode() + note)
+    assert check(proof, LEAVES[0])() == alone
+
+
+def test_another_entry_index_origin_or_key_is_refused_with_its_step() -> None:
+    proof = proof_of(7)
+    stranger = VerifierKey.ed25519(ORIGIN, Ed25519PrivateKey.generate().public_key().public_bytes_raw())
+    assert failed_step(check(proof, LEAVES[8])) == "inclusion.root"
+    assert failed_step(check(replace(proof, index=8), LEAVES[7])) == "inclusion.root"
+    assert failed_step(check(replace(proof, index=21), LEAVES[7])) == "inclusion.index"
+    assert failed_step(check(replace(proof, hashes=proof.hashes[1:]), LEAVES[7])) == "inclusion.length"
+    assert failed_step(check(proof, b"")) == "inclusion.hash"
+    assert failed_step(check(proof, LEAVES[7], origin="ledger.example/two")) == "checkpoint.origin"
+    assert failed_step(check(proof, LEAVES[7], log_keys=[stranger])) == "note.signer"
+
+
+def test_the_extra_line_changes_nothing_about_the_verdict() -> None:
+    assert check(replace(proof_of(3), extra=b"trust me"), LEAVES[3])() == CHECKPOINT
+
+
+def test_a_file_cut_anywhere_is_refused() -> None:
+    encoded = proof_of(5, extra=b"x").encoded()
+    for length in range(len(encoded)):
+        with pytest.raises(Malformed):
+            TlogProof.parse(encoded[:length])
+
+
+H64 = b64encode(LEAVES[0])
+TAIL = b"\n\n" + SIGNED
+
+
+@pytest.mark.parametrize(
+    ("encoded", "code"),
+    [
+        (b"", "proof.header"),
+        (b"c2sp.org/tlog-proof@v2\nindex 1" + TAIL, "proof.header"),
+        (HEADER.encode() + b"\nindex 1\n", "proof.header"),
+        (HEADER.encode() + b"\r\nindex 1" + TAIL, "proof.header"),
+        (HEADER.encode() + TAIL, "proof.line"),
+        (HEADER.encode() + b"\nextra QQ==" + TAIL, "proof.line"),
+        (HEADER.encode() + b"\nindex 1\nextra QQ==" + TAIL, "tlog.base64"),
+        (HEADER.encode() + b"\nextra QQ==\nextra QQ==\nindex 1" + TAIL, "proof.line"),
+        (HEADER.encode() + b"\nextra \nindex 1" + TAIL, "tlog.base64"),
+        (HEADER.encode() + b"\nextra QR==\nindex 1" + TAIL, "tlog.base64"),
+        (HEADER.encode() + b"\nINDEX 1" + TAIL, "proof.line"),
+        (HEADER.encode() + b"\nindex  1" + TAIL, "tlog.decimal"),
+        (HEADER.encode() + b"\nindex 01" + TAIL, "tlog.decimal"),
+        (HEADER.encode() + b"\nindex -1" + TAIL, "tlog.decimal"),
+        (HEADER.encode() + b"\nindex 18446744073709551616" + TAIL, "tlog.decimal"),
+        (HEADER.encode() + b"\nindex 1\n" + H64[:-4] + b"=" + TAIL, "tlog.base64"),
+        (HEADER.encode() + b"\nindex 1\nQQ==" + TAIL, "proof.hash_length"),
+        (HEADER.encode() + b"\nindex 1" + (b"\n" + H64) * 65 + TAIL, "proof.length"),
+        (HEADER.encode() + b"\nindex 1\n\xc3\xa9" + TAIL, "proof.line"),
+        (HEADER.encode() + b"\nindex 1\n" + TAIL, "tlog.decimal"),
+        (HEADER.encode() + b"\nindex 1\n\n", "note.newline"),
+        (HEADER.encode() + b"\nindex 1\n\n" + SIGNED + b"\n", "note.signature_line"),
+        (b"x" * (PROOF_BYTES_MAX + 1), "proof.size"),
+    ],
+)
+def test_what_is_not_a_proof_file_in_its_one_spelling_is_refused(encoded: bytes, code: str) -> None:
+    assert malformed_code(lambda: TlogProof.parse(encoded)) == code
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"index": -1}, "proof.index_range"),
+        ({"index": SIZE_MAX + 1}, "proof.index_range"),
+        ({"hashes": (LEAVES[0],) * 65}, "proof.length"),
+        ({"hashes": (b"",)}, "proof.hash_length"),
+        ({"extra": b""}, "proof.extra"),
+        ({"extra": bytes(EXTRA_BYTES_MAX + 1)}, "proof.extra"),
+        ({"checkpoint": b"\n"}, "note.signature_count"),
+    ],
+)
+def test_a_proof_that_could_not_be_read_back_is_not_made(changed: dict[str, Any], code: str) -> None:
+    assert malformed_code(lambda: replace(proof_of(1), **changed)) == code

@@ -1,0 +1,217 @@
+"""The reference pages that are made from the code: commands, settings, errors, control API.
+
+`python tools/reference.py` writes them to docs/reference; tests/docs/test_reference_drift.py holds them to the code.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from answerable.apps.cli.command import EXIT_CODES
+from answerable.apps.control_api.openapi import openapi_document
+from answerable.apps.control_api.operations import OPERATIONS
+from answerable.apps.control_api.problems import TYPE_PREFIX
+from answerable.apps.control_api.schemas import COMPONENTS
+from answerable.main import application
+from answerable.wiring.setting_tree import SECTIONS, listed_settings
+from error_codes import DECISION, ErrorCode, error_codes
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "reference"
+SOURCES = ROOT / "src" / "answerable"
+MADE = "<!-- Made by tools/reference.py from the code. Do not edit. -->"
+
+
+def pages() -> dict[str, str]:
+    """Each page by file name."""
+    makers: dict[str, Callable[[], str]] = {
+        "cli.md": cli_page,
+        "settings.md": settings_page,
+        "errors.md": errors_page,
+        "api.md": api_page,
+        "openapi.json": lambda: json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n",
+    }
+    return {name: make() for name, make in makers.items()}
+
+
+def cli_page() -> str:
+    """Every command with its arguments and options."""
+    lines = ["# Commands", "", MADE, ""]
+    lines += [
+        "Nouns, then verbs. Results go to standard output, messages to standard error; every read has `--json`.",
+        "Without a running server a command works on the data directory itself, and says so.",
+        "",
+        *_table(("Exit code", "Meaning"), [(str(code), says) for code, says in EXIT_CODES.items()]),
+    ]
+    root: Any = get_command(application())
+    lines += ["", "## answerable", "", *_options(root)]
+    for path, command in _commands(root, ("answerable",)):
+        lines += ["", f"## {' '.join(path)}", "", *_told(command.help)]
+        arguments = [param for param in command.params if param.param_type_name == "argument"]
+        usage = " ".join(f"[{one.metavar}]" if not one.required else str(one.metavar) for one in arguments)
+        lines += ["", "```", f"{' '.join(path)} [OPTIONS] {usage}".rstrip(), "```", ""]
+        lines += _options(command)
+    return "\n".join(lines) + "\n"
+
+
+def settings_page() -> str:
+    """Every setting with its default and bounds."""
+    lines = ["# Settings", "", MADE, ""]
+    lines += [
+        "One TOML file: `answerable.toml` in the data directory, or what `--config` names. Absent, all defaults hold.",
+        "Relative paths start at the data directory. A secret is a reference, `file:PATH` or `env:NAME`, not a value.",
+        "`answerable check-config` prints every fault at once, an unknown key with the nearest known one.",
+    ]
+    for section, kind in SECTIONS.items():
+        rows = [
+            (f"`{one.key}`", one.unit, _default(one.default), one.bounds, one.says)
+            for one in listed_settings()
+            if one.section == section
+        ]
+        said = (kind.__doc__ or "").split("\n\n")[0].strip()
+        lines += ["", f"## [{section}]", "", said, ""]
+        lines += _table(("Key", "Unit", "Default", "Bounds", "What it is"), rows)
+    return "\n".join(lines) + "\n"
+
+
+def errors_page() -> str:
+    """Every stable code, by the branch of the family it belongs to."""
+    branches = {
+        "Malformed": "the caller sent nonsense (HTTP 400)",
+        "Unverified": "identity, mandate or proof did not check (HTTP 401)",
+        "Refused": "somebody entitled to say no said no (HTTP 403)",
+        "Unavailable": "a port failed (HTTP 503)",
+        "Broken": "an invariant of ours fell (HTTP 500)",
+        DECISION: "rules that refuse beside the policies; the code of a `Refused`",
+    }
+    lines = ["# Errors", "", MADE, ""]
+    lines += [
+        "Codes are stable, wording is not. `…` stands for what differs from case to case. In problem details",
+        f"(RFC 9457) `type` is `{TYPE_PREFIX}` and the code; a code that ends in `.unknown` is HTTP 404 there.",
+    ]
+    found = error_codes(SOURCES)
+    for branch, says in branches.items():
+        lines += ["", f"## {branch}: {says}", ""]
+        lines += _table(
+            ("Code", "Says, for example", "From"), [_error_row(one) for one in found if one.branch == branch]
+        )
+    return "\n".join(lines) + "\n"
+
+
+def api_page() -> str:
+    """Every operation, and every object that is sent or answered."""
+    lines = ["# Control API", "", MADE, ""]
+    lines += [
+        "HTTP on the Unix socket `control.sock` of the data directory. The caller is known by the kernel's word: only",
+        "the user who runs the server, and root, are answered. As an OpenAPI 3.1 document: [openapi.json](openapi.json).",
+        "Errors are problem details (RFC 9457) with the codes of [errors.md](errors.md). A list comes in pages: up to",
+        "`limit` items from after `cursor`, and `next` is the cursor of the page after it.",
+        "",
+    ]
+    rows = [
+        (
+            f"`{row.method} {row.path}`",
+            row.summary,
+            _linked(row.body),
+            f"page of {_linked(row.answer)}" if row.page else _linked(row.answer),
+        )
+        for row in OPERATIONS
+    ]
+    lines += _table(("Operation", "What it does", "Takes", "Answers"), rows)
+    for name, schema in COMPONENTS.items():
+        lines += ["", f"## {name}", ""]
+        members: Any = schema.get("properties", {})
+        if not members:
+            lines.append("An empty object.")
+            continue
+        lines += _table(("Member", "Type"), [(f"`{key}`", _type(value)) for key, value in members.items()])
+    return "\n".join(lines) + "\n"
+
+
+def _commands(group: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if command.hidden:
+            continue
+        if hasattr(command, "commands"):
+            yield from _commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+def _told(text: str | None) -> list[str]:
+    return [line.strip() for line in (text or "").strip().splitlines()]
+
+
+def _options(command: Any) -> list[str]:
+    rows = []
+    for param in command.params:
+        if param.param_type_name == "argument":
+            name = str(param.metavar)
+        else:
+            flag = getattr(param, "is_flag", False)
+            names = ", ".join(f"`{name}`" for name in sorted(param.opts, key=len, reverse=True))
+            name = names if flag else f"{names} {param.metavar or 'VALUE'}"
+        needed = " Needed." if param.required and param.param_type_name != "argument" else ""
+        rows.append((name, f"{param.help or ''}{needed}"))
+    return _table(("Argument or option", "What it is"), rows)
+
+
+def _error_row(one: ErrorCode) -> tuple[str, ...]:
+    return f"`{one.code}`", one.message, ", ".join(f"`{module}`" for module in one.modules)
+
+
+def _default(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(f"`{item}`" for item in value) or "none"
+    return f"`{value}`" if str(value) else "none"
+
+
+def _linked(name: str) -> str:
+    return f"[{name}](#{name.lower()})" if name else ""
+
+
+def _type(schema: Any) -> str:
+    if "$ref" in schema:
+        return _linked(str(schema["$ref"]).rsplit("/", 1)[1])
+    if "anyOf" in schema:
+        return " or ".join(_type(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return "one of " + ", ".join(f"`{word}`" for word in schema["enum"])
+    said = f" ({schema['description']})" if "description" in schema else ""
+    match schema.get("type"):
+        case "array":
+            return f"list of {_type(schema['items'])}"
+        case "object" if isinstance(schema.get("additionalProperties"), dict):
+            return f"object of {_type(schema['additionalProperties'])}"
+        case "object" if "properties" in schema:
+            inner = ", ".join(f"`{key}`: {_type(value)}" for key, value in schema["properties"].items())
+            return f"object ({inner})"
+        case kind:
+            return f"{kind}{said}"
+
+
+def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    if not rows:
+        return ["None."]
+    escaped = [tuple(cell.replace("|", "\\|") for cell in row) for row in rows]
+    return [f"| {' | '.join(row)} |" for row in (columns, tuple("---" for _ in columns), *escaped)]
+
+
+def main() -> int:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        path = FOLDER / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote docs/reference/{name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
