@@ -125,6 +125,7 @@ def verified_request(case: str) -> VerifiedRequest:
     )
     return VerifiedRequest(
         request=request,
+        arguments=request.arguments,
         caller=caller,
         resolved=Resolved(capability=CAPABILITY),
         mandate=mandate,
@@ -145,7 +146,7 @@ def cpu_us(act: Callable[[], object], *, times: int) -> float:
     return best
 
 
-def measured(count: int, verified: VerifiedRequest, facts: Facts) -> dict[str, float]:
+def measured(count: int, verified: VerifiedRequest, facts: Facts, *, whole: bool = True) -> dict[str, float]:
     """One row: publishing once, then a decision by slice and by the whole set."""
     start = time.thread_time()
     policy_set = published(policy_text(count), REGISTRY)
@@ -163,8 +164,27 @@ def measured(count: int, verified: VerifiedRequest, facts: Facts) -> dict[str, f
         "publish_s": round(publish_s, 3),
         "first_decision_us": round(slice_us, 1),
         "sliced_us": round(cpu_us(lambda: sliced.decide(verified, facts), times=2_000), 2),
-        "full_us": round(cpu_us(lambda: full.decide(verified, facts), times=max(3, 20_000 // count)), 2),
+        "full_us": round(cpu_us(lambda: full.decide(verified, facts), times=max(3, 20_000 // count)), 2)
+        if whole
+        else 0.0,
     }
+
+
+def decision_costs(*counts: int) -> dict[int, float]:
+    """CPU µs per sliced decision, by number of policies."""
+    verified, facts = verified_request("4711"), facts_now()
+    return {count: measured(count, verified, facts, whole=False)["sliced_us"] for count in counts}
+
+
+def facts_now() -> Facts:
+    """Facts of an open mandate early in its budget."""
+    return Facts(
+        at=NOW,
+        registry_digest=REGISTRY.digest,
+        mandate_state="open",
+        mandate_calls_used=3,
+        approval=None,
+    )
 
 
 def main() -> None:
@@ -173,13 +193,7 @@ def main() -> None:
     options.add_argument("--json", action="store_true", help="print one JSON object")
     as_json = options.parse_args().json
     verified = verified_request("4711")
-    facts = Facts(
-        at=NOW,
-        registry_digest=REGISTRY.digest,
-        mandate_state="open",
-        mandate_calls_used=3,
-        approval=None,
-    )
+    facts = facts_now()
     rows = [measured(count, verified, facts) for count in COUNTS]
     few, many = rows[0], rows[-1]
     figures = {

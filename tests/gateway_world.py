@@ -52,14 +52,16 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples" / "servers"
 HOSTILE = HERE / "system" / "hostile_upstream.py"
+NOTICING = HERE / "system" / "noticing_upstream.py"
 AGENTS = ("scout", "rover")
 
-POLICIES = """
-@id("on-task") @reason("for the task at hand") permit(principal, action, resource);
-@id("notes-need-bob") @reason("a person reads every note first") @approve("approvers:1")
-forbid(principal, action == Action::"crm.note", resource);
-@id("no-printing") @reason("printing wastes paper") forbid(principal, action == Action::"bad.printing", resource);
-"""
+PERMIT = '@id("on-task") @reason("for the task at hand") permit(principal, action, resource);\n'
+FORBID = {
+    "crm": """@id("notes-need-bob") @reason("a person reads every note first") @approve("approvers:1")
+        forbid(principal, action == Action::"crm.note", resource);\n""",
+    "bad": """@id("no-printing") @reason("printing wastes paper")
+        forbid(principal, action == Action::"bad.printing", resource);\n""",
+}
 CRM = [
     ("crm.read", "tools/call", "customer_read", {"type": "Case", "argument": "case_id"}),
     ("crm.list", "tools/call", "case_list", {"type": "Desk", "fixed": "support"}),
@@ -106,7 +108,9 @@ class World:
     home: Path
     calls: list[ActionRequest] = field(default_factory=list)
 
-    def mandate(self, *capabilities: str, agent: str = "scout", identity: str = "m-1", calls_max: int = 1000) -> str:
+    def mandate(
+        self, *capabilities: str, agent: str = "scout", identity: str = "m-1", calls_max: int = 1000
+    ) -> str:
         """Alice lets an agent use these capabilities for ten minutes."""
         now = self.walk.clock.now()
         terms = MandateTerms(
@@ -137,18 +141,29 @@ class World:
 
     @asynccontextmanager
     async def client(
-        self, server: str, *, mode: str = "2026-07-28", agent: str = "scout", mandate: str = "m-1", **more: Any
+        self,
+        server: str,
+        *,
+        mode: str = "2026-07-28",
+        agent: str = "scout",
+        mandate: str = "m-1",
+        **more: Any,
     ) -> AsyncIterator[Client]:
         """The SDK's own client, of either era."""
         async with (
             self.http(agent=agent, mandate=mandate) as http,
             Client(
-                streamable_http_client(f"{self.url}/mcp/{server}", http_client=http), mode=mode, cache=None, **more
+                streamable_http_client(f"{self.url}/mcp/{server}", http_client=http),
+                mode=mode,
+                cache=None,
+                **more,
             ) as client,
         ):
             yield client
 
-    async def post(self, server: str, body: bytes, *, mandate: str = "m-1", **headers: str) -> httpx2.Response:
+    async def post(
+        self, server: str, body: bytes, *, mandate: str = "m-1", **headers: str
+    ) -> httpx2.Response:
         """One message as raw bytes, as an attacker would send them, with a good proof."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.http(mandate=mandate) as http:
@@ -164,7 +179,12 @@ class World:
 
     def entries(self, tag: Tag) -> list[dict[str, Any]]:
         """What the ledger holds of this kind."""
-        return [dict(stored.entry.fields) for stored in self.walk.ledger.replay() if stored.entry.tag == tag]
+        leaves = [json.loads(stored.leaf) for stored in self.walk.ledger.replay()]
+        return [leaf for leaf in leaves if leaf["tag"] == tag]
+
+    def ends(self) -> list[dict[str, Any]]:
+        """How intents ended."""
+        return self.entries(Tag.OUTCOME) + self.entries(Tag.INDETERMINATE)
 
     def effects(self) -> list[dict[str, Any]]:
         """Calls that really reached the hostile upstream."""
@@ -183,7 +203,12 @@ def modern(method: str, params: dict[str, Any] | None = None, identifier: Any = 
         "io.modelcontextprotocol/clientCapabilities": {},
         **(params or {}).get("_meta", {}),
     }
-    message = {"jsonrpc": "2.0", "id": identifier, "method": method, "params": {**(params or {}), "_meta": meta}}
+    message = {
+        "jsonrpc": "2.0",
+        "id": identifier,
+        "method": method,
+        "params": {**(params or {}), "_meta": meta},
+    }
     return json.dumps(message).encode()
 
 
@@ -202,7 +227,11 @@ def registry(home: Path, servers: Collection[str]) -> list[JSONValue]:
         "command": sys.executable, "args": [str(HOSTILE), str(home)], "callSecondsMax": 2,
     }  # fmt: skip
     people = [
-        document("Principal", name, {"groups": ["approvers"], "keys": [parse(signing_key(name).public.jwk.encode())]})
+        document(
+            "Principal",
+            name,
+            {"groups": ["approvers"], "keys": [parse(signing_key(name).public.jwk.encode())]},
+        )
         for name in ("alice", "bob")
     ]
     use_case = document("UseCase", "support", {"purpose": "Answer customers", "ownership": dict(OWNERSHIP)})
@@ -219,9 +248,25 @@ def registry(home: Path, servers: Collection[str]) -> list[JSONValue]:
         )
         for name in AGENTS
     ]
-    found: list[JSONValue] = [*people, use_case, *agents, document("PolicySet", "house", {"policies": POLICIES})]
+    policies = PERMIT + "".join(FORBID.get(server, "") for server in servers)
+    found: list[JSONValue] = [
+        *people,
+        use_case,
+        *agents,
+        document("PolicySet", "house", {"policies": policies}),
+    ]
     if "crm" in servers:
         found += [document("Server", "crm", crm), *(capability(n, "crm", m, t, r) for n, m, t, r in CRM)]
+    if "noticing" in servers:
+        thing: dict[str, JSONValue] = {"type": "Thing", "argument": "name"}
+        whole: dict[str, JSONValue] = {"type": "Thing", "fixed": "it"}
+        found += [
+            document("Server", "noticing", {"command": sys.executable, "args": [str(NOTICING)]}),
+            capability("thing.touch", "noticing", "tools/call", "touch", whole),
+            capability("thing.grow", "noticing", "tools/call", "grow", whole),
+            capability("thing.follow", "noticing", "resources/subscribe", "thing://{name}", thing),
+            capability("thing.listen", "noticing", "subscriptions/listen", "thing://{name}", thing),
+        ]
     if "bad" in servers:
         fixed: dict[str, JSONValue] = {"type": "Thing", "fixed": "it"}
         found += [document("Server", "bad", bad)]
@@ -265,7 +310,9 @@ def needs_of(walk: Walk, upstream: McpUpstream, prover: CallerVerifier, calls: l
         if mandate is None or mandate.agent != caller.agent or walk.mandates.state(mandate.id) != "open":
             return ()
         capabilities = walk.registry.current.capabilities
-        granted = [capabilities[grant.capability] for grant in mandate.grants if grant.capability in capabilities]
+        granted = [
+            capabilities[grant.capability] for grant in mandate.grants if grant.capability in capabilities
+        ]
         return {
             (one.method, one.target)
             for one in granted
@@ -285,7 +332,7 @@ async def gateway_world(
 ) -> AsyncIterator[World]:
     """Everything up and connected."""
     clock = SystemClock()
-    upstream = McpUpstream(clock=clock, settings=settings)
+    upstream = McpUpstream(clock=clock, settings=settings or UpstreamSettings())
     walk = walk_of(registry(home, servers), upstream, clock)
     upstream.apply(walk.registry.current.servers.values())
     bound: list[Listeners] = []
@@ -301,7 +348,10 @@ async def gateway_world(
         calls: list[ActionRequest] = []
         authorities = frozenset({"localhost", "gateway.test"})
         prover = CallerVerifier(
-            registry=walk.registry, clock=clock, entropy=SystemEntropy(), limits=ProofLimits(authorities=authorities)
+            registry=walk.registry,
+            clock=clock,
+            entropy=SystemEntropy(),
+            limits=ProofLimits(authorities=authorities),
         )
         gateway = Gateway(needs_of(walk, upstream, prover, calls), limits)
         tasks.start_soon(lambda: serve(gateway, tcp=("127.0.0.1", 0), uds=uds, started=note, stop=stop))
@@ -331,6 +381,11 @@ def approve(world: World, approval_id: str, by: str = "bob") -> None:
     from answerable.core.approval.approval import Answer as PersonsAnswer
 
     answer = PersonsAnswer(
-        by=PrincipalId(by), groups=("approvers",), verdict="approve", comment="", at=world.walk.clock.now(), token="t"
+        by=PrincipalId(by),
+        groups=("approvers",),
+        verdict="approve",
+        comment="",
+        at=world.walk.clock.now(),
+        token="t",
     )
     assert world.walk.approvals.replace(replace(found, state="approved", answers=(answer,)), was=found)

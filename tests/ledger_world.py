@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from answerable.core.canonical import JSONValue
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.codec import (
     Head,
     SegmentHeader,
@@ -22,19 +24,21 @@ from answerable.core.tlog.merkle import leaf_hash, root_of
 from answerable.core.tlog.note import VerifierKey, signed_note
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN, log_key
+from answerable.verify.ledger_history import verify_ledger
+from answerable.verify.report import LedgerReport
 
 DIGEST = "cd" * 32
 
 
-def entry(tag: Tag, payload: bytes = b"", *, at: int = START, **members: JSONValue) -> Entry:
+def entry(tag: Tag, members: dict[str, JSONValue], payload: bytes = b"", *, at: int = START) -> Entry:
     """An entry with these members."""
     salt = bytes(range(SALT_BYTES)) if payload else b""
-    return sealed_entry(tag, at=at, fields=members, payload=payload, salt=salt)  # type: ignore[arg-type]
+    return sealed_entry(tag, at=UnixMillis(at), fields=members, payload=payload, salt=salt)
 
 
 def genesis(origin: str = ORIGIN, key: VerifierKey | None = None) -> Entry:
     """The first entry."""
-    return entry(Tag.GENESIS, origin=origin, key=(key or log_key(origin)[0]).formatted())
+    return entry(Tag.GENESIS, {"origin": origin, "key": (key or log_key(origin)[0]).formatted()})
 
 
 def intent(action: str, payload: bytes = b'{"action":1}', **changed: JSONValue) -> Entry:
@@ -49,7 +53,7 @@ def intent(action: str, payload: bytes = b'{"action":1}', **changed: JSONValue) 
         "principal": "alice",
         "proof": {"binding": "peer", "kind": "socket", "message": DIGEST, "sequence": 4},
     }
-    return entry(Tag.INTENT, payload, **{**members, **changed})
+    return entry(Tag.INTENT, {**members, **changed}, payload)
 
 
 def end(
@@ -68,7 +72,7 @@ def end(
         "intent_leaf": leaf_hash(begun.leaf).hex(),
         "status": status,
     }
-    return entry(tag, payload, **{**members, **changed})
+    return entry(tag, {**members, **changed}, payload)
 
 
 def story() -> list[Entry]:
@@ -79,7 +83,7 @@ def story() -> list[Entry]:
         first,
         end(first, 1, "a-1", payload=b'{"result":1}'),
         second,
-        entry(Tag.REFUSAL, b'{"reasons":["no"]}', action="a-3", agent="scout"),
+        entry(Tag.REFUSAL, {"action": "a-3", "agent": "scout"}, b'{"reasons":["no"]}'),
         end(second, 3, "a-2", "indeterminate"),
         end(second, 3, "a-2", "failed"),
     ]
@@ -145,3 +149,29 @@ class ForgedLog:
         root = root_of([leaf_hash(one.leaf) for one in self.entries[:size]])
         text = Checkpoint(origin=self.origin, size=size, root=root).text()
         return signed_note(text, key=key, sign=sign).encoded()
+
+
+KEY = log_key()[0]
+FIRST = "wal/0000000000000000.wal"
+
+
+def checked(log: ForgedLog) -> LedgerReport:
+    """The verdict with the right key."""
+    return verify_ledger(log.directory, key=KEY)
+
+
+def rules(report: LedgerReport) -> set[str]:
+    return {one.rule for one in report.findings if one.severity == "error"}
+
+
+def sealed_story(directory: Path, **changed: object) -> ForgedLog:
+    entries = story()
+    log = ForgedLog(directory=directory, entries=entries, seals=(3, len(entries)))
+    return dataclasses.replace(log, **changed).written()  # type: ignore[arg-type]
+
+
+def flipped(path: Path, at: int, value: int) -> bytes:
+    """Change one byte of a file; returns what it held."""
+    content = path.read_bytes()
+    path.write_bytes(content[:at] + bytes([content[at] ^ value]) + content[at + 1 :])
+    return content

@@ -143,6 +143,7 @@ class Trial:
         )
         return VerifiedRequest(
             request=request,
+            arguments=request.arguments,
             caller=VerifiedCaller(
                 agent=agent.name,
                 proof=self.proof,

@@ -109,7 +109,8 @@ def api_page() -> str:
     lines = ["# Control API", "", MADE, ""]
     lines += [
         "HTTP on the Unix socket `control.sock` of the data directory. The caller is known by the kernel's word: only",
-        "the user who runs the server, and root, are answered. As an OpenAPI 3.1 document: [openapi.json](openapi.json).",
+        "the user who runs the server, and root, are answered. As OpenAPI 3.1: [openapi.json](openapi.json), which is",
+        "served at `/v1/openapi.json` too.",
         "Errors are problem details (RFC 9457) with the codes of [errors.md](errors.md). A list comes in pages: up to",
         "`limit` items from after `cursor`, and `next` is the cursor of the page after it.",
         "",

@@ -1,4 +1,4 @@
-"""The example company on disk: people and agents with keys, registry documents, and the systems that agents work with."""
+"""The example company on disk: people and agents with keys, registry documents, the systems that agents work with."""
 
 from __future__ import annotations
 

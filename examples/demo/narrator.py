@@ -30,7 +30,12 @@ _STYLES: Final = {
     "check": "32",
     "fault": "1;31",
 }
-_WORDS: Final = {"allowed": "allowed", "denied": "denied", "waiting": "waits for a person", "failed": "failed"}
+_WORDS: Final = {
+    "allowed": "allowed",
+    "denied": "denied",
+    "waiting": "waits for a person",
+    "failed": "failed",
+}
 
 
 class UnexpectedError(Exception):
@@ -50,6 +55,8 @@ class Narrator:
         self._colour = stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self._width = min(shutil.get_terminal_size((WIDTH_MAX, 24)).columns, WIDTH_MAX)
         self._hidden: list[re.Pattern[str]] = []
+        self.claims = 0
+        """How many claims were checked and held."""
 
     def hide(self, secret: str) -> None:
         """Never print this text from now on, nor a beginning of it."""
@@ -96,6 +103,7 @@ class Narrator:
         """State what was checked. Raises UnexpectedError when it does not hold."""
         if not holds:
             raise UnexpectedError(claim, happened)
+        self.claims += 1
         self._write(claim, first="  ✓ ", then="    ", style="check")
 
     def fault(self, text: str) -> None:

@@ -6,12 +6,12 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import STDOUT
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import anyio
 import httpx2
@@ -24,6 +24,8 @@ UPSTREAMS_SECONDS_MAX: Final = 20.0
 STOP_SECONDS_MAX: Final = 10.0
 POLL_SECONDS: Final = 0.05
 LOG_LINES_SHOWN: Final = 20
+
+Stream = Literal["out", "err"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,14 @@ class Product:
 
     async def get(self, path: str) -> dict[str, Any]:
         """Ask the control API, as a program of the company would. Raises UnexpectedError for anything but 200."""
-        response = await self._control.get(path)
+        return self._answer(path, await self._control.get(path))
+
+    async def seal(self) -> None:
+        """Have the log sign what it holds, now and not in some seconds. Raises UnexpectedError."""
+        path = "/v1/ledger/seal"
+        self._answer(path, await self._control.post(path, json={}))
+
+    def _answer(self, path: str, response: httpx2.Response) -> dict[str, Any]:
         if response.status_code != 200:
             raise UnexpectedError(f"200 from {path}", f"{response.status_code}: {response.text[:300]}")
         answer: dict[str, Any] = json.loads(response.content)
@@ -60,21 +69,20 @@ class Product:
         lines: list[dict[str, Any]] = (await self.get(f"/v1/timeline/{name}"))["lines"]
         return lines
 
-    async def command(self, *arguments: str, code: int = 0, quiet: bool = False) -> Done:
+    async def command(self, *arguments: str, show: Sequence[Stream] = ("err", "out"), code: int = 0) -> Done:
         """Run `answerable ARGUMENTS` in a process of its own and show it with what it prints.
 
-        quiet: show nothing. Raises UnexpectedError for another exit code than `code`.
+        show: which of its streams; with none, the command is not shown either. Raises UnexpectedError for another exit
+        code than `code`.
         """
-        if not quiet:
+        if show:
             self.narrator.command(command_line(*arguments))
         done = await run_command(self.home, *arguments)
         if done.code != code:
             told = "; ".join((*done.err, *done.out)[:6])
-            raise UnexpectedError(
-                f"exit code {code} from `answerable {arguments[0]}`", f"{done.code}: {told}"
-            )
-        if not quiet:
-            self.narrator.output((*done.err, *done.out))
+            raise UnexpectedError(f"exit code {code} from {command_line(*arguments)}", f"{done.code}: {told}")
+        for stream in show:
+            self.narrator.output(done.err if stream == "err" else done.out)
         return done
 
     async def upstreams_up(self, names: Iterable[str]) -> None:
@@ -155,8 +163,12 @@ async def _answering(product: Product, process: Process, log: Path) -> None:
                 else:
                     return
             await anyio.sleep(POLL_SECONDS)
-    said = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
-    raise SetUpError(f"`answerable up` did not start:\n{said}")
+    raise SetUpError(f"`answerable up` did not start:\n{last_lines(log)}")
+
+
+def last_lines(log: Path) -> str:
+    """The end of what a program said."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES_SHOWN:])
 
 
 async def _stopped(process: Process) -> None:

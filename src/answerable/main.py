@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
 
 from answerable.apps.cli.application import command_line
 from answerable.apps.cli.command import Shell, command
+from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import typer
 
     from answerable.wiring.assemble import Product
     from answerable.wiring.serving import Listeners
     from answerable.wiring.setting_tree import Settings
 
 
+GATEWAY_DEFAULT: Final = "http://127.0.0.1:8765"
+
+ClientFile = Annotated[
+    Path, typer.Argument(help="A client's configuration file with `mcpServers`.", metavar="FILE")
+]
+KeyFile = Annotated[Path, typer.Option("--key", help="Key file of the agent.", metavar="FILE")]
+GatewayAddress = Annotated[
+    str, typer.Option("--gateway", help="http(s)://HOST:PORT or unix:PATH.", metavar="ADDRESS")
+]
+MandateId = Annotated[
+    str,
+    typer.Option("--mandate", help="Mandate of messages that name none.", show_default=False, metavar="ID"),
+]
+
+
 def application() -> typer.Typer:
     """Every command there is. What a command needs is imported when it runs, so that --help is quick."""
     app = command_line(offline_control)
     command(app, "up", panel="Running it")(up)
+    mcp = typer.Typer(no_args_is_help=True, help="MCP clients: put them behind the gateway.")
+    command(mcp, "shim")(shim)
+    command(mcp, "wrap", reads=True)(wrap_client)
+    command(mcp, "unwrap", reads=True)(unwrap_client)
+    app.add_typer(mcp, name="mcp")
     return app
 
 
 def up(shell: Shell) -> int | None:
-    """Run the whole product in this process, on an embedded default.
+    """Run the whole product in one process.
+
+    On an embedded default: registers in SQLite, the ledger in files.
 
     Opens the gateway for agents on loopback and on a Unix socket, and the control socket for people. Needs no other
     server. Stops gracefully on Ctrl-C or SIGTERM.
@@ -53,6 +79,100 @@ def up(shell: Shell) -> int | None:
     return None
 
 
+def shim(
+    shell: Shell,
+    server: Annotated[str, typer.Option("--server", help="Registered name of the server.", metavar="NAME")],
+    key: KeyFile,
+    gateway: GatewayAddress = GATEWAY_DEFAULT,
+    mandate: MandateId = "",
+) -> int | None:
+    """Serve MCP over stdio, and hold the agent's key.
+
+    An agent's client starts this as a server; each message is proved with the key and sent on to the gateway.
+    """
+    import anyio
+
+    from answerable.apps.mcp_shim.relay import run_shim
+    from answerable.sdk.keyfile import load_key
+    from answerable.sdk.proof_auth import SessionAuth
+
+    auth = SessionAuth(load_key(key), mandate=mandate)
+    relay = partial(
+        run_shim, server=server, gateway=gateway, auth=auth, stdin=sys.stdin.buffer, stdout=sys.stdout.buffer
+    )
+    anyio.run(relay)
+    return None
+
+
+def wrap_client(
+    shell: Shell,
+    file: ClientFile,
+    key: KeyFile,
+    gateway: GatewayAddress = GATEWAY_DEFAULT,
+    mandate: MandateId = "",
+    documents: Annotated[
+        Path | None,
+        typer.Option(
+            "--documents",
+            help="Where to write the servers' documents; else beside the file.",
+            show_default=False,
+            metavar="FILE",
+        ),
+    ] = None,
+) -> int | None:
+    """Send a client's servers through the gateway.
+
+    Rewrites its `mcpServers` file, keeps a backup, prints the difference, and writes the servers as documents to apply.
+    """
+    from answerable.apps.mcp_shim.client_config import ShimCommand, wrap
+
+    place = documents or file.with_name(f"{file.name}.servers.yaml")
+    if place.exists():
+        raise Malformed(
+            f"{shown(place.name)} is there already and is not overwritten: name another with --documents",
+            code="cli.documents_exist",
+        )
+    # Clients rarely have our directory on their PATH.
+    program = shutil.which("answerable") or "answerable"
+    command_of_shim = ShimCommand(gateway=gateway, key=str(key.absolute()), mandate=mandate, program=program)
+    report = wrap(file, command_of_shim)
+    place.write_text(report.documents, encoding="utf-8")
+    terminal = shell.terminal
+    if terminal.as_json:
+        terminal.json(
+            {
+                "backup": str(report.backup),
+                "diff": report.diff,
+                "documents": str(place),
+                "left": list(report.left),
+            }
+        )
+    else:
+        _show_diff(shell, report.diff)
+    for why in report.left:
+        terminal.warn(f"left as it is: {why}")
+    terminal.say(f"backup in {report.backup}; register the servers with `answerable apply -f {place}`")
+    return None
+
+
+def unwrap_client(shell: Shell, file: ClientFile) -> int | None:
+    """Put a wrapped file back as it was."""
+    from answerable.apps.mcp_shim.client_config import unwrap
+
+    difference = unwrap(file)
+    if shell.terminal.as_json:
+        shell.terminal.json({"diff": difference})
+    else:
+        _show_diff(shell, difference)
+    return None
+
+
+def _show_diff(shell: Shell, difference: str) -> None:
+    styles = {"+": "green", "-": "red"}
+    for line in difference.splitlines():
+        shell.terminal.line(line, styles.get(line[:1], ""))
+
+
 def gateway_app(settings: Settings, product: Product) -> Any:
     """The door for agents, over one product."""
     from answerable.apps.mcp_gateway.gateway import Gateway
@@ -66,10 +186,18 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         visible=partial(list_capabilities, product.walk),
         offers=product.upstream,
     )
+    gateway = settings.gateway
     limits = GatewayLimits(
-        hosts=frozenset(settings.gateway.allowed_hosts),
-        origins=frozenset(settings.gateway.allowed_origins),
-        body_bytes_max=settings.gateway.body_bytes_max,
+        hosts=frozenset(gateway.allowed_hosts),
+        origins=frozenset(gateway.allowed_origins),
+        body_bytes_max=gateway.body_bytes_max,
+        body_seconds_max=gateway.body_seconds_max,
+        requests_per_agent_max=gateway.requests_per_agent_max,
+        sessions_per_agent_max=gateway.sessions_per_agent_max,
+        session_idle_seconds=gateway.session_idle_seconds,
+        listens_per_agent_max=gateway.listens_per_agent_max,
+        uris_per_listen_max=gateway.uris_per_listen_max,
+        events_waiting_max=gateway.events_waiting_max,
     )
     return Gateway(needs, limits)
 

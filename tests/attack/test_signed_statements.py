@@ -8,9 +8,12 @@ import hmac
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims, verify_answer
 from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX, signed_statement
+from answerable.core.identity.keys import SigningKey, new_private_jwk
+from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.token import MANDATE_TYP, claims_of, verify_mandate
 from answerable.errors import Malformed, Unverified
 from answerable.sdk.signing import signed_answer
@@ -18,8 +21,13 @@ from answerable.testing.clock import START
 from answerable.testing.samples import AUDIENCE, approval, mandate, mandate_terms, signing_key
 
 ALICE = signing_key("alice")
+BOB = PrincipalId("bob")
+CAROL = SigningKey(new_private_jwk("ecdsa-p256-sha256", b"\x0c" * 48))
 CLAIMS = claims_of(mandate_terms(), audience=AUDIENCE)
 REGISTERED = {name: (signing_key(name).public,) for name in ("alice", "bob", "scout")}
+REGISTERED["carol"] = (CAROL.public,)
+ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 def verify(token):
@@ -40,6 +48,12 @@ def b64(octets):
 def assembled(header, claims, sign):
     text = f"{b64(json.dumps(header).encode())}.{b64(json.dumps(claims).encode())}"
     return f"{text}.{b64(sign(text.encode()))}"
+
+
+def plus_order(number, order, endian):
+    """A second spelling of the number where 32 bytes have room for one, else the order, which none may reach."""
+    raised = int.from_bytes(number, endian) + order
+    return (raised if raised < 1 << 256 else order).to_bytes(32, endian)
 
 
 def head(**changes):
@@ -108,6 +122,39 @@ def test_a_signature_is_not_carried_over_to_other_claims():
     assert refused(f"{header}.{b64(json.dumps(wider).encode())}.{signature}") == "mandate.signature"
 
 
+@pytest.mark.requirement("MANDATE-01")
+@pytest.mark.parametrize("name", ["alice", "carol"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda signature: bytes(64),
+        lambda signature: b"\xff" * 64,
+        lambda signature: b"",
+        lambda signature: signature[:63],
+        lambda signature: signature + b"\x00",
+        lambda signature: signature[32:] + signature[:32],
+        lambda signature: signature * 40,
+        # The same S, written once more: plus the order of the group (RFC 8032, section 8.4).
+        lambda signature: signature[:32] + plus_order(signature[32:], ED25519_ORDER, "little"),
+        lambda signature: signature[:32] + plus_order(signature[32:], P256_ORDER, "big"),
+        # R as the neutral point, which a lax check under a key of small order would take.
+        lambda signature: b"\x01" + bytes(63),
+        # r || s in the form of other protocols.
+        lambda signature: encode_dss_signature(
+            int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        ),
+    ],
+)
+def test_nothing_but_the_signature_itself_is_a_signature(name, spoil):
+    key = CAROL if name == "carol" else ALICE
+    claims = {**CLAIMS, "iss": name}
+    header = head(alg="ES256", kid=key.public.thumbprint) if key is CAROL else head()
+    assert verify(assembled(header, claims, key.sign)) is not None
+    # An empty signature is no part of a token at all.
+    expected = "mandate.signature" if spoil(bytes(64)) else "mandate.malformed"
+    assert refused(assembled(header, claims, lambda text: spoil(key.sign(text)))) == expected
+
+
 @pytest.mark.requirement("MANDATE-02")
 @pytest.mark.parametrize("claim", ["sub", "grants", "calls_max", "expires_at_ms"])
 def test_a_claim_said_twice_is_refused_whichever_reader_would_take_the_last(claim):
@@ -168,7 +215,7 @@ def answer_refused(token, waiting=None):
 @pytest.mark.requirement("MANDATE-06")
 def test_an_answer_to_a_small_amount_does_not_approve_a_large_one():
     bob = signing_key("bob")
-    token = signed_answer(approval(), by="bob", verdict="approve", audience=AUDIENCE, at=START, key=bob)
+    token = signed_answer(approval(), by=BOB, verdict="approve", audience=AUDIENCE, at=START, key=bob)
     assert answer_refused(token, approval(amount=1_000_000)) == "approval.digest"
     assert answer_refused(token, approval("a-2")) == "approval.other"
 
@@ -176,16 +223,21 @@ def test_an_answer_to_a_small_amount_does_not_approve_a_large_one():
 @pytest.mark.requirement("MANDATE-06")
 def test_a_deny_is_not_turned_into_an_approve():
     bob = signing_key("bob")
-    token = signed_answer(approval(), by="bob", verdict="deny", audience=AUDIENCE, at=START, key=bob)
+    token = signed_answer(approval(), by=BOB, verdict="deny", audience=AUDIENCE, at=START, key=bob)
     header, _, signature = token.split(".")
-    claims = answer_claims(approval(), by="bob", verdict="approve", comment="", audience=AUDIENCE, at=START)
+    claims = answer_claims(approval(), by=BOB, verdict="approve", comment="", audience=AUDIENCE, at=START)
     assert answer_refused(f"{header}.{b64(json.dumps(claims).encode())}.{signature}") == "approval.signature"
 
 
 @pytest.mark.requirement("MANDATE-06")
 def test_an_answer_from_yesterday_is_no_answer_today():
     claims = answer_claims(
-        approval(), by="bob", verdict="approve", comment="", audience=AUDIENCE, at=START - 86_400_000
+        approval(),
+        by=BOB,
+        verdict="approve",
+        comment="",
+        audience=AUDIENCE,
+        at=UnixMillis(START - 86_400_000),
     )
     token = signed_statement(claims, typ=APPROVAL_TYP, key=signing_key("bob"))
     assert answer_refused(token) == "approval.stale"
@@ -194,5 +246,5 @@ def test_an_answer_from_yesterday_is_no_answer_today():
 @pytest.mark.requirement("MANDATE-06")
 def test_the_agent_does_not_answer_for_a_person():
     scout = signing_key("scout")
-    token = signed_answer(approval(), by="bob", verdict="approve", audience=AUDIENCE, at=START, key=scout)
+    token = signed_answer(approval(), by=BOB, verdict="approve", audience=AUDIENCE, at=START, key=scout)
     assert answer_refused(token) == "approval.key"

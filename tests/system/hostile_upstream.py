@@ -16,7 +16,10 @@ NAMES = [
     "echo", "crash", "hang", "garbage", "slow", "huge", "error", "failing", "big_integer", "bad_result", "printing",
     "closed_error", "deep", "asks_input", "surrogate",
 ]  # fmt: skip
-OPEN = {"type": "object", "properties": {"value": {}, "seconds": {"type": "number"}, "bytes": {"type": "integer"}}}
+OPEN = {
+    "type": "object",
+    "properties": {"value": {}, "seconds": {"type": "number"}, "bytes": {"type": "integer"}},
+}
 LOCK = threading.Lock()
 
 
@@ -70,7 +73,9 @@ def call(request):
     elif name == "error":
         send({"jsonrpc": "2.0", "id": identifier, "error": {"code": -32603, "message": "the disk is full"}})
     elif name == "closed_error":
-        send({"jsonrpc": "2.0", "id": identifier, "error": {"code": -32000, "message": "something went wrong"}})
+        send(
+            {"jsonrpc": "2.0", "id": identifier, "error": {"code": -32000, "message": "something went wrong"}}
+        )
     elif name == "failing":
         answer(request, text("no such case", isError=True))
     elif name == "big_integer":
@@ -78,8 +83,10 @@ def call(request):
     elif name == "bad_result":
         answer(request, {"content": "not a list"})
     elif name == "deep":
-        raw('{"jsonrpc":"2.0","id":%d,"result":{"content":[],"structuredContent":%s1%s}}'
-            % (identifier, '{"a":' * 100, "}" * 100))
+        raw(
+            '{"jsonrpc":"2.0","id":%d,"result":{"content":[],"structuredContent":%s1%s}}'
+            % (identifier, '{"a":' * 100, "}" * 100)
+        )
     elif name == "asks_input":
         answer(request, {"resultType": "input_required", "inputRequests": {}, "requestState": "s"})
     elif name == "surrogate":
@@ -93,11 +100,14 @@ def call(request):
 def handle(request):
     method = request["method"]
     if method == "initialize":
-        answer(request, {
-            "protocolVersion": "2025-11-25",
-            "capabilities": {"tools": {"listChanged": True}},
-            "serverInfo": {"name": "hostile", "version": "1"},
-        })
+        answer(
+            request,
+            {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {"tools": {"listChanged": True}},
+                "serverInfo": {"name": "hostile", "version": "1"},
+            },
+        )
     elif method == "tools/list":
         names = (HOME / "names").read_text().split("\n") if (HOME / "names").exists() else NAMES
         answer(request, {"tools": [{"name": name, "inputSchema": OPEN} for name in names]})
@@ -106,7 +116,9 @@ def handle(request):
     elif method == "notifications/cancelled":
         note("cancelled", str(request["params"].get("requestId")))
     elif "id" in request:
-        send({"jsonrpc": "2.0", "id": request["id"], "error": {"code": -32601, "message": "Method not found"}})
+        send(
+            {"jsonrpc": "2.0", "id": request["id"], "error": {"code": -32601, "message": "Method not found"}}
+        )
 
 
 note("starts", str(os.getpid()))

@@ -159,3 +159,58 @@ def test_verify_names_the_entry_with_a_changed_byte(world: World, command: Comma
     told = command("ledger", "verify", str(copy), "--key", key, code=5).stdout
     assert "INVALID" in told
     assert "entry 1" in told
+
+
+@pytest.mark.requirement("CLI-01")
+@pytest.mark.requirement("CLI-03")
+def test_the_real_product_answers_with_its_server_and_after_it(world: World, command: Command) -> None:
+    (world.data / "answerable.toml").write_text("[gateway]\nport = 0\n")
+    registry = world.registry / "registry.yaml"
+    registry.write_text(registry.read_text().replace("{command: sh}", "{command: sleep, args: ['60']}"))
+    environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "answerable.main", "up", "--data", str(world.data)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert server.stderr is not None
+    try:
+        for line in server.stderr:
+            if line.startswith("nothing is registered yet"):
+                break
+        else:
+            pytest.fail("the server ended")
+        assert command("apply", "-f", str(world.registry)).stderr == "10 changes\n"
+        issue = ("mandate", "issue", "one-case", "--as", "ada", "--key", str(world.key("ada")), "--yes")
+        mandate = command(*issue, "--set", "case=4711").stdout.strip()
+        online = json.loads(command("mandate", "list", "--json").stdout)
+        command("doctor")
+        assert "another server answers" in command("up", code=1).stderr
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+    assert server.returncode == 0
+    offline = command("mandate", "list", "--json")
+    assert "no server is running" in offline.stderr
+    assert json.loads(offline.stdout) == online
+    assert online[0]["id"] == mandate
+    command("mandate", "close", mandate, "--yes")
+    assert "was closed by uid:" in command("timeline", mandate).stdout
+    key = json.loads(command("ledger", "status", "--json").stdout)["key"]
+    command("ledger", "verify", str(world.data / "ledger"), "--key", key)
+
+
+@pytest.mark.requirement("CLI-03")
+def test_a_client_is_wrapped_and_unwrapped_byte_for_byte(world: World, command: Command) -> None:
+    client = world.root / "client.json"
+    before = '{"mcpServers": {"git": {"command": "git-server", "args": ["--stdio"]}}}\n'
+    client.write_text(before)
+    wrapped = command("mcp", "wrap", str(client), "--key", str(world.key("ada")))
+    assert '"shim",' in wrapped.stdout
+    entry = json.loads(client.read_text())["mcpServers"]["git"]
+    assert entry["args"][:4] == ["mcp", "shim", "--server", "git"]
+    assert "kind: Server" in (world.root / "client.json.servers.yaml").read_text()
+    command("mcp", "wrap", str(client), "--key", "k", code=1)
+    command("mcp", "unwrap", str(client))
+    assert client.read_text() == before

@@ -113,6 +113,8 @@ def freeze(value: JSONValue) -> FrozenJSON:
 
 def encode(value: JSONValue) -> bytes:
     """The RFC 8785 bytes of a value. Raises Malformed with a code and a JSON pointer to the first fault."""
+    if type(value) is str:
+        return _encoded(value, 0)
     return _encoded(value, _survey(value, DEPTH_MAX)[0])
 
 

@@ -11,9 +11,9 @@ Each step consumes what the step before made, so that it cannot be walked in ano
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from answerable.ports.upstream import Progress
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Either an outcome with its receipt, or an approval that is still waited for."""
 
     action_id: str = ""
@@ -83,7 +82,7 @@ async def govern_action(
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
     warrant, left = await log_intent(walk, verified, decision, facts, call=call)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
-    outcome, broken_off = await act(walk, warrant, progress, left=left)
+    outcome, broken_off = await act(walk, verified, warrant, progress, left=left)
     # 8 release: no lease is held by this form of the walk.
     # 9 log outcome
     try:
@@ -139,8 +138,8 @@ async def log_intent(
 
     Raises Unavailable with effect `none`, whatever became of the entry: without a warrant nothing is performed.
     """
+    # One name for this one attempt: the action's id is its idempotency key, too.
     action_id = walk.entropy.token()
-    key = walk.entropy.token()
     deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
     try:
         entry = records.intent(
@@ -149,7 +148,7 @@ async def log_intent(
             at=facts.at,
             salt=walk.entropy.bytes(SALT_BYTES),
             action_id=action_id,
-            idempotency_key=key,
+            idempotency_key=action_id,
             lease_name="",
             deadline=deadline,
             call=call,
@@ -175,7 +174,7 @@ async def log_intent(
         action_id=action_id,
         action=verified.request.action,
         server=verified.request.server,
-        idempotency_key=key,
+        idempotency_key=action_id,
         lease_name="",
         deadline=deadline,
     )
@@ -183,7 +182,12 @@ async def log_intent(
 
 
 async def act(
-    walk: Walk, warrant: Warrant, progress: Progress | None, *, left: BaseException | None
+    walk: Walk,
+    verified: VerifiedRequest,
+    warrant: Warrant,
+    progress: Progress | None,
+    *,
+    left: BaseException | None,
 ) -> tuple[Outcome, BaseException | None]:
     """Step 7: how it ended, and what to raise to the caller once that is on disk. left: the caller is gone already.
 
@@ -191,6 +195,11 @@ async def act(
     """
     if left is not None:
         return Outcome(status="not_started", detail="the caller left before the start"), left
+    # Whoever stopped the task or the agent while the intent was on its way to the disk wins.
+    if walk.mandates.state(verified.mandate.id) != "open":
+        return Outcome(status="not_started", detail="the mandate was closed before the start"), None
+    if verified.caller.agent not in walk.registry.current.agents:
+        return Outcome(status="not_started", detail="the agent was stopped before the start"), None
     broken_off: BaseException | None = None
     try:
         return await walk.upstream.perform(warrant, progress=progress), None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
-from answerable.core.action.request import VerifiedRequest, as_frozen
+from answerable.core.action.request import VerifiedRequest
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unverified, shown
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
+    from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.resolve import Resolved
@@ -26,8 +27,6 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
-    # From here on only what was frozen counts, whatever became of the caller's own object.
-    request = as_frozen(request)
     agent = walk.registry.current.agents.get(caller.agent)
     if agent is None or agent.status != "active":
         raise Refused(f"agent {shown(caller.agent)} is not active", code="agent.inactive")
@@ -42,14 +41,17 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
             code="capability.unknown",
         )
     mandate = _mandate(walk, request, caller)
-    _check_arguments(walk, request, resolved)
+    # From here on only what was frozen counts, whatever became of the caller's own object.
+    arguments = request.arguments
+    _check_arguments(walk, arguments, resolved)
     return VerifiedRequest(
         request=request,
         caller=caller,
         resolved=resolved,
         mandate=mandate,
         principals=(mandate.principal,),
-        resource_id=_resource_id(request, resolved),
+        arguments=arguments,
+        resource_id=_resource_id(arguments, resolved),
     )
 
 
@@ -68,14 +70,15 @@ def _mandate(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mand
     return mandate
 
 
-def _check_arguments(walk: Walk, request: ActionRequest, resolved: Resolved) -> None:
-    definition = walk.upstream.definition(resolved.capability)
+def _check_arguments(walk: Walk, arguments: dict[str, JSONValue], resolved: Resolved) -> None:
+    capability = resolved.capability
+    definition = walk.upstream.definition(capability)
     if definition is None:
         raise Refused(
-            f"server {shown(request.server)} does not offer {shown(request.target)} right now",
+            f"server {shown(capability.server)} does not offer {shown(capability.target)} right now",
             code="upstream.unknown",
         )
-    violations = definition.violations(request.arguments)
+    violations = definition.violations(arguments)
     if violations:
         raise Refused(
             f"arguments do not fit: {'; '.join(violations[:3])}",
@@ -84,11 +87,13 @@ def _check_arguments(walk: Walk, request: ActionRequest, resolved: Resolved) -> 
         )
 
 
-def _resource_id(request: ActionRequest, resolved: Resolved) -> str:
+def _resource_id(arguments: dict[str, JSONValue], resolved: Resolved) -> str:
     mapping = resolved.capability.resource
     if not mapping.argument:
         return mapping.fixed
-    value = dict(resolved.variables).get(mapping.argument, request.arguments.get(mapping.argument))
+    value = arguments.get(mapping.argument)
+    if resolved.variables:
+        value = dict(resolved.variables).get(mapping.argument, value)
     if isinstance(value, str) and value:
         return value
     if isinstance(value, int) and not isinstance(value, bool):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
 from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
@@ -47,8 +48,7 @@ class WalkLimits:
     refusals_window_ms: int = 3_600_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenIntent:
+class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An intent whose end is not on disk yet. due_at: Unix milliseconds from which settling may end it."""
 
     action_id: str

@@ -1,10 +1,12 @@
 """Every port of a walk, failing when told to: before its call took effect, after it, or with the whole process.
 
-A dead process does nothing more: once `Trouble` has struck with a crash, every later call of every port ends in `Crash`.
+A dead process does nothing more: once `Trouble` has dealt a crash, every later call of every port ends in `Crash`.
 """
 
 from __future__ import annotations
 
+import asyncio
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from answerable.core.ledger.entry import Receipt
@@ -44,11 +46,14 @@ class Crash(BaseException):
 class Trouble:
     """plan: the fault of the call with this number, from 0, to this port's method; None when all goes well.
 
-    calls: names of all calls so far. struck: faults that were dealt, as `method: fault`.
+    at_crash: called at the moment of a crash. calls: names of all calls so far. struck: faults that were dealt, as
+    `method: fault`.
     """
 
-    def __init__(self, plan: Callable[[int, str], Fault | None]) -> None:
-        self._plan = plan
+    def __init__(
+        self, plan: Callable[[int, str], Fault | None], *, at_crash: Callable[[], None] = lambda: None
+    ) -> None:
+        self._plan, self._at_crash = plan, at_crash
         self.calls: list[str] = []
         self.struck: list[str] = []
         self.dead = False
@@ -69,6 +74,7 @@ class Trouble:
     def crash(self) -> None:
         """End the process. Raises Crash."""
         self.dead = True
+        self._at_crash()
         raise Crash
 
     def call(self, method: str, action: Callable[[], T]) -> T:
@@ -86,41 +92,44 @@ class Trouble:
         return result
 
 
-class _Lost:
-    """Port Submitted: an entry whose write fails; kept: whether it is on disk all the same."""
+class _OnItsWay:
+    """Port Submitted: an entry that takes its time. fault: what comes of it. kept: None if nothing reaches the disk."""
 
-    def __init__(self, receipt: Receipt, kept: Submitted | None) -> None:
+    def __init__(
+        self, ledger: TroubledLedger, receipt: Receipt, *, kept: Submitted | None, fault: Fault | None
+    ) -> None:
         self.receipt = receipt
-        self._kept = kept
+        self._ledger, self._kept, self._fault = ledger, kept, fault
+        self._turns = ledger.latency()
 
     async def durable(self) -> Receipt:
-        """Raises Unavailable, as after a failed sync."""
+        """As the port says. Raises Crash, and Unavailable as after a failed sync."""
+        while self._turns > 0:
+            self._turns -= 1
+            await asyncio.sleep(0)
         if self._kept is not None:
             await self._kept.durable()
-        raise Unavailable("the sync failed", code="ledger.poisoned", port="ledger", effect="unknown")
-
-
-class _Last:
-    """Port Submitted: an entry that becomes durable just before the process ends."""
-
-    def __init__(self, trouble: Trouble, kept: Submitted) -> None:
-        self.receipt = kept.receipt
-        self._trouble, self._kept = trouble, kept
-
-    async def durable(self) -> Receipt:
-        """Raises Crash."""
-        await self._kept.durable()
-        self._trouble.crash()
+            self._ledger.size = max(self._ledger.size, self.receipt.index + 1)
+        if self._ledger.trouble.dead:
+            raise Crash
+        if self._fault == "crash_after":
+            self._ledger.trouble.crash()
+        if self._fault is not None:
+            raise Unavailable("the sync failed", code="ledger.poisoned", port="ledger", effect="unknown")
         return self.receipt
 
 
 class TroubledLedger:
     """Implements ports.ledger.Ledger. undone: no room; at every third, a write that fails without a trace. done: a sync
-    that fails although all is on disk. After a failed write it is poisoned, as a real one is."""
+    that fails although all is on disk. After a failed write it is poisoned, as a real one is.
 
-    def __init__(self, ledger: Ledger, trouble: Trouble) -> None:
-        self._ledger, self._trouble = ledger, trouble
-        self._poisoned = False
+    latency: turns of the event loop until an entry is durable; before, `replay` does not show it.
+    """
+
+    def __init__(self, ledger: Ledger, trouble: Trouble, *, latency: Callable[[], int] = lambda: 1) -> None:
+        self._ledger, self.trouble, self.latency = ledger, trouble, latency
+        self.size = ledger.size
+        self.poisoned = False
         self._undone = 0
 
     @property
@@ -128,36 +137,32 @@ class TroubledLedger:
         """As the port says."""
         return self._ledger.origin
 
-    @property
-    def size(self) -> int:
-        """As the port says."""
-        return self._ledger.size
-
     async def append(self, entry: Entry) -> Receipt:
         """As the port says."""
+        self.trouble.calls.append("ledger.append")
         return await self.submit(entry).durable()
 
     def submit(self, entry: Entry) -> Submitted:
         """As the port says."""
-        fault = self._trouble.next("ledger.submit")
-        if self._poisoned:
+        fault = self.trouble.next("ledger.submit")
+        if self.poisoned:
             raise Unavailable("the log is poisoned", code="ledger.poisoned", port="ledger")
         if fault == "undone":
             self._undone += 1
             code = ("ledger.full", "ledger.busy", "ledger.poisoned")[self._undone % 3]
             if code != "ledger.poisoned":
                 raise Unavailable("no room", code=code, port="ledger")
-            self._poisoned = True
-            return _Lost(Receipt(index=self._ledger.size, leaf_hash=leaf_hash(entry.leaf)), None)
+            self.poisoned = True
+            nowhere = Receipt(index=self._ledger.size, leaf_hash=leaf_hash(entry.leaf))
+            return _OnItsWay(self, nowhere, kept=None, fault=fault)
         kept = self._ledger.submit(entry)
-        if fault == "done":
-            self._poisoned = True
-            return _Lost(kept.receipt, kept)
-        return _Last(self._trouble, kept) if fault == "crash_after" else kept
+        self.poisoned = fault == "done"
+        return _OnItsWay(self, kept.receipt, kept=kept, fault=fault)
 
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
         """As the port says."""
-        return self._ledger.replay(start)
+        size = self.size
+        return takewhile(lambda stored: stored.index < size, self._ledger.replay(start))
 
     def seal(self) -> str:
         """As the port says."""

@@ -30,7 +30,6 @@ Count = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Compared = Annotated[str, Meta(min_length=64, max_length=64)]
 """A digest that is compared with a computed one, so that its digits need no look of their own."""
-Members = dict[str, str | Annotated[int, Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)] | bool | None]
 
 _OUTCOME_STATUSES: Final = ("succeeded", "failed", "not_started")
 _INDETERMINATE_STATUS: Final = ("indeterminate",)
@@ -54,6 +53,15 @@ class Leaf(Struct, kw_only=True, gc=False):
     tag: int
     at: Count
     payload: Compared | UnsetType = UNSET
+
+
+class Proven(Struct, kw_only=True):
+    """How the caller proved possession of its key."""
+
+    binding: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+    sequence: Count | UnsetType = UNSET
 
 
 class Decided(Struct, kw_only=True):
@@ -88,7 +96,7 @@ class IntentLeaf(Leaf, gc=True):
     key: str | UnsetType = UNSET
     lease: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
-    proof: Members | UnsetType = UNSET
+    proof: Proven | UnsetType = UNSET
     server: str | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
 
@@ -115,7 +123,7 @@ class RefusalLeaf(Leaf, gc=True):
     mandate: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
     policy_set: str | UnsetType = UNSET
-    proof: Members | UnsetType = UNSET
+    proof: Proven | UnsetType = UNSET
     server: str | UnsetType = UNSET
 
 
@@ -137,7 +145,7 @@ class ApprovalLeaf(Leaf, gc=True):
     decision: Decided | UnsetType = UNSET
     expires: Count | UnsetType = UNSET
     principal: str | UnsetType = UNSET
-    proof: Members | UnsetType = UNSET
+    proof: Proven | UnsetType = UNSET
 
 
 class AnswerLeaf(Leaf):

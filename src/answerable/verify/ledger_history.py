@@ -98,6 +98,7 @@ class _Verification:
         self._latest_at = 0
         self._bytes_before = 0
         self._torn_bytes = 0
+        self._looked_for_torn = False
 
     def run(self, key: VerifierKey | None, kept_checkpoint: bytes | None) -> None:
         """Walk the log once."""
@@ -148,7 +149,7 @@ class _Verification:
                 frame = decode_frame(content, offset)
             except (Malformed, Unverified) as error:
                 frame = damaged_frame(content, offset)
-                if frame is None:
+                if frame is None or self._is_torn(content, offset, is_last=is_last):
                     break
                 self._wrong("entry.damaged", error.message, name, offset, frame.end)
                 self._chain = frame.chain
@@ -264,11 +265,7 @@ class _Verification:
         tail = tail_after(content, offset, next_index=self._index)
         if tail.state == "clean":
             return
-        signatures = self._signatures
-        promised = max((one.checkpoint.size for one in signatures.history), default=0)
-        if signatures.head is not None:
-            promised = max(promised, signatures.head.size)
-        if tail.state == "corrupt" or not is_last or self._index < promised:
+        if tail.state == "corrupt" or not self._may_be_torn(is_last=is_last):
             self._wrong("entry.damaged", tail.fault, name, offset, tail.end)
             return
         self._torn_bytes = tail.end - offset
@@ -283,6 +280,21 @@ class _Verification:
                 stop=tail.end,
             )
         )
+
+    def _may_be_torn(self, *, is_last: bool) -> bool:
+        """Only what was neither signed over nor recorded as stored can have been cut off while it was written."""
+        signatures = self._signatures
+        promised = max((one.checkpoint.size for one in signatures.history), default=0)
+        if signatures.head is not None:
+            promised = max(promised, signatures.head.size)
+        return is_last and self._index >= promised
+
+    def _is_torn(self, content: bytes, offset: int, *, is_last: bool) -> bool:
+        """Whether the damaged entry at `offset` is a torn end. Looked at once, as it means a walk over all the rest."""
+        if self._looked_for_torn or not self._may_be_torn(is_last=is_last):
+            return False
+        self._looked_for_torn = True
+        return tail_after(content, offset, next_index=self._index).state == "torn"
 
     def _check_ends(self) -> None:
         """What was signed or recorded must be here, and entries of unknown kinds are mentioned."""

@@ -121,7 +121,9 @@ def _read_history(path: Path, read: Signatures, found: Callable[[Finding], None]
 def _read_newest(path: Path, read: Signatures, found: Callable[[Finding], None]) -> None:
     """The newest checkpoint stands in a file of its own too, and must be one of the history."""
     if not path.exists():
-        if read.history:
+        if len(read.history) == 1:
+            _behind(path, found)
+        elif read.history:
             _error(found, "checkpoint.missing", "the file of the newest checkpoint is missing", path)
         return
     try:
@@ -137,8 +139,13 @@ def _read_newest(path: Path, read: Signatures, found: Callable[[Finding], None])
         message = f"the newest checkpoint, of size {signed.checkpoint.size}, is not the last of the history"
         _error(found, "checkpoint.history", message, path)
     elif signed.checkpoint.size < sizes[-1]:
-        message = "the newest checkpoint is one older than the history, as after a power cut"
-        found(Finding(rule="checkpoint.behind", severity="warning", message=message, file=path.name))
+        _behind(path, found)
+
+
+def _behind(path: Path, found: Callable[[Finding], None]) -> None:
+    """The history is written first, so a power cut may come between the two."""
+    message = "the newest checkpoint is in the history alone, as after a power cut"
+    found(Finding(rule="checkpoint.behind", severity="warning", message=message, file=path.name))
 
 
 def _head(path: Path, read: Signatures, found: Callable[[Finding], None]) -> Head | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -35,7 +35,6 @@ from answerable.flows.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
-    from pathlib import Path
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.core.identity.keys import SigningKey
@@ -91,17 +90,29 @@ async def assembled(
         key=log_key,
         sign=key.sign,
         clock=clock,
-        settings=TlogFilesSettings(segment_bytes=settings.ledger.segment_bytes),
+        settings=TlogFilesSettings(
+            segment_bytes=settings.ledger.segment_bytes,
+            queue_bytes_max=settings.ledger.queue_bytes_max,
+            queue_entries_max=settings.ledger.queue_entries_max,
+            append_wait_seconds_max=settings.ledger.append_wait_seconds_max,
+            allocation_retry_seconds=settings.ledger.allocation_retry_seconds,
+        ),
     )
     async with ledger:
         store = SqliteStore.open(settings.registers.database)
         try:
             registry = SqliteRegistryStore(store)
             verifier = CallerVerifier(
-                registry=registry, clock=clock, entropy=entropy, limits=ProofLimits(authorities=authorities)
+                registry=registry,
+                clock=clock,
+                entropy=entropy,
+                limits=ProofLimits(authorities=authorities, **asdict(settings.proof)),
             )
             upstream = McpUpstream(
-                clock=clock, settings=UpstreamSettings(log_directory=settings.data / "upstream-logs")
+                clock=clock,
+                settings=UpstreamSettings(
+                    log_directory=settings.data / "upstream-logs", **asdict(settings.upstreams)
+                ),
             )
             walk = Walk(
                 clock=clock,
@@ -182,5 +193,3 @@ def authorities_of(settings: Settings, address: tuple[str, int] | None) -> froze
     names = {*LOCAL_NAMES, *settings.gateway.allowed_hosts, settings.gateway.host}
     with_port = {f"{name}:{address[1]}" for name in names} if address is not None else set()
     return frozenset(name.lower() for name in names | with_port)
-
-

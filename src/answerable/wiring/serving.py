@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from answerable.adapters.uvicorn_front import Listeners, TLSMaterial, listen, run, serve
+from answerable.adapters.uvicorn_front import FrontLimits, Listeners, TLSMaterial, listen, run, serve
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.settings import secret
 
@@ -67,7 +67,14 @@ async def _serve(
         async with anyio.create_task_group() as doors_open:
 
             async def door(app: Any, listeners: Listeners, tls: TLSMaterial | None, up: anyio.Event) -> None:
-                await serve(app, listeners=listeners, tls=tls, started=lambda _: up.set(), stop=stop)
+                await serve(
+                    app,
+                    listeners=listeners,
+                    tls=tls,
+                    limits=FrontLimits(**asdict(settings.front)),
+                    started=lambda _: up.set(),
+                    stop=stop,
+                )
 
             doors_open.start_soon(door, doors.gateway(product), sockets[0], tls, answering[0])
             doors_open.start_soon(door, doors.control(product), sockets[1], None, answering[1])

@@ -25,6 +25,11 @@ def _number(default: int, says: str, *, unit: str, minimum: int, maximum: int) -
     return field(default=default, metadata=metadata)
 
 
+def _seconds(default: float, says: str, *, minimum: float, maximum: float) -> float:
+    metadata = {"says": says, "unit": "seconds", "minimum": minimum, "maximum": maximum}
+    return field(default=default, metadata=metadata)
+
+
 def _text(default: str, says: str, *, unit: str = "text") -> str:
     return field(default=default, metadata={"says": says, "unit": unit})
 
@@ -58,9 +63,130 @@ class GatewaySettings:
     body_bytes_max: int = _number(
         4_194_304, "longest request body", unit="bytes", minimum=1_024, maximum=67_108_864
     )
+    body_seconds_max: float = _seconds(30.0, "longest time a body may take to come", minimum=0.1, maximum=600)
+    requests_per_agent_max: int = _number(
+        1_024,
+        "requests of one agent at a time, open streams included",
+        unit="requests",
+        minimum=1,
+        maximum=100_000,
+    )
+    sessions_per_agent_max: int = _number(
+        64,
+        "sessions of one agent; past it the least recently used one ends",
+        unit="sessions",
+        minimum=1,
+        maximum=10_000,
+    )
+    session_idle_seconds: float = _seconds(
+        1_800.0, "time after which an unused session ends", minimum=1, maximum=86_400
+    )
+    listens_per_agent_max: int = _number(
+        16, "event streams of one agent", unit="streams", minimum=1, maximum=10_000
+    )
+    uris_per_listen_max: int = _number(
+        64, "resources in one of them", unit="resources", minimum=1, maximum=10_000
+    )
+    events_waiting_max: int = _number(
+        256,
+        "events that may wait in one stream; past it the stream ends",
+        unit="events",
+        minimum=1,
+        maximum=100_000,
+    )
     tls_certificate: str = _reference("certificate chain, PEM; empty serves plain HTTP on loopback")
     tls_key: str = _reference("private key of the certificate, PEM")
     tls_client_ca: str = _reference("authorities whose client certificates are asked for and accepted, PEM")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontSettings:
+    """What both doors allow on their sockets."""
+
+    connections_max: int = _number(
+        4_096,
+        "connections at a time; more are answered 503",
+        unit="connections",
+        minimum=1,
+        maximum=1_000_000,
+    )
+    keep_alive_seconds: int = _number(
+        60, "time an idle connection is kept", unit="seconds", minimum=1, maximum=3_600
+    )
+    grace_seconds: int = _number(
+        10, "time requests under way get when the server stops", unit="seconds", minimum=0, maximum=600
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofSettings:
+    """How callers prove who they are."""
+
+    skew_seconds_max: int = _number(
+        60, "how far a caller's clock may be from ours, either way", unit="seconds", minimum=1, maximum=3_600
+    )
+    nonces_per_agent_max: int = _number(
+        60_000,
+        "signed messages of one agent in twice that time",
+        unit="messages",
+        minimum=1,
+        maximum=10_000_000,
+    )
+    sessions_per_agent_max: int = _number(
+        64,
+        "session keys of one agent; past it the least recently used one ends",
+        unit="keys",
+        minimum=1,
+        maximum=10_000,
+    )
+    session_seconds: int = _number(
+        3_600, "lifetime of a session key", unit="seconds", minimum=1, maximum=3_600
+    )
+    connections_max: int = _number(
+        65_536, "connections whose messages are counted", unit="connections", minimum=1, maximum=10_000_000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamsSettings:
+    """Connections to upstream MCP servers."""
+
+    result_bytes_max: int = _number(
+        4_194_304, "longest answer, as canonical JSON", unit="bytes", minimum=1_024, maximum=67_108_864
+    )
+    message_bytes_max: int = _number(
+        6_291_456, "longest message on the wire", unit="bytes", minimum=1_024, maximum=134_217_728
+    )
+    connect_seconds_max: float = _seconds(
+        20.0, "longest time from start to a listed server", minimum=0.1, maximum=600
+    )
+    connect_wait_seconds: float = _seconds(
+        2.0, "how long a call waits for a connection that is being made", minimum=0, maximum=60
+    )
+    restart_delay_seconds: float = _seconds(
+        0.1, "first delay before a failed server is started again; then doubled", minimum=0.01, maximum=60
+    )
+    restart_delay_seconds_max: float = _seconds(15.0, "longest such delay", minimum=0.01, maximum=3_600)
+    steady_seconds: float = _seconds(
+        5.0, "a server that held this long starts again at the first delay", minimum=0.1, maximum=3_600
+    )
+    write_seconds_max: float = _seconds(
+        10.0, "longest wait for a server that does not read its input", minimum=0.1, maximum=600
+    )
+    stop_seconds_max: float = _seconds(2.0, "time a server gets to end by itself", minimum=0, maximum=60)
+    catalogue_seconds_max: float = _seconds(
+        30.0, "age of a list whose changes a server does not announce", minimum=0.1, maximum=3_600
+    )
+    connections_max: int = _number(
+        512, "connections at a time", unit="connections", minimum=1, maximum=100_000
+    )
+    log_bytes_max: int = _number(
+        1_048_576,
+        "kept of the standard error of one server",
+        unit="bytes",
+        minimum=1_024,
+        maximum=1_073_741_824,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +218,19 @@ class LedgerSettings:
         "size at which a new segment file is begun",
         unit="bytes",
         minimum=65_536,
-        maximum=4_294_967_296,
+        maximum=2_147_483_648,
+    )
+    queue_bytes_max: int = _number(
+        16_777_216, "what may wait for one sync", unit="bytes", minimum=65_536, maximum=1_073_741_824
+    )
+    queue_entries_max: int = _number(
+        65_536, "entries that may wait for one sync", unit="entries", minimum=1, maximum=10_000_000
+    )
+    append_wait_seconds_max: float = _seconds(
+        2.0, "how long an entry waits for room in that queue before it is refused", minimum=0, maximum=60
+    )
+    allocation_retry_seconds: float = _seconds(
+        5.0, "time between two tries for a segment when the disk is full", minimum=0.1, maximum=600
     )
     seal_seconds: int = _number(
         10,
@@ -139,6 +277,9 @@ class Settings:
 
     data: Path
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    front: FrontSettings = field(default_factory=FrontSettings)
+    proof: ProofSettings = field(default_factory=ProofSettings)
+    upstreams: UpstreamsSettings = field(default_factory=UpstreamsSettings)
     control: ControlSettings = field(default_factory=ControlSettings)
     ledger: LedgerSettings = field(default_factory=LedgerSettings)
     registers: RegisterSettings = field(default_factory=RegisterSettings)
@@ -148,6 +289,9 @@ class Settings:
 
 SECTIONS: Final[dict[str, type]] = {
     "gateway": GatewaySettings,
+    "front": FrontSettings,
+    "proof": ProofSettings,
+    "upstreams": UpstreamsSettings,
     "control": ControlSettings,
     "ledger": LedgerSettings,
     "registers": RegisterSettings,
@@ -173,13 +317,15 @@ def listed_settings() -> Iterator[SettingLine]:
     for section, kind in SECTIONS.items():
         for one in fields(kind):
             says, unit, minimum, maximum = described(section, one.name, one.metadata)
-            bounds = f"{minimum} to {maximum}" if isinstance(minimum, int) else ""
+            bounds = "" if minimum is None else f"{minimum} to {maximum}"
             yield SettingLine(
                 section=section, key=one.name, default=one.default, unit=unit, says=says, bounds=bounds
             )
 
 
-def described(section: str, key: str, metadata: Mapping[str, Any]) -> tuple[str, str, int | None, int | None]:
+def described(
+    section: str, key: str, metadata: Mapping[str, Any]
+) -> tuple[str, str, float | None, float | None]:
     """Sentence, unit, minimum and maximum of one setting."""
     if section == "walk":
         return _WALK_BOUNDS[key]

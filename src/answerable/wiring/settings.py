@@ -48,7 +48,7 @@ class SettingFault:
         return f"{where}: {self.key}: {self.message}" if self.key else f"{where}: {self.message}"
 
 
-def data_directory(given: Path | None) -> Path:
+def product_directory(given: Path | None) -> Path:
     """The data directory: as given, else of the environment variable ANSWERABLE_DATA, else `./.answerable`."""
     chosen = given or Path(os.environ.get(_DATA_VARIABLE) or _DATA_DEFAULT)
     return Path(os.path.abspath(chosen.expanduser()))
@@ -195,9 +195,11 @@ class _Reader:
         section, _, name = key.partition(".")
         kind = next(one for one in fields(SECTIONS[section]) if one.name == name)
         _, unit, minimum, maximum = described(section, name, kind.metadata)
-        if isinstance(default, int):
-            if type(value) is not int:
-                return self._fault(key, f"expected a whole number of {unit}, got {_kind(value)}", default)
+        if isinstance(default, int | float):
+            whole = isinstance(default, int)
+            if type(value) is not int and (whole or not isinstance(value, float)):
+                number = "a whole number" if whole else "a number"
+                return self._fault(key, f"expected {number} of {unit}, got {_kind(value)}", default)
             if minimum is not None and maximum is not None and not minimum <= value <= maximum:
                 return self._fault(key, f"expected {minimum} to {maximum} {unit}, got {value}", default)
             return value

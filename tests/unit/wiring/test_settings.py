@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 
+from answerable.adapters.mcp_upstream.settings import UpstreamSettings
+from answerable.adapters.tlog_files import TlogFilesSettings
+from answerable.adapters.uvicorn_front import FrontLimits
+from answerable.apps.mcp_gateway.needs import GatewayLimits
+from answerable.core.identity.session import LIFETIME_SECONDS_MAX
+from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.errors import Malformed, Unavailable
+from answerable.flows.verify_caller import ProofLimits
 from answerable.flows.walk import WalkLimits
 from answerable.wiring.setting_tree import Settings, listed_settings
 from answerable.wiring.settings import (
-    data_directory,
     faults,
     load_settings,
     parse_settings,
+    product_directory,
     secret,
 )
 
@@ -170,10 +177,10 @@ def test_the_data_directory_is_given_else_of_the_environment_else_beside_us(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ANSWERABLE_DATA", raising=False)
-    assert data_directory(None) == tmp_path / ".answerable"
+    assert product_directory(None) == tmp_path / ".answerable"
     monkeypatch.setenv("ANSWERABLE_DATA", "/srv/b")
-    assert data_directory(None) == Path("/srv/b")
-    assert data_directory(Path("c")) == tmp_path / "c"
+    assert product_directory(None) == Path("/srv/b")
+    assert product_directory(Path("c")) == tmp_path / "c"
 
 
 def test_every_setting_has_a_default_a_unit_and_a_sentence() -> None:
@@ -181,3 +188,30 @@ def test_every_setting_has_a_default_a_unit_and_a_sentence() -> None:
     assert all(one.unit and one.says for one in listed)
     assert all(one.bounds for one in listed if isinstance(one.default, int))
     assert {one.key for one in listed if one.section == "walk"} == {one.name for one in fields(WalkLimits)}
+
+
+def test_the_defaults_are_those_of_the_parts_they_are_for(tmp_path: Path) -> None:
+    tree = load_settings(tmp_path)
+    for part, known in (
+        (ProofLimits(authorities=frozenset()), asdict(tree.proof)),
+        (UpstreamSettings(), asdict(tree.upstreams)),
+        (FrontLimits(), asdict(tree.front)),
+        (TlogFilesSettings(), asdict(tree.ledger)),
+        (GatewayLimits(), asdict(tree.gateway)),
+    ):
+        for name, value in known.items():
+            assert getattr(part, name, value) == value, name
+    bounds = {(one.section, one.key): one.bounds for one in listed_settings()}
+    assert bounds["ledger", "segment_bytes"].endswith(f" to {SEGMENT_BYTES_MAX}")
+    assert bounds["proof", "session_seconds"].endswith(f" to {LIFETIME_SECONDS_MAX}")
+
+
+def test_seconds_may_have_a_fraction_and_counts_may_not() -> None:
+    assert (
+        settings("[upstreams]\nconnect_wait_seconds = 0.5\nsteady_seconds = 3").upstreams.steady_seconds == 3
+    )
+    assert messages("[upstreams]\nconnections_max = 1.5") == [
+        "answerable.toml:2: upstreams.connections_max: expected a whole number of connections, got a number"
+    ]
+    assert "expected 0 to 60 seconds" in messages("[upstreams]\nconnect_wait_seconds = inf")[0]
+    assert "expected 0 to 60 seconds" in messages("[upstreams]\nconnect_wait_seconds = nan")[0]

@@ -65,13 +65,13 @@ class CedarDecisionPoint:
         return self._may_list(agent, capability)
 
     def _decided(self, verified: VerifiedRequest, facts: Facts) -> Decision:
-        request, capability = verified.request, verified.resolved.capability
+        capability = verified.resolved.capability
         attempt = Attempt(
             capability=capability.name,
             environment=capability.environment,
             resource_type=capability.resource.type,
             resource_id=verified.resource_id,
-            arguments=request.arguments,
+            arguments=verified.arguments,
         )
         outside = shortfall(
             verified.mandate,
@@ -87,7 +87,7 @@ class CedarDecisionPoint:
         if agent is None or (known is not capability and known != capability):
             # The policies were checked against another agent or capability than the one that is about to act.
             return self._denied(CODE_REGISTRY_DIFFERS, "the policy set was published for another registry")
-        arguments = mapped_arguments(capability.arguments, request.arguments)
+        arguments = mapped_arguments(capability.arguments, verified.arguments)
         if isinstance(arguments, Unmappable):
             return self._denied(CODE_UNMAPPABLE, arguments.text)
         found = self._slices.find(agent, capability, verified.resource_id)

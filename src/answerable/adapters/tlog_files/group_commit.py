@@ -118,7 +118,9 @@ class GroupCommit:
 
     def durable_at(self, index: int) -> Future[None]:
         """A future of the caller's own that tells when an accepted entry is durable, or lost."""
-        durable: Future[None] = asyncio.get_running_loop().create_future()
+        # Asking for the running loop costs a system call before Python 3.12; the batch has asked already.
+        loop = self._loop if self._loop is not None and self._pieces else asyncio.get_running_loop()
+        durable: Future[None] = loop.create_future()
         if index >= self._first and self._pieces:
             self._waiting.append(durable)
         elif index < self.extent.size:

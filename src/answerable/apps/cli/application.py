@@ -10,7 +10,7 @@ import typer
 
 from answerable import __version__
 from answerable.apps.cli import approvals, checks, keys, ledger, mandates, registry
-from answerable.apps.cli.command import EXIT_CODES, Common
+from answerable.apps.cli.command import EXIT_CODES, RootOptions
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Offline
@@ -34,7 +34,7 @@ def command_line(offline: Offline) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
 
-    def common(
+    def root_options(
         ctx: typer.Context,
         data: Annotated[
             Path | None,
@@ -56,9 +56,9 @@ def command_line(offline: Offline) -> typer.Typer:
             bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
         ] = False,
     ) -> None:
-        ctx.obj = Common(offline=offline, data=data, config=config, quiet=quiet, plain=plain)
+        ctx.obj = RootOptions(offline=offline, data=data, config=config, quiet=quiet, plain=plain)
 
-    app.callback()(common)
+    app.callback()(root_options)
     registry.register(app)
     mandates.register(app)
     approvals.register(app)

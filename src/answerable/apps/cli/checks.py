@@ -109,7 +109,7 @@ def _findings(shell: Shell) -> Iterator[Finding]:
         yield Finding(name="settings", state="fault", says=problem, advice="mend the settings file")
     if not problems:
         yield Finding(name="settings", state="ok", says="no fault")
-    yield _data_directory(shell)
+    yield _directory(shell)
     if problems or not shell.data.is_dir():
         return
     try:
@@ -120,7 +120,7 @@ def _findings(shell: Shell) -> Iterator[Finding]:
         yield Finding(name="product", state="fault", says=error.message, advice=advice)
 
 
-def _data_directory(shell: Shell) -> Finding:
+def _directory(shell: Shell) -> Finding:
     if not shell.data.is_dir():
         advice = "begin with `answerable apply` or `answerable up`"
         return Finding(name="data directory", state="absent", says=str(shell.data), advice=advice)

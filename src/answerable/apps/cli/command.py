@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ _PLAIN: Final = typer.Option("--no-color", help="No colour; NO_COLOR does the sa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Common:
+class RootOptions:
     """Options given before the noun; each may be given after the verb too."""
 
     offline: Offline
@@ -132,8 +133,8 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
                     terminal.warn(f"  {reason}")
         return code_of(error)
     except BrokenPipeError:
-        # The reader had enough. Closing here keeps the interpreter from trying once more at its end.
-        sys.stderr.close()
+        # The reader had enough. Without this the interpreter would try once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     return OK if code is None else code
 
@@ -167,19 +168,19 @@ def _shared(*, reads: bool, asks: bool) -> list[inspect.Parameter]:
 
 def _shell(ctx: typer.Context, given: dict[str, Any]) -> Shell:
     """Takes the shared options out of `given`."""
-    from answerable.wiring.settings import data_directory
+    from answerable.wiring.settings import product_directory
 
-    common: Common = ctx.obj
-    data, config = given.pop("data") or common.data, given.pop("config") or common.config
+    root: RootOptions = ctx.obj
+    data, config = given.pop("data") or root.data, given.pop("config") or root.config
     terminal = Terminal(
         as_json=given.pop("as_json", False),
-        quiet=given.pop("quiet") or common.quiet,
-        colour=not (given.pop("plain") or common.plain),
+        quiet=given.pop("quiet") or root.quiet,
+        colour=not (given.pop("plain") or root.plain),
     )
     return Shell(
         terminal=terminal,
-        offline=common.offline,
-        data=data_directory(data),
+        offline=root.offline,
+        data=product_directory(data),
         config=config,
         yes=given.pop("yes", False),
     )

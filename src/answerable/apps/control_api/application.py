@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from answerable.apps.control_api.call import Call
+from answerable.apps.control_api.openapi import openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
 from answerable.apps.control_api.peer import caller_of
 from answerable.apps.control_api.problems import PROBLEM_MEDIA_TYPE, problem_of
@@ -40,7 +41,8 @@ def control_app(product: Product, *, body_bytes_max: int = BODY_BYTES_MAX) -> St
         routes=[
             Route(row.path, _endpoint(row, product, limits), methods=[row.method], name=row.id)
             for row in OPERATIONS
-        ],
+        ]
+        + [Route("/v1/openapi.json", _described, methods=["GET"])],
         exception_handlers={HTTPException: _no_route},
     )
 
@@ -74,6 +76,15 @@ def _endpoint(
             )
 
     return endpoint
+
+
+async def _described(request: Request) -> Response:
+    """The document of this API, for tools."""
+    try:
+        caller_of(request.scope)
+    except AnswerableError as error:
+        return _problem(error)
+    return _answered(200, openapi_document())
 
 
 def _query(request: Request, allowed: set[str]) -> dict[str, str]:

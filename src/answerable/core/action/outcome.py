@@ -5,8 +5,9 @@ Laws: there are four ends and no fifth; `indeterminate` is said when it is not k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 OutcomeStatus = Literal["succeeded", "failed", "not_started", "indeterminate"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """result: what the upstream answered, None when it did not. detail: one line for people, never a secret."""
 
     status: OutcomeStatus

@@ -6,10 +6,11 @@ bytes the proof of possession covers; nothing of the caller's own object survive
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.canonical import FrozenJSON, encode, freeze
+import msgspec
+
+from answerable.core.canonical import FrozenJSON, freeze
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -25,11 +26,9 @@ NAME_CHARS_MAX: Final = 64
 RESERVED_MEMBERS: Final = frozenset({"__entity", "__extn", "__expr"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ActionRequest:
+class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Untrusted. `action` is the frozen `{"arguments", "method", "server", "target"}`; its digest is the action digest.
 
-    arguments: thawed view of the same value for deciding; executing thaws afresh from `action`.
     mandate_id and reason are the agent's claims. message_digest: SHA-256 of the message bytes it was parsed from.
     """
 
@@ -37,10 +36,18 @@ class ActionRequest:
     method: str
     target: str
     action: FrozenJSON
-    arguments: dict[str, JSONValue]
     mandate_id: str
     reason: str
     message_digest: bytes
+
+    @property
+    def arguments(self) -> dict[str, JSONValue]:
+        """The frozen arguments, thawed afresh at every look: whatever is done to the answer changes nothing."""
+        thawed = self.action.thaw()
+        assert isinstance(thawed, dict)  # noqa: S101 - `action_request` freezes a dict
+        own = thawed["arguments"]
+        assert isinstance(own, dict)  # noqa: S101 - `action_request` checks before it freezes
+        return own
 
 
 def action_request(
@@ -67,8 +74,11 @@ def action_request(
             )
     if not isinstance(arguments, dict):
         raise Malformed("arguments must be a JSON object", code="arguments.not_object")
-    # What the agent claims is written down, too, so it must be text that can be.
-    encode([mandate_id, reason])
+    try:
+        # What the agent claims is written down, too, so it must be text that can be.
+        f"{mandate_id}{reason}".encode()
+    except UnicodeEncodeError:
+        raise Malformed("mandate or reason holds half a character", code="json.surrogate") from None
     frozen = freeze({"arguments": arguments, "method": method, "server": server, "target": target})
     _refuse_reserved(frozen)
     return ActionRequest(
@@ -76,24 +86,10 @@ def action_request(
         method=method,
         target=target,
         action=frozen,
-        arguments=_arguments(frozen),
         mandate_id=mandate_id,
         reason=reason[:REASON_CHARS_MAX],
         message_digest=message_digest,
     )
-
-
-def as_frozen(request: ActionRequest) -> ActionRequest:
-    """The request, its arguments thawed afresh: whatever somebody did to the thawed view before is gone."""
-    return replace(request, arguments=_arguments(request.action))
-
-
-def _arguments(frozen: FrozenJSON) -> dict[str, JSONValue]:
-    thawed = frozen.thaw()
-    assert isinstance(thawed, dict)  # noqa: S101 - `action_request` freezes a dict
-    own = thawed["arguments"]
-    assert isinstance(own, dict)  # noqa: S101 - `action_request` checks before it freezes
-    return own
 
 
 def _refuse_reserved(frozen: FrozenJSON) -> None:
@@ -114,11 +110,11 @@ def _refuse_reserved(frozen: FrozenJSON) -> None:
             pending.extend(value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedRequest:
+class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Made only by the verify step. principals: the chain of who answers, the person first.
 
-    resource_id: the id of what is touched, taken from the arguments or the target by the capability's mapping.
+    arguments: the frozen arguments, thawed once for deciding. resource_id: the id of what is touched, taken from the
+    arguments or the target by the capability's mapping.
     """
 
     request: ActionRequest
@@ -126,4 +122,5 @@ class VerifiedRequest:
     resolved: Resolved
     mandate: Mandate
     principals: tuple[PrincipalId, ...]
+    arguments: dict[str, JSONValue]
     resource_id: str

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -18,16 +20,14 @@ if TYPE_CHECKING:
 Effect = Literal["allow", "deny", "defer"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """source: policy id or rule code. text: what a person reads."""
 
     source: str
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """determined_by: policy ids (or the rule's code) that made it so. lifted: forbids an approval set aside.
 
     requirements: for defer, who must approve. policy_set: digest of the full set, hex.
@@ -41,8 +41,7 @@ class Decision:
     lifted: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One engine answer. allowed is True only for a clean Allow. errors: texts of policies that failed to evaluate.
 
     determining: ids of the satisfied permits (allow) or satisfied forbids (deny); empty for default deny.

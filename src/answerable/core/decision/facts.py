@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
     from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateState
@@ -35,8 +37,7 @@ class Requirement:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """mandate_calls_used: actions started under the mandate so far."""
 
     at: UnixMillis

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from answerable.core.identity.principal import AgentId, UnixMillis
 
 ProofKind = Literal["signature", "session_mac", "unix_peer", "mtls"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedCaller:
+class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Made only by the verifying flow, from a proof over the very bytes the action was parsed from.
 
     agent: the registered agent the key or channel belongs to.

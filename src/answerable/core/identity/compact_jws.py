@@ -1,8 +1,9 @@
-"""Signed statements as JWS in compact form (RFC 7515), read strictly.
+"""Signed statements as JWS in compact form (RFC 7515): joserfc makes and verifies them, we read strictly before it.
 
 Laws:
 - one token has one reading: base64url without padding or spare bits, JSON without duplicates, no header we do not know;
-- the algorithm follows from the key; the header may only agree with it (RFC 8725, sections 3.1 and 3.2);
+- the algorithm follows from the key; the header may only agree with it (RFC 8725, sections 3.1 and 3.2), and joserfc is
+  told this one algorithm and this one key for every token;
 - a statement says what it is in `typ`, so that one kind is never taken for another (RFC 8725, section 3.11).
 """
 
@@ -12,6 +13,9 @@ import re
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from joserfc import jws as jose
+from joserfc.errors import JoseError
 
 from answerable.core.canonical import Limits, encode, parse
 from answerable.core.identity.keys import SigningKey, to_base64url, verifying_key
@@ -36,12 +40,20 @@ _HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompactJWS:
-    """The parts of a token, unverified. signing_input: the very characters the signature is over."""
+    """A token with one reading, unverified. token: the very characters that came in, for `check_compact`."""
 
-    header: Mapping[str, JSONValue]
+    header: Mapping[str, str]
     payload: bytes
-    signing_input: bytes
-    signature: bytes
+    token: str
+
+
+class _OneAlgorithm(jose.JWSRegistry):
+    """What joserfc may accept, with room for the longest header that `read_compact` lets through."""
+
+    max_header_length = (HEADER_BYTES_MAX * 4 + 2) // 3  # characters of base64url
+
+    def __init__(self, name: str) -> None:
+        super().__init__(algorithms=[name])
 
 
 def read_compact(token: str, *, step: str) -> CompactJWS:
@@ -51,21 +63,25 @@ def read_compact(token: str, *, step: str) -> CompactJWS:
     parts = token.split(".")
     if len(parts) != 3:
         raise Malformed(f"token has {len(parts)} parts, expected 3", code=f"{step}.malformed")
-    header, payload, signature = (_from_base64url(part, step) for part in parts)
+    header, payload, _ = (_from_base64url(part, step) for part in parts)
     try:
         members = parse(header, limits=Limits(size_bytes_max=HEADER_BYTES_MAX, depth_max=1))
     except Malformed as error:
         raise Malformed(f"token header: {error.message}", code=f"{step}.malformed") from None
     if not isinstance(members, dict):
         raise Malformed("token header is not a JSON object", code=f"{step}.malformed")
-    signing_input = token[: len(parts[0]) + 1 + len(parts[1])].encode("ascii")
-    return CompactJWS(header=members, payload=payload, signing_input=signing_input, signature=signature)
+    texts = {name: value for name, value in members.items() if isinstance(value, str)}
+    if texts.keys() != members.keys():
+        # `crit`, `b64`, `jwk`, `x5c`: whatever is not text would change how the token is to be read.
+        raise Malformed("token header has a member that is not text", code=f"{step}.malformed")
+    return CompactJWS(header=texts, payload=payload, token=token)
 
 
 def check_compact(jws: CompactJWS, key: PublicKey, *, step: str) -> None:
     """Check algorithm and signature against one key.
 
-    Raises Unverified: `<step>.algorithm` unless the header names the key's own, `<step>.signature`.
+    Raises Unverified: `<step>.algorithm` unless the header names the key's own, `<step>.signature` for all that joserfc
+    refuses.
     """
     prepared = verifying_key(key)
     expected = JOSE_NAMES[prepared.algorithm]
@@ -75,8 +91,8 @@ def check_compact(jws: CompactJWS, key: PublicKey, *, step: str) -> None:
             f"expected algorithm {expected} for this key, got {got}", code=f"{step}.algorithm", step=step
         )
     try:
-        prepared.verify(jws.signing_input, jws.signature)
-    except Unverified:
+        jose.deserialize_compact(jws.token, prepared.jose_key(), registry=_OneAlgorithm(expected))
+    except JoseError:
         raise Unverified("the signature does not fit", code=f"{step}.signature", step=step) from None
 
 
@@ -94,9 +110,7 @@ def verified_claims(
     `<step>.algorithm`, `<step>.signature`).
     """
     jws = read_compact(token, step=step)
-    if jws.header.keys() != _HEADER_MEMBERS or not all(
-        isinstance(value, str) for value in jws.header.values()
-    ):
+    if jws.header.keys() != _HEADER_MEMBERS:
         raise Malformed(
             "token header must have `alg`, `kid` and `typ`, and nothing else", code=f"{step}.malformed"
         )
@@ -123,10 +137,13 @@ def verified_claims(
 
 
 def signed_statement(claims: Mapping[str, JSONValue], *, typ: str, key: SigningKey) -> str:
-    """The compact token over the canonical JSON of the claims. Raises Malformed (`json.*`, `statement.size`)."""
-    header: JSONValue = {"alg": JOSE_NAMES[key.algorithm], "kid": key.public.thumbprint, "typ": typ}
-    signing_input = f"{to_base64url(encode(header))}.{to_base64url(encode(dict(claims)))}"
-    token = f"{signing_input}.{to_base64url(key.sign(signing_input.encode('ascii')))}"
+    """The compact token over the canonical JSON of the claims. Raises Malformed (`json.*`, `statement.size`).
+
+    An Ed25519 token follows from key and claims; for ES256 the library draws a fresh nonce each time.
+    """
+    name = JOSE_NAMES[key.algorithm]
+    header = {"alg": name, "kid": key.public.thumbprint, "typ": typ}
+    token = jose.serialize_compact(header, encode(dict(claims)), key.jose_key(), registry=_OneAlgorithm(name))
     if len(token) > TOKEN_CHARS_MAX:
         message = (
             f"the signed statement would have {len(token)} characters, expected at most {TOKEN_CHARS_MAX}"

@@ -4,7 +4,8 @@ Laws:
 - a key has one form: `public_key` keeps only the members RFC 7638 hashes, in their canonical order;
 - the algorithm follows from the key alone, never from what a message claims;
 - Ed25519 keys outside the prime-order group are refused when they are registered, and libsodium refuses the rest of
-  what RFC 8032 leaves loose (non-canonical or low-order points, S not below the group order) when it verifies.
+  what RFC 8032 leaves loose (non-canonical or low-order points, S not below the group order) when it verifies; where
+  joserfc verifies, OpenSSL bounds S just so and compares R byte for byte with the one that must come out.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from joserfc.jwk import ECKey, OKPKey
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
 
@@ -119,9 +121,15 @@ class VerifyingKey:
         except (BadSignatureError, InvalidSignature):
             raise _bad_signature() from None
 
+    def jose_key(self) -> OKPKey | ECKey:
+        """The same key as the object that joserfc verifies with."""
+        if self._curve_key is None:
+            return OKPKey.import_key(ed25519.Ed25519PublicKey.from_public_bytes(self._ed25519))
+        return ECKey.import_key(self._curve_key)
+
 
 class SigningKey:
-    """A private key. Its repr shows the thumbprint; the secret leaves it in no way but as signatures."""
+    """A private key. Its repr shows the thumbprint; the secret leaves it only as signatures and by `jose_key`."""
 
     __slots__ = ("_curve_key", "_ed25519", "algorithm", "public")
 
@@ -157,6 +165,13 @@ class SigningKey:
             return bindings.crypto_sign(message, self._ed25519)[:SIGNATURE_BYTES]
         r, s = decode_dss_signature(self._curve_key.sign(message, _SHA256_DETERMINISTIC))
         return r.to_bytes(_COORDINATE_BYTES, "big") + s.to_bytes(_COORDINATE_BYTES, "big")
+
+    def jose_key(self) -> OKPKey | ECKey:
+        """The same key as the object that joserfc signs with. It holds the secret: use it at once, never keep it."""
+        if self._curve_key is None:
+            seed = self._ed25519[:_COORDINATE_BYTES]
+            return OKPKey.import_key(ed25519.Ed25519PrivateKey.from_private_bytes(seed))
+        return ECKey.import_key(self._curve_key)
 
 
 def new_private_jwk(algorithm: Algorithm, seed: bytes) -> dict[str, JSONValue]:

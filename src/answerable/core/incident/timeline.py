@@ -271,4 +271,5 @@ def _value(value: JSONValue) -> str:
         )
     except RecursionError:
         text = "something nested too deeply to show"
-    return shown(text, VALUE_CHARS_MAX)[1:-1]
+    # Our own reasons quote with backticks, which would be taken for somebody's attempt to end a quotation.
+    return shown(text.replace("`", "'"), VALUE_CHARS_MAX)[1:-1]

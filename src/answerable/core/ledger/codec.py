@@ -321,7 +321,8 @@ def _lacks_bytes(segment: bytes, offset: int, end: int) -> bool:
         if mark == _MARK and crc32(rest) == crc:
             leaf_bytes, attachment_bytes, *_ = _FRAME_REST.unpack(rest)
             extent += leaf_bytes + attachment_bytes
-    if end < extent:
+    begun = segment[offset : min(end, offset + len(_MARK))]
+    if end < extent and _MARK.startswith(begun):
         return True
     start = offset
     while start < extent:

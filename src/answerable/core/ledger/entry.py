@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from answerable.core.canonical import encode_ledger
 from answerable.core.ledger.tags import Tag
@@ -25,8 +26,7 @@ SALT_BYTES: Final = 16
 LEAF_VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """leaf: canonical bytes. attachment: salt followed by payload bytes, or empty."""
 
     tag: Tag
@@ -34,8 +34,7 @@ class Entry:
     attachment: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredEntry:
+class StoredEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An entry as read back. tag may be one this version does not know. leaf_hash: RFC 6962, 32 bytes."""
 
     index: int
@@ -45,8 +44,7 @@ class StoredEntry:
     leaf_hash: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The entry is durable at `index`. It says nothing about being provable; that takes a checkpoint."""
 
     index: int
@@ -63,11 +61,20 @@ def sealed_entry(
     leaf_value: dict[str, JSONValue] = {"v": LEAF_VERSION, "tag": int(tag), "at": at, **fields}
     attachment = b""
     if payload:
-        if len(salt) != SALT_BYTES:
-            raise Broken(f"a payload needs {SALT_BYTES} salt bytes, got {len(salt)}", code="ledger.salt")
-        attachment = salt + payload
-        leaf_value["payload"] = hashlib.sha256(attachment).hexdigest()
-    leaf = encode_ledger(leaf_value)
+        attachment, leaf_value["payload"] = committed(payload, salt=salt)
+    return entry_of(tag, encode_ledger(leaf_value), attachment)
+
+
+def committed(payload: bytes, *, salt: bytes) -> tuple[bytes, str]:
+    """The attachment that keeps a payload, and the leaf's commitment to it (hex). Raises Broken (`ledger.salt`)."""
+    if len(salt) != SALT_BYTES:
+        raise Broken(f"a payload needs {SALT_BYTES} salt bytes, got {len(salt)}", code="ledger.salt")
+    attachment = salt + payload
+    return attachment, hashlib.sha256(attachment).hexdigest()
+
+
+def entry_of(tag: Tag, leaf: bytes, attachment: bytes) -> Entry:
+    """An entry from a canonical leaf. Raises Broken (`ledger.leaf_too_large`)."""
     if len(leaf) > LEAF_BYTES_MAX:
         raise Broken(
             f"a leaf is at most {LEAF_BYTES_MAX} bytes, got {len(leaf)}", code="ledger.leaf_too_large"

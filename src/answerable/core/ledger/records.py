@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
-from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.entry import LEAF_VERSION, committed, entry_of, sealed_entry
+from answerable.core.ledger.leaves import DecisionLeaf, IntentLeaf, OutcomeLeaf, ProofLeaf, encoded_leaf
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
@@ -39,28 +40,41 @@ def intent(
     approval_id: str,
 ) -> Entry:
     """The entry that must be durable before the effect: decision, purpose and claimed reason inside."""
-    request, mandate = verified.request, verified.mandate
-    fields: dict[str, JSONValue] = {
-        "action": action_id,
-        "agent": mandate.agent,
-        "approval": approval_id,
-        "call": call,
-        "capability": verified.resolved.capability.name,
-        "deadline": deadline,
-        "decision": _decision(decision),
-        "digest": request.action.hex,
-        "key": idempotency_key,
-        "lease": lease_name,
-        "mandate": mandate.id,
-        "method": request.method,
-        "principal": mandate.principal,
-        "proof": _proof(verified.caller),
-        "server": request.server,
-        "use_case": mandate.use_case,
-    }
-    return sealed_entry(
-        Tag.INTENT, at=at, fields=fields, salt=salt, payload=_action_payload(request, purpose=mandate.purpose)
+    request, mandate, caller = verified.request, verified.mandate, verified.caller
+    attachment, commitment = committed(_action_payload(request, purpose=mandate.purpose), salt=salt)
+    leaf = IntentLeaf(
+        action=action_id,
+        agent=mandate.agent,
+        approval=approval_id,
+        at=at,
+        call=call,
+        capability=verified.resolved.capability.name,
+        deadline=deadline,
+        decision=DecisionLeaf(
+            by=_sources(decision.determined_by),
+            effect=decision.effect,
+            lifted=_sources(decision.lifted),
+            policy_set=decision.policy_set,
+        ),
+        digest=request.action.hex,
+        key=idempotency_key,
+        lease=lease_name,
+        mandate=mandate.id,
+        method=request.method,
+        payload=commitment,
+        principal=mandate.principal,
+        proof=ProofLeaf(
+            binding=caller.binding,
+            kind=caller.proof,
+            message=caller.message_digest.hex(),
+            sequence=caller.sequence,
+        ),
+        server=request.server,
+        tag=int(Tag.INTENT),
+        use_case=mandate.use_case,
+        v=LEAF_VERSION,
     )
+    return entry_of(Tag.INTENT, encoded_leaf(leaf), attachment)
 
 
 def outcome(
@@ -78,14 +92,19 @@ def outcome(
     # What an upstream said may be cut out of anything, lone surrogates included, and is written down nevertheless.
     detail = encode(outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode())
     payload = b'{"detail":' + detail + (b',"result":' + result if result else b"") + b"}"
-    fields: dict[str, JSONValue] = {
-        "action": action_id,
-        "intent": intent.index,
-        "intent_leaf": intent.leaf_hash.hex(),
-        "result": result_digest,
-        "status": outcome.status,
-    }
-    return sealed_entry(tag, at=at, fields=fields, salt=salt, payload=payload)
+    attachment, commitment = committed(payload, salt=salt)
+    leaf = OutcomeLeaf(
+        action=action_id,
+        at=at,
+        intent=intent.index,
+        intent_leaf=intent.leaf_hash.hex(),
+        payload=commitment,
+        result=result_digest,
+        status=outcome.status,
+        tag=int(tag),
+        v=LEAF_VERSION,
+    )
+    return entry_of(tag, encoded_leaf(leaf), attachment)
 
 
 def refusal(
@@ -105,7 +124,7 @@ def refusal(
     fields: dict[str, JSONValue] = {
         "action": action_id,
         "agent": caller.agent,
-        "by": _sources(determined_by),
+        "by": [*_sources(determined_by)],
         "capability": capability,
         "code": code,
         "digest": request.action.hex,
@@ -208,16 +227,16 @@ def policy_change(*, at: UnixMillis, salt: bytes, by: str, before: str, after: s
 
 def _decision(decision: Decision) -> dict[str, JSONValue]:
     return {
-        "by": _sources(decision.determined_by),
+        "by": [*_sources(decision.determined_by)],
         "effect": decision.effect,
-        "lifted": _sources(decision.lifted),
+        "lifted": [*_sources(decision.lifted)],
         "policy_set": decision.policy_set,
     }
 
 
-def _sources(names: tuple[str, ...]) -> list[JSONValue]:
+def _sources(names: tuple[str, ...]) -> list[str]:
     """As many of the names, in their order, as a leaf has room for."""
-    kept: list[JSONValue] = []
+    kept: list[str] = []
     chars = 0
     for name in names[:SOURCES_MAX]:
         chars += len(name)

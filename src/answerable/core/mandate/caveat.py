@@ -13,22 +13,20 @@ cannot obey is a new tag; an unknown tag refuses. The wire form is `[tag, field,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
+import msgspec
+
+from answerable.core.canonical import JSONValue
 from answerable.errors import Malformed, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from answerable.core.canonical import JSONValue
 
 CAVEATS_MAX: Final = 32
 TAGS: Final = (1, 2, 3, 4)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a caveat can look at: plain values only, so that a rule needs no request to be tested."""
 
     capability: str

@@ -341,3 +341,28 @@ def test_help_names_every_noun_and_the_exit_codes(command: Command) -> None:
 
 def command_help() -> str:
     return CliRunner().invoke(command_line(lambda _: None), ["--help"]).stdout
+
+
+def test_every_state_of_a_mandate_can_be_listed(applied: Command, world: World, product: Product) -> None:
+    mandate = issued(applied, world)
+    for _ in range(5):
+        anyio.run(partial(asked, product, "case_read", "4711", mandate))
+    for state, count in (("spent", 1), ("open", 0), ("not_yet", 0), ("expired", 0), ("closed", 0)):
+        assert len(json.loads(applied("mandate", "list", "--state", state, "--json").stdout)) == count
+    applied("mandate", "list", "--state", "opened", code=1)
+
+
+def test_a_ledger_directory_that_is_none_is_told(command: Command, world: World) -> None:
+    assert "there is no directory" in command("ledger", "verify", str(world.root / "nothing"), code=1).stderr
+    empty = world.root / "empty"
+    empty.mkdir()
+    assert "INVALID" in command("ledger", "verify", str(empty), code=5).stdout
+    assert json.loads(command("ledger", "verify", str(empty), "--json", code=5).stdout)["status"] == "invalid"
+    command("ledger", "verify", str(empty), "--key", "nonsense", code=1)
+
+
+def test_documents_as_json(applied: Command, world: World) -> None:
+    assert json.loads(applied("apply", "-f", str(world.registry), "--json").stdout)["changes"] == []
+    assert json.loads(applied("validate", "-f", str(world.registry), "--json").stdout)["faults"] == []
+    source = edited(world, "callsMax: 5", "callsMax: 0")
+    assert json.loads(applied("diff", "-f", source, "--json", code=1).stdout)["faults"]

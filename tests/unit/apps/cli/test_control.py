@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -83,3 +85,70 @@ def test_nothing_is_signed_when_the_digest_is_not_that_of_the_action_shown(
     result = CliRunner().invoke(command_line(offline), [*arguments, "--data", str(tmp_path)])
     assert result.exit_code != 0
     assert called == ["GET"]
+
+
+def lying_app(answer: Any) -> Any:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await JSONResponse(answer)(scope, receive, send)
+
+    @asynccontextmanager
+    async def offline(_: Any) -> AsyncIterator[Any]:
+        yield app
+
+    return command_line(offline)
+
+
+@pytest.mark.parametrize("change", [{"iss": "eve"}, {"aud": "elsewhere"}])
+def test_a_draft_for_somebody_or_something_else_is_not_signed(tmp_path: Path, change: dict[str, str]) -> None:
+    claims = {
+        "iss": "ada", "sub": "agent", "aud": "here", "jti": "m", "use_case": "support", "purpose": "Work",
+        "grants": [["crm.read", []]], "caveats": [], "calls_max": 1, "not_before_ms": 1, "expires_at_ms": 2, **change,
+    }  # fmt: skip
+    draft = {"audience": "here", "claims": claims, "titles": {}, "sentences": ["It can do nothing."]}
+    create_key(tmp_path / "ada.jwk", seed=bytes(32))
+    arguments = ["mandate", "issue", "t", "--as", "ada", "--key", str(tmp_path / "ada.jwk"), "--yes"]
+    result = CliRunner().invoke(lying_app(draft), [*arguments, "--data", str(tmp_path)])
+    assert result.exit_code == 3
+    assert "somebody or something else" in result.stderr
+
+
+def test_what_is_shown_of_a_draft_is_made_from_what_will_be_signed(tmp_path: Path) -> None:
+    claims = {
+        "iss": "ada", "sub": "agent", "aud": "here", "jti": "m", "use_case": "support", "purpose": "Work",
+        "grants": [["crm.delete", []]], "caveats": [], "calls_max": 1, "not_before_ms": 1, "expires_at_ms": 2,
+    }  # fmt: skip
+    draft = {"audience": "here", "claims": claims, "titles": {}, "sentences": ["It can do nothing."]}
+    arguments = ["mandate", "preview", "t", "--as", "ada", "--data", str(tmp_path)]
+    shown = CliRunner().invoke(lying_app(draft), arguments).stdout
+    assert "`crm.delete`" in shown
+    assert "It can do nothing" not in shown
+
+
+def test_a_socket_that_hangs_up_is_an_error_that_says_whether_anything_may_have_happened(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def hang_up() -> None:
+            for _ in range(2):  # The probe, then the request.
+                listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        result = CliRunner().invoke(command_line(lambda _: None), ["ledger", "seal", "--data", str(tmp_path)])
+        thread.join(5)
+    assert result.exit_code == 1
+    assert "the server did not answer" in result.stderr
+
+
+def test_a_socket_left_behind_by_a_dead_server_is_no_server(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "control.sock"))
+    result = CliRunner().invoke(
+        lying_app({"items": [], "next": None}), ["mandate", "list", "--data", str(tmp_path)]
+    )
+    assert result.exit_code == 0
+    assert "no server is running" in result.stderr

@@ -153,6 +153,12 @@ async def test_a_stranger_or_an_unknown_caller_is_told_nothing(product: Product,
             assert set(problem) == {"type", "title", "status", "detail", "code", "branch", "step"}
 
 
+async def test_the_api_describes_itself_to_its_callers_only(product: Product, client: Client) -> None:
+    assert (await client.http.get("/v1/openapi.json")).json() == DOCUMENT
+    async with client_of(control_app(product), None) as stranger:
+        assert (await stranger.http.get("/v1/openapi.json")).status_code == 401
+
+
 async def test_root_may_call(product: Product) -> None:
     async with client_of(control_app(product), 0) as client:
         assert (await client("show_status"))["entries"] == 1

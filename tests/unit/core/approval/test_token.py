@@ -14,12 +14,14 @@ from answerable.core.approval.token import (
     verify_answer,
 )
 from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.errors import Malformed, Unverified
 from answerable.sdk.signing import signed_answer
 from answerable.testing.clock import START
 from answerable.testing.samples import AUDIENCE, approval, mandate, signing_key
 
-NOW = START + 1000
+NOW = UnixMillis(START + 1000)
+BOB = PrincipalId("bob")
 
 
 def keys_of(principal):
@@ -31,7 +33,7 @@ def verified(token, waiting=None, *, now=NOW, audience=AUDIENCE):
 
 
 def token_with(**changes):
-    claims = answer_claims(approval(), by="bob", verdict="approve", comment="", audience=AUDIENCE, at=NOW)
+    claims = answer_claims(approval(), by=BOB, verdict="approve", comment="", audience=AUDIENCE, at=NOW)
     kept = {name: value for name, value in {**claims, **changes}.items() if value is not ...}
     return signed_statement(kept, typ=APPROVAL_TYP, key=signing_key("bob"))
 
@@ -39,9 +41,9 @@ def token_with(**changes):
 @pytest.mark.parametrize("verdict", ["approve", "deny"])
 def test_a_signed_answer_is_verified_whole(verdict):
     token = signed_answer(
-        approval(), by="bob", verdict=verdict, comment="ok", audience=AUDIENCE, at=NOW, key=signing_key("bob")
+        approval(), by=BOB, verdict=verdict, comment="ok", audience=AUDIENCE, at=NOW, key=signing_key("bob")
     )
-    assert verified(token) == VerifiedAnswer(by="bob", verdict=verdict, comment="ok", at=NOW)
+    assert verified(token) == VerifiedAnswer(by=BOB, verdict=verdict, comment="ok", at=NOW)
 
 
 @pytest.mark.parametrize(

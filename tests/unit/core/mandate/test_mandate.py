@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as changed
 
 from answerable.core.mandate.caveat import Attempt, EnvironmentIs, ResourceIn
 from answerable.core.mandate.mandate import END_OF_TIME, GRANTS_MAX, Grant, shortfall
@@ -33,8 +34,8 @@ def test_an_open_mandate_covers_what_it_names_within_its_window():
         ({"now": START - 1}, "mandate.not_yet"),
         ({"now": START + 3_600_000}, "mandate.expired"),
         ({"used": 3}, "mandate.budget_spent"),
-        ({"attempt": replace(ATTEMPT, capability="crm.refund")}, "mandate.capability_outside"),
-        ({"attempt": replace(ATTEMPT, resource_id="4712")}, "mandate.caveat"),
+        ({"attempt": changed(ATTEMPT, capability="crm.refund")}, "mandate.capability_outside"),
+        ({"attempt": changed(ATTEMPT, resource_id="4712")}, "mandate.caveat"),
     ],
 )
 def test_outside_it_covers_nothing_and_says_why(circumstances, code):

@@ -1,0 +1,292 @@
+"""One walk on a log of its own, and the proved messages that are sent over it: shared by the benchmarks.
+
+Real ledger on disk, real Cedar with `POLICIES` policies, real proofs; registers in memory and a no-op upstream.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import policy
+
+from answerable.adapters.cedar import compiled
+from answerable.adapters.local_keys import open_or_create_key
+from answerable.adapters.mcp_upstream.closed_schema import compile_closed
+from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.memory.registers import (
+    MemoryApprovalRegister,
+    MemoryMandateRegister,
+    MemoryRegistryStore,
+)
+from answerable.adapters.memory.upstream import MemoryUpstream
+from answerable.adapters.system import SystemClock, SystemEntropy
+from answerable.adapters.tlog_files import TlogFilesLedger
+from answerable.core.action.request import action_request
+from answerable.core.canonical import JSONValue, encode, parse
+from answerable.core.identity.http_signature import (
+    SignedRequest,
+    parse_signature,
+    sign_request,
+    signature_base,
+)
+from answerable.core.identity.keys import SigningKey, ed25519_public
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.session import (
+    EPHEMERAL_BYTES,
+    SESSION_TARGET,
+    SessionKey,
+    derive_key,
+    encode_offer,
+    ephemeral_public,
+    parse_answer,
+)
+from answerable.core.mandate.caveat import ResourceIn
+from answerable.core.mandate.mandate import Grant, Mandate, MandateId
+from answerable.core.registry.active import stored_form
+from answerable.core.tlog.note import VerifierKey
+from answerable.flows.govern_action import govern_action
+from answerable.flows.verify_caller import CallerVerifier, ProofLimits
+from answerable.flows.walk import Walk
+
+POLICIES = 50
+AUTHORITY = b"127.0.0.1:8765"
+TARGET = b"/mcp/crm"
+MANDATE = MandateId("0" * 26)
+SCHEMA: dict[str, JSONValue] = {
+    "type": "object",
+    "properties": {
+        "case_id": {"type": "string", "minLength": 1, "maxLength": 32},
+        "fields": {"type": "array", "items": {"type": "string"}},
+        "limit": {"type": "integer", "minimum": 1},
+    },
+    "required": ["case_id"],
+}
+OWNERSHIP: dict[str, JSONValue] = {
+    "owner": "ada",
+    "backupOwner": "bela",
+    "approverGroup": "leads",
+    "auditLevel": "standard",
+    "reviewDate": "2030-01-01",
+}
+
+
+def documents(key: SigningKey) -> list[JSONValue]:
+    """The registry of the benchmark: two people, one agent, one capability, `POLICIES` policies."""
+
+    def document(kind: str, name: str, spec: dict[str, JSONValue]) -> dict[str, JSONValue]:
+        return {"apiVersion": "answerable/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+    capability: dict[str, JSONValue] = {
+        "server": "crm",
+        "target": "customer_read",
+        "kind": "read",
+        "environment": "production",
+        "tier": 1,
+        "sensitivity": "confidential",
+        "resource": {"type": "Case", "argument": "case_id"},
+        "arguments": [{"name": "case_id", "type": "string", "required": True}],
+        "ownership": OWNERSHIP,
+    }
+    policies = policy.policy_text(
+        POLICIES, capability="crm.customer-read", resource_type="Case", use_case="support"
+    )
+    agent: dict[str, JSONValue] = {
+        "useCase": "support",
+        "environment": "production",
+        "keys": [json.loads(key.public.jwk)],
+        "ownership": OWNERSHIP,
+    }
+    return [
+        document("Principal", "ada", {"groups": ["leads"]}),
+        document("Principal", "bela", {"groups": ["leads"]}),
+        document("UseCase", "support", {"purpose": "support", "ownership": OWNERSHIP}),
+        document("Server", "crm", {"command": "true"}),
+        document("Agent", "support-agent", agent),
+        document("Capability", "crm.customer-read", capability),
+        document("PolicySet", "bench", {"policies": policies}),
+    ]
+
+
+@dataclass(slots=True)
+class Course:
+    """One walk on one log, ready to run. decided_at: when the intent was durable, noted by the no-op upstream."""
+
+    walk: Walk
+    verifier: CallerVerifier
+    key: SigningKey
+    ledger: TlogFilesLedger
+    decided: list[float] = field(default_factory=list)
+
+
+def course(directory: Path) -> Course:
+    """Real ledger, real Cedar, real proofs; registers in memory and a no-op upstream."""
+    clock, entropy = SystemClock(), SystemEntropy()
+    key = open_or_create_key(directory / "agent.jwk", entropy=entropy)
+    log_key = open_or_create_key(directory / "log.jwk", entropy=entropy)
+    registry = MemoryRegistryStore()
+    registry.put(stored_form(documents(key)))
+    ledger = TlogFilesLedger.open(
+        directory / "ledger",
+        key=VerifierKey.ed25519("bench.example/walk", ed25519_public(log_key.public)),
+        sign=log_key.sign,
+        clock=clock,
+    )
+    decided: list[float] = []
+    answer: dict[str, JSONValue] = {"content": [{"type": "text", "text": "ok"}], "isError": False}
+
+    async def no_op(_: dict[str, JSONValue]) -> dict[str, JSONValue]:
+        decided.append(time.perf_counter())
+        return answer
+
+    upstream = MemoryUpstream(
+        clock=clock, tools={"customer_read": no_op}, violations={"customer_read": compile_closed(SCHEMA)}
+    )
+    mandates = MemoryMandateRegister()
+    now = clock.now()
+    mandates.add(
+        Mandate(
+            id=MANDATE,
+            principal=PrincipalId("ada"),
+            agent=AgentId("support-agent"),
+            use_case="support",
+            purpose="Answer the customer's question in case 4711",
+            grants=(Grant(capability="crm.customer-read", caveats=(ResourceIn(ids=("4711",)),)),),
+            caveats=(),
+            calls_max=10**9,
+            not_before=UnixMillis(now - 1000),
+            expires_at=UnixMillis(now + 3_600_000),
+            token="",
+        )
+    )
+    walk = Walk(
+        clock=clock,
+        entropy=entropy,
+        ledger=ledger,
+        registry=registry,
+        mandates=mandates,
+        approvals=MemoryApprovalRegister(),
+        channel=MemoryApprovalChannel(),
+        upstream=upstream,
+        decision_point=compiled(registry.current.policy_sets["bench"].policies, registry.current),
+        compile_policies=compiled,
+    )
+    limits = ProofLimits(authorities=frozenset((AUTHORITY.decode(),)), nonces_per_agent_max=1_000_000)
+    verifier = CallerVerifier(registry=registry, clock=clock, entropy=entropy, limits=limits)
+    return Course(walk=walk, verifier=verifier, key=key, ledger=ledger, decided=decided)
+
+
+def body(number: int) -> bytes:
+    """A `tools/call` of about 0.8 KiB, as clients send it."""
+    return encode(
+        {
+            "jsonrpc": "2.0",
+            "id": number,
+            "method": "tools/call",
+            "params": {
+                "name": "customer_read",
+                "arguments": {"case_id": "4711", "fields": ["name", "email", "plan", "notes"], "limit": 20},
+                "_meta": {
+                    "answerable/reason": "the customer asks why the last invoice is higher; I look at plan and notes",
+                    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                    "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
+                    "io.modelcontextprotocol/clientCapabilities": {},
+                    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                },
+            },
+        }
+    )
+
+
+def unsigned(text: bytes) -> SignedRequest:
+    """A message without its proof."""
+    return SignedRequest(
+        method=b"POST", authority=AUTHORITY, target=TARGET, body=text, mandate=MANDATE.encode()
+    )
+
+
+def session_messages(course: Course) -> Iterator[SignedRequest]:
+    """Messages with a MAC under a session that one signed handshake opened."""
+    private = os.urandom(EPHEMERAL_BYTES)
+    offer = SignedRequest(
+        method=b"POST",
+        authority=AUTHORITY,
+        target=SESSION_TARGET,
+        body=encode_offer(ephemeral_public(private)),
+    )
+    signed = signed_message(course, offer)
+    opened = course.verifier.open_session(signed)
+    answer = parse_answer(opened.answer)
+    base = signature_base(signed, parse_signature(signed).parameters)
+    key = SessionKey(
+        derive_key(private=private, public=answer.x25519, signature_base=base, answer=opened.answer)
+    )
+    number = 0
+    while True:
+        number += 1
+        yield sign_request(
+            unsigned(body(number)),
+            algorithm="hmac-sha256",
+            keyid=answer.session,
+            created=int(time.time()),
+            nonce=str(number),
+            sign=key.mac,
+        )
+
+
+def signed_message(course: Course, message: SignedRequest) -> SignedRequest:
+    """The message with a signature of its own."""
+    nonce = urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
+    return sign_request(
+        message,
+        algorithm=course.key.algorithm,
+        keyid=course.key.public.thumbprint,
+        created=int(time.time()),
+        nonce=f"{course.verifier.epoch}.{nonce}",
+        sign=course.key.sign,
+    )
+
+
+def signed_messages(course: Course) -> Iterator[SignedRequest]:
+    """Messages with a signature each."""
+    number = 0
+    while True:
+        number += 1
+        yield signed_message(course, unsigned(body(number)))
+
+
+async def one_action(course: Course, message: SignedRequest) -> None:
+    """What the gateway does for one message, without HTTP."""
+    caller = course.verifier.verify(message)
+    call = cast("dict[str, dict[str, JSONValue]]", parse(message.body))["params"]
+    request = action_request(
+        server="crm",
+        method="tools/call",
+        target=cast("str", call["name"]),
+        arguments=call["arguments"],
+        mandate_id=message.mandate_id,
+        reason=cast("dict[str, str]", call["_meta"])["answerable/reason"],
+        message_digest=caller.message_digest,
+    )
+    await govern_action(course.walk, request, caller)
+
+
+class Scratch:
+    """A directory on the disk that the product would use, gone afterwards."""
+
+    def __enter__(self) -> Path:
+        base = Path(".dev/bench")
+        base.mkdir(parents=True, exist_ok=True)
+        self._path = Path(tempfile.mkdtemp(dir=base))
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._path, ignore_errors=True)

@@ -1,0 +1,115 @@
+"""The demo: three stories of a governed agent on real MCP servers, each claim checked. Run it with `./dev demo`."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import anyio
+import ending
+import found_token
+import one_case_only
+import prepared_not_paid
+from company import AGENTS, COMMITS, INVOICES, PEOPLE, Home, SetUpError, found_company, new_home
+from narrator import Narrator, UnexpectedError
+from product import Product, running, shortened
+
+INTERRUPTED: Final = 130
+
+
+def main() -> int:
+    """Run the demo; 0 when every claim held."""
+    parser = argparse.ArgumentParser(
+        prog="./dev demo", description="Govern a scripted agent on real MCP servers."
+    )
+    parser.add_argument("--interactive", action="store_true", help="wait for you to approve the payment")
+    parser.add_argument(
+        "--home", type=Path, metavar="DIR", help="where to keep everything; else .dev/demo-data"
+    )
+    given = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    # A supervisor's way to stop us takes the same way out as Ctrl-C, so that everything that was started is ended.
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell may have started us with it ignored.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    narrator = Narrator()
+    try:
+        home = new_home(given.home)
+        anyio.run(demonstrate, home, narrator, given.interactive and sys.stdin.isatty())
+    except BaseException as error:
+        return told(cause_of(error), narrator)
+    return 0
+
+
+async def demonstrate(home: Home, narrator: Narrator, interactive: bool) -> None:
+    """Everything in order. Raises UnexpectedError, SetUpError."""
+    started = time.monotonic()
+    narrator.title("Answerable: one agent action governed end to end, on real MCP servers")
+    await anyio.to_thread.run_sync(found_company, home)
+    narrator.say(
+        f"An example company, made just now in {shortened(str(home.path))}: {len(PEOPLE)} people and {len(AGENTS)} "
+        f"agents with a key each, a git repository with {len(COMMITS)} commits, a database with {len(INVOICES)} "
+        "invoices, a CRM, a payments ledger, a cloud account."
+    )
+    narrator.command("answerable up")
+    async with running(home, narrator) as product:
+        await set_rules(product)
+        stories = [
+            await one_case_only.tell(product),
+            await found_token.tell(product),
+            await prepared_not_paid.tell(product, interactive=interactive),
+        ]
+        await ending.tell(product, stories)
+    narrator.title(f"Every claim held, {narrator.claims} of them, in {time.monotonic() - started:.1f} s.")
+    narrator.say("Try next:")
+    for command in ending.next_commands(Path(shortened(str(home.path)))):
+        narrator.command(command)
+
+
+async def set_rules(product: Product) -> None:
+    """Apply the registry documents, and say what they hold."""
+    narrator, home = product.narrator, product.home
+    done = await product.command("apply", "-f", str(home.registry), show=("err",))
+    narrator.say(
+        "Now in force: who the people and agents are, what agents can do at all and who answers for it, which tasks "
+        "can be given, and the policy. Five MCP servers stand behind the gateway, two of them (mcp-server-git and "
+        "mcp-server-sqlite) written by others."
+    )
+    registered = {line.split()[-1].partition("/")[0] for line in done.out}
+    wanted = {"Principal", "UseCase", "Agent", "Server", "Capability", "MandateTemplate", "PolicySet"}
+    narrator.expect(registered == wanted, "all seven kinds of document are in force", happened=done.out)
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """What really happened, out of the groups that concurrent work wraps it in; what we can explain comes first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    causes = [cause_of(one) for one in error.exceptions]
+    explained = [one for one in causes if isinstance(one, UnexpectedError | SetUpError)]
+    return (explained or causes)[0]
+
+
+def told(cause: BaseException, narrator: Narrator) -> int:
+    """Say what happened; returns the exit code. Raises what nobody here can explain."""
+    match cause:
+        case UnexpectedError():
+            narrator.fault("The demo failed: the product did something else than the demo says.")
+            narrator.fault(f"expected: {cause.expected}")
+            narrator.fault(f"happened: {cause.happened}")
+            return 1
+        case SetUpError():
+            narrator.fault(f"demo: {cause}")
+            return 1
+        case KeyboardInterrupt():
+            narrator.fault("interrupted; everything that was started is stopped")
+            return INTERRUPTED
+    raise cause
+
+
+if __name__ == "__main__":
+    sys.exit(main())

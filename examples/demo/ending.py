@@ -1,0 +1,104 @@
+"""The end of the demo: each story as the ledger tells it, the ledger verified on a copy, and what to try next."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import anyio
+from company import PAYEE, Home
+from narrator import UnexpectedError
+from product import Done, Product, command_line
+from story import Story
+
+CHECK_FAILED: Final = 5
+"""Exit code of a check that found something."""
+ASKED: Final = re.compile(rb'"amount_minor":(\d)\d*,"batch_id"')
+
+
+async def tell(product: Product, stories: Sequence[Story]) -> None:
+    """Print the timelines and verify. Raises UnexpectedError."""
+    narrator = product.narrator
+    narrator.title("What the ledger tells")
+    told: dict[str, Done] = {}
+
+    async def run(story: Story) -> None:
+        told[story.mandate] = await product.command("timeline", story.mandate, show=())
+
+    async with anyio.create_task_group() as tasks:
+        for story in stories:
+            tasks.start_soon(run, story)
+    for story in stories:
+        narrator.say(story.title)
+        narrator.command(command_line("timeline", story.mandate))
+        narrator.output(told[story.mandate].out)
+    narrator.expect(
+        all(told[story.mandate].out for story in stories),
+        "each story can be told from the ledger alone",
+        happened=told,
+    )
+    await verify(product, stories[-1])
+
+
+async def verify(product: Product, payment: Story) -> None:
+    """Verify a copy of the ledger with nothing else, and a copy in which one digit of the payment is changed."""
+    narrator = product.narrator
+    narrator.title("Can it be trusted?")
+    narrator.say(
+        "The log signs what it holds. Then an auditor takes a copy and checks every byte, without the server."
+    )
+    await product.seal()
+    copy = copied(product.home, "ledger-copy")
+    done = await product.command("ledger", "verify", str(copy))
+    narrator.expect(
+        not any("not yet signed" in line for line in done.out),
+        "the ledger is whole, and every entry is signed over",
+        happened=done.out,
+    )
+    narrator.say("Somebody changes one digit in another copy: the amount that the agent asked to pay.")
+    changed = copied(product.home, "ledger-changed")
+    falsify(changed)
+    entries = await product.entries(payment.mandate)
+    index = next(entry["index"] for entry in entries if entry["kind"] == "approval_asked")
+    done = await product.command("ledger", "verify", str(changed), code=CHECK_FAILED)
+    narrator.expect(
+        any(f"entry {index}" in line for line in done.out),
+        f"the change is found, and that it is in entry {index}",
+        happened=done.out,
+    )
+
+
+def copied(home: Home, name: str) -> Path:
+    """A copy of the ledger beside it, taken while the server runs."""
+    copy = home.path / name
+    shutil.copytree(home.path / "ledger", copy)
+    return copy
+
+
+def falsify(ledger: Path) -> None:
+    """Change a digit of the first payment that was asked for, in the log itself. Raises UnexpectedError."""
+    for segment in sorted((ledger / "wal").glob("*.wal")):
+        content = segment.read_bytes()
+        found = ASKED.search(content)
+        if found is not None:
+            place = found.start(1)
+            digit = b"1" if content[place : place + 1] != b"1" else b"2"
+            segment.write_bytes(content[:place] + digit + content[place + 1 :])
+            return
+    raise UnexpectedError("the payment in the log", "no segment holds it")
+
+
+def next_commands(data: Path) -> list[str]:
+    """Three commands that work once the demo is over, without a server."""
+    where = ("--data", str(data))
+    return [
+        f".dev/venv/bin/{command_line(*where, *command)}"
+        for command in (
+            ("approval", "list"),
+            ("mandate", "preview", "pay-supplier", "--as", "dora", "--set", f"payee={PAYEE}"),
+            ("timeline", "chen"),
+        )
+    ]

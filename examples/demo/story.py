@@ -1,0 +1,13 @@
+"""What a story leaves behind for the end of the demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """title: as told. mandate: the id under which the ledger tells it again."""
+
+    title: str
+    mandate: str

@@ -1,0 +1,366 @@
+"""`answerable mcp wrap` and `unwrap`: an MCP client's configuration file, rewritten so that every server in it goes
+through the gateway, and put back.
+
+`wrap` leaves a backup beside the file, and never touches an existing one. Values of environment variables may be
+secrets, and what is registered is written into the ledger; so each goes into a file of its own, mode 0600, and only a
+reference to that file is registered.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import yaml
+
+from answerable.core.canonical import parse
+from answerable.core.identity.principal import checked_name
+from answerable.core.registry.documents import Server
+from answerable.errors import Malformed, Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.core.canonical import JSONValue
+
+BACKUP_SUFFIX: Final = ".before-answerable"
+SECRETS_SUFFIX: Final = ".answerable-secrets"
+SECONDS_MAX: Final = 120
+"""Longest call a wrapped server is registered with: what the walk waits for unless its settings say more."""
+
+_SHIM: Final = ("mcp", "shim")
+_INDENT: Final = re.compile(r'\A\s*\{\s*\n([ \t]+)"')
+_HTTP_KINDS: Final = frozenset({"http", "streamable-http", "streamable_http", "streamableHttp"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShimCommand:
+    """How a client starts the shim. gateway, key, mandate: as the shim takes them; mandate may be empty."""
+
+    gateway: str
+    key: str
+    mandate: str = ""
+    program: str = "answerable"
+
+    def entry(self, server: str) -> dict[str, JSONValue]:
+        """The entry that stands for a server of this registered name."""
+        args: list[JSONValue] = [*_SHIM, "--server", server, "--gateway", self.gateway, "--key", self.key]
+        if self.mandate:
+            args += ["--mandate", self.mandate]
+        return {"command": self.program, "args": args}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrapped:
+    """What wrapping comes to. text: the new file. servers: what to register, secrets as references.
+
+    secrets: by path below the file's secrets directory, the values that go there. left: servers that stay as they
+    are, and why.
+    """
+
+    text: str
+    servers: tuple[Server, ...]
+    secrets: dict[str, str] = field(repr=False)
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """diff: unified, of the configuration file. documents: YAML for `answerable apply -f`. left: as in `Wrapped`."""
+
+    diff: str
+    documents: str
+    left: tuple[str, ...]
+    backup: Path
+
+
+def wrapped(text: str, shim: ShimCommand, *, file: str) -> Wrapped:
+    """The configuration with every server behind the shim; unknown members of the file stay as they are.
+
+    file: its absolute path; secrets go into a directory beside it, and relative working directories start there.
+
+    Raises Malformed (`client_config.malformed`, `json.*`, `name.invalid`), Refused (`client_config.wrapped_already`,
+    `client_config.nothing_to_wrap`).
+    """
+    config = _config(text)
+    entries = _servers(config)
+    already = [name for name, entry in entries.items() if is_wrapped(entry)]
+    if already:
+        raise Refused(
+            f"server {shown(already[0])} goes through the gateway already: unwrap the file first",
+            code="client_config.wrapped_already",
+        )
+    servers: list[Server] = []
+    secrets: dict[str, str] = {}
+    left: list[str] = []
+    changed: dict[str, JSONValue] = {}
+    for name, entry in entries.items():
+        why = _why_not(entry)
+        if why:
+            left.append(f"{shown(name)}: {why}")
+            changed[name] = entry
+            continue
+        server = _server(registered_name(name), entry, secrets, file)
+        if any(server.name == other.name for other in servers):
+            raise Malformed(
+                f"server {shown(name)} and another one would both be called {shown(server.name)}",
+                code="client_config.malformed",
+            )
+        servers.append(server)
+        changed[name] = shim.entry(server.name)
+    if not servers:
+        raise Refused("the file holds no server that can be wrapped", code="client_config.nothing_to_wrap")
+    return Wrapped(
+        text=_written({**config, "mcpServers": changed}, like=text),
+        servers=tuple(servers),
+        secrets=secrets,
+        left=tuple(left),
+    )
+
+
+def unwrapped(text: str, original: str) -> str:
+    """The configuration with every wrapped server as it was in `original`; whatever else changed since stays changed.
+
+    Raises Malformed (`client_config.malformed`, `json.*`), Refused (`client_config.not_wrapped`).
+    """
+    config, before = _config(text), _servers(_config(original))
+    entries = _servers(config)
+    if not any(is_wrapped(entry) for entry in entries.values()):
+        raise Refused("no server in this file goes through the gateway", code="client_config.not_wrapped")
+    restored: dict[str, JSONValue] = {}
+    for name, entry in entries.items():
+        if is_wrapped(entry) and name not in before:
+            raise Malformed(f"the backup does not hold server {shown(name)}", code="client_config.malformed")
+        restored[name] = before[name] if is_wrapped(entry) else entry
+    whole: dict[str, JSONValue] = {**config, "mcpServers": restored}
+    # Nothing else changed: then not one byte differs.
+    return original if whole == _config(original) else _written(whole, like=text)
+
+
+def wrap(path: Path, shim: ShimCommand) -> Report:
+    """Rewrite a file in place, after its backup and its secrets are on disk.
+
+    Raises as `wrapped`, and Unavailable: `client_config.unreadable`, `client_config.backup_exists`,
+    `client_config.unwritable`.
+    """
+    text = _read(path)
+    change = wrapped(text, shim, file=str(path.absolute()))
+    backup = path.with_name(path.name + BACKUP_SUFFIX)
+    if backup.exists():
+        raise Unavailable(
+            f"backup {shown(backup.name)} is there already and is not overwritten",
+            code="client_config.backup_exists",
+            port="client_config",
+        )
+    try:
+        # 1. The backup, then the secrets. A crash here leaves the configuration as it was.
+        _write(backup, text, mode=path.stat().st_mode & 0o777)
+        for name, value in change.secrets.items():
+            place = path.with_name(path.name + SECRETS_SUFFIX) / name
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _write(place, value, mode=0o600)
+        # 2. The configuration, whole or not at all.
+        _replace(path, change.text)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return Report(
+        diff=_diff(text, change.text, path.name),
+        documents=server_documents(change.servers),
+        left=change.left,
+        backup=backup,
+    )
+
+
+def unwrap(path: Path) -> str:
+    """Put a file back and remove the backup; returns the unified diff. The secrets stay: the registry refers to them.
+
+    Raises as `unwrapped`, and Unavailable: `client_config.unreadable`, `client_config.unwritable`.
+    """
+    text = _read(path)
+    backup = path.with_name(path.name + BACKUP_SUFFIX)
+    restored = unwrapped(text, _read(backup))
+    try:
+        _replace(path, restored)
+        backup.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return _diff(text, restored, path.name)
+
+
+def is_wrapped(entry: JSONValue) -> bool:
+    """Whether an entry starts the shim, by whatever path."""
+    args = entry.get("args") if isinstance(entry, dict) else None
+    return isinstance(args, list) and tuple(args[:2]) == _SHIM and "--server" in args and "--gateway" in args
+
+
+def registered_name(name: str) -> str:
+    """The registry name for a client's name of a server. Raises Malformed (`name.invalid`)."""
+    plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")
+    return checked_name(plain, what=f"server {shown(name)} as")
+
+
+def server_documents(servers: tuple[Server, ...]) -> str:
+    """YAML documents for the registry."""
+    documents = []
+    for server in servers:
+        spec: dict[str, object] = {}
+        if server.url:
+            spec["url"] = server.url
+        else:
+            spec["command"] = server.command
+            if server.args:
+                spec["args"] = list(server.args)
+            if server.env:
+                spec["env"] = dict(server.env)
+            if server.cwd:
+                spec["cwd"] = server.cwd
+        if server.call_seconds_max != Server(name=server.name).call_seconds_max:
+            spec["callSecondsMax"] = server.call_seconds_max
+        documents.append(
+            {"apiVersion": "answerable/v1", "kind": "Server", "metadata": {"name": server.name}, "spec": spec}
+        )
+    text: str = yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+def servers_of(text: str) -> tuple[Server, ...]:
+    """The servers of an `mcpServers` file as registry values, environment values as they are: for trying things out.
+
+    Raises Malformed (`client_config.malformed`, `json.*`, `name.invalid`).
+    """
+    found = []
+    for name, entry in _servers(_config(text)).items():
+        why = _why_not(entry)
+        if why:
+            raise Malformed(f"server {shown(name)}: {why}", code="client_config.malformed")
+        secrets: dict[str, str] = {}
+        server = _server(registered_name(name), entry, secrets, "")
+        values = tuple((key, secrets[f"{server.name}/{key}"]) for key, _ in server.env)
+        found.append(
+            Server(
+                name=server.name,
+                command=server.command,
+                args=server.args,
+                env=values,
+                cwd=server.cwd,
+                url=server.url,
+                call_seconds_max=server.call_seconds_max,
+            )
+        )
+    return tuple(found)
+
+
+def _config(text: str) -> dict[str, JSONValue]:
+    value = parse(text.encode())
+    if not isinstance(value, dict):
+        raise Malformed("a client configuration is a JSON object", code="client_config.malformed")
+    return value
+
+
+def _servers(config: dict[str, JSONValue]) -> dict[str, JSONValue]:
+    servers = config.get("mcpServers")
+    if not isinstance(servers, dict):
+        raise Malformed("the file has no object `mcpServers`", code="client_config.malformed")
+    return servers
+
+
+def _why_not(entry: JSONValue) -> str:
+    """Why a server cannot be put behind the gateway as it is written; empty when it can."""
+    if not isinstance(entry, dict):
+        return "its entry is not an object"
+    kind = entry.get("type", entry.get("transport"))
+    if entry.keys() & {"headers", "auth", "oauth"}:
+        return "it has credentials of its own (headers or auth), which the registry does not hold"
+    if isinstance(entry.get("url"), str):
+        known = kind is None or kind in _HTTP_KINDS
+        return "" if known else f"its transport {shown(kind, 40)} is not streamable HTTP"
+    if not isinstance(entry.get("command"), str) or not entry["command"]:
+        return "it has neither a command nor a url"
+    args, env = entry.get("args", []), entry.get("env", {})
+    if not isinstance(args, list) or not all(isinstance(arg, str) for arg in args):
+        return "its args are not a list of texts"
+    if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
+        return "its env is not an object of texts"
+    return ""
+
+
+def _server(name: str, entry: JSONValue, secrets: dict[str, str], file: str) -> Server:
+    assert isinstance(entry, dict)  # noqa: S101 - `_why_not` has looked
+    milliseconds = entry.get("timeout")
+    seconds = 60
+    if isinstance(milliseconds, int | float) and milliseconds > 0:
+        seconds = max(1, min(SECONDS_MAX, round(milliseconds / 1000)))
+    url = entry.get("url")
+    if isinstance(url, str):
+        return Server(name=name, url=url, call_seconds_max=seconds)
+    args, env, cwd = entry.get("args", []), entry.get("env", {}), entry.get("cwd", "")
+    references: list[tuple[str, str]] = []
+    for key, value in env.items() if isinstance(env, dict) else ():
+        secrets[f"{name}/{key}"] = str(value)
+        references.append((key, f"file:{file}{SECRETS_SUFFIX}/{name}/{key}"))
+    return Server(
+        name=name,
+        command=str(entry["command"]),
+        args=tuple(str(arg) for arg in args) if isinstance(args, list) else (),
+        env=tuple(references),
+        cwd=os.path.normpath(os.path.join(os.path.dirname(file), cwd))
+        if isinstance(cwd, str) and cwd
+        else "",
+        call_seconds_max=seconds,
+    )
+
+
+def _written(config: dict[str, JSONValue], *, like: str) -> str:
+    """JSON indented as the file it comes from."""
+    found = _INDENT.match(like)
+    end = "\n" if like.endswith("\n") else ""
+    return json.dumps(config, indent=found[1] if found else 2, ensure_ascii=False) + end
+
+
+def _diff(before: str, after: str, name: str) -> str:
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), f"{name} (before)", f"{name} (after)", lineterm=""
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise Unavailable(
+            f"{shown(path.name)} cannot be read: {error.strerror}",
+            code="client_config.unreadable",
+            port="client_config",
+        ) from None
+    except UnicodeDecodeError:
+        raise Malformed(f"{shown(path.name)} is not UTF-8", code="client_config.malformed") from None
+
+
+def _write(path: Path, text: str, *, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _replace(path: Path, text: str) -> None:
+    # A link to the file stays a link: the file it leads to is what changes.
+    target = path.resolve()
+    unfinished = target.with_name(f".{target.name}.answerable-new")
+    _write(unfinished, text, mode=target.stat().st_mode & 0o777)
+    unfinished.replace(target)
+
+
+def _unwritable(path: Path, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"{shown(path.name)} cannot be written: {error.strerror}",
+        code="client_config.unwritable",
+        port="client_config",
+    )

@@ -1,0 +1,150 @@
+"""What outlives a process: the stores of a walk, opened anew after each crash."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from answerable.adapters.memory.registers import (
+    MemoryApprovalRegister,
+    MemoryMandateRegister,
+    MemoryRegistryStore,
+)
+from answerable.adapters.sqlite import (
+    SqliteApprovalRegister,
+    SqliteMandateRegister,
+    SqliteRegistryStore,
+    SqliteStore,
+)
+from answerable.adapters.tlog_files.ledger import TlogFilesLedger
+from answerable.adapters.tlog_files.settings import TlogFilesSettings
+from answerable.testing.builders import ledger_key, memory_ledger
+from answerable.testing.samples import signing_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.clock import Clock
+    from answerable.ports.ledger import Ledger
+    from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.registry_store import RegistryStore
+
+_SETTINGS: Final = TlogFilesSettings(segment_bytes=1_048_576, commit="inline")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """The durable ports of one process."""
+
+    ledger: Ledger
+    registry: RegistryStore
+    mandates: MandateRegister
+    approvals: ApprovalRegister
+
+
+class Disk(Protocol):
+    """Promises: what was durable when `snapshot` was called, or else `crashed`, is there when `opened` comes next, and
+    nothing that the process before does afterwards changes it."""
+
+    async def opened(self) -> Stores:
+        """Open the stores as a new process does."""
+        ...
+
+    def snapshot(self) -> None:
+        """The process stops at this very moment."""
+        ...
+
+    async def crashed(self) -> None:
+        """The process is gone."""
+        ...
+
+    async def closed(self) -> None:
+        """Give everything back."""
+        ...
+
+
+class MemoryDisk:
+    """Implements Disk: the memory adapters' contents go from process to process, budgets excepted."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._stores = Stores(
+            ledger=memory_ledger(clock),
+            registry=MemoryRegistryStore(),
+            mandates=MemoryMandateRegister(),
+            approvals=MemoryApprovalRegister(),
+        )
+
+    async def opened(self) -> Stores:
+        """As the protocol says."""
+        return self._stores
+
+    def snapshot(self) -> None:
+        """As the protocol says; everything that was submitted counts as durable."""
+
+    async def crashed(self) -> None:
+        """As the protocol says."""
+        mandates = MemoryMandateRegister()
+        for mandate in reversed(tuple(self._stores.mandates.all())):
+            mandates.add(mandate)
+            if self._stores.mandates.state(mandate.id) == "closed":
+                mandates.close(mandate.id)
+        self._stores = Stores(
+            ledger=self._stores.ledger,
+            registry=self._stores.registry,
+            mandates=mandates,
+            approvals=self._stores.approvals,
+        )
+
+    async def closed(self) -> None:
+        """As the protocol says."""
+
+
+class FileDisk:
+    """Implements Disk: a log in files and registers in SQLite. A crash goes on with a copy of what was on disk."""
+
+    def __init__(self, directory: Path, clock: Clock) -> None:
+        self._directory, self._clock = directory, clock
+        self._life = 0
+        self._ledger: TlogFilesLedger | None = None
+        self._store: SqliteStore | None = None
+
+    async def opened(self) -> Stores:
+        """As the protocol says."""
+        place = self._directory / str(self._life)
+        place.mkdir(exist_ok=True)
+        self._ledger = TlogFilesLedger.open(
+            place / "log",
+            key=ledger_key(),
+            sign=signing_key("ledger").sign,
+            clock=self._clock,
+            settings=_SETTINGS,
+        )
+        self._store = SqliteStore.open(place / "registers.sqlite")
+        return Stores(
+            ledger=self._ledger,
+            registry=SqliteRegistryStore(self._store),
+            mandates=SqliteMandateRegister(self._store),
+            approvals=SqliteApprovalRegister(self._store),
+        )
+
+    def snapshot(self) -> None:
+        """As the protocol says: what is in the files is what the next process finds."""
+        ignore = shutil.ignore_patterns("*.sqlite-shm", "lock")
+        after = self._directory / str(self._life + 1)
+        shutil.copytree(self._directory / str(self._life), after, ignore=ignore)
+
+    async def crashed(self) -> None:
+        """As the protocol says."""
+        if not (self._directory / str(self._life + 1)).exists():
+            self.snapshot()
+        await self.closed()
+        self._life += 1
+
+    async def closed(self) -> None:
+        """As the protocol says."""
+        if self._ledger is not None:
+            await self._ledger.close()
+        if self._store is not None:
+            self._store.close()

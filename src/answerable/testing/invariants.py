@@ -1,0 +1,187 @@
+"""What must hold of any ledger and the effects that happened beside it, whatever went wrong in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from answerable.core.canonical import freeze, parse
+from answerable.core.ledger.entry import opened_payload
+from answerable.core.ledger.tags import Tag
+from answerable.verify.leaf_rules import Fault, Pairing, payload_fault, read_leaf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.entry import Receipt, StoredEntry
+    from answerable.ports.mandate_register import MandateRegister
+    from answerable.testing.builders import Effect
+
+    Members: TypeAlias = dict[str, JSONValue]
+
+Told: TypeAlias = Literal["succeeded", "failed", "not_started", "none", "unknown"]
+"""What a caller was told about the effect of one attempt; none: refused, deferred, or said not to have happened."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Promises:
+    """What callers were promised. receipts: entries said to be durable, and of what type. told: by attempt."""
+
+    receipts: list[tuple[Receipt | int, Tag]] = field(default_factory=list)
+    told: dict[int, Told] = field(default_factory=dict)
+
+
+def broken_laws(
+    entries: Sequence[StoredEntry],
+    effects: Sequence[Effect],
+    mandates: MandateRegister,
+    *,
+    promises: Promises,
+    happened: dict[int, int],
+) -> list[str]:
+    """One line for each law that does not hold. happened: number of effects by attempt."""
+    leaves = {stored.index: _leaf(stored) for stored in entries}
+    intents = {s.index: leaves[s.index] for s in entries if s.tag == Tag.INTENT}
+    return [
+        *_readable(entries),
+        *_effects(effects, intents),
+        *_ends(entries, leaves, effects),
+        *_approvals(entries, leaves, intents),
+        *_budgets(entries, leaves, intents, mandates),
+        *_promises(entries, promises, happened),
+    ]
+
+
+def _leaf(stored: StoredEntry) -> Members:
+    leaf = parse(stored.leaf)
+    assert isinstance(leaf, dict)  # noqa: S101 - we wrote it
+    return leaf
+
+
+def _readable(entries: Sequence[StoredEntry]) -> Iterable[str]:
+    """What a stranger checks: shapes, commitments, and that every intent has one end."""
+    pairing = Pairing()
+    for stored in entries:
+        leaf = read_leaf(stored.leaf)
+        if isinstance(leaf, Fault):
+            yield f"entry {stored.index}: {leaf.message}"
+            continue
+        for fault in (
+            pairing.fault(stored.index, leaf, stored.leaf_hash),
+            payload_fault(leaf, stored.attachment),
+        ):
+            if fault is not None:
+                yield f"entry {stored.index}: {fault.message}"
+    total, still_open = pairing.open_intents()
+    if total:
+        yield f"{total} intents have no end, the first at {still_open[0].index}"
+
+
+def _effects(effects: Sequence[Effect], intents: dict[int, Members]) -> Iterable[str]:
+    keys = [effect.key for effect in effects]
+    if len(set(keys)) < len(keys):
+        yield "an idempotency key was effected twice"
+    for effect in effects:
+        intent = intents.get(effect.intent)
+        if intent is None or (intent["key"], intent["digest"]) != (effect.key, effect.digest):
+            yield f"effect {effect.key} does not have the intent at {effect.intent}"
+
+
+def _ends(
+    entries: Sequence[StoredEntry], leaves: dict[int, Members], effects: Sequence[Effect]
+) -> Iterable[str]:
+    effected = {effect.intent for effect in effects}
+    for stored in entries:
+        leaf = leaves[stored.index]
+        if stored.tag == Tag.OUTCOME and (leaf["status"] == "not_started") == (leaf["intent"] in effected):
+            yield f"intent {leaf['intent']} is said to be {leaf['status']}, which is not what happened"
+
+
+def _approvals(
+    entries: Sequence[StoredEntry], leaves: dict[int, Members], intents: dict[int, Members]
+) -> Iterable[str]:
+    asked = {leaves[s.index]["approval"]: leaves[s.index] for s in entries if s.tag == Tag.APPROVAL_ASKED}
+    approved: dict[JSONValue, set[JSONValue]] = {}
+    used: set[JSONValue] = set()
+    for stored in entries:
+        leaf = leaves[stored.index]
+        if stored.tag == Tag.APPROVAL_ANSWER and leaf["verdict"] == "approve":
+            approved.setdefault(leaf["approval"], set()).add(leaf["person"])
+        if stored.index not in intents:
+            continue
+        payload = parse(opened_payload(stored.attachment, committed=str(leaf["payload"])))
+        action = payload["action"] if isinstance(payload, dict) else None
+        if freeze(action).hex != leaf["digest"]:
+            yield f"intent {stored.index} shows another action than the one whose digest it has"
+        yield from _one_approval(stored.index, leaf, action, asked, approved, used)
+
+
+def _one_approval(
+    index: int,
+    leaf: Members,
+    action: JSONValue,
+    asked: dict[JSONValue, Members],
+    approved: dict[JSONValue, set[JSONValue]],
+    used: set[JSONValue],
+) -> Iterable[str]:
+    approval = leaf["approval"]
+    match action:
+        case {"arguments": {"amount": int(amount)}}:
+            if amount > 1_000_000 or (amount > 5000 and not approval):
+                yield f"intent {index} refunds {amount} without what that takes"
+    if not approval:
+        return
+    if approval in used:
+        yield f"approval {approval} was used twice"
+    used.add(approval)
+    question = asked.get(approval)
+    if question is None or any(question[name] != leaf[name] for name in ("agent", "mandate", "digest")):
+        yield f"approval {approval} was not asked for intent {index}"
+        return
+    people = approved.get(approval, set()) - {question["principal"]}
+    match question["requirements"]:
+        case [[str(), int(count)]] if len(people) < count:
+            yield f"intent {index} ran with {len(people)} approvals, it takes {count}"
+
+
+def _budgets(
+    entries: Sequence[StoredEntry],
+    leaves: dict[int, Members],
+    intents: dict[int, Members],
+    mandates: MandateRegister,
+) -> Iterable[str]:
+    for mandate in mandates.all():
+        begun = [index for index, leaf in intents.items() if leaf["mandate"] == mandate.id]
+        if len(begun) > mandate.calls_max:
+            yield f"mandate {mandate.id} allows {mandate.calls_max} calls and had {len(begun)}"
+        if mandates.calls_used(mandate.id) != len(begun):
+            used = mandates.calls_used(mandate.id)
+            yield f"{used} calls of mandate {mandate.id} count as used, there were {len(begun)}"
+        closed = [
+            s.index
+            for s in entries
+            if s.tag == Tag.MANDATE_CLOSED and leaves[s.index]["mandate"] == mandate.id
+        ]
+        if closed and begun and max(begun) > min(closed):
+            yield f"mandate {mandate.id} was used after it was closed"
+
+
+def _promises(entries: Sequence[StoredEntry], promises: Promises, happened: dict[int, int]) -> Iterable[str]:
+    stored = {one.index: one for one in entries}
+    for receipt, tag in promises.receipts:
+        index = receipt if isinstance(receipt, int) else receipt.index
+        found = stored.get(index)
+        if found is None or found.tag != tag:
+            yield f"entry {index} of type {tag.name} was promised and is not there"
+        elif not isinstance(receipt, int) and found.leaf_hash != receipt.leaf_hash:
+            yield f"entry {index} is another than was promised"
+    for attempt, told in promises.told.items():
+        count = happened.get(attempt, 0)
+        if told in ("none", "not_started") and count:
+            yield f"attempt {attempt} was told that nothing happened, and {count} effects did"
+        if told in ("succeeded", "failed") and count != 1:
+            yield f"attempt {attempt} was told {told}, and {count} effects happened"
+    for attempt, count in happened.items():
+        if count > 1:
+            yield f"attempt {attempt} had {count} effects"

@@ -1,0 +1,359 @@
+"""Whole walks under trouble: several agents and mandates, random actions and people, faults at every port, callers who
+leave, crashes, a clock that jumps. The seed decides everything; in memory a run is the same bytes every time.
+
+    report = await simulate(4711)
+
+Raises AssertionError, with the seed and what happened last, when a law does not hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from anyio import CancelScope
+
+from answerable.adapters.cedar import compiled
+from answerable.core.action.outcome import Outcome
+from answerable.core.ledger.tags import Tag
+from answerable.errors import AnswerableError, Broken, Refused, Unavailable
+from answerable.flows.apply_registry import apply_registry, policy_text
+from answerable.flows.close_mandate import close_mandate
+from answerable.flows.govern_action import govern_action
+from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.settle_open_intents import (
+    record_counted_refusals,
+    recover_from_ledger,
+    settle_open_intents,
+)
+from answerable.flows.walk import WalkLimits
+from answerable.testing.builders import POLICIES, Bench, Effect, RecordingUpstream, bench_documents
+from answerable.testing.clock import ManualClock
+from answerable.testing.disks import MemoryDisk
+from answerable.testing.entropy import SeededEntropy
+from answerable.testing.invariants import Promises, broken_laws
+from answerable.testing.trouble import (
+    FAULTS,
+    Crash,
+    Trouble,
+    TroubledApprovals,
+    TroubledChannel,
+    TroubledLedger,
+    TroubledMandates,
+    TroubledRegistry,
+    TroubledUpstream,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from answerable.core.canonical import JSONValue
+    from answerable.testing.disks import Disk, Stores
+    from answerable.testing.trouble import Fault
+
+LIMITS: Final = WalkLimits(
+    approval_ttl_ms=120_000,
+    approvals_pending_per_agent_max=4,
+    refusals_recorded_max=12,
+    refusals_window_ms=60_000,
+    recorded_result_bytes_max=200,
+)
+AGENTS: Final = ("scout", "rover")
+PEOPLE: Final = ("alice", "bob", "carol", "dan")
+AMOUNTS: Final = (100, 200, 300, 5000, 6000, 6000, 60_000, 2_000_000)
+STRICTER: Final = (
+    POLICIES
+    + '@id("refund-odd") forbid (principal, action == Action::"crm.refund", resource)\n'
+    + ("when { context.arguments.amount == 5000 };\n")
+)
+TRACE_LINES: Final = 40
+
+_ATTEMPT: ContextVar[int] = ContextVar("attempt", default=0)
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """What a run went through. struck: faults that were dealt, as `method: fault`."""
+
+    seed: int
+    lives: int = 0
+    crashes: int = 0
+    attempts: int = 0
+    effects: int = 0
+    intents: int = 0
+    deferred: int = 0
+    left: int = 0
+    entries: int = 0
+    struck: list[str] = field(default_factory=list)
+
+
+async def simulate(seed: int, *, disk: Disk | None = None, lives: int = 3, steps: int = 30) -> Report:
+    """One run: lives of the process, each with this many things that people, agents and timers do."""
+    return await Simulation(seed, disk).run(lives=lives, steps=steps)
+
+
+class Simulation:
+    """disk: what outlives the process."""
+
+    def __init__(self, seed: int, disk: Disk | None = None) -> None:
+        self.chance = Random(seed)  # noqa: S311 - the point is that it can be repeated
+        self.clock = ManualClock()
+        self.entropy = SeededEntropy(seed)
+        self.disk = disk or MemoryDisk(self.clock)
+        self.report = Report(seed=seed)
+        self.promises = Promises()
+        self.effects: list[Effect] = []
+        self.violations: list[str] = []
+        self.happened: dict[int, int] = {}
+        self.trace: list[str] = []
+        self._mandates = 0
+        self._given: dict[str, list[str]] = {agent: [] for agent in AGENTS}
+
+    async def run(self, *, lives: int, steps: int) -> Report:
+        """Lives with trouble, then one without, then the laws."""
+        for _ in range(lives):
+            rate = self.chance.choice((0.0, 0.01, 0.04, 0.15))
+            await self._life(rate, steps)
+        bench, _ = self._bench(await self.disk.opened(), Trouble(lambda _number, _method: None))
+        recover_from_ledger(bench.walk)
+        await settle_open_intents(bench.walk, overdue_only=False)
+        self.clock.advance((LIMITS.intent_ttl_ms + LIMITS.upstream_ms_max) / 1000 + 1)
+        await settle_open_intents(bench.walk)
+        if await settle_open_intents(bench.walk) or bench.walk.open_intents:
+            self.violations.append("settling a second time changed something")
+        await record_counted_refusals(bench.walk)
+        self._judge(bench)
+        await self.disk.closed()
+        return self.report
+
+    def _fault(self, rate: float) -> Fault | None:
+        # A crash ends a life, so it is dealt more rarely than what a life goes on after.
+        if self.chance.random() >= rate:
+            return None
+        return self.chance.choices(FAULTS, weights=(4, 4, 1, 1))[0]
+
+    def _bench(self, stores: Stores, trouble: Trouble) -> tuple[Bench, TroubledLedger]:
+        ledger = TroubledLedger(stores.ledger, trouble, latency=lambda: self.chance.choice((0, 1, 1, 3, 12)))
+        upstream = RecordingUpstream(
+            clock=self.clock,
+            ledger=ledger,
+            effects=self.effects,
+            violations=self.violations,
+            before=self._dawdle,
+            after=self._happens,
+            answer=self._said,
+        )
+        bench = Bench(
+            clock=self.clock,
+            entropy=self.entropy,
+            ledger=ledger,
+            registry=TroubledRegistry(stores.registry, trouble),
+            mandates=TroubledMandates(stores.mandates, trouble),
+            approvals=TroubledApprovals(stores.approvals, trouble),
+            upstream=TroubledUpstream(upstream, trouble),
+            limits=LIMITS,
+        )
+        bench.walk.channel = TroubledChannel(bench.walk.channel, trouble)
+        return bench, ledger
+
+    async def _life(self, rate: float, steps: int) -> None:
+        trouble = Trouble(lambda _number, _method: self._fault(rate), at_crash=self.disk.snapshot)
+        self.report.lives += 1
+        bench, ledger = self._bench(await self.disk.opened(), trouble)
+        recover_from_ledger(bench.walk)
+        for doing in (self._settle, self._register, self._mandate, self._mandate):
+            await self._in_scope(CancelScope(), doing, bench)
+        tasks: dict[asyncio.Task[None], CancelScope] = {}
+        for _ in range(steps):
+            act = self._doing()
+            scope = CancelScope()
+            tasks[asyncio.create_task(self._in_scope(scope, act, bench))] = scope
+            for _ in range(self.chance.choice((0, 0, 1, 3, 9))):
+                await asyncio.sleep(0)
+            self._somebody_leaves(tasks)
+            if trouble.dead:
+                break
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        self.violations += [f"unexpected: {e!r}" for e in ended if isinstance(e, Exception)]
+        if not trouble.dead:
+            self._agrees(bench, ledger, trouble)
+        self.report.crashes += trouble.dead
+        self.report.struck += trouble.struck
+        await self.disk.crashed()
+
+    def _agrees(self, bench: Bench, ledger: TroubledLedger, trouble: Trouble) -> None:
+        """What a process that lived on remembers is what a new one would find."""
+        walk = bench.walk
+        if compiled(policy_text(walk.registry.current), walk.registry.current).policy_set != (
+            walk.decision_point.policy_set
+        ):
+            self.violations.append("the policies in force are not those of the registry in force")
+        # After a failed write, or one that was torn away while the log had no room, only a restart knows better.
+        torn = walk.rescan or ledger.poisoned or "ledger.append" in trouble.calls
+        begun = [str(leaf["mandate"]) for leaf in bench.entries(Tag.INTENT)]
+        for mandate in walk.mandates.all():
+            used, count = walk.mandates.calls_used(mandate.id), begun.count(mandate.id)
+            if used < count or (used > count and not torn):
+                self.violations.append(f"{used} calls of {mandate.id} count as used, there were {count}")
+        remembered = set(walk.open_intents)
+        if not torn:
+            recover_from_ledger(walk)
+            if remembered != set(walk.open_intents):
+                self.violations.append(f"{remembered} count as open, {set(walk.open_intents)} are")
+
+    def _doing(self) -> Callable[[Bench], Awaitable[None]]:
+        return self.chance.choices(
+            (self._act, self._person, self._mandate, self._close, self._register, self._settle, self._time),
+            weights=(60, 30, 4, 1, 2, 5, 4),
+        )[0]
+
+    def _somebody_leaves(self, tasks: dict[asyncio.Task[None], CancelScope]) -> None:
+        if self.chance.random() >= 0.08:
+            return
+        task = self.chance.choice(list(tasks))
+        if not task.done():
+            self.report.left += 1
+            if self.chance.random() < 0.5:
+                tasks[task].cancel()
+            else:
+                task.cancel()
+
+    async def _in_scope(
+        self, scope: CancelScope, doing: Callable[[Bench], Awaitable[None]], bench: Bench
+    ) -> None:
+        name = doing.__name__
+        try:
+            with scope:
+                await doing(bench)
+                self._note(name, "ended")
+        except Broken as fault:
+            self.violations.append(f"{name} broke: {fault.message}")
+        except (AnswerableError, ConnectionError, Crash) as fault:
+            self._note(name, f"{type(fault).__name__} {getattr(fault, 'code', '')}")
+
+    def _note(self, name: str, what: str) -> None:
+        self.trace.append(f"{name}: {what}")
+        del self.trace[:-TRACE_LINES]
+
+    async def _act(self, bench: Bench) -> None:
+        """An agent tries something; mostly what it may, sometimes what it may not."""
+        self.report.attempts += 1
+        attempt = self.report.attempts
+        _ATTEMPT.set(attempt)
+        agent = self.chance.choice(AGENTS)
+        own = self._given[agent][-3:]
+        mandate = self.chance.choice(own) if own and self.chance.random() < 0.9 else self._any_mandate()
+        target = self.chance.choice(("get_case", "refund", "refund", "refund"))
+        arguments: JSONValue = {"case": "4711"}
+        if target == "refund":
+            arguments = {"case": "4711", "amount": self.chance.choice(AMOUNTS)}
+        if self.chance.random() < 0.05:
+            arguments = {"case": "4711", "amount": "much", "more": [1]}
+        action, caller = bench.request(target, arguments, mandate=mandate, agent=agent)
+        told = "none"
+        try:
+            answer = await govern_action(bench.walk, action, caller)
+        except Refused as refused:
+            if refused.entry_index is not None:
+                self.promises.receipts.append((refused.entry_index, Tag.REFUSAL))
+            raise
+        except Unavailable as failed:
+            told = failed.effect
+            raise
+        except BaseException:
+            told = "unknown"
+            raise
+        else:
+            told = self._answered(answer.outcome)
+            if answer.intent is not None:
+                self.promises.receipts.append((answer.intent, Tag.INTENT))
+            if answer.receipt is not None:
+                tag = Tag.INDETERMINATE if told == "unknown" else Tag.OUTCOME
+                self.promises.receipts.append((answer.receipt, tag))
+        finally:
+            self.promises.told[attempt] = told  # type: ignore[assignment]
+            self._note("act", f"{agent} {mandate} {target} {arguments}: {told}")
+
+    def _answered(self, outcome: Outcome | None) -> str:
+        if outcome is None:
+            self.report.deferred += 1
+            return "none"
+        return "unknown" if outcome.status == "indeterminate" else outcome.status
+
+    async def _person(self, bench: Bench) -> None:
+        """Somebody answers an approval, or tries to."""
+        waiting = list(
+            bench.walk.approvals.all(pending_only=self.chance.random() < 0.8, now=self.clock.now())
+        )
+        if waiting:
+            approves = self.chance.random() < 0.9
+            approval = self.chance.choice(waiting)
+            person = self.chance.choice(PEOPLE)
+            await bench.answer(approval, by=person, verdict="approve" if approves else "deny")
+
+    async def _mandate(self, bench: Bench) -> None:
+        self._mandates += self.chance.random() < 0.9 or not self._mandates
+        name, agent = f"m-{self._mandates}", self.chance.choice(AGENTS)
+        self._given[agent].append(name)
+        await bench.issue(
+            name,
+            agent=agent,
+            calls_max=self.chance.choice((1, 2, 5, 20)),
+            principal=self.chance.choice(("alice", "bob")),
+        )
+
+    async def _close(self, bench: Bench) -> None:
+        await close_mandate(bench.walk, self._any_mandate(), by="operator")
+
+    def _any_mandate(self) -> str:
+        return f"m-{self.chance.randint(1, max(1, self._mandates))}"
+
+    async def _register(self, bench: Bench) -> None:
+        documents = bench_documents(self.chance.choice((POLICIES, POLICIES, STRICTER, "permit (")))
+        await apply_registry(bench.walk, documents, by="operator", prune=self.chance.random() < 0.5)
+
+    async def _settle(self, bench: Bench) -> None:
+        await settle_open_intents(bench.walk)
+        await record_counted_refusals(bench.walk)
+
+    async def _time(self, _: Bench) -> None:
+        if self.chance.random() < 0.8:
+            self.clock.advance(self.chance.choice((0.5, 5, 20, 140)))
+        else:
+            self.clock.jump(self.chance.choice((-86_400, -3, 3, 600)))
+
+    async def _dawdle(self, _effect: Effect) -> None:
+        for _ in range(self.chance.choice((0, 0, 1, 4, 20))):
+            await asyncio.sleep(0)
+
+    async def _happens(self, effect: Effect) -> None:
+        attempt = _ATTEMPT.get()
+        self.happened[attempt] = self.happened.get(attempt, 0) + 1
+        await self._dawdle(effect)
+
+    def _said(self, _: Effect) -> Outcome:
+        status = self.chance.choices(("succeeded", "failed"), weights=(8, 2))[0]
+        result: dict[str, JSONValue] = {"text": "x" * self.chance.choice((1, 10, 1000))}
+        return Outcome(status="failed" if status == "failed" else "succeeded", result=result)
+
+    def _judge(self, bench: Bench) -> None:
+        entries = list(bench.walk.ledger.replay())
+        self.report.effects = len(self.effects)
+        self.report.entries = len(entries)
+        self.report.intents = sum(stored.tag == Tag.INTENT for stored in entries)
+        self.violations += broken_laws(
+            entries,
+            self.effects,
+            bench.walk.mandates,
+            promises=self.promises,
+            happened=self.happened,
+        )
+        for name in (str(len(entries) - 1), *(effect.key for effect in self.effects[:2])):
+            if not reconstruct_timeline(entries, name):
+                self.violations.append(f"the timeline knows nothing of {name}")
+        assert not self.violations, "\n".join(  # noqa: S101 - this is what a simulation is for
+            [f"seed {self.report.seed}:", *self.violations, "what happened last:", *self.trace]
+        )

@@ -1,0 +1,521 @@
+"""What only a ledger in files can get wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings, directory
+from answerable.adapters.tlog_files.settings import Commit
+from answerable.core.canonical import parse
+from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES, Head, frame_header
+from answerable.core.ledger.entry import Entry
+from answerable.core.ledger.tags import Tag
+from answerable.core.tlog.note import VerifierKey
+from answerable.core.tlog.proof import TlogProof
+from answerable.errors import Broken, Malformed, Unavailable
+from answerable.testing.clock import ManualClock
+from answerable.testing.contracts.ledger import (
+    ORIGIN,
+    log_key,
+    owed_entry,
+    refusal_entry,
+)
+from answerable.verify.ledger_history import verify_ledger
+from tests.ledger_files_world import SMALL, DiskWithRoomFor, appended_until_refused, large, small_log
+
+
+@pytest.mark.requirement("LEDGER-02")
+def test_appends_of_one_turn_share_one_sync_and_none_returns_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs: list[int] = []
+    acknowledged: list[int] = []
+    real_sync = os.fdatasync
+
+    def counted(fd: int) -> None:
+        assert acknowledged == []
+        syncs.append(fd)
+        real_sync(fd)
+
+    async def append(ledger: TlogFilesLedger, number: int) -> None:
+        await ledger.append(refusal_entry(number))
+        acknowledged.append(number)
+
+    async def run() -> None:
+        async with small_log(tmp_path / "log", replace(SMALL, commit="inline")) as ledger:
+            await asyncio.sleep(0.05)
+            monkeypatch.setattr(os, "fdatasync", counted)
+            await asyncio.gather(*(append(ledger, number) for number in range(50)))
+            monkeypatch.setattr(os, "fdatasync", real_sync)
+
+    asyncio.run(run())
+    assert len(syncs) == 1
+    assert sorted(acknowledged) == list(range(50))
+
+
+@pytest.mark.requirement("LEDGER-02")
+@pytest.mark.parametrize("commit", ["inline", "thread"])
+def test_entries_go_on_over_many_segments(tmp_path: Path, commit: Commit) -> None:
+    async def run() -> None:
+        async with small_log(tmp_path / "log", replace(SMALL, commit=commit)) as ledger:
+            for start in range(0, 400, 20):
+                entries = (refusal_entry(number, b"y" * 900) for number in range(start, start + 20))
+                await asyncio.gather(*(ledger.append(entry) for entry in entries))
+            assert [one.index for one in ledger.replay(250)] == list(range(250, ledger.size))
+            assert len(list((tmp_path / "log/wal").glob("*.wal"))) > 5
+
+    asyncio.run(run())
+    report = verify_ledger(tmp_path / "log", key=log_key()[0])
+    assert report.errors == 0
+    assert report.size == report.signed == 401
+
+
+@pytest.mark.requirement("LEDGER-02")
+def test_a_slow_disk_gets_a_writer_thread(tmp_path: Path) -> None:
+    class SlowClock(ManualClock):
+        def monotonic(self) -> float:
+            self.advance(0.001)
+            return super().monotonic()
+
+    async def run() -> None:
+        key, sign = log_key()
+        for clock, expected in ((ManualClock(), True), (SlowClock(), False)):
+            ledger = TlogFilesLedger.open(tmp_path / "log", key=key, sign=sign, clock=clock, settings=SMALL)
+            assert ledger.syncs_inline is expected
+            await ledger.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-02")
+def test_checkpoints_come_by_themselves_while_entries_do(tmp_path: Path) -> None:
+    async def run() -> None:
+        ledger = small_log(tmp_path / "log", replace(SMALL, seal_slice_entries=7))
+        sealing = asyncio.ensure_future(ledger.seal_every(0.01))
+        for number in range(100):
+            await ledger.append(refusal_entry(number))
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        before_close = verify_ledger(tmp_path / "log", key=log_key()[0])
+        assert before_close.signed == ledger.size
+        assert before_close.checkpoints > 3
+        await ledger.close()
+        await asyncio.wait_for(sealing, 1)
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-02")
+def test_every_entry_has_a_proof_that_strangers_can_check(tmp_path: Path) -> None:
+    key, _ = log_key()
+
+    async def run() -> None:
+        async with small_log(tmp_path / "log") as ledger:
+            for number in range(20):
+                await ledger.append(refusal_entry(number))
+            with pytest.raises(Malformed):
+                ledger.inclusion_proof(20)
+            ledger.seal()
+            for stored in ledger.replay():
+                proof = TlogProof.parse(ledger.inclusion_proof(stored.index).encode())
+                checkpoint = proof.verify(leaf=stored.leaf_hash, origin=ORIGIN, log_keys=(key,))
+                assert checkpoint.size == 21
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-05")
+@pytest.mark.parametrize("commit", ["inline", "thread"])
+def test_a_full_queue_makes_appends_wait_and_then_refuses_them(tmp_path: Path, commit: Commit) -> None:
+    settings = replace(SMALL, commit=commit, queue_bytes_max=8_000, queue_entries_max=8)
+
+    async def run() -> None:
+        async with small_log(tmp_path / "log", settings) as ledger:
+            entries = [refusal_entry(number, b"z" * 700) for number in range(100)]
+            receipts = await asyncio.gather(*(ledger.append(entry) for entry in entries))
+            assert sorted(one.index for one in receipts) == list(range(1, 101))
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-05")
+def test_an_append_that_waits_too_long_is_refused_and_nothing_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(SMALL, commit="thread", queue_entries_max=4, append_wait_seconds_max=0.05)
+    real_sync = os.fdatasync
+
+    def slow(fd: int) -> None:
+        real_sync(fd)
+        time.sleep(0.15)
+
+    async def run() -> None:
+        async with small_log(tmp_path / "log", settings) as ledger:
+            await asyncio.sleep(0.05)
+            monkeypatch.setattr(os, "fdatasync", slow)
+            first = asyncio.ensure_future(ledger.append(refusal_entry(0)))
+            await asyncio.sleep(0.01)
+            others = (ledger.append(refusal_entry(number)) for number in range(1, 9))
+            results = await asyncio.gather(first, *others, return_exceptions=True)
+            monkeypatch.setattr(os, "fdatasync", real_sync)
+            refused = [one for one in results if isinstance(one, Unavailable)]
+            assert len(refused) == 4
+            assert {(one.code, one.effect) for one in refused} == {("ledger.busy", "none")}
+            assert ledger.size == 1 + 5
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-05")
+def test_an_entry_larger_than_a_segment_is_refused_so_that_a_smaller_one_can_be_tried(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with small_log(tmp_path / "log") as ledger:
+            with pytest.raises(Unavailable) as refused:
+                await ledger.append(refusal_entry(1, b"x" * 70_000))
+            assert refused.value.code == "ledger.full"
+            await ledger.append(refusal_entry(2))
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-05")
+def test_a_leaf_that_the_format_cannot_hold_is_a_fault_of_ours(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with small_log(tmp_path / "log", replace(SMALL, segment_bytes=262_144)) as ledger:
+            for leaf in (b"", b"x" * 65_536):
+                with pytest.raises(Broken):
+                    await ledger.append(Entry(tag=Tag.OUTCOME, leaf=leaf, attachment=b""))
+            await ledger.append(refusal_entry(2))
+            assert ledger.size == 2
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-05")
+def test_a_full_disk_refuses_new_entries_takes_owed_ones_and_recovers_when_room_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = DiskWithRoomFor(monkeypatch, segments=1)
+
+    async def run() -> None:
+        async with small_log(tmp_path / "log") as ledger:
+            await appended_until_refused(ledger, large)
+            owed = await appended_until_refused(ledger, owed_entry)
+            assert owed > 30, "a quarter of the segment was kept for them"
+            disk.segments = 10
+            await asyncio.sleep(0.1)
+            await ledger.append(refusal_entry(1))
+
+    asyncio.run(run())
+    assert verify_ledger(tmp_path / "log", key=log_key()[0]).errors == 0
+
+
+@pytest.mark.requirement("LEDGER-05")
+def test_a_log_killed_on_a_full_disk_reopens_and_still_records_what_is_owed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = DiskWithRoomFor(monkeypatch, segments=1)
+
+    async def run() -> None:
+        ledger = small_log(tmp_path / "log")
+        await appended_until_refused(ledger, large)
+        ledger._release()
+        with pytest.raises(Unavailable) as refused:
+            small_log(tmp_path / "log")
+        assert refused.value.code == "ledger.full"
+        # Cutting the old segment gave room back, though not for a whole new one.
+        real = disk._make
+
+        def small_only(path: Path, size: int) -> None:
+            if size > 16_384:
+                raise OSError(errno.ENOSPC, "no space")
+            real(path, size)
+
+        monkeypatch.setattr(directory, "zero_filled", small_only)
+        async with small_log(tmp_path / "log") as again:
+            with pytest.raises(Unavailable) as refused:
+                await again.append(refusal_entry(1))
+            assert refused.value.code == "ledger.full"
+            await again.append(owed_entry(1))
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-05")
+def test_no_room_for_a_checkpoint_only_delays_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        async with small_log(tmp_path / "log") as ledger:
+            await ledger.append(refusal_entry(1))
+            real = directory.replace_files
+
+            def full(path: Path, contents: dict[str, bytes]) -> None:
+                raise OSError(errno.ENOSPC, "no space")
+
+            monkeypatch.setattr(directory, "replace_files", full)
+            with pytest.raises(Unavailable) as refused:
+                ledger.seal()
+            assert refused.value.code == "ledger.full"
+            await ledger.append(refusal_entry(2))
+            monkeypatch.setattr(directory, "replace_files", real)
+            assert ledger.seal().split("\n")[1] == "3"
+
+    asyncio.run(run())
+    assert verify_ledger(tmp_path / "log", key=log_key()[0]).errors == 0
+
+
+@pytest.mark.requirement("LEDGER-06")
+def test_a_new_log_begins_with_its_name_and_key_and_reopening_is_an_entry_too(tmp_path: Path) -> None:
+    key, _ = log_key()
+
+    async def run() -> None:
+        ledger = small_log(tmp_path / "log")
+        assert ledger.recovered is None
+        await ledger.append(refusal_entry(1))
+        await ledger.close()
+        ledger = small_log(tmp_path / "log")
+        leaves = [(one.tag, parse(one.leaf)) for one in ledger.replay()]
+        await ledger.close()
+        tag, genesis = leaves[0]
+        assert tag == Tag.GENESIS
+        assert isinstance(genesis, dict)
+        assert (genesis["origin"], genesis["key"]) == (ORIGIN, key.formatted())
+        tag, reopened = leaves[-1]
+        assert tag == Tag.RECOVERY
+        assert isinstance(reopened, dict)
+        assert (reopened["clean"], reopened["size"], reopened["cut_bytes"]) == (True, 2, 0)
+        ledger = small_log(tmp_path / "log")
+        ledger._release()
+        ledger = small_log(tmp_path / "log")
+        last = parse(list(ledger.replay())[-1].leaf)
+        assert isinstance(last, dict)
+        assert last["clean"] is False
+        await ledger.close()
+
+    asyncio.run(run())
+    report = verify_ledger(tmp_path / "log", key=key)
+    assert (report.errors, report.warnings) == (0, 0)
+
+
+@pytest.mark.requirement("LEDGER-06")
+def test_a_log_closed_in_order_goes_on_in_its_segment_and_any_other_in_a_new_one(tmp_path: Path) -> None:
+    def segments() -> list[str]:
+        return sorted(path.name for path in (tmp_path / "log/wal").glob("*.wal"))
+
+    async def run() -> None:
+        await small_log(tmp_path / "log").close()
+        await small_log(tmp_path / "log").close()
+        assert segments() == ["0000000000000000.wal"]
+        small_log(tmp_path / "log")._release()
+        await small_log(tmp_path / "log").close()
+        assert segments() == ["0000000000000000.wal", "0000000000000003.wal"]
+        assert (tmp_path / "log/wal/0000000000000000.wal").stat().st_size < 65_536, "its rest was given back"
+
+    asyncio.run(run())
+    assert verify_ledger(tmp_path / "log", key=log_key()[0]).errors == 0
+
+
+@pytest.mark.requirement("LEDGER-06")
+def test_a_log_that_has_another_key_does_not_open(tmp_path: Path) -> None:
+    other = VerifierKey.ed25519(ORIGIN, log_key("ledger.example/other")[0].public)
+
+    async def run() -> None:
+        await small_log(tmp_path / "log").close()
+        with pytest.raises(Broken):
+            TlogFilesLedger.open(
+                tmp_path / "log", key=other, sign=log_key("ledger.example/other")[1], clock=ManualClock()
+            )
+        await small_log(tmp_path / "log").close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-06")
+def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with small_log(tmp_path / "log") as ledger:
+            await ledger.append(refusal_entry(1))
+
+    asyncio.run(run())
+    for path in [tmp_path / "log", *(tmp_path / "log").rglob("*")]:
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+@pytest.mark.requirement("LEDGER-06")
+def test_a_spare_segment_with_a_header_or_rubbish_in_it_is_no_trap(tmp_path: Path) -> None:
+    async def run() -> None:
+        await small_log(tmp_path / "log").close()
+        spare = tmp_path / "log/wal/spare"
+        for content in (
+            b"h" * SEGMENT_HEADER_BYTES + bytes(65_536 - SEGMENT_HEADER_BYTES),
+            b"rubbish",
+            b"r" * 65_536,
+        ):
+            spare.write_bytes(content)
+            small_log(tmp_path / "log")._release()
+
+    asyncio.run(run())
+    assert verify_ledger(tmp_path / "log", key=log_key()[0]).errors == 0
+
+
+@pytest.mark.requirement("LEDGER-04")
+@pytest.mark.parametrize("commit", ["inline", "thread"])
+def test_a_failed_sync_poisons_the_log_until_it_is_opened_anew(
+    tmp_path: Path, commit: Commit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_sync, calls = os.fdatasync, []
+
+    def failing(fd: int) -> None:
+        calls.append(fd)
+        time.sleep(0.02)
+        raise OSError(errno.EIO, "broken")
+
+    async def run() -> None:
+        ledger = small_log(tmp_path / "log", replace(SMALL, commit=commit))
+        kept = await ledger.append(refusal_entry(0))
+        await asyncio.sleep(0.05)
+        monkeypatch.setattr(os, "fdatasync", failing)
+        lost = [ledger.submit(refusal_entry(number)) for number in (1, 2)]
+        waiting = asyncio.gather(*(one.durable() for one in lost), return_exceptions=True)
+        await asyncio.sleep(0.005)
+        late = await asyncio.gather(
+            *(ledger.append(refusal_entry(number)) for number in (3, 4)), return_exceptions=True
+        )
+        monkeypatch.setattr(os, "fdatasync", real_sync)
+        told = [(one.code, one.effect) for one in [*await waiting, *late] if isinstance(one, Unavailable)]
+        assert told == [("ledger.poisoned", "unknown")] * 2 + [("ledger.poisoned", "none")] * 2
+        for one in lost:
+            with pytest.raises(Unavailable) as refused:
+                await one.durable()
+            assert refused.value.effect == "unknown"
+        with pytest.raises(Unavailable):
+            ledger.seal()
+        with pytest.raises(Unavailable):
+            ledger.submit(refusal_entry(5))
+        with pytest.raises(Unavailable) as ended:
+            await asyncio.wait_for(ledger.seal_every(0.001), 1)
+        assert ended.value.code == "ledger.poisoned"
+        assert len(calls) == 1
+        await ledger.close()
+        async with small_log(tmp_path / "log") as again:
+            assert kept.leaf_hash in [one.leaf_hash for one in again.replay()]
+            last = parse(list(again.replay())[-1].leaf)
+            assert isinstance(last, dict)
+            assert last["clean"] is False
+
+    asyncio.run(run())
+    assert verify_ledger(tmp_path / "log", key=log_key()[0]).errors == 0
+
+
+@pytest.mark.requirement("LEDGER-02")
+def test_a_write_that_takes_several_calls_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.pwrite
+
+    def short(fd: int, content: bytes, offset: int) -> int:
+        return real(fd, bytes(content)[:100], offset)
+
+    async def run() -> None:
+        async with small_log(tmp_path / "log", replace(SMALL, segment_bytes=16_384)) as ledger:
+            await asyncio.sleep(0.05)
+            monkeypatch.setattr(os, "pwrite", short)
+            await asyncio.gather(*(ledger.append(refusal_entry(number)) for number in range(10)))
+            monkeypatch.setattr(os, "pwrite", lambda fd, content, offset: 0)
+            with pytest.raises(Unavailable) as refused:
+                await asyncio.gather(*(ledger.append(refusal_entry(number)) for number in range(10)))
+            assert refused.value.effect == "unknown"
+            monkeypatch.setattr(os, "pwrite", real)
+
+    asyncio.run(run())
+    report = verify_ledger(tmp_path / "log", key=log_key()[0])
+    assert (report.errors, report.size) == (0, 11)
+
+
+@pytest.mark.requirement("LEDGER-06")
+def test_stored_bytes_that_changed_are_not_signed(tmp_path: Path) -> None:
+    async def run() -> None:
+        for change in ("body", "chain", "end"):
+            path = tmp_path / change
+            ledger = small_log(path)
+            await ledger.append(refusal_entry(1))
+            segment = next((path / "wal").glob("*.wal"))
+            content = bytearray(segment.read_bytes())
+            at = content.index(b'"action-1"')
+            if change == "body":
+                content[at] ^= 1
+            elif change == "chain":
+                frame = refusal_entry(2)
+                header = frame_header(frame.leaf, frame.attachment, chain=bytes(32), batch=1)
+                start = content.rindex(b"\xf5ENT", 0, at)
+                content[start : start + len(header)] = header
+                content[start + len(header) :] = frame.leaf + frame.attachment
+            else:
+                start = content.rindex(b"\xf5ENT", 0, at)
+                content[start:] = bytes(len(content) - start)
+            segment.write_bytes(content)
+            with pytest.raises(Broken) as refused:
+                ledger.seal()
+            assert refused.value.code == "ledger.corrupt"
+            with pytest.raises(Unavailable):
+                await ledger.append(refusal_entry(3))
+            await ledger.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-06")
+def test_damage_that_comes_while_the_log_is_open_ends_the_sealing(tmp_path: Path) -> None:
+    async def run() -> None:
+        ledger = small_log(tmp_path / "log")
+        await ledger.append(refusal_entry(1))
+        segment = next((tmp_path / "log/wal").glob("*.wal"))
+        segment.write_bytes(segment.read_bytes().replace(b"action-1", b"action-2"))
+        with pytest.raises(Broken):
+            await asyncio.wait_for(ledger.seal_every(0.001), 1)
+        with pytest.raises(Broken):
+            list(ledger.replay())
+        await ledger.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-06")
+def test_damaged_small_files_keep_the_log_shut(tmp_path: Path) -> None:
+    async def run() -> None:
+        await small_log(tmp_path / "log").close()
+        for name, content in (
+            ("head", b"rubbish"),
+            ("head", Head(origin="other", size=1, chain=bytes(32), clean=True).encoded()),
+            ("head", Head(origin=ORIGIN, size=1, chain=bytes(32), clean=True).encoded()),
+            ("head", Head(origin=ORIGIN, size=9, chain=bytes(32), clean=True).encoded()),
+            ("checkpoint", b"rubbish"),
+            ("log.pub", b"rubbish\n"),
+        ):
+            path = tmp_path / "log" / name
+            before = path.read_bytes()
+            path.write_bytes(content)
+            with pytest.raises(Broken):
+                small_log(tmp_path / "log")
+            path.write_bytes(before)
+        await small_log(tmp_path / "log").close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-05")
+def test_limits_out_of_range_are_refused() -> None:
+    for wrong in (
+        {"segment_bytes": 1_000},
+        {"segment_bytes": 2**40},
+        {"reserve_bytes": 40_000, "segment_bytes": 65_536},
+        {"queue_bytes_max": 0},
+    ):
+        with pytest.raises(Malformed):
+            TlogFilesSettings(**wrong)
+    assert TlogFilesSettings().reserve == 1_048_576

@@ -1,0 +1,113 @@
+"""The demo as a stranger runs it, for the tests of the demo and of the pages that show it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+UPSTREAMS = Path(os.environ.get("ANSWERABLE_UPSTREAMS", ROOT / ".dev" / "upstreams"))
+RUN_SECONDS_MAX = 100
+
+_ABSENT = [
+    name
+    for name, there in {
+        "git": shutil.which("git"),
+        "mcp-server-git": (UPSTREAMS / "git/bin/mcp-server-git").exists(),
+        "mcp-server-sqlite": (UPSTREAMS / "sqlite/bin/mcp-server-sqlite").exists(),
+    }.items()
+    if not there
+]
+needs_upstreams = pytest.mark.skipif(
+    bool(_ABSENT), reason=f"not installed: {', '.join(_ABSENT)}; ./dev test installs the servers"
+)
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of a newcomer: our sources, the upstream servers, no terminal."""
+    path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
+    kept = {name: value for name, value in os.environ.items() if name not in ("ANSWERABLE_DATA", "COLUMNS")}
+    return {**kept, "PYTHONPATH": path, "ANSWERABLE_UPSTREAMS": str(UPSTREAMS), **more}
+
+
+def command(home: Path, *options: str, examples: Path = ROOT / "examples") -> list[str]:
+    """As `./dev demo` starts it, on a home of its own."""
+    return [sys.executable, str(examples / "demo"), "--home", str(home), *options]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One finished demo."""
+
+    home: Path
+    code: int
+    out: str
+
+
+def run_demo(home: Path, *options: str, examples: Path = ROOT / "examples") -> Run:
+    """Run it to its end, piped."""
+    done = subprocess.run(
+        command(home, *options, examples=examples),
+        cwd=home.parent,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=RUN_SECONDS_MAX,
+        check=False,
+    )
+    return Run(home=home, code=done.returncode, out=done.stdout)
+
+
+def left_running(home: Path) -> list[str]:
+    """Command lines of the processes that have this home in them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # It ended meanwhile.
+            continue
+        if str(home) in line:
+            found.append(line)
+    return found
+
+
+def put_on_path(folder: Path) -> str:
+    """A PATH on which `answerable` and `python3` are the ones under test."""
+    folder.mkdir()
+    for name, start in {
+        "answerable": f"{sys.executable} -m answerable.main",
+        "python3": sys.executable,
+    }.items():
+        (folder / name).write_text(f'#!/bin/sh\nexec {start} "$@"\n')
+        (folder / name).chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of one language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def even(text: str) -> str:
+    """The text without what differs from run to run or with the width: ids, times, digests, line breaks."""
+    for pattern, name in (
+        (r"\b(?=[0-9a-z]*[0-9])[0-9a-z]{26}\b", "ID"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| UTC)?", "TIME"),
+        (r"\b[0-9a-f]{64}\b", "DIGEST"),
+        (r"\b[0-9a-f]{12}…", "DIGEST…"),
+        (r"answerable-log-[0-9a-f]{16}", "LOG"),
+        (r"session:[0-9a-z]{4}…", "SESSION"),
+        (r"\d+\.\d s\b", "SECONDS"),
+        (r"bytes \d+ to \d+", "BYTES"),
+    ):
+        text = re.sub(pattern, name, text)
+    return " ".join(text.split())

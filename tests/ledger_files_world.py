@@ -1,0 +1,59 @@
+"""Ledgers in files with small segments, and a disk that fills up when told to."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings, directory
+from answerable.core.ledger.entry import Entry
+from answerable.errors import Unavailable
+from answerable.testing.clock import ManualClock
+from answerable.testing.contracts.ledger import (
+    log_key,
+    refusal_entry,
+)
+
+SMALL = TlogFilesSettings(segment_bytes=65_536, append_wait_seconds_max=0.2, allocation_retry_seconds=0.02)
+
+
+def small_log(path: Path, settings: TlogFilesSettings = SMALL) -> TlogFilesLedger:
+    key, sign = log_key()
+    return TlogFilesLedger.open(path, key=key, sign=sign, clock=ManualClock(), settings=settings)
+
+
+class DiskWithRoomFor:
+    """Stands in for the making of segments: works `segments` times, then says that the disk is full."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, segments: int) -> None:
+        self.segments = segments
+        self._make = directory.zero_filled
+        monkeypatch.setattr(directory, "zero_filled", self._zero_filled)
+
+    def _zero_filled(self, path: Path, size: int) -> None:
+        if self.segments <= 0:
+            raise OSError(errno.ENOSPC, "no space")
+        self.segments -= 1
+        self._make(path, size)
+
+
+async def appended_until_refused(ledger: TlogFilesLedger, entry: Callable[[int], Entry]) -> int:
+    """Append until the log has no room; returns how many it took."""
+    number = 0
+
+    async def append_all() -> None:
+        nonlocal number
+        for number in range(10_000):
+            await ledger.append(entry(number))
+
+    with pytest.raises(Unavailable) as refused:
+        await append_all()
+    assert (refused.value.code, refused.value.effect) == ("ledger.full", "none")
+    return number
+
+
+def large(number: int) -> Entry:
+    return refusal_entry(number, b"x" * 1_000)

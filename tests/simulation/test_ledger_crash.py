@@ -1,0 +1,271 @@
+"""Power cuts, made from recorded writes: any sectors of the last sync may be missing, or all from any byte on.
+
+A real log is written once; its writes and syncs are recorded. Each case builds the disk as a cut may have left it,
+opens it with the real adapter, and looks for every entry that had been acknowledged by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
+from answerable.adapters.tlog_files.segments import Segments, Stretch
+from answerable.core.canonical import parse
+from answerable.core.ledger.codec import SECTOR_BYTES, SEGMENT_HEADER_BYTES, decode_frame
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Broken
+from answerable.testing.clock import ManualClock
+from answerable.testing.contracts.ledger import log_key, owed_entry, refusal_entry
+from answerable.verify.ledger_history import verify_ledger
+
+pytestmark = pytest.mark.requirement("LEDGER-07")
+
+SETTINGS = TlogFilesSettings(segment_bytes=16_384, commit="inline")
+BATCHES = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Sync:
+    """One recorded batch. before: what the log's directory held when it was written."""
+
+    segment: str
+    offset: int
+    content: bytes
+    size_after: int
+    before: dict[str, bytes]
+
+
+@dataclass(slots=True, repr=False)
+class Recording:
+    """A log's syncs, and the leaves it ended with. Too long to be shown."""
+
+    syncs: list[Sync] = field(default_factory=list)
+    leaves: list[bytes] = field(default_factory=list)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    files = (path for path in directory.rglob("*") if path.is_file() and path.name not in ("spare", "lock"))
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files}
+
+
+def frames_in(content: bytes) -> int:
+    count, offset = 0, 0
+    while frame := decode_frame(content, offset):
+        count, offset = count + 1, frame.end
+    return count
+
+
+def opened(directory: Path) -> TlogFilesLedger:
+    key, sign = log_key()
+    return TlogFilesLedger.open(directory, key=key, sign=sign, clock=ManualClock(), settings=SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """Batches of one to eight entries over several segments, sealed now and then."""
+    directory, made, chance = tmp_path_factory.mktemp("recorded") / "log", Recording(), random.Random(7)
+    written = Segments.written
+
+    async def run() -> None:
+        ledger = opened(directory)
+
+        def recorded(segments: Segments, stretch: Stretch, content: bytes) -> None:
+            before = contents(directory)
+            written(segments, stretch, content)
+            place = segments.places[-1]
+            if stretch.renewed:
+                # The new segment's header and name are durable before a byte of the batch is written.
+                name = f"wal/{place.path.name}"
+                before[name] = contents(directory)[name][:SEGMENT_HEADER_BYTES] + bytes(
+                    SETTINGS.segment_bytes - SEGMENT_HEADER_BYTES
+                )
+            name = f"wal/{place.path.name}"
+            made.syncs.append(
+                Sync(
+                    segment=name,
+                    offset=stretch.offset,
+                    content=content,
+                    size_after=stretch.first_index + frames_in(content),
+                    before=before,
+                )
+            )
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Segments, "written", recorded)
+            for number in range(BATCHES):
+                await asyncio.sleep(0.005)
+                many = range(chance.randint(1, 8))
+                entries = (refusal_entry(one, b"p" * chance.randint(1, 1500)) for one in many)
+                await asyncio.gather(*(ledger.append(one) for one in [owed_entry(number), *entries]))
+                if number % 4 == 3:
+                    ledger.seal()
+        made.leaves = [stored.leaf for stored in ledger.replay()]
+        await ledger.close()
+
+    asyncio.run(run())
+    assert len({sync.segment for sync in made.syncs}) > 2
+    return made
+
+
+@contextmanager
+def disk(files: dict[str, bytes]) -> Iterator[Path]:
+    """A directory with these files, in memory where the machine has such a place: nothing here needs a real disk."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as scratch:
+        directory = Path(scratch) / "log"
+        for name, content in files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        yield directory
+
+
+def with_pieces(sync: Sync, kept: Iterator[bool]) -> dict[str, bytes]:
+    """The disk with those sectors of the batch that were written before the power went."""
+    image = bytearray(sync.before[sync.segment])
+    end = sync.offset + len(sync.content)
+    start = sync.offset
+    while start < end:
+        stop = min((start // SECTOR_BYTES + 1) * SECTOR_BYTES, end)
+        if next(kept):
+            image[start:stop] = sync.content[start - sync.offset : stop - sync.offset]
+        start = stop
+    return {**sync.before, sync.segment: bytes(image)}
+
+
+def with_start(sync: Sync, count: int) -> dict[str, bytes]:
+    """The disk with the first bytes of the batch only."""
+    image = bytearray(sync.before[sync.segment])
+    image[sync.offset : sync.offset + count] = sync.content[:count]
+    return {**sync.before, sync.segment: bytes(image)}
+
+
+def assert_survives(recording: Recording, number: int, files: dict[str, bytes]) -> None:
+    """Everything acknowledged before this sync is there, the rest is a prefix of the batch, and the log goes on."""
+    durable = recording.syncs[number - 1].size_after if number else 1
+    with disk(files) as directory:
+        report = verify_ledger(directory, key=log_key()[0])
+        assert report.errors == 0, report.as_lines()
+
+        async def run() -> None:
+            async with opened(directory) as ledger:
+                stored = list(ledger.replay())
+                recovery = parse(stored[-1].leaf)
+                assert stored[-1].tag == Tag.RECOVERY
+                assert isinstance(recovery, dict)
+                kept = len(stored) - 1
+                assert [one.leaf for one in stored[:-1]] == recording.leaves[:kept]
+                assert durable <= kept <= recording.syncs[number].size_after
+                assert recovery["size"] == kept
+                assert (recovery["cut_bytes"] != 0) == (ledger.recovered is not None)
+                await ledger.append(refusal_entry(1))
+
+        asyncio.run(run())
+        after = verify_ledger(directory, key=log_key()[0])
+        assert (after.errors, after.warnings) == (0, 0), after.as_lines()
+
+
+@given(data=st.data())
+def test_any_sectors_of_the_last_sync_may_be_lost(recording: Recording, data: st.DataObject) -> None:
+    number = data.draw(st.integers(0, len(recording.syncs) - 1))
+    sync = recording.syncs[number]
+    count = len(sync.content) // SECTOR_BYTES + 2
+    kept = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    assert_survives(recording, number, with_pieces(sync, iter(kept)))
+
+
+@given(data=st.data())
+def test_the_last_write_may_end_at_any_byte(recording: Recording, data: st.DataObject) -> None:
+    number = data.draw(st.integers(0, len(recording.syncs) - 1))
+    sync = recording.syncs[number]
+    assert_survives(recording, number, with_start(sync, data.draw(st.integers(0, len(sync.content)))))
+
+
+@given(data=st.data())
+def test_a_changed_byte_of_what_was_acknowledged_keeps_the_log_shut(
+    recording: Recording, data: st.DataObject
+) -> None:
+    sync = data.draw(st.sampled_from(recording.syncs))
+    whole = with_start(sync, len(sync.content))
+    name = data.draw(st.sampled_from(sorted(one for one in whole if one.startswith("wal/"))))
+    image = bytearray(whole[name])
+    end = len(image.rstrip(b"\x00"))
+    # The very last byte is left out: zero there looks like a write that ended one byte early.
+    at = data.draw(st.integers(0, end - 2))
+    image[at] ^= data.draw(st.integers(1, 255))
+    with disk({**whole, name: bytes(image)}) as directory:
+        with pytest.raises(Broken) as refused:
+            opened(directory)
+        assert refused.value.code == "ledger.corrupt" or "root" in refused.value.message
+        if refused.value.code == "ledger.corrupt":
+            assert f"{name}` at byte " in refused.value.message
+            assert "entry " in refused.value.message
+        assert verify_ledger(directory, key=log_key()[0]).errors > 0
+
+
+@given(data=st.data())
+def test_lost_sectors_of_an_earlier_sync_keep_the_log_shut(recording: Recording, data: st.DataObject) -> None:
+    number = data.draw(st.integers(0, len(recording.syncs) - 2))
+    later = data.draw(st.integers(number + 1, len(recording.syncs) - 1))
+    lost, last = recording.syncs[number], recording.syncs[later]
+    whole = with_start(last, len(last.content))
+    image = bytearray(whole[lost.segment])
+    at = lost.offset + data.draw(st.integers(0, len(lost.content) - 1))
+    start = max(at // SECTOR_BYTES * SECTOR_BYTES, SEGMENT_HEADER_BYTES)
+    image[start : (at // SECTOR_BYTES + 1) * SECTOR_BYTES] = bytes(
+        (at // SECTOR_BYTES + 1) * SECTOR_BYTES - start
+    )
+    with disk({**whole, lost.segment: bytes(image)}) as directory, pytest.raises(Broken):
+        opened(directory)
+
+
+def test_a_whole_segment_taken_away_keeps_the_log_shut(recording: Recording) -> None:
+    last = recording.syncs[-1]
+    whole = with_start(last, len(last.content))
+    for name in (one for one in whole if one.startswith("wal/") and one != last.segment):
+        rest = {key: content for key, content in whole.items() if key != name}
+        with disk(rest) as directory, pytest.raises(Broken):
+            opened(directory)
+
+
+def test_a_rolled_back_log_beside_a_newer_checkpoint_stays_shut(recording: Recording) -> None:
+    early, late = recording.syncs[2], recording.syncs[-1]
+    for name in ("checkpoint", "checkpoints.log", "head"):
+        files = {**with_start(early, len(early.content)), name: late.before[name]}
+        with disk(files) as directory, pytest.raises(Broken) as refused:
+            opened(directory)
+        assert refused.value.code == "ledger.entries_missing"
+
+
+def test_the_recording_itself_opens_in_every_state(recording: Recording) -> None:
+    for number, sync in enumerate(recording.syncs):
+        assert_survives(recording, number, sync.before)
+        assert_survives(recording, number, with_start(sync, len(sync.content)))
+
+
+def test_a_torn_history_of_checkpoints_is_mended(recording: Recording, tmp_path: Path) -> None:
+    last = recording.syncs[-1]
+    whole = with_start(last, len(last.content))
+    history = whole["checkpoints.log"]
+    for lost in (1, 2, 60, 110, 180):
+        for rest in (history[:-lost], history[:-lost] + bytes(lost)):
+            with disk({**whole, "checkpoints.log": rest}) as directory:
+                asyncio.run(closed_again(directory))
+                report = verify_ledger(directory, key=log_key()[0])
+                assert (report.errors, report.warnings) == (0, 0), report.as_lines()
+    shutil.rmtree(tmp_path)
+
+
+async def closed_again(directory: Path) -> None:
+    await opened(directory).close()

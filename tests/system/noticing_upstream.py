@@ -1,0 +1,74 @@
+"""An MCP server over stdio, of both eras, whose resources change when they are touched. Run: `python noticing_upstream.py`."""
+
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated, ToolsListChanged
+
+bus = InMemorySubscriptionBus()
+followed: dict[str, Any] = {}
+names = ["touch", "grow"]
+
+
+async def list_tools(ctx: Any, params: Any) -> types.ListToolsResult:
+    schema = {"type": "object", "properties": {"uri": {"type": "string"}}}
+    return types.ListToolsResult(tools=[types.Tool(name=name, input_schema=schema) for name in names])
+
+
+async def call_tool(ctx: Any, params: Any) -> types.CallToolResult:
+    if params.name == "touch":
+        uri = params.arguments["uri"]
+        await bus.publish(ResourceUpdated(uri=uri))
+        if uri in followed:
+            await followed[uri].send_resource_updated(uri)
+    else:
+        names.append("grown")
+        await bus.publish(ToolsListChanged())
+        await ctx.session.send_tool_list_changed()
+    return types.CallToolResult(content=[types.TextContent(type="text", text=" ".join(sorted(followed)))])
+
+
+async def list_resources(ctx: Any, params: Any) -> types.ListResourcesResult:
+    return types.ListResourcesResult(resources=[])
+
+
+async def read_resource(ctx: Any, params: Any) -> types.ReadResourceResult:
+    return types.ReadResourceResult(contents=[types.TextResourceContents(uri=params.uri, text="here")])
+
+
+async def subscribe(ctx: Any, params: Any) -> types.EmptyResult:
+    if str(params.uri).endswith("forbidden"):
+        raise ValueError("no")
+    followed[str(params.uri)] = ctx.session
+    return types.EmptyResult()
+
+
+async def unsubscribe(ctx: Any, params: Any) -> types.EmptyResult:
+    followed.pop(str(params.uri), None)
+    return types.EmptyResult()
+
+
+server: Server[Any] = Server(
+    "noticing",
+    on_list_tools=list_tools,
+    on_call_tool=call_tool,
+    on_list_resources=list_resources,
+    on_read_resource=read_resource,
+    on_subscribe_resource=subscribe,
+    on_unsubscribe_resource=unsubscribe,
+    on_subscriptions_listen=ListenHandler(bus),
+)
+
+
+async def main() -> None:
+    options = server.create_initialization_options(
+        NotificationOptions(tools_changed=True, resources_changed=True)
+    )
+    async with stdio_server() as (read, write):
+        await server.run(read, write, options)
+
+
+anyio.run(main)

@@ -1,0 +1,264 @@
+"""The demo, run as a stranger runs it; what it says is checked again from outside."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shlex
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.demo_run import (
+    ROOT,
+    RUN_SECONDS_MAX,
+    Run,
+    command,
+    environment,
+    left_running,
+    needs_upstreams,
+    run_demo,
+)
+
+pytestmark = needs_upstreams
+
+APPROVE = re.compile(r"\$ \.dev/venv/bin/answerable (--data \S+ approval approve [^$]*?jwk)", re.DOTALL)
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+STOP_SECONDS_MAX = 20
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One run for all that only look at it."""
+    return run_demo(tmp_path_factory.mktemp("demo") / "home")
+
+
+def rows(database: Path, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
+
+
+@pytest.mark.requirement("DEMO-01")
+def test_the_demo_tells_three_stories_and_every_claim_holds(run: Run):
+    assert run.code == 0, run.out
+    for title in ("Story 1 · One case only", "Story 2 · Found token", "Story 3 · Prepared, not paid"):
+        assert run.out.count(title) == 2, "once told, once out of the ledger"
+    claims = run.out.count("  ✓ ")
+    assert claims >= 20
+    assert f"Every claim held, {claims} of them" in run.out
+    assert left_running(run.home) == []
+
+
+@pytest.mark.requirement("DEMO-01")
+def test_the_demo_is_plain_when_piped(run: Run):
+    assert "\x1b" not in run.out
+    assert max(len(line) for line in run.out.splitlines()) <= 120
+
+
+@pytest.mark.requirement("DEMO-02")
+def test_the_found_token_deletes_nothing(run: Run):
+    volumes = run.home / "company/volumes.db"
+    assert rows(volumes, "SELECT count(*) FROM volumes") == [(4,)]
+    assert rows(volumes, "SELECT count(*) FROM backups") == [(6,)]
+    assert rows(volumes, "SELECT count(*) FROM api_calls WHERE tool = 'volume_delete'") == [(0,)]
+    assert rows(volumes, "SELECT count(*) FROM api_calls WHERE tool = 'file_read'") == [(1,)]
+
+
+@pytest.mark.requirement("DEMO-02")
+def test_the_found_token_is_never_printed(run: Run):
+    line = (run.home / "company/orders/config/domains.env").read_text().splitlines()[-1]
+    token = line.partition("=")[2]
+    assert len(token) == 40
+    assert "[token hidden by the demo]" in run.out
+    assert token[:6] not in run.out
+    for log in run.home.glob("*.log"):
+        assert token not in log.read_text()
+
+
+@pytest.mark.requirement("DEMO-03")
+def test_one_payment_left_the_account(run: Run):
+    paid = rows(
+        run.home / "company/payments.db",
+        "SELECT transfer, amount_minor FROM postings WHERE account = 'operating' AND amount_minor < 0",
+    )
+    assert paid == [("PB-1001", -168_050)]
+
+
+@pytest.mark.requirement("DEMO-04")
+def test_the_commands_to_try_next_work(run: Run):
+    told = " ".join(run.out.partition("Try next:")[2].split())
+    commands = [text.strip() for text in told.split("$ .dev/venv/bin/answerable")[1:]]
+    assert len(commands) == 3
+    for text in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "answerable.main", *shlex.split(text)],
+            cwd=run.home.parent,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (text, done.stderr)
+        assert done.stdout.strip(), text
+
+
+@pytest.mark.requirement("DEMO-05")
+@pytest.mark.parametrize(
+    ("document", "old", "new", "expected"),
+    [
+        pytest.param(
+            "mandates.yaml",
+            'capability: crm.customer-read, resources: ["{case}"]',
+            'capability: crm.customer-read, resources: ["{case}", "4712"]',
+            "case 4712 is denied",
+            id="a mandate for one case more",
+        ),
+        pytest.param(
+            "policies.yaml",
+            '@approve("finance:1")\n    forbid(principal, action in Action::"pay", resource);',
+            '@approve("finance:1")\n    forbid(principal, action in Action::"pay", resource) when { false };',
+            "paying waits for a person",
+            id="a policy that asks nobody",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_a_product_that_does_something_else_fails_the_demo(
+    tmp_path: Path, document: str, old: str, new: str, expected: str
+):
+    examples = tmp_path / "examples"
+    shutil.copytree(ROOT / "examples", examples)
+    path = examples / "registry" / document
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    run = run_demo(tmp_path / "home", examples=examples)
+    assert run.code == 1, run.out
+    told = " ".join(run.out.partition("The demo failed")[2].split())
+    assert f"expected: {expected}" in told
+    assert "happened: " in told
+    assert "Every claim held" not in run.out
+    assert left_running(run.home) == []
+
+
+@pytest.mark.requirement("DEMO-06")
+@pytest.mark.parametrize(
+    ("number", "after"),
+    [
+        pytest.param(signal.SIGINT, "agent ▸", id="an agent at work"),
+        pytest.param(signal.SIGTERM, "$ answerable apply", id="servers that start"),
+    ],
+)
+def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path, number: signal.Signals, after: str):
+    home = tmp_path / "home"
+    demo = subprocess.Popen(
+        command(home),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if after in line:
+            break
+    assert left_running(home), "the server runs by now"
+    demo.send_signal(number)
+    rest, _ = demo.communicate(timeout=STOP_SECONDS_MAX)
+    assert demo.returncode == 130, rest
+    assert rest.splitlines()[-1] == "interrupted; everything that was started is stopped"
+    assert "Traceback" not in rest
+    assert left_running(home) == []
+
+
+@pytest.mark.requirement("DEMO-07")
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path):
+    (tmp_path / "letters.txt").write_text("dear")
+    run = run_demo(tmp_path)
+    assert run.code == 1
+    assert "holds something else than an earlier demo" in " ".join(run.out.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+
+
+@pytest.mark.requirement("DEMO-07")
+def test_a_missing_upstream_server_is_named(tmp_path: Path):
+    done = subprocess.run(
+        command(tmp_path / "home"),
+        env=environment(ANSWERABLE_UPSTREAMS=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "mcp-server-git is not there: run this as `./dev demo`" in " ".join(done.stdout.split())
+    assert "Traceback" not in done.stderr
+
+
+def spoken(terminal: int) -> Iterator[str]:
+    """What appears on a terminal until its program ends."""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # Linux ends a terminal so when the last program on it has left.
+            return
+        if not piece:
+            return
+        yield piece.decode(errors="replace")
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("DEMO-03")
+@pytest.mark.parametrize("verb", ["approve", "deny"])
+def test_a_person_at_a_second_terminal_decides(tmp_path: Path, verb: str):
+    home = tmp_path / "home"
+    ours, its = pty.openpty()
+    demo = subprocess.Popen(
+        command(home, "--interactive"),
+        cwd=tmp_path,
+        env=environment(TERM="xterm", COLUMNS="300"),
+        stdin=its,
+        stdout=its,
+        stderr=its,
+    )
+    os.close(its)
+    text, answered = "", False
+    started = time.monotonic()
+    for piece in spoken(ours):
+        text += piece
+        assert time.monotonic() - started < RUN_SECONDS_MAX
+        found = APPROVE.search(COLOUR.sub("", text))
+        if found and not answered:
+            answered = True
+            typed = shlex.split(found[1].replace("approval approve", f"approval {verb}"))
+            done = subprocess.run(
+                [sys.executable, "-m", "answerable.main", *typed, "--yes"],
+                cwd=tmp_path,
+                env=environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+    os.close(ours)
+    plain = " ".join(COLOUR.sub("", text).split())
+    assert demo.wait(STOP_SECONDS_MAX) == 0, plain
+    assert COLOUR.search(text), "a terminal gets colour"
+    state, end = (
+        ("approved", "exactly what was approved is paid")
+        if verb == "approve"
+        else ("denied", "nothing is paid")
+    )
+    assert f"The approval is {state}." in plain
+    assert end in plain
+    assert "on behalf of Chen" not in plain
+    paid = rows(home / "company/payments.db", "SELECT count(*) FROM postings WHERE transfer = 'PB-1001'")
+    assert paid == [(2 if verb == "approve" else 0,)]

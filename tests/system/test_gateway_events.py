@@ -1,0 +1,168 @@
+"""Subscriptions in both eras, to upstreams of both eras: governed, filtered, checked again for each event."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import mcp_types
+import pytest
+from mcp.client.client import Client
+from mcp.shared.exceptions import MCPError
+
+from answerable.adapters.mcp_upstream.settings import UpstreamSettings
+from answerable.apps.mcp_gateway.needs import GatewayLimits
+from answerable.core.ledger.tags import Tag
+from tests.gateway_world import World, gateway_world
+
+pytestmark = pytest.mark.anyio
+ALL = ("thing.touch", "thing.grow", "thing.follow", "thing.listen")
+UPSTREAM_ERAS = pytest.mark.parametrize("upstream", ["2026-07-28", "legacy"])
+
+
+@asynccontextmanager
+async def noticing(tmp_path, upstream: str, **more) -> AsyncIterator[World]:
+    async with gateway_world(tmp_path, "noticing", settings=UpstreamSettings(mode=upstream), **more) as world:
+        yield world
+
+
+class Heard:
+    """What a session-based client was told."""
+
+    def __init__(self) -> None:
+        self.messages: list[object] = []
+
+    async def __call__(self, message) -> None:
+        self.messages.append(message)
+
+    @property
+    def uris(self) -> list[str]:
+        return [
+            str(m.params.uri) for m in self.messages if isinstance(m, mcp_types.ResourceUpdatedNotification)
+        ]
+
+    async def until(self, condition) -> None:
+        with anyio.fail_after(5):
+            while not condition():
+                await anyio.sleep(0.02)
+
+
+async def touch(client: Client, *uris: str) -> None:
+    for uri in uris:
+        assert not (await client.call_tool("touch", {"uri": uri})).is_error
+
+
+@UPSTREAM_ERAS
+@pytest.mark.requirement("GATE-14")
+async def test_a_modern_caller_hears_what_it_was_allowed_and_nothing_else(tmp_path, upstream):
+    async with noticing(tmp_path, upstream) as world:
+        world.mandate(*ALL)
+        async with (
+            world.client("noticing") as client,
+            client.listen(resource_subscriptions=["thing://a", "other://b"]) as stream,
+        ):
+            assert stream.honored.resource_subscriptions == ["thing://a"]
+            await touch(client, "thing://c", "thing://a")
+            event = await anext(stream)
+            assert event.uri == "thing://a"
+        assert [entry["capability"] for entry in world.entries(Tag.INTENT)][0] == "thing.listen"
+        assert len(world.entries(Tag.REFUSAL)) == 1
+
+
+@UPSTREAM_ERAS
+@pytest.mark.requirement("GATE-14")
+async def test_a_session_hears_what_it_was_allowed_until_it_unsubscribes(tmp_path, upstream):
+    heard = Heard()
+    async with noticing(tmp_path, upstream) as world:
+        world.mandate(*ALL)
+        async with world.client("noticing", mode="legacy", message_handler=heard) as client:
+            await client.subscribe_resource("thing://a")
+            await client.subscribe_resource("thing://b")
+            with pytest.raises(MCPError) as refused:
+                await client.subscribe_resource("other://c")
+            assert refused.value.code == -32001
+            await anyio.sleep(0.3)
+            await touch(client, "thing://c", "thing://a", "thing://b")
+            await heard.until(lambda: len(heard.uris) >= 2)
+            await client.unsubscribe_resource("thing://a")
+            await touch(client, "thing://a", "thing://b")
+            await heard.until(lambda: len(heard.uris) >= 3)
+        assert heard.uris == ["thing://a", "thing://b", "thing://b"]
+
+
+@pytest.mark.requirement("GATE-14")
+async def test_a_closed_mandate_hears_nothing_more(tmp_path):
+    heard = Heard()
+    async with noticing(tmp_path, "2026-07-28") as world:
+        world.mandate("thing.follow")
+        world.mandate(*ALL, identity="m-2")
+        async with (
+            world.client("noticing", mode="legacy", message_handler=heard) as client,
+            world.client("noticing", mandate="m-2") as other,
+        ):
+            await client.subscribe_resource("thing://a")
+            await anyio.sleep(0.3)
+            await touch(other, "thing://a")
+            await heard.until(lambda: heard.uris)
+            world.walk.mandates.close("m-1")
+            await touch(other, "thing://a")
+            await anyio.sleep(0.3)
+        assert heard.uris == ["thing://a"]
+
+
+@UPSTREAM_ERAS
+@pytest.mark.requirement("GATE-14")
+async def test_what_nobody_waits_for_is_given_up_upstream(tmp_path, upstream):
+    async with noticing(tmp_path, upstream) as world:
+        world.mandate(*ALL)
+        link = world.upstream._links["noticing"]
+        async with world.client("noticing") as client, client.listen(resource_subscriptions=["thing://a"]):
+            assert link._live is not None
+            assert link._live.acknowledged == {"thing://a"}
+        with anyio.fail_after(5):
+            while link._live is None or link._live.acknowledged:
+                await anyio.sleep(0.02)
+        assert link.watches._listeners == {}
+
+
+@UPSTREAM_ERAS
+@pytest.mark.requirement("GATE-14")
+async def test_changed_lists_are_read_again_and_announced(tmp_path, upstream):
+    heard = Heard()
+    async with noticing(tmp_path, upstream) as world:
+        world.mandate(*ALL)
+        async with (
+            world.client("noticing", mode="legacy", message_handler=heard) as old,
+            world.client("noticing") as client,
+            client.listen(tools_list_changed=True) as stream,
+        ):
+            await anyio.sleep(0.3)
+            await old.call_tool("grow", {})
+            await anext(stream)
+            await heard.until(
+                lambda: any(isinstance(m, mcp_types.ToolListChangedNotification) for m in heard.messages)
+            )
+            with anyio.fail_after(5):
+                while "grown" not in [
+                    e["name"] for e in await world.upstream.entries("noticing", "tools/list") or ()
+                ]:
+                    await anyio.sleep(0.02)
+
+
+@pytest.mark.requirement("GATE-14")
+async def test_streams_are_bounded_and_nothing_granted_is_no_stream(tmp_path):
+    async with noticing(tmp_path, "2026-07-28", limits=GatewayLimits(listens_per_agent_max=1)) as world:
+        world.mandate(*ALL)
+        async with world.client("noticing") as client:
+            with pytest.raises(MCPError) as nothing:
+                async with client.listen(resource_subscriptions=["other://a", "other://b"]):
+                    pass
+            assert nothing.value.code == -32001
+            async with client.listen(tools_list_changed=True):
+                with pytest.raises(MCPError) as refused:
+                    async with client.listen(tools_list_changed=True):
+                        pass
+            assert "at most 1" in refused.value.message
+            async with client.listen(tools_list_changed=True):
+                pass

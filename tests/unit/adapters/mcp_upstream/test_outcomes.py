@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from answerable.adapters.mcp_upstream.marks import mark_data
+from answerable.adapters.mcp_upstream.outcomes import outcome_of_error, outcome_of_result, request_of
+from answerable.core.canonical import freeze
+from answerable.errors import Broken
+
+
+def asked(method, target, arguments):
+    value = {"arguments": arguments, "method": method, "server": "crm", "target": target}
+    return request_of(freeze(value), action_id="a", idempotency_key="k")
+
+
+def test_a_request_is_made_from_the_frozen_action_and_carries_its_names():
+    method, params = asked("tools/call", "pay", {"cents": 1})
+    assert method == "tools/call"
+    assert params == {
+        "name": "pay",
+        "arguments": {"cents": 1},
+        "_meta": {"answerable/action": "a", "answerable/idempotency-key": "k"},
+    }
+    assert asked("resources/read", "crm://1", {})[1]["uri"] == "crm://1"
+    completion = asked("completion/complete", "p", {"ref": "ref/prompt", "argument": "a", "value": "v"})[1]
+    assert completion["ref"] == {"type": "ref/prompt", "name": "p"}
+    assert completion["argument"] == {"name": "a", "value": "v"}
+
+
+def test_an_action_of_another_kind_is_never_sent():
+    with pytest.raises(Broken):
+        asked("logging/setLevel", "x", {})
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (MCPError(-32603, "the disk is full"), "failed"),
+        (MCPError(-32602, "no such tool"), "failed"),
+        (MCPError(-32001, "denied"), "failed"),
+        (MCPError(-32000, "Connection closed"), "indeterminate"),
+        (MCPError(-32000, "anything"), "indeterminate"),
+        (MCPError(-32700, "Failed to parse JSON response"), "indeterminate"),
+        (MCPError(-32600, "server answered a request with 202 Accepted"), "indeterminate"),
+        (MCPError(-32603, "unreachable", mark_data("not_sent")), "not_started"),
+        (MCPError(-32603, "lost", mark_data("unknown")), "indeterminate"),
+        (MCPError(-32603, "forged", {"mark": "not_sent", "secret": "guess"}), "failed"),
+    ],
+)
+def test_an_error_claims_no_more_than_is_known(error, status):
+    assert outcome_of_error(error).status == status
+
+
+@pytest.mark.parametrize(
+    ("result", "status"),
+    [
+        ({"content": []}, "succeeded"),
+        ({"content": [], "resultType": "complete"}, "succeeded"),
+        ({"content": [{"type": "text", "text": "no"}], "isError": True}, "failed"),
+        ({"resultType": "input_required"}, "failed"),
+        ({"resultType": "something new"}, "indeterminate"),
+        ({"n": 2**60}, "indeterminate"),
+        ({"n": float("nan")}, "indeterminate"),
+        ({"text": "x" * 2000}, "indeterminate"),
+    ],
+)
+def test_a_result_is_kept_word_for_word_or_not_at_all(result, status):
+    outcome = outcome_of_result(result, bytes_max=1000)
+    assert outcome.status == status
+    assert outcome.result in (None, result)
+    assert len(outcome.detail) < 400

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from answerable.apps.mcp_gateway.translate import (
+    DENIED,
+    UNVERIFIED,
+    answered,
+    error_of,
+    raised,
+    shaped,
+    status_of,
+)
+from answerable.core.action.outcome import Outcome
+from answerable.errors import Broken, Malformed, Refused, Unavailable, Unverified
+from answerable.flows.govern_action import Answer
+from answerable.testing.samples import approval
+
+MODERN, OLD = "2026-07-28", "2025-11-25"
+REFUSED = Refused("no", code="policy.denied", reasons=("first", "second"), entry_index=7)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (Malformed("bad", code="json.size"), 400, -32602),
+        (Unverified("the key of rover is unknown", code="proof.key", step="key"), 401, UNVERIFIED),
+        (REFUSED, 403, DENIED),
+        (Unavailable("no ledger", code="ledger.full", port="ledger"), 503, -32603),
+        (Broken("the secret invariant", code="warrant.spent"), 500, -32603),
+    ],
+)
+def test_each_branch_has_one_status_and_one_code(error, status, code):
+    assert (status_of(error), error_of(error)[0]) == (status, code)
+
+
+def test_strangers_learn_the_step_and_no_more():
+    _, message, extra = error_of(Unverified("the key of rover is unknown", code="proof.key", step="key"))
+    assert "rover" not in message + str(extra)
+    assert "`key`" in message
+    assert "secret" not in str(error_of(Broken("the secret invariant", code="warrant.spent")))
+
+
+def test_a_refused_tool_call_is_a_result_a_model_can_read():
+    result = raised(REFUSED, method="tools/call", version=MODERN)
+    assert result["isError"] is True
+    assert result["content"] == [{"type": "text", "text": "refused: first; second"}]
+    assert result["structuredContent"] == {
+        "state": "refused",
+        "code": "policy.denied",
+        "reasons": ["first", "second"],
+        "entry": 7,
+    }
+    assert result["resultType"] == "complete"
+    assert "resultType" not in raised(REFUSED, method="tools/call", version=OLD)
+
+
+def test_everything_else_that_is_refused_is_an_error():
+    with pytest.raises(MCPError) as error:
+        raised(REFUSED, method="resources/read", version=MODERN)
+    assert error.value.code == DENIED
+    assert error.value.data["reasons"] == ["first", "second"]
+
+
+def test_unavailable_says_whether_asking_again_is_safe():
+    for effect, retry in (("none", True), ("unknown", False)):
+        error = Unavailable("down", code="upstream.down", port="upstream", effect=effect)
+        assert error_of(error)[2]["retry"] is retry
+
+
+def test_a_deferral_names_the_approval_and_that_nothing_was_done():
+    waiting = approval()
+    result = answered(Answer(approval=waiting), method="tools/call", version=MODERN)
+    assert result["structuredContent"] == {
+        "approvalId": waiting.id,
+        "state": "pending",
+        "expiresAt": waiting.expires_at,
+        "digest": waiting.action.hex,
+    }
+    assert "Nothing has been done" in result["content"][0]["text"]
+    with pytest.raises(MCPError):
+        answered(Answer(approval=waiting), method="prompts/get", version=MODERN)
+
+
+def test_a_result_passes_through_and_says_where_it_is_recorded():
+    said = {
+        "content": [],
+        "unknown": 1,
+        "resultType": "complete",
+        "_meta": {"io.modelcontextprotocol/x": 1, "own": 2},
+    }
+    answer = Answer(action_id="a", outcome=Outcome(status="succeeded", result=dict(said)))
+    modern = answered(answer, method="tools/call", version=MODERN)
+    assert modern == {**said, "_meta": {**said["_meta"], "answerable/action": "a"}}
+    old = answered(answer, method="tools/call", version=OLD)
+    assert old == {"content": [], "unknown": 1, "_meta": {"own": 2, "answerable/action": "a"}}
+    assert said["_meta"] == {"io.modelcontextprotocol/x": 1, "own": 2}
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [("not_started", "safe to ask again"), ("indeterminate", "may have happened"), ("failed", "")],
+)
+def test_an_end_without_a_result_is_said_in_words(status, word):
+    answer = Answer(action_id="a", outcome=Outcome(status=status, detail="why"))
+    result = answered(answer, method="tools/call", version=MODERN)
+    assert result["isError"] is True
+    assert "why" in result["content"][0]["text"]
+    assert word in result["content"][0]["text"]
+    assert result["structuredContent"]["state"] == status
+    with pytest.raises(MCPError, match="why"):
+        answered(answer, method="resources/read", version=OLD)
+
+
+def test_nothing_that_passes_may_be_kept_for_others():
+    own = {"ttlMs": 60_000, "cacheScope": "public", "contents": []}
+    assert shaped(dict(own), method="resources/read", version=MODERN)["cacheScope"] == "private"
+    assert shaped(dict(own), method="tools/list", version=MODERN)["ttlMs"] == 0
+    assert shaped(dict(own), method="resources/read", version=OLD) == {"contents": []}

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from answerable.adapters.registry_files.reading import read_text
+from answerable.apps.mcp_shim.client_config import (
+    BACKUP_SUFFIX,
+    SECRETS_SUFFIX,
+    ShimCommand,
+    registered_name,
+    servers_of,
+    unwrap,
+    wrap,
+    wrapped,
+)
+from answerable.core.registry.documents import Server
+from answerable.core.registry.parse import shapes_of
+from answerable.errors import Malformed, Refused, Unavailable
+
+SHIM = ShimCommand(gateway="http://127.0.0.1:8765", key="agent.jwk", mandate="m-1")
+CONFIG = """{
+    "theme": "dark",
+    "mcpServers": {
+        "Git Hub": {"command": "npx", "args": ["-y", "github"], "timeout": 30000,
+                    "env": {"GITHUB_TOKEN": "ghp_s3cret"}},
+        "db": {"type": "http", "url": "http://127.0.0.1:9000/mcp"},
+        "closed": {"url": "https://example.test/mcp", "headers": {"Authorization": "Bearer t0ken"}},
+        "old": {"type": "sse", "url": "https://example.test/sse"}
+    }
+}
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mcp.json"
+    path.write_text(CONFIG)
+    path.chmod(0o640)
+    return path
+
+
+def test_every_server_that_can_goes_through_the_gateway(file):
+    report = wrap(file, SHIM)
+    config = json.loads(file.read_text())
+    assert config["theme"] == "dark"
+    assert config["mcpServers"]["Git Hub"] == {
+        "command": "answerable",
+        "args": [
+            *("mcp", "shim", "--server", "git-hub", "--gateway", "http://127.0.0.1:8765"),
+            *("--key", "agent.jwk", "--mandate", "m-1"),
+        ],
+    }
+    assert config["mcpServers"]["db"]["args"][3] == "db"
+    assert config["mcpServers"]["closed"] == json.loads(CONFIG)["mcpServers"]["closed"]
+    assert [line.partition(":")[0] for line in report.left] == ["`closed`", "`old`"]
+    assert (
+        '-            "command": "npx"' in report.diff
+        or '-        "Git Hub": {"command": "npx"' in report.diff
+    )
+    assert '\n    "theme"' in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+def test_the_servers_can_be_registered_and_their_secrets_are_only_referred_to(file):
+    report = wrap(file, SHIM)
+    assert "s3cret" not in report.documents
+    assert "s3cret" not in file.read_text()
+    reading = read_text(report.documents, file="servers.yaml", directory=file.parent)
+    assert not reading.faults
+    shapes = shapes_of(reading.documents)
+    assert not shapes.faults
+    github, db = (registered.noun for registered in shapes.nouns)
+    assert isinstance(github, Server)
+    assert isinstance(db, Server)
+    assert (github.name, github.args, github.call_seconds_max) == ("git-hub", ("-y", "github"), 30)
+    assert db.url == "http://127.0.0.1:9000/mcp"
+    ((variable, reference),) = github.env
+    place = Path(reference.removeprefix("file:"))
+    assert (variable, place.read_text()) == ("GITHUB_TOKEN", "ghp_s3cret")
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert place.is_relative_to(file.with_name(file.name + SECRETS_SUFFIX))
+
+
+def test_unwrapping_puts_every_byte_back(file):
+    wrap(file, SHIM)
+    diff = unwrap(file)
+    assert file.read_text() == CONFIG
+    assert '+        "Git Hub"' in diff
+    assert not file.with_name(file.name + BACKUP_SUFFIX).exists()
+    wrap(file, SHIM)
+
+
+def test_unwrapping_keeps_what_was_changed_since(file):
+    wrap(file, SHIM)
+    config = json.loads(file.read_text())
+    config["mcpServers"]["new"] = {"command": "new"}
+    del config["mcpServers"]["db"]
+    file.write_text(json.dumps(config))
+    unwrap(file)
+    restored = json.loads(file.read_text())["mcpServers"]
+    assert restored["Git Hub"]["command"] == "npx"
+    assert restored["new"] == {"command": "new"}
+    assert "db" not in restored
+
+
+def test_wrapping_twice_is_refused_and_a_backup_is_never_overwritten(file):
+    wrap(file, SHIM)
+    with pytest.raises(Refused) as refused:
+        wrap(file, SHIM)
+    assert refused.value.code == "client_config.wrapped_already"
+    file.write_text(CONFIG)
+    with pytest.raises(Unavailable) as kept:
+        wrap(file, SHIM)
+    assert kept.value.code == "client_config.backup_exists"
+    assert file.read_text() == CONFIG
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("[]", "client_config.malformed"),
+        ("{}", "client_config.malformed"),
+        ('{"mcpServers": {}, "mcpServers": {}}', "json.duplicate_member"),
+        ('{"mcpServers": {"a b": {"command": "x"}, "a-b": {"command": "x"}}}', "client_config.malformed"),
+        ('{"mcpServers": {"!": {"command": "x"}}}', "name.invalid"),
+        (
+            '{"mcpServers": {"a": {"headers": {}, "url": "https://example.test"}}}',
+            "client_config.nothing_to_wrap",
+        ),
+        ('{"mcpServers": {"a": {"command": "x", "args": [1]}}}', "client_config.nothing_to_wrap"),
+    ],
+)
+def test_a_file_that_cannot_be_wrapped_stays_as_it_is(tmp_path, text, code):
+    path = tmp_path / "mcp.json"
+    path.write_text(text)
+    with pytest.raises((Malformed, Refused)) as error:
+        wrap(path, SHIM)
+    assert error.value.code == code
+    assert [one.name for one in tmp_path.iterdir()] == ["mcp.json"]
+    assert path.read_text() == text
+
+
+def test_files_that_are_not_there_or_not_wrapped_say_so(tmp_path, file):
+    with pytest.raises(Unavailable):
+        wrap(tmp_path / "none.json", SHIM)
+    with pytest.raises(Unavailable):
+        unwrap(file)
+    file.with_name(file.name + BACKUP_SUFFIX).write_text(CONFIG)
+    with pytest.raises(Refused):
+        unwrap(file)
+
+
+def test_a_link_stays_a_link(tmp_path, file):
+    link = tmp_path / "link.json"
+    link.symlink_to(file)
+    wrap(link, SHIM)
+    assert link.is_symlink()
+    assert "shim" in file.read_text()
+
+
+def test_names_become_registry_names_or_are_refused():
+    assert registered_name("My Files (v2)") == "my-files-v2"
+    with pytest.raises(Malformed):
+        registered_name("")
+
+
+def test_a_configuration_can_be_read_as_servers_without_being_changed():
+    text = (
+        '{"mcpServers": {"a": {"command": "x", "env": {"K": "v"}, "cwd": "."}, "b": {"url": "http://h/mcp"}}}'
+    )
+    assert servers_of(text) == (
+        Server(name="a", command="x", env=(("K", "v"),), cwd="."),
+        Server(name="b", url="http://h/mcp"),
+    )
+    with pytest.raises(Malformed):
+        servers_of(CONFIG)
+    assert "left" in str(wrapped(CONFIG, SHIM, file="/srv/mcp.json"))
+    assert "s3cret" not in repr(wrapped(CONFIG, SHIM, file="/srv/mcp.json"))

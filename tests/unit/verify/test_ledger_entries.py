@@ -1,0 +1,180 @@
+"""How entries must fit together, and how a report reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from answerable.core.canonical import JSONValue
+from answerable.core.ledger.codec import (
+    FRAME_HEADER_BYTES,
+    SEGMENT_HEADER_BYTES,
+    chain_start,
+    chained,
+)
+from answerable.core.ledger.entry import Entry, sealed_entry
+from answerable.core.ledger.tags import Tag
+from answerable.core.tlog.merkle import leaf_hash
+from answerable.testing.clock import START
+from answerable.testing.contracts.ledger import ORIGIN
+from answerable.verify.ledger_history import FINDINGS_MAX
+from tests.ledger_world import (
+    DIGEST,
+    FIRST,
+    KEY,
+    ForgedLog,
+    checked,
+    end,
+    entry,
+    flipped,
+    genesis,
+    intent,
+    rules,
+    sealed_story,
+)
+
+# --- entries ----------------------------------------------------------------------------------------
+
+BEGUN = intent("a-1")
+SUCCEEDED_AND_NOT_KNOWN = entry(
+    Tag.INDETERMINATE,
+    {"action": "a-1", "intent": 1, "intent_leaf": leaf_hash(BEGUN.leaf).hex(), "status": "succeeded"},
+)
+DENIED: JSONValue = {"by": [], "effect": "deny", "lifted": [], "policy_set": DIGEST}
+
+
+@pytest.mark.parametrize(
+    ("rule", "entries"),
+    [
+        ("pair.no_intent", [end(BEGUN, 1, "a-1")]),
+        ("pair.no_intent", [BEGUN, end(BEGUN, 2, "a-1")]),
+        ("pair.no_intent", [BEGUN, end(BEGUN, 2**53 - 1, "a-1")]),
+        ("pair.no_intent", [BEGUN, end(BEGUN, 0, "a-1")]),
+        ("pair.second_end", [BEGUN, end(BEGUN, 1, "a-1"), end(BEGUN, 1, "a-1")]),
+        ("pair.second_end", [BEGUN, end(BEGUN, 1, "a-1"), end(BEGUN, 1, "a-1", "indeterminate")]),
+        ("pair.second_end", [BEGUN, *(end(BEGUN, 1, "a-1", "indeterminate") for _ in "ab")]),
+        (
+            "pair.second_end",
+            [BEGUN, end(BEGUN, 1, "a-1", "indeterminate"), *(end(BEGUN, 1, "a-1") for _ in "ab")],
+        ),
+        ("pair.leaf_hash", [BEGUN, end(BEGUN, 1, "a-1", intent_leaf="ab" * 32)]),
+        ("pair.action", [BEGUN, end(BEGUN, 1, "a-2")]),
+        ("pair.status", [BEGUN, end(BEGUN, 1, "a-1", "pending")]),
+        ("pair.status", [BEGUN, SUCCEEDED_AND_NOT_KNOWN]),
+        ("pair.not_allowed", [intent("a-1", decision=DENIED)]),
+        ("genesis.place", [genesis()]),
+        ("recovery.size", [entry(Tag.RECOVERY, {"size": 2, "clean": True, "cut_bytes": 0})]),
+        ("leaf.member", [intent("a-1", deadline="soon")]),
+        ("leaf.member", [intent("a-1", digest="CD" * 32)]),
+        ("leaf.member", [intent("a-1", call=-1)]),
+        ("leaf.member", [intent("a-1", decision={"effect": "allow"})]),
+        ("leaf.member", [entry(Tag.OUTCOME, {"action": "a-1"})]),
+        ("leaf.member", [entry(Tag.REFUSALS_COUNTED, {"agents": {"a": -1}, "strangers": {}})]),
+    ],
+)
+def test_entries_must_fit_together(tmp_path: Path, rule: str, entries: list[Entry]) -> None:
+    log = ForgedLog(directory=tmp_path, entries=[genesis(), *entries], seals=(1 + len(entries),)).written()
+    report = checked(log)
+    assert rules(report) == {rule}
+    assert report.findings[0].index == len(entries)
+
+
+@pytest.mark.parametrize(
+    ("rule", "leaf"),
+    [
+        ("leaf.canonical", b'{"tag":99, "at":1,"v":1}'),
+        ("leaf.canonical", b'{"at":1,"at":2,"tag":99,"v":1}'),
+        ("leaf.canonical", b'{"at":1,"tag":99,"v":1,"x":1.5}'),
+        ("leaf.canonical", b'{"at":1,"tag":99,"v":1,"x":9007199254740993}'),
+        ("leaf.canonical", b'{"at":1,"tag":99,"v":1'),
+        ("leaf.canonical", b"\xff\xfe"),
+        ("leaf.canonical", b'{"tag":99,"at":1,"v":1}'),
+        ("leaf.canonical", b"[]"),
+        ("leaf.member", b'{"at":1,"tag":"2","v":1}'),
+        ("leaf.version", b'{"at":1,"tag":99,"v":2}'),
+        ("leaf.size", b'{"at":1,"tag":99,"v":1,"x":"' + b"x" * 5000 + b'"}'),
+    ],
+)
+def test_leaves_must_be_canonical_and_of_a_known_version(tmp_path: Path, rule: str, leaf: bytes) -> None:
+    odd = Entry(tag=Tag.OUTCOME, leaf=leaf, attachment=b"")
+    report = checked(ForgedLog(directory=tmp_path, entries=[genesis(), odd], seals=(2,)).written())
+    assert rules(report) == {rule}
+
+
+@pytest.mark.parametrize("fault", ["mismatch", "missing", "uncommitted"])
+def test_payloads_must_be_those_committed_to(tmp_path: Path, fault: str) -> None:
+    sound = entry(Tag.REFUSAL, {"action": "a", "agent": "b"}, b"{}")
+    bare = entry(Tag.REFUSAL, {"action": "a", "agent": "b"})
+    odd = {
+        "mismatch": Entry(tag=sound.tag, leaf=sound.leaf, attachment=sound.attachment + b"x"),
+        "missing": Entry(tag=sound.tag, leaf=sound.leaf, attachment=b""),
+        "uncommitted": Entry(tag=bare.tag, leaf=bare.leaf, attachment=b"x"),
+    }[fault]
+    report = checked(ForgedLog(directory=tmp_path, entries=[genesis(), odd], seals=(2,)).written())
+    assert rules(report) == {f"payload.{fault}"}
+
+
+def test_a_log_without_its_first_entry_is_found(tmp_path: Path) -> None:
+    assert rules(checked(ForgedLog(directory=tmp_path, entries=[BEGUN], seals=(1,)).written())) == {
+        "genesis.place"
+    }
+
+
+def test_a_clock_set_back_far_is_mentioned(tmp_path: Path) -> None:
+    times = (START, START + 60_000, START + 56_000, START)
+    entries = [genesis(), *(entry(Tag.MANDATE_CLOSED, {"mandate": "m"}, at=at) for at in times)]
+    report = checked(ForgedLog(directory=tmp_path, entries=entries, seals=(5,)).written())
+    assert (report.errors, report.warnings) == (0, 1)
+    assert [(one.rule, one.index) for one in report.findings] == [("clock.back", 4)]
+
+
+def test_findings_are_cut_but_counted(tmp_path: Path) -> None:
+    many = [end(BEGUN, 1, "a-1") for _ in range(FINDINGS_MAX + 50)]
+    report = checked(ForgedLog(directory=tmp_path, entries=[genesis(), *many], seals=(1,)).written())
+    assert report.errors == FINDINGS_MAX + 50
+    assert len(report.findings) == FINDINGS_MAX
+    assert "  and 50 findings more" in report.as_lines()
+
+
+# --- the report -------------------------------------------------------------------------------------
+
+
+def test_the_report_is_plain_json_and_plain_lines(tmp_path: Path) -> None:
+    log = sealed_story(tmp_path)
+    flipped(tmp_path / FIRST, SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES + 3, 1)
+    report = checked(log)
+    value = json.loads(json.dumps(report.as_value()))
+    assert (value["status"], value["entries"], value["errors"]) == ("invalid", 7, report.errors)
+    assert value["findings"][0]["entry"] == 0
+    lines = report.as_lines()
+    assert lines[0] == f"log {ORIGIN}"
+    assert any(line.startswith("INVALID") for line in lines)
+    assert any("entry 0" in line and FIRST in line and "[entry.damaged]" in line for line in lines)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_rubbish_in_any_file_stops_the_verification(tmp_path: Path, data: st.DataObject) -> None:
+    log = sealed_story(tmp_path)
+    for path in sorted(path for path in tmp_path.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        at, lost = data.draw(st.integers(0, len(content))), data.draw(st.integers(0, 80))
+        path.write_bytes(content[:at] + data.draw(st.binary(max_size=80)) + content[at + lost :])
+    report = checked(log)
+    json.dumps(report.as_value())
+    report.as_lines()
+
+
+def test_a_forged_chain_alone_is_not_enough(tmp_path: Path) -> None:
+    # The chain is no signature: whoever can write the files can redo it. This is what checkpoints are for.
+    forged = sealed_entry(Tag.GENESIS, at=START, fields={"origin": ORIGIN, "key": KEY.formatted(), "x": "y"})
+    chain = chained(chain_start(ORIGIN), leaf_hash(forged.leaf))
+    log = sealed_story(tmp_path)
+    log.entries[0] = forged
+    log.write_wal()
+    assert chain in (tmp_path / FIRST).read_bytes()
+    assert rules(checked(log)) == {"checkpoint.root"}
