@@ -108,6 +108,8 @@ def even(text: str) -> str:
         (r"session:[0-9a-z]{4}…", "SESSION"),
         (r"\d+\.\d s\b", "SECONDS"),
         (r"bytes \d+ to \d+", "BYTES"),
+        (r"#\d+\b", "#N"),
+        (r"\bentry \d+\b", "entry N"),
     ):
         text = re.sub(pattern, name, text)
     return " ".join(text.split())

@@ -1,16 +1,18 @@
-"""A gateway with real parts in one event loop: real walk, real Cedar, real proofs, real upstream processes, real HTTP."""
+"""A gateway with real parts in one event loop: walk, Cedar, proofs, upstream processes and HTTP."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import httpx2
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -40,6 +42,7 @@ from answerable.core.mandate.token import signed
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.apply_registry import policy_text
 from answerable.flows.govern_action import Answer, govern_action
+from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.verify_caller import CallerVerifier, ProofLimits
 from answerable.flows.walk import Walk
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
@@ -109,9 +112,9 @@ class World:
     calls: list[ActionRequest] = field(default_factory=list)
 
     def mandate(
-        self, *capabilities: str, agent: str = "scout", identity: str = "m-1", calls_max: int = 1000
+        self, *capabilities: str, agent: str = "scout", identity: str = "m-1", seconds: float = 600
     ) -> str:
-        """Alice lets an agent use these capabilities for ten minutes."""
+        """Alice lets an agent use these capabilities for a while."""
         now = self.walk.clock.now()
         terms = MandateTerms(
             id=MandateId(identity),
@@ -121,9 +124,9 @@ class World:
             purpose="Test the gateway",
             grants=tuple(Grant(capability=name) for name in capabilities),
             caveats=(),
-            calls_max=calls_max,
+            calls_max=1000,
             not_before=now,
-            expires_at=UnixMillis(now + 600_000),
+            expires_at=UnixMillis(now + int(seconds * 1000)),
         )
         token = signed_mandate(terms, audience="answerable.test", key=signing_key("alice"))
         self.walk.mandates.add(signed(terms, token))
@@ -194,6 +197,13 @@ class World:
     def lines(self, name: str) -> list[str]:
         path = self.home / name
         return path.read_text().splitlines() if path.exists() else []
+
+
+async def until(condition: Callable[[], object], *, seconds: float = 5.0) -> None:
+    """Wait for something that another process or task brings about."""
+    with anyio.fail_after(seconds):
+        while not condition():  # noqa: ASYNC110 - nothing here could set an event for it
+            await anyio.sleep(0.02)
 
 
 def modern(method: str, params: dict[str, Any] | None = None, identifier: Any = 1) -> bytes:
@@ -278,7 +288,8 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
     store = MemoryRegistryStore()
     keyed: dict[str, bytes] = {}
     for one in documents:
-        assert isinstance(one, dict) and isinstance(one["metadata"], dict)
+        assert isinstance(one, dict)
+        assert isinstance(one["metadata"], dict)
         keyed[f"{one['kind']}/{one['metadata']['name']}"] = encode(one)
     store.put(keyed)
     key = signing_key("log")
@@ -305,21 +316,7 @@ def needs_of(walk: Walk, upstream: McpUpstream, prover: CallerVerifier, calls: l
         calls.append(request)
         return await govern_action(walk, request, caller, progress=progress)
 
-    def visible(caller: VerifiedCaller, mandate_id: str, server: str) -> Collection[tuple[str, str]]:
-        mandate = walk.mandates.find(MandateId(mandate_id))
-        if mandate is None or mandate.agent != caller.agent or walk.mandates.state(mandate.id) != "open":
-            return ()
-        capabilities = walk.registry.current.capabilities
-        granted = [
-            capabilities[grant.capability] for grant in mandate.grants if grant.capability in capabilities
-        ]
-        return {
-            (one.method, one.target)
-            for one in granted
-            if one.server == server and walk.decision_point.may_list(caller.agent, one.name)
-        }
-
-    return Needs(prover=prover, govern=govern, visible=visible, offers=upstream)
+    return Needs(prover=prover, govern=govern, visible=partial(list_capabilities, walk), offers=upstream)
 
 
 @asynccontextmanager
@@ -370,7 +367,7 @@ async def gateway_world(
             calls=calls,
         )
         stop.set()
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
 
 

@@ -56,6 +56,7 @@ async def demonstrate(home: Home, narrator: Narrator, interactive: bool) -> None
         f"agents with a key each, a git repository with {len(COMMITS)} commits, a database with {len(INVOICES)} "
         "invoices, a CRM, a payments ledger, a cloud account."
     )
+    narrator.command(f"export ANSWERABLE_DATA={shortened(str(home.path))}")
     narrator.command("answerable up")
     async with running(home, narrator) as product:
         await set_rules(product)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from types import MappingProxyType
 
+import msgspec
 import pytest
 
 from answerable.adapters.cedar import CedarDecisionPoint, compiled, published
@@ -214,9 +215,8 @@ def test_a_reserved_member_is_refused_when_parsed_and_harmless_behind_it(point: 
         pay(**{name: smuggled}).verified()
     # The same behind the parser's back: still never more than a declared scalar.
     verified = PAY.verified()
-    arguments = {**verified.request.arguments, name: smuggled}
-    request = dataclasses.replace(verified.request, arguments=arguments)
-    decision = point.decide(dataclasses.replace(verified, request=request), PAY.facts())
+    arguments = {**verified.arguments, name: smuggled}
+    decision = point.decide(msgspec.structs.replace(verified, arguments=arguments), PAY.facts())
     if name == "undeclared":
         assert decision == decided(point, PAY)
     else:
@@ -259,13 +259,13 @@ def test_outside_its_mandate_nothing_is_allowed_or_deferred(point: DecisionPoint
 def test_a_capability_or_agent_other_than_those_published_is_a_deny(point: DecisionPoint):
     verified = PAY.verified()
     capability = verified.resolved.capability
-    same = dataclasses.replace(verified, resolved=Resolved(capability=dataclasses.replace(capability)))
+    same = msgspec.structs.replace(verified, resolved=Resolved(capability=dataclasses.replace(capability)))
     assert point.decide(same, PAY.facts()).effect == "allow"
     changed = dataclasses.replace(capability, environment="staging")
-    stranger = dataclasses.replace(verified.caller, agent=AgentId("stranger"))
+    stranger = msgspec.structs.replace(verified.caller, agent=AgentId("stranger"))
     for other in (
-        dataclasses.replace(verified, resolved=Resolved(capability=changed)),
-        dataclasses.replace(verified, caller=stranger),
+        msgspec.structs.replace(verified, resolved=Resolved(capability=changed)),
+        msgspec.structs.replace(verified, caller=stranger),
     ):
         assert point.decide(other, PAY.facts()).determined_by == ("policy.registry_differs",)
 
@@ -273,8 +273,8 @@ def test_a_capability_or_agent_other_than_those_published_is_a_deny(point: Decis
 @pytest.mark.requirement("POLICY-02")
 def test_nonsense_is_a_deny_and_never_raises(point: DecisionPoint):
     verified = PAY.verified()
-    lone = dataclasses.replace(verified, resource_id="\ud800")
-    odd = dataclasses.replace(verified, resource_id=7)
+    lone = msgspec.structs.replace(verified, resource_id="\ud800")
+    odd = msgspec.structs.replace(verified, resource_id=7)
     for broken in (None, object(), lone, odd):
         decision = point.decide(broken, PAY.facts())
         assert (decision.effect, decision.determined_by) == ("deny", ("policy.error",))

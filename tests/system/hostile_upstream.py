@@ -59,7 +59,7 @@ def call(request):
         time.sleep(60)
     elif name == "garbage":
         raw("this is no JSON \x00 {")
-        raw('{"jsonrpc": "2.0", "id": %d, "result": 7}' % identifier)
+        raw(f'{{"jsonrpc": "2.0", "id": {identifier}, "result": 7}}')
     elif name == "slow":
         token = (params.get("_meta") or {}).get("progressToken")
         for step in range(4):
@@ -83,21 +83,21 @@ def call(request):
     elif name == "bad_result":
         answer(request, {"content": "not a list"})
     elif name == "deep":
-        raw(
-            '{"jsonrpc":"2.0","id":%d,"result":{"content":[],"structuredContent":%s1%s}}'
-            % (identifier, '{"a":' * 100, "}" * 100)
-        )
+        nested = '{"a":' * 100 + "1" + "}" * 100
+        raw(f'{{"jsonrpc":"2.0","id":{identifier},"result":{{"content":[],"structuredContent":{nested}}}}}')
     elif name == "asks_input":
         answer(request, {"resultType": "input_required", "inputRequests": {}, "requestState": "s"})
     elif name == "surrogate":
-        raw('{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"\\ud800"}]}}' % identifier)
+        raw(
+            f'{{"jsonrpc":"2.0","id":{identifier},"result":{{"content":[{{"type":"text","text":"\\ud800"}}]}}}}'
+        )
     elif name == "printing":
         print("Hello from a server that prints", flush=True)
         print("warning: " + "w" * 5_000, file=sys.stderr, flush=True)
         answer(request, text("printed"))
 
 
-def handle(request):
+def react(request):
     method = request["method"]
     if method == "initialize":
         answer(
@@ -123,4 +123,4 @@ def handle(request):
 
 note("starts", str(os.getpid()))
 for line in sys.stdin:
-    handle(json.loads(line))
+    react(json.loads(line))

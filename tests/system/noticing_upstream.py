@@ -1,4 +1,4 @@
-"""An MCP server over stdio, of both eras, whose resources change when they are touched. Run: `python noticing_upstream.py`."""
+"""An MCP server over stdio, of both eras, whose resources change when they are touched. It takes no arguments."""
 
 from typing import Any
 

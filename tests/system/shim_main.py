@@ -1,4 +1,4 @@
-"""Starts the shim as its command does: `python shim_main.py SERVER GATEWAY AGENT MANDATE`, with a sample agent's key."""
+"""Starts the shim as its command does, with a sample agent's key. Takes SERVER GATEWAY AGENT MANDATE."""
 
 import sys
 from pathlib import Path

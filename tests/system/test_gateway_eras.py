@@ -11,7 +11,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference
 
 from answerable.core.ledger.tags import Tag
-from tests.gateway_world import approve, gateway_world, modern, modern_headers
+from tests.gateway_world import approve, gateway_world, modern, modern_headers, until
 
 pytestmark = pytest.mark.anyio
 ERAS = pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
@@ -194,9 +194,7 @@ async def test_a_caller_that_cancels_leaves_a_recorded_outcome_and_a_cancelled_u
         async with world.client("bad", mode=mode) as client:
             with anyio.move_on_after(0.5):
                 await client.call_tool("hang", {})
-            with anyio.fail_after(1.2):
-                while not world.lines("cancelled") or not world.ends():
-                    await anyio.sleep(0.02)
+            await until(lambda: world.lines("cancelled") and world.ends(), seconds=1.2)
         assert len(world.entries(Tag.INDETERMINATE)) == 1
 
 
@@ -207,9 +205,7 @@ async def test_a_caller_that_just_leaves_is_noticed(tmp_path):
         body, named = modern("tools/call", {"name": "hang"}), modern_headers("tools/call", "hang")
         with anyio.move_on_after(0.5):
             await world.post("bad", body, **named)
-        with anyio.fail_after(1.2):
-            while not world.lines("cancelled") or not world.ends():
-                await anyio.sleep(0.02)
+        await until(lambda: world.lines("cancelled") and world.ends(), seconds=1.2)
 
 
 @ERAS

@@ -24,7 +24,8 @@ def list_capabilities(
     mandate = walk.mandates.find(MandateId(mandate_id))
     if mandate is None or mandate.agent != caller.agent or walk.mandates.state(mandate.id) != "open":
         return frozenset()
-    if not mandate.not_before <= caller.at < mandate.expires_at:
+    # The present time, not that of the proof: an event stream asks again long after it was opened.
+    if not mandate.not_before <= walk.clock.now() < mandate.expires_at:
         return frozenset()
     granted = {grant.capability for grant in mandate.grants}
     return frozenset(

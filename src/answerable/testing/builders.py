@@ -12,6 +12,7 @@ allowed.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -59,10 +60,12 @@ if TYPE_CHECKING:
     from answerable.core.ledger.warrant import Warrant
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.capability import Capability
+    from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.govern_action import Answer
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock
+    from answerable.ports.decision_point import DecisionPoint
     from answerable.ports.entropy import Entropy
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
@@ -80,9 +83,12 @@ forbid (principal, action == Action::"crm.refund", resource) when { context.argu
 forbid (principal, action == Action::"crm.refund", resource) when { context.arguments.amount > 1000000 };
 """
 
+_COMPILED: Final[dict[tuple[str, str], DecisionPoint]] = {}
+_key: Final = cache(signing_key)
 _ARGUMENTS: Final[dict[str, dict[str, type]]] = {
     "get_case": {"case": str},
     "refund": {"case": str, "amount": int},
+    "crm://cases/{case}": {},
 }
 
 
@@ -194,6 +200,14 @@ def ledger_key() -> VerifierKey:
     return VerifierKey.ed25519(AUDIENCE, ed25519_public(signing_key("ledger").public))
 
 
+def compiled_once(policies: str, snapshot: RegistrySnapshot) -> DecisionPoint:
+    """Implements PolicyCompiler as Cedar does; benches that start from the same documents share the work."""
+    key = (policies, snapshot.digest)
+    if key not in _COMPILED:
+        _COMPILED[key] = compiled(policies, snapshot)
+    return _COMPILED[key]
+
+
 class Bench:
     """A walk and its parts. Everything that can be passed in can be a real adapter, a faulty one, or the memory one."""
 
@@ -226,8 +240,8 @@ class Bench:
             approvals=approvals or MemoryApprovalRegister(),
             channel=channel or MemoryApprovalChannel(),
             upstream=upstream or self.upstream,
-            decision_point=compiled(policy_text(registry.current), registry.current),
-            compile_policies=compiled,
+            decision_point=compiled_once(policy_text(registry.current), registry.current),
+            compile_policies=compiled_once,
             limits=limits or WalkLimits(),
         )
 
@@ -257,7 +271,7 @@ class Bench:
             not_before=now,
             expires_at=UnixMillis(now + seconds * 1000),
         )
-        token = signed_mandate(terms, audience=AUDIENCE, key=signing_key(principal))
+        token = signed_mandate(terms, audience=AUDIENCE, key=_key(principal))
         return await issue_mandate(self.walk, token)
 
     def request(
@@ -285,7 +299,7 @@ class Bench:
         caller = VerifiedCaller(
             agent=AgentId(agent),
             proof="signature",
-            binding=signing_key(agent).public.thumbprint,
+            binding=_key(agent).public.thumbprint,
             sequence=self.sequence,
             message_digest=digest,
             at=self.clock.now(),
@@ -321,7 +335,7 @@ class Bench:
             comment=comment,
             audience=AUDIENCE,
             at=self.clock.now(),
-            key=signing_key(by),
+            key=_key(by),
         )
         return await answer_approval(self.walk, approval.id, token)
 

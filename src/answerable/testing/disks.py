@@ -110,9 +110,14 @@ class FileDisk:
         self._ledger: TlogFilesLedger | None = None
         self._store: SqliteStore | None = None
 
+    @property
+    def place(self) -> Path:
+        """Where the present process has its files: `log` and `registers.sqlite`."""
+        return self._directory / str(self._life)
+
     async def opened(self) -> Stores:
         """As the protocol says."""
-        place = self._directory / str(self._life)
+        place = self.place
         place.mkdir(exist_ok=True)
         self._ledger = TlogFilesLedger.open(
             place / "log",
@@ -133,7 +138,7 @@ class FileDisk:
         """As the protocol says: what is in the files is what the next process finds."""
         ignore = shutil.ignore_patterns("*.sqlite-shm", "lock")
         after = self._directory / str(self._life + 1)
-        shutil.copytree(self._directory / str(self._life), after, ignore=ignore)
+        shutil.copytree(self.place, after, ignore=ignore)
 
     async def crashed(self) -> None:
         """As the protocol says."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 
 from anyio import CancelScope
 
-from answerable.adapters.cedar import compiled
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
@@ -30,13 +29,19 @@ from answerable.flows.settle_open_intents import (
     settle_open_intents,
 )
 from answerable.flows.walk import WalkLimits
-from answerable.testing.builders import POLICIES, Bench, Effect, RecordingUpstream, bench_documents
+from answerable.testing.builders import (
+    POLICIES,
+    Bench,
+    Effect,
+    RecordingUpstream,
+    bench_documents,
+    compiled_once,
+)
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import MemoryDisk
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.trouble import (
-    FAULTS,
     Crash,
     Trouble,
     TroubledApprovals,
@@ -45,6 +50,7 @@ from answerable.testing.trouble import (
     TroubledMandates,
     TroubledRegistry,
     TroubledUpstream,
+    faults_of,
 )
 
 if TYPE_CHECKING:
@@ -129,11 +135,12 @@ class Simulation:
         await self.disk.closed()
         return self.report
 
-    def _fault(self, rate: float) -> Fault | None:
-        # A crash ends a life, so it is dealt more rarely than what a life goes on after.
+    def _fault(self, rate: float, method: str) -> Fault | None:
         if self.chance.random() >= rate:
             return None
-        return self.chance.choices(FAULTS, weights=(4, 4, 1, 1))[0]
+        # What ends a life is dealt more rarely than what a life goes on after.
+        faults = faults_of(method)
+        return self.chance.choices(faults, weights=(4, 4, 1, 1, 6, 6)[: len(faults)])[0]
 
     def _bench(self, stores: Stores, trouble: Trouble) -> tuple[Bench, TroubledLedger]:
         ledger = TroubledLedger(stores.ledger, trouble, latency=lambda: self.chance.choice((0, 1, 1, 3, 12)))
@@ -160,7 +167,7 @@ class Simulation:
         return bench, ledger
 
     async def _life(self, rate: float, steps: int) -> None:
-        trouble = Trouble(lambda _number, _method: self._fault(rate), at_crash=self.disk.snapshot)
+        trouble = Trouble(lambda _number, method: self._fault(rate, method), at_crash=self.disk.snapshot)
         self.report.lives += 1
         bench, ledger = self._bench(await self.disk.opened(), trouble)
         recover_from_ledger(bench.walk)
@@ -187,9 +194,8 @@ class Simulation:
     def _agrees(self, bench: Bench, ledger: TroubledLedger, trouble: Trouble) -> None:
         """What a process that lived on remembers is what a new one would find."""
         walk = bench.walk
-        if compiled(policy_text(walk.registry.current), walk.registry.current).policy_set != (
-            walk.decision_point.policy_set
-        ):
+        expected = compiled_once(policy_text(walk.registry.current), walk.registry.current)
+        if expected.policy_set != walk.decision_point.policy_set:
             self.violations.append("the policies in force are not those of the registry in force")
         # After a failed write, or one that was torn away while the log had no room, only a restart knows better.
         torn = walk.rescan or ledger.poisoned or "ledger.append" in trouble.calls

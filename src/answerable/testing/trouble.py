@@ -35,8 +35,14 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-Fault: TypeAlias = Literal["undone", "done", "crash_before", "crash_after"]
+Fault: TypeAlias = Literal["undone", "done", "crash_before", "crash_after", "full", "busy"]
 FAULTS: Final[tuple[Fault, ...]] = ("undone", "done", "crash_before", "crash_after")
+"""What can befall any call. A log can also be full, or have no room at this moment."""
+
+
+def faults_of(method: str) -> tuple[Fault, ...]:
+    """What can befall a call of this method."""
+    return (*FAULTS, "full", "busy") if method == "ledger.submit" else FAULTS
 
 
 class Crash(BaseException):
@@ -120,8 +126,8 @@ class _OnItsWay:
 
 
 class TroubledLedger:
-    """Implements ports.ledger.Ledger. undone: no room; at every third, a write that fails without a trace. done: a sync
-    that fails although all is on disk. After a failed write it is poisoned, as a real one is.
+    """Implements ports.ledger.Ledger. undone: a write that fails without a trace. done: a sync that fails though all is
+    on disk. After a failed write it is poisoned, as a real one is. full, busy: refused, and nothing else.
 
     latency: turns of the event loop until an entry is durable; before, `replay` does not show it.
     """
@@ -130,7 +136,6 @@ class TroubledLedger:
         self._ledger, self.trouble, self.latency = ledger, trouble, latency
         self.size = ledger.size
         self.poisoned = False
-        self._undone = 0
 
     @property
     def origin(self) -> str:
@@ -147,11 +152,9 @@ class TroubledLedger:
         fault = self.trouble.next("ledger.submit")
         if self.poisoned:
             raise Unavailable("the log is poisoned", code="ledger.poisoned", port="ledger")
+        if fault in ("full", "busy"):
+            raise Unavailable("no room", code=f"ledger.{fault}", port="ledger")
         if fault == "undone":
-            self._undone += 1
-            code = ("ledger.full", "ledger.busy", "ledger.poisoned")[self._undone % 3]
-            if code != "ledger.poisoned":
-                raise Unavailable("no room", code=code, port="ledger")
             self.poisoned = True
             nowhere = Receipt(index=self._ledger.size, leaf_hash=leaf_hash(entry.leaf))
             return _OnItsWay(self, nowhere, kept=None, fault=fault)

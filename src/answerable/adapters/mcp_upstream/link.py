@@ -6,6 +6,7 @@ is tried after a growing delay. Nothing here ever raises into the task that supe
 
 from __future__ import annotations
 
+import logging
 import math
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -46,6 +47,8 @@ SESSION_ENDED: Final = "Session terminated"
 """What the SDK says when a session-based HTTP server no longer knows the session (2.3)."""
 
 State = Literal["connecting", "up", "down"]
+
+_log = logging.getLogger(__name__)
 
 
 class Link:
@@ -148,6 +151,10 @@ class Link:
                     self._note(fault)
 
     def _listed(self, catalogue: Catalogue) -> None:
+        known = self.catalogue.refused if self.catalogue is not None else ()
+        for why in catalogue.refused:
+            if why not in known:
+                _log.warning("server %s: an entry is not offered: %s", self.server.name, why)
         self.catalogue = catalogue
         self._listed_at = anyio.current_time()
 
@@ -214,6 +221,10 @@ class Link:
                 message_handler=self._hear,
             )
         )
+        if self._settings.mode in MODERN_PROTOCOL_VERSIONS:
+            # A pinned revision skips discovery, and with it what the server declares.
+            said = await entered.session.send_discover(self._settings.mode)
+            entered.session.adopt(mcp_types.DiscoverResult.model_validate(said))
         return Live(session=entered.session, lost=lost), contain
 
     def _describe(self, session: ClientSession) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 PAGES_MAX: Final = 100
+CATALOGUE_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Of one kind of entries, all pages together."""
 
 
 async def read_catalogue(session: ClientSession) -> Catalogue:
@@ -43,6 +45,7 @@ async def read_catalogue(session: ClientSession) -> Catalogue:
 async def _all_pages(session: ClientSession, method: str, shelf: Shelf) -> list[JSONValue]:
     entries: list[JSONValue] = []
     cursor: str | None = None
+    size = 0
     for _ in range(PAGES_MAX):
         params: dict[str, JSONValue] | None = None if cursor is None else {"cursor": cursor}
         try:
@@ -54,8 +57,13 @@ async def _all_pages(session: ClientSession, method: str, shelf: Shelf) -> list[
             raise
         found = page.get(shelf)
         entries.extend(found if isinstance(found, list) else [])
-        if len(entries) > ENTRIES_MAX:
-            raise Unavailable(f"more than {ENTRIES_MAX} entries", code="upstream.listing", port="upstream")
+        size += len(json.dumps(page))
+        if len(entries) > ENTRIES_MAX or size > CATALOGUE_BYTES_MAX:
+            raise Unavailable(
+                f"more than {ENTRIES_MAX} entries or {CATALOGUE_BYTES_MAX} bytes",
+                code="upstream.listing",
+                port="upstream",
+            )
         cursor = page.get("nextCursor")
         if not isinstance(cursor, str):
             return entries

@@ -16,14 +16,14 @@ ERROR_CODE: Final = -32603
 _SECRET: Final = secrets.token_hex(16)
 
 
-def mark_data(mark: Mark) -> dict[str, str]:
+def marked(mark: Mark) -> dict[str, str]:
     """The `data` member of such an error."""
     return {"mark": mark, "secret": _SECRET}
 
 
 def error_body(mark: Mark, message: str) -> bytes:
     """Such an error as the body of an HTTP answer, to whatever request it answers."""
-    error = {"code": ERROR_CODE, "message": message, "data": mark_data(mark)}
+    error = {"code": ERROR_CODE, "message": message, "data": marked(mark)}
     return json.dumps({"jsonrpc": "2.0", "id": None, "error": error}).encode()
 
 

@@ -18,7 +18,7 @@ import mcp_types
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 
-from answerable.adapters.mcp_upstream.marks import ERROR_CODE, mark_data
+from answerable.adapters.mcp_upstream.marks import ERROR_CODE, marked
 from answerable.errors import Unavailable, shown
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def _unreadable(start: bytes, message: str) -> mcp_types.JSONRPCError | None:
     answered = _ANSWERED_ID.match(start)
     if answered is None:
         return None
-    error = mcp_types.ErrorData(code=ERROR_CODE, message=message, data=mark_data("unknown"))
+    error = mcp_types.ErrorData(code=ERROR_CODE, message=message, data=marked("unknown"))
     return mcp_types.JSONRPCError(jsonrpc="2.0", id=int(answered[1]), error=error)
 
 

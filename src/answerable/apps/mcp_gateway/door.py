@@ -49,8 +49,9 @@ class Door:
             # Param fields are checked in the gate, where the caller is known; None says there is nothing to check here.
             get_tool_input_schema=lambda _: None,
         )
-        self._server.middleware[:] = [Gate(name, needs, listening, tally)]
-        self.quick, self.full = self._manager(json=True), self._manager(json=False)
+        self.gate = Gate(name, needs, listening, tally)
+        self._server.middleware[:] = [self.gate]
+        self.quick, self.full = self._http_side(json=True), self._http_side(json=False)
         self.open = anyio.Event()
 
     async def run(self) -> None:
@@ -68,7 +69,7 @@ class Door:
                 self._tasks = None
                 self.sessions.end_all()
             # A manager runs once in its life.
-            self.quick, self.full = self._manager(json=True), self._manager(json=False)
+            self.quick, self.full = self._http_side(json=True), self._http_side(json=False)
             await anyio.sleep(RESTART_SECONDS)
 
     async def end_session(self, session_id: str, scope: Scope) -> None:
@@ -87,7 +88,7 @@ class Door:
         """Let the SDK answer one request."""
         await (self.quick if quick else self.full).handle_request(scope, receive, send)
 
-    def _manager(self, *, json: bool) -> StreamableHTTPSessionManager:
+    def _http_side(self, *, json: bool) -> StreamableHTTPSessionManager:
         return StreamableHTTPSessionManager(
             app=self._server,
             json_response=json,

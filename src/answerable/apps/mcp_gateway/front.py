@@ -7,6 +7,7 @@ request, and then the SDK gets the same bytes.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from hashlib import sha256
@@ -18,6 +19,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from answerable.apps.mcp_gateway import translate
 from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival
+from answerable.apps.mcp_gateway.plain import plain_answer, plain_version
 from answerable.apps.mcp_gateway.wire import (
     TooLargeError,
     answer_bytes,
@@ -79,6 +81,7 @@ class Front:
         self._door = door
         self._parsing = Limits(size_bytes_max=limits.body_bytes_max)
         self._requests: dict[str, int] = {}
+        self._watching: set[asyncio.Task[None]] = set()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; whatever fails, fails alone."""
@@ -187,11 +190,22 @@ class Front:
             return
         arrival = Arrival(message=value, caller=caller, mandate_id=mandate_id)
         if version is not None and version not in _HANDSHAKE:
-            own = {**scope, SCOPE_KEY: arrival}
-            if _wants_stream(value):
-                await door.serve(own, receive, send, quick=False)
+            plain = plain_version(headers, scope["headers"], value)
+            if plain is not None:
+                with self._while_present(receive):
+                    status, answer = await plain_answer(door.gate, arrival, plain)
+                    await answer_json(send, status, answer)
+            elif _wants_stream(value):
+                await door.serve({**scope, SCOPE_KEY: arrival}, receive, send, quick=False)
             else:
-                await _while_present(door, own, receive, send)
+                body = await receive()
+
+                async def once() -> Message:
+                    return body
+
+                # The SDK itself would not notice in this mode.
+                with self._while_present(receive):
+                    await door.serve({**scope, SCOPE_KEY: arrival}, once, send, quick=True)
             return
         await self._in_session(scope, headers, receive, send, door, arrival)
 
@@ -240,6 +254,21 @@ class Front:
             if scope["method"] == "DELETE":
                 door.sessions.end(session.id)
 
+    def _while_present(self, receive: Receive) -> anyio.CancelScope:
+        """A scope that is cancelled when the caller leaves. A task group would cost ten times as much."""
+        present = anyio.CancelScope()
+
+        async def watch() -> None:
+            # After the answer the server says that the caller is gone; nothing is left to be cancelled then.
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            present.cancel()
+
+        watching = asyncio.get_running_loop().create_task(watch())
+        self._watching.add(watching)
+        watching.add_done_callback(self._watching.discard)
+        return present
+
     def _enter(self, agent: str) -> None:
         open_now = self._requests.get(agent, 0)
         if open_now >= self._limits.requests_per_agent_max:
@@ -277,25 +306,6 @@ class Front:
         await answer_json(
             send, status, rpc_error(request_id, code, message, {"code": reason}), headers=headers
         )
-
-
-async def _while_present(door: Door, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer in JSON, and stop when the caller leaves: the SDK itself would not notice in this mode."""
-    body = await receive()
-
-    async def once() -> Message:
-        return body
-
-    async with anyio.create_task_group() as tasks:
-
-        async def watch() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            tasks.cancel_scope.cancel()
-
-        tasks.start_soon(watch)
-        await door.serve(scope, once, send, quick=True)
-        tasks.cancel_scope.cancel()
 
 
 def _wants_stream(value: dict[str, JSONValue]) -> bool:

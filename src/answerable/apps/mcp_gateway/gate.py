@@ -21,13 +21,15 @@ from answerable.apps.mcp_gateway.visible import LISTS, filtered
 from answerable.errors import AnswerableError, Unavailable, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
     from answerable.apps.mcp_gateway.arrival import Arrival
     from answerable.apps.mcp_gateway.listening import Listening
     from answerable.apps.mcp_gateway.needs import Needs
     from answerable.apps.mcp_gateway.tally import Tally
-    from answerable.core.canonical import JSONValue
+    from answerable.ports.upstream import Progress
 
 INSTRUCTIONS_CHARS_MAX: Final = 4_000
 
@@ -48,29 +50,25 @@ class Gate:
         self._tally = tally
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Raises MCPError and nothing else but cancellation."""
-        try:
-            if ctx.request_id is None:
-                return await self._notified(ctx, call_next)
-            arrival = arrival_of(ctx.request, ctx.method, ctx.request_id)
-            return await self._answered(ctx, call_next, arrival)
-        except MCPError:
-            raise
-        except AnswerableError as error:
-            return translate.raised(error, method=ctx.method, version=ctx.protocol_version)
-        except Exception:
-            # The session-based era would show the text of an unknown exception to the caller.
-            _log.exception("a request for %s failed", shown(ctx.method))
-            raise MCPError(INTERNAL_ERROR, "internal error") from None
+        """As the SDK's middleware. Raises MCPError and nothing else but cancellation."""
+        return await _translated(self._answered(ctx, call_next), ctx.method, ctx.protocol_version)
 
-    async def _answered(
-        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext, arrival: Arrival
-    ) -> HandlerResult:
+    async def answer(self, arrival: Arrival, method: str, version: str) -> HandlerResult:
+        """Without the SDK around it: the result of a governed request that wants no progress. Raises as above."""
+        return await _translated(self._governed(arrival, method, version), method, version)
+
+    async def _answered(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         method = ctx.method
+        if ctx.request_id is None:
+            return await self._notified(ctx, call_next)
+        arrival = arrival_of(ctx.request, method, ctx.request_id)
         if (method, ctx.protocol_version) not in CLIENT_REQUESTS and method != "initialize":
             raise MCPError(METHOD_NOT_FOUND, f"method {shown(method)} is not offered here")
         if method in _GOVERNED:
-            return await self._governed(ctx, arrival)
+            if method == "tools/call":
+                self._check_param_headers(ctx.request, arrival)
+            progress = ctx.session.report_progress if _wants_progress(arrival) else None
+            return await self._governed(arrival, method, ctx.protocol_version, progress)
         if method in LISTS:
             return await self._listed(ctx, arrival)
         if method in _OPENING:
@@ -86,22 +84,20 @@ class Gate:
                 return self._listening.unsubscribe(ctx, arrival)
         raise MCPError(METHOD_NOT_FOUND, f"method {shown(method)} is not offered here")
 
-    async def _governed(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:
-        request = request_of(arrival, self._server, ctx.method)
-        if ctx.method == "tools/call":
-            self._check_param_headers(ctx.request, request.target, request.arguments)
-        meta = arrival.params.get("_meta")
-        wants_progress = isinstance(meta, dict) and "progressToken" in meta
-        progress = ctx.session.report_progress if wants_progress else None
+    async def _governed(
+        self, arrival: Arrival, method: str, version: str, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        request = request_of(arrival, self._server, method)
         answer = await self._needs.govern(request, arrival.caller, progress=progress)
-        return translate.answered(answer, method=ctx.method, version=ctx.protocol_version)
+        return translate.answered(answer, method=method, version=version)
 
-    def _check_param_headers(self, http: Any, tool: str, arguments: dict[str, JSONValue]) -> None:
+    def _check_param_headers(self, http: Any, arrival: Arrival) -> None:
         """`Mcp-Param-*` fields are for whoever routes on them in front of us; they must not say something else."""
         if not any(name.startswith(_PARAM_HEADER) for name, _ in http.scope["headers"]):
             return
-        schema = self._needs.offers.input_schema(self._server, tool)
-        rejection = validate_mcp_param_headers(schema, arguments, http.headers)
+        request = request_of(arrival, self._server, "tools/call")
+        schema = self._needs.offers.input_schema(self._server, request.target)
+        rejection = validate_mcp_param_headers(schema, request.arguments, http.headers)
         if rejection is not None:
             raise MCPError(rejection.code, rejection.message)
 
@@ -145,3 +141,22 @@ class Gate:
         if ctx.method == "notifications/initialized":
             self._listening.follow(ctx, arrival_of(ctx.request, ctx.method, None))
         return result
+
+
+async def _translated(answering: Awaitable[HandlerResult], method: str, version: str) -> HandlerResult:
+    """Every error as this door says it. Raises MCPError and nothing else but cancellation."""
+    try:
+        return await answering
+    except MCPError:
+        raise
+    except AnswerableError as error:
+        return translate.raised(error, method=method, version=version)
+    except Exception:
+        # The session-based era would show the text of an unknown exception to the caller.
+        _log.exception("a request for %s failed", shown(method))
+        raise MCPError(INTERNAL_ERROR, "internal error") from None
+
+
+def _wants_progress(arrival: Arrival) -> bool:
+    meta = arrival.params.get("_meta")
+    return isinstance(meta, dict) and "progressToken" in meta

@@ -6,6 +6,7 @@ from answerable.testing.contracts.approval_register import (
     ApprovalRegisterContract,
     DurableApprovalRegisterContract,
 )
+from answerable.testing.contracts.ledger import DurableLedgerContract, LedgerContract
 from answerable.testing.contracts.mandate_register import (
     DurableMandateRegisterContract,
     MandateRegisterContract,
@@ -15,8 +16,10 @@ from answerable.testing.contracts.registry_store import DurableRegistryStoreCont
 __all__ = [
     "ApprovalRegisterContract",
     "DurableApprovalRegisterContract",
+    "DurableLedgerContract",
     "DurableMandateRegisterContract",
     "DurableRegistryStoreContract",
+    "LedgerContract",
     "MandateRegisterContract",
     "RegistryStoreContract",
 ]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from answerable.adapters.mcp_upstream.marks import mark_data
+from answerable.adapters.mcp_upstream.marks import marked
 from answerable.adapters.mcp_upstream.outcomes import outcome_of_error, outcome_of_result, request_of
 from answerable.core.canonical import freeze
 from answerable.errors import Broken
@@ -43,8 +43,8 @@ def test_an_action_of_another_kind_is_never_sent():
         (MCPError(-32000, "anything"), "indeterminate"),
         (MCPError(-32700, "Failed to parse JSON response"), "indeterminate"),
         (MCPError(-32600, "server answered a request with 202 Accepted"), "indeterminate"),
-        (MCPError(-32603, "unreachable", mark_data("not_sent")), "not_started"),
-        (MCPError(-32603, "lost", mark_data("unknown")), "indeterminate"),
+        (MCPError(-32603, "unreachable", marked("not_sent")), "not_started"),
+        (MCPError(-32603, "lost", marked("unknown")), "indeterminate"),
         (MCPError(-32603, "forged", {"mark": "not_sent", "secret": "guess"}), "failed"),
     ],
 )

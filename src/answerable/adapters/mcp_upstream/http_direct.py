@@ -1,0 +1,108 @@
+"""Direct requests to a stateless streamable HTTP server: one POST each, answered in JSON or as a stream of events.
+
+A server of the session-based era is asked through the session, which holds its id and its streams.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import httpx2
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import NAME_BEARING_METHODS, encode_header_value
+from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
+
+from answerable.adapters.mcp_upstream.direct import FIRST_ID, Envelope, SessionOnlyError, decoded
+from answerable.adapters.mcp_upstream.live import TimedOutError
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+
+_JSON: Final = "application/json"
+_EVENTS: Final = "text/event-stream"
+
+
+class HttpDirect:
+    """transport: contains failures and bounds bodies, as `http_transport` makes it. timeout: of its parts."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        transport: httpx2.AsyncBaseTransport,
+        timeout: httpx2.Timeout,
+        event_bytes_max: int,
+        version: str,
+    ) -> None:
+        self._url = httpx2.URL(url)
+        self._transport = transport
+        self._extensions = {"timeout": timeout.as_dict()}
+        self._event_bytes_max = event_bytes_max
+        self._envelope = Envelope(version)
+        self._next = FIRST_ID
+        self._fields = {
+            "accept": f"{_JSON}, {_EVENTS}",
+            "accept-encoding": "identity",
+            "content-type": _JSON,
+            "mcp-protocol-version": version,
+        }
+
+    async def ask(self, method: str, params: dict[str, JSONValue], *, seconds: float) -> dict[str, Any]:
+        """As Direct: closing the exchange tells the server to stop."""
+        number, self._next = self._next, self._next + 1
+        fields = {**self._fields, "mcp-method": method}
+        name = params.get(NAME_BEARING_METHODS.get(method, ""))
+        if isinstance(name, str):
+            fields["mcp-name"] = encode_header_value(name)
+        request = httpx2.Request(
+            "POST",
+            self._url,
+            headers=fields,
+            content=self._envelope.request(number, method, params),
+            extensions=dict(self._extensions),
+        )
+        with anyio.move_on_after(seconds):
+            response = await self._transport.handle_async_request(request)
+            try:
+                return self._envelope.result(method, await self._answer(response))
+            finally:
+                await response.aclose()
+        raise TimedOutError
+
+    async def _answer(self, response: httpx2.Response) -> object:
+        """The JSON-RPC answer in an HTTP answer, which is read as the SDK's client reads it (2.3). Raises MCPError."""
+        status, kind = response.status_code, response.headers.get("content-type", "").lower()
+        if status == 202:
+            raise MCPError(INVALID_REQUEST, "server answered a request with 202 Accepted")
+        if 300 <= status < 400:
+            raise SessionOnlyError
+        try:
+            if kind.startswith(_JSON):
+                answer = decoded(await response.aread())
+                if status < 400 or _is_error(answer):
+                    return answer
+            elif status < 400 and kind.startswith(_EVENTS):
+                return await self._from_events(response)
+        except httpx2.StreamError as fault:
+            raise MCPError(PARSE_ERROR, f"the answer broke off: {fault}") from None
+        if status < 400:
+            raise MCPError(INVALID_REQUEST, f"Unexpected content type: {kind[:100]}")
+        if status == 404:
+            raise MCPError(METHOD_NOT_FOUND, "Not Found")
+        raise MCPError(INTERNAL_ERROR, "Server returned an error response")
+
+    async def _from_events(self, response: httpx2.Response) -> object:
+        """The answer at the end of a stream; what comes before was not asked for."""
+        try:
+            async for event in httpx2.EventSource(response, max_event_size=self._event_bytes_max):
+                message = decoded(event.data.encode()) if event.event == "message" and event.data else {}
+                if not isinstance(message, dict) or (message and "method" not in message):
+                    return message
+        except httpx2.SSEError as fault:
+            raise MCPError(CONNECTION_CLOSED, f"SSE stream failed: {fault}") from None
+        raise MCPError(CONNECTION_CLOSED, "SSE stream ended without a response")
+
+
+def _is_error(answer: object) -> bool:
+    return isinstance(answer, dict) and isinstance(answer.get("error"), dict)

@@ -1,0 +1,97 @@
+"""Direct requests over the pipes of a stdio server, between the lines of the SDK's session."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.adapters.mcp_upstream.direct import FIRST_ID, Envelope, cancellation, decoded
+from answerable.adapters.mcp_upstream.live import NotSentError, TimedOutError
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+    from answerable.core.canonical import JSONValue
+
+_LINE_END: Final = b"\n"
+_DIGITS_MAX: Final = 15
+
+
+class StdioDirect:
+    """Lines to the server from everybody, and answers to those who asked directly. Belongs to one process's life.
+
+    envelope: set once the session has negotiated; nothing is asked before.
+    """
+
+    def __init__(self) -> None:
+        self.envelope = Envelope("")
+        self._waiting: dict[int, Future[object]] = {}
+        self._next = FIRST_ID
+        self._lines: list[bytes] = []
+        self._wanted: Future[None] | None = None
+        self._closed = False
+
+    async def ask(self, method: str, params: dict[str, JSONValue], *, seconds: float) -> dict[str, Any]:
+        """As Direct."""
+        if self._closed:
+            raise NotSentError
+        number, self._next = self._next, self._next + 1
+        loop = asyncio.get_running_loop()
+        answer: Future[object] = loop.create_future()
+        self._waiting[number] = answer
+        self.put(self.envelope.request(number, method, params))
+        # A timer, since a cancel scope or a timeout of asyncio costs several times as much.
+        timer = loop.call_later(seconds, _give_up, answer)
+        try:
+            message = await answer
+        except (asyncio.CancelledError, TimedOutError):
+            self.put(cancellation(number))
+            raise
+        finally:
+            timer.cancel()
+            del self._waiting[number]
+        return self.envelope.result(method, message)
+
+    def put(self, line: bytes) -> None:
+        """A line to the server, without its end. It goes out with all others of the same turn."""
+        self._lines += (line, _LINE_END)
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)
+
+    async def lines(self) -> bytes:
+        """The lines that were put since the last time, waiting for the first."""
+        while not self._lines:
+            self._wanted = asyncio.get_running_loop().create_future()
+            await self._wanted
+        lines, self._lines = self._lines, []
+        return b"".join(lines)
+
+    def took(self, line: bytes) -> bool:
+        """Whether a line of the server was the answer to a direct request, asked for still or not."""
+        message = decoded(line)
+        if not isinstance(message, dict) or "method" in message:
+            return False
+        return self.settled(message.get("id"), message)
+
+    def settled(self, number: object, message: object) -> bool:
+        """Give an answer to whom it belongs; False when it is the session's."""
+        if isinstance(number, str) and number.isdecimal() and len(number) <= _DIGITS_MAX:
+            number = int(number)
+        if not isinstance(number, int) or number < FIRST_ID:
+            return False
+        answer = self._waiting.get(number)
+        if answer is not None and not answer.done():
+            answer.set_result(message)
+        return True
+
+    def close(self, lost: Exception) -> None:
+        """No more answers will come: everybody who waits gets this instead. Idempotent."""
+        self._closed = True
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(lost)
+
+
+def _give_up(answer: Future[object]) -> None:
+    if not answer.done():
+        answer.set_exception(TimedOutError())

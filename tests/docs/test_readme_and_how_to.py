@@ -1,0 +1,61 @@
+"""The README shows a real run of the demo; the how-to pages work on what the demo leaves behind."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.demo_run import ROOT, Run, blocks, environment, even, needs_upstreams, put_on_path, run_demo
+
+pytestmark = needs_upstreams
+
+LEFT_OUT = "…"
+PAGES = sorted((ROOT / "docs/how-to").glob("*.md"))
+PAGE_SECONDS_MAX = 60
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One demo where a newcomer finds it: in `.dev/demo-data` of the current folder."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    (folder / ".dev").mkdir()
+    return run_demo(folder / ".dev/demo-data")
+
+
+@pytest.mark.requirement("DOCS-20")
+def test_the_output_in_the_readme_is_that_of_a_real_run(run: Run):
+    (shown,) = blocks((ROOT / "README.md").read_text(), "text")
+    pieces = [even(piece) for piece in shown.split(f"\n{LEFT_OUT}\n")]
+    rest = even(run.out)
+    for piece in pieces:
+        _, found, rest = rest.partition(piece)
+        assert found, f"the demo did not print, after what came before: {piece}"
+
+
+@pytest.mark.requirement("DOCS-20")
+def test_the_two_commands_are_on_the_first_screen():
+    first = "\n".join((ROOT / "README.md").read_text().splitlines()[:24])
+    assert "$ ./dev demo" in first
+    assert "$ ./dev test" in first
+
+
+@pytest.mark.requirement("DOCS-22")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_commands_of_a_how_to_page_work(run: Run, tmp_path: Path, page: Path):
+    text = page.read_text()
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks(text, "sh"))],
+        cwd=run.home.parents[1],
+        env=environment(PATH=put_on_path(tmp_path / "bin")),
+        capture_output=True,
+        text=True,
+        timeout=PAGE_SECONDS_MAX,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = even(done.stdout + done.stderr)
+    for shown in blocks(text, "text"):
+        for piece in shown.split(f"\n{LEFT_OUT}\n"):
+            assert even(piece) in said, done.stdout + done.stderr

@@ -1,0 +1,50 @@
+"""The tutorial, typed as it stands on the page, in a fresh folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.demo_run import ROOT, blocks, environment, even, left_running, put_on_path
+
+PAGE = (ROOT / "docs/tutorials/govern-your-first-agent.md").read_text()
+SECONDS_MAX = 90
+
+
+@pytest.mark.requirement("DOCS-21")
+def test_the_tutorial_runs_as_it_stands(tmp_path: Path):
+    # The page works in the folder of the repository; of that it needs the example servers only.
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (folder / "examples").symlink_to(ROOT / "examples")
+    path = put_on_path(tmp_path / "bin")
+    typed = subprocess.Popen(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks(PAGE, "sh"))],
+        cwd=folder,
+        env=environment(PATH=path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, _ = typed.communicate(timeout=SECONDS_MAX)
+    except subprocess.TimeoutExpired as late:
+        pytest.fail(f"not at its end after {SECONDS_MAX} s, having said: {late.output!r}")
+    finally:
+        # Whatever the page left running when it failed in the middle is in its own session.
+        with suppress(ProcessLookupError):
+            os.killpg(typed.pid, signal.SIGKILL)
+        typed.wait(SECONDS_MAX)
+    log = folder / "my-first/up.log"
+    assert typed.returncode == 0, said + (log.read_text() if log.exists() else "")
+    rest = even(said)
+    for shown in blocks(PAGE, "text"):
+        _, found, rest = rest.partition(even(shown))
+        assert found, f"not printed, or not in this order: {shown}\n{said}"
+    assert left_running(folder) == []

@@ -1,0 +1,194 @@
+"""One story with every single fault, and with pairs of faults, at every call of every port.
+
+What the house tried on a model of the walk is tried here on the walk itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from functools import cache
+from itertools import combinations
+from random import Random
+
+import pytest
+
+from answerable.adapters.memory.registers import MemoryRegistryStore
+from answerable.errors import AnswerableError
+from answerable.flows.close_mandate import close_mandate
+from answerable.flows.settle_open_intents import (
+    record_counted_refusals,
+    recover_from_ledger,
+    settle_open_intents,
+)
+from answerable.testing.builders import Bench, Effect, RecordingUpstream
+from answerable.testing.clock import ManualClock
+from answerable.testing.disks import MemoryDisk
+from answerable.testing.entropy import SeededEntropy
+from answerable.testing.invariants import Promises, broken_laws
+from answerable.testing.trouble import (
+    Crash,
+    Fault,
+    Trouble,
+    TroubledApprovals,
+    TroubledChannel,
+    TroubledLedger,
+    TroubledMandates,
+    TroubledUpstream,
+    faults_of,
+)
+
+PAIRS_AT_RANDOM = 300
+Script = dict[int, Fault]
+
+
+async def _issue(bench: Bench) -> None:
+    await bench.issue(calls_max=4)
+
+
+async def _ask(bench: Bench) -> None:
+    await bench.refund(6000)
+
+
+async def _approve(bench: Bench) -> None:
+    for approval in bench.walk.approvals.all(pending_only=True, now=bench.clock.now()):
+        await bench.answer(approval)
+
+
+async def _read(bench: Bench) -> None:
+    await bench.act()
+
+
+async def _ask_too_much(bench: Bench) -> None:
+    await bench.refund(2_000_000)
+
+
+async def _close(bench: Bench) -> None:
+    await close_mandate(bench.walk, "m-1", by="alice")
+
+
+async def _settle(bench: Bench) -> None:
+    await settle_open_intents(bench.walk)
+    await record_counted_refusals(bench.walk)
+
+
+# Steps come twice where a person or an agent would try again.
+STORY: tuple[Callable[[Bench], Awaitable[None]], ...] = (
+    _issue, _issue, _ask, _approve, _approve, _ask, _ask, _read, _ask_too_much, _settle, _close, _close, _read, _settle,
+)  # fmt: skip
+
+
+@cache
+def registry_in_force() -> MemoryRegistryStore:
+    """The same for all scripts: this story changes nothing in it."""
+    registry = MemoryRegistryStore()
+    asyncio.run(Bench(registry=registry).registered())
+    return registry
+
+
+class Stage:
+    """The story on a disk, process after process."""
+
+    def __init__(self, script: Script) -> None:
+        self.clock = ManualClock()
+        self.entropy = SeededEntropy(0)
+        self.disk = MemoryDisk(self.clock)
+        self.effects: list[Effect] = []
+        self.violations: list[str] = []
+        self.script = script
+        self.calls: list[str] = []
+
+    async def play(self) -> list[str]:
+        """The story and what comes after; returns the calls of ports it had. Fails where a law does not hold."""
+        bench = await self._process()
+        for step in STORY:
+            try:
+                await step(bench)
+            except (AnswerableError, ConnectionError):
+                continue
+            except Crash:
+                bench = await self._process()
+        await self._end()
+        return self.calls
+
+    async def _process(self) -> Bench:
+        await self.disk.crashed()
+        bench = await self._bench(Trouble(self._fault))
+        recover_from_ledger(bench.walk)
+        return bench
+
+    def _fault(self, _number: int, method: str) -> Fault | None:
+        self.calls.append(method)
+        return self.script.get(len(self.calls) - 1)
+
+    async def _bench(self, trouble: Trouble) -> Bench:
+        stores = await self.disk.opened()
+        ledger = TroubledLedger(stores.ledger, trouble)
+        upstream = RecordingUpstream(
+            clock=self.clock, ledger=ledger, effects=self.effects, violations=self.violations
+        )
+        bench = Bench(
+            clock=self.clock,
+            entropy=self.entropy,
+            ledger=ledger,
+            registry=registry_in_force(),
+            mandates=TroubledMandates(stores.mandates, trouble),
+            approvals=TroubledApprovals(stores.approvals, trouble),
+            upstream=TroubledUpstream(upstream, trouble),
+        )
+        bench.walk.channel = TroubledChannel(bench.walk.channel, trouble)
+        return bench
+
+    async def _end(self) -> None:
+        await self.disk.crashed()
+        bench = await self._bench(Trouble(lambda _number, _method: None))
+        recover_from_ledger(bench.walk)
+        self.clock.advance(200)
+        await settle_open_intents(bench.walk)
+        again = await settle_open_intents(bench.walk)
+        entries = list(bench.walk.ledger.replay())
+        found = broken_laws(entries, self.effects, bench.walk.mandates, promises=Promises(), happened={})
+        found += [*self.violations, *(["settling twice changed something"] if again else [])]
+        assert not found, f"script {self.script}: {found}"
+
+
+def played(scripts: Iterable[Script]) -> int:
+    """Plays scripts; returns how many."""
+    count = 0
+    for script in scripts:
+        asyncio.run(Stage(script).play())
+        count += 1
+    return count
+
+
+def faults() -> list[tuple[int, Fault]]:
+    """Each fault at each call of the story; some calls more than it has, for a fault makes people try again."""
+    registry_in_force()
+    stage = Stage({})
+    calls = asyncio.run(stage.play())
+    assert len(stage.effects) == 2, "without faults, one approved refund and one read"
+    retries = ["ledger.submit", "mandates.find", "approvals.matching"] * 4
+    return [(at, fault) for at, method in enumerate([*calls, *retries]) for fault in faults_of(method)]
+
+
+@pytest.mark.requirement("WALK-12", "WALK-01", "WALK-03", "WALK-04")
+def test_no_single_fault_breaks_a_law():
+    count = played({at: fault} for at, fault in faults())
+    print(f"{count} scripts of one fault")
+    assert count > 200
+
+
+@pytest.mark.requirement("WALK-12", "WALK-01", "WALK-03", "WALK-04")
+def test_no_pair_of_faults_taken_at_random_breaks_a_law():
+    chance, found = Random(4711), faults()
+    assert played(dict(chance.sample(found, 2)) for _ in range(PAIRS_AT_RANDOM)) == PAIRS_AT_RANDOM
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("WALK-12", "WALK-01", "WALK-03", "WALK-04")
+@pytest.mark.parametrize("part", range(8))
+def test_no_pair_of_faults_breaks_a_law(part: int):
+    pairs = [dict(pair) for pair in combinations(faults(), 2) if pair[0][0] != pair[1][0]]
+    count = played(pairs[part::8])
+    print(f"{count} scripts of two faults")
+    assert count > 2000

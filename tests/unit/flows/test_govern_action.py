@@ -1,0 +1,343 @@
+"""The walk of one action: order, names, what fails and what is said then."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from answerable.core.action.outcome import Outcome
+from answerable.core.canonical import parse
+from answerable.core.decision.decision import Decision, Reason
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Broken, Refused, Unavailable
+from answerable.flows.govern_action import govern_action
+from answerable.flows.settle_open_intents import settle_open_intents
+from answerable.flows.walk import WalkLimits
+from answerable.testing.builders import Bench, Effect, memory_ledger
+from answerable.testing.clock import ManualClock
+from answerable.testing.trouble import (
+    Trouble,
+    TroubledApprovals,
+    TroubledLedger,
+    TroubledUpstream,
+)
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.decision.facts import Facts
+    from answerable.core.ledger.warrant import Warrant
+    from answerable.ports.decision_point import DecisionPoint
+    from answerable.ports.upstream import Progress
+    from answerable.testing.trouble import Fault
+
+pytestmark = pytest.mark.anyio
+
+
+def striking(method: str, fault: Fault, *, at: int = 0) -> Trouble:
+    """Trouble that strikes one call of one method, counted from 0 among calls of that method."""
+    seen = 0
+
+    def plan(_number: int, called: str) -> Fault | None:
+        nonlocal seen
+        seen += called == method
+        return fault if called == method and seen == at + 1 else None
+
+    return Trouble(plan)
+
+
+async def ready(calls_max: int = 20) -> Bench:
+    bench = await Bench().registered()
+    await bench.issue(calls_max=calls_max)
+    return bench
+
+
+@pytest.mark.requirement("WALK-01", "WALK-02")
+async def test_the_intent_is_readable_with_its_names_before_anything_happens():
+    bench = await ready()
+    seen: list[object] = []
+
+    async def look(effect: Effect) -> None:
+        intent = bench.entries(Tag.INTENT)[-1]
+        seen.append((intent["index"], intent["key"], intent["lease"], intent["digest"]))
+        assert not bench.entries(Tag.OUTCOME)
+        assert intent["deadline"] == bench.clock.now() + WalkLimits().intent_ttl_ms
+        assert (effect.intent, effect.key, "", effect.digest) == seen[-1]
+
+    bench.upstream.before = look
+    answer = await bench.act()
+    assert len(seen) == 1
+    assert answer.outcome == Outcome(status="succeeded", result={"ok": True})
+    assert answer.intent is not None
+    assert answer.receipt is not None
+    outcome = bench.entries(Tag.OUTCOME)[0]
+    assert outcome["index"] == answer.receipt.index
+    assert outcome["intent"] == answer.intent.index
+    assert outcome["intent_leaf"] == answer.intent.leaf_hash.hex()
+    assert not bench.upstream.violations
+    assert not bench.walk.open_intents
+
+
+@pytest.mark.requirement("WALK-01", "WALK-10")
+@pytest.mark.parametrize(
+    ("fault", "code", "used", "durable"),
+    [
+        ("full", "ledger.full", 0, 0),
+        ("undone", "ledger.poisoned", 1, 0),
+        ("done", "ledger.poisoned", 1, 1),
+    ],
+)
+async def test_without_a_durable_intent_nothing_is_performed(
+    fault: Fault, code: str, used: int, durable: int
+):
+    bench = await ready()
+    bench.walk.ledger = TroubledLedger(bench.walk.ledger, striking("ledger.submit", fault))
+    with pytest.raises(Unavailable) as told:
+        await bench.act()
+    assert (told.value.code, told.value.effect) == (code, "none")
+    assert not bench.upstream.effects
+    # What may be on disk counts as used until a restart knows.
+    assert bench.walk.mandates.calls_used(MandateId("m-1")) == used
+    assert len([s for s in bench.walk.ledger._ledger.replay() if s.tag == Tag.INTENT]) == durable
+
+
+async def test_a_log_without_room_at_this_moment_is_waited_for():
+    bench = await ready()
+    bench.walk.ledger = TroubledLedger(bench.walk.ledger, striking("ledger.submit", "busy"))
+    assert (await bench.act()).outcome is not None
+    assert len(bench.upstream.effects) == 1
+
+
+@pytest.mark.requirement("WALK-10")
+async def test_a_failed_write_of_the_outcome_says_that_an_effect_is_possible_and_settling_ends_the_intent():
+    bench = await ready()
+    bench.walk.ledger = TroubledLedger(bench.walk.ledger, striking("ledger.submit", "full", at=1))
+    bench.upstream.answer = lambda _: Outcome(status="succeeded")
+    with pytest.raises(Unavailable) as told:
+        await bench.act()
+    assert (told.value.code, told.value.effect) == ("ledger.full", "unknown")
+    assert len(bench.upstream.effects) == len(bench.walk.open_intents) == 1
+    bench.clock.advance(131)
+    assert await settle_open_intents(bench.walk) == 1
+    assert bench.entries(Tag.INDETERMINATE)[0]["intent"] == bench.upstream.effects[0].intent
+
+
+async def test_an_upstream_that_says_no_is_failed_and_the_answer_is_kept():
+    bench = await ready()
+    bench.upstream.answer = lambda _: Outcome(
+        status="failed", result={"isError": True}, detail="no such case"
+    )
+    answer = await bench.act()
+    assert answer.outcome is not None
+    assert answer.outcome.status == "failed"
+    assert bench.entries(Tag.OUTCOME)[0]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "tag"),
+    [("undone", "not_started", Tag.OUTCOME), ("done", "indeterminate", Tag.INDETERMINATE)],
+)
+async def test_an_adapter_that_breaks_leaves_an_honest_outcome(fault: Fault, status: str, tag: Tag):
+    bench = await ready()
+    bench.walk.upstream = TroubledUpstream(bench.upstream, striking("upstream.perform", fault))
+    with pytest.raises(ConnectionError):
+        await bench.act()
+    assert [entry["status"] for entry in bench.entries(tag)] == [status]
+    assert not bench.walk.open_intents
+
+
+async def test_when_adapter_and_ledger_break_together_the_adapters_error_is_told():
+    bench = await ready()
+    bench.walk.upstream = TroubledUpstream(bench.upstream, striking("upstream.perform", "done"))
+    bench.walk.ledger = TroubledLedger(bench.walk.ledger, striking("ledger.submit", "done", at=1))
+    with pytest.raises(ConnectionError) as told:
+        await bench.act()
+    assert isinstance(told.value.__cause__, Unavailable)
+
+
+@pytest.mark.requirement("WALK-01")
+async def test_a_warrant_past_its_deadline_is_not_performed():
+    bench = await Bench(limits=WalkLimits(intent_ttl_ms=0)).registered()
+    await bench.issue()
+    answer = await bench.act()
+    assert answer.outcome is not None
+    assert answer.outcome.status == "not_started"
+    assert "run out" in answer.outcome.detail
+    assert not bench.upstream.effects
+
+
+@pytest.mark.requirement("WALK-01")
+async def test_an_upstream_that_redeems_twice_breaks_an_invariant_and_happens_once():
+    bench = await ready()
+
+    class Greedy:
+        definition = bench.upstream.definition
+
+        async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
+            await bench.upstream.perform(warrant, progress=progress)
+            return await bench.upstream.perform(warrant, progress=progress)
+
+    bench.walk.upstream = Greedy()
+    with pytest.raises(Broken, match="redeemed once"):
+        await bench.act()
+    assert len(bench.upstream.effects) == 1
+    assert bench.entries(Tag.INDETERMINATE)[0]["status"] == "indeterminate"
+
+
+class Meddling:
+    """Decides as Cedar does; something else happens just before it answers."""
+
+    def __init__(self, inner: DecisionPoint, meddle: object) -> None:
+        self._inner, self._meddle = inner, meddle
+        self.policy_set = inner.policy_set
+        self.may_list = inner.may_list
+
+    def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:
+        decision = self._inner.decide(verified, facts)
+        assert callable(self._meddle)
+        self._meddle()
+        return decision
+
+
+async def test_a_mandate_closed_while_policy_decides_covers_nothing():
+    bench = await ready()
+    mandate = next(iter(bench.walk.mandates.all()))
+    bench.walk.decision_point = Meddling(
+        bench.walk.decision_point, lambda: bench.walk.mandates.close(mandate.id)
+    )
+    with pytest.raises(Refused) as told:
+        await bench.act()
+    assert told.value.code == "mandate.budget_spent"
+    assert not bench.entries(Tag.INTENT)
+
+
+@pytest.mark.requirement("WALK-04")
+async def test_an_approval_used_by_somebody_else_meanwhile_gives_the_call_back():
+    bench = await ready()
+    waiting = (await bench.refund(6000)).approval
+    assert waiting is not None
+    await bench.answer(waiting)
+    bench.walk.decision_point = Meddling(
+        bench.walk.decision_point, lambda: bench.walk.approvals.use(waiting.id, bench.clock.now())
+    )
+    with pytest.raises(Refused) as told:
+        await bench.refund(6000)
+    assert told.value.code == "approval.used"
+    assert bench.walk.mandates.calls_used(waiting.mandate) == 0
+    assert not bench.upstream.effects
+
+
+@pytest.mark.requirement("WALK-08")
+@pytest.mark.parametrize("fault", ["undone", "done"])
+async def test_a_register_that_fails_to_use_an_approval_gives_the_call_back(fault: Fault):
+    bench = await ready()
+    waiting = (await bench.refund(6000)).approval
+    assert waiting is not None
+    await bench.answer(waiting)
+    bench.walk.approvals = TroubledApprovals(bench.walk.approvals, striking("approvals.use", fault))
+    with pytest.raises(Unavailable):
+        await bench.refund(6000)
+    assert bench.walk.mandates.calls_used(waiting.mandate) == 0
+    assert not bench.entries(Tag.INTENT)
+
+
+@pytest.mark.requirement("WALK-08")
+async def test_an_intent_that_cannot_be_written_down_gives_the_call_back():
+    bench = await ready()
+    inner = bench.walk.decision_point
+
+    class Talkative(Meddling):
+        def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:
+            found = inner.decide(verified, facts)
+            return Decision(
+                effect="allow",
+                reasons=(Reason(source="p", text="yes"),),
+                determined_by=found.determined_by,
+                policy_set="0" * 5000,
+            )
+
+    bench.walk.decision_point = Talkative(inner, lambda: None)
+    with pytest.raises(Broken, match="leaf"):
+        await bench.act()
+    assert bench.walk.mandates.calls_used(MandateId("m-1")) == 0
+
+
+@pytest.mark.requirement("WALK-10")
+async def test_a_full_log_refuses_intents_and_still_takes_the_outcome_without_the_answers_bytes():
+    clock = ManualClock()
+    bench = await Bench(clock=clock).registered()
+    await bench.issue()
+    raw = bench.walk.ledger
+    bench.walk.ledger = TroubledLedger(raw, striking("ledger.submit", "full", at=1))
+    bench.upstream.answer = lambda _: Outcome(status="succeeded", result={"text": "x" * 1000}, detail="done")
+    answer = await bench.act()
+    assert answer.outcome is not None
+    assert answer.outcome.status == "succeeded"
+    stored = list(raw.replay())[-1]
+    leaf = parse(stored.leaf)
+    assert isinstance(leaf, dict)
+    assert leaf["status"] == "succeeded"
+    assert leaf["result"], "the digest of the answer is kept"
+    assert b"xxxx" not in stored.attachment
+    assert b"done" in stored.attachment
+
+
+@pytest.mark.requirement("WALK-10")
+async def test_when_places_run_out_intents_are_refused_and_outcomes_recorded():
+    clock = ManualClock()
+    ledger = memory_ledger(clock, entries_max=12, reserve_entries=4)
+    bench = await Bench(clock=clock, ledger=ledger).registered()
+    await bench.issue()
+    answers = await asyncio.gather(*(bench.act() for _ in range(6)), return_exceptions=True)
+    refused = [answer for answer in answers if isinstance(answer, Unavailable)]
+    assert {(one.code, one.effect) for one in refused} == {("ledger.full", "none")}
+    assert len(refused) == 2
+    assert len(bench.upstream.effects) == len(bench.entries(Tag.OUTCOME)) == 4
+    assert not bench.walk.open_intents
+
+
+@pytest.mark.requirement("WALK-06")
+async def test_what_a_caller_does_to_his_own_object_changes_nothing():
+    bench = await ready()
+    arguments: dict[str, object] = {"case": "4711", "amount": 100}
+    action, caller = bench.request("refund", arguments)  # type: ignore[arg-type]
+    frozen = action.action.bytes
+
+    async def mutate(_: Effect) -> None:
+        arguments["amount"] = 999_999
+        action.arguments["amount"] = 999_999
+        arguments["case"] = "0000"
+
+    bench.upstream.before = mutate
+    walking = asyncio.create_task(govern_action(bench.walk, action, caller))
+    arguments["amount"] = 888_888
+    action.arguments["amount"] = 888_888
+    await walking
+    assert [effect.arguments for effect in bench.upstream.effects] == [{"case": "4711", "amount": 100}]
+    assert bench.entries(Tag.INTENT)[0]["digest"] == action.action.hex
+    assert frozen in list(bench.walk.ledger.replay())[-2].attachment
+
+
+@pytest.mark.requirement("WALK-06")
+async def test_an_amount_changed_between_parsing_and_deciding_is_not_what_is_decided():
+    bench = await ready()
+    action, caller = bench.request("refund", {"case": "4711", "amount": 900_000})
+    action.arguments["amount"] = 1
+    answer = await govern_action(bench.walk, action, caller)
+    assert answer.approval is not None, "900000 needs approvers, whatever the view says"
+
+
+@pytest.mark.requirement("WALK-06")
+async def test_what_an_upstream_does_to_its_arguments_changes_nothing():
+    bench = await ready()
+
+    async def mutate(effect: Effect) -> None:
+        assert isinstance(effect.arguments, dict)
+        effect.arguments["case"] = "0000"
+
+    bench.upstream.before = mutate
+    await bench.act()
+    payload = list(bench.walk.ledger.replay())[-2].attachment
+    assert b'"case":"4711"' in payload
