@@ -7,8 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -51,11 +54,11 @@ class Run:
     out: str
 
 
-def run_demo(home: Path, *options: str, examples: Path = ROOT / "examples") -> Run:
-    """Run it to its end, piped."""
+def run_demo(home: Path, *options: str, examples: Path = ROOT / "examples", here: Path | None = None) -> Run:
+    """Run it to its end, piped. here: the current folder, else the one that home is in."""
     done = subprocess.run(
         command(home, *options, examples=examples),
-        cwd=home.parent,
+        cwd=here or home.parent,
         env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -90,6 +93,13 @@ def put_on_path(folder: Path) -> str:
         (folder / name).write_text(f'#!/bin/sh\nexec {start} "$@"\n')
         (folder / name).chmod(0o755)
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+@contextmanager
+def short_folder() -> Iterator[Path]:
+    """A folder for one test whose path leaves room for a Unix socket, which those of pytest do not always."""
+    with TemporaryDirectory(prefix="demo-") as folder:
+        yield Path(folder)
 
 
 def blocks(page: str, language: str) -> list[str]:

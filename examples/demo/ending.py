@@ -16,6 +16,8 @@ from story import Story
 
 CHECK_FAILED: Final = 5
 """Exit code of a check that found something."""
+COPIES_MAX: Final = 5
+SIGNED: Final = re.compile(r"(\d+) of them signed over")
 ASKED: Final = re.compile(rb'"amount_minor":(\d)\d*,"batch_id"')
 
 
@@ -53,15 +55,17 @@ async def verify(product: Product, payment: Story) -> None:
     await product.seal()
     copy = copied(product.home, "ledger-copy")
     done = await product.command("ledger", "verify", str(copy))
+    entries = await product.entries(payment.mandate)
+    signed = SIGNED.search("\n".join(done.out))
+    # The server may have noted something of its own since it signed; the stories are what counts here.
     narrator.expect(
-        not any("not yet signed" in line for line in done.out),
-        "the ledger is whole, and every entry is signed over",
+        signed is not None and int(signed[1]) > entries[-1]["index"],
+        "the ledger is whole, and all three stories are signed over",
         happened=done.out,
     )
     narrator.say("Somebody changes one digit in another copy: the amount that the agent asked to pay.")
     changed = copied(product.home, "ledger-changed")
     falsify(changed)
-    entries = await product.entries(payment.mandate)
     index = next(entry["index"] for entry in entries if entry["kind"] == "approval_asked")
     done = await product.command("ledger", "verify", str(changed), code=CHECK_FAILED)
     narrator.expect(
@@ -72,10 +76,15 @@ async def verify(product: Product, payment: Story) -> None:
 
 
 def copied(home: Home, name: str) -> Path:
-    """A copy of the ledger beside it, taken while the server runs."""
+    """A copy of the ledger beside it, taken while the server runs. Raises UnexpectedError."""
     copy = home.path / name
-    shutil.copytree(home.path / "ledger", copy)
-    return copy
+    for _ in range(COPIES_MAX):
+        try:
+            return Path(shutil.copytree(home.path / "ledger", copy))
+        except (shutil.Error, FileNotFoundError):
+            # The server put a new checkpoint in the place of the old one meanwhile.
+            shutil.rmtree(copy, ignore_errors=True)
+    raise UnexpectedError("a copy of the ledger", f"{COPIES_MAX} times a file went away while it was copied")
 
 
 def falsify(ledger: Path) -> None:

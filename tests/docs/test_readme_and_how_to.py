@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.demo_run import ROOT, Run, blocks, environment, even, needs_upstreams, put_on_path, run_demo
+from tests.demo_run import (
+    ROOT,
+    Run,
+    blocks,
+    environment,
+    even,
+    needs_upstreams,
+    put_on_path,
+    run_demo,
+    short_folder,
+)
 
 pytestmark = needs_upstreams
 
@@ -17,11 +28,11 @@ PAGE_SECONDS_MAX = 60
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run() -> Iterator[Run]:
     """One demo where a newcomer finds it: in `.dev/demo-data` of the current folder."""
-    folder = tmp_path_factory.mktemp("newcomer")
-    (folder / ".dev").mkdir()
-    return run_demo(folder / ".dev/demo-data")
+    with short_folder() as folder:
+        (folder / ".dev").mkdir()
+        yield run_demo(folder / ".dev/demo-data", here=folder)
 
 
 @pytest.mark.requirement("DOCS-20")

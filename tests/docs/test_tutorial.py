@@ -5,22 +5,27 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.demo_run import ROOT, blocks, environment, even, left_running, put_on_path
+from tests.demo_run import ROOT, blocks, environment, even, left_running, put_on_path, short_folder
 
 PAGE = (ROOT / "docs/tutorials/govern-your-first-agent.md").read_text()
 SECONDS_MAX = 90
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with short_folder() as path:
+        yield path
+
+
 @pytest.mark.requirement("DOCS-21")
-def test_the_tutorial_runs_as_it_stands(tmp_path: Path):
+def test_the_tutorial_runs_as_it_stands(folder: Path, tmp_path: Path):
     # The page works in the folder of the repository; of that it needs the example servers only.
-    folder = tmp_path / "repository"
-    folder.mkdir()
     (folder / "examples").symlink_to(ROOT / "examples")
     path = put_on_path(tmp_path / "bin")
     typed = subprocess.Popen(

@@ -11,6 +11,7 @@ import anyio
 
 from answerable.adapters.uvicorn_front import Listeners, serve
 
+ANNOTATED = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
 NAMES = ["echo", "html", "http_500", "http_403", "accepted", "cut", "huge", "half", "hang", "json_garbage"]
 
 
@@ -38,8 +39,21 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             "cacheScope": "private",
         }
     elif method == "tools/list":
-        tools = [{"name": name, "inputSchema": {"type": "object"}} for name in NAMES]
-        result = {"tools": tools, "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}
+        # Two pages.
+        first = [{"name": name, "inputSchema": {"type": "object"}} for name in NAMES]
+        second = [{"name": "annotated", "inputSchema": ANNOTATED}]
+        more = request["params"].get("cursor") is None
+        result = {
+            "tools": first if more else second,
+            "resultType": "complete",
+            "ttlMs": 0,
+            "cacheScope": "private",
+        }
+        if more:
+            result["nextCursor"] = "second"
+    elif name == "annotated":
+        region = dict(scope["headers"]).get(b"mcp-param-region", b"none").decode()
+        result = {"content": [{"type": "text", "text": region}], "resultType": "complete"}
     elif name == "echo":
         result = {"content": [], "resultType": "complete"}
     else:

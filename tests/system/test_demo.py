@@ -27,6 +27,7 @@ from tests.demo_run import (
     left_running,
     needs_upstreams,
     run_demo,
+    short_folder,
 )
 
 pytestmark = needs_upstreams
@@ -37,9 +38,16 @@ STOP_SECONDS_MAX = 20
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run() -> Iterator[Run]:
     """One run for all that only look at it."""
-    return run_demo(tmp_path_factory.mktemp("demo") / "home")
+    with short_folder() as folder:
+        yield run_demo(folder / "home")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with short_folder() as path:
+        yield path
 
 
 def rows(database: Path, query: str) -> list[tuple[object, ...]]:
@@ -133,14 +141,14 @@ def test_the_commands_to_try_next_work(run: Run):
     ],
 )
 def test_a_product_that_does_something_else_fails_the_demo(
-    tmp_path: Path, document: str, old: str, new: str, expected: str
+    folder: Path, document: str, old: str, new: str, expected: str
 ):
-    examples = tmp_path / "examples"
+    examples = folder / "examples"
     shutil.copytree(ROOT / "examples", examples)
     path = examples / "registry" / document
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
-    run = run_demo(tmp_path / "home", examples=examples)
+    run = run_demo(folder / "home", examples=examples)
     assert run.code == 1, run.out
     told = " ".join(run.out.partition("The demo failed")[2].split())
     assert f"expected: {expected}" in told
@@ -157,11 +165,11 @@ def test_a_product_that_does_something_else_fails_the_demo(
         pytest.param(signal.SIGTERM, "$ answerable apply", id="servers that start"),
     ],
 )
-def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path, number: signal.Signals, after: str):
-    home = tmp_path / "home"
+def test_an_interrupted_demo_leaves_nothing_running(folder: Path, number: signal.Signals, after: str):
+    home = folder / "home"
     demo = subprocess.Popen(
         command(home),
-        cwd=tmp_path,
+        cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -181,19 +189,19 @@ def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path, number: sign
 
 
 @pytest.mark.requirement("DEMO-07")
-def test_a_folder_with_something_else_is_left_alone(tmp_path: Path):
-    (tmp_path / "letters.txt").write_text("dear")
-    run = run_demo(tmp_path)
+def test_a_folder_with_something_else_is_left_alone(folder: Path):
+    (folder / "letters.txt").write_text("dear")
+    run = run_demo(folder)
     assert run.code == 1
     assert "holds something else than an earlier demo" in " ".join(run.out.split())
-    assert [path.name for path in tmp_path.iterdir()] == ["letters.txt"]
+    assert [path.name for path in folder.iterdir()] == ["letters.txt"]
 
 
 @pytest.mark.requirement("DEMO-07")
-def test_a_missing_upstream_server_is_named(tmp_path: Path):
+def test_a_missing_upstream_server_is_named(folder: Path):
     done = subprocess.run(
-        command(tmp_path / "home"),
-        env=environment(ANSWERABLE_UPSTREAMS=str(tmp_path)),
+        command(folder / "home"),
+        env=environment(ANSWERABLE_UPSTREAMS=str(folder)),
         capture_output=True,
         text=True,
         check=False,
@@ -218,12 +226,12 @@ def spoken(terminal: int) -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.requirement("DEMO-03")
 @pytest.mark.parametrize("verb", ["approve", "deny"])
-def test_a_person_at_a_second_terminal_decides(tmp_path: Path, verb: str):
-    home = tmp_path / "home"
+def test_a_person_at_a_second_terminal_decides(folder: Path, verb: str):
+    home = folder / "home"
     ours, its = pty.openpty()
     demo = subprocess.Popen(
         command(home, "--interactive"),
-        cwd=tmp_path,
+        cwd=folder,
         env=environment(TERM="xterm", COLUMNS="300"),
         stdin=its,
         stdout=its,
@@ -241,7 +249,7 @@ def test_a_person_at_a_second_terminal_decides(tmp_path: Path, verb: str):
             typed = shlex.split(found[1].replace("approval approve", f"approval {verb}"))
             done = subprocess.run(
                 [sys.executable, "-m", "answerable.main", *typed, "--yes"],
-                cwd=tmp_path,
+                cwd=folder,
                 env=environment(),
                 capture_output=True,
                 text=True,

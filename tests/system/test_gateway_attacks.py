@@ -154,6 +154,39 @@ async def test_foreign_hosts_origins_and_paths_are_refused(tmp_path):
 
 
 @pytest.mark.requirement("GATE-08")
+async def test_a_body_that_comes_slowly_or_in_pieces_holds_up_nobody(tmp_path):
+    async with gateway_world(tmp_path, "crm", limits=GatewayLimits(body_seconds_max=0.5)) as world:
+        honest(world)
+        address = httpx2.URL(world.url)
+        head = b"POST /mcp/crm HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        slow = await anyio.connect_tcp(address.host, address.port or 0)
+        await slow.send(head + b"content-length: 100\r\n\r\n{")
+        gone = await anyio.connect_tcp(address.host, address.port or 0)
+        await gone.send(head + b"content-length: 100\r\n\r\n{")
+        await gone.aclose()
+        await works(world)
+        assert b"http.slow_body" in await slow.receive()
+        await slow.aclose()
+        large = await anyio.connect_tcp(address.host, address.port or 0)
+        await large.send(head + b"transfer-encoding: chunked\r\n\r\n")
+        with anyio.move_on_after(5):
+            for _ in range(80):
+                await large.send(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+        assert b"http.too_large" in await large.receive()
+        await large.aclose()
+        await works(world)
+        assert world.gateway.tally.stopped["http.too_large"] == 1
+
+        async def pieces():
+            for piece in (b'{"jsonrpc":"2.0",', b'"id":1,"method":"ping"}'):
+                yield piece
+
+        async with httpx2.AsyncClient(trust_env=False) as stranger:
+            answer = await stranger.post(f"{world.url}/mcp/crm", content=pieces())
+        assert answer.status_code == 401
+
+
+@pytest.mark.requirement("GATE-08")
 async def test_others_go_on_while_an_upstream_dies_under_a_call(tmp_path):
     async with gateway_world(tmp_path, "crm", "bad") as world:
         honest(world)

@@ -22,7 +22,7 @@ def text(result):
     return result.content[0].text
 
 
-@ERAS
+@pytest.mark.parametrize("mode", ["2026-07-28", "legacy", "auto"])
 @pytest.mark.requirement("GATE-01")
 async def test_every_governed_method_works_in_both_eras(tmp_path, mode):
     async with gateway_world(tmp_path, "crm") as world:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import mcp_types
@@ -165,3 +166,20 @@ async def test_streams_are_bounded_and_nothing_granted_is_no_stream(tmp_path):
             assert "at most 1" in refused.value.message
             async with client.listen(tools_list_changed=True):
                 pass
+
+
+@pytest.mark.requirement("GATE-14")
+async def test_whoever_waits_goes_on_waiting_when_the_server_is_started_anew(tmp_path):
+    heard = Heard()
+    async with noticing(tmp_path, "2026-07-28") as world:
+        world.mandate(*ALL)
+        async with world.client("noticing", mode="legacy", message_handler=heard) as client:
+            await client.subscribe_resource("thing://a")
+            await anyio.sleep(0.3)
+            (server,) = world.walk.registry.current.servers.values()
+            world.upstream.apply([replace(server, call_seconds_max=61)])
+            assert await world.upstream.ready(seconds_max=10) == ()
+            link = world.upstream._links["noticing"]
+            await until(lambda: link._live is not None and "thing://a" in link._live.acknowledged)
+            await touch(client, "thing://a")
+            await until(lambda: heard.uris)

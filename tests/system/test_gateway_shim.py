@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 import pytest
 from mcp import StdioServerParameters
 from mcp.client.client import Client
 
+from answerable.apps.mcp_shim.relay import run_shim
 from answerable.core.ledger.tags import Tag
 from tests.gateway_world import HERE, World, gateway_world, modern, until
 
@@ -24,11 +30,70 @@ def command(world: World, server: str, gateway: str = "") -> StdioServerParamete
     )
 
 
-async def exchanged(world: World, *lines: bytes, server: str = "crm") -> list[dict[str, object]]:
+class Pipes:
+    """The shim in this process, at the end of two pipes."""
+
+    def __init__(self) -> None:
+        read, self._write = os.pipe()
+        self.stdin = os.fdopen(read, "rb")
+        self.stdout = io.BytesIO()
+
+    def say(self, *lines: bytes) -> None:
+        for line in lines:
+            os.write(self._write, line + b"\n")
+
+    def close(self) -> None:
+        os.close(self._write)
+
+    @property
+    def heard(self) -> list[dict[str, Any]]:
+        text = self.stdout.getvalue()
+        return [json.loads(line) for line in text[: text.rfind(b"\n") + 1].splitlines()]
+
+    async def answer(self, identifier: object) -> dict[str, Any]:
+        await until(lambda: any(one.get("id") == identifier for one in self.heard))
+        return next(one for one in self.heard if one.get("id") == identifier)
+
+
+@asynccontextmanager
+async def shim(world: World, server: str, gateway: str = "") -> AsyncIterator[Pipes]:
+    pipes = Pipes()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(
+            lambda: run_shim(
+                server=server,
+                gateway=gateway or world.url,
+                auth=world.auth(mandate="m-1"),
+                stdin=pipes.stdin,
+                stdout=pipes.stdout,
+            )
+        )
+        try:
+            yield pipes
+        finally:
+            pipes.close()
+
+
+def old(method: str, params: dict[str, Any] | None = None, identifier: Any = None) -> bytes:
+    """A message of the session-based era."""
+    value: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params or {}}
+    return json.dumps(value if identifier is None else {**value, "id": identifier}).encode()
+
+
+INITIALIZE = old(
+    "initialize",
+    {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}},
+    "init",
+)
+
+
+async def exchanged(
+    world: World, *lines: bytes, server: str = "crm", gateway: str = ""
+) -> list[dict[str, Any]]:
     """What the shim answers to these lines, as raw as they are."""
-    started = command(world, server)
-    process = await anyio.run_process([started.command, *started.args], input=b"\n".join(lines) + b"\n")
-    return [json.loads(line) for line in process.stdout.splitlines()]
+    async with shim(world, server, gateway) as pipes:
+        pipes.say(*lines)
+    return pipes.heard
 
 
 @ERAS
@@ -93,11 +158,7 @@ async def test_lines_that_are_no_messages_cost_nothing_else(tmp_path):
 @pytest.mark.requirement("GATE-17")
 async def test_a_gateway_that_is_away_is_said_and_what_it_refuses_is_passed_on(tmp_path):
     async with gateway_world(tmp_path, "crm") as world:
-        started = command(world, "crm", "http://127.0.0.1:9")
-        process = await anyio.run_process(
-            [started.command, *started.args], input=modern("tools/list", identifier=5)
-        )
-        (answer,) = [json.loads(line) for line in process.stdout.splitlines()]
+        (answer,) = await exchanged(world, modern("tools/list", identifier=5), gateway="http://127.0.0.1:9")
         assert answer["id"] == 5
         assert answer["error"]["data"] == {"effect": "none", "retry": True}
         (unknown,) = await exchanged(world, modern("tools/list", identifier=6), server="nobody")
@@ -115,3 +176,87 @@ async def test_a_session_outlives_a_restart_of_the_gateway(tmp_path):
             scope.cancel()
             await until(lambda: not door.sessions._by_id)
             assert not (await client.call_tool("customer_read", {"case_id": "4711"})).is_error
+
+
+@pytest.mark.requirement("GATE-17")
+async def test_a_session_is_opened_followed_and_closed(tmp_path):
+    async with gateway_world(tmp_path, "noticing") as world:
+        world.mandate("thing.touch", "thing.follow", "thing.grow")
+        async with shim(world, "noticing") as pipes:
+            pipes.say(INITIALIZE)
+            assert (await pipes.answer("init"))["result"]["protocolVersion"] == "2025-11-25"
+            pipes.say(old("notifications/initialized"), old("resources/subscribe", {"uri": "thing://a"}, 1))
+            assert "result" in await pipes.answer(1)
+            door, _ = world.gateway._doors["noticing"]
+            (session,) = door.sessions._by_id.values()
+            # The standing stream is the second request of the session that stays open.
+            await until(lambda: session.requests == 1)
+            pipes.say(old("tools/call", {"name": "touch", "arguments": {"uri": "thing://a"}}, 2))
+            await until(
+                lambda: any(one.get("method") == "notifications/resources/updated" for one in pipes.heard)
+            )
+        await until(lambda: not door.sessions._by_id)
+
+
+@pytest.mark.requirement("GATE-17")
+async def test_a_session_that_the_gateway_forgot_is_opened_again(tmp_path):
+    async with gateway_world(tmp_path, "bad") as world:
+        world.mandate("bad.echo")
+        call = {"name": "echo", "arguments": {"value": 1}}
+        async with shim(world, "bad") as pipes:
+            pipes.say(INITIALIZE)
+            await pipes.answer("init")
+            pipes.say(old("notifications/initialized"), old("tools/call", call, 1))
+            assert "result" in await pipes.answer(1)
+            door, _ = world.gateway._doors["bad"]
+            door.sessions.end_all()
+            pipes.say(old("tools/call", call, 2), old("tools/call", call, 3))
+            assert "result" in await pipes.answer(2)
+            assert "result" in await pipes.answer(3)
+            assert len(door.sessions._by_id) == 1
+        assert len(world.effects()) == 3
+        assert [one["id"] for one in pipes.heard if one.get("id") == "init"] == ["init"]
+
+
+@pytest.mark.requirement("GATE-17")
+async def test_what_was_cancelled_is_not_answered(tmp_path):
+    async with gateway_world(tmp_path, "bad") as world:
+        world.mandate("bad.slow", "bad.echo")
+        slow = {"name": "slow", "arguments": {"seconds": 0.8}}
+        async with shim(world, "bad") as pipes:
+            pipes.say(modern("tools/call", slow, "a"), modern("tools/call", slow, "a"))
+            assert (await pipes.answer("a"))["error"]["message"] == "this id is in use"
+            await until(lambda: len(world.effects()) == 1)
+            pipes.say(old("notifications/cancelled", {"requestId": "a"}), old("notifications/cancelled", {}))
+            pipes.say(INITIALIZE)
+            await pipes.answer("init")
+            pipes.say(old("notifications/initialized"), old("tools/call", slow, 7))
+            await until(lambda: len(world.effects()) == 2)
+            pipes.say(old("notifications/cancelled", {"requestId": 7}))
+            await until(lambda: len(world.lines("cancelled")) == 2)
+            await anyio.sleep(0.2)
+        assert [one["id"] for one in pipes.heard] == ["a", "init"]
+
+
+@pytest.mark.requirement("GATE-17")
+async def test_requests_are_bounded_and_a_session_without_an_opening_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr("answerable.apps.mcp_shim.relay.REQUESTS_MAX", 1)
+    async with gateway_world(tmp_path, "bad") as world:
+        world.mandate("bad.slow")
+        call = {"name": "slow", "arguments": {"seconds": 0.4}}
+        async with shim(world, "bad") as pipes:
+            pipes.say(modern("tools/call", call, 1), modern("tools/call", call, 2))
+            assert "at most 1" in (await pipes.answer(2))["error"]["message"]
+            assert "result" in await pipes.answer(1)
+            pipes.say(old("tools/list", {}, 3))
+            assert (await pipes.answer(3))["error"]["message"] == "this revision needs a session"
+
+
+@pytest.mark.requirement("GATE-17")
+async def test_nobody_reading_ends_the_shim(tmp_path):
+    async with gateway_world(tmp_path, "crm") as world:
+        with anyio.fail_after(5):
+            async with shim(world, "crm") as pipes:
+                pipes.stdout.close()
+                pipes.say(b"not json")
+                await anyio.sleep(0.2)

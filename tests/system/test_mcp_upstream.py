@@ -24,7 +24,7 @@ from answerable.core.ledger.warrant import Warrant
 from answerable.core.registry.documents import Server
 from answerable.errors import Broken, Refused
 from tests.gateway_world import EXAMPLES, HOSTILE, until
-from tests.system.hostile_http import hostile_http
+from tests.system.hostile_http import NAMES, hostile_http
 
 pytestmark = pytest.mark.anyio
 GIT = Path(__file__).parents[2] / ".dev/upstreams/git/bin/mcp-server-git"
@@ -143,6 +143,16 @@ async def test_whatever_an_http_server_does_costs_that_call_alone(tmp_path):
         for name in expected:
             tasks.start_soon(one, upstream, name)
     assert got == expected
+
+
+@pytest.mark.requirement("GATE-01")
+async def test_all_pages_are_read_and_headers_that_a_tool_asks_for_are_sent():
+    async with hostile_http() as url, ready(Server(name="bad", url=url)) as upstream:
+        entries = await upstream.entries("bad", "tools/list")
+        assert [entry["name"] for entry in entries or ()] == [*NAMES, "annotated"]
+        outcome = await upstream.perform(warrant("annotated", {"region": "eu-1"}))
+        assert outcome.result is not None
+        assert outcome.result["content"] == [{"type": "text", "text": "eu-1"}]
 
 
 @pytest.mark.requirement("GATE-10")

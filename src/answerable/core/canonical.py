@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, TypeAlias, cast
 
@@ -72,8 +72,7 @@ class Limits:
 _LIMITS: Final = Limits()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class FrozenJSON:
+class FrozenJSON(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A JSON value that cannot change: its canonical `bytes` and their SHA-256 `digest` (32 bytes).
 
     Made by `freeze` or `from_canonical`; the plain constructor trusts its argument and is theirs alone. Equal
@@ -81,10 +80,7 @@ class FrozenJSON:
     """
 
     bytes: Octets
-    digest: Octets = field(init=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", sha256(self.bytes).digest())
+    digest: Octets
 
     def __repr__(self) -> str:
         return f"FrozenJSON(sha256:{self.hex}, {len(self.bytes)} bytes)"
@@ -103,12 +99,13 @@ class FrozenJSON:
         """Take back stored bytes. Raises Malformed `json.not_canonical` unless they are exactly RFC 8785."""
         if encode(parse(canonical, limits=limits)) != canonical:
             raise Malformed("stored json is not in canonical form", code="json.not_canonical")
-        return cls(bytes=canonical)
+        return cls(bytes=canonical, digest=sha256(canonical).digest())
 
 
 def freeze(value: JSONValue) -> FrozenJSON:
     """Copy a value into canonical bytes and their digest. Raises Malformed as `encode` does."""
-    return FrozenJSON(bytes=encode(value))
+    canonical = encode(value)
+    return FrozenJSON(bytes=canonical, digest=sha256(canonical).digest())
 
 
 def encode(value: JSONValue) -> bytes:

@@ -10,7 +10,7 @@ from answerable.core.ledger import records
 from answerable.core.ledger.entry import SALT_BYTES
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Unavailable
 from answerable.flows.record_entry import record_entry
 
 if TYPE_CHECKING:
@@ -77,10 +77,12 @@ async def apply_registry(
 def _put(walk: Walk, plan: _Plan) -> None:
     try:
         walk.registry.put(plan.documents)
-    finally:
+    except Unavailable:
         # A store that failed may have stored all the same; policies always belong to the documents in force.
         if walk.registry.current.digest == plan.snapshot.digest:
             walk.decision_point = plan.decision_point
+        raise
+    walk.decision_point = plan.decision_point
 
 
 def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) -> _Plan:

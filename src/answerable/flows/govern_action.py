@@ -11,7 +11,7 @@ Each step consumes what the step before made, so that it cannot be walked in ano
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from anyio import get_cancelled_exc_class
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Receipt
     from answerable.flows.walk import Walk
     from answerable.ports.upstream import Progress
+
+ACTION_ID_BYTES: Final = 16
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -139,7 +141,7 @@ async def log_intent(
     Raises Unavailable with effect `none`, whatever became of the entry: without a warrant nothing is performed.
     """
     # One name for this one attempt: the action's id is its idempotency key, too.
-    action_id = walk.entropy.token()
+    action_id = walk.entropy.bytes(ACTION_ID_BYTES).hex()
     deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
     try:
         entry = records.intent(
@@ -162,10 +164,6 @@ async def log_intent(
         if failed.effect == "none":
             walk.mandates.give_back(verified.mandate.id)
         raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
-    except BaseException:
-        # Only a task that ends while the log has no room comes here. The budget stays taken until a restart.
-        walk.rescan = True
-        raise
     walk.open_intents[receipt.index] = OpenIntent(
         action_id=action_id, receipt=receipt, due_at=UnixMillis(deadline + walk.limits.upstream_ms_max)
     )

@@ -18,8 +18,8 @@ def list_capabilities(
 ) -> frozenset[tuple[str, str]]:
     """Pairs of method and target, as capabilities name them, that could be allowed on `server`.
 
-    Empty for a mandate that is unknown, closed, outside its window or another agent's. Not a decision: what is listed may
-    still be refused, and what is refused here is refused when called. Never raises; does no I/O.
+    Empty for a mandate that is unknown, closed, outside its window or another agent's. Not a decision: what is listed
+    may still be refused, and what is refused here is refused when called. Never raises; does no I/O.
     """
     mandate = walk.mandates.find(MandateId(mandate_id))
     if mandate is None or mandate.agent != caller.agent or walk.mandates.state(mandate.id) != "open":

@@ -17,7 +17,7 @@ from answerable.flows.record_entry import record_entry
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
     from answerable.core.canonical import JSONValue
-    from answerable.core.ledger.entry import Receipt
+    from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.warrant import Warrant
     from answerable.flows.walk import Walk
 
@@ -44,42 +44,33 @@ async def end_intent(walk: Walk, *, intent: Receipt, action_id: str, outcome: Ou
     taken = walk.open_intents.pop(intent.index, None)
     if taken is None and outcome.status == "indeterminate":
         return None
-    walk.under_way.ending.add(intent.index)
+    whole = _bytes_of(outcome.result)
+    digest = hashlib.sha256(whole).hexdigest() if whole else ""
+    kept = _cut(whole, walk.limits.recorded_result_bytes_max)
     try:
-        receipt, left = await _written(walk, intent, action_id, outcome)
+        try:
+            receipt, left = await record_entry(
+                walk.ledger, _entry(walk, intent, action_id, outcome, kept, digest)
+            )
+        except Unavailable as failed:
+            if failed.code != "ledger.full" or not kept:
+                raise
+            receipt, left = await record_entry(
+                walk.ledger, _entry(walk, intent, action_id, outcome, b"", digest)
+            )
     except Unavailable:
         if taken is not None:
             walk.open_intents[intent.index] = taken
         raise
-    except BaseException:
-        # Whether the end is on disk is to be read there.
-        walk.rescan = True
-        raise
-    finally:
-        walk.under_way.ending.discard(intent.index)
     if left is not None:
         raise left
     return receipt
 
 
-async def _written(
-    walk: Walk, intent: Receipt, action_id: str, outcome: Outcome
-) -> tuple[Receipt, BaseException | None]:
-    whole = _bytes_of(outcome.result)
-    digest = hashlib.sha256(whole).hexdigest() if whole else ""
-    kept = _cut(whole, walk.limits.recorded_result_bytes_max)
-    try:
-        return await _append(walk, intent, action_id, outcome, kept, digest)
-    except Unavailable as failed:
-        if failed.code != "ledger.full" or not kept:
-            raise
-        return await _append(walk, intent, action_id, outcome, b"", digest)
-
-
-async def _append(
+def _entry(
     walk: Walk, intent: Receipt, action_id: str, outcome: Outcome, result: bytes, digest: str
-) -> tuple[Receipt, BaseException | None]:
-    entry = records.outcome(
+) -> Entry:
+    return records.outcome(
         outcome,
         at=walk.clock.now(),
         salt=walk.entropy.bytes(SALT_BYTES),
@@ -88,7 +79,6 @@ async def _append(
         result=result,
         result_digest=digest,
     )
-    return await record_entry(walk.ledger, entry)
 
 
 def _bytes_of(result: dict[str, JSONValue] | None) -> bytes:

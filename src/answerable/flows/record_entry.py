@@ -17,20 +17,26 @@ async def record_entry(ledger: Ledger, entry: Entry) -> tuple[Receipt, BaseExcep
     """Make `entry` durable whether the caller stays or leaves; returns its receipt, and the cancellation if it left.
 
     The cancellation must be raised again once what follows from the entry has been done. A shield is built only when
-    it is needed: entering one costs more than the whole record does. Raises Unavailable.
+    it is needed: entering one costs more than the whole record does. Raises Unavailable, and never a cancellation.
     """
-    try:
-        submitted = ledger.submit(entry)
-    except Unavailable as busy:
-        if busy.code != "ledger.busy":
-            raise
-        with CancelScope(shield=True):
-            receipt = await ledger.append(entry)
-        return receipt, None
-    try:
-        return await submitted.durable(), None
-    except get_cancelled_exc_class() as first:
-        left = first
+    left: BaseException | None = None
+    while True:
+        try:
+            submitted = ledger.submit(entry)
+            break
+        except Unavailable as busy:
+            if busy.code != "ledger.busy":
+                raise
+        try:
+            with CancelScope(shield=True):
+                await ledger.room(entry)
+        except get_cancelled_exc_class() as gone:
+            left = gone
+    if left is None:
+        try:
+            return await submitted.durable(), None
+        except get_cancelled_exc_class() as gone:
+            left = gone
     while True:
         # The shield keeps out a leaving caller, not the end of a whole task, which may be asked for more than once.
         try:

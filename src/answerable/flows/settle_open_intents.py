@@ -33,7 +33,8 @@ AGENTS_PER_ENTRY_MAX = 32
 def recover_from_ledger(walk: Walk) -> None:
     """Rebuild what only the ledger knows: intents without an end, and how much of each mandate's budget is used.
 
-    Raises Broken (`ledger.leaf_malformed`) for an intent or an end that this version did not write.
+    For the start of a process, before anything is in flight. Raises Broken (`ledger.leaf_malformed`) for an intent or
+    an end that this version did not write.
     """
     opened: dict[int, OpenIntent] = {}
     used: dict[MandateId, int] = {}
@@ -45,19 +46,14 @@ def recover_from_ledger(walk: Walk) -> None:
             used[mandate] = used.get(mandate, 0) + 1
         elif stored.tag in (Tag.OUTCOME, Tag.INDETERMINATE):
             opened.pop(_int(_leaf(stored), "intent"), None)
-    # What the ledger knows as ended goes, too: its end may have become durable while whoever wrote it was torn away.
-    walk.open_intents.clear()
-    walk.open_intents.update((i, found) for i, found in opened.items() if i not in walk.under_way.ending)
+    walk.open_intents.update(opened)
     for mandate, calls in used.items():
         walk.mandates.restore_used(mandate, calls)
-    walk.rescan = False
 
 
 async def settle_open_intents(walk: Walk, *, overdue_only: bool = True) -> int:
     """End every intent that is due; returns how many. At reopening nothing of this process is in flight, so intents
     past their own deadline are due at once (`overdue_only=False`). Raises Unavailable; what is left is due again."""
-    if walk.rescan:
-        recover_from_ledger(walk)
     now = walk.clock.now()
     grace = 0 if overdue_only else walk.limits.upstream_ms_max
     # What is due later than any intent of this moment was begun before the wall clock was set back: do not wait years.

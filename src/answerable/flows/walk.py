@@ -61,13 +61,12 @@ class UnderWay:
     """What this process is in the middle of, so that two who come together do not both write it down.
 
     asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
-    there. answering: approvals. issuing: mandates. ending: intents, by ledger index. applying: documents.
+    there. answering: approvals. issuing: mandates. applying: documents.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
     issuing: set[str] = field(default_factory=set)
-    ending: set[int] = field(default_factory=set)
     applying: Lock = field(default_factory=Lock)
 
 
@@ -75,7 +74,7 @@ class UnderWay:
 class Walk:
     """decision_point is swapped whole when a policy set is published; everything else stays.
 
-    open_intents: by ledger index. rescan: an append was torn down before its place was known, so settling must look.
+    open_intents: by ledger index; whoever ends one takes it off before the end is written.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
     """
 
@@ -93,7 +92,6 @@ class Walk:
     limits: WalkLimits = field(default_factory=WalkLimits)
     quota: RefusalQuota = field(init=False)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
-    rescan: bool = False
     strangers_recorded: dict[str, int] = field(default_factory=dict)
     under_way: UnderWay = field(default_factory=UnderWay)
 

@@ -54,6 +54,10 @@ class Ledger(Protocol):
         """Give `entry` its place at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting for room."""
         ...
 
+    async def room(self, entry: Entry) -> None:
+        """Wait, as `append` does, until `submit` may take `entry`. Takes nothing itself. Raises Unavailable."""
+        ...
+
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
         """Durable entries from index `start` on, in order, as they were when the call was made."""
         ...

@@ -1,1 +1,62 @@
-"""The public test bench: deterministic time and chance, faults, builders, contract suites."""
+"""The public test bench: deterministic time and chance, faults, builders, simulation, contract suites.
+
+    from answerable.testing import Bench, simulate
+
+What is named here is loaded when it is asked for: a clock for a test does not bring Cedar and SQLite along.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from answerable.testing.builders import Bench, RecordingUpstream, bench_documents
+    from answerable.testing.clock import ManualClock
+    from answerable.testing.disks import FileDisk, MemoryDisk
+    from answerable.testing.entropy import SeededEntropy
+    from answerable.testing.faults import FaultyLedger
+    from answerable.testing.invariants import broken_laws
+    from answerable.testing.policy_model import ModelPolicy
+    from answerable.testing.simulation import Simulation, simulate
+    from answerable.testing.trouble import Trouble
+
+_PLACES: Final = {
+    "Bench": "answerable.testing.builders",
+    "FaultyLedger": "answerable.testing.faults",
+    "FileDisk": "answerable.testing.disks",
+    "ManualClock": "answerable.testing.clock",
+    "MemoryDisk": "answerable.testing.disks",
+    "ModelPolicy": "answerable.testing.policy_model",
+    "RecordingUpstream": "answerable.testing.builders",
+    "SeededEntropy": "answerable.testing.entropy",
+    "Simulation": "answerable.testing.simulation",
+    "Trouble": "answerable.testing.trouble",
+    "bench_documents": "answerable.testing.builders",
+    "broken_laws": "answerable.testing.invariants",
+    "simulate": "answerable.testing.simulation",
+}
+
+__all__ = [
+    "Bench",
+    "FaultyLedger",
+    "FileDisk",
+    "ManualClock",
+    "MemoryDisk",
+    "ModelPolicy",
+    "RecordingUpstream",
+    "SeededEntropy",
+    "Simulation",
+    "Trouble",
+    "bench_documents",
+    "broken_laws",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> object:
+    """A public name of the bench. Raises AttributeError."""
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"the test bench has no `{name}`")
+    return getattr(import_module(place), name)

@@ -78,6 +78,10 @@ class FaultyLedger:
         submitted = self._ledger.submit(entry)
         return FaultySubmitted(submitted.receipt, submitted, fails=self._poisoned)
 
+    async def room(self, entry: Entry) -> None:
+        """Wait as the real one does."""
+        await self._ledger.room(entry)
+
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
         """Durable entries, those of failed appends that took effect included."""
         return self._ledger.replay(start)

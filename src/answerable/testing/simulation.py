@@ -186,29 +186,28 @@ class Simulation:
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         self.violations += [f"unexpected: {e!r}" for e in ended if isinstance(e, Exception)]
         if not trouble.dead:
-            self._agrees(bench, ledger, trouble)
+            self._agrees(bench, ledger)
         self.report.crashes += trouble.dead
         self.report.struck += trouble.struck
         await self.disk.crashed()
 
-    def _agrees(self, bench: Bench, ledger: TroubledLedger, trouble: Trouble) -> None:
+    def _agrees(self, bench: Bench, ledger: TroubledLedger) -> None:
         """What a process that lived on remembers is what a new one would find."""
         walk = bench.walk
         expected = compiled_once(policy_text(walk.registry.current), walk.registry.current)
         if expected.policy_set != walk.decision_point.policy_set:
             self.violations.append("the policies in force are not those of the registry in force")
-        # After a failed write, or one that was torn away while the log had no room, only a restart knows better.
-        torn = walk.rescan or ledger.poisoned or "ledger.append" in trouble.calls
         begun = [str(leaf["mandate"]) for leaf in bench.entries(Tag.INTENT)]
         for mandate in walk.mandates.all():
             used, count = walk.mandates.calls_used(mandate.id), begun.count(mandate.id)
-            if used < count or (used > count and not torn):
+            # After a failed write only a restart knows whether an intent is on disk.
+            if used < count or (used > count and not ledger.poisoned):
                 self.violations.append(f"{used} calls of {mandate.id} count as used, there were {count}")
         remembered = set(walk.open_intents)
-        if not torn:
-            recover_from_ledger(walk)
-            if remembered != set(walk.open_intents):
-                self.violations.append(f"{remembered} count as open, {set(walk.open_intents)} are")
+        walk.open_intents.clear()
+        recover_from_ledger(walk)
+        if remembered != set(walk.open_intents) and not ledger.poisoned:
+            self.violations.append(f"{remembered} count as open, {set(walk.open_intents)} are")
 
     def _doing(self) -> Callable[[Bench], Awaitable[None]]:
         return self.chance.choices(

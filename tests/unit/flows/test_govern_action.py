@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.core.action.outcome import Outcome
-from answerable.core.canonical import parse
+from answerable.core.canonical import encode, parse
 from answerable.core.decision.decision import Decision, Reason
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.registry.parse import document_key
 from answerable.errors import Broken, Refused, Unavailable
 from answerable.flows.govern_action import govern_action
 from answerable.flows.settle_open_intents import settle_open_intents
 from answerable.flows.walk import WalkLimits
-from answerable.testing.builders import Bench, Effect, memory_ledger
+from answerable.testing.builders import Bench, Effect, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
 from answerable.testing.trouble import (
     Trouble,
@@ -26,6 +27,8 @@ from answerable.testing.trouble import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.facts import Facts
     from answerable.core.ledger.warrant import Warrant
@@ -341,3 +344,49 @@ async def test_what_an_upstream_does_to_its_arguments_changes_nothing():
     await bench.act()
     payload = list(bench.walk.ledger.replay())[-2].attachment
     assert b'"case":"4711"' in payload
+
+
+async def stopped_while_the_intent_is_written(stop: Callable[[Bench], Awaitable[object]]) -> Bench:
+    bench = await ready()
+    bench.walk.ledger = TroubledLedger(bench.walk.ledger, Trouble(lambda _n, _m: None), latency=lambda: 5)
+    walking = asyncio.create_task(bench.act())
+    await asyncio.sleep(0)
+    await stop(bench)
+    answer = await walking
+    assert answer.outcome is not None
+    assert answer.outcome.status == "not_started"
+    assert not bench.upstream.effects
+    return bench
+
+
+@pytest.mark.requirement("WALK-09")
+async def test_a_mandate_closed_while_the_intent_is_written_stops_the_act():
+    async def close(bench: Bench) -> None:
+        bench.walk.mandates.close(MandateId("m-1"))
+
+    bench = await stopped_while_the_intent_is_written(close)
+    assert bench.entries(Tag.OUTCOME)[0]["status"] == "not_started"
+
+
+@pytest.mark.requirement("WALK-09")
+async def test_an_agent_stopped_while_the_intent_is_written_does_not_act():
+    async def stop(bench: Bench) -> None:
+        left = [
+            d for d in bench_documents() if not (isinstance(d, dict) and d["metadata"] == {"name": "scout"})
+        ]
+        left = [d for d in left if not (isinstance(d, dict) and d["kind"] == "MandateTemplate")]
+        bench.walk.registry.put({document_key(d): encode(d) for d in left})
+
+    await stopped_while_the_intent_is_written(stop)
+
+
+async def test_a_decision_of_many_policies_with_long_names_fits_its_leaf():
+    names = [f"{'x' * 110}-{number:03d}" for number in range(40)]
+    permits = "".join(f'@id("{name}") permit (principal, action, resource);' for name in names)
+    bench = await Bench().registered(bench_documents(permits))
+    await bench.issue()
+    await bench.act()
+    decision = bench.entries(Tag.INTENT)[0]["decision"]
+    assert isinstance(decision, dict)
+    assert isinstance(decision["by"], list)
+    assert 0 < len(decision["by"]) < 16

@@ -7,6 +7,7 @@ are the form of such a request and of its answer; how they travel is up to `stdi
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -85,7 +86,8 @@ class Envelope:
         if isinstance(ttl, int | float) and ttl < 0:
             # The session is as lenient as that.
             result["ttlMs"] = 0
-        validate_server_result(method, self.version, result)
+        with suppress(KeyError):
+            validate_server_result(method, self.version, result)
         if not self._modern:
             for name in _LATER_MEMBERS:
                 result.pop(name, None)

@@ -12,6 +12,7 @@ import httpx2
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import NAME_BEARING_METHODS, encode_header_value
 from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from answerable.adapters.mcp_upstream.direct import FIRST_ID, Envelope, SessionOnlyError, decoded
 from answerable.adapters.mcp_upstream.live import TimedOutError
@@ -21,6 +22,20 @@ if TYPE_CHECKING:
 
 _JSON: Final = "application/json"
 _EVENTS: Final = "text/event-stream"
+
+
+def http_direct(
+    url: str, client: httpx2.AsyncClient, transport: httpx2.AsyncBaseTransport, bytes_max: int, version: str
+) -> HttpDirect | None:
+    """The short way to a server that has negotiated this revision, None where there is none.
+
+    client: only for its timeouts. transport: its own. bytes_max: of one event.
+    """
+    if version not in MODERN_PROTOCOL_VERSIONS:
+        return None
+    return HttpDirect(
+        url, transport=transport, timeout=client.timeout, event_bytes_max=bytes_max, version=version
+    )
 
 
 class HttpDirect:

@@ -54,9 +54,9 @@ _log = logging.getLogger(__name__)
 class Link:
     """The state of one server; `run` keeps it connected until it is cancelled."""
 
-    def __init__(self, server: Server, *, settings: UpstreamSettings) -> None:
+    def __init__(self, server: Server, *, settings: UpstreamSettings, watches: Watches | None = None) -> None:
         self.server = server
-        self.watches = Watches()
+        self.watches = watches or Watches()
         self.catalogue: Catalogue | None = None
         self.capabilities: dict[str, JSONValue] = {}
         self.instructions = ""

@@ -18,18 +18,20 @@ _DIGITS_MAX: Final = 15
 
 
 class StdioDirect:
-    """Lines to the server from everybody, and answers to those who asked directly. Belongs to one process's life.
-
-    envelope: set once the session has negotiated; nothing is asked before.
-    """
+    """Lines to the server from everybody, and answers to those who asked directly. Lives as long as the process."""
 
     def __init__(self) -> None:
-        self.envelope = Envelope("")
+        self._envelope = Envelope("")
         self._waiting: dict[int, Future[object]] = {}
         self._next = FIRST_ID
         self._lines: list[bytes] = []
         self._wanted: Future[None] | None = None
         self._closed = False
+
+    def speaking(self, version: str) -> StdioDirect:
+        """Itself, ready to ask in the revision that the session has negotiated."""
+        self._envelope = Envelope(version)
+        return self
 
     async def ask(self, method: str, params: dict[str, JSONValue], *, seconds: float) -> dict[str, Any]:
         """As Direct."""
@@ -39,7 +41,7 @@ class StdioDirect:
         loop = asyncio.get_running_loop()
         answer: Future[object] = loop.create_future()
         self._waiting[number] = answer
-        self.put(self.envelope.request(number, method, params))
+        self.put(self._envelope.request(number, method, params))
         # A timer, since a cancel scope or a timeout of asyncio costs several times as much.
         timer = loop.call_later(seconds, _give_up, answer)
         try:
@@ -50,7 +52,7 @@ class StdioDirect:
         finally:
             timer.cancel()
             del self._waiting[number]
-        return self.envelope.result(method, message)
+        return self._envelope.result(method, message)
 
     def put(self, line: bytes) -> None:
         """A line to the server, without its end. It goes out with all others of the same turn."""

@@ -79,13 +79,19 @@ class McpUpstream:
         self._wanted = {server.name: server for server in servers}
         if self._tasks is None:
             return
+        watches = {name: link.watches for name, link in self._links.items()}
         for name, link in list(self._links.items()):
             if self._wanted.get(name) != link.server:
                 self._scopes.pop(name).cancel()
                 del self._links[name]
         for name, server in self._wanted.items():
             if name not in self._links:
-                link = self._links[name] = Link(server, settings=self._settings)
+                link = self._links[name] = Link(
+                    # Whoever waits for changes goes on waiting when a server is registered anew.
+                    server,
+                    settings=self._settings,
+                    watches=watches.get(name),
+                )
                 scope = self._scopes[name] = anyio.CancelScope()
                 self._tasks.start_soon(_run_in, scope, link)
 

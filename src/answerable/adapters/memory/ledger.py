@@ -83,6 +83,9 @@ class MemoryLedger:
             raise Unavailable("no room for another entry", code="ledger.full", port="ledger")
         return MemorySubmitted(receipt=self._store(entry))
 
+    async def room(self, entry: Entry) -> None:
+        """Memory is never busy, so there is nothing to wait for."""
+
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
         """Entries from index `start` on, in order, as they were when the call was made."""
         return iter(self._entries[start:])

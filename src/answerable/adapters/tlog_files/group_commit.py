@@ -103,7 +103,7 @@ class GroupCommit:
         """Make `entry` durable and return its place. Raises Unavailable as the port says."""
         length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
         if self._queued_bytes + length > self._room_new or len(self._pieces) >= self._pieces_max:
-            await self._room_for(entry, length)
+            await self.room(entry)
         receipt = self._scheduled(entry)
         await self.durable_at(receipt.index)
         return receipt
@@ -284,8 +284,9 @@ class GroupCommit:
             raise Unavailable(message, code="ledger.full", port="ledger")
         return False
 
-    async def _room_for(self, entry: Entry, length: int) -> None:
+    async def room(self, entry: Entry) -> None:
         """Wait until an entry fits, for a bounded time. Raises Unavailable (`ledger.full`, `ledger.busy`)."""
+        length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + self._settings.append_wait_seconds_max
         while not self._has_room(entry, length):

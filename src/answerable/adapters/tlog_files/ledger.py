@@ -121,6 +121,10 @@ class TlogFilesLedger:
         """Give `entry` its place; it is on its way to the disk."""
         return self._commit.submit(entry)
 
+    async def room(self, entry: Entry) -> None:
+        """Wait, as `append` does, until `submit` may take `entry`. Raises Unavailable as the port says."""
+        await self._commit.room(entry)
+
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
         """Durable entries from index `start` on, in order, as they were when the call was made."""
         return self._replayed(start, self._commit.extent)

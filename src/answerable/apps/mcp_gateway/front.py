@@ -1,8 +1,8 @@
 """Below the SDK: every HTTP message is bounded, proved and parsed strictly before the SDK sees a byte of it.
 
 The SDK takes the last of duplicate members, takes NaN, and reads invalid UTF-8 as something else; nothing above it
-could see that. So the bytes are read here, the proof is checked over these bytes, their strict value goes along with the
-request, and then the SDK gets the same bytes.
+could see that. So the bytes are read here, the proof is checked over these bytes, their strict value goes along with
+the request, and then the SDK gets the same bytes, where it is asked at all.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,7 +37,7 @@ from answerable.core.identity.session import SESSION_TARGET
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from starlette.types import Message, Receive, Scope, Send
 
@@ -254,20 +255,26 @@ class Front:
             if scope["method"] == "DELETE":
                 door.sessions.end(session.id)
 
-    def _while_present(self, receive: Receive) -> anyio.CancelScope:
-        """A scope that is cancelled when the caller leaves. A task group would cost ten times as much."""
-        present = anyio.CancelScope()
+    @contextmanager
+    def _while_present(self, receive: Receive) -> Iterator[None]:
+        """What is inside is cancelled when the caller leaves. A task group would cost several times as much."""
+        inside = True
 
         async def watch() -> None:
-            # After the answer the server says that the caller is gone; nothing is left to be cancelled then.
             while (await receive())["type"] != "http.disconnect":
                 pass
-            present.cancel()
+            # After an answer the server says the same, to end this task.
+            if inside:
+                present.cancel()
 
         watching = asyncio.get_running_loop().create_task(watch())
         self._watching.add(watching)
         watching.add_done_callback(self._watching.discard)
-        return present
+        with anyio.CancelScope() as present:
+            try:
+                yield
+            finally:
+                inside = False
 
     def _enter(self, agent: str) -> None:
         open_now = self._requests.get(agent, 0)

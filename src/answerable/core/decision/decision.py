@@ -102,11 +102,17 @@ def _weigh_forbids(
 ) -> Decision:
     forbids = first.determining
     requirements: list[Requirement] = []
+    final: list[str] = []
     for forbid in forbids:
         note = notes.get(forbid)
         if note is None or note.approve is None:
-            return _denied(_reasons(forbids, notes), forbids, policy_set)
-        requirements.append(note.approve)
+            final.append(forbid)
+        else:
+            requirements.append(note.approve)
+    if final:
+        # What nobody may lift comes first, so that nobody is told to wait for an approval that would not help.
+        forbids = (*final, *(forbid for forbid in forbids if forbid not in final))
+        return _denied(_reasons(forbids, notes), forbids, policy_set)
     rest = without(forbids)
     if rest.errors or not rest.allowed:
         return _denied(_reasons(forbids, notes), forbids, policy_set)

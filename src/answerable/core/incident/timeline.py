@@ -120,12 +120,12 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
         f"Agent {leaf.get('agent')} set out to {_what(leaf, payload)} for {leaf.get('principal')}"
         f" under mandate {_short(leaf.get('mandate'))}."
     )
-    lifted = _names(decision.get("lifted"))
-    approval = leaf.get("approval")
+    lifted, approval = decision.get("lifted"), leaf.get("approval")
+    aside = f"set {_names(lifted)} aside" if lifted else "was used up"
     details = [
         *_claims(payload),
         f"allowed by {_names(decision.get('by'))} of policy set {_short(decision.get('policy_set'))}"
-        + (f", after approval {_short(approval)} set {lifted} aside" if approval else ""),
+        + (f", after approval {_short(approval)} {aside}" if approval else ""),
         f"identity proved by {_proof(leaf)}; call {leaf.get('call')} of this mandate",
     ]
     return text, tuple(details)

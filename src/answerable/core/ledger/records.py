@@ -236,6 +236,8 @@ def _decision(decision: Decision) -> dict[str, JSONValue]:
 
 def _sources(names: tuple[str, ...]) -> list[str]:
     """As many of the names, in their order, as a leaf has room for."""
+    if len(names) == 1 and len(names[0]) <= SOURCES_CHARS_MAX:
+        return [names[0]]
     kept: list[str] = []
     chars = 0
     for name in names[:SOURCES_MAX]:

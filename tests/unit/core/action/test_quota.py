@@ -1,0 +1,57 @@
+"""How many refusals are written down one by one."""
+
+from __future__ import annotations
+
+import pytest
+
+from answerable.core.action.quota import RefusalQuota
+from answerable.core.identity.principal import AgentId, UnixMillis
+
+pytestmark = pytest.mark.requirement("WALK-05")
+
+SCOUT, ROVER = AgentId("scout"), AgentId("rover")
+
+
+def quota() -> RefusalQuota:
+    return RefusalQuota(recorded_max=2, window_ms=1000)
+
+
+def takes(one: RefusalQuota, *times: int, agent: AgentId = SCOUT) -> list[bool]:
+    return [one.take(agent, UnixMillis(at)) for at in times]
+
+
+def test_past_the_quota_refusals_are_counted_until_the_window_ends():
+    one = quota()
+    assert takes(one, 0, 1, 2, 999) == [True, True, False, False]
+    assert one.is_held(SCOUT, UnixMillis(999))
+    assert not one.is_held(SCOUT, UnixMillis(1000))
+    assert takes(one, 1000, 1001, 1002) == [True, True, False]
+    assert one.drain_counted(9) == {"scout": 3}
+    assert one.drain_counted(9) == {}
+
+
+def test_agents_do_not_share_a_quota():
+    one = quota()
+    takes(one, 0, 0, 0)
+    assert not one.is_held(ROVER, UnixMillis(0))
+    assert takes(one, 0, agent=ROVER) == [True]
+
+
+def test_a_wall_clock_that_is_set_back_holds_nobody_longer_than_a_window():
+    one = quota()
+    takes(one, 10_000_000, 10_000_000, 10_000_000)
+    assert one.is_held(SCOUT, UnixMillis(5_000)), "the quota is not renewed by it"
+    assert not one.is_held(SCOUT, UnixMillis(6_000))
+
+
+def test_what_could_not_be_written_down_is_counted_and_what_was_drained_can_be_put_back():
+    one = quota()
+    takes(one, 0)
+    takes(one, 0, agent=ROVER)
+    one.lost(SCOUT)
+    one.lost(ROVER)
+    first = one.drain_counted(1)
+    assert first == {"scout": 1}
+    one.restore_counted(first)
+    one.lost(SCOUT)
+    assert one.drain_counted(9) == {"scout": 2, "rover": 1}

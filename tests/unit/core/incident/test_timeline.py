@@ -1,0 +1,98 @@
+"""Each kind of entry as a sentence, from full and from sparse leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from answerable.core.incident.timeline import Moment, concerns, linked, story, told
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+
+
+def moment(index: int, tag: int, *, payload: dict[str, JSONValue] | None = None, **leaf: JSONValue) -> Moment:
+    return Moment(index=index, tag=tag, leaf={"at": 1000, **leaf}, payload=payload)
+
+
+@pytest.mark.parametrize("tag", list(Tag))
+def test_every_kind_is_told_even_when_its_leaf_says_next_to_nothing(tag: Tag):
+    line = told(moment(3, tag))
+    assert line.kind == tag.name.lower()
+    assert line.index == 3
+    assert line.text.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        ("succeeded", "It succeeded."),
+        ("failed", "The upstream said that it failed."),
+        ("not_started", "It was not started."),
+        ("indeterminate", "Whether it took effect is not known."),
+        ("vanished", "It ended as vanished."),
+    ],
+)
+def test_an_end_says_how_it_ended(status: str, text: str):
+    line = told(moment(1, Tag.OUTCOME, status=status, payload={"detail": "why", "result": {"a": 1}}))
+    assert line.text == text
+    assert line.details == ("detail: why", 'result: {"a":1}')
+
+
+def test_an_approval_that_was_not_needed_is_said_to_be_used_up():
+    for lifted, text in (([], "was used up"), (["f"], "set f aside")):
+        decision: JSONValue = {"by": ["p"], "lifted": [*lifted], "policy_set": "0"}
+        line = told(moment(1, Tag.INTENT, approval="a-1", decision=decision))
+        assert f"after approval a-1 {text}" in line.details[0]
+
+
+def test_a_deny_and_an_unknown_verdict_are_told_as_such():
+    assert "denied" in told(moment(1, Tag.APPROVAL_ANSWER, verdict="deny")).text
+    assert "answered" in told(moment(1, Tag.APPROVAL_ANSWER, verdict="maybe")).text
+
+
+def test_a_change_names_what_changed():
+    assert (
+        "changed Agent/scout: "
+        in told(moment(1, Tag.REGISTRY_CHANGE, by="a", payload={"Agent/scout": None})).text
+    )
+    assert "changed policies: " in told(moment(1, Tag.POLICY_CHANGE, by="a", payload={"policies": "x"})).text
+
+
+def test_an_action_without_arguments_or_a_capability_is_told_as_far_as_known():
+    action: JSONValue = {"target": "t", "server": "s", "arguments": None}
+    assert "call t() on s" in told(moment(1, Tag.REFUSAL, payload={"action": action})).text
+    assert "use something unknown without a mandate" in told(moment(1, Tag.REFUSAL)).text
+
+
+def test_a_value_nested_too_deeply_to_be_shown_is_told_as_such():
+    deep: JSONValue = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert (
+        "nested too deeply"
+        in told(moment(1, Tag.OUTCOME, status="failed", payload={"result": deep})).details[0]
+    )
+
+
+def test_an_entry_without_a_time_is_told_at_zero():
+    line = told(Moment(index=1, tag=Tag.GENESIS, leaf={"at": "noon"}, payload=None))
+    assert line.when() == "1970-01-01T00:00:00.000Z"
+
+
+def test_links_reach_as_far_as_the_story_goes_and_odd_members_link_nothing():
+    moments = [
+        moment(0, Tag.MANDATE_ISSUED, mandate="m"),
+        moment(1, Tag.APPROVAL_ASKED, approval="p", mandate="m"),
+        moment(2, Tag.INTENT, action="a", approval="p", mandate="m"),
+        moment(3, Tag.OUTCOME, action="a"),
+        moment(4, Tag.INTENT, action="b", approval="", mandate="m"),
+        moment(5, 99, action=[1], mandate=["m"]),
+    ]
+    assert [m.index for m in story(moments, "3")] == [0, 1, 2, 3]
+    assert [m.index for m in story(moments, "b")] == [0, 4]
+    assert linked(moments[5]) == frozenset()
+    assert not concerns(moments[5], frozenset(("m", "1")))
+    assert story(moments, "unknown") == ()

@@ -1,0 +1,100 @@
+"""Budgets under racing callers, failures and restarts."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from answerable.adapters.memory.registers import MemoryMandateRegister
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Refused, Unavailable
+from answerable.flows.govern_action import Answer
+from answerable.flows.settle_open_intents import recover_from_ledger
+from answerable.testing.builders import Bench
+from answerable.testing.trouble import Trouble, TroubledLedger
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-08")]
+
+M1 = MandateId("m-1")
+
+
+def restarted(bench: Bench) -> Bench:
+    """A new process over the same log and registers; what was only in memory is gone."""
+    mandates = MemoryMandateRegister()
+    for mandate in bench.walk.mandates.all():
+        mandates.add(mandate)
+    walk = bench.walk
+    again = Bench(
+        clock=bench.clock,
+        ledger=walk.ledger,
+        registry=walk.registry,
+        mandates=mandates,
+        approvals=walk.approvals,
+    )
+    recover_from_ledger(again.walk)
+    return again
+
+
+async def test_two_hundred_racing_callers_get_the_fifty_calls_of_the_budget_and_no_more():
+    bench = await Bench().registered()
+    await bench.issue(calls_max=50)
+    answers = await asyncio.gather(*(bench.act() for _ in range(200)), return_exceptions=True)
+    assert sum(isinstance(answer, Answer) for answer in answers) == 50
+    refused = [answer for answer in answers if isinstance(answer, Refused)]
+    assert {one.code for one in refused} == {"mandate.budget_spent"}
+    assert len(refused) == 150
+    assert len(bench.entries(Tag.INTENT)) == len(bench.upstream.effects) == 50
+    again = restarted(bench)
+    assert again.walk.mandates.calls_used(M1) == 50
+    with pytest.raises(Refused) as told:
+        await again.act()
+    assert told.value.code == "mandate.budget_spent"
+
+
+async def test_calls_whose_intent_was_not_written_are_given_back_even_among_racing_callers():
+    bench = await Bench().registered()
+    await bench.issue(calls_max=5)
+    numbers = iter(range(100))
+
+    def every_other(_number: int, method: str):
+        return "full" if method == "ledger.submit" and next(numbers) % 2 else None
+
+    raw = bench.walk.ledger
+    bench.walk.ledger = TroubledLedger(raw, Trouble(every_other))
+    answers = await asyncio.gather(*(bench.act() for _ in range(3)), return_exceptions=True)
+    assert sum(isinstance(answer, Unavailable) for answer in answers) >= 1
+    bench.walk.ledger = raw
+    done = len(bench.entries(Tag.INTENT))
+    assert bench.walk.mandates.calls_used(M1) == done
+    # The number that an intent carries may have a gap; the count after a restart has none.
+    assert restarted(bench).walk.mandates.calls_used(M1) == done
+    for _ in range(5 - done):
+        await bench.act()
+    with pytest.raises(Refused):
+        await bench.act()
+    assert restarted(bench).walk.mandates.calls_used(M1) == 5
+
+
+async def test_a_refused_deferred_or_unfit_action_takes_nothing_from_the_budget():
+    bench = await Bench().registered()
+    await bench.issue(calls_max=1)
+    await bench.refund(6000)
+    with pytest.raises(Refused):
+        await bench.refund(2_000_000)
+    with pytest.raises(Refused):
+        await bench.act("refund", {"case": "4711"})
+    assert bench.walk.mandates.calls_used(M1) == 0
+    assert (await bench.act()).outcome is not None
+
+
+async def test_budgets_of_two_mandates_of_one_agent_are_separate():
+    bench = await Bench().registered()
+    await bench.issue("m-1", calls_max=1)
+    await bench.issue("m-2", calls_max=2)
+    answers = await asyncio.gather(
+        *(bench.act(mandate=name) for name in ("m-1", "m-2") for _ in range(5)), return_exceptions=True
+    )
+    assert sum(isinstance(answer, Answer) for answer in answers) == 3
+    assert [bench.walk.mandates.calls_used(MandateId(name)) for name in ("m-1", "m-2")] == [1, 2]

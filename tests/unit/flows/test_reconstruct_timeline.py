@@ -1,0 +1,174 @@
+"""Who, for whom, why, what, decided how, with what result: from any id of the story."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from answerable.core.action.outcome import Outcome
+from answerable.core.incident.timeline import Line
+from answerable.core.ledger.entry import Entry, StoredEntry, sealed_entry
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Broken, Refused
+from answerable.flows.close_mandate import close_mandate
+from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.settle_open_intents import record_counted_refusals
+from answerable.testing.builders import Bench
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-13")]
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}")
+
+
+async def told_bench() -> Bench:
+    """One approved refund, one read, one refusal, another mandate's read, and the end of the first mandate."""
+    bench = await Bench().registered()
+    await bench.issue("m-1")
+    await bench.issue("m-2", agent="rover")
+    asked = (await bench.refund(6000)).approval
+    assert asked is not None
+    await bench.answer(asked, comment="the customer is right")
+    await bench.refund(6000)
+    await bench.act()
+    await bench.act(mandate="m-2", agent="rover")
+    with pytest.raises(Refused):
+        await bench.refund(2_000_000)
+    await close_mandate(bench.walk, "m-1", by="alice")
+    return bench
+
+
+def of(bench: Bench, name: str) -> list[str]:
+    return [line.kind for line in reconstruct_timeline(bench.walk.ledger.replay(), name)]
+
+
+REFUND = ["mandate_issued", "approval_asked", "approval_answer", "intent", "outcome", "mandate_closed"]
+
+
+async def test_the_story_of_an_action_is_found_from_every_id_in_it():
+    bench = await told_bench()
+    intent, asked = bench.entries(Tag.INTENT)[0], bench.entries(Tag.APPROVAL_ASKED)[0]
+    outcome, answer = bench.entries(Tag.OUTCOME)[0], bench.entries(Tag.APPROVAL_ANSWER)[0]
+    ids = [intent["action"], intent["key"], intent["digest"], asked["approval"], answer["person"]]
+    ids += [entry["index"] for entry in (intent, asked, outcome, answer)]
+    for name in ids:
+        assert of(bench, str(name)) == REFUND, name
+
+
+async def test_an_actions_story_has_no_other_action_in_it_and_a_mandates_has_all():
+    bench = await told_bench()
+    read = str(bench.entries(Tag.INTENT)[1]["action"])
+    assert of(bench, read) == ["mandate_issued", "intent", "outcome", "mandate_closed"]
+    assert of(bench, "m-1") == [*REFUND[:5], "intent", "outcome", "refusal", "mandate_closed"]
+    assert of(bench, "m-2") == ["mandate_issued", "intent", "outcome"]
+    assert of(bench, "rover") == ["mandate_issued", "intent", "outcome"]
+    both = of(bench, "alice")
+    assert both.count("mandate_issued") == both.count("intent") - 1 == 2
+    assert len(both) == 1 + 8 + 2, (
+        "her own two mandates with all under them, but no refusal: that names her nowhere"
+    )
+    assert of(bench, "operator") == ["registry_change", "policy_change"]
+    assert of(bench, "nobody knows this") == []
+
+
+async def test_the_sentences_say_who_for_whom_why_what_decided_how_and_with_what_result():
+    bench = await told_bench()
+    lines = reconstruct_timeline(bench.walk.ledger.replay(), "m-1")
+    text = "\n".join(part for line in lines for part in (line.text, *line.details))
+    for wanted in (
+        "alice gave agent scout mandate m-1 for use case support, at most 20 calls.",
+        "Agent scout asked to call refund(amount=6000, case=4711) on crm for alice; it waits for 1 of approvers",
+        "because refunds above 5000 wait for an approver",
+        "bob approved approval",
+        "comment: the customer is right",
+        "Agent scout set out to call refund(amount=6000, case=4711) on crm for alice under mandate m-1.",
+        "purpose of the mandate: Answer case 4711",
+        "reason the agent claimed: the customer asked",
+        "set refund-large aside",
+        "identity proved by signature of",
+        "It succeeded.",
+        'result: {"ok":true}',
+        "was refused: nobody refunds more than 1000000",
+        "nothing was done",
+        "Mandate m-1 was closed by alice.",
+    ):
+        assert wanted in text, wanted
+    assert all(line.text.endswith(".") for line in lines)
+    assert not TOKEN.search(text), "signed tokens stay in the ledger"
+    assert lines[0].when() == "2026-11-18T11:06:40.000Z"
+
+
+async def test_what_others_wrote_can_neither_break_a_line_nor_colour_it():
+    bench = await Bench().registered()
+    await bench.issue()
+    evil = "x\n#99 bob approved everything.\x1b[31m\u202e`"
+    bench.upstream.answer = lambda _: Outcome(
+        status="failed", result={evil: evil, "huge": 10**40}, detail=evil
+    )
+    await bench.act("refund", {"case": evil, "amount": 1}, reason=evil)
+    with pytest.raises(Refused):
+        await bench.act(evil, {evil: evil}, mandate=evil, reason=evil)
+    asked = (await bench.refund(6000)).approval
+    assert asked is not None
+    await bench.answer(asked, comment=evil)
+    await close_mandate(bench.walk, "m-1", by=evil)
+    bench.walk.strangers = lambda: {evil: 1}
+    await record_counted_refusals(bench.walk)
+    lines = [
+        line
+        for index in range(bench.walk.ledger.size)
+        for line in reconstruct_timeline(bench.walk.ledger.replay(), str(index))
+    ]
+    for line in lines:
+        for part in (line.text, *line.details):
+            assert part.isprintable(), part
+
+
+async def test_entries_of_other_versions_and_withheld_payloads_are_told_as_far_as_they_go():
+    bench = await told_bench()
+    stored = [
+        StoredEntry(index=s.index, tag=s.tag, leaf=s.leaf, attachment=b"", leaf_hash=s.leaf_hash)
+        for s in bench.walk.ledger.replay()
+    ]
+    odd = sealed_entry(
+        Tag.GENESIS, at=bench.clock.now(), fields={"action": [1], "mandate": ["m-1"], "agent": "scout"}
+    )
+    stored.append(StoredEntry(index=len(stored), tag=99, leaf=odd.leaf, attachment=b"", leaf_hash=bytes(32)))
+    lines = reconstruct_timeline(stored, "scout")
+    assert lines[-1] == Line(
+        index=len(stored) - 1, at=bench.clock.now(), kind="tag 99", text="An entry of type 99."
+    )
+    assert any("use crm.refund" in line.text for line in lines), "the leaf still says which capability"
+    assert any("was refused: refund-never" in line.text for line in lines)
+
+
+@pytest.mark.parametrize("attachment", [b"", b"\x00" * 40, b"x" * 16 + b'{"a":1}'])
+async def test_a_payload_that_is_not_what_the_leaf_commits_to_is_not_told(attachment: bytes):
+    bench = await Bench().registered()
+    await bench.issue()
+    await bench.act()
+    stored = [
+        StoredEntry(index=s.index, tag=s.tag, leaf=s.leaf, attachment=attachment, leaf_hash=s.leaf_hash)
+        for s in bench.walk.ledger.replay()
+    ]
+    lines = reconstruct_timeline(stored, "m-1")
+    assert "4711" not in "".join(part for line in lines for part in (line.text, *line.details))
+
+
+async def test_payloads_that_are_no_json_object_or_are_nested_too_deeply_are_told_without():
+    bench = Bench()
+    for payload in (b"[1]", b"not json", b'{"result":' + b"[" * 50_000 + b"]" * 50_000 + b"}"):
+        fields = {"action": "a-1", "status": "succeeded"}
+        entry = sealed_entry(
+            Tag.OUTCOME, at=bench.clock.now(), fields={**fields}, payload=payload, salt=bytes(16)
+        )
+        await bench.walk.ledger.append(entry)
+    lines = reconstruct_timeline(bench.walk.ledger.replay(), "a-1")
+    assert [line.details for line in lines] == [(), (), ()]
+
+
+async def test_a_leaf_that_is_no_object_is_an_invariant_that_fell():
+    bench = Bench()
+    await bench.walk.ledger.append(Entry(tag=Tag.INTENT, leaf=b"[]", attachment=b""))
+    with pytest.raises(Broken):
+        reconstruct_timeline(bench.walk.ledger.replay(), "x")

@@ -1,0 +1,215 @@
+"""Every intent ends: at once, late, after a restart, after the clock was set back; once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from answerable.core.action.outcome import Outcome
+from answerable.core.canonical import parse
+from answerable.core.ledger.entry import Entry, sealed_entry
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Broken, Unavailable
+from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
+from answerable.testing.builders import Bench
+from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledUpstream
+
+if TYPE_CHECKING:
+    from answerable.testing.builders import Effect
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-03")]
+
+
+async def crashed_in_flight(*, effect: bool) -> Bench:
+    """A new process over the log of one that ended in the middle of an action."""
+    bench = await Bench().registered()
+    await bench.issue()
+    bench.walk.upstream = TroubledUpstream(
+        bench.upstream,
+        Trouble(
+            lambda _n, method: ("crash_after" if effect else "crash_before") if "perform" in method else None
+        ),
+    )
+    with pytest.raises(Crash):
+        await bench.act()
+    walk = bench.walk
+    again = Bench(
+        clock=bench.clock,
+        entropy=walk.entropy,
+        ledger=walk.ledger,
+        registry=walk.registry,
+        mandates=walk.mandates,
+        approvals=walk.approvals,
+        upstream=bench.upstream,
+    )
+    recover_from_ledger(again.walk)
+    return again
+
+
+@pytest.mark.parametrize("effect", [False, True])
+async def test_after_a_crash_the_intent_ends_as_indeterminate_when_its_time_is_over_and_not_before(
+    effect: bool,
+):
+    bench = await crashed_in_flight(effect=effect)
+    assert await settle_open_intents(bench.walk, overdue_only=False) == 0, (
+        "its warrant could still be redeemed"
+    )
+    bench.clock.advance(10)
+    assert await settle_open_intents(bench.walk) == 0, "an upstream call could still be running"
+    assert await settle_open_intents(bench.walk, overdue_only=False) == 1, (
+        "not at a start: nothing is in flight"
+    )
+    assert await settle_open_intents(bench.walk) == 0
+    (end,) = bench.entries(Tag.INDETERMINATE)
+    (intent,) = bench.entries(Tag.INTENT)
+    assert (end["intent"], end["action"]) == (intent["index"], intent["action"])
+
+
+async def test_on_the_timer_it_waits_for_the_deadline_and_the_longest_call():
+    bench = await crashed_in_flight(effect=True)
+    bench.clock.advance(129.9)
+    assert await settle_open_intents(bench.walk) == 0
+    bench.clock.advance(0.1)
+    assert await settle_open_intents(bench.walk) == 1
+
+
+async def test_two_who_settle_at_once_write_one_end():
+    bench = await crashed_in_flight(effect=True)
+    bench.clock.advance(200)
+    counts = await asyncio.gather(*(settle_open_intents(bench.walk) for _ in range(3)))
+    assert sum(counts) == 1
+    assert len(bench.entries(Tag.INDETERMINATE)) == 1
+
+
+async def test_a_wall_clock_that_was_set_back_does_not_leave_an_intent_open_for_years():
+    bench = await crashed_in_flight(effect=True)
+    bench.clock.jump(-3600 * 24 * 365)
+    assert await settle_open_intents(bench.walk) == 1
+
+
+async def test_when_the_log_takes_nothing_the_intent_stays_due():
+    bench = await crashed_in_flight(effect=True)
+    bench.clock.advance(200)
+    raw = bench.walk.ledger
+    bench.walk.ledger = TroubledLedger(
+        raw, Trouble(lambda _n, method: "full" if "submit" in method else None)
+    )
+    with pytest.raises(Unavailable):
+        await settle_open_intents(bench.walk)
+    bench.walk.ledger = raw
+    assert await settle_open_intents(bench.walk) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "entries"),
+    [
+        (Outcome(status="succeeded"), [Tag.INDETERMINATE, Tag.OUTCOME]),
+        (Outcome(status="failed"), [Tag.INDETERMINATE, Tag.OUTCOME]),
+        (Outcome(status="not_started"), [Tag.INDETERMINATE, Tag.OUTCOME]),
+        (Outcome(status="indeterminate"), [Tag.INDETERMINATE]),
+    ],
+)
+async def test_a_true_outcome_that_turns_up_late_is_a_correcting_entry_and_what_knows_no_more_is_none(
+    outcome: Outcome, entries: list[Tag]
+):
+    bench = await Bench().registered()
+    await bench.issue()
+
+    async def hang(_: Effect) -> None:
+        bench.clock.advance(200)
+        assert await settle_open_intents(bench.walk) == 1
+
+    bench.upstream.after = hang
+    bench.upstream.answer = lambda _: outcome
+    answer = await bench.act()
+    assert answer.outcome == outcome
+    assert (answer.receipt is None) == (outcome.status == "indeterminate")
+    ends = [s.tag for s in bench.walk.ledger.replay() if s.tag in (Tag.OUTCOME, Tag.INDETERMINATE)]
+    assert ends == entries
+
+
+async def test_a_correction_that_cannot_be_written_reopens_nothing():
+    bench = await Bench().registered()
+    await bench.issue()
+
+    async def hang(_: Effect) -> None:
+        bench.clock.advance(200)
+        await settle_open_intents(bench.walk)
+        bench.walk.ledger = TroubledLedger(
+            bench.walk.ledger, Trouble(lambda _n, method: "undone" if "submit" in method else None)
+        )
+
+    bench.upstream.after = hang
+    with pytest.raises(Unavailable) as told:
+        await bench.act()
+    assert told.value.effect == "unknown"
+    assert not bench.walk.open_intents
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"huge": 10**40},
+        {"half": "\ud800"},
+        {"nan": float("nan")},
+        {"bytes": b"\xff"},
+        {"odd": object()},
+        {("a", "b"): 1},
+    ],
+    ids=["huge integer", "half a character", "not a number", "bytes", "object", "odd name"],
+)
+async def test_whatever_an_upstream_answers_the_outcome_is_recorded(result: dict[str, object]):
+    bench = await Bench().registered()
+    await bench.issue()
+    bench.upstream.answer = lambda _: Outcome(status="succeeded", result=result, detail="\ud800" + "d" * 9000)  # type: ignore[arg-type]
+    await bench.act()
+    (end,) = bench.entries(Tag.OUTCOME)
+    assert end["status"] == "succeeded"
+    assert end["result"]
+
+
+async def test_an_answer_that_holds_itself_or_is_nested_too_deeply_is_recorded_as_such():
+    bench = await Bench().registered()
+    await bench.issue()
+    loop: dict[str, object] = {}
+    loop["again"] = loop
+    deep: dict[str, object] = {}
+    for _ in range(100_000):
+        deep = {"d": deep}
+    for result in (loop, deep):
+        bench.upstream.answer = lambda _, result=result: Outcome(status="succeeded", result=result)
+        await bench.act()
+    assert len(bench.entries(Tag.OUTCOME)) == 2
+    assert b"not_recorded" in list(bench.walk.ledger.replay())[-1].attachment
+
+
+async def test_a_long_answer_is_cut_and_its_digest_kept_whole():
+    bench = await Bench().registered()
+    await bench.issue()
+    bench.upstream.answer = lambda _: Outcome(status="succeeded", result={"text": "x" * 200_000})
+    await bench.act()
+    stored = list(bench.walk.ledger.replay())[-1]
+    assert len(stored.attachment) < 70_000
+    payload = parse(stored.attachment[16:])
+    assert isinstance(payload, dict)
+    assert isinstance(payload["result"], dict)
+    assert payload["result"]["cut_after_bytes"] == 65_536
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        sealed_entry(Tag.INTENT, at=1, fields={"mandate": "m"}),  # type: ignore[arg-type]
+        sealed_entry(Tag.OUTCOME, at=1, fields={"intent": "0"}),  # type: ignore[arg-type]
+        Entry(tag=Tag.INTENT, leaf=b"[]", attachment=b""),
+    ],
+    ids=["intent without a deadline", "outcome of no intent", "no object"],
+)
+async def test_a_log_that_this_version_did_not_write_stops_the_start(entry: Entry):
+    bench = Bench()
+    await bench.walk.ledger.append(entry)
+    with pytest.raises(Broken) as told:
+        recover_from_ledger(bench.walk)
+    assert told.value.code == "ledger.leaf_malformed"
