@@ -52,7 +52,9 @@ async def cpu_us_per_action(directory: Path, *, callers: int, seconds: float) ->
             answer = decode(_internal.is_authorized(request, policies, entities))
             assert answer["decision"] == "Allow"
             for kind in ("intent", "outcome"):
-                record = encoder.encode((kind, number, done, "support-agent", "crm.customer-read", b"x" * 900))
+                record = encoder.encode(
+                    (kind, number, done, "support-agent", "crm.customer-read", b"x" * 900)
+                )
                 chain = hashlib.sha256(chain + record).digest()
                 await log.append(record)
             done += 1

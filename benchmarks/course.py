@@ -14,7 +14,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 import policy
 
@@ -32,6 +32,7 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import TlogFilesLedger
 from answerable.core.action.request import action_request
 from answerable.core.canonical import JSONValue, encode, parse
+from answerable.core.identity.channel import Channel, PeerCredentials
 from answerable.core.identity.http_signature import (
     SignedRequest,
     parse_signature,
@@ -61,6 +62,7 @@ POLICIES = 50
 AUTHORITY = b"127.0.0.1:8765"
 TARGET = b"/mcp/crm"
 MANDATE = MandateId("0" * 26)
+PEER_UID = 4711
 SCHEMA: dict[str, JSONValue] = {
     "type": "object",
     "properties": {
@@ -102,6 +104,7 @@ def documents(key: SigningKey) -> list[JSONValue]:
     agent: dict[str, JSONValue] = {
         "useCase": "support",
         "environment": "production",
+        "unixUids": [PEER_UID],
         "keys": [json.loads(key.public.jwk)],
         "ownership": OWNERSHIP,
     }
@@ -114,6 +117,10 @@ def documents(key: SigningKey) -> list[JSONValue]:
         document("Capability", "crm.customer-read", capability),
         document("PolicySet", "bench", {"policies": policies}),
     ]
+
+
+Sent: TypeAlias = tuple[SignedRequest, Channel | None]
+"""A message and, when the connection proves who sends it, the connection."""
 
 
 @dataclass(slots=True)
@@ -213,7 +220,7 @@ def unsigned(text: bytes) -> SignedRequest:
     )
 
 
-def session_messages(course: Course) -> Iterator[SignedRequest]:
+def session_messages(course: Course) -> Iterator[Sent]:
     """Messages with a MAC under a session that one signed handshake opened."""
     private = os.urandom(EPHEMERAL_BYTES)
     offer = SignedRequest(
@@ -232,7 +239,7 @@ def session_messages(course: Course) -> Iterator[SignedRequest]:
     number = 0
     while True:
         number += 1
-        yield sign_request(
+        signed = sign_request(
             unsigned(body(number)),
             algorithm="hmac-sha256",
             keyid=answer.session,
@@ -240,6 +247,7 @@ def session_messages(course: Course) -> Iterator[SignedRequest]:
             nonce=str(number),
             sign=key.mac,
         )
+        yield signed, None
 
 
 def signed_message(course: Course, message: SignedRequest) -> SignedRequest:
@@ -255,17 +263,27 @@ def signed_message(course: Course, message: SignedRequest) -> SignedRequest:
     )
 
 
-def signed_messages(course: Course) -> Iterator[SignedRequest]:
+def signed_messages(course: Course) -> Iterator[Sent]:
     """Messages with a signature each."""
     number = 0
     while True:
         number += 1
-        yield signed_message(course, unsigned(body(number)))
+        yield signed_message(course, unsigned(body(number))), None
 
 
-async def one_action(course: Course, message: SignedRequest) -> None:
+def channel_messages(_: Course) -> Iterator[Sent]:
+    """Messages on one Unix-socket connection, whose other end the kernel knows."""
+    peer = PeerCredentials(pid=4711, uid=PEER_UID, gid=PEER_UID, started=1)
+    number = 0
+    while True:
+        number += 1
+        yield unsigned(body(number)), Channel(connection=1, sequence=number, peer=peer)
+
+
+async def one_action(course: Course, sent: Sent) -> None:
     """What the gateway does for one message, without HTTP."""
-    caller = course.verifier.verify(message)
+    message, channel = sent
+    caller = course.verifier.verify(message, channel)
     call = cast("dict[str, dict[str, JSONValue]]", parse(message.body))["params"]
     request = action_request(
         server="crm",

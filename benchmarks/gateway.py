@@ -54,7 +54,11 @@ HOST = "127.0.0.1"
 
 DIRECT, OURS, FLOOR = "upstream, called directly", "answerable", "sdk pass-through"
 USUAL, CONNECTED = "fastmcp proxy, usual", "fastmcp proxy, connected"
-FIGURES = {"rate_over_sdk_passthrough": FLOOR, "rate_over_idle_proxy": USUAL, "rate_over_connected_proxy": CONNECTED}
+FIGURES = {
+    "rate_over_sdk_passthrough": FLOOR,
+    "rate_over_idle_proxy": USUAL,
+    "rate_over_connected_proxy": CONNECTED,
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -184,7 +188,9 @@ def answerable(stack: ExitStack, directory: Path, upstream: str, url: str) -> Pe
     log = directory / f"answerable-{upstream}.log"
     command = [sys.executable, "-m", "answerable.main", "up", "--data", str(data)]
     started = stack.enter_context(process(command, log))
-    control = httpx2.Client(transport=httpx2.HTTPTransport(uds=str(data / "control.sock")), base_url="http://a")
+    control = httpx2.Client(
+        transport=httpx2.HTTPTransport(uds=str(data / "control.sock")), base_url="http://a"
+    )
     give_up_at = time.monotonic() + START_SECONDS_MAX
     while True:
         try:
@@ -274,7 +280,9 @@ def table(rows: list[dict[str, object]], figures: dict[str, float], machine: str
 
 def main() -> None:
     """Measure, print a table or one JSON object."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("--json", action="store_true")
     arguments.add_argument("--seconds", type=float, default=SECONDS, help="of each row in each round")
     arguments.add_argument("--rounds", type=int, default=ROUNDS)
@@ -300,7 +308,9 @@ def main() -> None:
                     rows.append(row_of(peer, connections, [run], _number(first, "rate")))
         figures = figures_of(peers)
     load = os.getloadavg()[0]
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, load {load:.1f}"
+    machine = (
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, load {load:.1f}"
+    )
     if options.json:
         print(json.dumps({"bench": "gateway", "machine": machine, "rows": rows, "figures": figures}))
         return

@@ -24,12 +24,20 @@ from dataclasses import dataclass
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event, Semaphore
 
+import bare_path
 import policy
 import raw_log
 import uvloop
-from course import Course, Scratch, course, one_action, session_messages, signed_messages
-
-from answerable.core.identity.http_signature import SignedRequest
+from course import (
+    Course,
+    Scratch,
+    Sent,
+    channel_messages,
+    course,
+    one_action,
+    session_messages,
+    signed_messages,
+)
 
 CALLERS = (1, 16, 64, 256)
 SECONDS = 1.0
@@ -48,7 +56,7 @@ class Measured:
     decision_p50: float
 
 
-async def run(course: Course, messages: list[SignedRequest], callers: int, seconds: float) -> Measured:
+async def run(course: Course, messages: list[Sent], callers: int, seconds: float) -> Measured:
     """`callers` closed loops over prepared messages until the time or the messages are over."""
     pending = iter(messages)
     took: list[float] = []
@@ -86,7 +94,7 @@ async def run(course: Course, messages: list[SignedRequest], callers: int, secon
 
 
 def measured(
-    source: Callable[[Course], Iterator[SignedRequest]], callers: int, seconds: float, count: int
+    source: Callable[[Course], Iterator[Sent]], callers: int, seconds: float, count: int
 ) -> Measured:
     """One run on a fresh log; the best of three by CPU, since a neighbour only ever adds."""
     results = []
@@ -96,7 +104,7 @@ def measured(
             stream = source(made)
             messages = [next(stream) for _ in range(count)]
 
-            async def main(made: Course = made, messages: list[SignedRequest] = messages) -> Measured:
+            async def main(made: Course = made, messages: list[Sent] = messages) -> Measured:
                 await run(made, messages[:200], callers=min(callers, 64), seconds=seconds)
                 result = await run(made, messages[200:], callers=callers, seconds=seconds)
                 await made.ledger.close()
@@ -109,7 +117,7 @@ def measured(
 def _process_rate(ready: Semaphore, go: Event, results: Queue[float], seconds: float) -> None:
     with Scratch() as directory:
         made = course(directory)
-        stream = session_messages(made)
+        stream = channel_messages(made)
         messages = [next(stream) for _ in range(int(30_000 * seconds))]
 
         async def main() -> float:
@@ -156,18 +164,25 @@ def main() -> None:
     by_callers: dict[int, Measured] = {}
     for callers in (64,) if options.quick else CALLERS:
         count = 200 + int(seconds * (6_000 if callers == 1 else 30_000))
-        by_callers[callers] = result = measured(session_messages, callers, seconds, count)
+        by_callers[callers] = result = measured(channel_messages, callers, seconds, count)
         with Scratch() as directory:
             floor = raw_log.raw_group_commit(directory, callers=callers, seconds=seconds, record_bytes=1024)
-        rows.append(_row("session MAC", result, floor / 2))
+        rows.append(_row("Unix-socket peer", result, floor / 2))
         _say(options.json, rows[-1])
+    mac = measured(session_messages, 64, seconds, 200 + int(20_000 * seconds))
+    rows.append(_row("session MAC", mac, 0.0))
+    _say(options.json, rows[-1])
     signed = measured(signed_messages, 64, seconds, 200 + int(12_000 * seconds))
     rows.append(_row("signature per call", signed, 0.0))
     _say(options.json, rows[-1])
     cpu = by_callers[64].cpu_us
+    with Scratch() as directory:
+        bare = uvloop.run(bare_path.cpu_us_per_action(directory, callers=64, seconds=seconds))
     figures: dict[str, float] = {
         "cpu_us_per_action": cpu,
+        "cpu_us_per_action_session_mac": mac.cpu_us,
         "cpu_us_per_action_proof_per_call": signed.cpu_us,
+        "cpu_us_bare_path": bare,
         "actions_per_s_c64": by_callers[64].rate,
     }
     if not options.quick:

@@ -41,7 +41,11 @@ from answerable.core.identity.session import (
 )
 from answerable.sdk.keyfile import load_key
 
-ARGUMENTS: dict[str, JSONValue] = {"case_id": "4711", "fields": ["name", "email", "plan", "notes"], "limit": 20}
+ARGUMENTS: dict[str, JSONValue] = {
+    "case_id": "4711",
+    "fields": ["name", "email", "plan", "notes"],
+    "limit": 20,
+}
 ANSWER = "4711: name, email, plan, notes"
 UNKNOWN_EPOCH = "0" * 26
 WARM_UP = 100
@@ -310,7 +314,9 @@ async def measured(load: Load) -> Result:
         proof = proofs.prove(number, body) if proofs is not None else None
         built.append(http(load, body, target=load.path, proof=proof))
     requests = iter(built)
-    warm, _ = await phase(load, iter([next(requests) for _ in range(min(WARM_UP, load.calls_max // 2))]), 30.0)
+    warm, _ = await phase(
+        load, iter([next(requests) for _ in range(min(WARM_UP, load.calls_max // 2))]), 30.0
+    )
     before = [cpu_seconds(pid) for pid in load.pids]
     run, wall = await phase(load, requests, load.seconds)
     used = [cpu_seconds(pid) - then for pid, then in zip(load.pids, before, strict=True)]

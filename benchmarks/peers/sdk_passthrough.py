@@ -37,7 +37,9 @@ async def pass_on(ctx: ServerRequestContext[Client, Any], call_next: CallNext) -
         return await call_next(ctx)
     params: dict[str, Any] = dict(ctx.params or {})
     meta = params.get("_meta") or {}
-    params["_meta"] = {name: value for name, value in meta.items() if not name.startswith("io.modelcontextprotocol/")}
+    params["_meta"] = {
+        name: value for name, value in meta.items() if not name.startswith("io.modelcontextprotocol/")
+    }
     send: Any = ctx.lifespan_context.session.send_request
     request = mcp_types.Request[Any, Any](method=ctx.method, params=params)
     result: dict[str, Any] = await send(request, OBJECT, request_read_timeout_seconds=30)

@@ -30,7 +30,14 @@ ClientFile = Annotated[
 ]
 KeyFile = Annotated[Path, typer.Option("--key", help="Key file of the agent.", metavar="FILE")]
 GatewayAddress = Annotated[
-    str, typer.Option("--gateway", help="http(s)://HOST:PORT or unix:PATH.", metavar="ADDRESS")
+    str,
+    typer.Option(
+        "--gateway",
+        help="http(s)://HOST:PORT or unix:PATH; else the socket of the data directory that is named and has one, else "
+        f"{GATEWAY_DEFAULT}.",
+        show_default=False,
+        metavar="ADDRESS",
+    ),
 ]
 MandateId = Annotated[
     str,
@@ -83,7 +90,7 @@ def shim(
     shell: Shell,
     server: Annotated[str, typer.Option("--server", help="Registered name of the server.", metavar="NAME")],
     key: KeyFile,
-    gateway: GatewayAddress = GATEWAY_DEFAULT,
+    gateway: GatewayAddress = "",
     mandate: MandateId = "",
 ) -> int | None:
     """Serve MCP over stdio, and hold the agent's key.
@@ -98,17 +105,34 @@ def shim(
 
     auth = SessionAuth(load_key(key), mandate=mandate)
     relay = partial(
-        run_shim, server=server, gateway=gateway, auth=auth, stdin=sys.stdin.buffer, stdout=sys.stdout.buffer
+        run_shim,
+        server=server,
+        gateway=gateway or default_gateway(shell),
+        auth=auth,
+        stdin=sys.stdin.buffer,
+        stdout=sys.stdout.buffer,
     )
     anyio.run(relay)
     return None
+
+
+def default_gateway(shell: Shell) -> str:
+    """Where the gateway is when nobody says so: the socket of a data directory that was named, else loopback.
+
+    Raises Malformed (`settings.faults`).
+    """
+    if shell.data_named:
+        place = shell.settings().gateway.socket
+        if place.is_socket():
+            return f"unix:{place}"
+    return GATEWAY_DEFAULT
 
 
 def wrap_client(
     shell: Shell,
     file: ClientFile,
     key: KeyFile,
-    gateway: GatewayAddress = GATEWAY_DEFAULT,
+    gateway: GatewayAddress = "",
     mandate: MandateId = "",
     documents: Annotated[
         Path | None,
@@ -134,7 +158,12 @@ def wrap_client(
         )
     # Clients rarely have our directory on their PATH.
     program = shutil.which("answerable") or "answerable"
-    command_of_shim = ShimCommand(gateway=gateway, key=str(key.absolute()), mandate=mandate, program=program)
+    command_of_shim = ShimCommand(
+        gateway=gateway or default_gateway(shell),
+        key=str(key.absolute()),
+        mandate=mandate,
+        program=program,
+    )
     report = wrap(file, command_of_shim)
     place.write_text(report.documents, encoding="utf-8")
     terminal = shell.terminal

@@ -272,7 +272,7 @@ def test_no_room_for_a_checkpoint_only_delays_it(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.requirement("LEDGER-06")
-def test_a_new_log_begins_with_its_name_and_key_and_reopening_is_an_entry_too(tmp_path: Path) -> None:
+def test_a_new_log_begins_with_its_name_and_key_and_only_a_disorderly_end_is_an_entry(tmp_path: Path) -> None:
     key, _ = log_key()
 
     async def run() -> None:
@@ -280,23 +280,24 @@ def test_a_new_log_begins_with_its_name_and_key_and_reopening_is_an_entry_too(tm
         assert ledger.recovered is None
         await ledger.append(refusal_entry(1))
         await ledger.close()
-        ledger = small_log(tmp_path / "log")
-        leaves = [(one.tag, parse(one.leaf)) for one in ledger.replay()]
-        await ledger.close()
-        tag, genesis = leaves[0]
-        assert tag == Tag.GENESIS
+        for _ in range(3):
+            ledger = small_log(tmp_path / "log")
+            stored = list(ledger.replay())
+            assert [one.tag for one in stored] == [Tag.GENESIS, Tag.REFUSAL], "who only reads leaves no trace"
+            assert ledger.seal().split("\n")[1] == "2"
+            await ledger.close()
+        genesis = parse(stored[0].leaf)
         assert isinstance(genesis, dict)
         assert (genesis["origin"], genesis["key"]) == (ORIGIN, key.formatted())
-        tag, reopened = leaves[-1]
-        assert tag == Tag.RECOVERY
-        assert isinstance(reopened, dict)
-        assert (reopened["clean"], reopened["size"], reopened["cut_bytes"]) == (True, 2, 0)
         ledger = small_log(tmp_path / "log")
+        assert (await ledger.append(refusal_entry(2))).index == 2
         ledger._release()
         ledger = small_log(tmp_path / "log")
-        last = parse(list(ledger.replay())[-1].leaf)
-        assert isinstance(last, dict)
-        assert last["clean"] is False
+        last = list(ledger.replay())[-1]
+        reopened = parse(last.leaf)
+        assert last.tag == Tag.RECOVERY
+        assert isinstance(reopened, dict)
+        assert (reopened["clean"], reopened["size"], reopened["cut_bytes"]) == (False, 3, 0)
         await ledger.close()
 
     asyncio.run(run())
@@ -313,9 +314,11 @@ def test_a_log_closed_in_order_goes_on_in_its_segment_and_any_other_in_a_new_one
         await small_log(tmp_path / "log").close()
         await small_log(tmp_path / "log").close()
         assert segments() == ["0000000000000000.wal"]
-        small_log(tmp_path / "log")._release()
+        ledger = small_log(tmp_path / "log")
+        await ledger.append(refusal_entry(1))
+        ledger._release()
         await small_log(tmp_path / "log").close()
-        assert segments() == ["0000000000000000.wal", "0000000000000003.wal"]
+        assert segments() == ["0000000000000000.wal", "0000000000000002.wal"]
         assert (tmp_path / "log/wal/0000000000000000.wal").stat().st_size < 65_536, "its rest was given back"
 
     asyncio.run(run())

@@ -3,6 +3,7 @@
 Run once per version of the format, by hand; what it made stays as it is. It tells one of everything that the first
 version writes: both ends of an intent, a settled and corrected one, a refusal, approvals, mandates, registry and policy
 changes, counted refusals, a clean reopening, a kill with a torn end, two segments and several checkpoints.
+A clean reopening leaves no entry any more; the first recording has one.
 """
 
 from __future__ import annotations

@@ -3,12 +3,8 @@
 import http.client
 import json
 import socket
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,10 +12,10 @@ import anyio
 import pytest
 from mcp import MCPError, StdioServerParameters
 from mcp.client.client import Client
-from mcp_types import PromptReference, ResourceTemplateReference, TextContent, TextResourceContents
+from mcp_types import PromptReference, ResourceTemplateReference, TextResourceContents
 
-SERVERS = Path(__file__).parents[2] / "examples" / "servers"
-STOP_SECONDS_MAX = 5
+from tests.system.example_place import Answer, Place, ask, call, ready, running, starting
+
 TOOLS = {
     "crm": ["customer_read", "case_list", "note_add"],
     "payments": ["batch_prepare", "batch_submit", "batch_show", "balance"],
@@ -30,65 +26,6 @@ FIRST_CALLS = {
     "payments": ("balance", {"currency": "USD"}, "40000000"),
     "volumes": ("volume_list", {"environment": "production"}, "postgres-production"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where one server keeps its things, and its address when it runs over HTTP."""
-
-    name: str
-    home: Path
-    url: str = ""
-
-    @property
-    def command(self) -> list[str]:
-        command = [sys.executable, str(SERVERS / f"{self.name}.py"), "--database", str(self.database)]
-        return [*command, "--workspace", str(self.workspace)] if self.name == "volumes" else command
-
-    @property
-    def database(self) -> Path:
-        return self.home / f"{self.name}.db"
-
-    @property
-    def workspace(self) -> Path:
-        return self.home / "workspace"
-
-    def rows(self, query: str, *parameters: object) -> list[tuple[object, ...]]:
-        """Ask the database file itself, past the server."""
-        with closing(sqlite3.connect(self.database)) as connection:
-            return connection.execute(query, parameters).fetchall()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a tool call gave."""
-
-    refused: bool
-    text: str
-    fields: dict[str, object]
-
-
-@contextmanager
-def starting(place: Place) -> Iterator[subprocess.Popen[str]]:
-    """Start the server over HTTP on a free port and stop it with the signal that any supervisor sends."""
-    process = subprocess.Popen([*place.command, "--http", "0"], stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.communicate(timeout=STOP_SECONDS_MAX)
-
-
-def ready(place: Place, process: subprocess.Popen[str]) -> Place:
-    """Wait for the line with the address."""
-    assert process.stdout is not None
-    return replace(place, url=process.stdout.readline().strip())
-
-
-@contextmanager
-def running(place: Place) -> Iterator[Place]:
-    with starting(place) as process:
-        yield ready(place, process)
 
 
 @pytest.fixture(scope="module")
@@ -107,21 +44,6 @@ def payments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def volumes(tmp_path: Path) -> Iterator[Place]:
     with running(Place(name="volumes", home=tmp_path)) as place:
         yield place
-
-
-async def ask(client: Client, tool: str, arguments: dict[str, object]) -> Answer:
-    result = await client.call_tool(tool, arguments)
-    text = "".join(block.text for block in result.content if isinstance(block, TextContent))
-    fields = result.structured_content if isinstance(result.structured_content, dict) else {}
-    return Answer(refused=bool(result.is_error), text=text, fields=fields)
-
-
-def call(place: Place, tool: str, **arguments: object) -> Answer:
-    async def once() -> Answer:
-        async with Client(place.url, mode="2026-07-28") as client:
-            return await ask(client, tool, arguments)
-
-    return anyio.run(once)
 
 
 async def check_first_use(name: str, server: StdioServerParameters | str, mode: str) -> None:

@@ -10,7 +10,7 @@ from answerable.core.ledger import records
 from answerable.core.ledger.entry import SALT_BYTES
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
-from answerable.errors import Malformed, Unavailable
+from answerable.errors import Malformed, Unavailable, shown
 from answerable.flows.record_entry import record_entry
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ async def apply_registry(
 ) -> Applied:
     """Put documents into force beside those already there; with `prune`, instead of them.
 
-    Raises Malformed (`registry.faults`, `policy.*`) with everything that is wrong, and then nothing has changed;
-    Unavailable. A dry run checks and says the same, and changes nothing.
+    Raises Malformed (`registry.faults`, `registry.call_seconds`, `policy.*`) with everything that is wrong, and then
+    nothing has changed; Unavailable. A dry run checks and says the same, and changes nothing.
     """
     if dry_run:
         return planned(walk, documents, prune=prune).applied
@@ -98,6 +98,7 @@ def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) 
         told = "; ".join(f"document {f.document} {f.path}: {f.message}" for f in faults[:FAULTS_SHOWN_MAX])
         raise Malformed(f"{len(faults)} faults in the registry documents: {told}", code="registry.faults")
     snapshot = snapshot_of(merged)
+    check_call_seconds(snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
     policies = policy_text(snapshot)
     return _Plan(
         applied=Applied(
@@ -111,6 +112,20 @@ def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) 
         policies=policies,
         decision_point=walk.compile_policies(policies, snapshot),
     )
+
+
+def check_call_seconds(snapshot: RegistrySnapshot, *, upstream_ms_max: int) -> None:
+    """Settling waits for the longest a call may take, so no server may be allowed longer.
+
+    Raises Malformed (`registry.call_seconds`).
+    """
+    for server in snapshot.servers.values():
+        if server.call_seconds_max * 1000 > upstream_ms_max:
+            raise Malformed(
+                f"server {shown(server.name)} may take {server.call_seconds_max} s a call, but walk.upstream_ms_max is "
+                f"{upstream_ms_max} ms: raise the one or lower the other",
+                code="registry.call_seconds",
+            )
 
 
 def policy_text(snapshot: RegistrySnapshot) -> str:

@@ -34,7 +34,9 @@ async def log_outcome(walk: Walk, warrant: Warrant, outcome: Outcome) -> Receipt
         raise Unavailable(failed.message, code=failed.code, port=failed.port, effect="unknown") from failed
 
 
-async def end_intent(walk: Walk, *, intent: Receipt, action_id: str, outcome: Outcome) -> Receipt | None:
+async def end_intent(
+    walk: Walk, *, intent: Receipt, action_id: str, outcome: Outcome, patient: bool = True
+) -> Receipt | None:
     """Append the end of an intent. When there is no room for the answer's bytes, their digest alone is kept.
 
     Whoever comes first takes the intent off the open ones. To come second with an `indeterminate` adds nothing and
@@ -50,7 +52,7 @@ async def end_intent(walk: Walk, *, intent: Receipt, action_id: str, outcome: Ou
     try:
         try:
             receipt, left = await record_entry(
-                walk.ledger, _entry(walk, intent, action_id, outcome, kept, digest)
+                walk.ledger, _entry(walk, intent, action_id, outcome, kept, digest), patient=patient
             )
         except Unavailable as failed:
             if failed.code != "ledger.full" or not kept:

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger
 
 
-async def record_entry(ledger: Ledger, entry: Entry) -> tuple[Receipt, BaseException | None]:
+async def record_entry(
+    ledger: Ledger, entry: Entry, *, patient: bool = True
+) -> tuple[Receipt, BaseException | None]:
     """Make `entry` durable whether the caller stays or leaves; returns its receipt, and the cancellation if it left.
 
     The cancellation must be raised again once what follows from the entry has been done. A shield is built only when
-    it is needed: entering one costs more than the whole record does. Raises Unavailable, and never a cancellation.
+    it is needed: entering one costs more than the whole record does. patient: wait for room; otherwise the entry has
+    its place before anything else runs, or there is none. Raises Unavailable, and never a cancellation.
     """
     left: BaseException | None = None
     while True:
@@ -25,7 +28,7 @@ async def record_entry(ledger: Ledger, entry: Entry) -> tuple[Receipt, BaseExcep
             submitted = ledger.submit(entry)
             break
         except Unavailable as busy:
-            if busy.code != "ledger.busy":
+            if busy.code != "ledger.busy" or not patient:
                 raise
         try:
             with CancelScope(shield=True):

@@ -53,7 +53,10 @@ def recover_from_ledger(walk: Walk) -> None:
 
 async def settle_open_intents(walk: Walk, *, overdue_only: bool = True) -> int:
     """End every intent that is due; returns how many. At reopening nothing of this process is in flight, so intents
-    past their own deadline are due at once (`overdue_only=False`). Raises Unavailable; what is left is due again."""
+    past their own deadline are due at once (`overdue_only=False`). Raises Unavailable; what is left is due again.
+
+    Never waits for room: meanwhile the true outcome could turn up, and what is not known must not be said after it.
+    """
     now = walk.clock.now()
     grace = 0 if overdue_only else walk.limits.upstream_ms_max
     # What is due later than any intent of this moment was begun before the wall clock was set back: do not wait years.
@@ -62,7 +65,9 @@ async def settle_open_intents(walk: Walk, *, overdue_only: bool = True) -> int:
     settled = 0
     for found in due:
         outcome = Outcome(status="indeterminate", detail="no outcome was recorded before the deadline")
-        ended = await end_intent(walk, intent=found.receipt, action_id=found.action_id, outcome=outcome)
+        ended = await end_intent(
+            walk, intent=found.receipt, action_id=found.action_id, outcome=outcome, patient=False
+        )
         settled += ended is not None
     return settled
 

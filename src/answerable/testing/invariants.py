@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from answerable.core.canonical import freeze, parse
 from answerable.core.ledger.entry import opened_payload
@@ -140,9 +140,9 @@ def _one_approval(
         yield f"approval {approval} was not asked for intent {index}"
         return
     people = approved.get(approval, set()) - {question["principal"]}
-    match question["requirements"]:
-        case [[str(), int(count)]] if len(people) < count:
-            yield f"intent {index} ran with {len(people)} approvals, it takes {count}"
+    for requirement in cast("list[tuple[str, int]]", question["requirements"]):
+        if len(people) < requirement[1]:
+            yield f"intent {index} ran with {len(people)} approvals, it takes {requirement[1]}"
 
 
 def _budgets(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from answerable.core.action.lifecycle import ENDS, TRANSITIONS
 from answerable.core.canonical import INTEGER_MAX, encode_ledger, parse
 from answerable.core.ledger.entry import LEAF_BYTES_MAX, LEAF_VERSION, SALT_BYTES
 from answerable.core.ledger.tags import Tag
@@ -31,11 +32,25 @@ Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Compared = Annotated[str, Meta(min_length=64, max_length=64)]
 """A digest that is compared with a computed one, so that its digits need no look of their own."""
 
-_OUTCOME_STATUSES: Final = ("succeeded", "failed", "not_started")
-_INDETERMINATE_STATUS: Final = ("indeterminate",)
 _OPEN: Final = 1
 _INDETERMINATE: Final = 2
 _ENDED: Final = 3
+
+
+def _ends_after(*states: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(to for state in states for to in TRANSITIONS[state] if to in ENDS))
+
+
+# By state of the intent, and by whether the entry is an indeterminate end: the statuses that the table allows it.
+_STATUSES: Final = {
+    (state, indeterminate): tuple(one for one in ends if (one == "indeterminate") is indeterminate)
+    for state, ends in (
+        (_OPEN, _ends_after("acting", "logged")),
+        (_INDETERMINATE, _ends_after("indeterminate")),
+        (_ENDED, _ends_after("succeeded", "failed", "not_started")),
+    )
+    for indeterminate in (False, True)
+}
 _OPEN_SHOWN_MAX: Final = 100
 
 
@@ -294,16 +309,16 @@ class Pairing:
         state = self._states[at] if at < len(self._states) else 0
         if not state:
             return Fault("pair.no_intent", f"its intent is said to be entry {at}, which is no earlier intent")
-        if state == _ENDED or (state == _INDETERMINATE and indeterminate):
+        allowed = _STATUSES[state, indeterminate]
+        if not allowed:
             return Fault("pair.second_end", f"the intent of entry {at} had an end before")
         intent = self._intents[at]
         if leaf.intent_leaf != intent.leaf_hash.hex():
             return Fault("pair.leaf_hash", f"it names another leaf hash than that of its intent, entry {at}")
         if leaf.action != intent.action:
             return Fault("pair.action", f"it names another action than its intent, entry {at}")
-        expected = _INDETERMINATE_STATUS if indeterminate else _OUTCOME_STATUSES
-        if leaf.status not in expected:
-            return Fault("pair.status", f"status {shown(leaf.status)} is not one of {', '.join(expected)}")
+        if leaf.status not in allowed:
+            return Fault("pair.status", f"status {shown(leaf.status)} is not one of {', '.join(allowed)}")
         self._states[at] = _INDETERMINATE if indeterminate else _ENDED
         if not indeterminate:
             del self._intents[at]

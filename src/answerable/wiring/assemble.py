@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -23,8 +23,8 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
 from answerable.core.identity.keys import ed25519_public
 from answerable.core.tlog.note import VerifierKey
-from answerable.errors import Malformed
-from answerable.flows.apply_registry import policy_text
+from answerable.errors import Unavailable
+from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -34,7 +34,7 @@ from answerable.flows.verify_caller import CallerVerifier, ProofLimits
 from answerable.flows.walk import Walk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.core.identity.keys import SigningKey
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 REGISTRY_SECONDS: Final = 0.1
 """How soon upstream connections follow a registry that changed."""
+LOCK_RETRY_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +71,16 @@ class Product:
 
 @asynccontextmanager
 async def assembled(
-    settings: Settings, *, authorities: frozenset[str] = frozenset(LOCAL_NAMES)
+    settings: Settings,
+    *,
+    authorities: frozenset[str] = frozenset(LOCAL_NAMES),
+    wait_seconds_max: float = 0.0,
 ) -> AsyncIterator[Product]:
     """The product on one data directory, recovered and settled; no door is open and no upstream started.
 
-    authorities: `host[:port]` names under which callers may address it. Raises Unavailable when another process has the
-    directory, Broken when its log is corrupt, Malformed for settings that contradict one another.
+    authorities: `host[:port]` names under which callers may address it. wait_seconds_max: how long another process may
+    still hold the directory. Raises Unavailable when it holds it longer, Broken when its log is corrupt, Malformed for
+    settings that contradict one another.
     """
     # The SDK takes half a second to import; what only reads the registry should not wait for it twice.
     from answerable.adapters.mcp_upstream.settings import UpstreamSettings
@@ -85,19 +90,7 @@ async def assembled(
     clock, entropy = SystemClock(), SystemEntropy()
     key = open_or_create_key(settings.data / "keys" / "log.jwk", entropy=entropy)
     log_key = _log_key(settings, key)
-    ledger = TlogFilesLedger.open(
-        settings.ledger.directory,
-        key=log_key,
-        sign=key.sign,
-        clock=clock,
-        settings=TlogFilesSettings(
-            segment_bytes=settings.ledger.segment_bytes,
-            queue_bytes_max=settings.ledger.queue_bytes_max,
-            queue_entries_max=settings.ledger.queue_entries_max,
-            append_wait_seconds_max=settings.ledger.append_wait_seconds_max,
-            allocation_retry_seconds=settings.ledger.allocation_retry_seconds,
-        ),
-    )
+    ledger = await _once_free(partial(_opened_ledger, settings, log_key, key, clock), wait_seconds_max)
     async with ledger:
         store = SqliteStore.open(settings.registers.database)
         try:
@@ -130,11 +123,13 @@ async def assembled(
             )
             # Recovery is the normal path, run again: what an earlier process left open is found and ended.
             recover_from_ledger(walk)
-            await settle_open_intents(walk, overdue_only=False)
+            with _when_there_is_room():
+                await settle_open_intents(walk, overdue_only=False)
             yield Product(
                 walk=walk, verifier=verifier, upstream=upstream, ledger=ledger, log_key=log_key.formatted()
             )
-            await record_counted_refusals(walk)
+            with _when_there_is_room():
+                await record_counted_refusals(walk)
         finally:
             store.close()
 
@@ -144,7 +139,8 @@ async def kept_running(product: Product, settings: Settings) -> None:
 
     Raises when the log fails: the process must end then, and a restart verifies what is on disk.
     """
-    _check_limits(product, settings)
+    # Settings may have changed since these documents were applied.
+    check_call_seconds(product.walk.registry.current, upstream_ms_max=settings.walk.upstream_ms_max)
     product.upstream.apply(product.walk.registry.current.servers.values())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(product.upstream.run)
@@ -167,19 +163,49 @@ async def _following_registry(product: Product) -> None:
 async def _settling(product: Product, seconds: float) -> None:
     while True:
         await anyio.sleep(seconds)
-        await settle_open_intents(product.walk)
-        await record_counted_refusals(product.walk)
+        with _when_there_is_room():
+            await settle_open_intents(product.walk)
+            await record_counted_refusals(product.walk)
 
 
-def _check_limits(product: Product, settings: Settings) -> None:
-    """Settling waits for the longest a call may take, so no server may be allowed longer."""
-    for server in product.walk.registry.current.servers.values():
-        if server.call_seconds_max * 1000 > settings.walk.upstream_ms_max:
-            raise Malformed(
-                f"server `{server.name}` may take {server.call_seconds_max} s a call, but walk.upstream_ms_max is "
-                f"{settings.walk.upstream_ms_max} ms: raise the one or lower the other",
-                code="settings.call_seconds",
-            )
+@contextmanager
+def _when_there_is_room() -> Iterator[None]:
+    """A log without room ends nothing: it takes no intents, and what was to be written now is due again."""
+    try:
+        yield
+    except Unavailable as failed:
+        if failed.code not in ("ledger.full", "ledger.busy"):
+            raise
+
+
+def _opened_ledger(
+    settings: Settings, log_key: VerifierKey, key: SigningKey, clock: SystemClock
+) -> TlogFilesLedger:
+    return TlogFilesLedger.open(
+        settings.ledger.directory,
+        key=log_key,
+        sign=key.sign,
+        clock=clock,
+        settings=TlogFilesSettings(
+            segment_bytes=settings.ledger.segment_bytes,
+            queue_bytes_max=settings.ledger.queue_bytes_max,
+            queue_entries_max=settings.ledger.queue_entries_max,
+            append_wait_seconds_max=settings.ledger.append_wait_seconds_max,
+            allocation_retry_seconds=settings.ledger.allocation_retry_seconds,
+        ),
+    )
+
+
+async def _once_free(opening: Callable[[], TlogFilesLedger], wait_seconds_max: float) -> TlogFilesLedger:
+    """Try again while another process has the log: a command that works without a server is soon done."""
+    give_up_at = anyio.current_time() + wait_seconds_max
+    while True:
+        try:
+            return opening()
+        except Unavailable as error:
+            if error.code != "ledger.locked" or anyio.current_time() >= give_up_at:
+                raise
+        await anyio.sleep(LOCK_RETRY_SECONDS)
 
 
 def _log_key(settings: Settings, key: SigningKey) -> VerifierKey:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 __all__ = ["Doors", "Listeners", "run", "serve_product"]
+
+LOCK_WAIT_SECONDS_MAX: Final = 3.0
+"""How long a starting server waits for a command that works on its data directory just then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,10 @@ async def serve_product(
         control_sockets.close()
         raise
     try:
-        async with assembled(settings, authorities=authorities_of(settings, sockets.tcp_address)) as product:
+        authorities = authorities_of(settings, sockets.tcp_address)
+        async with assembled(
+            settings, authorities=authorities, wait_seconds_max=LOCK_WAIT_SECONDS_MAX
+        ) as product:
             await _serve(product, settings, doors, (sockets, control_sockets), tls, started)
     finally:
         sockets.close()

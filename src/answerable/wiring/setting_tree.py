@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ class LedgerSettings:
         "size at which a new segment file is begun",
         unit="bytes",
         minimum=65_536,
-        maximum=2_147_483_648,
+        maximum=SEGMENT_BYTES_MAX,
     )
     queue_bytes_max: int = _number(
         16_777_216, "what may wait for one sync", unit="bytes", minimum=65_536, maximum=1_073_741_824

@@ -54,6 +54,11 @@ def product_directory(given: Path | None) -> Path:
     return Path(os.path.abspath(chosen.expanduser()))
 
 
+def is_directory_named(given: Path | None) -> bool:
+    """Whether somebody said which data directory it is, by option or by environment variable."""
+    return given is not None or bool(os.environ.get(_DATA_VARIABLE))
+
+
 def load_settings(data: Path, config: Path | None = None) -> Settings:
     """Read `config`, or `answerable.toml` of the data directory when there is one.
 

@@ -83,6 +83,11 @@ async def test_documents_are_added_beside_and_with_prune_instead():
         ([document("Principal", "x", {"grups": []})], "registry.faults", "grups"),
         ([document("Agent", "y", {"useCase": "none", "environment": "e"})], "registry.faults", "none"),
         (bench_documents("permit ("), "policy.syntax", "line 1"),
+        (
+            [document("Server", "slow", {"command": "x", "callSecondsMax": 121})],
+            "registry.call_seconds",
+            "121 s",
+        ),
         (bench_documents("permit (principal, action, resource);"), "policy.invalid", "@id"),
         (
             bench_documents('@id("x") forbid (principal, action == Action::"crm.fly", resource);'),
@@ -90,7 +95,7 @@ async def test_documents_are_added_beside_and_with_prune_instead():
             "crm.fly",
         ),
     ],
-    ids=["kind", "unknown key", "missing reference", "syntax", "no id", "unknown capability"],
+    ids=["kind", "unknown key", "missing reference", "syntax", "slow server", "no id", "unknown capability"],
 )
 async def test_with_a_fault_nothing_changes(documents: list[JSONValue], code: str, told: str):
     bench = await Bench().registered()
@@ -185,3 +190,17 @@ async def test_while_documents_and_policies_swap_no_action_sees_the_one_without_
 
     *codes, _ = await asyncio.gather(*(agent() for _ in range(10)), operator())
     assert not [code for some in codes for code in some or []]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_server_that_may_take_longer_than_settling_waits_is_not_applied(dry_run: bool):
+    bench = await Bench().registered()
+    size, digest = bench.walk.ledger.size, bench.walk.registry.current.digest
+    longest = bench.walk.limits.upstream_ms_max // 1000
+    slow: JSONValue = document("Server", "slow", {"command": "sh", "callSecondsMax": longest + 1})
+    with pytest.raises(Malformed, match="`slow` may take") as refused:
+        await apply_registry(bench.walk, [slow], by="alice", dry_run=dry_run)
+    assert refused.value.code == "registry.call_seconds"
+    assert (bench.walk.ledger.size, bench.walk.registry.current.digest) == (size, digest)
+    just: JSONValue = document("Server", "slow", {"command": "sh", "callSecondsMax": longest})
+    assert (await apply_registry(bench.walk, [just], by="alice", dry_run=dry_run)).changes

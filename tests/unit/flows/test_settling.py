@@ -17,7 +17,10 @@ from answerable.testing.builders import Bench
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledUpstream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from answerable.testing.builders import Effect
+    from answerable.testing.trouble import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-03")]
 
@@ -128,6 +131,33 @@ async def test_a_true_outcome_that_turns_up_late_is_a_correcting_entry_and_what_
     assert (answer.receipt is None) == (outcome.status == "indeterminate")
     ends = [s.tag for s in bench.walk.ledger.replay() if s.tag in (Tag.OUTCOME, Tag.INDETERMINATE)]
     assert ends == entries
+
+
+@pytest.mark.parametrize("fault", ["busy", "full"])
+async def test_when_the_true_outcome_turns_up_while_the_log_has_no_room_settling_says_nothing_after_it(
+    fault: Fault,
+):
+    bench = await Bench().registered()
+    await bench.issue()
+    raw = bench.walk.ledger
+
+    async def hang(_: Effect) -> None:
+        bench.clock.advance(200)
+        faults: Iterator[Fault | None] = iter([fault])
+        bench.walk.ledger = TroubledLedger(
+            raw, Trouble(lambda _n, method: next(faults, None) if "submit" in method else None)
+        )
+        settling.append(asyncio.create_task(settle_open_intents(bench.walk)))
+        await asyncio.sleep(0)
+
+    settling: list[asyncio.Task[int]] = []
+    bench.upstream.after = hang
+    await bench.act()
+    (settled,) = await asyncio.gather(*settling, return_exceptions=True)
+    assert isinstance(settled, Unavailable)
+    assert await settle_open_intents(bench.walk) == 0
+    ends = [s.tag for s in raw.replay() if s.tag in (Tag.OUTCOME, Tag.INDETERMINATE)]
+    assert ends == [Tag.OUTCOME]
 
 
 async def test_a_correction_that_cannot_be_written_reopens_nothing():

@@ -113,6 +113,9 @@ def test_a_message_from_before_a_restart_is_refused_after_it(world: ProofWorld) 
         assert refused(restarted, message) == "epoch"
         assert refused(restarted, ahead) == "epoch"
     assert restarted.epoch in restarted.challenge("epoch")
+    assert restarted.counts() == {}, "learning the epoch is how every client begins"
+    assert refused(restarted, world.signed(key=new_key(9))) == "key"
+    assert restarted.counts() == {"key": 1}, "whoever is not registered stays a stranger"
     restarted.verify(world.signed(nonce=world.nonce(restarted.epoch)))
 
 

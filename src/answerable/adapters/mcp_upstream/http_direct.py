@@ -79,6 +79,8 @@ class HttpDirect:
         )
         with anyio.move_on_after(seconds):
             response = await self._transport.handle_async_request(request)
+            # As a client would: the reader of event streams names the request in its errors.
+            response.request = request
             try:
                 return self._envelope.result(method, await self._answer(response))
             finally:

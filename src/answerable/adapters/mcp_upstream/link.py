@@ -6,9 +6,11 @@ is tried after a growing delay. Nothing here ever raises into the task that supe
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
@@ -19,11 +21,14 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from answerable.adapters.mcp_upstream.asking import ask
+from answerable.adapters.mcp_upstream.direct import CLIENT_INFO, SessionOnlyError
 from answerable.adapters.mcp_upstream.following import follow, notification_of
+from answerable.adapters.mcp_upstream.http_direct import http_direct
 from answerable.adapters.mcp_upstream.http_transport import http_client
 from answerable.adapters.mcp_upstream.listing import read_catalogue
 from answerable.adapters.mcp_upstream.live import Live, NotSentError, TimedOutError
 from answerable.adapters.mcp_upstream.stderr_log import StderrLog
+from answerable.adapters.mcp_upstream.stdio_direct import StdioDirect
 from answerable.adapters.mcp_upstream.stdio_transport import stdio_transport
 from answerable.adapters.mcp_upstream.watches import Watches
 from answerable.errors import AnswerableError
@@ -35,12 +40,12 @@ if TYPE_CHECKING:
     from mcp.client.session import ClientSession, IncomingMessage
 
     from answerable.adapters.mcp_upstream.catalogue import Catalogue
+    from answerable.adapters.mcp_upstream.direct import Direct
     from answerable.adapters.mcp_upstream.settings import UpstreamSettings
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Server
     from answerable.ports.upstream import Progress
 
-CLIENT_INFO: Final = mcp_types.Implementation(name="answerable", version="0.1.0")
 READ_SLACK_SECONDS: Final = 30.0
 REFRESH_PAUSE_SECONDS: Final = 0.2
 SESSION_ENDED: Final = "Session terminated"
@@ -67,6 +72,7 @@ class Link:
         self._settings = settings
         self._live: Live | None = None
         self._modern = False
+        self._wants_fields = False
         self._up = anyio.Event()
         self._turn = anyio.Event()
         self._stale = anyio.Event()
@@ -98,6 +104,11 @@ class Link:
         live = await self.connected()
         live.calls += 1
         try:
+            if live.direct is not None and progress is None and not self._wants_fields:
+                try:
+                    return await live.direct.ask(method, params, seconds=seconds)
+                except SessionOnlyError:
+                    live.direct = None
             with anyio.move_on_after(seconds):
                 return await ask(live.session, method, params, progress=progress)
             raise TimedOutError
@@ -156,6 +167,10 @@ class Link:
             if why not in known:
                 _log.warning("server %s: an entry is not offered: %s", self.server.name, why)
         self.catalogue = catalogue
+        # The session alone knows how to send header fields that a tool's schema asks for.
+        self._wants_fields = bool(self.server.url) and "x-mcp-header" in json.dumps(
+            catalogue.entries["tools"]
+        )
         self._listed_at = anyio.current_time()
 
     async def _hold(self, lost: anyio.Event) -> None:
@@ -191,7 +206,9 @@ class Link:
 
     async def _connect(self, stack: AsyncExitStack, lost: anyio.Event) -> tuple[Live, Callable[[], None]]:
         transport: Transport
+        direct_of: Callable[[str], Direct | None]
         if self.server.url:
+            url = self.server.url
             client, contained = http_client(
                 seconds_max=self.server.call_seconds_max + READ_SLACK_SECONDS,
                 connections_max=self._settings.connections_max,
@@ -200,14 +217,20 @@ class Link:
             )
             await stack.enter_async_context(client)
             transport = streamable_http_client(
-                self.server.url, http_client=client, max_sse_event_size=self._settings.message_bytes_max
+                url, http_client=client, max_sse_event_size=self._settings.message_bytes_max
             )
+
+            direct_of = partial(http_direct, url, client, contained, self._settings.message_bytes_max)
 
             def contain() -> None:
                 contained.contained = True
 
         else:
-            transport = stdio_transport(self.server, settings=self._settings, log=self.log, gone=lost.set)
+            lines = StdioDirect()
+            transport = stdio_transport(
+                self.server, settings=self._settings, log=self.log, lines=lines, gone=lost.set
+            )
+            direct_of = lines.speaking
 
             def contain() -> None:
                 return
@@ -225,7 +248,8 @@ class Link:
             # A pinned revision skips discovery, and with it what the server declares.
             said = await entered.session.send_discover(self._settings.mode)
             entered.session.adopt(mcp_types.DiscoverResult.model_validate(said))
-        return Live(session=entered.session, lost=lost), contain
+        direct = direct_of(entered.session.protocol_version or "")
+        return Live(session=entered.session, lost=lost, direct=direct), contain
 
     def _describe(self, session: ClientSession) -> None:
         declared = session.server_capabilities or mcp_types.ServerCapabilities()

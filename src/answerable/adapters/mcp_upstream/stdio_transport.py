@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import mcp_types
 from mcp.client.stdio import get_default_environment
+from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
 from answerable.adapters.mcp_upstream.marks import ERROR_CODE, marked
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.mcp_upstream.settings import UpstreamSettings
     from answerable.adapters.mcp_upstream.stderr_log import StderrLog
+    from answerable.adapters.mcp_upstream.stdio_direct import StdioDirect
     from answerable.core.registry.documents import Server
 
 CHUNK_BYTES: Final = 65_536
@@ -45,12 +47,18 @@ _ANSWERED_ID: Final = re.compile(rb'^\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"
 
 @asynccontextmanager
 async def stdio_transport(
-    server: Server, *, settings: UpstreamSettings, log: StderrLog, gone: Callable[[], None]
+    server: Server,
+    *,
+    settings: UpstreamSettings,
+    log: StderrLog,
+    lines: StdioDirect,
+    gone: Callable[[], None],
 ) -> AsyncIterator[TransportStreams]:
     """Start the process and yield its streams; leaving stops the process and all it started.
 
-    gone: called once when nothing more will come from it. Raises OSError when it cannot be started, Unavailable
-    (`upstream.secret_missing`) when a reference in its environment leads nowhere.
+    lines: what goes to the process, and who waits for answers outside the session. gone: called when nothing more will
+    come from it. Raises OSError when it cannot be started, Unavailable (`upstream.secret_missing`) when a reference in
+    its environment leads nowhere.
     """
     environment = {**get_default_environment(), **{k: _resolved(v) for k, v in server.env}}
     process = await anyio.open_process(
@@ -59,8 +67,9 @@ async def stdio_transport(
     to_session, from_process = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_process, from_session = anyio.create_memory_object_stream[SessionMessage](0)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_read, process, to_session, settings.message_bytes_max, gone)
-        tasks.start_soon(_write, process, from_session, settings.write_seconds_max, gone)
+        tasks.start_soon(_read, process, to_session, lines, settings.message_bytes_max, gone)
+        tasks.start_soon(_pass_on, from_session, lines)
+        tasks.start_soon(_write, process, lines, settings.write_seconds_max, gone)
         tasks.start_soon(_keep_log, process, log)
         try:
             yield from_process, to_process
@@ -90,6 +99,7 @@ def _resolved(value: str) -> str:
 async def _read(
     process: Process,
     to_session: MemoryObjectSendStream[SessionMessage | Exception],
+    direct: StdioDirect,
     bytes_max: int,
     gone: Callable[[], None],
 ) -> None:
@@ -100,14 +110,26 @@ async def _read(
         async with to_session:
             while garbage < GARBAGE_LINES_MAX:
                 for line in lines.feed(await process.stdout.receive(CHUNK_BYTES)):
+                    if isinstance(line, bytes) and direct.took(line):
+                        garbage = 0
+                        continue
                     message = _message(line)
                     garbage = garbage + 1 if message is None else 0
-                    if message is not None:
+                    if message is not None and not _took(direct, message):
                         await to_session.send(SessionMessage(message))
     except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
         pass
     finally:
+        # In this order: who is told that the connection is lost and tries again must not find it once more.
         gone()
+        direct.close(MCPError(mcp_types.CONNECTION_CLOSED, "Connection closed"))
+
+
+def _took(direct: StdioDirect, message: mcp_types.JSONRPCMessage) -> bool:
+    """Answers that only the lenient reader understands, and errors made here, belong to somebody too."""
+    if not isinstance(message, mcp_types.JSONRPCResponse | mcp_types.JSONRPCError):
+        return False
+    return direct.settled(message.id, message.model_dump(exclude_none=True))
 
 
 class _Lines:
@@ -165,20 +187,20 @@ def _unreadable(start: bytes, message: str) -> mcp_types.JSONRPCError | None:
     return mcp_types.JSONRPCError(jsonrpc="2.0", id=int(answered[1]), error=error)
 
 
-async def _write(
-    process: Process,
-    from_session: MemoryObjectReceiveStream[SessionMessage],
-    seconds_max: float,
-    gone: Callable[[], None],
-) -> None:
+async def _pass_on(from_session: MemoryObjectReceiveStream[SessionMessage], lines: StdioDirect) -> None:
+    async with from_session:
+        async for message in from_session:
+            lines.put(message.message.model_dump_json(by_alias=True, exclude_unset=True).encode())
+
+
+async def _write(process: Process, lines: StdioDirect, seconds_max: float, gone: Callable[[], None]) -> None:
     assert process.stdin is not None  # noqa: S101 - opened with pipes
     try:
-        async with from_session:
-            async for message in from_session:
-                line = message.message.model_dump_json(by_alias=True, exclude_unset=True)
-                # A process that does not read would hold up everybody else's calls: it is given up instead.
-                with anyio.fail_after(seconds_max):
-                    await process.stdin.send(line.encode() + b"\n")
+        while True:
+            text = await lines.lines()
+            # A process that does not read would hold up everybody else's calls: it is given up instead.
+            with anyio.fail_after(seconds_max):
+                await process.stdin.send(text)
     except (anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
         pass
     finally:

@@ -65,8 +65,10 @@ def locked(directory: Path) -> int:
         os.close(fd)
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
             raise
+        # Who took it a moment ago has not written its number yet.
+        number = f", number {shown(owner)}" if owner else ""
         raise Unavailable(
-            f"the log in {shown(directory)} is open in another process, number {shown(owner)}",
+            f"the log in {shown(directory)} is open in another process{number}",
             code="ledger.locked",
             port="ledger",
         ) from None

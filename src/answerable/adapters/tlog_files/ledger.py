@@ -83,14 +83,16 @@ class TlogFilesLedger:
     ) -> TlogFilesLedger:
         """Open the log in `directory`, verified, or make it; its origin is the key's name.
 
-        Blocks while it reads. On return the genesis entry, or the entry that says how the log was reopened, is
-        durable, and signed over if the disk has room. sign: Ed25519 over a text, 64 bytes. Raises as `opening.opened`.
+        Blocks while it reads. On return the genesis entry, or the entry that says how a log that was not closed in
+        order was reopened, is durable, and signed over if the disk has room. sign: Ed25519 over a text, 64 bytes.
+        Raises as `opening.opened`.
         """
         opening = opened(directory, key=key, settings=settings, now=clock.now(), monotonic=clock.monotonic)
         ledger = cls(directory, opening, key=key, sign=sign, settings=settings)
         try:
-            with port_errors("cannot write to the log"):
-                ledger._commit.append_now(opening.first_entry)
+            if opening.first_entry is not None:
+                with port_errors("cannot write to the log"):
+                    ledger._commit.append_now(opening.first_entry)
             ledger._seal_if_there_is_room()
             ledger._commit.start()
         except BaseException:

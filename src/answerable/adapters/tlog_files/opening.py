@@ -29,12 +29,15 @@ SYNC_ROUNDS: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """lock: descriptor that holds the log. first_entry: to be written before any other. inline: sync in the loop."""
+    """lock: descriptor that holds the log. inline: sync in the loop.
+
+    first_entry: to be written before any other; None for a log that was closed in order.
+    """
 
     lock: int
     stored: Stored
     segments: Segments
-    first_entry: Entry
+    first_entry: Entry | None
     inline: bool
 
 
@@ -69,7 +72,7 @@ def opened(
         try:
             stored = read_stored(directory, origin=key.name, key=key)
             _settle_key(directory, key, is_new=stored.size == 0)
-            first_entry = _genesis(key, now) if stored.size == 0 else _recovery(stored, now)
+            first_entry = _first_entry(stored, key, now)
             segments = Segments(directory, key.name, settings, stored)
             segments.resume(stored)
             inline = settings.commit == "inline" or (
@@ -99,12 +102,19 @@ def _settle_key(directory: Path, key: VerifierKey, *, is_new: bool) -> None:
         )
 
 
+def _first_entry(stored: Stored, key: VerifierKey, now: UnixMillis) -> Entry | None:
+    """What opening adds. Nothing after a closing in order, so that who only reads leaves no trace."""
+    if stored.size == 0:
+        return _genesis(key, now)
+    return None if stored.clean else _recovery(stored, now)
+
+
 def _genesis(key: VerifierKey, now: UnixMillis) -> Entry:
     return sealed_entry(Tag.GENESIS, at=now, fields={"key": key.formatted(), "origin": key.name})
 
 
 def _recovery(stored: Stored, now: UnixMillis) -> Entry:
-    """Reopening is an entry too: whether the log was closed in order, its size, and what was cut."""
+    """Reopening a log that was not closed in order is an entry too: its size, and what was cut."""
     torn = stored.cut
     return sealed_entry(
         Tag.RECOVERY,

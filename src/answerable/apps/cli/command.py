@@ -71,11 +71,15 @@ class RootOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shell:
-    """What a command gets: its two streams, where its data is, and the way to the control API."""
+    """What a command gets: its two streams, where its data is, and the way to the control API.
+
+    data_named: somebody said which data directory, and it is not only the default one.
+    """
 
     terminal: Terminal
     offline: Offline
     data: Path
+    data_named: bool
     config: Path | None
     yes: bool
 
@@ -168,7 +172,7 @@ def _shared(*, reads: bool, asks: bool) -> list[inspect.Parameter]:
 
 def _shell(ctx: typer.Context, given: dict[str, Any]) -> Shell:
     """Takes the shared options out of `given`."""
-    from answerable.wiring.settings import product_directory
+    from answerable.wiring.settings import is_directory_named, product_directory
 
     root: RootOptions = ctx.obj
     data, config = given.pop("data") or root.data, given.pop("config") or root.config
@@ -181,6 +185,7 @@ def _shell(ctx: typer.Context, given: dict[str, Any]) -> Shell:
         terminal=terminal,
         offline=root.offline,
         data=product_directory(data),
+        data_named=is_directory_named(data),
         config=config,
         yes=given.pop("yes", False),
     )

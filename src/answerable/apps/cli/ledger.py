@@ -26,6 +26,9 @@ Checkpoint = Annotated[
     typer.Option("--checkpoint", help="A checkpoint that you kept, to which the log must still lead."),
 ]
 Index = Annotated[int, typer.Argument(help="Index of the entry, from 0.", min=0, metavar="INDEX")]
+Reveal = Annotated[
+    bool, typer.Option("--reveal", help="Print arguments as stored, with the secrets among them.")
+]
 Name = Annotated[
     str,
     typer.Argument(
@@ -93,10 +96,17 @@ def status(shell: Shell) -> int | None:
     return None
 
 
-def show(shell: Shell, index: Index) -> int | None:
-    """One entry, opened."""
+def show(shell: Shell, index: Index, reveal: Reveal = False) -> int | None:
+    """One entry, opened.
+
+    Values of arguments whose names say that they are secrets are not printed, unless asked for with --reveal.
+    """
+    from answerable.core.incident.hiding import payload_to_show
+
     with shell.control() as control:
         entry = control.get(f"/v1/ledger/entries/{index}")
+    if not reveal and isinstance(entry["payload"], dict):
+        entry["payload"] = payload_to_show(entry["payload"])
     if shell.terminal.as_json:
         shell.terminal.json(entry)
         return None

@@ -1,9 +1,9 @@
 """`answerable mcp wrap` and `unwrap`: an MCP client's configuration file, rewritten so that every server in it goes
 through the gateway, and put back.
 
-`wrap` leaves a backup beside the file, and never touches an existing one. Values of environment variables may be
-secrets, and what is registered is written into the ledger; so each goes into a file of its own, mode 0600, and only a
-reference to that file is registered.
+`wrap` leaves a backup beside the file, mode 0600, and never touches an existing one. Values of environment variables
+may be secrets, and what is registered is written into the ledger; so each goes into a file of its own, mode 0600, and
+only a reference to that file is registered. No difference that is printed shows them either.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import yaml
 
+from answerable.apps.mcp_shim.masking import masked
 from answerable.core.canonical import parse
 from answerable.core.identity.principal import checked_name
 from answerable.core.registry.documents import Server
@@ -70,7 +71,10 @@ class Wrapped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """diff: unified, of the configuration file. documents: YAML for `answerable apply -f`. left: as in `Wrapped`."""
+    """diff: unified, of the configuration file, secrets masked. documents: YAML for `answerable apply -f`.
+
+    left: as in `Wrapped`.
+    """
 
     diff: str
     documents: str
@@ -158,7 +162,7 @@ def wrap(path: Path, shim: ShimCommand) -> Report:
         )
     try:
         # 1. The backup, then the secrets. A crash here leaves the configuration as it was.
-        _write(backup, text, mode=path.stat().st_mode & 0o777)
+        _write(backup, text, mode=0o600)
         for name, value in change.secrets.items():
             place = path.with_name(path.name + SECRETS_SUFFIX) / name
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -176,7 +180,8 @@ def wrap(path: Path, shim: ShimCommand) -> Report:
 
 
 def unwrap(path: Path) -> str:
-    """Put a file back and remove the backup; returns the unified diff. The secrets stay: the registry refers to them.
+    """Put a file back and remove the backup; returns the unified diff, secrets masked. The secrets' files stay, as the
+    registry refers to them.
 
     Raises as `unwrapped`, and Unavailable: `client_config.unreadable`, `client_config.unwritable`.
     """
@@ -322,9 +327,8 @@ def _written(config: dict[str, JSONValue], *, like: str) -> str:
 
 
 def _diff(before: str, after: str, name: str) -> str:
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), f"{name} (before)", f"{name} (after)", lineterm=""
-    )
+    old, new = masked(before).splitlines(), masked(after).splitlines()
+    lines = difflib.unified_diff(old, new, f"{name} (before)", f"{name} (after)", lineterm="")
     return "\n".join(lines) + "\n"
 
 

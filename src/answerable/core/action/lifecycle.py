@@ -1,4 +1,4 @@
-"""The life of one action as a table; the docs' state diagram is drawn from it.
+"""The life of one action as a table; the docs' state diagram is drawn from it, and a ledger is verified by it.
 
 Laws: an action only moves along a row of this table; every path from `logged` ends in one of the four ends.
 """

@@ -2,7 +2,7 @@
 
 Laws: a sentence says only what an entry says; what an entry does not say is left out, never guessed; every sentence
 names the index of its entry; what somebody else wrote is printable, cut and on one line, so that nobody can write a
-line of the story.
+line of the story; an argument whose name says that it is a secret is told without its value.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.incident.hiding import payload_to_show
 from answerable.core.ledger.tags import Tag
 from answerable.errors import shown
 
@@ -228,7 +229,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
 
 
 def _what(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:
-    action = payload.get("action")
+    action = payload_to_show(payload).get("action")
     if not isinstance(action, dict):
         return f"use {leaf.get('capability') or 'something unknown'}"
     arguments = action.get("arguments")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LEAF_BYTES_MAX: Final = 4096
 SALT_BYTES: Final = 16
 LEAF_VERSION: Final = 1
+RESERVED_MEMBERS: Final = frozenset({"v", "tag", "at", "payload"})
+"""What `sealed_entry` writes itself: a field of such a name would change what the entry is."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -56,8 +58,12 @@ def sealed_entry(
 ) -> Entry:
     """Build an entry. `fields` become leaf members beside `v`, `tag`, `at` and, with a payload, `payload`.
 
-    salt: SALT_BYTES random bytes, needed exactly when there is a payload. Raises Broken (`ledger.leaf_too_large`).
+    salt: SALT_BYTES random bytes, needed exactly when there is a payload. Raises Broken (`ledger.leaf_too_large`, and
+    `ledger.reserved_member` for a field of one of those four names).
     """
+    if not RESERVED_MEMBERS.isdisjoint(fields):
+        names = ", ".join(sorted(RESERVED_MEMBERS & fields.keys()))
+        raise Broken(f"fields of an entry cannot set {names}", code="ledger.reserved_member")
     leaf_value: dict[str, JSONValue] = {"v": LEAF_VERSION, "tag": int(tag), "at": at, **fields}
     attachment = b""
     if payload:

@@ -14,7 +14,7 @@
 | 10  | 2026-11-24 | mandate_closed  | a mandate was closed before its end                                      |
 | 11  | 2026-11-24 | registry_change | registry documents were applied                                          |
 | 12  | 2026-11-24 | policy_change   | a policy set was published                                               |
-| 13  | 2026-11-24 | recovery        | the log was reopened; what was cut, if anything                          |
+| 13  | 2026-11-24 | recovery        | the log was reopened after no orderly close; what was cut, if anything   |
 """
 
 from __future__ import annotations

@@ -15,6 +15,9 @@ from typer.testing import CliRunner, Result
 
 from answerable.apps.cli.application import command_line
 from answerable.apps.control_api.application import control_app
+from answerable.core.canonical import JSONValue, encode
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
 from tests.control_world import Product, World, asked, made_world, memory_product
 
 Command = Callable[..., Result]
@@ -366,3 +369,24 @@ def test_documents_as_json(applied: Command, world: World) -> None:
     assert json.loads(applied("validate", "-f", str(world.registry), "--json").stdout)["faults"] == []
     source = edited(world, "callsMax: 5", "callsMax: 0")
     assert json.loads(applied("diff", "-f", source, "--json", code=1).stdout)["faults"]
+
+
+def test_an_entry_is_shown_without_the_secrets_among_its_arguments_unless_asked_for(
+    command: Command, product: Product
+) -> None:
+    action: JSONValue = {"target": "volume_delete", "arguments": {"volume": "pg", "token": "s3cret"}}
+    entry = sealed_entry(
+        Tag.REFUSAL,
+        at=product.walk.clock.now(),
+        fields={},
+        payload=encode({"action": action}),
+        salt=bytes(16),
+    )
+    index = str(anyio.run(product.walk.ledger.append, entry).index)
+    for more in ((), ("--json",)):
+        hidden = command("ledger", "show", index, *more).stdout
+        assert "s3cret" not in hidden
+        assert "(hidden)" in hidden
+        assert '"volume": "pg"' in hidden
+        assert '"token": "s3cret"' in command("ledger", "show", index, "--reveal", *more).stdout
+    assert "token=(hidden)" in command("timeline", index).stdout

@@ -17,6 +17,7 @@ from answerable.apps.mcp_shim.client_config import (
     wrap,
     wrapped,
 )
+from answerable.apps.mcp_shim.masking import masked
 from answerable.core.registry.documents import Server
 from answerable.core.registry.parse import shapes_of
 from answerable.errors import Malformed, Refused, Unavailable
@@ -180,3 +181,28 @@ def test_a_configuration_can_be_read_as_servers_without_being_changed():
         servers_of(CONFIG)
     assert "left" in str(wrapped(CONFIG, SHIM, file="/srv/mcp.json"))
     assert "s3cret" not in repr(wrapped(CONFIG, SHIM, file="/srv/mcp.json"))
+
+
+def test_no_difference_shows_a_secret_and_only_its_owner_can_read_the_backup(file):
+    report = wrap(file, SHIM)
+    backup = file.with_name(file.name + BACKUP_SUFFIX)
+    assert backup.read_text() == CONFIG
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    for diff in (report.diff, unwrap(file)):
+        assert "s3cret" not in diff
+        assert "t0ken" not in diff
+        assert '"env": {"GITHUB_TOKEN": "(hidden)"}' in diff
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
+
+
+def test_masking_changes_nothing_but_values_below_secret_members():
+    text = (
+        r'{"a": {"env": {"K\"}": "v\"{", "L": 1, "M": [true, {"N": null}]}, "b": ["x", "env", "y"]},'
+        '\n "headers": "h",  "env": {}, "auth": [[], "z"], "c": "env"}'
+    )
+    hidden = '"(hidden)"'
+    assert masked(text) == (
+        rf'{{"a": {{"env": {{"K\"}}": {hidden}, "L": {hidden}, "M": [{hidden}, {{"N": {hidden}}}]}},'
+        r' "b": ["x", "env", "y"]},'
+        f'\n "headers": {hidden},  "env": {{}}, "auth": [[], {hidden}], "c": "env"}}'
+    )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.timeline import Moment, concerns, linked, story, told
 from answerable.core.ledger.tags import Tag
 
@@ -96,3 +97,27 @@ def test_links_reach_as_far_as_the_story_goes_and_odd_members_link_nothing():
     assert linked(moments[5]) == frozenset()
     assert not concerns(moments[5], frozenset(("m", "1")))
     assert story(moments, "unknown") == ()
+
+
+def test_arguments_that_are_secrets_by_name_are_told_without_their_values():
+    arguments: JSONValue = {
+        "volume": "pg-main",
+        "apiToken": "s3cret",
+        "Api-Key": "s3cret",
+        "X_API_KEY": ["s3cret"],
+        "login": [{"user": "ada", "passwd": "s3cret", "DB_PASSWORD": "s3cret"}],
+        "private_key": "s3cret",
+        "credentials": {"any": "s3cret"},
+    }
+    action: JSONValue = {"target": "t", "server": "s", "arguments": arguments}
+    payload: dict[str, JSONValue] = {"action": action, "reason": "r"}
+    for tag in (Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ASKED):
+        text = told(moment(1, tag, payload=payload)).text
+        assert "s3cret" not in text
+        assert "volume=pg-main, apiToken=(hidden), Api-Key=(hidden), X_API_KEY=(hidden)" in text
+        assert 'login=[{"user":"ada","passwd":"(hidden)","DB_PASSWORD":"(hidden)"}]' in text
+    shown = payload_to_show(payload)
+    assert "s3cret" not in str(shown)
+    assert "pg-main" in str(shown)
+    assert "s3cret" in str(payload), "what is stored does not change"
+    assert payload_to_show({"secret": 1}) == {"secret": 1}, "only arguments are hidden"

@@ -56,3 +56,10 @@ def test_an_entry_without_payload_has_no_attachment():
     entry = sealed_entry(Tag.MANDATE_CLOSED, at=AT, fields={"mandate": "m-1"})
     assert entry.attachment == b""
     assert b"payload" not in entry.leaf
+
+
+@pytest.mark.parametrize("name", ["v", "tag", "at", "payload"])
+def test_a_field_cannot_take_the_place_of_what_every_leaf_says(name: str):
+    with pytest.raises(Broken, match=f"cannot set {name}$") as refused:
+        sealed_entry(Tag.REFUSAL, at=AT, fields={"agent": "scout", name: 5}, payload=b"{}", salt=SALT)
+    assert refused.value.code == "ledger.reserved_member"

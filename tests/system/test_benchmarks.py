@@ -1,0 +1,33 @@
+"""The benchmarks run and say what they promise; what the figures are worth is for people to judge."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BARS = ("rate_over_sdk_passthrough", "rate_over_idle_proxy", "rate_over_connected_proxy", "gateway_cpu_us")
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("BENCH-01")
+def test_the_gateway_benchmark_prints_one_json_object_with_every_figure():
+    command = [sys.executable, "benchmarks/gateway.py", "--seconds", "0.3", "--quick", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert printed.keys() == {"bench", "machine", "rows", "figures"}
+    assert printed["bench"] == "gateway"
+    for name in BARS:
+        for figure in (name, f"{name}_stdio"):
+            assert printed["figures"][figure] > 0, figure
+    assert {(row["server"], row["upstream"]) for row in printed["rows"]} >= {
+        ("answerable", "http"),
+        ("answerable", "stdio"),
+        ("upstream, called directly", ""),
+    }
+    assert all(row["calls"] > 0 and row["cpu_us"] >= 0 for row in printed["rows"])
