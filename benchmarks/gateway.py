@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
+import raw_log
 from course import MANDATE, Scratch, documents
 
 from answerable.adapters.local_keys import open_or_create_key
@@ -306,7 +307,9 @@ def main() -> None:
                 if peer.name in (OURS, USUAL):
                     run = peer.run(connections, options.seconds)
                     rows.append(row_of(peer, connections, [run], _number(first, "rate")))
-        figures = figures_of(peers)
+        # Our rows alone wait for the disk, twice a call: what one wait takes belongs beside them.
+        sync_ms = raw_log.single_fdatasync(scratch, 200).p50_ms
+        figures = figures_of(peers) | {"fdatasync_p50_ms": sync_ms}
     load = os.getloadavg()[0]
     machine = (
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, load {load:.1f}"

@@ -19,8 +19,8 @@ class Submitted(Protocol):
         ...
 
     async def durable(self) -> Receipt:
-        """Wait until it is on stable storage. Cancelling the wait does not take the entry back, and it may be waited for
-        again. Raises Unavailable as `Ledger.append` does."""
+        """Wait until it is on stable storage. Cancelling the wait does not take the entry back, and it may be waited
+        for again. Raises Unavailable as `Ledger.append` does."""
         ...
 
 
@@ -51,7 +51,7 @@ class Ledger(Protocol):
         ...
 
     def submit(self, entry: Entry) -> Submitted:
-        """Give `entry` its place at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting for room."""
+        """Give `entry` its place at once. Raises Unavailable as `append` does, `ledger.busy` instead of waiting."""
         ...
 
     async def room(self, entry: Entry) -> None:

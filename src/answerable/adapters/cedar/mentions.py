@@ -1,9 +1,18 @@
-"""Which parts of the context a policy looks at, so that a decision carries only those (1.6 µs a member)."""
+"""Which parts of the context a policy looks at, so that a decision carries only those (1.6 µs a member).
+
+What is the same in every call of a slice, the facts of its capability, is written into the policies instead: three
+microseconds less a decision, and the same answer, as the differential test of slices against the whole set shows.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
 
 _CONTEXT: Final = {"Var": "context"}
 
@@ -63,3 +72,18 @@ def _path(node: object) -> tuple[str, ...] | None:
                 return None
         chain.append(attribute)
         node = left
+
+
+def folded(node: object, *, member: str, facts: Mapping[str, JSONValue]) -> object:
+    """The expression with `context.<member>.<name>` replaced by the literal that it stands for. Uses of the member as a
+    whole, and names without a fact, stay as they are."""
+    match node:
+        case {".": {"left": {".": {"left": {"Var": "context"}, "attr": str(owner)}}, "attr": str(name)}} if (
+            owner == member and name in facts
+        ):
+            return {"Value": facts[name]}
+        case dict():
+            return {key: folded(value, member=member, facts=facts) for key, value in node.items()}
+        case list():
+            return [folded(value, member=member, facts=facts) for value in node]
+    return node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +12,7 @@ import cedarpy
 import msgspec
 
 from answerable.adapters.cedar.heads import Head, head_of
-from answerable.adapters.cedar.mentions import Mentions, mentions_of
+from answerable.adapters.cedar.mentions import Mentions, folded, mentions_of
 from answerable.adapters.cedar.policy_text import Statement, statements
 from answerable.adapters.cedar.schema import schema_faults, schema_of
 from answerable.core.canonical import freeze
@@ -110,6 +110,14 @@ def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarP
         registry=registry_snapshot,
         schema=MappingProxyType(schema),
     )
+
+
+def specialised(policy: Policy, facts: Mapping[str, JSONValue]) -> Policy:
+    """The policy for one capability, whose facts are written into its conditions."""
+    ast = msgspec.json.decode(policy.json)
+    conditions = folded(ast.get("conditions"), member="capability", facts=facts)
+    written = msgspec.Raw(msgspec.json.encode({**ast, "conditions": conditions}))
+    return replace(policy, mentions=mentions_of(conditions), json=written)
 
 
 def engine_policies(policies: tuple[Policy, ...]) -> cedarpy.PolicySet:

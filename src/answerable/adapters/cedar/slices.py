@@ -14,7 +14,7 @@ import msgspec
 
 from answerable.adapters.cedar.heads import HeadIndex
 from answerable.adapters.cedar.mentions import Mentions
-from answerable.adapters.cedar.publishing import engine_policies
+from answerable.adapters.cedar.publishing import engine_policies, specialised
 from answerable.adapters.cedar.schema import ACTION, AGENT, entities_of
 from answerable.core.decision.policy_context import TASK_MEMBERS, capability_facts, task_facts
 from answerable.core.identity.principal import AgentId
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import cedarpy
 
     from answerable.adapters.cedar.engine import CedarRequest, Engine, Evaluate
-    from answerable.adapters.cedar.publishing import CedarPolicySet
+    from answerable.adapters.cedar.publishing import CedarPolicySet, Policy
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.decision import Evaluation
     from answerable.core.decision.facts import Facts
@@ -88,7 +88,9 @@ class ContextView:
             context["arguments"] = {name: value for name, value in arguments.items() if name in wanted}
         if self._task is not None:
             task = task_facts(verified, facts)
-            context["task"] = {name: task[name] for name in self._task}
+            context["task"] = (
+                {name: task[name] for name in self._task} if self._task != TASK_MEMBERS else task
+            )
         if self._now:
             context["now"] = facts.at
         if self._proof:
@@ -138,8 +140,8 @@ class Slices:
         agent, capability = self._known(agent_name, capability_name)
         numbers = self._index.matching(agent, capability, resource_id) if self._index else self._all
         mentions = Mentions()
-        for number in numbers:
-            mentions = mentions.joined(self._set.policies[number].mentions)
+        for policy in self._policies_of(capability_name, numbers):
+            mentions = mentions.joined(policy.mentions)
         return Slice(
             agent=agent,
             capability=capability,
@@ -159,10 +161,18 @@ class Slices:
 
     def _bound(self, agent: Agent, capability: Capability, numbers: tuple[int, ...]) -> Evaluate:
         entities = _ENCODER.encode(entities_of(agent, capability)).decode()
-        return self._engine(self._handle(numbers), entities)
+        return self._engine(self._handle(capability.name, numbers), entities)
 
-    def _policies(self, numbers: tuple[int, ...]) -> cedarpy.PolicySet:
-        return engine_policies(tuple(self._set.policies[number] for number in numbers))
+    def _policies(self, capability_name: str, numbers: tuple[int, ...]) -> cedarpy.PolicySet:
+        return engine_policies(self._policies_of(capability_name, numbers))
+
+    def _policies_of(self, capability_name: str, numbers: tuple[int, ...]) -> tuple[Policy, ...]:
+        """The policies as the slices of this capability use them; as they were published when there are no slices."""
+        published = (self._set.policies[number] for number in numbers)
+        if self._index is None:
+            return tuple(published)
+        facts = capability_facts(self._set.registry.capabilities[capability_name])
+        return tuple(specialised(policy, facts) for policy in published)
 
     def _known(self, agent_name: str, capability_name: str) -> tuple[Agent, Capability]:
         registry = self._set.registry
