@@ -154,9 +154,7 @@ def upstream_spec(upstream: str, url: str) -> dict[str, JSONValue]:
 
 
 async def founded(data: Path, spec: dict[str, JSONValue]) -> None:
-    """A data directory with the registry of the benchmark and one mandate."""
-    data.mkdir(mode=0o700)
-    (data / "answerable.toml").write_text("[gateway]\nport = 0\n")
+    """The registry of the benchmark and one mandate, in a data directory."""
     key = open_or_create_key(data / "agent.jwk", entropy=SystemEntropy())
     named: list[JSONValue] = []
     for document in documents(key):
@@ -185,6 +183,8 @@ async def founded(data: Path, spec: dict[str, JSONValue]) -> None:
 def answerable(stack: ExitStack, directory: Path, upstream: str, url: str) -> Peer:
     """`answerable up` on a fresh data directory, ready when its upstream is."""
     data = directory / upstream
+    data.mkdir(mode=0o700)
+    (data / "answerable.toml").write_text("[gateway]\nport = 0\n")
     asyncio.run(founded(data, upstream_spec(upstream, url)))
     log = directory / f"answerable-{upstream}.log"
     command = [sys.executable, "-m", "answerable.main", "up", "--data", str(data)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from mcp.server.mcpserver import MCPServer
-from serving import serve
+from peer_server import serve
 
 server = MCPServer("crm", log_level="ERROR")
 

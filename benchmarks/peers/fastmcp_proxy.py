@@ -12,7 +12,7 @@ from typing import Any
 import fastmcp
 import uvloop
 from fastmcp.server import create_proxy
-from serving import serve_here
+from peer_server import serve_here
 from upstream_argument import ECHO
 
 

@@ -191,7 +191,7 @@ class Proofs:
 
 
 class Connection(asyncio.Protocol):
-    """One closed loop: send, read the whole answer, check it, send the next. done: set when nothing is left to send."""
+    """One closed loop: send, read the whole answer, check it, send the next. done: when nothing is left to send."""
 
     def __init__(self, requests: Iterator[bytes], run: Run) -> None:
         self._requests = requests
@@ -200,7 +200,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self.next()
 
     def next(self) -> None:
         """Send the next request, if there is one and time is left."""
@@ -233,10 +232,10 @@ class Connection(asyncio.Protocol):
 
 
 class Run:
-    """What came of the calls of one phase."""
+    """What came of the calls of one phase. ends_at: on the clock of `time.perf_counter`."""
 
-    def __init__(self, ends_at: float) -> None:
-        self.ends_at = ends_at
+    def __init__(self) -> None:
+        self.ends_at = 0.0
         self.took: deque[float] = deque()
         self.errors = 0
         self.fault = ""
@@ -255,15 +254,18 @@ class Run:
 
 
 async def phase(load: Load, requests: Iterator[bytes], seconds: float) -> tuple[Run, float]:
-    """Run every connection until requests or time are over; returns what came of it and how long it took."""
-    begun = time.perf_counter()
-    run = Run(begun + seconds)
+    """Connect, then run until requests or time are over; returns what came of it and how long it took."""
+    run = Run()
     loop = asyncio.get_running_loop()
     made = [
-        await loop.create_connection(lambda: Connection(requests, run), load.host, load.port)
+        (await loop.create_connection(lambda: Connection(requests, run), load.host, load.port))[1]
         for _ in range(load.connections)
     ]
-    await asyncio.gather(*(protocol.done for _, protocol in made))
+    begun = time.perf_counter()
+    run.ends_at = begun + seconds
+    for connection in made:
+        connection.next()
+    await asyncio.gather(*(connection.done for connection in made))
     return run, time.perf_counter() - begun
 
 

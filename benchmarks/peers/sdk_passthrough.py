@@ -16,8 +16,8 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
+from peer_server import serve
 from pydantic import TypeAdapter
-from serving import serve
 from upstream_argument import ECHO
 
 OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
