@@ -14,7 +14,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import policy
 
@@ -51,12 +51,14 @@ from answerable.core.identity.session import (
     parse_answer,
 )
 from answerable.core.mandate.caveat import ResourceIn
-from answerable.core.mandate.mandate import Grant, Mandate, MandateId
+from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
+from answerable.core.mandate.token import signed
 from answerable.core.registry.active import stored_form
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.govern_action import govern_action
 from answerable.flows.verify_caller import CallerVerifier, ProofLimits
 from answerable.flows.walk import Walk
+from answerable.sdk.signing import signed_mandate
 
 POLICIES = 50
 AUTHORITY = b"127.0.0.1:8765"
@@ -81,7 +83,7 @@ OWNERSHIP: dict[str, JSONValue] = {
 }
 
 
-def documents(key: SigningKey) -> list[JSONValue]:
+def documents(key: SigningKey, ada: SigningKey | None = None) -> list[JSONValue]:
     """The registry of the benchmark: two people, one agent, one capability, `POLICIES` policies."""
 
     def document(kind: str, name: str, spec: dict[str, JSONValue]) -> dict[str, JSONValue]:
@@ -109,7 +111,7 @@ def documents(key: SigningKey) -> list[JSONValue]:
         "ownership": OWNERSHIP,
     }
     return [
-        document("Principal", "ada", {"groups": ["leads"]}),
+        document("Principal", "ada", {"groups": ["leads"], "keys": [json.loads((ada or key).public.jwk)]}),
         document("Principal", "bela", {"groups": ["leads"]}),
         document("UseCase", "support", {"purpose": "support", "ownership": OWNERSHIP}),
         document("Server", "crm", {"command": "true"}),
@@ -140,7 +142,8 @@ def course(directory: Path) -> Course:
     key = open_or_create_key(directory / "agent.jwk", entropy=entropy)
     log_key = open_or_create_key(directory / "log.jwk", entropy=entropy)
     registry = MemoryRegistryStore()
-    registry.put(stored_form(documents(key)))
+    ada = open_or_create_key(directory / "ada.jwk", entropy=entropy)
+    registry.put(stored_form(documents(key, ada)))
     ledger = TlogFilesLedger.open(
         directory / "ledger",
         key=VerifierKey.ed25519("bench.example/walk", ed25519_public(log_key.public)),
@@ -160,7 +163,8 @@ def course(directory: Path) -> Course:
     mandates = MemoryMandateRegister()
     now = clock.now()
     mandates.add(
-        Mandate(
+        signed_by(
+            ada,
             id=MANDATE,
             principal=PrincipalId("ada"),
             agent=AgentId("support-agent"),
@@ -171,7 +175,6 @@ def course(directory: Path) -> Course:
             calls_max=10**9,
             not_before=UnixMillis(now - 1000),
             expires_at=UnixMillis(now + 3_600_000),
-            token="",
         )
     )
     walk = Walk(
@@ -189,6 +192,12 @@ def course(directory: Path) -> Course:
     limits = ProofLimits(authorities=frozenset((AUTHORITY.decode(),)), nonces_per_agent_max=1_000_000)
     verifier = CallerVerifier(registry=registry, clock=clock, entropy=entropy, limits=limits)
     return Course(walk=walk, verifier=verifier, key=key, ledger=ledger, decided=decided)
+
+
+def signed_by(key: SigningKey, **terms: Any) -> Mandate:
+    """A mandate signed with this key, as `issue_mandate` would have kept it."""
+    unsigned_terms = MandateTerms(**terms)
+    return signed(unsigned_terms, signed_mandate(unsigned_terms, audience="bench.example/walk", key=key))
 
 
 def body(number: int) -> bytes:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 import uvloop
-from uvicorn._types import ASGIApplication
 
 
-def serve(app: ASGIApplication) -> None:
+def serve(app: Callable[..., Any]) -> None:
     """Serve on a free port of loopback, whose number is printed first, until SIGTERM."""
     uvloop.run(serve_here(app))
 
 
-async def serve_here(app: ASGIApplication) -> None:
+async def serve_here(app: Callable[..., Any]) -> None:
     """The same inside a running loop."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     print(listener.getsockname()[1], flush=True)

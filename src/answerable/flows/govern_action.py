@@ -11,6 +11,7 @@ Each step consumes what the step before made, so that it cannot be walked in ano
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -25,6 +26,7 @@ from answerable.core.ledger.entry import SALT_BYTES
 from answerable.core.ledger.warrant import Warrant
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.log_outcome import log_outcome
+from answerable.flows.mandate_standing import is_signed_by
 from answerable.flows.record_entry import record_entry
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.request_approval import request_approval
@@ -33,6 +35,7 @@ from answerable.flows.walk import OpenIntent
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
+    from answerable.core.approval.approval import Answer as PersonsAnswer
     from answerable.core.approval.approval import Approval
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
@@ -110,8 +113,14 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         registry_digest=walk.registry.current.digest,
         mandate_state=walk.mandates.state(mandate.id),
         mandate_calls_used=walk.mandates.calls_used(mandate.id),
-        approval=waiting.fact() if waiting is not None and approved else None,
+        approval=waiting.fact(partial(_groups_now, walk)) if waiting is not None and approved else None,
     )
+
+
+def _groups_now(walk: Walk, answer: PersonsAnswer) -> tuple[str, ...]:
+    """The groups in which this answer still counts: none once the person or the key that signed it is gone."""
+    person = walk.registry.current.principals.get(answer.by)
+    return person.groups if person is not None and is_signed_by(answer.token, person.keys) else ()
 
 
 def reserve(walk: Walk, verified: VerifiedRequest, facts: Facts) -> int:

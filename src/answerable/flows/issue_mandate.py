@@ -8,6 +8,7 @@ from answerable.core.ledger import records
 from answerable.core.ledger.entry import SALT_BYTES
 from answerable.core.mandate.token import verify_mandate
 from answerable.errors import Malformed, Refused, shown
+from answerable.flows.mandate_standing import standing_fault
 from answerable.flows.record_entry import record_entry
 
 if TYPE_CHECKING:
@@ -51,23 +52,9 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
 
 
 def _check_against_registry(mandate: Mandate, current: RegistrySnapshot) -> None:
-    agent = current.agents.get(mandate.agent)
-    if agent is None or agent.status != "active":
-        raise Refused(f"agent {shown(mandate.agent)} is not active", code="mandate.agent_inactive")
-    use_case = current.use_cases.get(mandate.use_case)
-    if use_case is None or agent.use_case != mandate.use_case:
-        raise Refused(
-            f"agent {shown(mandate.agent)} does not serve use case {shown(mandate.use_case)}",
-            code="mandate.use_case",
-        )
-    issuer = current.principals[mandate.principal]
-    owners = (use_case.ownership.owner, use_case.ownership.backup_owner)
-    if issuer.name not in owners and not set(issuer.groups) & set(use_case.issuers):
-        raise Refused(
-            f"{issuer.name} may not issue mandates for use case {shown(mandate.use_case)}: ask its owner, or be in one"
-            f" of its issuer groups",
-            code="mandate.not_an_issuer",
-        )
+    fault = standing_fault(mandate, current)
+    if fault is not None:
+        raise fault
     for grant in mandate.grants:
         if grant.capability not in current.capabilities:
             raise Refused(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from answerable.core.action.request import VerifiedRequest
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unverified, shown
+from answerable.flows.mandate_standing import still_stands
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
@@ -67,6 +68,7 @@ def _mandate(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mand
     if mandate.agent != caller.agent:
         # Worded like the unknown one, so that an agent cannot probe for the mandates of others.
         raise Refused(f"mandate {shown(request.mandate_id)} is not known", code="mandate.other_agent")
+    still_stands(walk, mandate)
     return mandate
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.entry import Receipt
     from answerable.core.mandate.mandate import MandateId
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.errors import Refused
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock
@@ -94,6 +96,8 @@ class Walk:
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
     strangers_recorded: dict[str, int] = field(default_factory=dict)
     under_way: UnderWay = field(default_factory=UnderWay)
+    standing_of: RegistrySnapshot | None = None
+    standing: dict[MandateId, Refused | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.quota = RefusalQuota(

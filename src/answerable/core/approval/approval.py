@@ -13,6 +13,8 @@ from answerable.core.decision.facts import ApprovalFact
 from answerable.errors import Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from answerable.core.canonical import FrozenJSON
     from answerable.core.decision.facts import Requirement
     from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -57,9 +59,16 @@ class Approval:
             return "expired"
         return self.state
 
-    def fact(self) -> ApprovalFact:
-        """The approval as a fact for the decision."""
-        pairs = tuple((g, a.by) for a in self.answers if a.verdict == "approve" for g in a.groups)
+    def fact(self, standing: Callable[[Answer], Collection[str]] | None = None) -> ApprovalFact:
+        """The approval as a fact for the decision. standing: the groups in which an answer still counts; all that the
+        person was in when they answered, if not given."""
+        pairs = tuple(
+            (group, answer.by)
+            for answer in self.answers
+            if answer.verdict == "approve"
+            for group in answer.groups
+            if standing is None or group in standing(answer)
+        )
         return ApprovalFact(id=self.id, answered_by=pairs)
 
 

@@ -24,6 +24,7 @@ SOURCES_MAX: Final = 16
 SOURCES_CHARS_MAX: Final = 1000
 """Of all names in one list, so that a leaf has room for two such lists."""
 DETAIL_CHARS_MAX: Final = 500
+REFUSED_ACTION_BYTES_MAX: Final = 8192
 
 
 def intent(
@@ -135,9 +136,15 @@ def refusal(
         "server": request.server,
     }
     texts = encode([reason.text for reason in reasons])
-    return sealed_entry(
-        Tag.REFUSAL, at=at, fields=fields, salt=salt, payload=_action_payload(request, reasons=texts)
-    )
+    if len(request.action.bytes) <= REFUSED_ACTION_BYTES_MAX:
+        payload = _action_payload(request, reasons=texts)
+    else:
+        # What was not done is kept by its digest and its beginning: no agent may fill the disk with what it may not do.
+        start = request.action.bytes[:REFUSED_ACTION_BYTES_MAX].decode("utf-8", "replace")
+        payload = encode(
+            {"action_cut": start, "reason": request.reason, "reasons": [r.text for r in reasons]}
+        )
+    return sealed_entry(Tag.REFUSAL, at=at, fields=fields, salt=salt, payload=payload)
 
 
 def refusals_counted(*, at: UnixMillis, by_agent: dict[str, int], strangers: dict[str, int]) -> Entry:
