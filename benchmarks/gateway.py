@@ -36,8 +36,10 @@ from answerable.adapters.system import SystemEntropy
 from answerable.core.canonical import JSONValue
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.caveat import ResourceIn
-from answerable.core.mandate.mandate import Grant, Mandate
+from answerable.core.mandate.mandate import Grant, MandateTerms
+from answerable.core.mandate.token import signed
 from answerable.core.registry.active import stored_form
+from answerable.sdk.signing import signed_mandate
 from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings
 
@@ -156,28 +158,28 @@ def upstream_spec(upstream: str, url: str) -> dict[str, JSONValue]:
 async def founded(data: Path, spec: dict[str, JSONValue]) -> None:
     """The registry of the benchmark and one mandate, in a data directory."""
     key = open_or_create_key(data / "agent.jwk", entropy=SystemEntropy())
+    ada = open_or_create_key(data / "ada.jwk", entropy=SystemEntropy())
     named: list[JSONValue] = []
-    for document in documents(key):
+    for document in documents(key, ada):
         assert isinstance(document, dict)
         named.append({**document, "spec": spec} if document["kind"] == "Server" else document)
     async with assembled(load_settings(data)) as product:
         product.walk.registry.put(stored_form(named))
         now = product.walk.clock.now()
-        product.walk.mandates.add(
-            Mandate(
-                id=MANDATE,
-                principal=PrincipalId("ada"),
-                agent=AgentId("support-agent"),
-                use_case="support",
-                purpose="Answer the customer's question in case 4711",
-                grants=(Grant(capability="crm.customer-read", caveats=(ResourceIn(ids=("4711",)),)),),
-                caveats=(),
-                calls_max=10**9,
-                not_before=UnixMillis(now - 1000),
-                expires_at=UnixMillis(now + 3_600_000),
-                token="",
-            )
+        terms = MandateTerms(
+            id=MANDATE,
+            principal=PrincipalId("ada"),
+            agent=AgentId("support-agent"),
+            use_case="support",
+            purpose="Answer the customer's question in case 4711",
+            grants=(Grant(capability="crm.customer-read", caveats=(ResourceIn(ids=("4711",)),)),),
+            caveats=(),
+            calls_max=10**9,
+            not_before=UnixMillis(now - 1000),
+            expires_at=UnixMillis(now + 3_600_000),
         )
+        token = signed_mandate(terms, audience=product.walk.ledger.origin, key=ada)
+        product.walk.mandates.add(signed(terms, token))
 
 
 def answerable(stack: ExitStack, directory: Path, upstream: str, url: str) -> Peer:

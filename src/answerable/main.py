@@ -209,11 +209,13 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.flows.govern_action import govern_action
     from answerable.flows.list_capabilities import list_capabilities
 
+    walk = product.walk
     needs = Needs(
         prover=product.verifier,
         govern=partial(govern_action, product.walk),
         visible=partial(list_capabilities, product.walk),
         offers=product.upstream,
+        noted=lambda agent, _code: walk.quota.note(agent, walk.clock.now()),
     )
     gateway = settings.gateway
     limits = GatewayLimits(

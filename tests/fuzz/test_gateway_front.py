@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -14,6 +15,7 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.apps.mcp_gateway.gateway import Gateway
 from answerable.apps.mcp_gateway.needs import Needs
 from answerable.core.action.outcome import Outcome
+from answerable.core.action.quota import RefusalQuota
 from answerable.core.canonical import encode
 from answerable.core.identity.http_signature import SignedRequest, sign_request
 from answerable.flows.govern_action import Answer
@@ -103,11 +105,16 @@ def needs() -> tuple[Needs, CallerVerifier]:
 
 
 async def answer_to(
-    gateway: Gateway, prover: CallerVerifier, body: bytes, fields: list[tuple[bytes, bytes]], number: int
+    gateway: Gateway,
+    prover: CallerVerifier,
+    body: bytes,
+    fields: list[tuple[bytes, bytes]],
+    number: int,
+    path: str = "/mcp/crm",
 ):
     key = signing_key("scout")
     signed = sign_request(
-        SignedRequest(method=b"POST", authority=b"localhost", target=b"/mcp/crm", body=body),
+        SignedRequest(method=b"POST", authority=b"localhost", target=path.encode(), body=body),
         algorithm=key.algorithm,
         keyid=key.public.thumbprint,
         created=SystemClock().now() // 1000,
@@ -124,7 +131,7 @@ async def answer_to(
         *fields,
     ]
     scope = {
-        "type": "http", "method": "POST", "path": "/mcp/crm", "raw_path": b"/mcp/crm", "query_string": b"",
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
         "headers": headers, "http_version": "1.1", "scheme": "http", "server": ("localhost", 80), "client": ("c", 1),
     }  # fmt: skip
     sent: list[dict] = []
@@ -188,3 +195,50 @@ def test_any_bytes_are_answered_and_cost_nothing_else(body, modern_era):
         answer = json.loads(text)
         assert answer["jsonrpc"] == "2.0"
         assert "Traceback" not in text.decode()
+
+
+def call(arguments=None, **more) -> bytes:
+    return modern("tools/call", {"name": "x", "arguments": {} if arguments is None else arguments, **more})
+
+
+@pytest.mark.requirement("WALK-05")
+@pytest.mark.parametrize(
+    ("body", "path", "method", "named", "code"),
+    [
+        (modern("made/up"), "/mcp/crm", b"made/up", b"", "rpc.method"),
+        (call({"a": {"__entity": 1}}), "/mcp/crm", b"tools/call", b"x", "arguments.reserved_member"),
+        (call([]), "/mcp/crm", b"tools/call", b"x", "arguments.not_object"),
+        (call(task={}), "/mcp/crm", b"tools/call", b"x", "params.invalid"),
+        (modern("tools/list", {"cursor": "c"}), "/mcp/crm", b"tools/list", b"", "params.invalid"),
+        (call(), "/mcp/crm", b"tools/call", b"another", "rpc.refused"),
+        (call(), "/mcp/gone", b"tools/call", b"x", "http.path"),
+        (b"[]", "/mcp/crm", b"tools/call", b"", "rpc.batch"),
+        (call({}), "/mcp/crm", b"tools/call", b"x", None),
+    ],
+)
+def test_what_is_refused_of_a_proved_agent_before_there_is_an_action_is_counted_once(
+    body, path, method, named, code
+):
+    own, prover = needs()
+    quota = RefusalQuota(recorded_max=1, window_ms=60_000)
+    codes: list[str] = []
+
+    def noted(agent, reason):
+        codes.append(reason)
+        quota.note(agent, SystemClock().now())
+
+    class OnlyCrm(Nothing):
+        def serves(self, server):
+            return server == "crm"
+
+    fields = [(b"mcp-protocol-version", b"2026-07-28"), (b"mcp-method", method)]
+    fields += [(b"mcp-name", named)] if named else []
+
+    async def once():
+        gateway = Gateway(replace(own, noted=noted, offers=OnlyCrm()))
+        async with gateway.running():
+            return await answer_to(gateway, prover, body, fields, next(COUNTER), path)
+
+    assert anyio.run(once)
+    assert codes == ([] if code is None else [code])
+    assert quota.drain_counted(9) == ({} if code is None else {"scout": 1})

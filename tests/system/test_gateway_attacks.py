@@ -18,6 +18,8 @@ from tests.gateway_world import World, gateway_world, modern, modern_headers, un
 pytestmark = pytest.mark.anyio
 CALL = {"name": "customer_read", "arguments": {"case_id": "4711"}}
 FIELDS = modern_headers("tools/call", "customer_read")
+BARE = b"POST /mcp/crm HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+CLAIMING = BARE + b"signature-input: made-up\r\nsignature: made-up\r\n"
 
 
 async def works(world: World) -> None:
@@ -158,7 +160,7 @@ async def test_a_body_that_comes_slowly_or_in_pieces_holds_up_nobody(tmp_path):
     async with gateway_world(tmp_path, "crm", limits=GatewayLimits(body_seconds_max=0.5)) as world:
         honest(world)
         address = httpx2.URL(world.url)
-        head = b"POST /mcp/crm HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+        head = CLAIMING
         slow = await anyio.connect_tcp(address.host, address.port or 0)
         await slow.send(head + b"content-length: 100\r\n\r\n{")
         gone = await anyio.connect_tcp(address.host, address.port or 0)
@@ -184,6 +186,57 @@ async def test_a_body_that_comes_slowly_or_in_pieces_holds_up_nobody(tmp_path):
         async with httpx2.AsyncClient(trust_env=False) as stranger:
             answer = await stranger.post(f"{world.url}/mcp/crm", content=pieces())
         assert answer.status_code == 401
+
+
+@pytest.mark.requirement("GATE-08")
+async def test_a_message_without_a_proof_is_refused_before_its_body_is_sent(tmp_path):
+    async with gateway_world(tmp_path, "crm") as world:
+        honest(world)
+        address = httpx2.URL(world.url)
+        counted = world.gateway.needs.prover.counts()
+        for path in (b"/mcp/crm", b"/session"):
+            async with await anyio.connect_tcp(address.host, address.port or 0) as stranger:
+                await stranger.send(BARE.replace(b"/mcp/crm", path) + b"content-length: 4000000\r\n\r\n")
+                with anyio.fail_after(2):
+                    answer = await stranger.receive()
+                assert answer.startswith(b"HTTP/1.1 401 ")
+                assert b"www-authenticate: Answerable epoch=" in answer
+                assert b"proof.proof" in answer
+        assert world.gateway.needs.prover.counts()["proof"] == counted.get("proof", 0) + 2
+        await works(world)
+
+
+@pytest.mark.requirement("GATE-08")
+async def test_bodies_that_come_in_at_a_time_are_bounded_together(tmp_path):
+    limits = GatewayLimits(bodies_bytes_max=300_000, body_seconds_max=20)
+    async with gateway_world(tmp_path, "crm", limits=limits) as world:
+        honest(world)
+        budget = world.gateway._front._budget
+        address = httpx2.URL(world.url)
+        head = CLAIMING + b"content-length: 400000\r\n\r\n"
+        holder = await anyio.connect_tcp(address.host, address.port or 0)
+        await holder.send(head + b"x" * 250_000)
+        await until(lambda: budget.held == 250_000)
+        other = await anyio.connect_tcp(address.host, address.port or 0)
+        await other.send(head + b"x" * 60_000)
+        answer = b""
+        with anyio.fail_after(2):
+            # It ends, so the connection was closed.
+            async for piece in other:
+                answer += piece
+        await other.aclose()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1\r\n" in answer
+        assert b"http.bodies_full" in answer
+        assert budget.held == 250_000
+        await holder.aclose()
+        await until(lambda: budget.held == 0)
+        await works(world)
+        async with world.http(mandate="m-1") as http:
+            large = modern("tools/call", {**CALL, "more": "x" * 200_000})
+            assert (await http.post(f"{world.url}/mcp/crm", content=large)).status_code != 503
+        assert budget.held == 0
+        assert world.gateway.tally.stopped["http.bodies_full"] == 1
 
 
 @pytest.mark.requirement("GATE-08")

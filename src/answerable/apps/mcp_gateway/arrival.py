@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.errors import Broken
@@ -22,12 +22,14 @@ class Arrival:
     """message: parsed strictly from the bytes that the proof covers; empty for GET and DELETE.
 
     mandate_id: from the `Answerable-Mandate` field, which the proof covers. session: of the session-based era.
+    reached: has the method in it once the gate has the message, which then notes refusals itself.
     """
 
     message: dict[str, JSONValue]
     caller: VerifiedCaller
     mandate_id: str
     session: Session | None = None
+    reached: list[str] = field(default_factory=list)
 
     @property
     def params(self) -> dict[str, JSONValue]:

@@ -22,6 +22,7 @@ from answerable.apps.mcp_gateway import translate
 from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival
 from answerable.apps.mcp_gateway.plain import plain_answer, plain_version
 from answerable.apps.mcp_gateway.wire import (
+    BodyBudget,
     TooLargeError,
     answer_bytes,
     answer_json,
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
 
+PROOF_FIELD: Final = b"signature-input"
+RETRY_SECONDS: Final = 1
 SESSION_FIELD: Final = b"mcp-session-id"
 PASSED_NOTIFICATIONS: Final = frozenset({"notifications/initialized", "notifications/cancelled"})
 
@@ -77,10 +80,12 @@ class Front:
         door: Callable[[str], Awaitable[Door | None]],
     ) -> None:
         self._prover = needs.prover
+        self._noted = needs.noted
         self._limits = limits
         self._tally = tally
         self._door = door
         self._parsing = Limits(size_bytes_max=limits.body_bytes_max)
+        self._budget = BodyBudget(limits.bodies_bytes_max)
         self._requests: dict[str, int] = {}
         self._watching: set[asyncio.Task[None]] = set()
 
@@ -116,24 +121,49 @@ class Front:
         method: str = scope["method"]
         if method not in _METHODS:
             raise _StoppedError(405, INVALID_REQUEST, "only POST, GET and DELETE are served", "http.method")
-        body = await read_body(receive, headers, self._limits)
         target = _target(scope)
+        channel = _channel(scope)
+        if not _may_be_proved(scope, channel):
+            # It fails whatever its body is, so no byte of that is waited for.
+            self._prover.verify(self._prover.receive(method, target, scope["headers"], b""))
+            raise Broken("a message without a proof was taken for proved", code="gateway.other_message")
+        body = await read_body(receive, headers, self._limits, self._budget)
         message = self._prover.receive(method, target, scope["headers"], body)
         if target == SESSION_TARGET:
             opened = self._prover.open_session(message)
             await answer_bytes(send, 200, opened.answer)
             return
-        channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
-        caller = self._prover.verify(message, channel if isinstance(channel, Channel) else None)
+        caller = self._prover.verify(message, channel)
         if caller.message_digest != sha256(body).digest():
             raise Broken(
                 "the proof is over other bytes than those that came in", code="gateway.other_message"
             )
+        try:
+            await self._proved(scope, headers, receive, send, body, caller, message.mandate_id, request_id)
+        except _StoppedError as stop:
+            self._noted(caller.agent, stop.reason)
+            raise
+        except Malformed as fault:
+            self._noted(caller.agent, fault.code)
+            raise
+
+    async def _proved(
+        self,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        body: bytes,
+        caller: VerifiedCaller,
+        mandate_id: str,
+        request_id: list[JSONValue],
+    ) -> None:
+        """Parse what a proved agent sent, and pass it on within the agent's bounds."""
         path = _PATH.fullmatch(scope["path"])
         if path is None or scope.get("query_string"):
             raise _StoppedError(404, INVALID_REQUEST, "nothing is served here", "http.path")
         value: dict[str, JSONValue] = {}
-        if method == "POST":
+        if scope["method"] == "POST":
             value = self._parsed(headers, body)
             request_id[0] = value.get("id")
         door = await self._door(path[1])
@@ -144,9 +174,7 @@ class Front:
         agent = str(caller.agent)
         self._enter(agent)
         try:
-            await self._passed(
-                scope, headers, replayed(body, receive), send, door, value, caller, message.mandate_id
-            )
+            await self._passed(scope, headers, replayed(body, receive), send, door, value, caller, mandate_id)
         finally:
             self._leave(agent)
 
@@ -197,7 +225,8 @@ class Front:
                     status, answer = await plain_answer(door.gate, arrival, plain)
                     await answer_json(send, status, answer)
             elif _wants_stream(value):
-                await door.serve({**scope, SCOPE_KEY: arrival}, receive, send, quick=False)
+                noting = self._noting(send, arrival)
+                await door.serve({**scope, SCOPE_KEY: arrival}, receive, noting, quick=False)
             else:
                 body = await receive()
 
@@ -206,9 +235,10 @@ class Front:
 
                 # The SDK itself would not notice in this mode.
                 with self._while_present(receive):
-                    await door.serve({**scope, SCOPE_KEY: arrival}, once, send, quick=True)
+                    noting = self._noting(send, arrival)
+                    await door.serve({**scope, SCOPE_KEY: arrival}, once, noting, quick=True)
             return
-        await self._in_session(scope, headers, receive, send, door, arrival)
+        await self._in_session(scope, headers, receive, self._noting(send, arrival), door, arrival)
 
     async def _in_session(
         self,
@@ -244,8 +274,9 @@ class Front:
         if session is None:
             raise _StoppedError(404, INVALID_REQUEST, "Session not found", "session.unknown")
         bound = Arrival(
-            message=arrival.message, caller=arrival.caller, mandate_id=arrival.mandate_id, session=session
-        )
+            message=arrival.message, caller=arrival.caller, mandate_id=arrival.mandate_id, session=session,
+            reached=arrival.reached,
+        )  # fmt: skip
         session.requests += 1
         try:
             await door.serve({**scope, SCOPE_KEY: bound}, receive, send, quick=False)
@@ -254,6 +285,17 @@ class Front:
             session.used_at = anyio.current_time()
             if scope["method"] == "DELETE":
                 door.sessions.end(session.id)
+
+    def _noting(self, send: Send, arrival: Arrival) -> Send:
+        """Note what the SDK refuses before the gate hears of it, such as fields that differ from the body."""
+
+        async def noting(message: Message) -> None:
+            unheard = message["type"] == "http.response.start" and not arrival.reached
+            if unheard and 400 <= message["status"] < 500:
+                self._noted(arrival.caller.agent, "rpc.refused")
+            await send(message)
+
+        return noting
 
     @contextmanager
     def _while_present(self, receive: Receive) -> Iterator[None]:
@@ -302,6 +344,9 @@ class Front:
                 message = f"{error.message}; MCP clients that cannot do so go through `answerable mcp shim`"
         elif isinstance(error, Refused) and error.code == "http.host":
             status = 421
+        elif error.code == "http.bodies_full":
+            # The rest of this body is not wanted either.
+            headers = ((b"retry-after", str(RETRY_SECONDS).encode()), (b"connection", b"close"))
         self._tally.stop(error.code)
         await answer_json(send, status, rpc_error(request_id, code, message, extra), headers=headers)
 
@@ -322,6 +367,19 @@ def _wants_stream(value: dict[str, JSONValue]) -> bool:
     params = value.get("params")
     meta = params.get("_meta") if isinstance(params, dict) else None
     return isinstance(meta, dict) and "progressToken" in meta
+
+
+def _channel(scope: Scope) -> Channel | None:
+    """What the connection says about its other end."""
+    channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
+    return channel if isinstance(channel, Channel) else None
+
+
+def _may_be_proved(scope: Scope, channel: Channel | None) -> bool:
+    """Whether head or connection carry anything that could be a proof."""
+    if channel is not None and (channel.peer is not None or channel.certificate):
+        return True
+    return any(name == PROOF_FIELD for name, _ in scope["headers"])
 
 
 def _target(scope: Scope) -> bytes:

@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import validate_mcp_param_headers
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
+from mcp_types import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
 from mcp_types.methods import CLIENT_REQUESTS, serialize_server_result
 
 from answerable.apps.mcp_gateway import translate
-from answerable.apps.mcp_gateway.arrival import arrival_of
+from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival, arrival_of
 from answerable.apps.mcp_gateway.requests import checked_params, request_of
 from answerable.apps.mcp_gateway.visible import LISTS, filtered
-from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
-    from answerable.apps.mcp_gateway.arrival import Arrival
     from answerable.apps.mcp_gateway.listening import Listening
     from answerable.apps.mcp_gateway.needs import Needs
     from answerable.apps.mcp_gateway.tally import Tally
@@ -36,6 +35,13 @@ INSTRUCTIONS_CHARS_MAX: Final = 4_000
 _GOVERNED: Final = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
 _OPENING: Final = frozenset({"initialize", "server/discover"})
 _PARAM_HEADER: Final = b"mcp-param-"
+# What an MCPError is noted as. Other ones come from an action, which has its own entries, or are failures of ours.
+_NOTED: Final = {
+    METHOD_NOT_FOUND: "rpc.method",
+    INVALID_PARAMS: "params.invalid",
+    INVALID_REQUEST: "rpc.shape",
+    HEADER_MISMATCH: "http.header_mismatch",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -51,11 +57,34 @@ class Gate:
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """As the SDK's middleware. Raises MCPError and nothing else but cancellation."""
-        return await _translated(self._answered(ctx, call_next), ctx.method, ctx.protocol_version)
+        arrival = None if ctx.request is None else ctx.request.scope.get(SCOPE_KEY)
+        if not isinstance(arrival, Arrival):
+            return await _translated(self._answered(ctx, call_next), ctx.method, ctx.protocol_version)
+        arrival.reached.append(ctx.method)
+        answering = self._noting(self._answered(ctx, call_next), arrival)
+        return await _translated(answering, ctx.method, ctx.protocol_version)
 
     async def answer(self, arrival: Arrival, method: str, version: str) -> HandlerResult:
         """Without the SDK around it: the result of a governed request that wants no progress. Raises as above."""
-        return await _translated(self._governed(arrival, method, version), method, version)
+        return await _translated(
+            self._noting(self._governed(arrival, method, version), arrival), method, version
+        )
+
+    async def _noting(self, answering: Awaitable[HandlerResult], arrival: Arrival) -> HandlerResult:
+        """Note a refusal that no action stands for: the ledger would otherwise not know of it."""
+        try:
+            return await answering
+        except MCPError as error:
+            if error.code in _NOTED:
+                self._needs.noted(arrival.caller.agent, _NOTED[error.code])
+            raise
+        except AnswerableError as error:
+            # Refusals of the walk are recorded there; those of this door's own bounds are not.
+            if isinstance(error, Malformed) or (
+                isinstance(error, Refused) and error.code.startswith("gateway.")
+            ):
+                self._needs.noted(arrival.caller.agent, error.code)
+            raise
 
     async def _answered(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         method = ctx.method

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.channel import Channel
     from answerable.core.identity.http_signature import SignedRequest
+    from answerable.core.identity.principal import AgentId
     from answerable.flows.govern_action import Answer
     from answerable.flows.verify_caller import OpenedSession
     from answerable.ports.upstream import Progress
@@ -108,20 +109,25 @@ class Offers(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """The product as this door sees it."""
+    """The product as this door sees it.
+
+    noted: hears of each message of a proved agent that was refused before there was an action, with the error's code.
+    """
 
     prover: Prover
     govern: Govern
     visible: Visible
     offers: Offers
+    noted: Callable[[AgentId, str], None] = lambda _agent, _code: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayLimits:
     """hosts: names this gateway answers to besides loopback ones, without port. origins: browser origins let in.
 
-    body_bytes_max: of one message. body_seconds_max: for sending it. requests_per_agent_max: at a time, open streams
-    included. sessions_per_agent_max: past it the least recently used one ends. session_idle_seconds: after which a
+    body_bytes_max: of one message. body_seconds_max: for sending it. bodies_bytes_max: of all messages that are still
+    coming in, whoever sends them. requests_per_agent_max: at a time, open streams included.
+    sessions_per_agent_max: past it the least recently used one ends. session_idle_seconds: after which a
     session ends. listens_per_agent_max: event streams. uris_per_listen_max: resources in one of them.
     events_waiting_max: per stream; past it the stream ends.
     """
@@ -130,6 +136,7 @@ class GatewayLimits:
     origins: frozenset[str] = frozenset()
     body_bytes_max: int = 4 * 1024 * 1024
     body_seconds_max: float = 30.0
+    bodies_bytes_max: int = 64 * 1024 * 1024
     requests_per_agent_max: int = 1024
     sessions_per_agent_max: int = 64
     session_idle_seconds: float = 1800.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import msgspec
 
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Malformed, Refused, Unavailable, shown
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -41,6 +41,28 @@ class TooLargeError(Exception):
     """A body past its bound."""
 
 
+class BodyBudget:
+    """Bytes of all bodies that are still coming in; one for the process. Not for several threads."""
+
+    __slots__ = ("_bytes_max", "held")
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self.held = 0
+
+    def take(self, count: int) -> None:
+        """Account for a piece before it is kept. Raises Unavailable (`http.bodies_full`), and then takes nothing."""
+        if self.held + count > self._bytes_max:
+            raise Unavailable(
+                "too many bodies are coming in at a time", code="http.bodies_full", port="gateway"
+            )
+        self.held += count
+
+    def give_back(self, count: int) -> None:
+        """A body has come in whole or was given up."""
+        self.held -= count
+
+
 def single_headers(scope: Scope) -> dict[bytes, bytes]:
     """The header fields that this door reads. Raises Malformed (`http.header_twice`)."""
     found: dict[bytes, bytes] = {}
@@ -66,8 +88,14 @@ def check_host(headers: dict[bytes, bytes], limits: GatewayLimits) -> None:
         )
 
 
-async def read_body(receive: Receive, headers: dict[bytes, bytes], limits: GatewayLimits) -> bytes:
-    """The whole body. Raises TooLargeError, Malformed (`http.slow_body`, `http.left`, `http.content_encoding`)."""
+async def read_body(
+    receive: Receive, headers: dict[bytes, bytes], limits: GatewayLimits, budget: BodyBudget
+) -> bytes:
+    """The whole body.
+
+    Raises TooLargeError, Malformed (`http.slow_body`, `http.left`, `http.content_encoding`), and Unavailable
+    (`http.bodies_full`). A body that comes in one piece is never kept waiting here, so it takes nothing of the budget.
+    """
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise Malformed("a compressed body is not accepted", code="http.content_encoding")
     declared = headers.get(b"content-length", b"0")
@@ -80,19 +108,25 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], limits: Gatew
             raise TooLargeError
         return chunk
     with anyio.move_on_after(limits.body_seconds_max):
-        return await _rest(message, receive, limits.body_bytes_max)
+        return await _rest(message, receive, limits.body_bytes_max, budget)
     raise Malformed(f"the body did not come within {limits.body_seconds_max:g} s", code="http.slow_body")
 
 
-async def _rest(message: Message, receive: Receive, bytes_max: int) -> bytes:
+async def _rest(message: Message, receive: Receive, bytes_max: int, budget: BodyBudget) -> bytes:
     body = bytearray()
-    while message["type"] == "http.request":
-        body += message.get("body", b"")
-        if len(body) > bytes_max:
-            raise TooLargeError
-        if not message.get("more_body", False):
-            return bytes(body)
-        message = await receive()
+    try:
+        while message["type"] == "http.request":
+            chunk: bytes = message.get("body", b"")
+            if len(body) + len(chunk) > bytes_max:
+                raise TooLargeError
+            budget.take(len(chunk))
+            body += chunk
+            if not message.get("more_body", False):
+                return bytes(body)
+            message = await receive()
+    finally:
+        # Exactly what was taken is what was kept.
+        budget.give_back(len(body))
     raise Malformed("the caller left before the end of the body", code="http.left")
 
 

@@ -14,7 +14,7 @@ from answerable.core.identity.principal import AgentId, UnixMillis
 @dataclass(slots=True, kw_only=True)
 class _Window:
     started: UnixMillis
-    recorded: int = 0
+    used: int = 0
     counted: int = 0
 
 
@@ -31,20 +31,22 @@ class RefusalQuota:
     def is_held(self, agent: AgentId, now: UnixMillis) -> bool:
         """Whether the agent has used up its quota in the running window."""
         window = self._windows.get(agent)
-        return window is not None and window.recorded >= self._recorded_max and self._runs(window, now)
+        return window is not None and window.used >= self._recorded_max and self._runs(window, now)
 
     def take(self, agent: AgentId, now: UnixMillis) -> bool:
         """Note one refusal; True when it gets an entry of its own, False when it was only counted."""
-        window = self._windows.get(agent)
-        if window is None:
-            window = self._windows[agent] = _Window(started=now)
-        elif not self._runs(window, now):
-            window.started, window.recorded = now, 0
-        if window.recorded >= self._recorded_max:
+        window = self._window(agent, now)
+        if window.used >= self._recorded_max:
             window.counted += 1
             return False
-        window.recorded += 1
+        window.used += 1
         return True
+
+    def note(self, agent: AgentId, now: UnixMillis) -> None:
+        """Count a refusal that never gets an entry of its own; it uses up the quota like one that does."""
+        window = self._window(agent, now)
+        window.used += 1
+        window.counted += 1
 
     def lost(self, agent: AgentId) -> None:
         """A refusal that was to have an entry of its own did not get it: count it instead."""
@@ -63,6 +65,14 @@ class RefusalQuota:
         """Take back what was drained and could not be written down."""
         for agent, count in counted.items():
             self._windows[AgentId(agent)].counted += count
+
+    def _window(self, agent: AgentId, now: UnixMillis) -> _Window:
+        window = self._windows.get(agent)
+        if window is None:
+            window = self._windows[agent] = _Window(started=now)
+        elif not self._runs(window, now):
+            window.started, window.used = now, 0
+        return window
 
     def _runs(self, window: _Window, now: UnixMillis) -> bool:
         # A wall clock that was set back must not hold anybody for years.
