@@ -18,6 +18,7 @@ from answerable.errors import Malformed, shown
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from answerable.core.identity.principal import AgentId
     from answerable.wiring.assemble import Product
     from answerable.wiring.serving import Listeners
     from answerable.wiring.setting_tree import Settings
@@ -215,7 +216,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         govern=partial(govern_action, product.walk),
         visible=partial(list_capabilities, product.walk),
         offers=product.upstream,
-        noted=lambda agent, _code: walk.quota.note(agent, walk.clock.now()),
+        noted=partial(_noted, product),
     )
     gateway = settings.gateway
     limits = GatewayLimits(
@@ -231,6 +232,18 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         events_waiting_max=gateway.events_waiting_max,
     )
     return Gateway(needs, limits)
+
+
+# What honest clients meet too: a restart of the server, a burst, a probe for what the SDK offers.
+_EVERYDAY = frozenset(
+    {"session.unknown", "session.missing", "http.too_many", "http.bodies_full", "rpc.refused"}
+)
+
+
+def _noted(product: Product, agent: AgentId, code: str) -> None:
+    """Count a refusal that came before there was an action to record, so that it is told in an aggregate entry."""
+    if code not in _EVERYDAY:
+        product.walk.quota.note(agent, product.walk.clock.now())
 
 
 def control_door(settings: Settings, product: Product) -> Any:

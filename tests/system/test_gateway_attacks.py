@@ -201,7 +201,7 @@ async def test_a_message_without_a_proof_is_refused_before_its_body_is_sent(tmp_
                     answer = await stranger.receive()
                 assert answer.startswith(b"HTTP/1.1 401 ")
                 assert b"www-authenticate: Answerable epoch=" in answer
-                assert b"proof.proof" in answer
+                assert b"failed at step `proof`" in answer
         assert world.gateway.needs.prover.counts()["proof"] == counted.get("proof", 0) + 2
         await works(world)
 
