@@ -210,7 +210,6 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.flows.govern_action import govern_action
     from answerable.flows.list_capabilities import list_capabilities
 
-    walk = product.walk
     needs = Needs(
         prover=product.verifier,
         govern=partial(govern_action, product.walk),
