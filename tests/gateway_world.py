@@ -46,7 +46,7 @@ from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.verify_caller import CallerVerifier, ProofLimits
 from answerable.flows.walk import Walk
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
-from answerable.sdk.signing import signed_mandate
+from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 
 if TYPE_CHECKING:
@@ -377,12 +377,20 @@ def approve(world: World, approval_id: str, by: str = "bob") -> None:
     assert found.id == approval_id
     from answerable.core.approval.approval import Answer as PersonsAnswer
 
+    token = signed_answer(
+        found,
+        by=PrincipalId(by),
+        verdict="approve",
+        audience=world.walk.ledger.origin,
+        at=world.walk.clock.now(),
+        key=signing_key(by),
+    )
     answer = PersonsAnswer(
         by=PrincipalId(by),
         groups=("approvers",),
         verdict="approve",
         comment="",
         at=world.walk.clock.now(),
-        token="t",
+        token=token,
     )
     assert world.walk.approvals.replace(replace(found, state="approved", answers=(answer,)), was=found)
