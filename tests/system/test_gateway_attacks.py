@@ -163,12 +163,17 @@ async def test_a_body_that_comes_slowly_or_in_pieces_holds_up_nobody(tmp_path):
         head = CLAIMING
         slow = await anyio.connect_tcp(address.host, address.port or 0)
         await slow.send(head + b"content-length: 100\r\n\r\n{")
+        silent = await anyio.connect_tcp(address.host, address.port or 0)
+        await silent.send(head + b"content-length: 100\r\n\r\n")
         gone = await anyio.connect_tcp(address.host, address.port or 0)
         await gone.send(head + b"content-length: 100\r\n\r\n{")
         await gone.aclose()
         await works(world)
         assert b"http.slow_body" in await slow.receive()
         await slow.aclose()
+        with anyio.fail_after(5):
+            assert b"http.slow_body" in await silent.receive()
+        await silent.aclose()
         large = await anyio.connect_tcp(address.host, address.port or 0)
         await large.send(head + b"transfer-encoding: chunked\r\n\r\n")
         with anyio.move_on_after(5):

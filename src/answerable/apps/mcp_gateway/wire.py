@@ -101,14 +101,15 @@ async def read_body(
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limits.body_bytes_max:
         raise TooLargeError
-    message = await receive()
-    chunk: bytes = message.get("body", b"")
-    if message["type"] == "http.request" and not message.get("more_body", False):
+    # The wait for the first byte is a wait, too: a head without a body must not hold its place for ever.
+    with anyio.move_on_after(limits.body_seconds_max):
+        message = await receive()
+        chunk: bytes = message.get("body", b"")
+        if message["type"] != "http.request" or message.get("more_body", False):
+            return await _rest(message, receive, limits.body_bytes_max, budget)
         if len(chunk) > limits.body_bytes_max:
             raise TooLargeError
         return chunk
-    with anyio.move_on_after(limits.body_seconds_max):
-        return await _rest(message, receive, limits.body_bytes_max, budget)
     raise Malformed(f"the body did not come within {limits.body_seconds_max:g} s", code="http.slow_body")
 
 
