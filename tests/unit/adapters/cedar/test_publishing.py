@@ -179,11 +179,13 @@ def test_an_expression_deeper_than_cedars_json_form_is_refused_by_name():
     assert "policy `deep` is nested too deeply" in faults(
         f'@id("deep") permit(principal, action, resource) when {{ {body} }}; @id("b") {ANYTHING}'
     )
-    found = faults(
-        f'@id("deep") permit(principal, action, resource) when {{ {"1+" * 3000}1 == 2 }};',
-        code="policy.syntax",
-    )
-    assert "nested too deeply" in found
+    # How deep the reader itself goes depends on the interpreter: past it this is found when parsed, before it by Cedar.
+    with pytest.raises(Malformed) as deeper:
+        published(
+            f'@id("deep") permit(principal, action, resource) when {{ {"1+" * 3000}1 == 2 }};', REGISTRY
+        )
+    assert deeper.value.code in ("policy.syntax", "policy.invalid")
+    assert "nested too deeply" in deeper.value.message
 
 
 def test_too_many_policies_are_refused():
