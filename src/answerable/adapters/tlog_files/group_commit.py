@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 
 _PIECES_PER_ENTRY: Final = 3
+GATHER_TURNS_MAX: Final = 8
+"""Turns of the event loop that a batch stays open for at most."""
 
 
 class _Batch(NamedTuple):
@@ -89,6 +91,7 @@ class GroupCommit:
         self._pieces: list[bytes] = []
         self._waiting: list[Future[None]] = []
         self._queued_bytes = 0
+        self._gathered = self._turns = 0
         self._writer = None if opening.inline else ThreadPoolExecutor(1, thread_name_prefix="ledger writer")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._in_flight: _Batch | None = None
@@ -195,7 +198,8 @@ class GroupCommit:
         """Put an entry that there is room for on its way."""
         if not self._pieces and self._in_flight is None:
             self._loop = asyncio.get_running_loop()
-            self._loop.call_soon(self._flush)
+            self._gathered = self._turns = 0
+            self._loop.call_soon(self._gather)
         return self._enqueued(entry)
 
     def _enqueued(self, entry: Entry) -> Receipt:
@@ -222,8 +226,20 @@ class GroupCommit:
         self._recount()
         return batch
 
+    def _gather(self) -> None:
+        """Close the batch after the first turn of the loop that brought no more entries, or after a few turns.
+
+        Callers on sockets come one turn after another; who waits a turn for them saves a sync for each.
+        """
+        self._turns += 1
+        if len(self._pieces) > self._gathered and self._turns <= GATHER_TURNS_MAX and self._loop is not None:
+            self._gathered = len(self._pieces)
+            self._loop.call_soon(self._gather)
+            return
+        self._flush()
+
     def _flush(self) -> None:
-        """Runs at the end of the turn in which the first entry of a batch came, and after a batch in the thread."""
+        """Write the batch; also after one that was written in the thread."""
         if not self._pieces:
             return
         lost: list[Future[None]] = []
