@@ -28,6 +28,7 @@ from answerable.adapters.memory.registers import (
     MemoryRegistryStore,
 )
 from answerable.adapters.memory.upstream import MemoryUpstream
+from answerable.adapters.sqlite import SqliteSubjectKeys
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import TlogFilesLedger
 from answerable.core.action.request import action_request
@@ -188,6 +189,9 @@ def course(directory: Path) -> Course:
         upstream=upstream,
         decision_point=compiled(registry.current.policy_sets["bench"].policies, registry.current),
         compile_policies=compiled,
+        subject_keys=SqliteSubjectKeys.open(
+            directory / "subject-keys.db", root=entropy.bytes(32), entropy=entropy
+        ),
     )
     limits = ProofLimits(authorities=frozenset((AUTHORITY.decode(),)), nonces_per_agent_max=1_000_000)
     verifier = CallerVerifier(registry=registry, clock=clock, entropy=entropy, limits=limits)

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.core.action.request import VerifiedRequest, action_request
+from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -131,6 +132,8 @@ def verified_request(case: str) -> VerifiedRequest:
         mandate=mandate,
         principals=(mandate.principal,),
         resource_id=case,
+        subject="principal:ada",
+        definition=ToolDefinition(text=b"{}", digest="", violations=lambda _: ()),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 
 from answerable.adapters.cedar import compiled
-from answerable.adapters.local_keys import open_or_create_key
+from answerable.adapters.local_keys import open_or_create_key, open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.registers import (
@@ -22,15 +22,18 @@ from answerable.adapters.memory.registers import (
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteStore,
+    SqliteSubjectKeys,
 )
+from answerable.adapters.sqlite.subject_keys import ROOT_BYTES
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.adapters.tlog_files import TlogFilesLedger
+from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.adapters.uvicorn_front import serve
 from answerable.apps.control_api.application import control_app
 from answerable.core.action.request import action_request
@@ -40,11 +43,15 @@ from answerable.core.identity.keys import SigningKey, from_base64url_32, new_pri
 from answerable.core.identity.principal import AgentId
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.apply_registry import policy_text
+from answerable.flows.cover_shards import ShardState
+from answerable.flows.gather_cosignatures import WitnessState
 from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.walk import Walk
+from answerable.ports.published_log import PublishedLog
 from answerable.sdk.keyfile import create_key
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
+from tests.published_memory import PublishedMemory
 
 ORIGIN = "example.test/ledger"
 
@@ -186,12 +193,26 @@ class Product:
 
     walk: Walk
     log_key: str
+    published: PublishedLog
+    witnesses: tuple[WitnessState, ...] = (
+        WitnessState(name="local", state="ok", size=3, cosigned_at=1_795_000_000_000),
+        WitnessState(name="new.example/w"),
+    )
 
     def checkpoint(self) -> str:
         return self.walk.ledger.seal()
 
+    def policy(self) -> str:
+        return f"log {self.log_key}\nquorum none\n"
+
     def server_states(self) -> Mapping[str, str]:
         return {"crm": "running"}
+
+    def witness_states(self) -> tuple[WitnessState, ...]:
+        return self.witnesses
+
+    def shard_states(self) -> tuple[ShardState, ...]:
+        return ()
 
 
 @asynccontextmanager
@@ -202,6 +223,8 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
     key = open_or_create_key(settings.data / "keys" / "log.jwk", entropy=entropy)
     log_key = _log_key(key)
     store = SqliteStore.open(settings.registers.database)
+    root = open_or_create_secret(settings.data / "keys" / "subjects.key", count=ROOT_BYTES, entropy=entropy)
+    subject_keys = SqliteSubjectKeys.open(settings.registers.subject_keys, root=root, entropy=entropy)
     registry = SqliteRegistryStore(store)
     async with TlogFilesLedger.open(
         settings.ledger.directory, key=log_key, sign=key.sign, clock=clock
@@ -217,9 +240,12 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             upstream=_upstream(clock),
             decision_point=compiled(policy_text(registry.current), registry.current),
             compile_policies=compiled,
+            subject_keys=subject_keys,
             limits=settings.walk,
         )
-        yield Product(walk=walk, log_key=log_key.formatted())
+        published = PublishedFiles(settings.ledger.directory)
+        yield Product(walk=walk, log_key=log_key.formatted(), published=published)
+    subject_keys.close()
     store.close()
 
 
@@ -229,10 +255,11 @@ def memory_product() -> Product:
     key = SigningKey(new_private_jwk("ed25519", bytes(32)))
     log_key = _log_key(key)
     registry = MemoryRegistryStore()
+    ledger = MemoryLedger(key=log_key, sign=key.sign, clock=clock)
     walk = Walk(
         clock=clock,
         entropy=SystemEntropy(),
-        ledger=MemoryLedger(key=log_key, sign=key.sign, clock=clock),
+        ledger=ledger,
         registry=registry,
         mandates=MemoryMandateRegister(),
         approvals=MemoryApprovalRegister(),
@@ -240,8 +267,10 @@ def memory_product() -> Product:
         upstream=_upstream(clock),
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled,
+        subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
     )
-    return Product(walk=walk, log_key=log_key.formatted())
+    published = PublishedMemory(ledger, log_key)
+    return Product(walk=walk, log_key=log_key.formatted(), published=published)
 
 
 def _log_key(key: SigningKey) -> VerifierKey:

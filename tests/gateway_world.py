@@ -27,6 +27,7 @@ from answerable.adapters.memory.registers import (
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import Listeners, serve
 from answerable.apps.mcp_gateway.gateway import Gateway
@@ -128,7 +129,7 @@ class World:
             not_before=now,
             expires_at=UnixMillis(now + int(seconds * 1000)),
         )
-        token = signed_mandate(terms, audience="answerable.test", key=signing_key("alice"))
+        token = signed_mandate(terms, audience=self.walk.ledger.origin, key=signing_key("alice"))
         self.walk.mandates.add(signed(terms, token))
         return identity
 
@@ -306,6 +307,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         upstream=upstream,
         decision_point=compiled(policy_text(store.current), store.current),
         compile_policies=compiled,
+        subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings, directory
 from answerable.core.ledger.entry import Entry
+from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.errors import Unavailable
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import (
@@ -23,6 +25,18 @@ SMALL = TlogFilesSettings(segment_bytes=65_536, append_wait_seconds_max=0.2, all
 def small_log(path: Path, settings: TlogFilesSettings = SMALL) -> TlogFilesLedger:
     key, sign = log_key()
     return TlogFilesLedger.open(path, key=key, sign=sign, clock=ManualClock(), settings=settings)
+
+
+async def grown(ledger: TlogFilesLedger, size: int) -> None:
+    """Append entries until there are so many."""
+    while ledger.size < size:
+        count = min(64, size - ledger.size)
+        await asyncio.gather(*(ledger.append(refusal_entry(number)) for number in range(count)))
+
+
+def checkpoint_of(ledger: TlogFilesLedger) -> Checkpoint:
+    """The newest checkpoint, verified."""
+    return verified_checkpoint(ledger.checkpoint.encode(), origin=ledger.origin, log_keys=(log_key()[0],))
 
 
 class DiskWithRoomFor:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from types import MappingProxyType
 
 from answerable.core.action.request import VerifiedRequest, action_request
+from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.canonical import JSONValue
 from answerable.core.decision.facts import ApprovalFact, Facts
 from answerable.core.identity.caller import ProofKind, VerifiedCaller
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.caveat import Caveat
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateState
 from answerable.core.registry.capability import ActionKind, ArgumentMapping, Capability, ResourceMapping
@@ -94,6 +97,7 @@ CAPABILITIES = {
 REGISTRY = RegistrySnapshot(
     digest="0" * 64, agents=MappingProxyType(AGENTS), capabilities=MappingProxyType(CAPABILITIES)
 )
+DEFINITION = ToolDefinition(text=b"{}", digest=sha256(b"{}").hexdigest(), violations=lambda _: ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +160,8 @@ class Trial:
             mandate=mandate,
             principals=(mandate.principal,),
             resource_id=self.resource,
+            subject=principal_subject(mandate.principal),
+            definition=DEFINITION,
         )
 
     def facts(self) -> Facts:

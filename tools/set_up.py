@@ -29,6 +29,8 @@ sys.path.insert(
 import find_uv  # noqa: E402
 import index_settings  # noqa: E402
 
+PYTHON_MIN = "3.11"
+
 # Raise it when the way environments are made changes: all are made anew.
 GENERATION = 1
 
@@ -39,12 +41,16 @@ class SetUpError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """One virtual environment, the lock it is made from, and whether the project itself goes in, editable."""
+    """One virtual environment, the lock it is made from, and whether the project itself goes in, editable.
+
+    python_min: what its programs ask for, where that is more than the project asks for.
+    """
 
     path: str
     lock: str
     source: str
     holds_project: bool = False
+    python_min: str = PYTHON_MIN
 
     @property
     def folder(self) -> Path:
@@ -90,6 +96,16 @@ ENVIRONMENTS = (
         path="upstreams/sqlite",
         lock="environments/sqlite-server.lock",
         source="environments/sqlite-server.in",
+    ),
+)
+
+# Made by `./dev verifiers` only: their programs want a Python that a machine may not have.
+VERIFIERS = (
+    Environment(
+        path="verifiers/aics",
+        lock="environments/aics.lock",
+        source="environments/aics.in",
+        python_min="3.12",
     ),
 )
 
@@ -146,7 +162,7 @@ def make(environment: Environment, uv: str) -> None:
     # Until the stamp is written, an interruption leaves an environment that the next run throws away.
     if not in_place:
         shutil.rmtree(environment.folder, ignore_errors=True)
-        venv.EnvBuilder(symlinks=True, with_pip=False, prompt="answerable").create(environment.folder)
+        create(environment, uv)
     python = ("--python", str(environment.python))
     run_uv(uv, "pip", "sync", "--require-hashes", "--compile-bytecode", *python, str(ROOT / environment.lock))
     if environment.holds_project:
@@ -156,6 +172,14 @@ def make(environment: Environment, uv: str) -> None:
     say(f"  ready in {time.monotonic() - started:.1f} s")
 
 
+def create(environment: Environment, uv: str) -> None:
+    """An empty environment, on the Python that runs this where that is new enough."""
+    if environment.python_min == PYTHON_MIN:
+        venv.EnvBuilder(symlinks=True, with_pip=False, prompt="answerable").create(environment.folder)
+    else:
+        run_uv(uv, "venv", "--no-project", "--python", f">={environment.python_min}", str(environment.folder))
+
+
 def located_uv() -> str:
     try:
         return find_uv.find(root=ROOT, folder=DEV / "uv", say=say)
@@ -163,11 +187,11 @@ def located_uv() -> str:
         raise SetUpError(str(error)) from None
 
 
-def set_up() -> None:
-    if all(environment.is_ready() for environment in ENVIRONMENTS):
+def set_up(environments: tuple[Environment, ...] = ENVIRONMENTS) -> None:
+    if all(environment.is_ready() for environment in environments):
         return
     with only_run():
-        missing = [environment for environment in ENVIRONMENTS if not environment.is_ready()]
+        missing = [environment for environment in environments if not environment.is_ready()]
         if missing:
             uv = located_uv()
             for environment in missing:
@@ -176,11 +200,11 @@ def set_up() -> None:
 
 def renew_locks() -> None:
     """Resolves every lock anew, from inside the project, so that its week of delay counts."""
-    sources = [(environment.source, environment.lock) for environment in ENVIRONMENTS]
+    sources = [(one.source, one.lock, one.python_min) for one in (*ENVIRONMENTS, *VERIFIERS)]
     uv = located_uv()
-    for source, lock in [*sources, ("environments/uv.in", "environments/uv.lock")]:
+    for source, lock, python in [*sources, ("environments/uv.in", "environments/uv.lock", PYTHON_MIN)]:
         group = ("--group", "dev") if source == "pyproject.toml" else ()
-        how = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--upgrade")
+        how = ("--universal", "--python-version", python, "--generate-hashes", "--no-annotate", "--upgrade")
         quiet = ("--quiet", "--custom-compile-command", "./dev lock")
         run_uv(uv, "pip", "compile", source, *group, *how, *quiet, "--output-file", lock, cwd=ROOT)
         say(f"renewed {lock}")

@@ -18,7 +18,10 @@ CHECK_FAILED: Final = 5
 """Exit code of a check that found something."""
 COPIES_MAX: Final = 5
 SIGNED: Final = re.compile(r"(\d+) of them signed over")
-ASKED: Final = re.compile(rb'"amount_minor":(\d)\d*,"batch_id"')
+ASKED: Final = re.compile(rb'"tag":7,"v":2\}\x02')
+"""Where the leaf of an approval that was asked for ends and what was sealed with it begins."""
+SEALED_AT: Final = 100
+"""Bytes from there into the fields, past the key that they are sealed under."""
 
 
 async def tell(product: Product, stories: Sequence[Story]) -> None:
@@ -46,7 +49,7 @@ async def tell(product: Product, stories: Sequence[Story]) -> None:
 
 
 async def verify(product: Product, payment: Story) -> None:
-    """Verify a copy of the ledger with nothing else, and a copy in which one digit of the payment is changed."""
+    """Verify a copy of the ledger with nothing else, and a copy in which one byte of the payment is changed."""
     narrator = product.narrator
     narrator.title("Can it be trusted?")
     narrator.say(
@@ -63,7 +66,7 @@ async def verify(product: Product, payment: Story) -> None:
         "the ledger is whole, and all three stories are signed over",
         happened=done.out,
     )
-    narrator.say("Somebody changes one digit in another copy: the amount that the agent asked to pay.")
+    narrator.say("Somebody changes one byte in another copy, in what was sealed when the agent asked to pay.")
     changed = copied(product.home, "ledger-changed")
     falsify(changed)
     index = next(entry["index"] for entry in entries if entry["kind"] == "approval_asked")
@@ -88,14 +91,14 @@ def copied(home: Home, name: str) -> Path:
 
 
 def falsify(ledger: Path) -> None:
-    """Change a digit of the first payment that was asked for, in the log itself. Raises UnexpectedError."""
+    """Change a sealed byte of the first payment that was asked for, in the log itself. Raises UnexpectedError."""
     for segment in sorted((ledger / "wal").glob("*.wal")):
         content = segment.read_bytes()
         found = ASKED.search(content)
         if found is not None:
-            place = found.start(1)
-            digit = b"1" if content[place : place + 1] != b"1" else b"2"
-            segment.write_bytes(content[:place] + digit + content[place + 1 :])
+            place = found.end() + SEALED_AT
+            changed = bytes((content[place] ^ 1,))
+            segment.write_bytes(content[:place] + changed + content[place + 1 :])
             return
     raise UnexpectedError("the payment in the log", "no segment holds it")
 

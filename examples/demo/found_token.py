@@ -76,7 +76,7 @@ async def tell(product: Product) -> Story:
     await check_ledger(product, mandate)
     narrator.say(
         "Not closed in this first form: whoever reaches the provider past the gateway can still use such a token. "
-        "And the ledger keeps each call's arguments and answers as they were, so this token now lies in it too."
+        "And the ledger keeps each call's arguments and answers, sealed, so this token now lies in it too."
     )
     return Story(title=TITLE, mandate=mandate)
 

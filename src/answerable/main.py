@@ -13,12 +13,14 @@ import typer
 
 from answerable.apps.cli.application import command_line
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.witness import noun as witness_noun
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from answerable.core.identity.principal import AgentId
+    from answerable.flows.cosign_checkpoint import WitnessDesk
     from answerable.wiring.assemble import Product
     from answerable.wiring.serving import Listeners
     from answerable.wiring.setting_tree import Settings
@@ -55,10 +57,24 @@ def application() -> typer.Typer:
     command(mcp, "wrap", reads=True)(wrap_client)
     command(mcp, "unwrap", reads=True)(unwrap_client)
     app.add_typer(mcp, name="mcp")
+    witness = witness_noun()
+    command(witness, "serve")(serve_witness)
+    app.add_typer(witness, name="witness")
     return app
 
 
-def up(shell: Shell) -> int | None:
+def up(
+    shell: Shell,
+    shard: Annotated[
+        str,
+        typer.Option(
+            "--shard",
+            help="Name of this process's shard, where several share the data directory; else `ledger.shard`.",
+            show_default=False,
+            metavar="NAME",
+        ),
+    ] = "",
+) -> int | None:
     """Run the whole product in one process.
 
     On an embedded default: registers in SQLite, the ledger in files.
@@ -67,9 +83,14 @@ def up(shell: Shell) -> int | None:
     server. Stops gracefully on Ctrl-C or SIGTERM.
     """
     from answerable.wiring.serving import Doors, run, serve_product
+    from answerable.wiring.shard_settings import with_shard
 
-    settings = shell.settings()
-    doors = Doors(gateway=partial(gateway_app, settings), control=partial(control_door, settings))
+    settings = with_shard(shell.settings(), shard) if shard else shell.settings()
+    doors = Doors(
+        gateway=partial(gateway_app, settings),
+        control=partial(control_door, settings),
+        witness=witness_command(shell),
+    )
 
     async def started(product: Product, listeners: Listeners) -> None:
         say = shell.terminal.say
@@ -80,10 +101,67 @@ def up(shell: Shell) -> int | None:
         say(f"          {listeners.uds_path} (Unix socket)")
         say(f"control   {settings.control.socket}")
         say(f"ledger    {product.walk.ledger.origin}, {product.walk.ledger.size} entries")
+        if product.heads is not None:
+            kept = "kept here" if product.heads.is_kept_here else "kept by another process"
+            say(f"heads     {product.heads.origin}, {kept}")
+        for one in product.shard_states():
+            if one.state == "alarm":
+                shell.terminal.warn(f"shard     {one.origin} is not covered: {one.reason}")
+        for witness in product.witness_states():
+            if witness.state == "alarm":
+                shell.terminal.warn(f"witness   {witness.name} does not cosign: {witness.reason}")
         if not product.walk.registry.current.capabilities:
             say("nothing is registered yet: `answerable apply -f FILE`, then issue a mandate")
 
     run(partial(serve_product, settings, doors, started=started))
+    return None
+
+
+def witness_command(shell: Shell) -> tuple[str, ...]:
+    """How this command line starts the local witness, in a process that ends with ours."""
+    config = ("--config", str(shell.config.absolute())) if shell.config is not None else ()
+    started = (sys.executable, "-P", "-m", "answerable.main", "--data", str(shell.data), *config)
+    return (*started, "witness", "serve", "--quiet", "--until-eof")
+
+
+def serve_witness(
+    shell: Shell,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log", help="Watch the log of this verifier key, too.", show_default=False, metavar="VKEY"
+        ),
+    ] = None,
+    until_eof: Annotated[
+        bool, typer.Option("--until-eof", help="End when standard input ends, as `up` starts it.")
+    ] = False,
+) -> int | None:
+    """Run a witness: it cosigns checkpoints of the logs that it watches, and remembers them.
+
+    On a Unix socket, and on loopback if a port is set (C2SP tlog-witness). `answerable up` runs one by itself.
+    """
+    from answerable.core.tlog.note import VerifierKey
+    from answerable.wiring import local_witness
+
+    settings = shell.settings()
+
+    def started(listeners: Listeners, desk: WitnessDesk) -> None:
+        say = shell.terminal.say
+        say(f"witness   {listeners.uds_path} (Unix socket)")
+        if listeners.tcp_address is not None:
+            say(f"          http://{listeners.tcp_address[0]}:{listeners.tcp_address[1]}")
+        for one in desk.cosigners:
+            say(f"key       {one.key.formatted()}")
+
+    serving = partial(
+        local_witness.serve_witness,
+        settings,
+        partial(witness_door, settings),
+        logs=[VerifierKey.parse(key) for key in log or ()],
+        until_eof=until_eof,
+        started=started,
+    )
+    local_witness.run(serving)
     return None
 
 
@@ -250,6 +328,19 @@ def control_door(settings: Settings, product: Product) -> Any:
     from answerable.apps.control_api.application import control_app
 
     return control_app(product, body_bytes_max=settings.control.body_bytes_max)
+
+
+def witness_door(settings: Settings, desk: WitnessDesk) -> Any:
+    """The door for logs and monitors, over one witness."""
+    from answerable.apps.witness.application import Needs, witness_app
+    from answerable.flows.cosign_checkpoint import cosign_checkpoint
+
+    def newest(origin_hash: str) -> bytes | None:
+        log = desk.register.log_of_hash(origin_hash)
+        return log.newest if log is not None else None
+
+    needs = Needs(cosign=partial(cosign_checkpoint, desk), newest=newest)
+    return witness_app(needs, body_seconds_max=settings.local_witness.body_seconds_max)
 
 
 @asynccontextmanager

@@ -16,6 +16,8 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import (
     DurableLedgerContract,
     LedgerContract,
+    end_entry,
+    intent_entry,
     log_key,
     refusal_entry,
 )
@@ -32,6 +34,18 @@ class TestMemoryLedger(LedgerContract):
     async def opened_full(self, tmp_path: Path) -> MemoryLedger:
         key, sign = log_key()
         return MemoryLedger(key=key, sign=sign, clock=ManualClock(), entries_max=11, reserve_entries=10)
+
+
+@pytest.mark.requirement("LEDGER-01")
+def test_the_memory_tells_which_intents_are_open_now() -> None:
+    async def run() -> None:
+        key, sign = log_key()
+        ledger = MemoryLedger(key=key, sign=sign, clock=ManualClock())
+        begun = [await ledger.append(intent_entry(number)) for number in range(3)]
+        await ledger.append(end_entry(begun[1].index))
+        assert [stored.index for stored in ledger.open_intents()] == [begun[0].index, begun[2].index]
+
+    asyncio.run(run())
 
 
 @pytest.mark.requirement("LEDGER-01")

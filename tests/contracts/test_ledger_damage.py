@@ -13,7 +13,8 @@ import pytest
 
 from answerable.adapters.tlog_files.settings import Commit
 from answerable.core.canonical import parse
-from answerable.core.ledger.codec import Head, frame_header
+from answerable.core.ledger.codec import frame_header
+from answerable.core.ledger.head import Head
 from answerable.errors import Broken, Unavailable
 from answerable.testing.contracts.ledger import (
     ORIGIN,

@@ -16,7 +16,7 @@ from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
 from answerable.core.ledger.tags import Tag
 from answerable.testing.clock import START, ManualClock
 from answerable.testing.contracts.ledger import log_key
-from tests.ledger_world import DIGEST, end, entry, intent
+from tests.ledger_world import CITED, DIGEST, end, entry, intent
 
 SETTINGS = TlogFilesSettings(segment_bytes=16_384, commit="inline")
 NAME = "ledger.example/recorded"
@@ -31,6 +31,8 @@ def opened(directory: Path) -> TlogFilesLedger:
 async def first_life(directory: Path) -> None:
     """From the beginning to a closing in order."""
     async with opened(directory) as ledger:
+        for one in CITED:
+            await ledger.append(one)
         change = {"after": DIGEST, "before": "", "by": "alice"}
         await ledger.append(entry(Tag.REGISTRY_CHANGE, {**change}, b"[]"))
         await ledger.append(
@@ -104,6 +106,7 @@ def record(directory: Path) -> None:
         asyncio.run(life(directory))
     (directory / "lock").unlink()
     (directory / "wal/spare").unlink(missing_ok=True)
+    (directory / "tile.new").rmdir()
 
 
 if __name__ == "__main__":

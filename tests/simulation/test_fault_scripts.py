@@ -16,6 +16,7 @@ import pytest
 from answerable.adapters.memory.registers import MemoryRegistryStore
 from answerable.errors import AnswerableError
 from answerable.flows.close_mandate import close_mandate
+from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -34,6 +35,7 @@ from answerable.testing.trouble import (
     TroubledChannel,
     TroubledLedger,
     TroubledMandates,
+    TroubledSubjectKeys,
     TroubledUpstream,
     faults_of,
 )
@@ -70,6 +72,7 @@ async def _close(bench: Bench) -> None:
 async def _settle(bench: Bench) -> None:
     await settle_open_intents(bench.walk)
     await record_counted_refusals(bench.walk)
+    keep_budgets(bench.walk)
 
 
 # Steps come twice where a person or an agent would try again.
@@ -125,7 +128,11 @@ class Stage:
         stores = await self.disk.opened()
         ledger = TroubledLedger(stores.ledger, trouble)
         upstream = RecordingUpstream(
-            clock=self.clock, ledger=ledger, effects=self.effects, violations=self.violations
+            clock=self.clock,
+            ledger=ledger,
+            subject_keys=stores.subject_keys,
+            effects=self.effects,
+            violations=self.violations,
         )
         bench = Bench(
             clock=self.clock,
@@ -135,6 +142,7 @@ class Stage:
             mandates=TroubledMandates(stores.mandates, trouble),
             approvals=TroubledApprovals(stores.approvals, trouble),
             upstream=TroubledUpstream(upstream, trouble),
+            subject_keys=TroubledSubjectKeys(stores.subject_keys, trouble),
         )
         bench.walk.channel = TroubledChannel(bench.walk.channel, trouble)
         return bench
@@ -147,7 +155,14 @@ class Stage:
         await settle_open_intents(bench.walk)
         again = await settle_open_intents(bench.walk)
         entries = list(bench.walk.ledger.replay())
-        found = broken_laws(entries, self.effects, bench.walk.mandates, promises=Promises(), happened={})
+        found = broken_laws(
+            entries,
+            self.effects,
+            bench.walk.mandates,
+            subject_keys=bench.walk.subject_keys,
+            promises=Promises(),
+            happened={},
+        )
         found += [*self.violations, *(["settling twice changed something"] if again else [])]
         assert not found, f"script {self.script}: {found}"
 

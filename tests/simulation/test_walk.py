@@ -26,6 +26,7 @@ def test_whatever_strikes_the_walk_no_law_breaks():
     print(f"{len(reports)} runs, {sum(dealt.values())} faults of {len(dealt)} kinds, {_sums(reports)}")
     # A simulation that strikes nothing proves nothing.
     assert {fault.rpartition(" ")[2] for fault in dealt} == set(faults_of("ledger.submit"))
+    assert any(fault.startswith("subject_keys.of: ") for fault in dealt)
     assert sum(report.effects for report in reports) > 4 * len(reports)
     assert sum(report.crashes for report in reports) > len(reports) / 2
     assert sum(report.left for report in reports) > len(reports) / 2

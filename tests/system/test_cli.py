@@ -161,6 +161,43 @@ def test_verify_names_the_entry_with_a_changed_byte(world: World, command: Comma
     assert "entry 1" in told
 
 
+@pytest.mark.requirement("EVIDENCE-01")
+def test_evidence_of_an_action_is_exported_and_verified_without_the_server(
+    world: World, running: Running, command: Command
+) -> None:
+    command("apply", "-f", str(world.registry))
+    issue = ("mandate", "issue", "one-case", "--as", "ada", "--set", "case=4711", "--yes", "--key")
+    mandate = command(*issue, str(world.key("ada"))).stdout.strip()
+    answer = running.call(asked, "case_read", "4711", mandate)
+    command("ledger", "seal")
+    bundle, policy = world.root / "case.zip", world.root / "policy"
+    export = ("evidence", "export", "--mandate", mandate, "--reveal", "request", "--out", str(bundle))
+    told = json.loads(command(*export, "--json").stdout)
+    assert (told["shown"] > 0, told["withheld"]) == (True, [])
+    assert "cannot write" in command(*export, code=1).stderr, "no file is overwritten"
+    key = json.loads(command("ledger", "status", "--json").stdout)["key"]
+    policy.write_text(f"log {key}\nquorum none\n")
+    verify = ("evidence", "verify", str(bundle), "--policy", str(policy))
+    report = json.loads(command(*verify, "--json").stdout)
+    assert (report["status"], [one["code"] for one in report["caveats"]]) == ("valid_but", ["not_witnessed"])
+    shown = [one["shown"] for one in report["entries"] if one["leaf"].get("action") == answer.action_id]
+    assert shown[0]["action"]["arguments"] == {"case": "4711"}
+    assert "4711" in command(*verify).stdout
+    hidden = json.loads(command("evidence", "verify", str(bundle), "--key", key, "--json").stdout)
+    assert all("purpose" not in one["shown"] for one in hidden["entries"])
+    one = world.root / "one.zip"
+    command("evidence", "export", "--entry", "0", "--entry", "1", "-o", str(one))
+    assert len(json.loads(command("evidence", "verify", str(one), "--json").stdout)["entries"]) == 2
+    content = bytearray(bundle.read_bytes())
+    content[len(content) // 2] ^= 1
+    bundle.write_bytes(content)
+    assert "INVALID" in command(*verify, code=5).stdout
+    for wrong in (("--action", "nothing"), (), ("--entry", "99999"), ("--mandate", mandate, "--reveal", "x")):
+        command("evidence", "export", *wrong, "--out", str(world.root / "none.zip"), code=1)
+    assert not (world.root / "none.zip").exists()
+    command("evidence", "verify", str(world.root / "none.zip"), code=1)
+
+
 @pytest.mark.requirement("CLI-01")
 @pytest.mark.requirement("CLI-03")
 def test_the_real_product_answers_with_its_server_and_after_it(world: World, command: Command) -> None:

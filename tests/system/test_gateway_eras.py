@@ -31,6 +31,7 @@ async def test_every_governed_method_works_in_both_eras(tmp_path, mode):
             read = await client.call_tool("customer_read", {"case_id": "4711"})
             assert read.structured_content["name"] == "Amara Okafor"
             assert {"answerable/action", "answerable/intent", "answerable/outcome"} <= read.meta.keys()
+            assert read.meta["answerable/head"].startswith("answerable batch head v2\n")
             resource = await client.read_resource("crm://case/4711")
             assert json.loads(resource.contents[0].text)["case_id"] == "4711"
             prompt = await client.get_prompt("summarise_case", {"case_id": "4711"})

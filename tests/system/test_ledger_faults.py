@@ -113,7 +113,7 @@ def test_the_first_failed_write_or_sync_is_the_last(
 ) -> None:
     # Calls are counted by thread, and opening makes some; these come when entries are written, before a checkpoint.
     trace = tmp_path / "trace"
-    number = 16 if (call, commit) == ("pwrite64", "inline") else 9
+    number = 9 if call == "fdatasync" else 16 if commit == "inline" else 12
     only_one = injected(strace, trace, call, fault, str(number))
     said = run_writer(
         str(tmp_path / "log"), "--commit", commit, "--seal-seconds", "60", "--entries", "60", under=only_one
@@ -143,7 +143,10 @@ def test_a_writer_killed_in_a_write_or_sync_loses_nothing_it_acknowledged(
 @pytest.mark.requirement("LEDGER-04")
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["error=EIO", "error=ENOSPC", "signal=KILL"])
-@pytest.mark.parametrize("call", ["pwrite64", "fdatasync", "fsync", "rename", "ftruncate", "flock", "openat"])
+@pytest.mark.parametrize(
+    "call",
+    ["pwrite64", "fdatasync", "fsync", "rename", "ftruncate", "flock", "openat", "mkdir", "unlink", "rmdir"],
+)
 def test_any_single_fault_of_any_call_loses_nothing(
     tmp_path: Path, strace: str, call: str, fault: str
 ) -> None:

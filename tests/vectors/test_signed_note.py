@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from answerable.core.tlog.checkpoint import Checkpoint
+from answerable.core.tlog.cosignature import ed25519_cosigned_text
 from answerable.core.tlog.note import Note, VerifierKey
 from answerable.errors import Malformed, Unverified
 
@@ -56,6 +57,18 @@ def test_the_example_checkpoint_is_read_with_and_without_a_cosignature(
     assert (checkpoint.origin, checkpoint.size) == ("example.com/behind-the-sofa", 20852163)
     assert checkpoint.text() == plain.text == cosigned.text
     assert [len(one.signature) for one in cosigned.signatures] == [64, 72]
+
+
+@pytest.mark.requirement("TLOG-08")
+def test_what_the_example_cosigner_signed_is_made_byte_for_byte(vector_set: Callable[[str], Path]) -> None:
+    directory = vector_set("c2sp-signed-note")
+    cosigned = Note.parse((directory / "cosigned-checkpoint.note").read_bytes())
+    examples = {one["file"]: one for one in json.loads((directory / "examples.json").read_text())["notes"]}
+    timestamp = int.from_bytes(cosigned.signatures[1].signature[:8], "big")
+    assert timestamp == examples["cosigned-message.txt"]["timestamp"]
+    assert (
+        ed25519_cosigned_text(timestamp, cosigned.text) == (directory / "cosigned-message.txt").read_bytes()
+    )
 
 
 @pytest.mark.requirement("TLOG-03")

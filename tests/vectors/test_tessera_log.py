@@ -19,6 +19,17 @@ from answerable.core.tlog.merkle import (
 )
 from answerable.core.tlog.note import VerifierKey
 from answerable.core.tlog.proof import TlogProof
+from answerable.core.tlog.tile import (
+    TileName,
+    decode_bundle,
+    edge_from_tiles,
+    encode_bundle,
+    parse_tile_path,
+    tile_hashes,
+    tiles_of,
+    verified_hash_reader,
+)
+from answerable.errors import Unverified
 
 SIZES = range(16)
 
@@ -39,20 +50,16 @@ class TesseraLog:
     def checkpoint(self, size: int) -> Checkpoint:
         return verified_checkpoint(self.signed(size), origin=self.origin, log_keys=[self.key])
 
+    def read(self, name: TileName) -> bytes:
+        return (self.directory / name.path).read_bytes()
+
     def leaves(self, size: int) -> list[bytes]:
         if not size:
             return []
-        tile = (self.directory / "tile" / "0" / "000.p" / str(size)).read_bytes()
-        return [tile[at : at + 32] for at in range(0, len(tile), 32)]
+        return tile_hashes(self.read(TileName(level=0, index=0, width=size)), width=size)
 
     def bundle(self, size: int) -> list[bytes]:
-        rest = (self.directory / "tile" / "entries" / "000.p" / str(size)).read_bytes()
-        entries = []
-        while rest:
-            length = int.from_bytes(rest[:2], "big")
-            entries.append(rest[2 : 2 + length])
-            rest = rest[2 + length :]
-        return entries
+        return decode_bundle(self.read(TileName(level=None, index=0, width=size)), count=size)
 
 
 @pytest.fixture
@@ -106,3 +113,29 @@ def test_every_checkpoint_is_consistent_with_every_later_one(log: TesseraLog) ->
                 new_root=log.checkpoint(new).root,
                 proof=consistency_proof(old_size=old, new_size=new, hash_at=hash_at),
             )
+
+
+@pytest.mark.requirement("TLOG-06")
+def test_the_files_are_those_that_trees_of_these_sizes_have(log: TesseraLog) -> None:
+    paths = [path for path in (log.directory / "tile").rglob("*") if path.is_file()]
+    found = {parse_tile_path(path.relative_to(log.directory).as_posix()) for path in paths}
+    assert found == {name for size in SIZES for name in tiles_of(size)}
+
+
+@pytest.mark.requirement("TLOG-06")
+def test_every_bundle_is_written_as_it_is_read(log: TesseraLog) -> None:
+    for size in SIZES[1:]:
+        assert encode_bundle(log.bundle(size)) == log.read(TileName(level=None, index=0, width=size))
+
+
+@pytest.mark.requirement("TLOG-07")
+def test_the_tiles_of_every_size_lead_to_its_signed_root_and_to_no_other(log: TesseraLog) -> None:
+    for size in SIZES:
+        signed = log.checkpoint(size)
+        hash_at = verified_hash_reader(size, signed.root, log.read)
+        assert edge_from_tiles(size, log.read).root() == signed.root
+        assert [hash_at(0, index) for index in range(size)] == log.leaves(size)
+        for other in SIZES:
+            if other != size:
+                with pytest.raises(Unverified):
+                    verified_hash_reader(size, log.checkpoint(other).root, log.read)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from answerable.core.approval.approval import Answer, Approval, ApprovalId, answered
 from answerable.core.approval.token import verify_answer
 from answerable.core.ledger import records
-from answerable.core.ledger.entry import SALT_BYTES
+from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, shown
-from answerable.flows.record_entry import record_entry
+from answerable.flows.mandate_standing import shard_elsewhere
+from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
 
 if TYPE_CHECKING:
+    from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.runs import Run
     from answerable.flows.walk import Walk
 
 
@@ -19,8 +22,8 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     """Verify and record a signed answer; returns the approval as it stands afterwards.
 
     Raises Unverified when the signature or its claims do not check, Refused (`approval.unknown`,
-    `approval.not_pending`, `approval.own_mandate`, `approval.not_asked`, `approval.answered_already`,
-    `approval.changed_meanwhile`), Unavailable.
+    `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.not_asked`,
+    `approval.answered_already`, `approval.changed_meanwhile`), Unavailable.
     """
     answering = walk.under_way.answering
     if approval_id in answering:
@@ -38,6 +41,7 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
     approval = walk.approvals.find(approval_id)
     if approval is None:
         raise Refused(f"there is no approval {shown(approval_id)}", code="approval.unknown")
+    _require_own_shard(walk, approval)
     people = walk.registry.current.principals
     signed = verify_answer(
         token,
@@ -56,8 +60,16 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
     )
     after = answered(approval, answer)
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
-    entry = records.approval_answer(after, answer, at=now, salt=walk.entropy.bytes(SALT_BYTES))
-    _, left = await record_entry(walk.ledger, entry)
+    sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
+    asked = key_of(walk, approval.subject or principal_subject(approval.principal))
+    digest = asked.pseudonym(b"action", approval.action.digest)
+
+    def entry(run: Run) -> Entry:
+        return records.approval_answer(
+            after, answer, at=now, sealing=sealing, run=run, person=person, digest=digest
+        )
+
+    _, left = await record_in_run(walk, approval.mandate, entry)
     # 2. It counts only on top of what was seen when it was checked.
     if not walk.approvals.replace(after, was=approval):
         raise Refused(
@@ -66,3 +78,15 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
     if left is not None:
         raise left
     return after
+
+
+def _require_own_shard(walk: Walk, approval: Approval) -> None:
+    """Question, answer and action stand in one log, that of the mandate: elsewhere an answer would be lost to it."""
+    mandate = walk.mandates.find(approval.mandate)
+    shard = shard_elsewhere(mandate, walk.ledger.origin) if mandate is not None else None
+    if shard is not None:
+        raise Refused(
+            f"approval {shown(approval.id)} waits in {shown(shard)}, this is {shown(walk.ledger.origin)}: answer it "
+            "there",
+            code="approval.other_shard",
+        )

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger import records
-from answerable.core.ledger.entry import SALT_BYTES
+from answerable.core.ledger.subject import operator_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
 from answerable.errors import Malformed, Unavailable, shown
-from answerable.flows.record_entry import record_entry
+from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,12 @@ async def apply_registry(
 
 
 def _put(walk: Walk, plan: _Plan) -> None:
+    if walk.registry.current.digest != plan.applied.before:
+        raise Unavailable(
+            "another process applied documents at the same moment: look, and apply again",
+            code="register.changed_meanwhile",
+            port="register",
+        )
     try:
         walk.registry.put(plan.documents)
     except Unavailable:
@@ -136,29 +142,32 @@ def policy_text(snapshot: RegistrySnapshot) -> str:
 async def _record(walk: Walk, plan: _Plan, *, by: str) -> BaseException | None:
     """What changes, in the ledger; and whether the caller left meanwhile."""
     now = walk.clock.now()
+    sealing, pseudonym = sealing_for(walk, operator_subject(by)), pseudonym_of(walk, by)
     changed: dict[str, JSONValue] = {
         change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
         for change in plan.applied.changes
     }
     entry = records.registry_change(
         at=now,
-        salt=walk.entropy.bytes(SALT_BYTES),
+        sealing=sealing,
         by=by,
+        pseudonym=pseudonym,
         before=plan.applied.before,
         after=plan.applied.after,
         changes=encode(changed),
     )
-    _, left = await record_entry(walk.ledger, entry)
+    _, left = await record_entry(walk, entry)
     if plan.decision_point.policy_set != walk.decision_point.policy_set:
         entry = records.policy_change(
             at=now,
-            salt=walk.entropy.bytes(SALT_BYTES),
+            sealing=sealing,
             by=by,
+            pseudonym=pseudonym,
             before=walk.decision_point.policy_set,
             after=plan.decision_point.policy_set,
             policies=plan.policies,
         )
-        _, left_later = await record_entry(walk.ledger, entry)
+        _, left_later = await record_entry(walk, entry)
         return left or left_later
     return left
 

@@ -1,13 +1,15 @@
-"""Ending a mandate before its time: the next action under it is refused."""
+"""Ending a mandate before its time: the next action under it is refused, in whichever shard it was issued."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from answerable.core.ledger import records
+from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, shown
-from answerable.flows.record_entry import record_entry
+from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 
 if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
@@ -22,7 +24,18 @@ async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
     # Stopping comes first and needs no record to be safe. A crash after the next line: it is stopped, the person got no
     # answer, closes it again, and that is recorded.
     walk.mandates.close(mandate.id)
-    _, left = await record_entry(walk.ledger, records.mandate_closed(mandate, at=walk.clock.now(), by=by))
+    issued = walk.mandates.issued(mandate.id)
+    if issued is not None and issued.log == walk.ledger.origin:
+        issued = Reference(entry=issued.entry, leaf=issued.leaf)
+    entry = records.mandate_closed(
+        mandate,
+        at=walk.clock.now(),
+        sealing=sealing_for(walk, principal_subject(mandate.principal)),
+        by=by,
+        pseudonym=pseudonym_of(walk, by),
+        mandate_ref=issued,
+    )
+    _, left = await record_entry(walk, entry)
     if left is not None:
         raise left
     return mandate

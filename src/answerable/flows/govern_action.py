@@ -22,12 +22,12 @@ from answerable.core.approval.approval import ApprovalId
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
-from answerable.core.ledger.entry import SALT_BYTES
 from answerable.core.ledger.warrant import Warrant
 from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.flows.cite_statement import cite_statements, found_references
 from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
-from answerable.flows.record_entry import record_entry
+from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.request_approval import request_approval
 from answerable.flows.verify_request import verify_request
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.ledger.entry import Receipt
+    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.runs import Run
+    from answerable.flows.cite_statement import References
     from answerable.flows.walk import Walk
     from answerable.ports.upstream import Progress
 
@@ -66,17 +68,24 @@ async def govern_action(
     settling had written down already that the end is not known.
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
-    capability, call = "", 0
+    capability, call, references = "", 0, None
     try:
         verified = verify_request(walk, request, caller)
         capability = verified.resolved.capability.name
-        # 3 gather
-        facts = gather_facts(walk, verified)
-        # 4 decide
-        decision = walk.decision_point.decide(verified, facts)
-        if decision.effect == "allow":
-            # No await between the decision and this reservation, so that nobody can spend what was just seen.
-            call = reserve(walk, verified, facts)
+        while True:
+            # 3 gather
+            facts = gather_facts(walk, verified)
+            # 4 decide
+            decision = walk.decision_point.decide(verified, facts)
+            if decision.effect != "allow":
+                break
+            references = found_references(walk, verified, decision.policy_set)
+            if references is not None:
+                # No await between the decision and this reservation, so that nobody can spend what was just seen.
+                call = reserve(walk, verified, facts)
+                break
+            # What the intent will refer to is not in the log yet. Writing it may take time, so it is decided again.
+            await cite_statements(walk, verified, decision.policy_set)
     except Refused as refused:
         raise await refuse_action(walk, request, caller, no_from(refused, capability=capability)) from None
     if decision.effect == "deny":
@@ -85,13 +94,15 @@ async def govern_action(
     if decision.effect == "defer":
         return Answer(approval=await request_approval(walk, verified, decision, at=facts.at))
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
-    warrant, left = await log_intent(walk, verified, decision, facts, call=call)
+    assert references is not None  # noqa: S101 - only an allow comes here
+    warrant, left = await log_intent(walk, verified, decision, facts, references, call=call)
+    opened = walk.open_intents.get(warrant.intent.index)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
     outcome, broken_off = await act(walk, verified, warrant, progress, left=left)
     # 8 release: no lease is held by this form of the walk.
     # 9 log outcome
     try:
-        receipt = await log_outcome(walk, warrant, outcome)
+        receipt = await log_outcome(walk, warrant, outcome, opened)
     except Unavailable as failed:
         if broken_off is None:
             raise
@@ -103,11 +114,19 @@ async def govern_action(
 
 
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
-    """Step 3: what is true now. Registers are read in memory; none of them takes a default for the unknown."""
+    """Step 3: what is true now. Registers are read in memory; none of them takes a default for the unknown.
+
+    Raises Refused (`ledger.unwitnessed`) when witnesses have not cosigned the ledger for longer than is allowed.
+    """
+    unwitnessed = walk.unwitnessed()
+    if unwitnessed is not None:
+        raise unwitnessed
     now = walk.clock.now()
     mandate = verified.mandate
     waiting = walk.approvals.matching(mandate.agent, mandate.id, verified.request.action.digest, now)
-    approved = waiting is not None and waiting.state_at(now) == "approved"
+    approved = (
+        waiting is not None and waiting.is_about(verified.subject) and waiting.state_at(now) == "approved"
+    )
     return Facts(
         at=now,
         registry_digest=walk.registry.current.digest,
@@ -143,7 +162,13 @@ def reserve(walk: Walk, verified: VerifiedRequest, facts: Facts) -> int:
 
 
 async def log_intent(
-    walk: Walk, verified: VerifiedRequest, decision: Decision, facts: Facts, *, call: int
+    walk: Walk,
+    verified: VerifiedRequest,
+    decision: Decision,
+    facts: Facts,
+    references: References,
+    *,
+    call: int,
 ) -> tuple[Warrant, BaseException | None]:
     """Step 6: the intent, with the decision inside, on disk; from its receipt the warrant. And whether the caller left.
 
@@ -152,29 +177,46 @@ async def log_intent(
     # One name for this one attempt: the action's id is its idempotency key, too.
     action_id = walk.entropy.bytes(ACTION_ID_BYTES).hex()
     deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
+    mandate = verified.mandate
     try:
-        entry = records.intent(
-            verified,
-            decision,
-            at=facts.at,
-            salt=walk.entropy.bytes(SALT_BYTES),
-            action_id=action_id,
-            idempotency_key=action_id,
-            lease_name="",
-            deadline=deadline,
-            call=call,
-            approval_id=facts.approval.id if facts.approval is not None else "",
+        sealing = sealing_for(walk, verified.subject)
+        principal = pseudonym_of(walk, mandate.principal)
+
+        def entry(run: Run) -> Entry:
+            return records.intent(
+                verified,
+                decision,
+                at=facts.at,
+                sealing=sealing,
+                run=run,
+                principal=principal,
+                mandate_ref=references.mandate,
+                policy_ref=references.policy_set,
+                tool_ref=references.tool,
+                action_id=action_id,
+                idempotency_key=action_id,
+                lease_name="",
+                deadline=deadline,
+                call=call,
+                approval_id=facts.approval.id if facts.approval is not None else "",
+            )
+
+        receipt, left = await record_in_run(
+            walk, mandate.id, entry, then=partial(walk.call_counts.started, mandate.id)
         )
-        receipt, left = await record_entry(walk.ledger, entry)
     except AnswerableError as failed:
         if not isinstance(failed, Unavailable):
-            walk.mandates.give_back(verified.mandate.id)
+            walk.mandates.give_back(mandate.id)
             raise
         if failed.effect == "none":
-            walk.mandates.give_back(verified.mandate.id)
+            walk.mandates.give_back(mandate.id)
         raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
     walk.open_intents[receipt.index] = OpenIntent(
-        action_id=action_id, receipt=receipt, due_at=UnixMillis(deadline + walk.limits.upstream_ms_max)
+        action_id=action_id,
+        receipt=receipt,
+        due_at=UnixMillis(deadline + walk.limits.upstream_ms_max),
+        mandate=mandate.id,
+        sealing=sealing,
     )
     warrant = Warrant(
         receipt=receipt,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.ledger import records
-from answerable.core.ledger.entry import SALT_BYTES
+from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.token import verify_mandate
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.mandate_standing import standing_fault
-from answerable.flows.record_entry import record_entry
+from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 
 if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
@@ -40,10 +41,16 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     issuing.add(mandate.id)
     try:
         # 1. In the ledger first. A crash after this line: recorded, never in force; the principal signs again.
-        entry = records.mandate_issued(mandate, at=now, salt=walk.entropy.bytes(SALT_BYTES))
-        _, left = await record_entry(walk.ledger, entry)
+        entry = records.mandate_issued(
+            mandate,
+            at=now,
+            sealing=sealing_for(walk, principal_subject(mandate.principal)),
+            principal=pseudonym_of(walk, mandate.principal),
+        )
+        receipt, left = await record_entry(walk, entry)
         # 2. In force.
-        walk.mandates.add(mandate)
+        place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex(), log=walk.ledger.origin)
+        walk.mandates.add(mandate, issued=place)
     finally:
         issuing.discard(mandate.id)
     if left is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.mandate.caveat import EnvironmentIs
 from answerable.core.mandate.mandate import MandateId
+from answerable.flows.mandate_standing import shard_elsewhere
 
 if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
@@ -18,11 +19,13 @@ def list_capabilities(
 ) -> frozenset[tuple[str, str]]:
     """Pairs of method and target, as capabilities name them, that could be allowed on `server`.
 
-    Empty for a mandate that is unknown, closed, outside its window or another agent's. Not a decision: what is listed
-    may still be refused, and what is refused here is refused when called. Never raises; does no I/O.
+    Empty for a mandate that is unknown, closed, outside its window, another shard's or another agent's. Not a decision:
+    what is listed may still be refused, and what is refused here is refused when called. Never raises; does no I/O.
     """
     mandate = walk.mandates.find(MandateId(mandate_id))
     if mandate is None or mandate.agent != caller.agent or walk.mandates.state(mandate.id) != "open":
+        return frozenset()
+    if shard_elsewhere(mandate, walk.ledger.origin) is not None:
         return frozenset()
     # The present time, not that of the proof: an event stream asks again long after it was opened.
     if not mandate.not_before <= walk.clock.now() < mandate.expires_at:

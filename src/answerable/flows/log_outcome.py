@@ -10,77 +10,112 @@ import msgspec
 
 from answerable.core.canonical import encode
 from answerable.core.ledger import records
-from answerable.core.ledger.entry import SALT_BYTES
 from answerable.errors import Unavailable
-from answerable.flows.record_entry import record_entry
+from answerable.flows.record_entry import record_entry, record_in_run, sealing_of_entry
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.runs import Run
     from answerable.core.ledger.warrant import Warrant
-    from answerable.flows.walk import Walk
+    from answerable.flows.walk import OpenIntent, Walk
 
 
-async def log_outcome(walk: Walk, warrant: Warrant, outcome: Outcome) -> Receipt | None:
+async def log_outcome(
+    walk: Walk, warrant: Warrant, outcome: Outcome, opened: OpenIntent | None = None
+) -> Receipt | None:
     """Record how the warrant's intent ended; a caller who leaves does not stop it.
 
     None when settling has told already that the end is not known, and this outcome knows no more. Raises Unavailable
-    with effect `unknown`, for the action may have been performed: the intent stays open and settling ends it.
+    with effect `unknown`, for the action may have been performed: the intent stays open and settling ends it, with
+    this outcome if nothing of it was written.
     """
     try:
-        return await end_intent(walk, intent=warrant.intent, action_id=warrant.action_id, outcome=outcome)
+        return await end_intent(
+            walk, intent=warrant.intent, action_id=warrant.action_id, outcome=outcome, opened=opened
+        )
     except Unavailable as failed:
         raise Unavailable(failed.message, code=failed.code, port=failed.port, effect="unknown") from failed
 
 
 async def end_intent(
-    walk: Walk, *, intent: Receipt, action_id: str, outcome: Outcome, patient: bool = True
+    walk: Walk,
+    *,
+    intent: Receipt,
+    action_id: str,
+    outcome: Outcome,
+    patient: bool = True,
+    opened: OpenIntent | None = None,
 ) -> Receipt | None:
     """Append the end of an intent. When there is no room for the answer's bytes, their digest alone is kept.
 
     Whoever comes first takes the intent off the open ones. To come second with an `indeterminate` adds nothing and
-    gives None; with anything else it is the true outcome that turned up later, a new entry. Raises Unavailable, and
-    the cancellation of a caller who left when all is done.
+    gives None; with anything else it is the true outcome that turned up later, a new entry. opened: the intent as it
+    was begun, if this process began it. Raises Unavailable, and the cancellation of a caller who left when all is done.
     """
     taken = walk.open_intents.pop(intent.index, None)
     if taken is None and outcome.status == "indeterminate":
         return None
+    # To come second must not take the key of a subject, which may not be had by now, nor lose the place in the run.
+    of = taken or opened
     whole = _bytes_of(outcome.result)
-    digest = hashlib.sha256(whole).hexdigest() if whole else ""
     kept = _cut(whole, walk.limits.recorded_result_bytes_max)
+    cut = hashlib.sha256(whole).hexdigest() if kept is not whole else ""
     try:
         try:
-            receipt, left = await record_entry(
-                walk.ledger, _entry(walk, intent, action_id, outcome, kept, digest), patient=patient
-            )
+            receipt, left = await _recorded(walk, of, intent, action_id, outcome, kept, cut, patient)
         except Unavailable as failed:
             if failed.code != "ledger.full" or not kept:
                 raise
-            receipt, left = await record_entry(
-                walk.ledger, _entry(walk, intent, action_id, outcome, b"", digest)
-            )
-    except Unavailable:
+            digest = hashlib.sha256(whole).hexdigest()
+            receipt, left = await _recorded(walk, of, intent, action_id, outcome, b"", digest, patient=True)
+    except Unavailable as failed:
         if taken is not None:
-            walk.open_intents[intent.index] = taken
+            walk.open_intents[intent.index] = _still_open(walk, taken, outcome, failed)
         raise
     if left is not None:
         raise left
     return receipt
 
 
-def _entry(
-    walk: Walk, intent: Receipt, action_id: str, outcome: Outcome, result: bytes, digest: str
-) -> Entry:
-    return records.outcome(
-        outcome,
-        at=walk.clock.now(),
-        salt=walk.entropy.bytes(SALT_BYTES),
-        action_id=action_id,
-        intent=intent,
-        result=result,
-        result_digest=digest,
-    )
+def _still_open(walk: Walk, taken: OpenIntent, outcome: Outcome, failed: Unavailable) -> OpenIntent:
+    """What is known of an end that found no room is told by settling as soon as there is some."""
+    if failed.effect == "unknown" or outcome.status == "indeterminate":
+        return taken
+    return msgspec.structs.replace(taken, known=outcome, due_at=walk.clock.now())
+
+
+async def _recorded(
+    walk: Walk,
+    opened: OpenIntent | None,
+    intent: Receipt,
+    action_id: str,
+    outcome: Outcome,
+    result: bytes,
+    digest: str,
+    patient: bool,
+) -> tuple[Receipt, BaseException | None]:
+    """The end of an intent of this process is in its run; of another's, only the key is found again."""
+    sealing = opened.sealing if opened is not None else None
+    if sealing is None:
+        sealing = sealing_of_entry(walk, intent.index)
+
+    def entry(run: Run | None) -> Entry:
+        return records.outcome(
+            outcome,
+            at=walk.clock.now(),
+            sealing=sealing,
+            run=run,
+            action_id=action_id,
+            intent=intent,
+            result=result,
+            result_digest=digest,
+        )
+
+    if opened is not None and opened.mandate:
+        return await record_in_run(walk, opened.mandate, entry, patient=patient)
+    return await record_entry(walk, entry(None), patient=patient)
 
 
 def _bytes_of(result: dict[str, JSONValue] | None) -> bytes:
@@ -94,9 +129,11 @@ def _bytes_of(result: dict[str, JSONValue] | None) -> bytes:
 
 
 def _lenient(result: dict[str, JSONValue]) -> bytes:
-    """What no JSON can say must not keep an outcome from being recorded."""
+    """What no JSON can say must not keep an outcome from being recorded, nor from being read by strict readers."""
     try:
-        return json.dumps(result, default=lambda odd: f"a {type(odd).__name__}").encode()
+        text = json.dumps(result, default=lambda odd: f"a {type(odd).__name__}")
+        whole = json.loads(text, parse_constant=str)
+        return json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
     except (ValueError, TypeError, RecursionError) as error:
         return encode({"not_recorded": type(error).__name__})
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.identity.compact_jws import read_compact
+from answerable.core.mandate.token import audience_of
 from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:
@@ -45,13 +46,40 @@ def standing_fault(mandate: Mandate, current: RegistrySnapshot) -> Refused | Non
     return None
 
 
+def shard_fault(mandate: Mandate, origin: str) -> Refused | None:
+    """Why the mandate cannot be used where the log is called `origin`, or None: `mandate.other_shard`.
+
+    Its budget is counted in one log alone, the one that it was signed for. Another process may know it too, as both
+    read the same registers, and would count anew.
+    """
+    shard = shard_elsewhere(mandate, origin)
+    if shard is None:
+        return None
+    return Refused(
+        f"mandate {shown(mandate.id)} is for {shown(shard)}, this is {shown(origin)}: use it there, or ask for one for "
+        "here",
+        code="mandate.other_shard",
+    )
+
+
+def shard_elsewhere(mandate: Mandate, origin: str) -> str | None:
+    """Which log the mandate is for, if it is another than the one called `origin`."""
+    try:
+        audience = audience_of(mandate.token)
+    except Malformed:
+        return ""
+    return None if audience == origin else audience
+
+
 def still_stands(walk: Walk, mandate: Mandate) -> None:
-    """Raises Refused as `standing_fault` says; asked once for each mandate and registry."""
+    """Raises Refused as `shard_fault` and `standing_fault` say; asked once for each mandate and registry."""
     current = walk.registry.current
     if walk.standing_of is not current:
         walk.standing_of, walk.standing = current, {}
     if mandate.id not in walk.standing:
-        walk.standing[mandate.id] = standing_fault(mandate, current)
+        walk.standing[mandate.id] = shard_fault(mandate, walk.ledger.origin) or standing_fault(
+            mandate, current
+        )
     fault = walk.standing[mandate.id]
     if fault is not None:
         raise Refused(fault.message, code=fault.code)

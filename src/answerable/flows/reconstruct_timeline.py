@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from answerable.core.canonical import parse
 from answerable.core.incident.timeline import Line, Moment, story, told
-from answerable.core.ledger.entry import opened_payload
-from answerable.errors import AnswerableError, Broken
+from answerable.core.ledger.opened import leaf_of, payload_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-    from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.subject_key import SubjectKey
 
 
-def reconstruct_timeline(entries: Iterable[StoredEntry], name: str) -> tuple[Line, ...]:
+def reconstruct_timeline(
+    entries: Iterable[StoredEntry], name: str, find_key: Callable[[bytes], SubjectKey | None]
+) -> tuple[Line, ...]:
     """Every entry that belongs to `name`, in order, as sentences; empty when the ledger does not know the name.
 
     The story of an action includes its approval, its mandate's beginning and end and its outcome; the story of a
-    mandate includes all actions under it.
+    mandate includes all actions under it. What cannot be opened for want of a key is told from its leaf alone.
     """
-    return tuple(told(moment) for moment in story(list(_moments(entries)), name))
+    moments = [opened_moment(stored, find_key) for stored in entries]
+    return tuple(told(moment) for moment in story(moments, name))
 
 
-def _moments(entries: Iterable[StoredEntry]) -> Iterator[Moment]:
-    for stored in entries:
-        leaf = parse(stored.leaf)
-        if not isinstance(leaf, dict):
-            raise Broken(
-                f"entry {stored.index} has a leaf that is not an object", code="ledger.leaf_malformed"
-            )
-        yield Moment(index=stored.index, tag=stored.tag, leaf=leaf, payload=_payload(stored, leaf))
-
-
-def _payload(stored: StoredEntry, leaf: dict[str, JSONValue]) -> dict[str, JSONValue] | None:
-    committed = leaf.get("payload")
-    if not isinstance(committed, str) or not stored.attachment:
-        return None
-    try:
-        # Results of upstreams may hold what our canonical form refuses, so the lenient reader is right here.
-        value = json.loads(opened_payload(stored.attachment, committed=committed))
-    except (AnswerableError, ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
+def opened_moment(stored: StoredEntry, find_key: Callable[[bytes], SubjectKey | None]) -> Moment:
+    """One entry, opened. Raises Broken (`ledger.leaf_malformed`)."""
+    leaf = leaf_of(stored)
+    return Moment(index=stored.index, tag=stored.tag, leaf=leaf, payload=payload_of(stored, leaf, find_key))

@@ -2,39 +2,134 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from anyio import CancelScope, get_cancelled_exc_class
 
-from answerable.errors import Unavailable
+from answerable.core.ledger.disclosure import Sealing
+from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
+from answerable.core.ledger.subject_key import key_id_of
+from answerable.errors import Malformed, Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.core.ledger.entry import Entry, Receipt
-    from answerable.ports.ledger import Ledger
+    from answerable.core.ledger.runs import Run
+    from answerable.core.ledger.subject_key import SubjectKey
+    from answerable.flows.walk import Walk
+    from answerable.ports.ledger import Submitted
+
+PSEUDONYMS_MAX = 10_000
+"""People whose pseudonyms are kept in memory."""
 
 
 async def record_entry(
-    ledger: Ledger, entry: Entry, *, patient: bool = True
+    walk: Walk, entry: Entry, *, patient: bool = True
 ) -> tuple[Receipt, BaseException | None]:
-    """Make `entry` durable whether the caller stays or leaves; returns its receipt, and the cancellation if it left.
+    """Make `entry`, which is in no run, durable whether the caller stays or leaves; as `record_in_run`."""
+    submitted, left = await _submitted(walk, lambda: entry, patient=patient)
+    return await _durable(submitted, left)
 
-    The cancellation must be raised again once what follows from the entry has been done. A shield is built only when
-    it is needed: entering one costs more than the whole record does. patient: wait for room; otherwise the entry has
-    its place before anything else runs, or there is none. Raises Unavailable, and never a cancellation.
+
+async def record_in_run(
+    walk: Walk,
+    mandate: str,
+    make: Callable[[Run], Entry],
+    *,
+    patient: bool = True,
+    then: Callable[[Receipt], None] | None = None,
+) -> tuple[Receipt, BaseException | None]:
+    """Make the next entry of a mandate's run durable whether the caller stays or leaves.
+
+    Returns its receipt, and the cancellation if the caller left; it must be raised again once what follows from the
+    entry has been done. make: gives the entry for a place in the run; asked again when the place was lost while waiting
+    for room. patient: wait for room; otherwise the entry has its place before anything else runs, or there is none.
+    then: told the place as soon as there is one, before anything else runs. Raises Unavailable, never a cancellation.
     """
+    runs = walk.runs
+    place = runs.place(mandate)
+    try:
+        submitted = walk.ledger.submit(make(place))
+    except Unavailable as busy:
+        if busy.code != "ledger.busy" or not patient:
+            raise
+    else:
+        runs.taken(mandate, place, submitted.receipt.leaf_hash)
+        if then is not None:
+            then(submitted.receipt)
+        try:
+            return await submitted.durable(), None
+        except get_cancelled_exc_class() as gone:
+            return await _durable(submitted, gone)
+    placed = place
+
+    def again() -> Entry:
+        nonlocal placed
+        placed = runs.place(mandate)
+        return make(placed)
+
+    submitted, left = await _submitted(walk, again, patient=True)
+    runs.taken(mandate, placed, submitted.receipt.leaf_hash)
+    if then is not None:
+        then(submitted.receipt)
+    return await _durable(submitted, left)
+
+
+def key_of(walk: Walk, subject: str) -> SubjectKey:
+    """The subject's key. Raises Unavailable with effect `none`: that a key may have been made is no effect."""
+    try:
+        return walk.subject_keys.of(subject)
+    except Unavailable as failed:
+        raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
+
+
+def sealing_for(walk: Walk, subject: str) -> Sealing:
+    """What it takes to seal fields for this subject. Raises Unavailable when its key cannot be had."""
+    return Sealing(key=key_of(walk, subject), random=walk.entropy.bytes)
+
+
+def sealing_of_entry(walk: Walk, index: int) -> Sealing:
+    """What seals fields that belong with those of an earlier entry: its key, or the log's own where it has none."""
+    with suppress(Malformed):
+        key = walk.subject_keys.find(key_id_of(walk.ledger.entry(index).attachment))
+        if key is not None:
+            return Sealing(key=key, random=walk.entropy.bytes)
+    return sealing_for(walk, LOG_SUBJECT)
+
+
+def pseudonym_of(walk: Walk, person: str) -> str:
+    """What leaves say in place of a person's name. Raises Unavailable when the person's key cannot be had."""
+    known = walk.pseudonyms.get(person)
+    if known is None:
+        if len(walk.pseudonyms) >= PSEUDONYMS_MAX:
+            walk.pseudonyms.clear()
+        key = key_of(walk, principal_subject(person))
+        known = walk.pseudonyms[person] = key.pseudonym(b"principal", person.encode())
+    return known
+
+
+async def _submitted(
+    walk: Walk, make: Callable[[], Entry], *, patient: bool
+) -> tuple[Submitted, BaseException | None]:
+    """The entry with its place in the log. A shield is built only when it is needed: it costs more than the record."""
     left: BaseException | None = None
     while True:
+        entry = make()
         try:
-            submitted = ledger.submit(entry)
-            break
+            return walk.ledger.submit(entry), left
         except Unavailable as busy:
             if busy.code != "ledger.busy" or not patient:
                 raise
         try:
             with CancelScope(shield=True):
-                await ledger.room(entry)
+                await walk.ledger.room(entry)
         except get_cancelled_exc_class() as gone:
             left = gone
+
+
+async def _durable(submitted: Submitted, left: BaseException | None) -> tuple[Receipt, BaseException | None]:
     if left is None:
         try:
             return await submitted.durable(), None

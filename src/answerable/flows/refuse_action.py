@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 
 from answerable.core.decision.decision import Reason
 from answerable.core.ledger import records
-from answerable.core.ledger.entry import SALT_BYTES
+from answerable.core.ledger.subject import agent_subject, principal_subject
+from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
-from answerable.flows.record_entry import record_entry
+from answerable.flows.record_entry import record_entry, record_in_run, sealing_for
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.runs import Run
     from answerable.flows.walk import Walk
 
 
@@ -52,20 +56,8 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
     now = walk.clock.now()
     index: int | None = None
     if walk.quota.take(caller.agent, now):
-        entry = records.refusal(
-            request,
-            caller,
-            at=now,
-            salt=walk.entropy.bytes(SALT_BYTES),
-            action_id=walk.entropy.token(),
-            code=no.code,
-            reasons=no.reasons,
-            determined_by=no.determined_by,
-            policy_set=walk.decision_point.policy_set,
-            capability=no.capability,
-        )
         try:
-            receipt, left = await record_entry(walk.ledger, entry)
+            receipt, left = await _recorded(walk, request, caller, no, now)
         except Unavailable as failed:
             walk.quota.lost(caller.agent)
             raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
@@ -74,3 +66,33 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
         index = receipt.index
     texts = tuple(reason.text for reason in no.reasons)
     return Refused(f"not allowed: {texts[0]}", code=no.code, reasons=texts, entry_index=index)
+
+
+async def _recorded(
+    walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No, now: UnixMillis
+) -> tuple[Receipt, BaseException | None]:
+    """In the run of the mandate it was tried under, if the caller has that mandate."""
+    named = walk.mandates.find(MandateId(request.mandate_id)) if request.mandate_id else None
+    mandate = named if named is not None and named.agent == caller.agent else None
+    subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
+    sealing, action_id = sealing_for(walk, subject), walk.entropy.token()
+
+    def entry(run: Run | None) -> Entry:
+        return records.refusal(
+            request,
+            caller,
+            at=now,
+            sealing=sealing,
+            run=run,
+            mandate=mandate,
+            action_id=action_id,
+            code=no.code,
+            reasons=no.reasons,
+            determined_by=no.determined_by,
+            policy_set=walk.decision_point.policy_set,
+            capability=no.capability,
+        )
+
+    if mandate is not None:
+        return await record_in_run(walk, mandate.id, entry)
+    return await record_entry(walk, entry(None))

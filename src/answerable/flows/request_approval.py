@@ -10,14 +10,15 @@ from anyio import Event
 from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
-from answerable.core.ledger.entry import SALT_BYTES
 from answerable.errors import Refused
-from answerable.flows.record_entry import record_entry
+from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, refuse_action
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.decision import Decision
+    from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.runs import Run
     from answerable.flows.walk import Walk
 
 
@@ -26,8 +27,8 @@ async def request_approval(
 ) -> Approval:
     """The approval this action waits for: the one asked for by the same agent, mandate and digest, or a new one.
 
-    One that asks for other people than policy does by now is let expire. Raises Refused (`approval.too_many`, recorded)
-    when the agent has too many waiting, Unavailable.
+    One that asks for other people than policy does by now, or about another subject, is let expire. Raises Refused
+    (`approval.too_many`, recorded) when the agent has too many waiting, Unavailable.
     """
     mandate, asking = verified.mandate, walk.under_way.asking
     key = (mandate.agent, mandate.id, verified.request.action.digest)
@@ -36,7 +37,7 @@ async def request_approval(
         await first.wait()
     waiting = walk.approvals.matching(*key, at)
     if waiting is not None:
-        if set(waiting.requirements) == set(decision.requirements):
+        if set(waiting.requirements) == set(decision.requirements) and waiting.is_about(verified.subject):
             return waiting
         walk.approvals.replace(replace(waiting, state="expired"), was=waiting)
     mine = [a for a in walk.approvals.all(pending_only=True, now=at) if a.agent == mandate.agent]
@@ -63,6 +64,7 @@ async def _asked(walk: Walk, verified: VerifiedRequest, decision: Decision, *, a
         agent=mandate.agent,
         mandate=mandate.id,
         principal=mandate.principal,
+        subject=verified.subject,
         capability=verified.resolved.capability.name,
         action=verified.request.action,
         requirements=decision.requirements,
@@ -71,8 +73,14 @@ async def _asked(walk: Walk, verified: VerifiedRequest, decision: Decision, *, a
         expires_at=UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at)),
     )
     # 1. The ledger says that people are asked. A crash after this line: the agent asks again, under a new id.
-    entry = records.approval_asked(verified, decision, approval, at=at, salt=walk.entropy.bytes(SALT_BYTES))
-    _, left = await record_entry(walk.ledger, entry)
+    sealing, principal = sealing_for(walk, verified.subject), pseudonym_of(walk, mandate.principal)
+
+    def entry(run: Run) -> Entry:
+        return records.approval_asked(
+            verified, decision, approval, at=at, sealing=sealing, run=run, principal=principal
+        )
+
+    _, left = await record_in_run(walk, mandate.id, entry)
     # 2. It waits.
     walk.approvals.add(approval)
     # 3. People are told. Best effort: `answerable approval list` shows it in any case.

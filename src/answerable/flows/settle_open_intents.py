@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.action.outcome import Outcome
-from answerable.core.canonical import parse
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.entry import Receipt
+from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Broken, Unavailable
+from answerable.flows.keep_budgets import restore_budgets
 from answerable.flows.log_outcome import end_intent
 from answerable.flows.record_entry import record_entry
 from answerable.flows.walk import OpenIntent
@@ -36,19 +37,15 @@ def recover_from_ledger(walk: Walk) -> None:
     For the start of a process, before anything is in flight. Raises Broken (`ledger.leaf_malformed`) for an intent or
     an end that this version did not write.
     """
-    opened: dict[int, OpenIntent] = {}
-    used: dict[MandateId, int] = {}
-    for stored in walk.ledger.replay():
-        if stored.tag == Tag.INTENT:
-            leaf = _leaf(stored)
-            opened[stored.index] = _open_intent(stored, leaf, walk.limits.upstream_ms_max)
-            mandate = MandateId(str(leaf.get("mandate")))
-            used[mandate] = used.get(mandate, 0) + 1
-        elif stored.tag in (Tag.OUTCOME, Tag.INDETERMINATE):
-            opened.pop(_int(_leaf(stored), "intent"), None)
-    walk.open_intents.update(opened)
-    for mandate, calls in used.items():
-        walk.mandates.restore_used(mandate, calls)
+    counted = walk.mandates.used_up_to(walk.ledger.origin)
+    started = [
+        MandateId(str(leaf_of(stored).get("mandate")))
+        for stored in walk.ledger.replay(counted)
+        if stored.tag == Tag.INTENT
+    ]
+    restore_budgets(walk, started, counted)
+    for stored in walk.ledger.open_intents():
+        walk.open_intents[stored.index] = _open_intent(stored, walk.limits.upstream_ms_max)
 
 
 async def settle_open_intents(walk: Walk, *, overdue_only: bool = True) -> int:
@@ -61,10 +58,18 @@ async def settle_open_intents(walk: Walk, *, overdue_only: bool = True) -> int:
     grace = 0 if overdue_only else walk.limits.upstream_ms_max
     # What is due later than any intent of this moment was begun before the wall clock was set back: do not wait years.
     latest = now + walk.limits.intent_ttl_ms + walk.limits.upstream_ms_max
-    due = [one for one in walk.open_intents.values() if one.due_at - grace <= now or one.due_at > latest]
+    due = [
+        index for index, one in walk.open_intents.items() if one.due_at - grace <= now or one.due_at > latest
+    ]
     settled = 0
-    for found in due:
-        outcome = Outcome(status="indeterminate", detail="no outcome was recorded before the deadline")
+    for index in due:
+        found = walk.open_intents.get(index)
+        if found is None:
+            # Somebody else has ended it meanwhile: to tell what is known of it again would be a second end.
+            continue
+        outcome = found.known or Outcome(
+            status="indeterminate", detail="no outcome was recorded before the deadline"
+        )
         ended = await end_intent(
             walk, intent=found.receipt, action_id=found.action_id, outcome=outcome, patient=False
         )
@@ -87,7 +92,7 @@ async def record_counted_refusals(walk: Walk) -> None:
             return
         entry = records.refusals_counted(at=walk.clock.now(), by_agent=by_agent, strangers=strangers)
         try:
-            _, left = await record_entry(walk.ledger, entry)
+            _, left = await record_entry(walk, entry)
         except Unavailable:
             walk.quota.restore_counted(by_agent)
             raise
@@ -96,19 +101,13 @@ async def record_counted_refusals(walk: Walk) -> None:
             raise left
 
 
-def _open_intent(stored: StoredEntry, leaf: dict[str, JSONValue], upstream_ms_max: int) -> OpenIntent:
+def _open_intent(stored: StoredEntry, upstream_ms_max: int) -> OpenIntent:
+    leaf = leaf_of(stored)
     return OpenIntent(
         action_id=str(leaf.get("action")),
         receipt=Receipt(index=stored.index, leaf_hash=stored.leaf_hash),
         due_at=UnixMillis(_int(leaf, "deadline") + upstream_ms_max),
     )
-
-
-def _leaf(stored: StoredEntry) -> dict[str, JSONValue]:
-    leaf = parse(stored.leaf)
-    if not isinstance(leaf, dict):
-        raise Broken(f"the leaf of entry {stored.index} is not an object", code="ledger.leaf_malformed")
-    return leaf
 
 
 def _int(leaf: dict[str, JSONValue], name: str) -> int:

@@ -6,12 +6,14 @@ import hmac
 from typing import TYPE_CHECKING
 
 from answerable.core.action.request import VerifiedRequest
+from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unverified, shown
 from answerable.flows.mandate_standing import still_stands
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
+    from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.mandate.mandate import Mandate
@@ -24,7 +26,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
 
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused for everything else, with
     `agent.inactive`, `agent.held`, `capability.unknown`, `mandate.unknown`, `mandate.other_agent`,
-    `upstream.unknown`, `arguments.invalid`, `resource.unknown`.
+    `mandate.other_shard`, `upstream.unknown`, `arguments.invalid`, `resource.unknown`.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
@@ -44,7 +46,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     mandate = _mandate(walk, request, caller)
     # From here on only what was frozen counts, whatever became of the caller's own object.
     arguments = request.arguments
-    _check_arguments(walk, arguments, resolved)
+    definition = _checked_definition(walk, arguments, resolved)
     return VerifiedRequest(
         request=request,
         caller=caller,
@@ -53,6 +55,8 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         principals=(mandate.principal,),
         arguments=arguments,
         resource_id=_resource_id(arguments, resolved),
+        subject=_subject(arguments, resolved, mandate),
+        definition=definition,
     )
 
 
@@ -72,7 +76,7 @@ def _mandate(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mand
     return mandate
 
 
-def _check_arguments(walk: Walk, arguments: dict[str, JSONValue], resolved: Resolved) -> None:
+def _checked_definition(walk: Walk, arguments: dict[str, JSONValue], resolved: Resolved) -> ToolDefinition:
     capability = resolved.capability
     definition = walk.upstream.definition(capability)
     if definition is None:
@@ -87,20 +91,33 @@ def _check_arguments(walk: Walk, arguments: dict[str, JSONValue], resolved: Reso
             code="arguments.invalid",
             reasons=violations[:8],
         )
+    return definition
+
+
+def _subject(arguments: dict[str, JSONValue], resolved: Resolved, mandate: Mandate) -> str:
+    """Whose data it is: what the capability says, and the mandate's principal where it says nothing."""
+    mapping = resolved.capability.subject
+    # An argument may have any name, the empty one too, which is no mapping.
+    name = _id_in(mapping.argument, arguments, resolved) if mapping.argument else ""
+    return named_subject(mapping.type, name) if name else principal_subject(mandate.principal)
 
 
 def _resource_id(arguments: dict[str, JSONValue], resolved: Resolved) -> str:
     mapping = resolved.capability.resource
     if not mapping.argument:
         return mapping.fixed
-    value = arguments.get(mapping.argument)
-    if resolved.variables:
-        value = dict(resolved.variables).get(mapping.argument, value)
-    if isinstance(value, str) and value:
-        return value
+    name = _id_in(mapping.argument, arguments, resolved)
+    if not name:
+        raise Refused(
+            f"argument {shown(mapping.argument)} must name what is touched, as text or integer",
+            code="resource.unknown",
+        )
+    return name
+
+
+def _id_in(argument: str, arguments: dict[str, JSONValue], resolved: Resolved) -> str:
+    """What an argument, or the part of the target that is called so, names; empty when it names nothing."""
+    value = dict(resolved.variables).get(argument, arguments.get(argument))
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    raise Refused(
-        f"argument {shown(mapping.argument)} must name what is touched, as text or integer",
-        code="resource.unknown",
-    )
+    return value if isinstance(value, str) else ""

@@ -9,14 +9,19 @@ import msgspec
 from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
+from answerable.core.ledger.call_counts import CallCounts
+from answerable.core.ledger.runs import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from anyio import Event
 
+    from answerable.core.action.outcome import Outcome
     from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Receipt
+    from answerable.core.ledger.leaves import Reference
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.errors import Refused
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.upstream import Upstream
 
 
@@ -51,11 +57,18 @@ class WalkLimits:
 
 
 class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An intent whose end is not on disk yet. due_at: Unix milliseconds from which settling may end it."""
+    """An intent whose end is not on disk yet. due_at: Unix milliseconds from which settling may end it.
+
+    mandate, sealing: of an intent of this process, whose end is in the same run and under the same key; else unknown.
+    known: how it ended, when that could not be written down at the time.
+    """
 
     action_id: str
     receipt: Receipt
     due_at: UnixMillis
+    mandate: str = ""
+    sealing: Sealing | None = None
+    known: Outcome | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -77,6 +90,8 @@ class Walk:
     """decision_point is swapped whole when a policy set is published; everything else stays.
 
     open_intents: by ledger index; whoever ends one takes it off before the end is written.
+    cited: statements that stand in the log since it was opened, by kind and name. pseudonyms: of people, by name.
+    unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
     """
 
@@ -90,9 +105,15 @@ class Walk:
     upstream: Upstream
     decision_point: DecisionPoint
     compile_policies: PolicyCompiler
+    subject_keys: SubjectKeys
+    unwitnessed: Callable[[], Refused | None] = lambda: None
     strangers: Callable[[], dict[str, int]] = dict
     limits: WalkLimits = field(default_factory=WalkLimits)
     quota: RefusalQuota = field(init=False)
+    runs: Runs = field(init=False)
+    call_counts: CallCounts = field(default_factory=CallCounts)
+    cited: dict[tuple[str, str], Reference] = field(default_factory=dict)
+    pseudonyms: dict[str, str] = field(default_factory=dict)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
     strangers_recorded: dict[str, int] = field(default_factory=dict)
     under_way: UnderWay = field(default_factory=UnderWay)
@@ -100,6 +121,7 @@ class Walk:
     standing: dict[MandateId, Refused | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.runs = Runs(self.entropy.bytes)
         self.quota = RefusalQuota(
             recorded_max=self.limits.refusals_recorded_max, window_ms=self.limits.refusals_window_ms
         )

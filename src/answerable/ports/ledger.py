@@ -30,7 +30,11 @@ class Ledger(Protocol):
 
     After the first failed write or sync nothing more is accepted until a restart has verified what is on disk. When
     space runs low new entries are refused while owed ones (`tags.OWED`) are still taken from a reserve. The queue is
-    bounded: past it `append` refuses, it never drops. A second writer on the same log cannot open it.
+    bounded, and so is what is durable and no checkpoint covers yet: past either `append` refuses, it never drops. A
+    second writer on the same log cannot open it.
+
+    A receipt's `head` can be signed from when `append` or `durable` has returned: that says what the log holds up to
+    there, before any checkpoint does.
 
     Raises only Unavailable: `ledger.poisoned` (effect unknown for entries of the failed batch), `ledger.full`,
     `ledger.busy`, `ledger.closed`. A cancelled `append` may still become durable; who must know uses `submit`.
@@ -60,6 +64,15 @@ class Ledger(Protocol):
 
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
         """Durable entries from index `start` on, in order, as they were when the call was made."""
+        ...
+
+    def entry(self, index: int) -> StoredEntry:
+        """One durable entry, found without reading those before it. Raises Malformed (`ledger.no_entry`)."""
+        ...
+
+    def open_intents(self) -> tuple[StoredEntry, ...]:
+        """Intents without an end, in order, as they were when the log was opened or later: for the start of a process,
+        before it appends anything. Costs no more for a long log than for a short one."""
         ...
 
     def seal(self) -> str:

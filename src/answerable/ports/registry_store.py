@@ -32,5 +32,8 @@ class RegistryStore(Protocol):
         ...
 
     def put(self, documents: dict[str, bytes]) -> None:
-        """Store the whole set of documents and swap the snapshot."""
+        """Store the whole set of documents and swap the snapshot.
+
+        Raises Unavailable (`register.changed_meanwhile`) when another process stored others than are known here.
+        """
         ...

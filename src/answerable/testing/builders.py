@@ -24,6 +24,7 @@ from answerable.adapters.memory.registers import (
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.action.outcome import Outcome
 from answerable.core.action.request import ActionRequest, action_request
 from answerable.core.action.tool_definition import ToolDefinition
@@ -31,6 +32,7 @@ from answerable.core.canonical import encode, parse
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.keys import ed25519_public
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant
 from answerable.core.tlog.note import VerifierKey
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.upstream import Progress, Upstream
 
 POLICIES: Final = """
@@ -129,6 +132,7 @@ class RecordingUpstream:
 
     clock: Clock
     ledger: Ledger
+    subject_keys: SubjectKeys
     effects: list[Effect] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     before: Callable[[Effect], Awaitable[None]] | None = None
@@ -140,8 +144,10 @@ class RecordingUpstream:
         known = _ARGUMENTS.get(capability.target)
         if known is None:
             return None
-        digest = sha256(encode([capability.target, *known])).hexdigest()
-        return ToolDefinition(digest=digest, violations=lambda arguments: _unfit(known, arguments))
+        text = encode([capability.target, *known])
+        return ToolDefinition(
+            text=text, digest=sha256(text).hexdigest(), violations=lambda arguments: _unfit(known, arguments)
+        )
 
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
         """As the port says."""
@@ -172,8 +178,10 @@ class RecordingUpstream:
         if stored is None or not isinstance(leaf, dict) or stored.tag != Tag.INTENT:
             self.violations.append(f"effect {effect.key} without a durable intent at {effect.intent}")
             return
+        payload = payload_of(stored, leaf, self.subject_keys.find) or {}
+        said = {"key": leaf["key"], "action": leaf["action"], "digest": payload.get("digest")}
         for name, wanted in (("key", effect.key), ("digest", effect.digest), ("action", effect.action_id)):
-            if leaf[name] != wanted:
+            if said[name] != wanted:
                 self.violations.append(f"intent {effect.intent} has another {name} than effect {effect.key}")
         if any(earlier.key == effect.key for earlier in self.effects):
             self.violations.append(f"effect {effect.key} happened twice")
@@ -222,6 +230,7 @@ class Bench:
         approvals: ApprovalRegister | None = None,
         channel: ApprovalChannel | None = None,
         upstream: Upstream | None = None,
+        subject_keys: SubjectKeys | None = None,
         limits: WalkLimits | None = None,
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds."""
@@ -229,7 +238,8 @@ class Bench:
         entropy = entropy or SeededEntropy("bench")
         ledger = ledger or memory_ledger(self.clock)
         registry = registry or MemoryRegistryStore()
-        self.upstream = RecordingUpstream(clock=self.clock, ledger=ledger)
+        subject_keys = subject_keys or MemorySubjectKeys(entropy=SeededEntropy("subject keys"))
+        self.upstream = RecordingUpstream(clock=self.clock, ledger=ledger, subject_keys=subject_keys)
         self.sequence = 0
         self.walk = Walk(
             clock=self.clock,
@@ -242,8 +252,15 @@ class Bench:
             upstream=upstream or self.upstream,
             decision_point=compiled_once(policy_text(registry.current), registry.current),
             compile_policies=compiled_once,
+            subject_keys=subject_keys,
             limits=limits or WalkLimits(),
         )
+
+    def opened(self, index: int) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:
+        """Leaf and fields of an entry, as the timeline reads them; no fields where there are none."""
+        stored = next(iter(self.walk.ledger.replay(index)))
+        leaf = leaf_of(stored)
+        return leaf, payload_of(stored, leaf, self.walk.subject_keys.find) or {}
 
     async def registered(self, documents: Sequence[JSONValue] | None = None) -> Bench:
         """The same bench with these documents in force, or with those of `bench_documents`."""

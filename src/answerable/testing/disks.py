@@ -11,15 +11,19 @@ from answerable.adapters.memory.registers import (
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteStore,
+    SqliteSubjectKeys,
 )
+from answerable.adapters.sqlite.subject_keys import ROOT_BYTES
 from answerable.adapters.tlog_files.ledger import TlogFilesLedger
 from answerable.adapters.tlog_files.settings import TlogFilesSettings
 from answerable.testing.builders import ledger_key, memory_ledger
+from answerable.testing.entropy import SeededEntropy
 from answerable.testing.samples import signing_key
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.subject_keys import SubjectKeys
 
 _SETTINGS: Final = TlogFilesSettings(segment_bytes=1_048_576, commit="inline")
 
@@ -42,6 +47,7 @@ class Stores:
     registry: RegistryStore
     mandates: MandateRegister
     approvals: ApprovalRegister
+    subject_keys: SubjectKeys
 
 
 class Disk(Protocol):
@@ -66,7 +72,7 @@ class Disk(Protocol):
 
 
 class MemoryDisk:
-    """Implements Disk: the memory adapters' contents go from process to process, budgets excepted."""
+    """Implements Disk: the memory adapters' contents go from process to process, of budgets only what was kept."""
 
     def __init__(self, clock: Clock) -> None:
         self._stores = Stores(
@@ -74,6 +80,7 @@ class MemoryDisk:
             registry=MemoryRegistryStore(),
             mandates=MemoryMandateRegister(),
             approvals=MemoryApprovalRegister(),
+            subject_keys=MemorySubjectKeys(entropy=SeededEntropy("subject keys")),
         )
 
     async def opened(self) -> Stores:
@@ -90,11 +97,14 @@ class MemoryDisk:
             mandates.add(mandate)
             if self._stores.mandates.state(mandate.id) == "closed":
                 mandates.close(mandate.id)
+        before, origin = self._stores.mandates, self._stores.ledger.origin
+        mandates.keep_used(origin, before.kept_used(origin), before.used_up_to(origin))
         self._stores = Stores(
             ledger=self._stores.ledger,
             registry=self._stores.registry,
             mandates=mandates,
             approvals=self._stores.approvals,
+            subject_keys=self._stores.subject_keys,
         )
 
     async def closed(self) -> None:
@@ -109,10 +119,12 @@ class FileDisk:
         self._life = 0
         self._ledger: TlogFilesLedger | None = None
         self._store: SqliteStore | None = None
+        self._subject_keys: SqliteSubjectKeys | None = None
+        self._entropy = SeededEntropy("subject keys")
 
     @property
     def place(self) -> Path:
-        """Where the present process has its files: `log` and `registers.sqlite`."""
+        """Where the present process has its files: `log`, `registers.sqlite` and `subject-keys.sqlite`."""
         return self._directory / str(self._life)
 
     async def opened(self) -> Stores:
@@ -127,11 +139,15 @@ class FileDisk:
             settings=_SETTINGS,
         )
         self._store = SqliteStore.open(place / "registers.sqlite")
+        self._subject_keys = SqliteSubjectKeys.open(
+            place / "subject-keys.sqlite", root=bytes(ROOT_BYTES), entropy=self._entropy
+        )
         return Stores(
             ledger=self._ledger,
             registry=SqliteRegistryStore(self._store),
             mandates=SqliteMandateRegister(self._store),
             approvals=SqliteApprovalRegister(self._store),
+            subject_keys=self._subject_keys,
         )
 
     def snapshot(self) -> None:
@@ -153,3 +169,5 @@ class FileDisk:
             await self._ledger.close()
         if self._store is not None:
             self._store.close()
+        if self._subject_keys is not None:
+            self._subject_keys.close()

@@ -86,6 +86,14 @@ class FaultyLedger:
         """Durable entries, those of failed appends that took effect included."""
         return self._ledger.replay(start)
 
+    def entry(self, index: int) -> StoredEntry:
+        """One durable entry."""
+        return self._ledger.entry(index)
+
+    def open_intents(self) -> tuple[StoredEntry, ...]:
+        """Intents without an end, those of failed appends that took effect included."""
+        return self._ledger.open_intents()
+
     def seal(self) -> str:
         """Sign a checkpoint, unless poisoned."""
         if self._poisoned:

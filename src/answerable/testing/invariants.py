@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from answerable.core.canonical import freeze, parse
-from answerable.core.ledger.entry import opened_payload
+from answerable.core.ledger.opened import payload_of
+from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
-from answerable.verify.leaf_rules import Fault, Pairing, payload_fault, read_leaf
+from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
+from answerable.verify.links import Citations, Pairing, Runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import Receipt, StoredEntry
     from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.subject_keys import SubjectKeys
     from answerable.testing.builders import Effect
 
     Members: TypeAlias = dict[str, JSONValue]
@@ -37,17 +40,20 @@ def broken_laws(
     effects: Sequence[Effect],
     mandates: MandateRegister,
     *,
+    subject_keys: SubjectKeys,
     promises: Promises,
     happened: dict[int, int],
 ) -> list[str]:
     """One line for each law that does not hold. happened: number of effects by attempt."""
     leaves = {stored.index: _leaf(stored) for stored in entries}
     intents = {s.index: leaves[s.index] for s in entries if s.tag == Tag.INTENT}
+    fields = {s.index: payload_of(s, leaves[s.index], subject_keys.find) or {} for s in entries}
     return [
         *_readable(entries),
-        *_effects(effects, intents),
+        *_effects(effects, intents, fields),
         *_ends(entries, leaves, effects),
-        *_approvals(entries, leaves, intents),
+        *_actions(entries, leaves, fields, subject_keys),
+        *_approvals(entries, leaves, intents, fields),
         *_budgets(entries, leaves, intents, mandates),
         *_promises(entries, promises, happened),
     ]
@@ -60,8 +66,9 @@ def _leaf(stored: StoredEntry) -> Members:
 
 
 def _readable(entries: Sequence[StoredEntry]) -> Iterable[str]:
-    """What a stranger checks: shapes, commitments, and that every intent has one end."""
-    pairing = Pairing()
+    """What a stranger checks: shapes, commitments, that every intent has one end and refers to entries before it, and
+    that no run has a hole."""
+    pairing, runs, citations = Pairing(), Runs(), Citations()
     for stored in entries:
         leaf = read_leaf(stored.leaf)
         if isinstance(leaf, Fault):
@@ -69,6 +76,8 @@ def _readable(entries: Sequence[StoredEntry]) -> Iterable[str]:
             continue
         for fault in (
             pairing.fault(stored.index, leaf, stored.leaf_hash),
+            runs.fault(stored.index, leaf, stored.leaf_hash),
+            citations.fault(stored.index, leaf, stored.leaf_hash),
             payload_fault(leaf, stored.attachment),
         ):
             if fault is not None:
@@ -78,13 +87,16 @@ def _readable(entries: Sequence[StoredEntry]) -> Iterable[str]:
         yield f"{total} intents have no end, the first at {still_open[0].index}"
 
 
-def _effects(effects: Sequence[Effect], intents: dict[int, Members]) -> Iterable[str]:
+def _effects(
+    effects: Sequence[Effect], intents: dict[int, Members], fields: dict[int, Members]
+) -> Iterable[str]:
     keys = [effect.key for effect in effects]
     if len(set(keys)) < len(keys):
         yield "an idempotency key was effected twice"
     for effect in effects:
         intent = intents.get(effect.intent)
-        if intent is None or (intent["key"], intent["digest"]) != (effect.key, effect.digest):
+        said = fields[effect.intent].get("digest") if intent is not None else None
+        if intent is None or (intent["key"], said) != (effect.key, effect.digest):
             yield f"effect {effect.key} does not have the intent at {effect.intent}"
 
 
@@ -98,8 +110,29 @@ def _ends(
             yield f"intent {leaf['intent']} is said to be {leaf['status']}, which is not what happened"
 
 
+def _actions(
+    entries: Sequence[StoredEntry],
+    leaves: dict[int, Members],
+    fields: dict[int, Members],
+    subject_keys: SubjectKeys,
+) -> Iterable[str]:
+    """What is shown of an action is what was frozen and named in the leaf; what has fields can be opened."""
+    for stored in entries:
+        said = fields[stored.index]
+        if stored.attachment and not said:
+            yield f"entry {stored.index} has fields that nobody can open"
+        elif "action" in said:
+            frozen, key = freeze(said["action"]), subject_keys.find(key_id_of(stored.attachment))
+            named = key.pseudonym(b"action", frozen.digest) if key is not None else ""
+            if (said["digest"], leaves[stored.index]["digest"]) != (frozen.hex, named):
+                yield f"entry {stored.index} shows another action than the one that was frozen"
+
+
 def _approvals(
-    entries: Sequence[StoredEntry], leaves: dict[int, Members], intents: dict[int, Members]
+    entries: Sequence[StoredEntry],
+    leaves: dict[int, Members],
+    intents: dict[int, Members],
+    fields: dict[int, Members],
 ) -> Iterable[str]:
     asked = {leaves[s.index]["approval"]: leaves[s.index] for s in entries if s.tag == Tag.APPROVAL_ASKED}
     approved: dict[JSONValue, set[JSONValue]] = {}
@@ -110,10 +143,7 @@ def _approvals(
             approved.setdefault(leaf["approval"], set()).add(leaf["person"])
         if stored.index not in intents:
             continue
-        payload = parse(opened_payload(stored.attachment, committed=str(leaf["payload"])))
-        action = payload["action"] if isinstance(payload, dict) else None
-        if freeze(action).hex != leaf["digest"]:
-            yield f"intent {stored.index} shows another action than the one whose digest it has"
+        action = fields[stored.index].get("action")
         yield from _one_approval(stored.index, leaf, action, asked, approved, used)
 
 

@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar
 
 from answerable.core.ledger.entry import Receipt
 from answerable.core.tlog.merkle import leaf_hash
-from answerable.errors import Unavailable
+from answerable.errors import Malformed, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.entry import Entry, StoredEntry
+    from answerable.core.ledger.leaves import Reference
+    from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.ledger.warrant import Warrant
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
     from answerable.core.registry.capability import Capability
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.upstream import Progress, Upstream
 
     T = TypeVar("T")
@@ -171,6 +174,16 @@ class TroubledLedger:
         size = self.size
         return takewhile(lambda stored: stored.index < size, self._ledger.replay(start))
 
+    def entry(self, index: int) -> StoredEntry:
+        """As the port says."""
+        if index >= self.size:
+            raise Malformed(f"entry {index} is not durable yet", code="ledger.no_entry")
+        return self._ledger.entry(index)
+
+    def open_intents(self) -> tuple[StoredEntry, ...]:
+        """As the port says."""
+        return tuple(stored for stored in self._ledger.open_intents() if stored.index < self.size)
+
     def seal(self) -> str:
         """As the port says."""
         return self._ledger.seal()
@@ -206,9 +219,25 @@ class TroubledMandates:
         """As the port says."""
         self._register.restore_used(mandate, calls)
 
-    def add(self, mandate: Mandate) -> None:
+    def keep_used(self, origin: str, used: Mapping[MandateId, int], entries: int) -> None:
         """As the port says."""
-        self._trouble.call("mandates.add", lambda: self._register.add(mandate))
+        self._trouble.call("mandates.keep_used", lambda: self._register.keep_used(origin, used, entries))
+
+    def kept_used(self, origin: str) -> Mapping[MandateId, int]:
+        """As the port says."""
+        return self._register.kept_used(origin)
+
+    def used_up_to(self, origin: str) -> int:
+        """As the port says."""
+        return self._register.used_up_to(origin)
+
+    def add(self, mandate: Mandate, *, issued: Reference | None = None) -> None:
+        """As the port says."""
+        self._trouble.call("mandates.add", lambda: self._register.add(mandate, issued=issued))
+
+    def issued(self, mandate: MandateId) -> Reference | None:
+        """As the port says."""
+        return self._register.issued(mandate)
 
     def close(self, mandate: MandateId) -> None:
         """As the port says."""
@@ -275,6 +304,21 @@ class TroubledRegistry:
     def put(self, documents: dict[str, bytes]) -> None:
         """As the port says."""
         self._trouble.call("registry.put", lambda: self._store.put(documents))
+
+
+class TroubledSubjectKeys:
+    """Implements ports.subject_keys.SubjectKeys. done: the key was made, and nobody was told so."""
+
+    def __init__(self, keys: SubjectKeys, trouble: Trouble) -> None:
+        self._keys, self._trouble = keys, trouble
+
+    def of(self, subject: str) -> SubjectKey:
+        """As the port says."""
+        return self._trouble.call("subject_keys.of", lambda: self._keys.of(subject))
+
+    def find(self, key_id: bytes) -> SubjectKey | None:
+        """As the port says."""
+        return self._trouble.call("subject_keys.find", lambda: self._keys.find(key_id))
 
 
 class TroubledUpstream:

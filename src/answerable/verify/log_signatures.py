@@ -1,4 +1,9 @@
-"""The signed side of a ledger directory: its key, its checkpoints, and what the writer said about itself."""
+"""The signed side of a ledger directory: its keys, its checkpoints, who cosigned them, and what the caller kept.
+
+Laws:
+- every checkpoint is signed by the log's first key, and by each further key of it from the first that it signed on;
+- a witness counts only under a policy that names it, and a checkpoint is witnessed only where the quorum is met.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +11,27 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.ledger.codec import Head, notes_in
-from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
-from answerable.core.tlog.note import VerifierKey
-from answerable.errors import Malformed, Unverified
+from answerable.core.ledger.batch_head import verified_batch_head
+from answerable.core.ledger.codec import SECTOR_BYTES, notes_in
+from answerable.core.tlog.checkpoint import Checkpoint
+from answerable.core.tlog.cosignature import verified_cosignatures
+from answerable.core.tlog.note import ED25519, ML_DSA_44_COSIGNATURE, Note, VerifierKey
+from answerable.errors import Malformed, Unverified, shown
 from answerable.verify.report import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-KEPT: Final = "kept checkpoint"
+    from answerable.core.tlog.policy import Policy
+
+KEPT: Final = "kept"
+KEYS_MAX: Final = 8
+KEPT_BYTES_MAX: Final = 64 * 1_048_576
+SMALL_FILE_BYTES_MAX: Final = 1_048_576
+_BATCH_HEAD: Final = b"answerable batch head "
 _CONTROL: Final = re.compile(rb"[\x00-\x09\x0b-\x1f]")
-_SMALL_FILE_BYTES_MAX: Final = 1_048_576
+_SECOND_MS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,189 +44,350 @@ class Signed:
     stop: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witnessed:
+    """A checkpoint with the quorum that the policy asks for.
+
+    earliest: when the first of the cosigners signed it; by: when so many had that the quorum was met; both Unix
+    milliseconds, and 0 where cosigners said nothing about the time. cosigners: key names.
+    """
+
+    checkpoint: Checkpoint
+    earliest: int
+    by: int
+    cosigners: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptHead:
+    """A batch head that the caller kept: chain value at a size."""
+
+    size: int
+    chain: bytes
+    at: int
+    start: int
+    stop: int
+
+
 @dataclass(slots=True, kw_only=True)
 class Signatures:
-    """history: checkpoints by size. count: of the log's own files. kept_size: of the caller's checkpoint, -1 without.
+    """history: checkpoints by size, of all files. count: in `checkpoints.log`. published: largest size in the log's own
+    files. kept_size: largest that the caller kept, -1 without. heads: by size. witnessed: by size.
 
-    torn: `checkpoints.log` ends in a checkpoint that was not completely written.
+    keys: whose signatures are checked; due: of these, whose signatures the newest checkpoint must have. torn: a history
+    ends in a checkpoint that was not completely written. lacks_history: a newest checkpoint stands alone.
     """
 
     origin: str = ""
     key: VerifierKey | None = None
+    keys: tuple[VerifierKey, ...] = ()
+    due: frozenset[VerifierKey] = frozenset()
     key_given: bool = False
+    policy: Policy | None = None
     history: list[Signed] = field(default_factory=list)
     count: int = 0
+    published: int = 0
     kept_size: int = -1
-    head: Head | None = None
+    heads: list[KeptHead] = field(default_factory=list)
+    witnessed: list[Witnessed] = field(default_factory=list)
     torn: bool = False
+    lacks_history: bool = False
 
 
 def read_signatures(
-    directory: Path, key: VerifierKey | None, kept: bytes | None, found: Callable[[Finding], None]
+    directory: Path,
+    key: VerifierKey | None,
+    policy: Policy | None,
+    kept: bytes | None,
+    found: Callable[[Finding], None],
 ) -> Signatures:
-    """Read and verify them; what is wrong goes to `found`."""
-    read = Signatures(key_given=key is not None)
-    read.key = _key(directory, key, found)
+    """Read and verify them; what is wrong goes to `found`. kept: checkpoints and batch heads, empty lines between."""
+    read = Signatures(policy=policy)
+    _Keys(directory, found).read(read, key)
     if read.key is None:
         return read
-    read.origin = read.key.name
-    _read_history(directory / "checkpoints.log", read, found)
-    _read_newest(directory / "checkpoint", read, found)
+    notes = _Notes(directory, read, found)
+    notes.history("checkpoints.log", "checkpoint")
+    read.count = len(read.history)
+    notes.history("cosigned.log", "cosigned")
+    read.published = max((one.checkpoint.size for one in read.history), default=0)
+    read.lacks_history |= bool(read.history) and not read.count
     if kept is not None:
-        signed = _signed(kept, KEPT, 0, read, found)
-        if signed is not None:
-            read.kept_size = signed.checkpoint.size
-            read.history.append(signed)
-    read.head = _head(directory / "head", read, found)
+        notes.kept(kept)
     read.history.sort(key=lambda one: one.checkpoint.size)
+    read.heads.sort(key=lambda one: one.size)
+    read.witnessed.sort(key=lambda one: one.checkpoint.size)
     return read
 
 
-def _key(directory: Path, given: VerifierKey | None, found: Callable[[Finding], None]) -> VerifierKey | None:
-    path = directory / "log.pub"
-    beside: VerifierKey | None = None
-    try:
-        text = _content(path)
-        if text.count(b"\n") != 1 or not text.endswith(b"\n"):
-            raise Malformed("not one line", code="note.key")
-        beside = VerifierKey.parse(text.decode().removesuffix("\n"))
-    except (Malformed, ValueError, FileNotFoundError):
-        _error(found, "key.file", "the log's verifier key cannot be read", path)
-    if given is not None and beside is not None and given != beside:
-        _error(found, "key.other", "the verifier key beside the log is not the one given", path)
-    return given or beside
+class _Keys:
+    def __init__(self, directory: Path, found: Callable[[Finding], None]) -> None:
+        self._path = directory / "log.pub"
+        self._found = found
 
-
-def _read_history(path: Path, read: Signatures, found: Callable[[Finding], None]) -> None:
-    content = path.read_bytes() if path.exists() else b""
-    notes, used = notes_in(content)
-    start = 0
-    for note in notes:
-        signed = _signed(note, path.name, start, read, found)
-        if signed is None:
+    def read(self, read: Signatures, given: VerifierKey | None) -> None:
+        """Whose log it is. A key or policy from the caller decides; the keys beside the log only have to agree."""
+        named = [] if read.policy is None else [one.key for one in read.policy.logs]
+        beside = self._beside(is_needed=given is None and not named)
+        if given is not None:
+            keys = [given]
+            if named and given not in named:
+                self._wrong("key.policy", "the policy does not name the key given")
+        elif named:
+            name = beside[0].name if beside else named[0].name
+            keys = [one for one in named if one.name == name]
+            if not keys:
+                self._wrong("key.policy", f"the policy names no key of the log {shown(name)}")
+        else:
+            keys = []
+        if keys and beside and not set(keys) & set(beside):
+            self._wrong("key.other", "the verifier key beside the log is not the one given")
+        read.key_given = bool(keys)
+        keys = keys or beside
+        if not keys:
             return
-        if read.history and signed.checkpoint.size < read.history[-1].checkpoint.size:
-            message = f"a checkpoint of size {signed.checkpoint.size} follows one that is larger"
-            _error(found, "checkpoint.order", message, path, start, start + len(note))
-        read.history.append(signed)
-        start += len(note) + 1
-    read.count = len(notes)
-    rest = content[used:]
-    if not rest:
-        return
-    if not _may_be_cut_off(rest, read):
-        _error(found, "checkpoint.damaged", "the last checkpoint is damaged", path, used, len(content))
-        return
-    read.torn = True
-    message = "the last checkpoint was not completely written"
-    found(
-        Finding(
-            rule="checkpoint.torn",
-            severity="warning",
-            message=message,
-            file=path.name,
-            start=used,
-            stop=len(content),
+        known = [one for one in beside if one in keys] or keys
+        read.key = next((one for one in known if one.kind == ED25519), known[0])
+        read.origin = read.key.name
+        others = [one for one in (*keys, *beside) if one.name == read.origin and one != read.key]
+        read.keys = (read.key, *dict.fromkeys(others))
+        read.due = frozenset({read.key, *(one for one in keys if one.kind == ML_DSA_44_COSIGNATURE)})
+
+    def _beside(self, *, is_needed: bool) -> list[VerifierKey]:
+        try:
+            text = content_of_small(self._path).decode()
+            lines = text.split("\n")
+            if lines.pop() or not 1 <= len(lines) <= KEYS_MAX:
+                raise Malformed("not a few whole lines", code="note.key")
+            keys = [VerifierKey.parse(line) for line in lines]
+            if keys[0].kind != ED25519 or len({one.name for one in keys}) != 1:
+                raise Malformed("not the keys of one log", code="note.key")
+        except FileNotFoundError:
+            if is_needed:
+                self._wrong("key.file", "the log's verifier key is not here, and none was given")
+        except (Malformed, ValueError):
+            self._wrong("key.file", "the log's verifier key cannot be read")
+        else:
+            return keys
+        return []
+
+    def _wrong(self, rule: str, message: str) -> None:
+        self._found(Finding(rule=rule, severity="error", message=message, file=self._path.name))
+
+
+class _Notes:
+    """Reads the notes of one directory into `read`."""
+
+    def __init__(self, directory: Path, read: Signatures, found: Callable[[Finding], None]) -> None:
+        self._directory, self._read, self._found = directory, read, found
+        # Of the checkpoint before, and of all that stand before it in the same file.
+        self._last: set[VerifierKey] = set()
+        self._signers: set[VerifierKey] = set()
+
+    def history(self, name: str, newest: str) -> None:
+        """All checkpoints of one kind, and the file that holds the newest of them."""
+        path = self._directory / name
+        content = path.read_bytes() if path.exists() else b""
+        notes, used = notes_in(content)
+        start = 0
+        own: list[Signed] = []
+        self._signers = set()
+        for note in notes:
+            stop = start + len(note)
+            signed = self._signed(note, name, start, cosigned=name == "cosigned.log")
+            if signed is None:
+                return
+            if own and signed.checkpoint.size < own[-1].checkpoint.size:
+                message = f"a checkpoint of size {signed.checkpoint.size} follows one that is larger"
+                self._wrong("checkpoint.order", message, name, start, stop)
+            own.append(signed)
+            start = stop + 1
+        if own and not self._read.due <= self._last:
+            self._lacking(self._read.due - self._last, name, own[-1].start, own[-1].stop)
+        self._read.history += own
+        self._rest(content, used, name)
+        self._newest(newest, own, notes if path.exists() else None)
+
+    def kept(self, content: bytes) -> None:
+        """What the caller kept, checkpoints and batch heads alike."""
+        if len(content) > KEPT_BYTES_MAX:
+            self._wrong("kept.size", f"what was kept has more than {KEPT_BYTES_MAX} bytes", KEPT)
+            return
+        notes, used = notes_in(content.rstrip(b"\n") + b"\n\n")
+        if used < len(content.rstrip(b"\n")) or not notes:
+            self._wrong("kept.form", "what was kept is not made of signed notes", KEPT, used, len(content))
+        start = 0
+        for note in notes:
+            self._signers = set()
+            if note.startswith(_BATCH_HEAD):
+                self._batch_head(note, start)
+            else:
+                signed = self._signed(note, KEPT, start, cosigned=False)
+                if signed is not None:
+                    self._read.kept_size = max(self._read.kept_size, signed.checkpoint.size)
+                    self._read.history.append(signed)
+            start += len(note) + 1
+
+    def _batch_head(self, note: bytes, start: int) -> None:
+        key = self._read.key
+        stop = start + len(note)
+        try:
+            if key is None or key.kind != ED25519:
+                raise Malformed("batch heads need the log's ed25519 key", code="note.key")
+            head = verified_batch_head(note, key=key)
+        except (Malformed, Unverified) as error:
+            self._wrong("batch_head.signature", f"batch head: {error.message}", KEPT, start, stop)
+            return
+        self._read.kept_size = max(self._read.kept_size, head.size)
+        self._read.heads.append(
+            KeptHead(size=head.size, chain=head.chain, at=head.at, start=start, stop=stop)
         )
-    )
 
+    def _signed(self, encoded: bytes, file: str, start: int, *, cosigned: bool) -> Signed | None:
+        read, stop = self._read, start + len(encoded)
+        try:
+            note = Note.parse(encoded)
+            signers = set(note.verify(read.keys))
+            if read.key not in signers:
+                raise Unverified(
+                    "it is not signed by the log's own key", code="note.unsigned", step="note.signer"
+                )
+            checkpoint = Checkpoint.parse(note.text)
+            if checkpoint.origin != read.origin:
+                raise Unverified(
+                    f"it is of {shown(checkpoint.origin)}, expected {shown(read.origin)}",
+                    code="checkpoint.origin_mismatch",
+                    step="checkpoint.origin",
+                )
+        except (Malformed, Unverified) as error:
+            self._wrong("checkpoint.signature", f"checkpoint: {error.message}", file, start, stop)
+            return None
+        if not self._signers <= signers:
+            self._lacking(self._signers - signers, file, start, stop)
+        self._last = signers
+        self._signers |= signers
+        if cosigned and read.policy is not None:
+            try:
+                self._cosigned(note, checkpoint, read.policy)
+            except (Malformed, Unverified) as error:
+                self._wrong("cosignature", f"cosignature: {error.message}", file, start, stop)
+        return Signed(checkpoint=checkpoint, file=file, start=start, stop=stop)
 
-def _read_newest(path: Path, read: Signatures, found: Callable[[Finding], None]) -> None:
-    """The newest checkpoint stands in a file of its own too, and must be one of the history."""
-    if not path.exists():
-        if len(read.history) == 1:
-            _behind(path, found)
-        elif read.history:
-            _error(found, "checkpoint.missing", "the file of the newest checkpoint is missing", path)
-        return
-    try:
-        note = _content(path)
-    except Malformed as error:
-        _error(found, "checkpoint.damaged", error.message, path)
-        return
-    signed = _signed(note, path.name, 0, read, found)
-    if signed is None:
-        return
-    sizes = [one.checkpoint.size for one in read.history]
-    if signed.checkpoint not in [one.checkpoint for one in read.history[-2:]]:
-        message = f"the newest checkpoint, of size {signed.checkpoint.size}, is not the last of the history"
-        _error(found, "checkpoint.history", message, path)
-    elif signed.checkpoint.size < sizes[-1]:
-        _behind(path, found)
-
-
-def _behind(path: Path, found: Callable[[Finding], None]) -> None:
-    """The history is written first, so a power cut may come between the two."""
-    message = "the newest checkpoint is in the history alone, as after a power cut"
-    found(Finding(rule="checkpoint.behind", severity="warning", message=message, file=path.name))
-
-
-def _head(path: Path, read: Signatures, found: Callable[[Finding], None]) -> Head | None:
-    if not path.exists():
-        return None
-    try:
-        head = Head.parse(_content(path))
-    except Malformed as error:
-        _error(found, "head.damaged", error.message, path)
-        return None
-    if head.origin != read.origin:
-        _error(found, "head.origin", "the head belongs to another log", path)
-        return None
-    return head
-
-
-def _signed(
-    note: bytes, file: str, start: int, read: Signatures, found: Callable[[Finding], None]
-) -> Signed | None:
-    keys = () if read.key is None else (read.key,)
-    stop = start + len(note)
-    try:
-        checkpoint = verified_checkpoint(note, origin=read.origin, log_keys=keys)
-    except (Malformed, Unverified) as error:
-        found(
-            Finding(
-                rule="checkpoint.signature",
-                severity="error",
-                message=f"checkpoint: {error.message}",
-                file=file,
-                start=start,
-                stop=stop,
+    def _cosigned(self, note: Note, checkpoint: Checkpoint, policy: Policy) -> None:
+        """Who cosigned, and whether that is enough. Raises Unverified for a bad cosignature by a known witness."""
+        witnesses = [one.key for one in policy.witnesses]
+        given = sorted(verified_cosignatures(note, cosigners=witnesses), key=lambda one: one.timestamp)
+        if not given or not policy.is_met_by([one.cosigner for one in given]):
+            return
+        timed = [one for one in given if one.timestamp]
+        by = next(
+            (
+                last.timestamp
+                for count, last in enumerate(timed, 1)
+                if policy.is_met_by([one.cosigner for one in timed[:count]])
+            ),
+            0,
+        )
+        self._read.witnessed.append(
+            Witnessed(
+                checkpoint=checkpoint,
+                earliest=timed[0].timestamp * _SECOND_MS if by else 0,
+                by=by * _SECOND_MS,
+                cosigners=tuple(sorted(one.cosigner.name for one in given)),
             )
         )
-        return None
-    return Signed(checkpoint=checkpoint, file=file, start=start, stop=stop)
 
+    def _lacking(self, keys: Iterable[VerifierKey], file: str, start: int, stop: int) -> None:
+        ids = ", ".join(sorted(f"{shown(one.name)} {one.key_id.hex()}" for one in keys))
+        message = f"checkpoint: it lacks a signature that it must have, by key {ids}"
+        self._wrong("checkpoint.signature", message, file, start, stop)
 
-def _may_be_cut_off(rest: bytes, read: Signatures) -> bool:
-    """Whether the bytes are the start of a checkpoint that a power cut left unfinished, perhaps with zeros after it.
+    def _rest(self, content: bytes, used: int, name: str) -> None:
+        """What follows the last whole note of a history."""
+        rest = content[used:]
+        if not rest:
+            return
+        if not _lacks_sectors(content, used) and not self._may_be_cut_off(rest):
+            self._wrong("checkpoint.damaged", "the last checkpoint is damaged", name, used, len(content))
+            return
+        self._read.torn = True
+        self._found(
+            Finding(
+                rule="checkpoint.torn",
+                severity="warning",
+                message="the last checkpoint was not completely written",
+                file=name,
+                start=used,
+                stop=len(content),
+            )
+        )
 
-    Once its signature line is whole, so must the checkpoint be.
-    """
-    text = rest.rstrip(b"\x00")
-    if _CONTROL.search(text):
-        return False
-    if any(line.startswith("— ".encode()) for line in text.split(b"\n")[:-1]):
+    def _newest(self, name: str, own: list[Signed], history: list[bytes] | None) -> None:
+        """The newest checkpoint stands in a file of its own, too. history: None where there is none."""
+        path = self._directory / name
+        if not path.exists():
+            if len(own) == 1:
+                self._behind(name)
+            elif own:
+                self._wrong("checkpoint.missing", "the file of the newest checkpoint is missing", name)
+            return
+        self._read.lacks_history |= history is None
         try:
-            verified_checkpoint(text, origin=read.origin, log_keys=() if read.key is None else (read.key,))
+            note = content_of_small(path)
+        except Malformed as error:
+            self._wrong("checkpoint.damaged", error.message, name)
+            return
+        signed = self._signed(note, name, 0, cosigned=name == "cosigned")
+        if signed is None:
+            return
+        if history is None:
+            self._read.history.append(signed)
+        elif note not in history:
+            message = f"the newest checkpoint, of size {signed.checkpoint.size}, is not in the history"
+            self._wrong("checkpoint.history", message, name)
+        elif note != history[-1]:
+            self._behind(name)
+
+    def _behind(self, name: str) -> None:
+        """The history is written first, so a power cut may come between the two, or a copy be made."""
+        message = "the newest checkpoint is in the history alone, as after a power cut"
+        self._found(Finding(rule="checkpoint.behind", severity="warning", message=message, file=name))
+
+    def _may_be_cut_off(self, rest: bytes) -> bool:
+        """Whether the bytes are the start of a checkpoint that a power cut left unfinished, perhaps with zeros after.
+
+        Once its first signature line is whole, so must the checkpoint be, but for further signatures.
+        """
+        text = rest.rstrip(b"\x00")
+        if _CONTROL.search(text):
+            return False
+        whole = text[: text.rfind(b"\n") + 1]
+        if not any(line.startswith("— ".encode()) for line in whole.split(b"\n")):
+            return True
+        try:
+            note = Note.parse(whole)
+            return self._read.key in note.verify(self._read.keys)
         except (Malformed, Unverified):
             return False
-    return True
+
+    def _wrong(
+        self, rule: str, message: str, file: str, start: int | None = None, stop: int | None = None
+    ) -> None:
+        self._found(Finding(rule=rule, severity="error", message=message, file=file, start=start, stop=stop))
 
 
-def _content(path: Path) -> bytes:
+def _lacks_sectors(content: bytes, start: int) -> bool:
+    """Whether what follows `start` is text with a hole, as a power cut leaves it: it keeps any sectors of a write."""
+    stops = range((start // SECTOR_BYTES + 1) * SECTOR_BYTES, len(content), SECTOR_BYTES)
+    pieces = [content[at:stop] for at, stop in zip([start, *stops], [*stops, len(content)], strict=True)]
+    kept = [one.rstrip(b"\x00") for one in pieces if any(one)]
+    return len(kept) < len(pieces) and not any(map(_CONTROL.search, kept))
+
+
+def content_of_small(path: Path, bytes_max: int = SMALL_FILE_BYTES_MAX) -> bytes:
+    """A file's bytes. Raises Malformed (`log.file_size`), OSError."""
     with path.open("rb") as opened:
-        content = opened.read(_SMALL_FILE_BYTES_MAX + 1)
-    if len(content) > _SMALL_FILE_BYTES_MAX:
+        content = opened.read(bytes_max + 1)
+    if len(content) > bytes_max:
         raise Malformed("the file is too large", code="log.file_size")
     return content
-
-
-def _error(
-    found: Callable[[Finding], None],
-    rule: str,
-    message: str,
-    path: Path,
-    start: int | None = None,
-    stop: int | None = None,
-) -> None:
-    found(Finding(rule=rule, severity="error", message=message, file=path.name, start=start, stop=stop))

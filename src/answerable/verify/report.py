@@ -1,13 +1,15 @@
 """What a verification found, for people and for programs.
 
-`valid` says that nothing is left open. `valid_but` says that all there is checks out and names what this directory
-alone cannot show. `invalid` says that something is wrong, and where.
+`valid` says that nothing is left open. `valid_but` says that all there is checks out and names what cannot be excluded
+without a witness, or without what else is missing here. `invalid` says that something is wrong, and where.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -15,9 +17,12 @@ if TYPE_CHECKING:
 Severity: TypeAlias = Literal["error", "warning", "note"]
 Status: TypeAlias = Literal["valid", "valid_but", "invalid"]
 
+FINDINGS_MAX: Final = 200
+"""Kept of each severity; all are counted."""
+
 _STATUS_LINES: Final[dict[str, str]] = {
     "valid": "valid: every entry is in order, signed, and nothing is left open",
-    "valid_but": "valid, but some things cannot be shown from this copy alone:",
+    "valid_but": "valid, but some things cannot be excluded without a witness or another copy:",
     "invalid": "INVALID: this ledger is not what was written",
 }
 
@@ -56,12 +61,41 @@ class Finding:
         return f"{self.severity}: {self.message}{where} [{self.rule}]"
 
 
+class Findings:
+    """Collects what is found: the first of each severity, and how many there are."""
+
+    def __init__(self) -> None:
+        self.kept: list[Finding] = []
+        self.counts: Counter[Severity] = Counter()
+
+    def add(self, finding: Finding) -> None:
+        """One more."""
+        self.counts[finding.severity] += 1
+        if self.counts[finding.severity] <= FINDINGS_MAX:
+            self.kept.append(finding)
+
+    def join(self, later: Findings) -> None:
+        """Those of a part that was looked at by itself."""
+        for severity in later.counts:
+            room = max(0, FINDINGS_MAX - self.counts[severity])
+            self.kept += [one for one in later.kept if one.severity == severity][:room]
+        self.counts += later.counts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caveat:
     """One thing that was not and could not be shown. code: stable."""
 
     code: str
     message: str
+
+
+class Outside(NamedTuple):
+    """An entry of another log that is referred to, by that log's origin. leaf: its leaf hash, hex."""
+
+    log: str
+    entry: int
+    leaf: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,18 +108,42 @@ class OpenIntent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerReport:
-    """size: entries read. signed: of these, under a good checkpoint. root: hex, of that checkpoint.
+class Standing:
+    """How far a log can be relied on.
 
-    key_given: the key came from the caller, not with the log. findings and open_intents may be cut; errors, warnings
-    and open_intents_total count all. entries_by_tag: by tag number.
+    size: entries here; signed, witnessed: of these, under a good checkpoint and under one with the quorum that the
+    policy asks for; kept: size that the caller knew of, -1 without. witnessed_at: when the quorum was reached, Unix
+    milliseconds, 0 where nobody said. cosigners: key names. key_given: key or policy came from the caller, not with
+    the log. lacks_tiles: the log had a public part once. lacks_history: of a
+    newest checkpoint, those before it are not here.
+    """
+
+    size: int
+    signed: int
+    witnessed: int
+    witnessed_at: int
+    cosigners: tuple[str, ...]
+    kept: int
+    key_given: bool
+    policy_given: bool
+    is_torn: bool
+    is_public_part: bool
+    lacks_tiles: bool
+    lacks_history: bool
+    references_elsewhere: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerReport:
+    """root: hex, of the largest good checkpoint.
+
+    findings and open_intents may be cut; errors, warnings and open_intents_total count all. entries_by_tag: by tag
+    number. references: to other logs, each with the first entry that makes it.
     """
 
     origin: str
     key: str
-    key_given: bool
-    size: int
-    signed: int
+    standing: Standing
     checkpoints: int
     root: str
     errors: int
@@ -95,6 +153,7 @@ class LedgerReport:
     open_intents: tuple[OpenIntent, ...]
     open_intents_total: int
     entries_by_tag: dict[int, int]
+    references: tuple[tuple[Outside, int], ...] = ()
 
     @property
     def status(self) -> Status:
@@ -103,37 +162,63 @@ class LedgerReport:
             return "invalid"
         return "valid_but" if self.caveats else "valid"
 
+    @property
+    def size(self) -> int:
+        """Entries read."""
+        return self.standing.size
+
+    @property
+    def signed(self) -> int:
+        """Of these, under a good checkpoint."""
+        return self.standing.signed
+
+    @property
+    def key_given(self) -> bool:
+        """The key came from the caller, not with the log."""
+        return self.standing.key_given
+
     def as_value(self) -> dict[str, JSONValue]:
         """For `--json`: one object with only JSON types."""
+        standing = self.standing
         return {
             "caveats": [{"code": one.code, "message": one.message} for one in self.caveats],
             "checkpoints": self.checkpoints,
-            "entries": self.size,
+            "cosigners": list(standing.cosigners),
+            "entries": standing.size,
             "entries_by_tag": {str(tag): count for tag, count in sorted(self.entries_by_tag.items())},
             "errors": self.errors,
             "findings": [one.as_value() for one in self.findings],
             "key": self.key,
-            "key_given": self.key_given,
+            "key_given": standing.key_given,
+            "kept": None if standing.kept < 0 else standing.kept,
             "open_intents": [
                 {"action": one.action, "deadline": one.deadline, "entry": one.index}
                 for one in self.open_intents
             ],
             "open_intents_total": self.open_intents_total,
             "origin": self.origin,
+            "policy_given": standing.policy_given,
+            "public_part": standing.is_public_part,
             "root": self.root,
-            "signed": self.signed,
+            "signed": standing.signed,
             "status": self.status,
             "warnings": self.warnings,
+            "witnessed": standing.witnessed,
+            "witnessed_at": standing.witnessed_at or None,
         }
 
     def as_lines(self) -> list[str]:
         """For the terminal, plain."""
+        standing = self.standing
         lines = [
             f"log {self.origin or 'of unknown name'}",
             f"{self.size} entries, {self.signed} of them signed over by {self.checkpoints} checkpoints",
         ]
         if self.root:
             lines.append(f"root of the newest checkpoint: {self.root}")
+        if standing.witnessed:
+            when = f" as of {instant(standing.witnessed_at)}" if standing.witnessed_at else ""
+            lines.append(f"{standing.witnessed} entries witnessed{when} by {', '.join(standing.cosigners)}")
         lines.append(_STATUS_LINES[self.status])
         lines += [f"  {one.message}" for one in self.caveats]
         lines += [f"  {one.as_line()}" for one in self.findings]
@@ -147,3 +232,12 @@ class LedgerReport:
         if self.open_intents_total > len(self.open_intents):
             lines.append(f"  and {self.open_intents_total - len(self.open_intents)} open actions more")
         return lines
+
+
+def instant(milliseconds: int) -> str:
+    """RFC 3339 in UTC, or the number itself where it is no time that can be written so."""
+    try:
+        when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return f"{milliseconds} ms"
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -11,20 +10,21 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.adapters.cedar import compiled
-from answerable.adapters.local_keys import open_or_create_key
+from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteStore,
+    SqliteSubjectKeys,
 )
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
-from answerable.core.identity.keys import ed25519_public
-from answerable.core.tlog.note import VerifierKey
+from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, TlogFilesSettings
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
+from answerable.flows.follow_registers import follow_registers
+from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -32,29 +32,57 @@ from answerable.flows.settle_open_intents import (
 )
 from answerable.flows.verify_caller import CallerVerifier, ProofLimits
 from answerable.flows.walk import Walk
+from answerable.wiring import witness_view
+from answerable.wiring.second_key import second_key
+from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
+from answerable.wiring.witnesses import cosigning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
-    from answerable.core.identity.keys import SigningKey
+    from answerable.flows.cover_shards import ShardState
+    from answerable.flows.gather_cosignatures import Cosigning, WitnessState
     from answerable.wiring.setting_tree import Settings
+    from answerable.wiring.shards import LogIdentity
 
+ROOT_BYTES: Final = 32
+"""Of the key under which subject keys are wrapped."""
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 REGISTRY_SECONDS: Final = 0.1
 """How soon upstream connections follow a registry that changed."""
+REGISTERS_SECONDS: Final = 0.05
+"""How soon what another process wrote into the registers holds here."""
 LOCK_RETRY_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """Everything the doors need. log_key: verifier key of the log (C2SP signed-note)."""
+    """Everything the doors need.
+
+    log_key: verifier key of the log (C2SP signed-note). published: the log as strangers read it. settled_policy: its
+    tlog-policy, empty while that cannot be told. heads: None without shards.
+    """
 
     walk: Walk
     verifier: CallerVerifier
     upstream: McpUpstream
     ledger: TlogFilesLedger
     log_key: str
+    cosigning: Cosigning
+    registers: SqliteStore
+    published: PublishedFiles
+    settled_policy: Callable[[], str]
+    heads: LogOfLogs | None = None
+
+    @property
+    def log_keys(self) -> tuple[str, ...]:
+        """Every verifier key that checkpoints of the log are signed with."""
+        return (self.log_key,)
+
+    def policy(self) -> str:
+        """Log, witnesses and quorum (C2SP tlog-policy), empty while they cannot be told."""
+        return self.settled_policy()
 
     def checkpoint(self) -> str:
         """The latest published checkpoint, empty when there is none yet."""
@@ -68,6 +96,21 @@ class Product:
         """Each upstream by name with one word on how it is."""
         return {state.name: state.state for state in self.upstream.states()}
 
+    def witness_states(self) -> tuple[WitnessState, ...]:
+        """How each witness of the log is, and of the log of logs if it is kept here."""
+        return (*self.cosigning.states(), *(self.heads.witness_states() if self.heads else ()))
+
+    def shard_states(self) -> tuple[ShardState, ...]:
+        """How each shard stands in the log of logs; none without shards."""
+        return self.heads.states() if self.heads else ()
+
+
+def _policy(settings: Settings) -> str:
+    """Before the local witness was started first, its key is not known."""
+    with suppress(Unavailable):
+        return witness_view.policy_text(settings)
+    return ""
+
 
 @asynccontextmanager
 async def assembled(
@@ -75,12 +118,14 @@ async def assembled(
     *,
     authorities: frozenset[str] = frozenset(LOCAL_NAMES),
     wait_seconds_max: float = 0.0,
+    witness: tuple[str, ...] = (),
 ) -> AsyncIterator[Product]:
     """The product on one data directory, recovered and settled; no door is open and no upstream started.
 
     authorities: `host[:port]` names under which callers may address it. wait_seconds_max: how long another process may
-    still hold the directory. Raises Unavailable when it holds it longer, Broken when its log is corrupt, Malformed for
-    settings that contradict one another.
+    still hold the directory. witness: command that starts the local witness. Raises Unavailable when it holds it
+    longer, Broken when its log is corrupt or went back behind what the local witness or the log of logs knows,
+    Malformed for settings that contradict one another or the directory.
     """
     # The SDK takes half a second to import; what only reads the registry should not wait for it twice.
     from answerable.adapters.mcp_upstream.settings import UpstreamSettings
@@ -88,12 +133,14 @@ async def assembled(
 
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
-    key = open_or_create_key(settings.data / "keys" / "log.jwk", entropy=entropy)
-    log_key = _log_key(settings, key)
-    ledger = await _once_free(partial(_opened_ledger, settings, log_key, key, clock), wait_seconds_max)
-    async with ledger:
-        store = SqliteStore.open(settings.registers.database)
-        try:
+    own = own_log(settings, entropy)
+    ledger = await _once_free(partial(_opened_ledger, settings, own, clock, entropy), wait_seconds_max)
+    asking = cosigning(own_witnesses(settings), ledger=ledger, log_keys=(own.log_key,), clock=clock)
+    async with ledger, asking as rounds:
+        with (
+            closing(SqliteStore.open(settings.registers.database)) as store,
+            closing(_subject_keys(settings, entropy)) as subject_keys,
+        ):
             registry = SqliteRegistryStore(store)
             verifier = CallerVerifier(
                 registry=registry,
@@ -104,7 +151,8 @@ async def assembled(
             upstream = McpUpstream(
                 clock=clock,
                 settings=UpstreamSettings(
-                    log_directory=settings.data / "upstream-logs", **asdict(settings.upstreams)
+                    log_directory=settings.data / "upstream-logs" / settings.ledger.shard,
+                    **asdict(settings.upstreams),
                 ),
             )
             walk = Walk(
@@ -118,6 +166,8 @@ async def assembled(
                 upstream=upstream,
                 decision_point=compiled(policy_text(registry.current), registry.current),
                 compile_policies=compiled,
+                subject_keys=subject_keys,
+                unwitnessed=rounds.refusal,
                 strangers=verifier.counts,
                 limits=settings.walk,
             )
@@ -126,16 +176,24 @@ async def assembled(
             with _when_there_is_room():
                 await settle_open_intents(walk, overdue_only=False)
             yield Product(
-                walk=walk, verifier=verifier, upstream=upstream, ledger=ledger, log_key=log_key.formatted()
+                walk=walk,
+                verifier=verifier,
+                upstream=upstream,
+                ledger=ledger,
+                log_key=own.log_key.formatted(),
+                cosigning=rounds,
+                registers=store,
+                published=PublishedFiles(settings.ledger.place),
+                settled_policy=partial(_policy, settings),
+                heads=_heads(settings, entropy, clock, witness),
             )
             with _when_there_is_room():
                 await record_counted_refusals(walk)
-        finally:
-            store.close()
+            keep_budgets(walk)
 
 
 async def kept_running(product: Product, settings: Settings) -> None:
-    """What runs beside the doors until cancelled: upstreams, checkpoints, settling.
+    """What runs beside the doors until cancelled: upstreams, checkpoints, their cosignatures, settling.
 
     Raises when the log fails: the process must end then, and a restart verifies what is on disk.
     """
@@ -146,7 +204,17 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(product.upstream.run)
         tasks.start_soon(_following_registry, product)
         tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
+        tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
+        if product.heads is not None:
+            tasks.start_soon(_following_registers, product)
+
+
+async def _following_registers(product: Product) -> None:
+    """What the processes of other shards write holds here, too, within a moment: a mandate they closed, for one."""
+    while True:
+        await anyio.sleep(REGISTERS_SECONDS)
+        follow_registers(product.walk, product.registers.refresh)
 
 
 async def _following_registry(product: Product) -> None:
@@ -166,6 +234,7 @@ async def _settling(product: Product, seconds: float) -> None:
         with _when_there_is_room():
             await settle_open_intents(product.walk)
             await record_counted_refusals(product.walk)
+        keep_budgets(product.walk)
 
 
 @contextmanager
@@ -179,12 +248,12 @@ def _when_there_is_room() -> Iterator[None]:
 
 
 def _opened_ledger(
-    settings: Settings, log_key: VerifierKey, key: SigningKey, clock: SystemClock
+    settings: Settings, own: LogIdentity, clock: SystemClock, entropy: SystemEntropy
 ) -> TlogFilesLedger:
     return TlogFilesLedger.open(
-        settings.ledger.directory,
-        key=log_key,
-        sign=key.sign,
+        settings.ledger.place,
+        key=own.log_key,
+        sign=own.key.sign,
         clock=clock,
         settings=TlogFilesSettings(
             segment_bytes=settings.ledger.segment_bytes,
@@ -192,7 +261,10 @@ def _opened_ledger(
             queue_entries_max=settings.ledger.queue_entries_max,
             append_wait_seconds_max=settings.ledger.append_wait_seconds_max,
             allocation_retry_seconds=settings.ledger.allocation_retry_seconds,
+            seal_unsealed_bytes=settings.ledger.seal_unsealed_bytes,
+            unsealed_bytes_max=settings.ledger.unsealed_bytes_max,
         ),
+        second=second_key(settings, own.origin, entropy),
     )
 
 
@@ -208,10 +280,17 @@ async def _once_free(opening: Callable[[], TlogFilesLedger], wait_seconds_max: f
         await anyio.sleep(LOCK_RETRY_SECONDS)
 
 
-def _log_key(settings: Settings, key: SigningKey) -> VerifierKey:
-    public = ed25519_public(key.public)
-    origin = settings.ledger.origin or f"answerable-log-{hashlib.sha256(public).hexdigest()[:16]}"
-    return VerifierKey.ed25519(origin, public)
+def _subject_keys(settings: Settings, entropy: SystemEntropy) -> SqliteSubjectKeys:
+    root = open_or_create_secret(settings.data / "keys" / "subjects.key", count=ROOT_BYTES, entropy=entropy)
+    return SqliteSubjectKeys.open(settings.registers.subject_keys, root=root, entropy=entropy)
+
+
+def _heads(
+    settings: Settings, entropy: SystemEntropy, clock: SystemClock, witness: tuple[str, ...]
+) -> LogOfLogs | None:
+    if not settings.ledger.shard:
+        return None
+    return LogOfLogs(settings, identity=heads_identity(settings, entropy), clock=clock, witness=witness)
 
 
 def authorities_of(settings: Settings, address: tuple[str, int] | None) -> frozenset[str]:

@@ -9,26 +9,36 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from answerable.adapters.uvicorn_front import FrontLimits, Listeners, TLSMaterial, listen, run, serve
+from answerable.errors import AnswerableError
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
+from answerable.wiring.local_witness import WitnessProcess
 from answerable.wiring.settings import secret
+from answerable.wiring.witness_view import add_watched_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+    from anyio.abc import TaskGroup
 
     from answerable.wiring.setting_tree import Settings
 
 __all__ = ["Doors", "Listeners", "run", "serve_product"]
 
+LAST_ROUND_SECONDS_MAX: Final = 1.0
 LOCK_WAIT_SECONDS_MAX: Final = 3.0
 """How long a starting server waits for a command that works on its data directory just then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
-    """Makers of the ASGI applications, each over one product."""
+    """Makers of the ASGI applications, each over one product. witness: starts the local witness; `--log KEY` is added.
+
+    A last checkpoint is cosigned before the witness is let go.
+    """
 
     gateway: Callable[[Product], Any]
     control: Callable[[Product], Any]
+    witness: tuple[str, ...] = ()
 
 
 async def serve_product(
@@ -36,8 +46,30 @@ async def serve_product(
 ) -> None:
     """Serve until SIGINT or SIGTERM, then stop gracefully. `started` runs once, when both doors answer.
 
-    Raises as `assembled`, Unavailable (`front.*`), and whatever made the log unusable.
+    Raises as `assembled`, Unavailable (`front.*`), and whatever made the log unusable: of several errors at once, the
+    first of ours. A witness that knows a longer log, or another one, is asked before the doors open and ends it too.
     """
+    try:
+        await _serve_product(settings, doors, started)
+    except BaseExceptionGroup as group:
+        ours = first_of_ours(group)
+        if ours is None:
+            raise
+        raise ours from group
+
+
+def first_of_ours(group: BaseExceptionGroup[BaseException]) -> AnswerableError | None:
+    """The first error of the family in a group, however deep."""
+    for error in group.exceptions:
+        found = first_of_ours(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, AnswerableError):
+            return found
+    return None
+
+
+async def _serve_product(
+    settings: Settings, doors: Doors, started: Callable[[Product, Listeners], Coroutine[Any, Any, None]]
+) -> None:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     tls = _tls(settings)
     control_sockets = listen(uds=settings.control.socket)
@@ -49,7 +81,10 @@ async def serve_product(
     try:
         authorities = authorities_of(settings, sockets.tcp_address)
         async with assembled(
-            settings, authorities=authorities, wait_seconds_max=LOCK_WAIT_SECONDS_MAX
+            settings,
+            authorities=authorities,
+            wait_seconds_max=LOCK_WAIT_SECONDS_MAX,
+            witness=doors.witness,
         ) as product:
             await _serve(product, settings, doors, (sockets, control_sockets), tls, started)
     finally:
@@ -69,6 +104,7 @@ async def _serve(
     answering = [anyio.Event(), anyio.Event()]
     async with anyio.create_task_group() as beside:
         beside.start_soon(_stop_on_signal, stop)
+        await _first_round(beside, product, settings, doors.witness)
         beside.start_soon(kept_running, product, settings)
         async with anyio.create_task_group() as doors_open:
 
@@ -87,7 +123,41 @@ async def _serve(
             for up in answering:
                 await up.wait()
             await started(product, sockets[0])
+        await _last_round(product, settings)
         beside.cancel_scope.cancel()
+
+
+async def _first_round(
+    beside: TaskGroup, product: Product, settings: Settings, command: tuple[str, ...]
+) -> None:
+    """Ask each witness once, before there can be anything new. Who does not answer in time is in alarm."""
+    if product.heads is not None:
+        # The witness runs beside whoever keeps the log of logs.
+        await beside.start(product.heads.run)
+        command = ()
+        if settings.witnesses.shards and settings.witnesses.local:
+            add_watched_log(settings, product.log_key)
+    give_up_at = anyio.current_time() + settings.witnesses.start_seconds_max
+    if settings.witnesses.local and command:
+        witness = WitnessProcess(
+            command=(*command, *(part for key in product.log_keys for part in ("--log", key))),
+            socket=settings.local_witness.socket,
+        )
+        beside.start_soon(witness.run)
+        with anyio.CancelScope(deadline=give_up_at):
+            await witness.answering()
+    # Also where the local one is late, the others are asked, and it is seen to be in alarm.
+    with anyio.CancelScope(deadline=max(give_up_at, anyio.current_time() + LAST_ROUND_SECONDS_MAX)):
+        await product.cosigning.gather()
+
+
+async def _last_round(product: Product, settings: Settings) -> None:
+    """Whoever looks at the log after we have stopped finds it cosigned to its end."""
+    with anyio.move_on_after(min(settings.witnesses.start_seconds_max, LAST_ROUND_SECONDS_MAX)):
+        product.seal()
+        if product.heads is not None:
+            await product.heads.last_round()
+        await product.cosigning.gather()
 
 
 async def _stop_on_signal(stop: anyio.Event) -> None:

@@ -12,109 +12,85 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
+from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
+from answerable.wiring.witness_settings import LocalWitnessSettings, WitnessesSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-
-def _about(says: str, *, unit: str) -> dict[str, object]:
-    return {"says": says, "unit": unit}
-
-
-def _number(default: int, says: str, *, unit: str, minimum: int, maximum: int) -> int:
-    metadata = {"says": says, "unit": unit, "minimum": minimum, "maximum": maximum}
-    return field(default=default, metadata=metadata)
-
-
-def _seconds(default: float, says: str, *, minimum: float, maximum: float) -> float:
-    metadata = {"says": says, "unit": "seconds", "minimum": minimum, "maximum": maximum}
-    return field(default=default, metadata=metadata)
-
-
-def _text(default: str, says: str, *, unit: str = "text") -> str:
-    return field(default=default, metadata={"says": says, "unit": unit})
-
-
-def _reference(says: str) -> str:
-    return _text("", says, unit="secret reference")
-
-
-def _texts(default: tuple[str, ...], says: str) -> tuple[str, ...]:
-    return field(default=default, metadata={"says": says, "unit": "list of texts"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
     """The door that agents come through."""
 
-    host: str = _text("127.0.0.1", "address to listen on; any other than loopback needs TLS")
-    port: int = _number(8765, "TCP port; 0 takes a free one", unit="port", minimum=0, maximum=65_535)
+    host: str = text("127.0.0.1", "address to listen on; any other than loopback needs TLS")
+    port: int = number(8765, "TCP port; 0 takes a free one", unit="port", minimum=0, maximum=65_535)
     socket: Path = field(
         default=Path("gateway.sock"),
-        metadata=_about(
+        metadata=about(
             "Unix socket for callers on this machine, who are known by their user id", unit="path"
         ),
     )
-    allowed_hosts: tuple[str, ...] = _texts(
+    allowed_hosts: tuple[str, ...] = texts(
         ("127.0.0.1", "localhost", "[::1]"), "values of the `Host` header that are answered, without port"
     )
-    allowed_origins: tuple[str, ...] = _texts(
+    allowed_origins: tuple[str, ...] = texts(
         (), "values of the `Origin` header that are answered; browsers send it"
     )
-    body_bytes_max: int = _number(
+    body_bytes_max: int = number(
         4_194_304, "longest request body", unit="bytes", minimum=1_024, maximum=67_108_864
     )
-    body_seconds_max: float = _seconds(30.0, "longest time a body may take to come", minimum=0.1, maximum=600)
-    requests_per_agent_max: int = _number(
+    body_seconds_max: float = seconds(30.0, "longest time a body may take to come", minimum=0.1, maximum=600)
+    requests_per_agent_max: int = number(
         1_024,
         "requests of one agent at a time, open streams included",
         unit="requests",
         minimum=1,
         maximum=100_000,
     )
-    sessions_per_agent_max: int = _number(
+    sessions_per_agent_max: int = number(
         64,
         "sessions of one agent; past it the least recently used one ends",
         unit="sessions",
         minimum=1,
         maximum=10_000,
     )
-    session_idle_seconds: float = _seconds(
+    session_idle_seconds: float = seconds(
         1_800.0, "time after which an unused session ends", minimum=1, maximum=86_400
     )
-    listens_per_agent_max: int = _number(
+    listens_per_agent_max: int = number(
         16, "event streams of one agent", unit="streams", minimum=1, maximum=10_000
     )
-    uris_per_listen_max: int = _number(
+    uris_per_listen_max: int = number(
         64, "resources in one of them", unit="resources", minimum=1, maximum=10_000
     )
-    events_waiting_max: int = _number(
+    events_waiting_max: int = number(
         256,
         "events that may wait in one stream; past it the stream ends",
         unit="events",
         minimum=1,
         maximum=100_000,
     )
-    tls_certificate: str = _reference("certificate chain, PEM; empty serves plain HTTP on loopback")
-    tls_key: str = _reference("private key of the certificate, PEM")
-    tls_client_ca: str = _reference("authorities whose client certificates are asked for and accepted, PEM")
+    tls_certificate: str = reference("certificate chain, PEM; empty serves plain HTTP on loopback")
+    tls_key: str = reference("private key of the certificate, PEM")
+    tls_client_ca: str = reference("authorities whose client certificates are asked for and accepted, PEM")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontSettings:
     """What both doors allow on their sockets."""
 
-    connections_max: int = _number(
+    connections_max: int = number(
         4_096,
         "connections at a time; more are answered 503",
         unit="connections",
         minimum=1,
         maximum=1_000_000,
     )
-    keep_alive_seconds: int = _number(
+    keep_alive_seconds: int = number(
         60, "time an idle connection is kept", unit="seconds", minimum=1, maximum=3_600
     )
-    grace_seconds: int = _number(
+    grace_seconds: int = number(
         10, "time requests under way get when the server stops", unit="seconds", minimum=0, maximum=600
     )
 
@@ -123,27 +99,27 @@ class FrontSettings:
 class ProofSettings:
     """How callers prove who they are."""
 
-    skew_seconds_max: int = _number(
+    skew_seconds_max: int = number(
         60, "how far a caller's clock may be from ours, either way", unit="seconds", minimum=1, maximum=3_600
     )
-    nonces_per_agent_max: int = _number(
+    nonces_per_agent_max: int = number(
         60_000,
         "signed messages of one agent in twice that time",
         unit="messages",
         minimum=1,
         maximum=10_000_000,
     )
-    sessions_per_agent_max: int = _number(
+    sessions_per_agent_max: int = number(
         64,
         "session keys of one agent; past it the least recently used one ends",
         unit="keys",
         minimum=1,
         maximum=10_000,
     )
-    session_seconds: int = _number(
+    session_seconds: int = number(
         3_600, "lifetime of a session key", unit="seconds", minimum=1, maximum=3_600
     )
-    connections_max: int = _number(
+    connections_max: int = number(
         65_536, "connections whose messages are counted", unit="connections", minimum=1, maximum=10_000_000
     )
 
@@ -152,36 +128,36 @@ class ProofSettings:
 class UpstreamsSettings:
     """Connections to upstream MCP servers."""
 
-    result_bytes_max: int = _number(
+    result_bytes_max: int = number(
         4_194_304, "longest answer, as canonical JSON", unit="bytes", minimum=1_024, maximum=67_108_864
     )
-    message_bytes_max: int = _number(
+    message_bytes_max: int = number(
         6_291_456, "longest message on the wire", unit="bytes", minimum=1_024, maximum=134_217_728
     )
-    connect_seconds_max: float = _seconds(
+    connect_seconds_max: float = seconds(
         20.0, "longest time from start to a listed server", minimum=0.1, maximum=600
     )
-    connect_wait_seconds: float = _seconds(
+    connect_wait_seconds: float = seconds(
         2.0, "how long a call waits for a connection that is being made", minimum=0, maximum=60
     )
-    restart_delay_seconds: float = _seconds(
+    restart_delay_seconds: float = seconds(
         0.1, "first delay before a failed server is started again; then doubled", minimum=0.01, maximum=60
     )
-    restart_delay_seconds_max: float = _seconds(15.0, "longest such delay", minimum=0.01, maximum=3_600)
-    steady_seconds: float = _seconds(
+    restart_delay_seconds_max: float = seconds(15.0, "longest such delay", minimum=0.01, maximum=3_600)
+    steady_seconds: float = seconds(
         5.0, "a server that held this long starts again at the first delay", minimum=0.1, maximum=3_600
     )
-    write_seconds_max: float = _seconds(
+    write_seconds_max: float = seconds(
         10.0, "longest wait for a server that does not read its input", minimum=0.1, maximum=600
     )
-    stop_seconds_max: float = _seconds(2.0, "time a server gets to end by itself", minimum=0, maximum=60)
-    catalogue_seconds_max: float = _seconds(
+    stop_seconds_max: float = seconds(2.0, "time a server gets to end by itself", minimum=0, maximum=60)
+    catalogue_seconds_max: float = seconds(
         30.0, "age of a list whose changes a server does not announce", minimum=0.1, maximum=3_600
     )
-    connections_max: int = _number(
+    connections_max: int = number(
         512, "connections at a time", unit="connections", minimum=1, maximum=100_000
     )
-    log_bytes_max: int = _number(
+    log_bytes_max: int = number(
         1_048_576,
         "kept of the standard error of one server",
         unit="bytes",
@@ -196,11 +172,9 @@ class ControlSettings:
 
     socket: Path = field(
         default=Path("control.sock"),
-        metadata=_about(
-            "Unix socket; only the user who runs the server, and root, are answered", unit="path"
-        ),
+        metadata=about("Unix socket; only the user who runs the server, and root, are answered", unit="path"),
     )
-    body_bytes_max: int = _number(
+    body_bytes_max: int = number(
         4_194_304, "longest request body", unit="bytes", minimum=1_024, maximum=67_108_864
     )
 
@@ -209,51 +183,95 @@ class ControlSettings:
 class LedgerSettings:
     """Where entries are kept, and how often they are sealed."""
 
-    directory: Path = field(default=Path("ledger"), metadata=_about("directory of the log", unit="path"))
-    origin: str = _text(
+    directory: Path = field(
+        default=Path("ledger"), metadata=about("directory of the log, or of all its shards", unit="path")
+    )
+    shard: str = text(
+        "",
+        "name of this process's shard, where several processes share a data directory; empty keeps one log. Sockets at "
+        "their defaults get the name, too: `control-a.sock`",
+    )
+    origin: str = text(
         "",
         "name of the log in its checkpoints; empty takes one made from the log's own key when the log begins",
     )
-    segment_bytes: int = _number(
+    segment_bytes: int = number(
         67_108_864,
         "size at which a new segment file is begun",
         unit="bytes",
         minimum=65_536,
         maximum=SEGMENT_BYTES_MAX,
     )
-    queue_bytes_max: int = _number(
+    queue_bytes_max: int = number(
         16_777_216, "what may wait for one sync", unit="bytes", minimum=65_536, maximum=1_073_741_824
     )
-    queue_entries_max: int = _number(
+    queue_entries_max: int = number(
         65_536, "entries that may wait for one sync", unit="entries", minimum=1, maximum=10_000_000
     )
-    append_wait_seconds_max: float = _seconds(
+    append_wait_seconds_max: float = seconds(
         2.0, "how long an entry waits for room in that queue before it is refused", minimum=0, maximum=60
     )
-    allocation_retry_seconds: float = _seconds(
+    allocation_retry_seconds: float = seconds(
         5.0, "time between two tries for a segment when the disk is full", minimum=0.1, maximum=600
     )
-    seal_seconds: int = _number(
+    seal_seconds: int = number(
         10,
         "time between two checkpoints when there are new entries",
         unit="seconds",
         minimum=1,
         maximum=3_600,
     )
+    seal_unsealed_bytes: int = number(
+        50_331_648,
+        "entries beyond the newest checkpoint past which the next one is made at once",
+        unit="bytes",
+        minimum=65_536,
+        maximum=SEGMENT_BYTES_MAX,
+    )
+    unsealed_bytes_max: int = number(
+        67_108_864,
+        "entries beyond the newest checkpoint past which new ones wait; bounds how long opening takes",
+        unit="bytes",
+        minimum=65_536,
+        maximum=SEGMENT_BYTES_MAX,
+    )
+    ml_dsa_44: bool = flag(False, "sign checkpoints with a key of ML-DSA-44, too")
+
+    @property
+    def place(self) -> Path:
+        """Directory of this process's own log."""
+        return self.shards / self.shard if self.shard else self.directory
+
+    @property
+    def shards(self) -> Path:
+        """Directory of the logs of all shards."""
+        return self.directory / "shards"
+
+    @property
+    def heads(self) -> Path:
+        """Directory of the log of logs."""
+        return self.directory / "heads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterSettings:
     """Where the present state is kept: documents, mandates, approvals."""
 
-    database: Path = field(default=Path("answerable.db"), metadata=_about("SQLite database", unit="path"))
+    database: Path = field(default=Path("answerable.db"), metadata=about("SQLite database", unit="path"))
+    subject_keys: Path = field(
+        default=Path("subject-keys.db"),
+        metadata=about(
+            "SQLite database of the keys that seal personal data in the ledger; back it up apart from it",
+            unit="path",
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettleSettings:
     """How often overdue intents are ended and counted refusals written down."""
 
-    every_seconds: int = _number(5, "time between two rounds", unit="seconds", minimum=1, maximum=600)
+    every_seconds: int = number(5, "time between two rounds", unit="seconds", minimum=1, maximum=600)
 
 
 _WALK_BOUNDS: Final[dict[str, tuple[str, str, int, int]]] = {
@@ -286,6 +304,8 @@ class Settings:
     registers: RegisterSettings = field(default_factory=RegisterSettings)
     settle: SettleSettings = field(default_factory=SettleSettings)
     walk: WalkLimits = field(default_factory=WalkLimits)
+    witnesses: WitnessesSettings = field(default_factory=WitnessesSettings)
+    local_witness: LocalWitnessSettings = field(default_factory=LocalWitnessSettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -298,6 +318,8 @@ SECTIONS: Final[dict[str, type]] = {
     "registers": RegisterSettings,
     "settle": SettleSettings,
     "walk": WalkLimits,
+    "witnesses": WitnessesSettings,
+    "local_witness": LocalWitnessSettings,
 }
 
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import ipaddress
 import os
 import tomllib
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
+from answerable.wiring.shard_settings import shard_faults, with_shard
+from answerable.wiring.witness_settings import witness_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -166,9 +168,17 @@ class _Reader:
         built = {name: self._section(name, kind) for name, kind in SECTIONS.items()}
         settings = Settings(data=self._data, **built)
         self._check_gateway(settings.gateway)
+        for key, message in (*witness_faults(settings.witnesses), *shard_faults(settings)):
+            self._fault(key, message)
+        if settings.ledger.shard and not self.found:
+            # The tree is made without the shard first, so that its sockets are told from those that somebody set.
+            settings = with_shard(
+                replace(settings, ledger=replace(settings.ledger, shard="")), settings.ledger.shard
+            )
         for key, socket in (
             ("gateway.socket", settings.gateway.socket),
             ("control.socket", settings.control.socket),
+            ("local_witness.socket", settings.local_witness.socket),
         ):
             if len(os.fsencode(socket)) > SOCKET_PATH_BYTES_MAX:
                 self._fault(
@@ -200,6 +210,10 @@ class _Reader:
         section, _, name = key.partition(".")
         kind = next(one for one in fields(SECTIONS[section]) if one.name == name)
         _, unit, minimum, maximum = described(section, name, kind.metadata)
+        if isinstance(default, bool):
+            if not isinstance(value, bool):
+                return self._fault(key, f"expected {unit}, got {_kind(value)}", default)
+            return value
         if isinstance(default, int | float):
             whole = isinstance(default, int)
             if type(value) is not int and (whole or not isinstance(value, float)):

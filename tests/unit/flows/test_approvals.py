@@ -26,6 +26,7 @@ from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.trouble import Trouble, TroubledApprovals, TroubledChannel, TroubledLedger
+from tests.walk_world import fields_of
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -54,9 +55,9 @@ async def test_what_was_approved_runs_once():
     assert not bench.upstream.effects
     assert (await bench.answer(asked)).state == "approved"
     assert (await bench.refund(6000)).outcome is not None
-    intent = bench.entries(Tag.INTENT)[0]
+    (intent,), (fields,) = bench.entries(Tag.INTENT), fields_of(bench, Tag.INTENT)
     assert intent["approval"] == asked.id
-    assert intent["digest"] == asked.action.hex
+    assert fields["digest"] == asked.action.hex
     assert isinstance(intent["decision"], dict)
     assert intent["decision"]["lifted"] == ["refund-large"]
     again = await waiting(bench)
@@ -355,6 +356,7 @@ async def test_approvals_and_answers_survive_a_restart(tmp_path: Path):
             registry=SqliteRegistryStore(store),
             mandates=SqliteMandateRegister(store),
             approvals=SqliteApprovalRegister(store),
+            subject_keys=bench.walk.subject_keys,
         )
         if step == 0:
             assert (await bench.refund(60_000)).approval is not None

@@ -15,6 +15,7 @@ from answerable.flows.govern_action import Answer
 from answerable.flows.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench
 from answerable.testing.trouble import Trouble, TroubledLedger
+from tests.walk_world import cited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,7 @@ def restarted(bench: Bench) -> Bench:
         registry=walk.registry,
         mandates=mandates,
         approvals=walk.approvals,
+        subject_keys=walk.subject_keys,
     )
     recover_from_ledger(again.walk)
     return again
@@ -63,7 +65,8 @@ async def test_calls_whose_intent_was_not_written_are_given_back_even_among_raci
     bench = await Bench().registered()
     await bench.issue(calls_max=5)
     # The first caller waits for room and then finds the log full; the second one got call number 2 meanwhile.
-    faults: Iterator[Fault | None] = iter(["busy", None, "full"])
+    await cited(bench)
+    faults: Iterator[Fault | None] = iter(["busy", "busy", None, "full"])
     raw = bench.walk.ledger
     bench.walk.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: next(faults, None) if method == "ledger.submit" else None)

@@ -20,6 +20,7 @@ from answerable.testing.builders import POLICIES, Bench, bench_documents, ledger
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.samples import signing_key
 from answerable.testing.trouble import Trouble, TroubledLedger
+from tests.walk_world import cited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,6 +38,7 @@ async def slow_bench(fault: Callable[[str], Fault | None] = lambda _: None) -> B
     """A bench whose log takes some turns of the loop for every entry, and whose upstream takes some, too."""
     bench = await Bench().registered()
     await bench.issue()
+    await cited(bench, "get_case", "refund")
     bench.walk.ledger = TroubledLedger(
         bench.walk.ledger, Trouble(lambda _, method: fault(method)), latency=lambda: LATENCY
     )
@@ -77,7 +79,12 @@ async def laws(bench: Bench) -> list[str]:
     await settle_open_intents(bench.walk)
     entries = list(bench.walk.ledger.replay())
     return bench.upstream.violations + broken_laws(
-        entries, bench.upstream.effects, bench.walk.mandates, promises=Promises(), happened={}
+        entries,
+        bench.upstream.effects,
+        bench.walk.mandates,
+        subject_keys=bench.walk.subject_keys,
+        promises=Promises(),
+        happened={},
     )
 
 
@@ -225,4 +232,4 @@ async def test_on_real_files_nothing_is_torn_whenever_a_task_is_cancelled(commit
 async def test_a_record_that_is_refused_for_good_is_not_waited_for():
     bench = await slow_bench(lambda method: "full" if method == "ledger.submit" else None)
     with pytest.raises(Unavailable):
-        await record_entry(bench.walk.ledger, None)  # type: ignore[arg-type]
+        await record_entry(bench.walk, None)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.apply_registry import apply_registry
+from answerable.flows.mandate_standing import is_signed_by
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import signing_key
 
@@ -72,3 +73,7 @@ async def test_what_was_refused_is_kept_by_digest_and_beginning_when_it_is_large
     stored = list(bench.walk.ledger.replay())[-1]
     assert stored.tag == Tag.REFUSAL
     assert len(stored.attachment) < 20_000
+
+
+async def test_a_statement_that_cannot_be_read_is_signed_by_nobody():
+    assert not is_signed_by("damaged", (signing_key("alice").public,))

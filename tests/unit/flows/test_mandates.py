@@ -18,6 +18,7 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key
 from answerable.testing.trouble import Trouble, TroubledLedger, TroubledMandates
+from tests.walk_world import fields_of
 
 if TYPE_CHECKING:
     from answerable.core.mandate.mandate import MandateTerms
@@ -141,8 +142,8 @@ async def test_closing_stops_at_once_even_when_it_cannot_be_recorded_and_is_reco
         await bench.act()
     assert told.value.code == "mandate.closed"
     await close_mandate(bench.walk, "m-1", by="alice")
-    (entry,) = bench.entries(Tag.MANDATE_CLOSED)
-    assert (entry["mandate"], entry["by"]) == ("m-1", "alice")
+    (entry,), (fields,) = bench.entries(Tag.MANDATE_CLOSED), fields_of(bench, Tag.MANDATE_CLOSED)
+    assert (entry["mandate"], fields["by"]) == ("m-1", "alice")
 
 
 async def test_what_is_not_known_cannot_be_closed():

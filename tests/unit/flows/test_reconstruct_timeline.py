@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import pytest
 
 from answerable.core.action.outcome import Outcome
+from answerable.core.canonical import encode
 from answerable.core.incident.timeline import Line
+from answerable.core.ledger.disclosure import Sealing, sealed_fields
 from answerable.core.ledger.entry import Entry, StoredEntry, sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Refused
@@ -15,6 +19,11 @@ from answerable.flows.close_mandate import close_mandate
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.settle_open_intents import record_counted_refusals
 from answerable.testing.builders import Bench
+from answerable.testing.entropy import SeededEntropy
+from tests.walk_world import fields_of
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-13")]
 
@@ -38,8 +47,13 @@ async def told_bench() -> Bench:
     return bench
 
 
+def story_of(bench: Bench, name: str, *, entries: list[StoredEntry] | None = None) -> tuple[Line, ...]:
+    found = bench.walk.ledger.replay() if entries is None else entries
+    return reconstruct_timeline(found, name, bench.walk.subject_keys.find)
+
+
 def of(bench: Bench, name: str) -> list[str]:
-    return [line.kind for line in reconstruct_timeline(bench.walk.ledger.replay(), name)]
+    return [line.kind for line in story_of(bench, name)]
 
 
 REFUND = ["mandate_issued", "approval_asked", "approval_answer", "intent", "outcome", "mandate_closed"]
@@ -49,7 +63,10 @@ async def test_the_story_of_an_action_is_found_from_every_id_in_it():
     bench = await told_bench()
     intent, asked = bench.entries(Tag.INTENT)[0], bench.entries(Tag.APPROVAL_ASKED)[0]
     outcome, answer = bench.entries(Tag.OUTCOME)[0], bench.entries(Tag.APPROVAL_ANSWER)[0]
-    ids = [intent["action"], intent["key"], intent["digest"], asked["approval"], answer["person"]]
+    frozen, said = fields_of(bench, Tag.INTENT)[0], fields_of(bench, Tag.APPROVAL_ANSWER)[0]
+    ids = [intent["action"], intent["key"], frozen["digest"], asked["approval"], said["person"]]
+    # Who has no key has the pseudonyms of action and person, and finds the same.
+    ids += [intent["digest"], answer["person"]]
     ids += [entry["index"] for entry in (intent, asked, outcome, answer)]
     for name in ids:
         assert of(bench, str(name)) == REFUND, name
@@ -64,7 +81,8 @@ async def test_an_actions_story_has_no_other_action_in_it_and_a_mandates_has_all
     assert of(bench, "rover") == ["mandate_issued", "intent", "outcome"]
     both = of(bench, "alice")
     assert both.count("mandate_issued") == both.count("intent") - 1 == 2
-    assert len(both) == 1 + 8 + 2, (
+    assert both.count("cited") == 2
+    assert len(both) == 1 + 8 + 2 + 2, (
         "her own two mandates with all under them, but no refusal: that names her nowhere"
     )
     assert of(bench, "operator") == ["registry_change", "policy_change"]
@@ -73,7 +91,7 @@ async def test_an_actions_story_has_no_other_action_in_it_and_a_mandates_has_all
 
 async def test_the_sentences_say_who_for_whom_why_what_decided_how_and_with_what_result():
     bench = await told_bench()
-    lines = reconstruct_timeline(bench.walk.ledger.replay(), "m-1")
+    lines = story_of(bench, "m-1")
     text = "\n".join(part for line in lines for part in (line.text, *line.details))
     for wanted in (
         "alice gave agent scout mandate m-1 for use case support, at most 20 calls.",
@@ -114,11 +132,7 @@ async def test_what_others_wrote_can_neither_break_a_line_nor_colour_it():
     await close_mandate(bench.walk, "m-1", by=evil)
     bench.walk.strangers = lambda: {evil: 1}
     await record_counted_refusals(bench.walk)
-    lines = [
-        line
-        for index in range(bench.walk.ledger.size)
-        for line in reconstruct_timeline(bench.walk.ledger.replay(), str(index))
-    ]
+    lines = [line for index in range(bench.walk.ledger.size) for line in story_of(bench, str(index))]
     for line in lines:
         for part in (line.text, *line.details):
             assert part.isprintable(), part
@@ -131,10 +145,10 @@ async def test_entries_of_other_versions_and_withheld_payloads_are_told_as_far_a
         for s in bench.walk.ledger.replay()
     ]
     odd = sealed_entry(
-        Tag.GENESIS, at=bench.clock.now(), fields={"action": [1], "mandate": ["m-1"], "agent": "scout"}
+        Tag.GENESIS, at=bench.clock.now(), members={"action": [1], "mandate": ["m-1"], "agent": "scout"}
     )
     stored.append(StoredEntry(index=len(stored), tag=99, leaf=odd.leaf, attachment=b"", leaf_hash=bytes(32)))
-    lines = reconstruct_timeline(stored, "scout")
+    lines = story_of(bench, "scout", entries=stored)
     assert lines[-1] == Line(
         index=len(stored) - 1, at=bench.clock.now(), kind="tag 99", text="An entry of type 99."
     )
@@ -142,7 +156,19 @@ async def test_entries_of_other_versions_and_withheld_payloads_are_told_as_far_a
     assert any("was refused: refund-never" in line.text for line in lines)
 
 
-@pytest.mark.parametrize("attachment", [b"", b"\x00" * 40, b"x" * 16 + b'{"a":1}'])
+@pytest.mark.requirement("SEAL-02")
+async def test_without_the_keys_the_story_is_told_with_pseudonyms_and_without_what_was_said():
+    bench = await told_bench()
+    lines = reconstruct_timeline(bench.walk.ledger.replay(), "m-1", lambda _: None)
+    assert [line.kind for line in lines] == of(bench, "m-1")
+    text = "\n".join(part for line in lines for part in (line.text, *line.details))
+    alice = bench.entries(Tag.MANDATE_ISSUED)[0]["principal"]
+    assert f"{str(alice)[:12]}" in text
+    for said in ("alice", "bob", "4711", "the customer asked", "the customer is right", "nobody refunds"):
+        assert said not in text
+
+
+@pytest.mark.parametrize("attachment", [b"", b"\x00" * 40, b"x" * 16 + b'{"a":1}', b"\x02" + b"x" * 200])
 async def test_a_payload_that_is_not_what_the_leaf_commits_to_is_not_told(attachment: bytes):
     bench = await Bench().registered()
     await bench.issue()
@@ -151,24 +177,56 @@ async def test_a_payload_that_is_not_what_the_leaf_commits_to_is_not_told(attach
         StoredEntry(index=s.index, tag=s.tag, leaf=s.leaf, attachment=attachment, leaf_hash=s.leaf_hash)
         for s in bench.walk.ledger.replay()
     ]
-    lines = reconstruct_timeline(stored, "m-1")
+    lines = story_of(bench, "m-1", entries=stored)
     assert "4711" not in "".join(part for line in lines for part in (line.text, *line.details))
+
+
+@pytest.mark.requirement("SEAL-02")
+async def test_fields_that_the_leaf_does_not_commit_to_are_not_told_even_under_the_right_key():
+    bench = await Bench().registered()
+    key = bench.walk.subject_keys.of("principal:alice")
+    chance = SeededEntropy("chance").bytes
+    for committed in ([], ["0" * 43]):
+        _, attachment = sealed_fields(
+            [(b"detail", b'"what was never committed to"')], Sealing(key=key, random=chance)
+        )
+        leaf: dict[str, JSONValue] = {
+            "action": "a-1", "at": 1, "status": "failed", "tag": 3, "v": 2,
+            "payload": sha256(attachment).hexdigest(), "_sd": [*committed],
+        }  # fmt: skip
+        await bench.walk.ledger.append(Entry(tag=Tag.OUTCOME, leaf=encode(leaf), attachment=attachment))
+    assert [line.details for line in story_of(bench, "a-1")] == [(), ()]
+
+
+def of_the_first_version(payload: bytes, **members: JSONValue) -> Entry:
+    attachment = bytes(16) + payload
+    leaf = {"at": 1, "payload": sha256(attachment).hexdigest(), "tag": 3, "v": 1, **members}
+    return Entry(tag=Tag.OUTCOME, leaf=encode(leaf), attachment=attachment)
+
+
+async def test_entries_of_the_first_version_are_told_with_their_payload():
+    bench = Bench()
+    entry = of_the_first_version(b'{"detail":"as it was then"}', action="a-1", status="failed")
+    await bench.walk.ledger.append(entry)
+    assert [line.details for line in story_of(bench, "a-1")] == [("detail: as it was then",)]
 
 
 async def test_payloads_that_are_no_json_object_or_are_nested_too_deeply_are_told_without():
     bench = Bench()
-    for payload in (b"[1]", b"not json", b'{"result":' + b"[" * 50_000 + b"]" * 50_000 + b"}"):
-        fields = {"action": "a-1", "status": "succeeded"}
+    deep = b"[" * 50_000 + b"]" * 50_000
+    told = {"action": "a-1", "status": "succeeded"}
+    for payload in (b"[1]", b"not json", b'{"result":%b}' % deep, b""):
+        await bench.walk.ledger.append(of_the_first_version(payload, **told))
+    sealing = Sealing(key=bench.walk.subject_keys.of("Case:4711"), random=SeededEntropy("chance").bytes)
+    for fields in ([(b"result", deep)], [(b"result", b"not json")], [(b"result", b'1\n["x"')]):
         entry = sealed_entry(
-            Tag.OUTCOME, at=bench.clock.now(), fields={**fields}, payload=payload, salt=bytes(16)
+            Tag.OUTCOME, at=bench.clock.now(), members={**told}, fields=fields, sealing=sealing
         )
         await bench.walk.ledger.append(entry)
-    lines = reconstruct_timeline(bench.walk.ledger.replay(), "a-1")
-    assert [line.details for line in lines] == [(), (), ()]
+    assert [line.details for line in story_of(bench, "a-1")] == [()] * 7
 
 
 async def test_a_leaf_that_is_no_object_is_an_invariant_that_fell():
-    bench = Bench()
-    await bench.walk.ledger.append(Entry(tag=Tag.INTENT, leaf=b"[]", attachment=b""))
+    odd = StoredEntry(index=0, tag=Tag.INTENT, leaf=b"[]", attachment=b"", leaf_hash=bytes(32))
     with pytest.raises(Broken):
-        reconstruct_timeline(bench.walk.ledger.replay(), "x")
+        story_of(Bench(), "x", entries=[odd])

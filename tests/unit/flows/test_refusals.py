@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.core.action.request import action_request
-from answerable.core.canonical import parse
 from answerable.core.decision.decision import Decision
-from answerable.core.ledger.entry import opened_payload
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.caveat import ResourceIn
 from answerable.core.mandate.mandate import Grant
@@ -21,6 +19,7 @@ from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP, document
 from answerable.testing.trouble import Trouble, TroubledLedger, TroubledUpstream
+from tests.walk_world import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -164,11 +163,9 @@ async def test_each_no_is_told_and_recorded_with_its_reasons_before_anything_hap
     assert isinstance(entry["by"], list)
     assert entry["by"][0] == code
     assert entry["agent"] in ("scout", "rover")
-    stored = next(s for s in bench.walk.ledger.replay() if s.tag == Tag.REFUSAL)
-    payload = parse(opened_payload(stored.attachment, committed=str(entry["payload"])))
-    assert isinstance(payload, dict)
-    assert payload["reasons"] == list(told.value.reasons)
-    assert isinstance(payload["action"], dict)
+    (fields,) = fields_of(bench, Tag.REFUSAL)
+    assert fields["reasons"] == list(told.value.reasons)
+    assert isinstance(fields["action"], dict)
     assert len(bench.upstream.effects) == (1 if code == "mandate.budget_spent" else 0)
 
 

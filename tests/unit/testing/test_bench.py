@@ -9,7 +9,9 @@ from msgspec import structs
 
 import answerable.testing
 from answerable.adapters.memory.registers import MemoryMandateRegister
+from answerable.core.canonical import encode
 from answerable.core.ledger.entry import Receipt, StoredEntry, sealed_entry
+from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.tlog.merkle import leaf_hash
@@ -52,6 +54,7 @@ def judged(
         list(bench.walk.ledger.replay()) if entries is None else entries,
         bench.upstream.effects if effects is None else effects,
         bench.walk.mandates,
+        subject_keys=bench.walk.subject_keys,
         promises=promises or Promises(),
         happened=happened or {},
     )
@@ -90,6 +93,15 @@ async def test_each_law_notices_when_it_is_broken():
         for stored in entries
     ]
     assert has(judged(bench, entries=torn), "not the one that the leaf commits to")
+    assert has(judged(bench, entries=torn), "that nobody can open")
+    assert has(judged(bench, entries=without(Tag.CITED)), "which is not a cited one")
+    assert has(judged(bench, entries=without(Tag.APPROVAL_ASKED)), "of its run")
+    (intent,) = (stored for stored in entries if stored.tag == Tag.INTENT)
+    leaf = leaf_of(intent)
+    for member, text in (("digest", "another action"), ("mandate", "its run is about")):
+        other = {**leaf, member: "0" * 64}
+        changed = [structs.replace(s, leaf=encode(other)) if s is intent else s for s in entries]
+        assert has(judged(bench, entries=changed), text)
 
     receipt = Receipt(index=3, leaf_hash=bytes(32))
     assert has(judged(bench, promises=Promises(receipts=[(99, Tag.INTENT)])), "is not there")
@@ -104,7 +116,7 @@ async def test_each_law_notices_when_it_is_broken():
 
 async def test_an_entry_of_nobodys_shape_is_noticed():
     bench = await acted()
-    odd = sealed_entry(Tag.OUTCOME, at=bench.clock.now(), fields={"intent": 0, "status": "succeeded"})
+    odd = sealed_entry(Tag.OUTCOME, at=bench.clock.now(), members={"intent": 0, "status": "succeeded"})
     entries = list(bench.walk.ledger.replay())
     stored = StoredEntry(
         index=len(entries), tag=int(odd.tag), leaf=odd.leaf, attachment=b"", leaf_hash=leaf_hash(odd.leaf)

@@ -21,11 +21,13 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN
-from answerable.verify.ledger_history import FINDINGS_MAX
+from answerable.verify.report import FINDINGS_MAX
 from tests.ledger_world import (
+    BEGIN,
     DIGEST,
     FIRST,
     KEY,
+    STORY,
     ForgedLog,
     checked,
     end,
@@ -33,6 +35,7 @@ from tests.ledger_world import (
     flipped,
     genesis,
     intent,
+    prelude,
     rules,
     sealed_story,
 )
@@ -42,7 +45,7 @@ from tests.ledger_world import (
 BEGUN = intent("a-1")
 SUCCEEDED_AND_NOT_KNOWN = entry(
     Tag.INDETERMINATE,
-    {"action": "a-1", "intent": 1, "intent_leaf": leaf_hash(BEGUN.leaf).hex(), "status": "succeeded"},
+    {"action": "a-1", "intent": BEGIN, "intent_leaf": leaf_hash(BEGUN.leaf).hex(), "status": "succeeded"},
 )
 DENIED: JSONValue = {"by": [], "effect": "deny", "lifted": [], "policy_set": DIGEST}
 
@@ -50,24 +53,24 @@ DENIED: JSONValue = {"by": [], "effect": "deny", "lifted": [], "policy_set": DIG
 @pytest.mark.parametrize(
     ("rule", "entries"),
     [
-        ("pair.no_intent", [end(BEGUN, 1, "a-1")]),
-        ("pair.no_intent", [BEGUN, end(BEGUN, 2, "a-1")]),
+        ("pair.no_intent", [end(BEGUN, BEGIN, "a-1")]),
+        ("pair.no_intent", [BEGUN, end(BEGUN, BEGIN + 1, "a-1")]),
         ("pair.no_intent", [BEGUN, end(BEGUN, 2**53 - 1, "a-1")]),
         ("pair.no_intent", [BEGUN, end(BEGUN, 0, "a-1")]),
-        ("pair.second_end", [BEGUN, end(BEGUN, 1, "a-1"), end(BEGUN, 1, "a-1")]),
-        ("pair.second_end", [BEGUN, end(BEGUN, 1, "a-1"), end(BEGUN, 1, "a-1", "indeterminate")]),
-        ("pair.second_end", [BEGUN, *(end(BEGUN, 1, "a-1", "indeterminate") for _ in "ab")]),
+        ("pair.second_end", [BEGUN, end(BEGUN, BEGIN, "a-1"), end(BEGUN, BEGIN, "a-1")]),
+        ("pair.second_end", [BEGUN, end(BEGUN, BEGIN, "a-1"), end(BEGUN, BEGIN, "a-1", "indeterminate")]),
+        ("pair.second_end", [BEGUN, *(end(BEGUN, BEGIN, "a-1", "indeterminate") for _ in "ab")]),
         (
             "pair.second_end",
-            [BEGUN, end(BEGUN, 1, "a-1", "indeterminate"), *(end(BEGUN, 1, "a-1") for _ in "ab")],
+            [BEGUN, end(BEGUN, BEGIN, "a-1", "indeterminate"), *(end(BEGUN, BEGIN, "a-1") for _ in "ab")],
         ),
-        ("pair.leaf_hash", [BEGUN, end(BEGUN, 1, "a-1", intent_leaf="ab" * 32)]),
-        ("pair.action", [BEGUN, end(BEGUN, 1, "a-2")]),
-        ("pair.status", [BEGUN, end(BEGUN, 1, "a-1", "pending")]),
+        ("pair.leaf_hash", [BEGUN, end(BEGUN, BEGIN, "a-1", intent_leaf="ab" * 32)]),
+        ("pair.action", [BEGUN, end(BEGUN, BEGIN, "a-2")]),
+        ("pair.status", [BEGUN, end(BEGUN, BEGIN, "a-1", "pending")]),
         ("pair.status", [BEGUN, SUCCEEDED_AND_NOT_KNOWN]),
         ("pair.not_allowed", [intent("a-1", decision=DENIED)]),
         ("genesis.place", [genesis()]),
-        ("recovery.size", [entry(Tag.RECOVERY, {"size": 2, "clean": True, "cut_bytes": 0})]),
+        ("recovery.size", [entry(Tag.RECOVERY, {"size": 5, "clean": True, "cut_bytes": 0})]),
         ("leaf.member", [intent("a-1", deadline="soon")]),
         ("leaf.member", [intent("a-1", digest="CD" * 32)]),
         ("leaf.member", [intent("a-1", call=-1)]),
@@ -77,10 +80,12 @@ DENIED: JSONValue = {"by": [], "effect": "deny", "lifted": [], "policy_set": DIG
     ],
 )
 def test_entries_must_fit_together(tmp_path: Path, rule: str, entries: list[Entry]) -> None:
-    log = ForgedLog(directory=tmp_path, entries=[genesis(), *entries], seals=(1 + len(entries),)).written()
+    log = ForgedLog(
+        directory=tmp_path, entries=[*prelude(), *entries], seals=(BEGIN + len(entries),)
+    ).written()
     report = checked(log)
     assert rules(report) == {rule}
-    assert report.findings[0].index == len(entries)
+    assert report.findings[0].index == BEGIN - 1 + len(entries)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +100,7 @@ def test_entries_must_fit_together(tmp_path: Path, rule: str, entries: list[Entr
         ("leaf.canonical", b'{"tag":99,"at":1,"v":1}'),
         ("leaf.canonical", b"[]"),
         ("leaf.member", b'{"at":1,"tag":"2","v":1}'),
-        ("leaf.version", b'{"at":1,"tag":99,"v":2}'),
+        ("leaf.version", b'{"at":1,"tag":99,"v":3}'),
         ("leaf.size", b'{"at":1,"tag":99,"v":1,"x":"' + b"x" * 5000 + b'"}'),
     ],
 )
@@ -119,7 +124,8 @@ def test_payloads_must_be_those_committed_to(tmp_path: Path, fault: str) -> None
 
 
 def test_a_log_without_its_first_entry_is_found(tmp_path: Path) -> None:
-    assert rules(checked(ForgedLog(directory=tmp_path, entries=[BEGUN], seals=(1,)).written())) == {
+    closed = entry(Tag.MANDATE_CLOSED, {"mandate": "m-1"})
+    assert rules(checked(ForgedLog(directory=tmp_path, entries=[closed], seals=(1,)).written())) == {
         "genesis.place"
     }
 
@@ -133,8 +139,8 @@ def test_a_clock_set_back_far_is_mentioned(tmp_path: Path) -> None:
 
 
 def test_findings_are_cut_but_counted(tmp_path: Path) -> None:
-    many = [end(BEGUN, 1, "a-1") for _ in range(FINDINGS_MAX + 50)]
-    report = checked(ForgedLog(directory=tmp_path, entries=[genesis(), *many], seals=(1,)).written())
+    many = [end(BEGUN, BEGIN, "a-1") for _ in range(FINDINGS_MAX + 50)]
+    report = checked(ForgedLog(directory=tmp_path, entries=[*prelude(), *many], seals=(BEGIN,)).written())
     assert report.errors == FINDINGS_MAX + 50
     assert len(report.findings) == FINDINGS_MAX
     assert "  and 50 findings more" in report.as_lines()
@@ -148,7 +154,7 @@ def test_the_report_is_plain_json_and_plain_lines(tmp_path: Path) -> None:
     flipped(tmp_path / FIRST, SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES + 3, 1)
     report = checked(log)
     value = json.loads(json.dumps(report.as_value()))
-    assert (value["status"], value["entries"], value["errors"]) == ("invalid", 7, report.errors)
+    assert (value["status"], value["entries"], value["errors"]) == ("invalid", STORY, report.errors)
     assert value["findings"][0]["entry"] == 0
     lines = report.as_lines()
     assert lines[0] == f"log {ORIGIN}"
@@ -171,10 +177,10 @@ def test_no_rubbish_in_any_file_stops_the_verification(tmp_path: Path, data: st.
 
 def test_a_forged_chain_alone_is_not_enough(tmp_path: Path) -> None:
     # The chain is no signature: whoever can write the files can redo it. This is what checkpoints are for.
-    forged = sealed_entry(Tag.GENESIS, at=START, fields={"origin": ORIGIN, "key": KEY.formatted(), "x": "y"})
+    forged = sealed_entry(Tag.GENESIS, at=START, members={"origin": ORIGIN, "key": KEY.formatted(), "x": "y"})
     chain = chained(chain_start(ORIGIN), leaf_hash(forged.leaf))
     log = sealed_story(tmp_path)
     log.entries[0] = forged
     log.write_wal()
     assert chain in (tmp_path / FIRST).read_bytes()
-    assert rules(checked(log)) == {"checkpoint.root"}
+    assert rules(checked(log)) == {"checkpoint.root", "tile.content"}

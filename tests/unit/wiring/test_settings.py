@@ -129,7 +129,7 @@ def test_only_loopback_is_served_without_a_certificate() -> None:
 
 def test_a_socket_path_that_does_not_fit_its_address_is_a_fault() -> None:
     _, found = parse_settings(b"", data=Path("/" + "x" * 120))
-    assert [fault.key for fault in found] == ["gateway.socket", "control.socket"]
+    assert [fault.key for fault in found] == ["gateway.socket", "control.socket", "local_witness.socket"]
 
 
 def test_a_named_file_that_is_absent_is_a_fault(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_the_data_directory_is_given_else_of_the_environment_else_beside_us(
 def test_every_setting_has_a_default_a_unit_and_a_sentence() -> None:
     listed = list(listed_settings())
     assert all(one.unit and one.says for one in listed)
-    assert all(one.bounds for one in listed if isinstance(one.default, int))
+    assert all(one.bounds for one in listed if type(one.default) is int)
     assert {one.key for one in listed if one.section == "walk"} == {one.name for one in fields(WalkLimits)}
 
 

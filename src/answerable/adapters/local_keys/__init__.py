@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from answerable.adapters.local_keys.keys import open_key, open_or_create_key
+from answerable.adapters.local_keys.secret import open_or_create_secret
 
-__all__ = ["open_key", "open_or_create_key"]
+__all__ = ["open_key", "open_or_create_key", "open_or_create_secret"]

@@ -176,9 +176,11 @@ def _prompt_schema(prompt: dict[str, JSONValue]) -> JSONValue:
 def _defined(said: tuple[JSONValue, JSONValue], capability: Capability) -> ToolDefinition | Malformed:
     words, schema = said
     try:
-        digest = sha256(encode(words)).hexdigest()
+        text = encode(words)
         return ToolDefinition(
-            digest=digest, violations=compile_closed(schema, open_members=capability.open_members)
+            text=text,
+            digest=sha256(text).hexdigest(),
+            violations=compile_closed(schema, open_members=capability.open_members),
         )
     except Malformed as fault:
         return fault

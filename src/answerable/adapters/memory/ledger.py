@@ -6,12 +6,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.ledger.batch_head import BatchHead, batch_head_key
+from answerable.core.ledger.codec import chain_start, chained
 from answerable.core.ledger.entry import Receipt, StoredEntry, sealed_entry
+from answerable.core.ledger.open_intents import OpenIntents
 from answerable.core.ledger.tags import OWED, Tag
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.merkle import CompactRange, leaf_hash
 from answerable.core.tlog.note import signed_note
-from answerable.errors import Unavailable
+from answerable.errors import Malformed, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,9 +60,13 @@ class MemoryLedger:
         self._reserve_entries = reserve_entries
         self._entries: list[StoredEntry] = []
         self._tree = CompactRange()
+        self._chain = chain_start(key.name)
+        self._open = OpenIntents()
+        self._clock = clock
+        self._head_key = batch_head_key(key)
         self._closed = False
         fields = {"key": key.formatted(), "origin": key.name}
-        self._store(sealed_entry(Tag.GENESIS, at=clock.now(), fields={**fields}))
+        self._store(sealed_entry(Tag.GENESIS, at=clock.now(), members={**fields}))
 
     @property
     def origin(self) -> str:
@@ -90,6 +97,18 @@ class MemoryLedger:
         """Entries from index `start` on, in order, as they were when the call was made."""
         return iter(self._entries[start:])
 
+    def entry(self, index: int) -> StoredEntry:
+        """One entry. Raises Malformed (`ledger.no_entry`)."""
+        if not 0 <= index < len(self._entries):
+            raise Malformed(
+                f"there is no entry {index}: the log holds {len(self._entries)}", code="ledger.no_entry"
+            )
+        return self._entries[index]
+
+    def open_intents(self) -> tuple[StoredEntry, ...]:
+        """Intents without an end at this moment, in order."""
+        return tuple(self._entries[intent.entry] for intent in self._open.all())
+
     def seal(self) -> str:
         """Sign a checkpoint over all entries; returns its text (C2SP tlog-checkpoint)."""
         self._require_open()
@@ -115,4 +134,8 @@ class MemoryLedger:
         )
         self._entries.append(stored)
         self._tree.append(hashed)
-        return Receipt(index=stored.index, leaf_hash=hashed)
+        self._chain = chained(self._chain, hashed)
+        self._open.saw(entry.leaf, stored.index, 0, 0)
+        head = BatchHead(self._head_key, self._sign)
+        head.fixed(origin=self._key.name, size=len(self._entries), chain=self._chain, at=self._clock.now())
+        return Receipt(index=stored.index, leaf_hash=hashed, head=head)

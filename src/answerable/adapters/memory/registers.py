@@ -11,10 +11,11 @@ from answerable.core.registry.resolve import CapabilityIndex
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.ledger.leaves import Reference
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
     from answerable.core.registry.snapshot import RegistrySnapshot
 
@@ -25,8 +26,11 @@ class MemoryMandateRegister:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._mandates: dict[MandateId, Mandate] = {}
+        self._issued: dict[MandateId, Reference] = {}
         self._closed: set[MandateId] = set()
         self._used: dict[MandateId, int] = {}
+        self._kept: dict[str, dict[MandateId, int]] = {}
+        self._counted: dict[str, int] = {}
 
     def find(self, mandate: MandateId) -> Mandate | None:
         """As the port says."""
@@ -61,13 +65,32 @@ class MemoryMandateRegister:
         with self._lock:
             self._used[mandate] = max(calls, self._used.get(mandate, 0))
 
-    def add(self, mandate: Mandate) -> None:
+    def keep_used(self, origin: str, used: Mapping[MandateId, int], entries: int) -> None:
+        """As the port says."""
+        self._kept.setdefault(origin, {}).update(used)
+        self._counted[origin] = entries
+
+    def kept_used(self, origin: str) -> Mapping[MandateId, int]:
+        """As the port says."""
+        return dict(self._kept.get(origin, {}))
+
+    def used_up_to(self, origin: str) -> int:
+        """As the port says."""
+        return self._counted.get(origin, 0)
+
+    def add(self, mandate: Mandate, *, issued: Reference | None = None) -> None:
         """As the port says."""
         with self._lock:
             if mandate.id in self._mandates:
                 message = f"a mandate {shown(mandate.id)} is registered already"
                 raise Malformed(message, code="mandate.duplicate")
             self._mandates[mandate.id] = mandate
+            if issued is not None:
+                self._issued[mandate.id] = issued
+
+    def issued(self, mandate: MandateId) -> Reference | None:
+        """As the port says."""
+        return self._issued.get(mandate)
 
     def close(self, mandate: MandateId) -> None:
         """As the port says."""

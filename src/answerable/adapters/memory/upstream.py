@@ -35,6 +35,7 @@ class MemoryUpstream:
         self._tools = dict(tools)
         self._definitions = {
             target: ToolDefinition(
+                text=encode(target),
                 digest=hashlib.sha256(encode(target)).hexdigest(),
                 violations=(violations or {}).get(target, _nothing_wrong),
             )

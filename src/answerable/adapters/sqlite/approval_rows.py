@@ -38,6 +38,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created_at: int
     expires_at: int
     answers: list[_AnswerRow]
+    subject: str = ""
 
 
 def body_of(approval: Approval) -> bytes:
@@ -54,6 +55,7 @@ def body_of(approval: Approval) -> bytes:
         "created_at": approval.created_at,
         "expires_at": approval.expires_at,
         "answers": [_answer_row(answer) for answer in approval.answers],
+        **({"subject": approval.subject} if approval.subject else {}),
     }
     return encode(row)
 
@@ -81,6 +83,7 @@ def from_body(body: bytes, *, state: str) -> Approval:
         expires_at=UnixMillis(row.expires_at),
         state=known,
         answers=tuple(_answer(answer) for answer in row.answers),
+        subject=row.subject,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import replace as changed
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.approval_rows import body_of, from_body
-from answerable.adapters.sqlite.columns import octets, read, text
+from answerable.adapters.sqlite.columns import octets, read, text, whole
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import MandateId
 
 _Place = tuple[str, str, bytes]
+_OPEN: Final = ("pending", "approved")
 
 
 class SqliteApprovalRegister:
@@ -29,6 +31,7 @@ class SqliteApprovalRegister:
         self._store = store
         self._approvals: dict[str, Approval] = {}
         self._by_place: dict[_Place, tuple[str, ...]] = {}
+        self._read = 0
         store.mirror(self._reload)
 
     def find(self, approval: ApprovalId) -> Approval | None:
@@ -92,15 +95,29 @@ class SqliteApprovalRegister:
             self._by_place[place] = (approval.id, *known)
 
     def _reload(self) -> None:
-        approvals: dict[str, Approval] = {}
-        by_place: dict[_Place, tuple[str, ...]] = {}
-        for row in self._store.rows("SELECT id, state, body FROM approvals ORDER BY number"):
-            identity = text(row[0])
+        """Approvals that were answered, used or let expire never change again, so only the others are read anew."""
+        open_here = [one.id for one in self._approvals.values() if one.state in _OPEN]
+        rows = self._store.rows(
+            "SELECT number, id, state, body FROM approvals WHERE number > ? OR id IN "
+            "(SELECT value FROM json_each(?)) ORDER BY number",
+            (self._read, json.dumps(open_here)),
+        )
+        known, new = dict(self._approvals), {}
+        read_before = self._read
+        for row in rows:
+            identity = text(row[1])
             with read("approval", identity):
-                approvals[identity] = from_body(octets(row[2]), state=text(row[1]))
-            place = _place_of(approvals[identity])
-            by_place[place] = (identity, *by_place.get(place, ()))
-        self._approvals, self._by_place = approvals, by_place
+                approval = from_body(octets(row[3]), state=text(row[2]))
+            if whole(row[0]) > read_before:
+                # What was added here meanwhile stands among them, in the order of all.
+                known.pop(identity, None)
+                new[identity] = approval
+                self._read = whole(row[0])
+            else:
+                known[identity] = approval
+        self._approvals = {**known, **new}
+        for approval in new.values():
+            self._keep(approval)
 
 
 def _place_of(approval: Approval) -> _Place:

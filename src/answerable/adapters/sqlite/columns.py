@@ -29,6 +29,13 @@ def text(value: object) -> str:
     return value
 
 
+def whole(value: object) -> int:
+    """An integer column. Raises Unavailable (`register.corrupt`)."""
+    if not isinstance(value, int):
+        raise Unavailable("a number in the register file is not one", code="register.corrupt", port=PORT)
+    return value
+
+
 def octets(value: object) -> bytes:
     """A blob column. Raises Unavailable (`register.corrupt`)."""
     if not isinstance(value, bytes):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.adapters.sqlite.columns import octets, read, text
+from answerable.adapters.sqlite.store import PORT
 from answerable.core.registry.active import documents_in, snapshot_of
 from answerable.core.registry.resolve import CapabilityIndex
+from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite.store import SqliteStore
@@ -43,6 +45,12 @@ class SqliteRegistryStore:
         # Made before anything is stored: documents that give no snapshot must not reach the file.
         in_force = _in_force(kept)
         with self._store.write() as connection:
+            if dict(connection.execute("SELECT key, body FROM documents")) != self._documents:
+                raise Unavailable(
+                    "another process applied documents at the same moment: look, and apply again",
+                    code="register.changed_meanwhile",
+                    port=PORT,
+                )
             connection.execute("DELETE FROM documents")
             connection.executemany("INSERT INTO documents (key, body) VALUES (?, ?)", kept.items())
         self._documents, self._in_force = kept, in_force
@@ -50,6 +58,8 @@ class SqliteRegistryStore:
     def _reload(self) -> None:
         rows = self._store.rows("SELECT key, body FROM documents ORDER BY key")
         documents = {text(key): octets(body) for key, body in rows}
+        if documents == self._documents:
+            return
         with read("registry", "documents"):
             self._in_force = _in_force(documents)
         self._documents = documents

@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from answerable.errors import Unavailable
 
@@ -26,7 +26,9 @@ APPLICATION_ID: Final = 0x616E7377
 """`answ`: tells our files from other people's SQLite databases."""
 MODE: Final = 0o600
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+Migrations: TypeAlias = "tuple[tuple[str, ...], ...]"
+
+MIGRATIONS: Final[Migrations] = (
     (
         "CREATE TABLE documents (key TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT",
         """CREATE TABLE mandates (
@@ -39,6 +41,17 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             expires_at INTEGER NOT NULL, body BLOB NOT NULL
         ) STRICT""",
     ),
+    (
+        """CREATE TABLE calls_used (
+            origin TEXT NOT NULL, mandate TEXT NOT NULL, calls INTEGER NOT NULL, PRIMARY KEY (origin, mandate)
+        ) STRICT""",
+        "CREATE TABLE calls_counted (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT",
+    ),
+    (
+        """CREATE TABLE mandates_issued (
+            mandate TEXT PRIMARY KEY, origin TEXT NOT NULL, entry INTEGER NOT NULL, leaf TEXT NOT NULL
+        ) STRICT""",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
 
@@ -46,15 +59,21 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
 class SqliteStore:
     """An open database. Made by `open`; shared by the registers of one process, from any of its threads."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, migrations: Migrations, application_id: int
+    ) -> None:
         self._connection = connection
+        self._migrations = migrations
+        self._application_id = application_id
         self._path = path
         self._lock = threading.RLock()
         self._mirrors: list[Callable[[], None]] = []
         self._seen = 0
 
     @classmethod
-    def open(cls, path: Path) -> SqliteStore:
+    def open(
+        cls, path: Path, *, migrations: Migrations = MIGRATIONS, application_id: int = APPLICATION_ID
+    ) -> SqliteStore:
         """Open or create the file (mode 0600, in directories of mode 0700) and bring its schema up to date.
 
         Raises Unavailable: `register.unavailable`, `register.foreign` for somebody else's database,
@@ -68,7 +87,7 @@ class SqliteStore:
             connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLIS_MAX / 1000
             )
-        store = cls(connection, path)
+        store = cls(connection, path, migrations, application_id)
         try:
             with _faults(f"cannot open register file `{path.name}`"):
                 store._configure()
@@ -129,10 +148,10 @@ class SqliteStore:
                 message = f"cannot write the register file: {_reason(error)}"
                 raise Unavailable(message, code="register.unavailable", port=PORT, effect="unknown") from None
 
-    def rows(self, query: str) -> list[tuple[object, ...]]:
+    def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
         with self._lock, _faults("cannot read the register file"):
-            return self._connection.execute(query).fetchall()
+            return self._connection.execute(query, values).fetchall()
 
     def _roll_back(self) -> None:
         try:
@@ -147,7 +166,7 @@ class SqliteStore:
         execute(f"PRAGMA busy_timeout = {BUSY_MILLIS_MAX}")
         application = execute("PRAGMA application_id").fetchone()[0]
         tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if application != APPLICATION_ID and tables:
+        if application != self._application_id and tables:
             message = f"`{self._path.name}` is a database of some other program"
             raise Unavailable(message, code="register.foreign", port=PORT)
         mode = execute("PRAGMA journal_mode").fetchone()[0]
@@ -160,13 +179,13 @@ class SqliteStore:
         execute("PRAGMA trusted_schema = OFF")
 
     def _migrate(self) -> None:
-        if self._schema_version() == len(MIGRATIONS):
+        if self._schema_version() == len(self._migrations):
             return
         with self.write() as connection:
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA application_id = {self._application_id}")
             connection.execute("CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY) STRICT")
-            for version in range(self._schema_version() + 1, len(MIGRATIONS) + 1):
-                for statement in MIGRATIONS[version - 1]:
+            for version in range(self._schema_version() + 1, len(self._migrations) + 1):
+                for statement in self._migrations[version - 1]:
                     connection.execute(statement)
                 connection.execute("INSERT INTO migrations (version) VALUES (?)", (version,))
 
@@ -176,8 +195,9 @@ class SqliteStore:
             return 0
         row = self._connection.execute("SELECT coalesce(max(version), 0) FROM migrations").fetchone()
         current = int(row[0])
-        if current > len(MIGRATIONS):
-            message = f"`{self._path.name}` has schema version {current}, expected at most {len(MIGRATIONS)}"
+        newest = len(self._migrations)
+        if current > newest:
+            message = f"`{self._path.name}` has schema version {current}, expected at most {newest}"
             raise Unavailable(message, code="register.schema_newer", port=PORT)
         return current
 

@@ -2,7 +2,9 @@
 
     wal/<first index, 16 hex>.wal   segments, zero-filled       checkpoint        newest signed checkpoint
     wal/spare                       the next segment            checkpoints.log   all of them, a blank line after each
-    head                            size and chain value        log.pub           the log's verifier key
+    tile/                           the tree and its leaves     cosigned          newest with cosignatures of witnesses
+    tile.new/                       tiles being written         cosigned.log      all of them
+    head                            where the log stands        log.pub           the log's verifier keys
     lock                            held while open
 
 Functions here raise OSError; their callers turn it into `Unavailable`.
@@ -24,15 +26,18 @@ if TYPE_CHECKING:
 
 WAL: Final = "wal"
 SPARE: Final = "spare"
+UNFINISHED: Final = "tile.new"
 CHECKPOINT: Final = "checkpoint"
 CHECKPOINTS: Final = "checkpoints.log"
+COSIGNED: Final = "cosigned"
+COSIGNED_ALL: Final = "cosigned.log"
 HEAD: Final = "head"
 PUBLIC_KEY: Final = "log.pub"
 LOCK: Final = "lock"
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _SPARE_SPACE_BYTES: Final = 1_048_576
-"""Left free on the disk beside a segment, for checkpoints and the file system's own records."""
+"""Left free on the disk beside a segment and its tiles, for checkpoints and the file system's own records."""
 _ZEROS: Final = bytes(1_048_576)
 _SEGMENT_NAME: Final = re.compile(r"[0-9a-f]{16}\.wal")
 
@@ -42,6 +47,11 @@ def segment_name(first_index: int) -> str:
     return f"{first_index:016x}.wal"
 
 
+def first_index(path: Path) -> int:
+    """Index of the first entry of a segment, by its name."""
+    return int(path.name.removesuffix(".wal"), 16)
+
+
 def segment_paths(directory: Path) -> list[Path]:
     """Segments in order of their entries."""
     return sorted(path for path in (directory / WAL).iterdir() if _SEGMENT_NAME.fullmatch(path.name))
@@ -49,7 +59,7 @@ def segment_paths(directory: Path) -> list[Path]:
 
 def made(directory: Path) -> None:
     """Make the directories of a log, readable by their owner only, durably."""
-    for wanted in (directory, directory / WAL):
+    for wanted in (directory, directory / WAL, directory / UNFINISHED):
         if not wanted.is_dir():
             wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_directory(wanted.parent)
@@ -114,11 +124,12 @@ def replace_files(directory: Path, contents: dict[str, bytes]) -> None:
 def zero_filled(path: Path, size: int) -> None:
     """Make a file of zeros whose blocks are all written, so that later syncs touch no file-system records.
 
-    Looks for room first, because filling a disk to the brim before failing would hurt others. Leaves nothing behind
-    when it fails.
+    Looks for room first, also for the tiles of what will be in it, which are never larger than the segment: filling a
+    disk to the brim before failing would hurt others, and what could not be sealed could not be proved. Leaves nothing
+    behind when it fails.
     """
     space = os.statvfs(path.parent)
-    if space.f_bavail * space.f_frsize < size + min(size, _SPARE_SPACE_BYTES):
+    if space.f_bavail * space.f_frsize < 2 * size + min(size, _SPARE_SPACE_BYTES):
         raise OSError(errno.ENOSPC, "not enough room for a ledger segment")
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

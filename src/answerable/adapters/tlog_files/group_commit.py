@@ -3,7 +3,8 @@
 Laws:
 - an append returns after the sync of its batch did, and its neighbours' cancellation changes nothing for it;
 - after the first failed write or sync nothing more is written: no retry, because a second sync may lie;
-- what waits is bounded in bytes and entries; past that an append waits, then refuses; nothing is dropped.
+- what waits is bounded in bytes and entries, and so is what is durable and not sealed yet; past that an append waits,
+  then refuses; nothing is dropped.
 
 Belongs to the event loop's thread, but for the write itself where syncs are slow, and `spare_changed`.
 """
@@ -17,8 +18,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from answerable.adapters.tlog_files.recovery import MARK_ENTRIES
-from answerable.adapters.tlog_files.sealing import Extent
+from answerable.adapters.tlog_files.places import Extent
+from answerable.core.ledger.batch_head import BatchHead, batch_head_key
 from answerable.core.ledger.codec import (
     FRAME_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
@@ -33,8 +34,10 @@ from answerable.errors import Broken, Unavailable
 
 if TYPE_CHECKING:
     from asyncio import Future
+    from collections.abc import Callable
 
     from answerable.adapters.tlog_files.opening import Opening
+    from answerable.adapters.tlog_files.sealing import LogSigner
     from answerable.adapters.tlog_files.segments import Stretch
     from answerable.adapters.tlog_files.settings import TlogFilesSettings
     from answerable.core.ledger.entry import Entry
@@ -47,13 +50,18 @@ GATHER_TURNS_MAX: Final = 8
 
 
 class _Batch(NamedTuple):
-    """Entries that share a sync: where they go, their bytes, who waits, and the log's size and chain value after."""
+    """Entries that share a sync: where they go, their bytes, who waits, their head, and the log's state after.
+
+    total: as in Extent.
+    """
 
     stretch: Stretch
     content: bytes
     waiting: list[Future[None]]
+    head: BatchHead
     size: int
     chain: bytes
+    total: int
 
 
 class GroupSubmitted:
@@ -72,27 +80,32 @@ class GroupSubmitted:
 
 
 class GroupCommit:
-    """extent: what is durable. marks: (entry, segment, offset) every so often. refusal: code and message, once set."""
+    """extent: what is durable. refusal: code and message, once set. seal_due: called when much is not sealed.
 
-    def __init__(self, opening: Opening, settings: TlogFilesSettings) -> None:
-        stored, segments = opening.stored, opening.segments
-        self.extent = Extent(
-            size=stored.size,
-            chain=stored.chain,
-            segment=len(segments.places) - 1,
-            offset=segments.places[-1].end,
-        )
-        self.marks = stored.marks
+    disk_is_full: whether a checkpoint found no room, so that waiting for one helps nobody.
+    """
+
+    def __init__(self, opening: Opening, signer: LogSigner, settings: TlogFilesSettings) -> None:
+        self.extent = extent = opening.stored.extent
         self.refusal: tuple[str, str] | None = None
-        self._segments, self._settings = segments, settings
-        self._next, self._chain = stored.size, stored.chain
+        self.seal_due: Callable[[], None] = lambda: None
+        self.disk_is_full = False
+        self.pace = opening.pace
+        self._segments, self._settings = opening.segments, settings
+        self._sign, self._head_key = signer.sign, batch_head_key(signer.key)
+        self._origin, self._now = signer.key.name, signer.clock.now
+        self._next, self._chain = extent.size, extent.chain
+        # Bytes that batches were given, and those of them that are sealed.
+        self._planned, self._sealed = extent.total, 0
         # The batch that is being gathered.
         self._first, self._first_chain = self._next, self._chain
+        self._head = BatchHead(self._head_key, self._sign)
         self._pieces: list[bytes] = []
         self._waiting: list[Future[None]] = []
         self._queued_bytes = 0
         self._gathered = self._turns = 0
-        self._writer = None if opening.inline else ThreadPoolExecutor(1, thread_name_prefix="ledger writer")
+        # Its thread starts with the first batch that is given to it.
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger writer")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._in_flight: _Batch | None = None
         # Entries from here on were never written when the log was poisoned.
@@ -138,8 +151,23 @@ class GroupCommit:
         """Write one entry while nobody else does, at opening. Raises OSError."""
         self._enqueued(entry)
         batch = self._taken()
-        self._segments.written(batch.stretch, batch.content)
-        self._completed(batch)
+        self._completed(batch, self._segments.written(batch.stretch, batch.content))
+
+    def sealed(self, extent: Extent) -> None:
+        """A checkpoint covers everything up to here."""
+        self._sealed = max(self._sealed, extent.total)
+        self.disk_is_full = False
+        self._room_changed()
+
+    def seal_found_no_room(self) -> None:
+        """No checkpoint for now: who waits for one had better be told."""
+        self.disk_is_full = True
+        self._wake_room_waiters()
+
+    @property
+    def much_is_unsealed(self) -> bool:
+        """Whether it is time for a checkpoint, however long ago the last one was."""
+        return self.extent.total - self._sealed > self._settings.seal_unsealed_bytes
 
     def start(self) -> None:
         """Begin to accept entries and to keep a spare segment."""
@@ -158,8 +186,7 @@ class GroupCommit:
 
     def release(self) -> None:
         """Give the files and threads back."""
-        if self._writer is not None:
-            self._writer.shutdown()
+        self._writer.shutdown()
         self._segments.close()
 
     def require_open(self) -> None:
@@ -210,18 +237,20 @@ class GroupCommit:
         hashed = leaf_hash(leaf)
         if not self._pieces:
             self._first, self._first_chain = self._next, self._chain
+            self._head = BatchHead(self._head_key, self._sign)
         index = self._next
         self._chain = chain = chained(self._chain, hashed)
         self._pieces += (frame_header(leaf, attachment, chain=chain, batch=self._first), leaf, attachment)
         self._queued_bytes += FRAME_HEADER_BYTES + len(leaf) + len(attachment)
         self._next = index + 1
-        return Receipt(index=index, leaf_hash=hashed)
+        return Receipt(index=index, leaf_hash=hashed, head=self._head)
 
     def _taken(self) -> _Batch:
         """The gathered batch with its place on disk; gathering starts anew."""
         content = b"".join(self._pieces)
         stretch = self._segments.planned(len(content), first_index=self._first, chain=self._first_chain)
-        batch = _Batch(stretch, content, self._waiting, self._next, self._chain)
+        self._planned += len(content)
+        batch = _Batch(stretch, content, self._waiting, self._head, self._next, self._chain, self._planned)
         self._pieces, self._waiting, self._queued_bytes = [], [], 0
         self._recount()
         return batch
@@ -246,8 +275,8 @@ class GroupCommit:
         try:
             batch = self._taken()
             lost = batch.waiting
-            if self._writer is None or self._loop is None:
-                self._segments.written(batch.stretch, batch.content)
+            if self.pace.inline or self._loop is None:
+                seconds = self._segments.written(batch.stretch, batch.content)
             else:
                 self._in_flight = batch
                 written = self._segments.written
@@ -257,30 +286,35 @@ class GroupCommit:
         except Exception as error:
             self.poison(error, lost)
         else:
-            self._completed(batch)
+            self._completed(batch, seconds)
 
-    def _landed(self, batch: _Batch, work: Future[None]) -> None:
+    def _landed(self, batch: _Batch, work: Future[float]) -> None:
         """The writer thread is done with a batch."""
         self._in_flight = None
         error = asyncio.CancelledError() if work.cancelled() else work.exception()
         if error is not None:
             self.poison(error, batch.waiting)
         else:
-            self._completed(batch)
+            self._completed(batch, work.result())
             self._flush()
 
-    def _completed(self, batch: _Batch) -> None:
-        """A batch is durable: tell everybody who still waits for it."""
-        stretch, segment = batch.stretch, len(self._segments.places) - 1
+    def _completed(self, batch: _Batch, seconds: float) -> None:
+        """A batch is durable: tell everybody who still waits for it. seconds: what its write and sync took."""
+        stretch, places = batch.stretch, self._segments.places
         end = stretch.offset + len(batch.content)
-        self.extent = Extent(size=batch.size, chain=batch.chain, segment=segment, offset=end)
-        if not self.marks or stretch.first_index - self.marks[-1][0] >= MARK_ENTRIES:
-            self.marks.append((stretch.first_index, segment, stretch.offset))
+        self.extent = Extent(
+            size=batch.size, chain=batch.chain, segment=len(places) - 1, offset=end, total=batch.total
+        )
+        places[-1].mark(stretch.first_index, stretch.offset)
+        batch.head.fixed(origin=self._origin, size=batch.size, chain=batch.chain, at=self._now())
+        self.pace.took(seconds)
         for durable in batch.waiting:
             # A caller that was cancelled meanwhile has ended its own future and no other.
             if not durable.done():
                 durable.set_result(None)
         self._wake_room_waiters()
+        if self.much_is_unsealed:
+            self.seal_due()
 
     def _refuse(self, code: str, message: str) -> None:
         if self.refusal is None or self.refusal[0] != "ledger.poisoned":
@@ -294,8 +328,12 @@ class GroupCommit:
         room = self._room_owed if entry.tag in OWED else self._room_new
         if self._queued_bytes + length <= room and len(self._pieces) < self._pieces_max:
             return True
-        most = min(self._settings.queue_bytes_max, self._settings.segment_bytes - SEGMENT_HEADER_BYTES)
-        if not self._pieces and (self._segments.disk_is_full or length > most):
+        settings = self._settings
+        most_unsealed = settings.unsealed_bytes_max - settings.reserve
+        if self._planned - self._sealed + self._queued_bytes + length > most_unsealed:
+            self.seal_due()
+        most = min(settings.queue_bytes_max, settings.segment_bytes - SEGMENT_HEADER_BYTES, most_unsealed)
+        if not self._pieces and (self._segments.disk_is_full or self.disk_is_full or length > most):
             message = f"no room for an entry of {length} bytes: {max(room, 0)} are left for it"
             raise Unavailable(message, code="ledger.full", port="ledger")
         return False
@@ -324,9 +362,10 @@ class GroupCommit:
     def _recount(self) -> None:
         """Work out how many bytes the batch being gathered may have."""
         if self.refusal is None:
-            for_new, for_owed = self._segments.room()
-            self._room_new = min(for_new, self._settings.queue_bytes_max)
-            self._room_owed = min(for_owed, self._settings.queue_bytes_max)
+            settings, (for_new, for_owed) = self._settings, self._segments.room()
+            unsealed = settings.unsealed_bytes_max - (self._planned - self._sealed)
+            self._room_new = min(for_new, settings.queue_bytes_max, unsealed - settings.reserve)
+            self._room_owed = min(for_owed, settings.queue_bytes_max, unsealed)
 
     def _room_changed(self) -> None:
         self._recount()

@@ -8,68 +8,59 @@ from __future__ import annotations
 
 import asyncio
 import os
-from bisect import bisect_right
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from answerable.adapters.tlog_files.directory import NO_ROOM
 from answerable.adapters.tlog_files.group_commit import GroupCommit, GroupSubmitted
+from answerable.adapters.tlog_files.history import Signed
 from answerable.adapters.tlog_files.opening import opened, port_errors
-from answerable.adapters.tlog_files.reading import stored_frames
-from answerable.adapters.tlog_files.sealing import Sealer
+from answerable.adapters.tlog_files.proving import checked_in_tree, proof_of_consistency, proof_of_inclusion
+from answerable.adapters.tlog_files.publishing import Publisher
+from answerable.adapters.tlog_files.replaying import Replay
+from answerable.adapters.tlog_files.sealing import LogSigner, Sealed, Sealing, SecondKey
 from answerable.adapters.tlog_files.settings import TlogFilesSettings
-from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES, Head
-from answerable.core.ledger.entry import StoredEntry
-from answerable.core.tlog.merkle import inclusion_proof, leaf_hash, reader_over
-from answerable.core.tlog.proof import TlogProof
-from answerable.errors import Broken, Unavailable
+from answerable.core.ledger.head import Head, SealedAt, head_of
+from answerable.core.tlog.checkpoint import Checkpoint
+from answerable.errors import Broken, Malformed, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
     from answerable.adapters.tlog_files.opening import Opening
     from answerable.adapters.tlog_files.recovery import Cut
-    from answerable.adapters.tlog_files.sealing import Extent
-    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.entry import Entry, Receipt, StoredEntry
     from answerable.core.tlog.note import VerifierKey
     from answerable.ports.clock import Clock
 
 _DEFAULTS: Final = TlogFilesSettings()
-
-
-class _Tagged(msgspec.Struct):
-    tag: int
-
-
-_TAG: Final = msgspec.json.Decoder(_Tagged)
+_BLOCKING_SLICE_ENTRIES: Final = 4096
+SEALED_AT_OPENING_BYTES_MAX: Final = 4 * 1_048_576
+"""More than this that is not sealed is sealed after opening, between other turns of the event loop."""
 
 
 class TlogFilesLedger:
     """Made by `open`, ended by `close`; `async with` closes it. Belongs to the event loop's thread.
 
-    recovered: what was cut at opening, if anything. syncs_inline: whether syncs run in the event loop. Implements
-    ports.ledger.Ledger.
+    recovered: what was cut at opening, if anything. Implements ports.ledger.Ledger.
     """
 
     def __init__(
-        self,
-        directory: Path,
-        opening: Opening,
-        *,
-        key: VerifierKey,
-        sign: Callable[[bytes], bytes],
-        settings: TlogFilesSettings,
+        self, directory: Path, opening: Opening, *, signer: LogSigner, settings: TlogFilesSettings
     ) -> None:
         self.recovered: Cut | None = opening.stored.cut
-        self.syncs_inline = opening.inline
-        self._key, self._settings = key, settings
+        self._signer, self._settings = signer, settings
         self._lock = opening.lock
+        self._tiles = opening.tiles
+        self._opened = opening.stored.open
         self._places = opening.segments.places
-        self._commit = GroupCommit(opening, settings)
-        self._sealer = Sealer(directory, key=key, sign=sign, stored=opening.stored)
+        self._commit = GroupCommit(opening, signer, settings)
+        self._publisher = Publisher(directory, opening.tiles, signer.keys, opening.stored)
+        self._replay = Replay(self._places)
+        self._sealing: asyncio.Task[None] | None = None
+        self._seal_again_at = 0.0
 
     @classmethod
     def open(
@@ -80,20 +71,25 @@ class TlogFilesLedger:
         sign: Callable[[bytes], bytes],
         clock: Clock,
         settings: TlogFilesSettings = _DEFAULTS,
+        second: SecondKey | None = None,
     ) -> TlogFilesLedger:
         """Open the log in `directory`, verified, or make it; its origin is the key's name.
 
         Blocks while it reads. On return the genesis entry, or the entry that says how a log that was not closed in
-        order was reopened, is durable, and signed over if the disk has room. sign: Ed25519 over a text, 64 bytes.
-        Raises as `opening.opened`.
+        order was reopened, is durable; and all is signed over, if the disk has room and there was not much to do.
+        sign: Ed25519 over a text, 64 bytes. second: signs checkpoints, too. Raises as `opening.opened`.
         """
-        opening = opened(directory, key=key, settings=settings, now=clock.now(), monotonic=clock.monotonic)
-        ledger = cls(directory, opening, key=key, sign=sign, settings=settings)
+        signer = LogSigner(key=key, sign=sign, clock=clock, second=second)
+        opening = opened(directory, signer=signer, settings=settings)
+        ledger = cls(directory, opening, signer=signer, settings=settings)
         try:
             if opening.first_entry is not None:
                 with port_errors("cannot write to the log"):
                     ledger._commit.append_now(opening.first_entry)
-            ledger._seal_if_there_is_room()
+            stored = opening.stored
+            if not stored.tiled or stored.extent.total <= SEALED_AT_OPENING_BYTES_MAX:
+                ledger._seal_if_there_is_room()
+            ledger._commit.seal_due = ledger._seal_due
             ledger._commit.start()
         except BaseException:
             ledger._release()
@@ -103,7 +99,7 @@ class TlogFilesLedger:
     @property
     def origin(self) -> str:
         """The log's name, as in its checkpoints."""
-        return self._key.name
+        return self._signer.key.name
 
     @property
     def size(self) -> int:
@@ -111,9 +107,20 @@ class TlogFilesLedger:
         return self._commit.extent.size
 
     @property
+    def syncs_inline(self) -> bool:
+        """Whether syncs run in the event loop at present."""
+        return self._commit.pace.inline
+
+    @property
     def checkpoint(self) -> str:
         """The latest published checkpoint, empty when there is none yet."""
-        return (self._sealer.sealed.note or b"").decode()
+        return (self._publisher.sealed.note or b"").decode()
+
+    @property
+    def cosigned(self) -> str:
+        """The latest checkpoint that was published with cosignatures, empty when there is none yet."""
+        newest = self._publisher.cosigned
+        return "" if newest is None else newest.note.decode()
 
     async def append(self, entry: Entry) -> Receipt:
         """Make `entry` durable and return its place."""
@@ -129,7 +136,20 @@ class TlogFilesLedger:
 
     def replay(self, start: int = 0) -> Iterator[StoredEntry]:
         """Durable entries from index `start` on, in order, as they were when the call was made."""
-        return self._replayed(start, self._commit.extent)
+        return self._replay.entries(start, self._commit.extent)
+
+    def entry(self, index: int) -> StoredEntry:
+        """One durable entry, found without reading those before it, and at its place in the tree if that covers it.
+
+        Raises Malformed (`ledger.no_entry`).
+        """
+        (found,) = self._checked((self._replay.entry(index, self._commit.extent),))
+        return found
+
+    def open_intents(self) -> tuple[StoredEntry, ...]:
+        """Intents that had no end when the log was opened, in order."""
+        with port_errors("cannot read the log"):
+            return self._checked(self._replay.at(place) for place in self._opened)
 
     def seal(self) -> str:
         """Sign and publish a checkpoint over all durable entries; returns its text (C2SP tlog-checkpoint).
@@ -148,8 +168,9 @@ class TlogFilesLedger:
         while True:
             await asyncio.sleep(seconds)
             try:
+                # Not cancelled with whoever waits for it: a thread of it could still write after the log is given up.
+                await asyncio.shield(self._seal_in_background())
                 self._commit.require_open()
-                await self._seal_in_slices()
             except Unavailable as failed:
                 if failed.code == "ledger.closed":
                     return
@@ -157,15 +178,37 @@ class TlogFilesLedger:
                     raise
 
     def inclusion_proof(self, index: int) -> str:
-        """Proof file (C2SP tlog-proof) for an entry, against the newest checkpoint.
+        """Proof file (C2SP tlog-proof) for an entry, against the newest cosigned checkpoint that covers it, or else the
+        newest checkpoint.
 
-        Reads the whole log in this first form. Raises Malformed (`proof.index_range`) for an entry that no
-        checkpoint covers yet.
+        Raises Malformed (`proof.index_range`) for an entry that no checkpoint covers yet.
         """
-        sealed = self._sealer.sealed
-        leaves = [stored.leaf_hash for stored in self._replayed(0, sealed.extent)]
-        hashes = inclusion_proof(index=index, size=len(leaves), hash_at=reader_over(leaves))
-        return TlogProof(index=index, hashes=hashes, checkpoint=sealed.note or b"").encoded().decode()
+        under = self._publisher.cosigned
+        if under is None or index >= under.checkpoint.size:
+            under = self._newest()
+        with port_errors("cannot read the tree"):
+            return proof_of_inclusion(self._tiles, index, under=under).encoded().decode()
+
+    def consistency_proof(self, old_size: int, new_size: int) -> tuple[bytes, ...]:
+        """Proof that the tree of the first size is a prefix of that of the second, which a checkpoint covers.
+
+        Raises Malformed (`proof.size_range`) for sizes that none covers yet, or in the wrong order.
+        """
+        sealed = self._publisher.sealed
+        with port_errors("cannot read the tree"):
+            return proof_of_consistency(
+                self._tiles, old_size=old_size, new_size=new_size, size=sealed.extent.size, root=sealed.root
+            )
+
+    def publish_cosigned(self, note: bytes) -> None:
+        """Make one of the log's checkpoints with its cosignatures the newest cosigned one, durably.
+
+        An older one than is published already changes nothing. Says nothing about the cosignatures. Raises Malformed,
+        Unverified (`ledger.cosigned_other`) for what is no checkpoint of this log, Unavailable.
+        """
+        self._commit.require_open()
+        with port_errors("cannot publish a cosigned checkpoint"):
+            self._publisher.publish_cosigned(note)
 
     async def close(self) -> None:
         """Let what was appended become durable, sign over it, and give the log up. Safe to call twice.
@@ -175,11 +218,13 @@ class TlogFilesLedger:
         if self._lock < 0:
             return
         await self._commit.finish("ledger.closed", "the log is closed")
+        if self._sealing is not None:
+            await asyncio.wait((self._sealing,))
         try:
             if self._commit.refusal == ("ledger.closed", "the log is closed"):
                 self._seal_if_there_is_room()
                 with port_errors("cannot close the log"):
-                    self._sealer.write_head(self._head(clean=True))
+                    self._publisher.write_head(self._head(self._publisher.sealed, clean=True))
         finally:
             self._release()
 
@@ -191,20 +236,60 @@ class TlogFilesLedger:
     ) -> None:
         await self.close()
 
-    def _head(self, *, clean: bool) -> Head:
-        extent = self._commit.extent
-        return Head(origin=self._key.name, size=extent.size, chain=extent.chain, clean=clean)
+    def _checked(self, entries: Iterable[StoredEntry]) -> tuple[StoredEntry, ...]:
+        sealed = self._publisher.sealed
+        with port_errors("cannot read the tree"):
+            if not self._publisher.tiled:
+                # The tiles are not there yet: no head was believed, and the log has been read whole.
+                return tuple(entries)
+            return checked_in_tree(self._tiles, entries, size=sealed.extent.size, root=sealed.root)
+
+    def _newest(self) -> Signed:
+        sealed = self._publisher.sealed
+        if sealed.note is None:
+            raise Malformed("no checkpoint covers any entry yet", code="proof.index_range")
+        checkpoint = Checkpoint(origin=self.origin, size=sealed.extent.size, root=sealed.root)
+        return Signed(checkpoint=checkpoint, note=sealed.note)
+
+    def _head(self, sealed: Sealed, *, clean: bool) -> Head:
+        extent, at = self._commit.extent, sealed.extent
+        return head_of(
+            origin=self.origin,
+            size=extent.size,
+            chain=extent.chain,
+            clean=clean,
+            sealed=SealedAt(
+                size=at.size,
+                chain=at.chain,
+                segment=self._places[at.segment].first_index,
+                offset=at.offset,
+            )
+            if at.size
+            else None,
+            opened=sealed.open,
+        )
+
+    def _walk(self) -> Sealing | None:
+        """The way to the next checkpoint; None where there is no news."""
+        publisher = self._publisher
+        if self._commit.extent.size == publisher.sealed.extent.size and publisher.tiled:
+            return None
+        return Sealing(
+            self._signer, self._places, self._tiles, sealed=publisher.sealed, tiled=publisher.tiled
+        )
 
     def _sealed(self) -> str:
-        to = self._commit.extent
         try:
-            if to.size > self._sealer.sealed.extent.size:
-                *_, sealed = self._sealer.steps(to, to.size + 1)
-                if sealed is not None:
-                    self._sealer.publish(sealed, self._head(clean=False))
+            walk = self._walk()
+            if walk is not None:
+                for step in walk.steps(self._commit.extent, _BLOCKING_SLICE_ENTRIES):
+                    if isinstance(step, Sealed):
+                        self._publish(step)
+                    elif step is not None:
+                        self._tiles.write(step)
         except (OSError, Broken) as error:
             raise self._seal_failed(error) from error
-        return (self._sealer.sealed.note or b"").decode()
+        return self.checkpoint
 
     def _seal_if_there_is_room(self) -> None:
         """Outcomes are owed even when the disk has no room for a checkpoint; that comes later then."""
@@ -214,50 +299,66 @@ class TlogFilesLedger:
             if failed.code != "ledger.full":
                 raise
 
+    def _seal_due(self) -> None:
+        """Much is not sealed: begin at once, unless the disk has just been found full."""
+        if asyncio.get_running_loop().time() >= self._seal_again_at:
+            self._seal_in_background()
+
+    def _seal_in_background(self) -> asyncio.Task[None]:
+        """The one task that seals, started if there is none."""
+        if self._sealing is None or self._sealing.done():
+            self._sealing = asyncio.get_running_loop().create_task(self._seal_in_slices())
+            self._sealing.add_done_callback(_looked_at)
+        return self._sealing
+
     async def _seal_in_slices(self) -> None:
-        to = self._commit.extent
-        if to.size <= self._sealer.sealed.extent.size:
-            return
+        self._commit.require_open()
+        loop, retry_seconds = asyncio.get_running_loop(), self._settings.allocation_retry_seconds
+        self._seal_again_at = loop.time() + retry_seconds
         try:
-            for sealed in self._sealer.steps(to, self._settings.seal_slice_entries):
-                if sealed is None:
+            walk = self._walk()
+            if walk is None:
+                return
+            to = self._commit.extent
+            for step in walk.steps(to, self._settings.seal_slice_entries):
+                if self._publisher.sealed.extent.size > to.size:
+                    # `seal` was faster: more is published than this walk would say.
+                    break
+                if step is None:
                     await asyncio.sleep(0)
+                elif isinstance(step, Sealed):
+                    await asyncio.to_thread(self._publisher.publish, step, self._head(step, clean=False))
+                    self._commit.sealed(step.extent)
                 else:
-                    await asyncio.to_thread(self._sealer.publish, sealed, self._head(clean=False))
+                    await asyncio.to_thread(self._tiles.write, step)
         except (OSError, Broken) as error:
             raise self._seal_failed(error) from error
+        self._seal_again_at = 0.0
+
+    def _publish(self, sealed: Sealed) -> None:
+        self._publisher.publish(sealed, self._head(sealed, clean=False))
+        self._commit.sealed(sealed.extent)
 
     def _seal_failed(self, error: OSError | Broken) -> Unavailable | Broken:
         """A full disk delays a checkpoint; after any other failure the stored bytes cannot be relied on."""
         if isinstance(error, OSError) and error.errno in NO_ROOM:
+            self._commit.seal_found_no_room()
             return Unavailable("no room for a checkpoint", code="ledger.full", port="ledger")
         self._commit.poison(error, [])
         if isinstance(error, Broken):
             return error
         return Unavailable("a checkpoint could not be written", code="ledger.poisoned", port="ledger")
 
-    def _replayed(self, start: int, extent: Extent) -> Iterator[StoredEntry]:
-        marks = self._commit.marks
-        position = bisect_right(marks, start, key=lambda mark: mark[0])
-        index, number, offset = marks[position - 1] if position else (0, 0, SEGMENT_HEADER_BYTES)
-        with port_errors("cannot read the log"):
-            while index < extent.size:
-                place = self._places[number]
-                stop = extent.offset if number == extent.segment else place.end
-                for _, frame in stored_frames(place.path, offset, stop):
-                    if index >= start:
-                        yield StoredEntry(
-                            index=index,
-                            tag=_TAG.decode(frame.leaf).tag,
-                            leaf=frame.leaf,
-                            attachment=frame.attachment,
-                            leaf_hash=leaf_hash(frame.leaf),
-                        )
-                    index += 1
-                number, offset = number + 1, SEGMENT_HEADER_BYTES
-
     def _release(self) -> None:
         self._commit.release()
         if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+            lock, self._lock = self._lock, -1
+            # Whatever closing says, the descriptor is gone.
+            with suppress(OSError):
+                os.close(lock)
+
+
+def _looked_at(task: asyncio.Task[None]) -> None:
+    """Whoever waits for a seal hears of its failure, and the log is poisoned by it: nobody else need be told."""
+    if not task.cancelled():
+        task.exception()

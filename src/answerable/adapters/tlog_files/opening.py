@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.tlog_files import directory as files
+from answerable.adapters.tlog_files.pace import Pace
 from answerable.adapters.tlog_files.recovery import read_stored
 from answerable.adapters.tlog_files.segments import Segments
+from answerable.adapters.tlog_files.tiles import TileFiles
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Unavailable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from answerable.adapters.tlog_files.recovery import Stored
+    from answerable.adapters.tlog_files.sealing import LogSigner
     from answerable.adapters.tlog_files.settings import TlogFilesSettings
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.entry import Entry
@@ -29,7 +32,7 @@ SYNC_ROUNDS: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """lock: descriptor that holds the log. inline: sync in the loop.
+    """lock: descriptor that holds the log. pace: how its syncs are done.
 
     first_entry: to be written before any other; None for a log that was closed in order.
     """
@@ -37,8 +40,9 @@ class Opening:
     lock: int
     stored: Stored
     segments: Segments
+    tiles: TileFiles
     first_entry: Entry | None
-    inline: bool
+    pace: Pace
 
 
 @contextmanager
@@ -52,32 +56,37 @@ def port_errors(what: str) -> Iterator[None]:
         raise Unavailable(f"{what}: {reason}", code=code, port="ledger") from error
 
 
-def opened(
-    directory: Path,
-    *,
-    key: VerifierKey,
-    settings: TlogFilesSettings,
-    now: UnixMillis,
-    monotonic: Callable[[], float],
-) -> Opening:
+def opened(directory: Path, *, signer: LogSigner, settings: TlogFilesSettings) -> Opening:
     """Take the log in `directory`, made if need be, and get it ready for its first write.
 
     Raises Unavailable (`ledger.locked`, `ledger.full`, `ledger.unreadable`) or Broken (`ledger.corrupt`,
     `ledger.entries_missing`, `ledger.root_mismatch`, `ledger.key_mismatch`).
+
+    1. The directories are made and the lock is taken: a crash leaves an empty log, or one as it was.
+    2. What is stored is verified, and nothing changed; then what a crash in a seal left over of tiles is removed.
+    3. `log.pub` is written. A crash leaves a log without entries, or without its second key: the next opening adds it.
+       Newest notes that a crash kept out of their own files are put there: the next opening does it again.
+    4. The segment is resumed, or a torn end cut and a new segment made. A crash leaves a shorter segment without its
+       torn end, which no promise was made about, or an empty segment, which the next opening removes.
     """
     with port_errors(f"cannot open the log in {shown(directory)}"):
         files.made(directory)
         lock = files.locked(directory)
         segments: Segments | None = None
         try:
-            stored = read_stored(directory, origin=key.name, key=key)
-            _settle_key(directory, key, is_new=stored.size == 0)
-            first_entry = _first_entry(stored, key, now)
-            segments = Segments(directory, key.name, settings, stored)
+            tiles = TileFiles(directory)
+            stored = read_stored(directory, keys=signer.keys, tiles=tiles)
+            tiles.sweep()
+            tiles.drop_partials(stored.sealed.full)
+            _settle_keys(directory, signer.keys, is_new=stored.extent.size == 0)
+            stored.checkpoints.settle()
+            stored.cosigned.settle()
+            first_entry = _first_entry(stored, signer.key, signer.clock.now())
+            segments = Segments(directory, signer.key.name, settings, stored, signer.clock.monotonic)
             segments.resume(stored)
-            inline = settings.commit == "inline" or (
-                settings.commit == "auto"
-                and segments.sync_seconds(SYNC_ROUNDS, monotonic) <= settings.inline_sync_seconds_max
+            median = segments.sync_seconds(SYNC_ROUNDS) if settings.commit == "auto" else 0.0
+            pace = Pace(
+                settings.commit, median_seconds=median, limit_seconds=settings.inline_sync_seconds_max
             )
         except BaseException:
             if segments is not None:
@@ -85,32 +94,39 @@ def opened(
             with suppress(OSError):
                 os.close(lock)
             raise
-    return Opening(lock=lock, stored=stored, segments=segments, first_entry=first_entry, inline=inline)
+    return Opening(
+        lock=lock, stored=stored, segments=segments, tiles=tiles, first_entry=first_entry, pace=pace
+    )
 
 
-def _settle_key(directory: Path, key: VerifierKey, *, is_new: bool) -> None:
-    """Keep the verifier key beside the log; a log that has another one is not opened."""
+def _settle_keys(directory: Path, keys: tuple[VerifierKey, ...], *, is_new: bool) -> None:
+    """Keep the verifier keys beside the log; a log that has others is not opened.
+
+    A second key may be added to a log that has one, and a log that has two opens with its first alone.
+    """
     path = directory / files.PUBLIC_KEY
-    wanted = key.formatted().encode() + b"\n"
-    kept = path.read_bytes() if path.exists() else None
-    if kept is None or (is_new and kept != wanted):
+    wanted = "".join(f"{key.formatted()}\n" for key in keys).encode()
+    kept = path.read_bytes() if path.exists() else b""
+    if kept == wanted or (kept.startswith(wanted) and not is_new):
+        return
+    if not kept or is_new or wanted.startswith(kept):
         files.replace_files(directory, {files.PUBLIC_KEY: wanted})
-    elif kept != wanted:
-        raise Broken(
-            f"the log belongs to the key in {shown(files.PUBLIC_KEY)}, which is another one",
-            code="ledger.key_mismatch",
-        )
+        return
+    raise Broken(
+        f"the log belongs to the keys in {shown(files.PUBLIC_KEY)}, which are others",
+        code="ledger.key_mismatch",
+    )
 
 
 def _first_entry(stored: Stored, key: VerifierKey, now: UnixMillis) -> Entry | None:
     """What opening adds. Nothing after a closing in order, so that who only reads leaves no trace."""
-    if stored.size == 0:
+    if stored.extent.size == 0:
         return _genesis(key, now)
     return None if stored.clean else _recovery(stored, now)
 
 
 def _genesis(key: VerifierKey, now: UnixMillis) -> Entry:
-    return sealed_entry(Tag.GENESIS, at=now, fields={"key": key.formatted(), "origin": key.name})
+    return sealed_entry(Tag.GENESIS, at=now, members={"key": key.formatted(), "origin": key.name})
 
 
 def _recovery(stored: Stored, now: UnixMillis) -> Entry:
@@ -119,12 +135,12 @@ def _recovery(stored: Stored, now: UnixMillis) -> Entry:
     return sealed_entry(
         Tag.RECOVERY,
         at=now,
-        fields={
+        members={
             "clean": stored.clean,
             "cut_at": torn.offset if torn else 0,
             "cut_bytes": torn.size if torn else 0,
             "cut_segment": torn.segment if torn else "",
-            "sealed": stored.sealed.size,
-            "size": stored.size,
+            "sealed": stored.sealed.extent.size,
+            "size": stored.extent.size,
         },
     )

@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from answerable.core.ledger.codec import Frame, decode_frame
+from answerable.core.ledger.codec import Frame, Passed, decode_frame, frame_passed
 from answerable.errors import Broken, Malformed, Unverified, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _WINDOW_BYTES: Final = 1_048_576
 
+_Found = TypeVar("_Found", Frame, Passed)
 
-def stored_frames(path: Path, start: int, stop: int) -> Iterator[tuple[int, Frame]]:
-    """Frames of a segment between two offsets, each with the offset after it. They must fill that stretch exactly.
 
-    Raises Broken (`ledger.corrupt`) for anything else; OSError passes through.
+def stored_frames(path: Path, start: int, count: int) -> Iterator[tuple[int, Frame]]:
+    """So many frames of a segment from an offset on, each with the offset after it.
+
+    Raises Broken (`ledger.corrupt`) where one of them is missing or damaged; OSError passes through.
     """
+    return _windows(path, start, count, decode_frame)
+
+
+def passed_frames(path: Path, start: int, count: int) -> Iterator[int]:
+    """Offsets after so many frames of a segment, looked at by their headers alone. Raises as `stored_frames`."""
+    return (end for end, _ in _windows(path, start, count, frame_passed))
+
+
+def _windows(
+    path: Path, start: int, count: int, read: Callable[[bytes, int], _Found | None]
+) -> Iterator[tuple[int, _Found]]:
+    """What `read` finds at one offset after another; None from it, or a frame cut off, asks for more bytes."""
+    if count <= 0:
+        return
     with path.open("rb") as opened:
         opened.seek(start)
         base, at, held = start, 0, b""
-        while base + at < stop:
+        while True:
             fault = "the entry is missing"
             try:
-                frame = decode_frame(held, at)
+                found = read(held, at)
             except Unverified as error:
                 raise corrupt(path, base + at, error.message) from None
             except Malformed as error:
                 if error.code != "ledger.frame_cut":
                     raise corrupt(path, base + at, error.message) from None
-                frame, fault = None, error.message
-            if frame is not None:
-                at = frame.end
-                yield base + at, frame
+                found, fault = None, error.message
+            if found is not None:
+                at = found.end
+                yield base + at, found
+                count -= 1
+                if count == 0:
+                    return
                 continue
-            more = opened.read(min(_WINDOW_BYTES, stop - base - len(held)))
+            more = opened.read(_WINDOW_BYTES)
             if not more:
                 raise corrupt(path, base + at, fault)
             base, at, held = base + at, 0, held[at:] + more

@@ -1,42 +1,60 @@
 """What is on disk when a log is opened: verified, the torn end found, nothing changed yet.
 
+Read is what follows the place that the head calls sealed, after the tiles there were found to have the signed root. The
+whole log is read where there is no such place (version 1, or nothing sealed yet) or the tiles are not right: then
+everything below the newest signed size must hash to the signed root, or the log does not open.
+
 Laws:
-- everything below the newest signed size must hash to the signed root, or the log does not open;
+- the tree goes on from a root that our key signed, or not at all;
 - only bytes beyond what was signed and what the head recorded can be torn, and only by lacking bytes;
 - the files are synced and read anew first, so that what counts as stored is stored.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import msgspec
 
 from answerable.adapters.tlog_files import directory as files
+from answerable.adapters.tlog_files.growth import Growth
+from answerable.adapters.tlog_files.history import NoteHistory, Signed
+from answerable.adapters.tlog_files.places import Extent, Place, segment_of
 from answerable.adapters.tlog_files.reading import corrupt
+from answerable.adapters.tlog_files.sealing import Sealed, nothing_sealed
 from answerable.core.canonical import encode_ledger, parse
 from answerable.core.ledger.codec import (
     SEGMENT_HEADER_BYTES,
     Frame,
-    Head,
     SegmentHeader,
-    chain_start,
     checked_link,
     decode_frame,
-    notes_in,
+    frame_passed,
     origin_hash,
     tail_after,
 )
-from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
-from answerable.core.tlog.merkle import EMPTY_ROOT, CompactRange, leaf_hash
+from answerable.core.ledger.head import Head
+from answerable.core.ledger.open_intents import OpenIntents
+from answerable.core.tlog.merkle import CompactRange, leaf_hash
+from answerable.core.tlog.tile import TILE_WIDTH, edge_from_tiles, tiles_of
 from answerable.errors import Broken, Malformed, Unverified
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from answerable.adapters.tlog_files.tiles import TileFiles
+    from answerable.core.ledger.head import OpenIntent, SealedAt
     from answerable.core.tlog.note import VerifierKey
 
-MARK_ENTRIES: Final = 1024
-_CHECKPOINT_TAIL_BYTES: Final = 65_536
+
+def _no_float(text: str) -> NoReturn:
+    raise Malformed("a ledger record holds no floats", code="json.float")
+
+
+_SORTED: Final = msgspec.json.Encoder(order="sorted")
+_WITHOUT_FLOATS: Final = msgspec.json.Decoder(float_hook=_no_float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,64 +68,176 @@ class Cut:
 
 
 @dataclass(slots=True, kw_only=True)
-class Place:
-    """A segment file and how far its entries reach."""
-
-    path: Path
-    first_index: int
-    end: int
-
-
-@dataclass(slots=True, kw_only=True)
 class Stored:
-    """The state that was found. sealed: tree at the newest checkpoint; sealed_chain, sealed_at: chain value there, and
-    segment and offset after its last entry. marks: (entry, segment, offset) every so often, to find entries quickly.
-    checkpoints_end: length of complete notes in `checkpoints.log`.
+    """The state that was found. extent: the end of the last entry. sealed: what the newest checkpoint covers. tiled:
+    whether its tiles are right. open: intents without an end. checkpoints, cosigned: the files that hold signed notes.
     """
 
-    size: int = 0
-    chain: bytes
-    sealed: CompactRange = field(default_factory=CompactRange)
-    sealed_chain: bytes
-    sealed_at: tuple[int, int] = (0, SEGMENT_HEADER_BYTES)
-    checkpoint: bytes | None = None
-    checkpoints_end: int = 0
-    segments: list[Place] = field(default_factory=list)
-    marks: list[tuple[int, int, int]] = field(default_factory=list)
+    extent: Extent
+    sealed: Sealed
+    tiled: bool
+    open: tuple[OpenIntent, ...]
+    places: list[Place]
+    checkpoints: NoteHistory
+    cosigned: NoteHistory
     cut: Cut | None = None
     clean: bool = False
 
 
-def read_stored(directory: Path, *, origin: str, key: VerifierKey) -> Stored:
-    """Verify what a log's directory holds.
+def read_stored(directory: Path, *, keys: Sequence[VerifierKey], tiles: TileFiles) -> Stored:
+    """Verify what a log's directory holds. keys: the log's, whose first gives the origin.
 
     Raises Broken (`ledger.corrupt`, `ledger.entries_missing`, `ledger.root_mismatch`), each naming the place.
     """
-    walk = _Walk(directory, origin, key)
-    paths = files.segment_paths(directory)
-    for path in paths:
-        walk.segment(path, is_last=path is paths[-1])
-    return walk.finished()
+    found = _found(directory, keys)
+    sealed_at = None if found.head is None else found.head.sealed
+    if sealed_at is not None:
+        size = found.newest.checkpoint.size if found.newest else 0
+        if sealed_at.size > size:
+            fault = (
+                f"the newest checkpoint covers {size} entries, the head knows of one over {sealed_at.size}"
+            )
+            raise corrupt(directory / files.CHECKPOINT, 0, fault)
+        edge = _edge(tiles, sealed_at.size, found.newest)
+        if edge is not None:
+            stored = _Walk(found, tiles, edge=edge, sealed=sealed_at).stored()
+            if stored is not None:
+                return stored
+    stored = _Walk(found, tiles, edge=CompactRange(), sealed=None).stored()
+    if stored is None:
+        raise Broken(
+            f"the first {found.signed_size} entries do not hash to the root that was signed over them",
+            code="ledger.root_mismatch",
+        )
+    return stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What the small files say."""
+
+    origin: str
+    head: Head | None
+    checkpoints: NoteHistory
+    cosigned: NoteHistory
+    paths: list[Path]
+
+    @property
+    def newest(self) -> Signed | None:
+        return self.checkpoints.newest
+
+    @property
+    def signed_size(self) -> int:
+        return self.newest.checkpoint.size if self.newest is not None else 0
+
+    @property
+    def promised(self) -> int:
+        """So many entries were recorded as stored."""
+        return max(self.head.size if self.head is not None else 0, self.signed_size)
+
+
+def _found(directory: Path, keys: Sequence[VerifierKey]) -> _Found:
+    checkpoints = NoteHistory(directory, newest=files.CHECKPOINT, history=files.CHECKPOINTS, keys=keys)
+    cosigned = NoteHistory(directory, newest=files.COSIGNED, history=files.COSIGNED_ALL, keys=keys)
+    origin = keys[0].name
+    found = _Found(
+        origin=origin,
+        head=_head(directory / files.HEAD, origin),
+        checkpoints=checkpoints,
+        cosigned=cosigned,
+        paths=files.segment_paths(directory),
+    )
+    if cosigned.newest is not None and cosigned.newest.checkpoint.size > found.signed_size:
+        size = cosigned.newest.checkpoint.size
+        fault = f"the newest checkpoint covers {found.signed_size} entries, a cosigned one {size}"
+        raise corrupt(directory / files.CHECKPOINT, 0, fault)
+    return found
+
+
+def _edge(tiles: TileFiles, size: int, newest: Signed | None) -> CompactRange | None:
+    """The right edge of the tree at this size, as its tiles have it; None where they are not right."""
+    try:
+        edge = edge_from_tiles(size, tiles.read)
+        Growth.stored(tiles, size)
+    except Broken:
+        return None
+    if newest is not None and newest.checkpoint.size == size and edge.root() != newest.checkpoint.root:
+        return None
+    return edge
 
 
 class _Walk:
-    """Goes through the segments of one log, oldest first, and fills `stored`."""
+    """Goes through segments of one log, oldest first, from a place on. edge: the tree up to there."""
 
-    def __init__(self, directory: Path, origin: str, key: VerifierKey) -> None:
-        chain = chain_start(origin)
-        self._origin = origin
-        self._stored = Stored(chain=chain, sealed_chain=chain)
-        self._head = _head(directory / files.HEAD, origin)
-        self._checkpoint = _newest_checkpoint(directory, self._stored, origin, key)
-        self._promised = max(self._head.size if self._head else 0, self._checkpoint.size)
+    def __init__(
+        self, found: _Found, tiles: TileFiles, *, edge: CompactRange, sealed: SealedAt | None
+    ) -> None:
+        self._found, self._tiles, self._tree = found, tiles, edge
+        self._sealed_at = sealed
+        self._places = [Place(path=path, first_index=files.first_index(path)) for path in found.paths]
+        self._sealed = nothing = nothing_sealed(found.origin)
+        # An extent in pieces, because one for each entry would cost more than all the rest.
+        self._size, self._chain, self._total = 0, nothing.extent.chain, 0
+        self._number, self._end = 0, SEGMENT_HEADER_BYTES
+        self._open = OpenIntents()
+        self._cut: Cut | None = None
+        if sealed is not None and found.head is not None:
+            self._number, self._end = self._segment_called(sealed.segment), sealed.offset
+            self._size, self._chain = sealed.size, sealed.chain
+            self._open = OpenIntents(found.head.open)
+            self._reach_signed()
 
-    def segment(self, path: Path, *, is_last: bool) -> None:
-        """Verify one segment and add it to what is stored."""
-        stored = self._stored
-        content = files.read_from_disk(path) if is_last else path.read_bytes()
-        self._check_header(path, content)
-        place = Place(path=path, first_index=stored.size, end=SEGMENT_HEADER_BYTES)
-        stored.segments.append(place)
+    @property
+    def _extent(self) -> Extent:
+        return Extent(
+            size=self._size, chain=self._chain, segment=self._number, offset=self._end, total=self._total
+        )
+
+    def _segment_called(self, first_index: int) -> int:
+        number = segment_of(self._places, first_index)
+        if not self._places or self._places[number].first_index != first_index:
+            raise Broken(
+                f"the segment that starts at entry {first_index} is missing", code="ledger.entries_missing"
+            )
+        return number
+
+    def stored(self) -> Stored | None:
+        """What was found, once every segment was walked; None where the tree does not have the signed root."""
+        places, promised = self._places, self._found.promised
+        for number in range(self._number, len(places)):
+            if not self._segment(number, places[number]):
+                return None
+        if self._size < promised:
+            raise Broken(
+                f"the log holds {self._size} entries, {promised} were recorded as stored",
+                code="ledger.entries_missing",
+            )
+        head = self._found.head
+        closed = head is not None and head.clean and head.size == self._size
+        sealed = self._sealed
+        return Stored(
+            extent=self._extent,
+            sealed=sealed,
+            tiled=self._sealed_at is not None and self._are_tiled(sealed),
+            open=self._open.all(),
+            places=places,
+            checkpoints=self._found.checkpoints,
+            cosigned=self._found.cosigned,
+            cut=self._cut,
+            clean=closed and self._cut is None and bool(places),
+        )
+
+    def _are_tiled(self, sealed: Sealed) -> bool:
+        if self._sealed_at is not None and self._sealed_at.size == sealed.extent.size:
+            return True
+        newest = self._found.newest
+        return _edge(self._tiles, sealed.extent.size, newest) is not None
+
+    def _segment(self, number: int, place: Place) -> bool:
+        """Verify what one segment holds of interest and add it; False where the tree lacks the signed root."""
+        is_last = number == len(self._places) - 1
+        content = files.read_from_disk(place.path) if is_last else place.path.read_bytes()
+        place.end = self._start_in(number, place, content)
         while True:
             try:
                 frame = decode_frame(content, place.end)
@@ -115,77 +245,96 @@ class _Walk:
                 break
             if frame is None:
                 break
-            self._entry(place, frame)
-        tail = tail_after(content, place.end, next_index=stored.size)
+            self._entry(number, place, frame)
+            if not self._reach_signed():
+                return False
+        tail = tail_after(content, place.end, next_index=self._size)
         if tail.state == "clean":
-            return
-        if tail.state == "corrupt" or not is_last or stored.size < self._promised:
-            raise corrupt(path, place.end, tail.fault, index=stored.size)
-        stored.cut = Cut(segment=path.name, offset=place.end, size=tail.end - place.end, fault=tail.fault)
+            return True
+        if tail.state == "corrupt" or not is_last or self._size < self._found.promised:
+            raise corrupt(place.path, place.end, tail.fault, index=self._size)
+        self._cut = Cut(
+            segment=place.path.name, offset=place.end, size=tail.end - place.end, fault=tail.fault
+        )
+        return True
 
-    def finished(self) -> Stored:
-        """What was found, once every segment was walked."""
-        stored, head = self._stored, self._head
-        if stored.size < self._promised:
-            raise Broken(
-                f"the log holds {stored.size} entries, {self._promised} were recorded as stored",
-                code="ledger.entries_missing",
-            )
-        closed = head is not None and head.clean and head.size == stored.size
-        stored.clean = closed and stored.cut is None and bool(stored.segments)
-        return stored
+    def _start_in(self, number: int, place: Place, content: bytes) -> int:
+        """Where to read on in a segment: at its start, or where the head says that it is sealed."""
+        header, sealed = self._checked_header(place, content), self._sealed_at
+        index, offset, chain = header.first_index, SEGMENT_HEADER_BYTES, header.chain
+        if sealed is None or number > segment_of(self._places, sealed.segment):
+            if (index, place.first_index, chain) != (self._size, self._size, self._chain):
+                fault = f"the segment starts at entry {index}, expected {self._size}"
+                raise corrupt(place.path, 16, fault, index=self._size)
+            return offset
+        while offset < sealed.offset:
+            passed = frame_passed(content, offset)
+            if passed is None:
+                raise corrupt(place.path, offset, "the header of a sealed entry is damaged", index=index)
+            index, offset, chain = index + 1, passed.end, passed.chain
+            place.mark(index, offset)
+        if (header.first_index, index) != (place.first_index, sealed.size) or (offset, chain) != (
+            sealed.offset,
+            sealed.chain,
+        ):
+            fault = "the head recorded another place or another history"
+            raise corrupt(place.path, sealed.offset, fault, index=sealed.size - 1)
+        return offset
 
-    def _entry(self, place: Place, frame: Frame) -> None:
-        stored, head = self._stored, self._head
-        hashed, number = leaf_hash(frame.leaf), len(stored.segments) - 1
-        try:
-            checked_link(frame, chain=stored.chain, leaf_hash=hashed)
-        except Unverified as error:
-            raise corrupt(place.path, place.end, error.message, index=stored.size) from None
-        if stored.size % MARK_ENTRIES == 0:
-            stored.marks.append((stored.size, number, place.end))
-        if stored.size < self._checkpoint.size:
-            stored.sealed.append(hashed)
-        else:
-            _check_leaf(place, stored.size, frame)
-        place.end = frame.end
-        stored.size += 1
-        stored.chain = frame.chain
-        if stored.size == self._checkpoint.size:
-            if stored.sealed.root() != self._checkpoint.root:
-                raise Broken(
-                    f"the first {stored.size} entries do not hash to the root that was signed over them",
-                    code="ledger.root_mismatch",
-                )
-            stored.sealed_chain, stored.sealed_at = stored.chain, (number, place.end)
-        if head is not None and stored.size == head.size and stored.chain != head.chain:
-            raise corrupt(place.path, place.end, "the head recorded another history", index=stored.size - 1)
-
-    def _check_header(self, path: Path, content: bytes) -> None:
-        index = self._stored.size
+    def _checked_header(self, place: Place, content: bytes) -> SegmentHeader:
+        index = self._size
         try:
             header = SegmentHeader.parse(content)
         except (Malformed, Unverified) as error:
-            raise corrupt(path, 0, error.message, index=index) from None
-        if header.origin_hash != origin_hash(self._origin):
-            raise corrupt(path, 24, "the segment belongs to another log", index=index)
-        named = int(path.name.removesuffix(".wal"), 16)
-        if (header.first_index, named, header.chain) != (index, index, self._stored.chain):
-            fault = f"the segment starts at entry {header.first_index}, expected {index}"
-            raise corrupt(path, 16, fault, index=index)
+            raise corrupt(place.path, 0, error.message, index=index) from None
+        if header.origin_hash != origin_hash(self._found.origin):
+            raise corrupt(place.path, 24, "the segment belongs to another log", index=index)
+        return header
+
+    def _entry(self, number: int, place: Place, frame: Frame) -> None:
+        index, hashed, head = self._size, leaf_hash(frame.leaf), self._found.head
+        try:
+            self._chain = checked_link(frame, chain=self._chain, leaf_hash=hashed)
+            self._open.saw(frame.leaf, index, place.first_index, place.end)
+        except (Unverified, Malformed) as error:
+            raise corrupt(place.path, place.end, error.message, index=index) from None
+        if index < self._found.signed_size:
+            self._tree.append(hashed)
+        else:
+            _check_leaf(place, index, frame)
+            self._total += frame.end - place.end
+        place.mark(index, place.end)
+        place.end = frame.end
+        self._size, self._number, self._end = index + 1, number, frame.end
+        if head is not None and index + 1 == head.size and frame.chain != head.chain:
+            raise corrupt(place.path, place.end, "the head recorded another history", index=index)
+
+    def _reach_signed(self) -> bool:
+        """Keep what the newest checkpoint covers when the walk comes there; False for another root than the signed."""
+        newest = self._found.newest
+        if newest is None or self._size != newest.checkpoint.size:
+            return True
+        root, since = self._tree.root(), self._size if self._sealed_at is None else self._sealed_at.size
+        self._sealed = Sealed(
+            extent=self._extent,
+            root=root,
+            note=newest.note,
+            open=self._open.all(),
+            full=tuple(name for name in tiles_of(self._size, since=since) if name.width == TILE_WIDTH),
+        )
+        return root == newest.checkpoint.root
 
 
 def _check_leaf(place: Place, index: int, frame: Frame) -> None:
     """A leaf that no checkpoint covers yet must at least be one we could have written."""
     try:
-        leaf = parse(frame.leaf)
-        sound = (
-            isinstance(leaf, dict) and isinstance(leaf.get("tag"), int) and encode_ledger(leaf) == frame.leaf
-        )
-    except Malformed:
-        sound = False
-    if not sound:
-        raise corrupt(place.path, place.end, "the leaf is not a canonical ledger leaf", index=index)
+        # What is written back byte for byte is canonical where it is ASCII without floats, as nearly all leaves are.
+        quickly = _SORTED.encode(_WITHOUT_FLOATS.decode(frame.leaf)) == frame.leaf and frame.leaf.isascii()
+        if not quickly and encode_ledger(parse(frame.leaf)) != frame.leaf:
+            raise Malformed("the leaf is written in another way", code="ledger.leaf_malformed")
+    except (Malformed, msgspec.DecodeError, RecursionError):
+        fault = "the leaf is not a canonical ledger leaf"
+        raise corrupt(place.path, place.end, fault, index=index) from None
 
 
 def _head(path: Path, origin: str) -> Head | None:
@@ -199,31 +348,3 @@ def _head(path: Path, origin: str) -> Head | None:
     if head.origin != origin:
         raise corrupt(path, 0, "the head belongs to another log")
     return head
-
-
-def _newest_checkpoint(directory: Path, stored: Stored, origin: str, key: VerifierKey) -> Checkpoint:
-    """The newest checkpoint by either file; its text and the complete length of `checkpoints.log` go to `stored`."""
-    found: list[tuple[int, bytes, Checkpoint]] = []
-    path, history = directory / files.CHECKPOINT, directory / files.CHECKPOINTS
-    candidates = [(path, path.read_bytes())] if path.exists() else []
-    if history.exists():
-        size = history.stat().st_size
-        with history.open("rb") as opened:
-            start = max(0, size - _CHECKPOINT_TAIL_BYTES)
-            opened.seek(start)
-            tail = opened.read()
-        # In the middle of a long file, a note starts after the blank line that follows a signature line.
-        skipped = 0 if start == 0 else tail.find(b"\n\n" + origin.encode() + b"\n") + 2
-        notes, used = notes_in(tail[skipped:])
-        stored.checkpoints_end = start + skipped + used
-        candidates += [(history, note) for note in notes[-1:]]
-    for source, note in candidates:
-        try:
-            checkpoint = verified_checkpoint(note, origin=origin, log_keys=(key,))
-        except (Malformed, Unverified) as error:
-            raise corrupt(source, 0, error.message) from None
-        found.append((checkpoint.size, note, checkpoint))
-    if not found:
-        return Checkpoint(origin=origin, size=0, root=EMPTY_ROOT)
-    _, stored.checkpoint, checkpoint = max(found, key=lambda one: one[0])
-    return checkpoint

@@ -1,135 +1,197 @@
-"""Checkpoints: stored bytes read back, hashed into the tree, the root signed and published.
+"""Checkpoints: stored bytes read back, hashed into tiles, the tiles read back, the root of these signed.
 
 Laws:
-- nothing is signed that was not read back from its file and found to carry the chain value that was acknowledged;
-- what is published only grows: a slower seal that ends after a faster one publishes nothing.
+- nothing is signed that was not read back from its file and found to carry the chain value that was acknowledged, and
+  to continue the tree that was signed before;
+- the root that is signed is computed from tiles as they are in their files.
 
 The bytes come back through the page cache, so a disk that lies is found at the next opening, not here.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from answerable.adapters.tlog_files import directory as files
+from answerable.adapters.tlog_files.growth import Growth
+from answerable.adapters.tlog_files.places import Extent
 from answerable.adapters.tlog_files.reading import corrupt, stored_frames
-from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES, checked_link
+from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES, chain_start, checked_link
+from answerable.core.ledger.open_intents import OpenIntents
 from answerable.core.tlog.checkpoint import Checkpoint
-from answerable.core.tlog.merkle import leaf_hash
-from answerable.core.tlog.note import signed_note
-from answerable.errors import Unverified
+from answerable.core.tlog.cosignature import cosignature
+from answerable.core.tlog.merkle import EMPTY_ROOT, leaf_hash
+from answerable.core.tlog.note import ML_DSA_44_COSIGNATURE, Note, VerifierKey, signed_note
+from answerable.core.tlog.tile import TileName, edge_from_tiles
+from answerable.errors import Broken, Malformed, Unverified, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
-    from answerable.adapters.tlog_files.recovery import Stored
-    from answerable.core.ledger.codec import Head
-    from answerable.core.tlog.merkle import CompactRange
-    from answerable.core.tlog.note import VerifierKey
+    from answerable.adapters.tlog_files.places import Place
+    from answerable.adapters.tlog_files.tiles import TileFiles
+    from answerable.core.ledger.codec import Frame
+    from answerable.core.ledger.head import OpenIntent
+    from answerable.ports.clock import Clock
+
+PORTION_FILES_MAX: Final = 64
+PORTION_BYTES_MAX: Final = 4 * 1_048_576
+
+Portion: TypeAlias = list[tuple[TileName, bytes]]
+"""Tiles that must be in their files before the next step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
-    """How far the log reached at one moment: entries, chain value, and segment number and offset of the end."""
+class SecondKey:
+    """A key of the log beside its first: ML-DSA-44, under the same name. sign: takes bytes, returns the signature.
 
-    size: int
-    chain: bytes
-    segment: int
-    offset: int
+    Raises Malformed (`note.key_type`) for a key of another type.
+    """
+
+    key: VerifierKey
+    sign: Callable[[bytes], bytes]
+
+    def __post_init__(self) -> None:
+        if self.key.kind != ML_DSA_44_COSIGNATURE:
+            raise Malformed(f"key of {shown(self.key.name)} is no ml-dsa-44 key", code="note.key_type")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSigner:
+    """Signs the checkpoints of one log: with its Ed25519 key, and with a second key if it has one."""
+
+    key: VerifierKey
+    sign: Callable[[bytes], bytes]
+    clock: Clock
+    second: SecondKey | None = None
+
+    def __post_init__(self) -> None:
+        if self.second is not None and self.second.key.name != self.key.name:
+            raise Malformed(
+                f"second key of {shown(self.second.key.name)}, expected {shown(self.key.name)}",
+                code="note.key_name",
+            )
+
+    @property
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """Verifier keys, the first one first."""
+        return (self.key,) if self.second is None else (self.key, self.second.key)
+
+    def note(self, *, size: int, root: bytes) -> bytes:
+        """A signed checkpoint, its signatures verified. Raises Unverified where a signer does not sign."""
+        text = Checkpoint(origin=self.key.name, size=size, root=root).text()
+        note = signed_note(text, key=self.key, sign=self.sign)
+        if self.second is not None:
+            seconds = self.clock.now() // 1000
+            more = cosignature(text, key=self.second.key, timestamp=seconds, sign=self.second.sign)
+            note = Note(text=text, signatures=(*note.signatures, more))
+        note.verify(self.keys)
+        return note.encoded()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """An extent with the tree over it, and the signed checkpoint, None before the first."""
+    """An extent with the root over it, the signed checkpoint, None before the first, and the intents open there.
+
+    full: tiles that became full on the way there, so that their partial ones can go.
+    """
 
     extent: Extent
-    tree: CompactRange
+    root: bytes
     note: bytes | None
+    open: tuple[OpenIntent, ...]
+    full: tuple[TileName, ...] = ()
 
 
-class Sealer:
-    """Makes the checkpoints of one log. `steps` may run in slices; `publish` may run in a thread."""
+def nothing_sealed(origin: str) -> Sealed:
+    """The state of a log without a checkpoint."""
+    return Sealed(extent=Extent(size=0, chain=chain_start(origin)), root=EMPTY_ROOT, note=None, open=())
+
+
+class Sealing:
+    """One walk from what is sealed to a later extent.
+
+    tiled: whether the tiles of what is sealed are as they should be; if not, the walk starts at entry 0.
+    """
 
     def __init__(
-        self, directory: Path, *, key: VerifierKey, sign: Callable[[bytes], bytes], stored: Stored
+        self, signer: LogSigner, places: list[Place], tiles: TileFiles, *, sealed: Sealed, tiled: bool
     ) -> None:
-        self._directory = directory
-        self._key = key
-        self._sign = sign
-        self._places = stored.segments
-        self._history_end = stored.checkpoints_end
-        self._publishing = threading.Lock()
-        segment, offset = stored.sealed_at
-        extent = Extent(size=stored.sealed.size, chain=stored.sealed_chain, segment=segment, offset=offset)
-        self.sealed = Sealed(extent=extent, tree=stored.sealed, note=stored.checkpoint)
+        self._signer, self._places, self._tiles = signer, places, tiles
+        self._sealed = sealed
+        start = sealed if tiled else nothing_sealed(signer.key.name)
+        self._growth = Growth.stored(tiles, start.extent.size)
+        self._open = OpenIntents(start.open)
+        self._at = start.extent
+        self._check_signed_root()
 
-    def steps(self, to: Extent, slice_entries: int) -> Iterator[Sealed | None]:
-        """Read and hash up to `to`, yielding None after each slice and at last the new state, signed.
+    def steps(self, to: Extent, slice_entries: int) -> Iterator[Portion | Sealed | None]:
+        """Read and hash up to `to`, yielding None after each slice, a portion whenever tiles are due to be written, and
+        at last the new state, signed. What is yielded last but one are the tiles of the right edge.
 
-        Raises Broken (`ledger.corrupt`); OSError passes through.
+        Raises Broken (`ledger.corrupt`, `ledger.root_mismatch`); OSError passes through.
         """
-        start, tree = self.sealed.extent, self.sealed.tree.copy()
-        chain, offset = start.chain, start.offset
-        for number in range(start.segment, to.segment + 1):
+        growth = self._growth
+        chain, offset = self._at.chain, self._at.offset
+        for number in range(self._at.segment, to.segment + 1):
             place = self._places[number]
-            stop = to.offset if number == to.segment else place.end
-            before = offset
-            for after, frame in stored_frames(place.path, offset, stop):
-                hashed = leaf_hash(frame.leaf)
-                try:
-                    chain = checked_link(frame, chain=chain, leaf_hash=hashed)
-                except Unverified as error:
-                    raise corrupt(place.path, before, error.message, index=tree.size) from None
-                before = after
-                tree.append(hashed)
-                if tree.size % slice_entries == 0:
-                    yield None
-            offset = SEGMENT_HEADER_BYTES
-        if (tree.size, chain) != (to.size, to.chain):
-            raise corrupt(
-                self._places[to.segment].path, to.offset, "stored entries are not those acknowledged"
-            )
-        text = Checkpoint(origin=self._key.name, size=tree.size, root=tree.root()).text()
-        note = signed_note(text, key=self._key, sign=self._sign)
-        note.verify((self._key,))
-        yield Sealed(extent=to, tree=tree, note=note.encoded())
+            last = to.size if number == to.segment else self._places[number + 1].first_index
+            for after, frame in stored_frames(place.path, offset, last - growth.size):
+                chain = self._taken(place, offset, frame, chain)
+                offset = after
+                if growth.size == self._sealed.extent.size < to.size:
+                    # Only a walk from entry 0 comes by here: what is published has its tiles again.
+                    self._check_signed_root()
+                    yield from self._portions([*growth.taken(), *growth.partials()])
+                if growth.size % slice_entries == 0:
+                    yield self._portion_due()
+            if number < to.segment:
+                offset = SEGMENT_HEADER_BYTES
+        self._check_signed_root()
+        if (growth.size, chain, offset) != (to.size, to.chain, to.offset):
+            fault = "stored entries are not those acknowledged"
+            raise corrupt(self._places[to.segment].path, to.offset, fault)
+        yield from self._portions([*growth.taken(), *growth.partials()])
+        yield self._signed(to)
 
-    def publish(self, sealed: Sealed, head: Head) -> None:
-        """Append the checkpoint to the history, then replace `checkpoint` and `head`. Raises OSError."""
-        with self._publishing:
-            if sealed.note is None or (
-                self.sealed.note is not None and sealed.extent.size <= self.sealed.extent.size
-            ):
-                return
-            self._append_to_history(sealed.note + b"\n")
-            self._replace(sealed.note, head)
-            self.sealed = sealed
-
-    def write_head(self, head: Head) -> None:
-        """Replace the head alone, and the checkpoint if an earlier crash left it behind. Raises OSError."""
-        with self._publishing:
-            self._replace(self.sealed.note, head)
-
-    def _replace(self, note: bytes | None, head: Head) -> None:
-        contents = {files.CHECKPOINT: note} if note is not None else {}
-        files.replace_files(self._directory, {**contents, files.HEAD: head.encoded()})
-
-    def _append_to_history(self, content: bytes) -> None:
-        """What follows the last complete note is the rest of a write that failed or was torn: it is overwritten."""
-        path = self._directory / files.CHECKPOINTS
-        is_new = not path.exists()
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _taken(self, place: Place, offset: int, frame: Frame, chain: bytes) -> bytes:
+        """Add one entry; returns the chain value after it."""
+        growth = self._growth
+        hashed = leaf_hash(frame.leaf)
         try:
-            if os.fstat(fd).st_size > self._history_end:
-                os.ftruncate(fd, self._history_end)
-            files.write_all(fd, content, self._history_end)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        if is_new:
-            files.sync_directory(self._directory)
-        self._history_end += len(content)
+            chain = checked_link(frame, chain=chain, leaf_hash=hashed)
+            self._open.saw(frame.leaf, growth.size, place.first_index, offset)
+        except (Unverified, Malformed) as error:
+            raise corrupt(place.path, offset, error.message, index=growth.size) from None
+        growth.append(frame.leaf, hashed)
+        return chain
+
+    def _portion_due(self) -> Portion | None:
+        ready = self._growth.ready
+        if len(ready) < PORTION_FILES_MAX and sum(len(one) for _, one in ready) < PORTION_BYTES_MAX:
+            return None
+        return self._growth.taken()
+
+    def _portions(self, contents: Portion) -> Iterator[Portion]:
+        for start in range(0, len(contents), PORTION_FILES_MAX):
+            yield contents[start : start + PORTION_FILES_MAX]
+
+    def _check_signed_root(self) -> None:
+        """What was signed before must come out again where this walk passes it."""
+        size = self._sealed.extent.size
+        if self._growth.size == size and self._growth.root() != self._sealed.root:
+            raise Broken(
+                f"the tree over the first {size} entries does not have the root that was signed over them",
+                code="ledger.root_mismatch",
+            )
+
+    def _signed(self, to: Extent) -> Sealed:
+        root = edge_from_tiles(to.size, self._tiles.read).root()
+        if root != self._growth.root():
+            raise Broken(
+                f"the tiles over {to.size} entries are not those that were written",
+                code="ledger.root_mismatch",
+            )
+        same = to.size == self._sealed.extent.size
+        note = self._sealed.note if same else self._signer.note(size=to.size, root=root)
+        return Sealed(extent=to, root=root, note=note, open=self._open.all(), full=tuple(self._growth.full))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from answerable.adapters.tlog_files import directory as files
-from answerable.adapters.tlog_files.recovery import Place
+from answerable.adapters.tlog_files.places import Place
 from answerable.adapters.tlog_files.settings import SEGMENT_BYTES_MIN
 from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES, SegmentHeader, origin_hash
 
@@ -40,14 +41,24 @@ class Segments:
     `planned` and `room` belong to the event loop, `written` to whoever syncs; at most one batch is between the two.
     """
 
-    def __init__(self, directory: Path, origin: str, settings: TlogFilesSettings, stored: Stored) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        origin: str,
+        settings: TlogFilesSettings,
+        stored: Stored,
+        monotonic: Callable[[], float],
+    ) -> None:
         self._wal = directory / files.WAL
         self._origin_hash = origin_hash(origin)
         self._settings = settings
-        self.places = stored.segments
+        self._monotonic = monotonic
+        self.places = stored.places
         self._fd = -1
         self._capacity = 0
         self._spare_capacity = 0
+        # From when a batch is promised the spare until its file has another name: the thread must not count it then.
+        self._spare_is_taken = False
         self._end = 0
         self._no_room: OSError | None = None
         self._changed: Callable[[], None] = lambda: None
@@ -72,29 +83,35 @@ class Segments:
         """Set `size` bytes aside for a batch that starts with this entry. `room` said that they fit."""
         renewed = size > self._capacity - self._end
         if renewed:
+            self._spare_is_taken = True
             self._capacity, self._spare_capacity = self._spare_capacity, 0
             self._end = SEGMENT_HEADER_BYTES
         stretch = Stretch(offset=self._end, renewed=renewed, first_index=first_index, chain=chain)
         self._end += size
         return stretch
 
-    def written(self, stretch: Stretch, content: bytes) -> None:
-        """Write a batch and wait until it is on stable storage. Raises OSError; then this segment is done for."""
+    def written(self, stretch: Stretch, content: bytes) -> float:
+        """Write a batch and wait until it is on stable storage; returns the seconds that this took.
+
+        Raises OSError; then this segment is done for.
+        """
         if stretch.renewed:
             self._renew(stretch.first_index, stretch.chain)
+        start = self._monotonic()
         files.write_all(self._fd, content, stretch.offset)
         os.fdatasync(self._fd)
         self.places[-1].end = stretch.offset + len(content)
+        return self._monotonic() - start
 
-    def sync_seconds(self, rounds: int, clock: Callable[[], float]) -> float:
+    def sync_seconds(self, rounds: int) -> float:
         """Median time of a small write and its sync, in the free part of the segment."""
         zeros = bytes(min(4096, self._capacity - self._end))
         spans = []
         for _ in range(rounds):
-            start = clock()
+            start = self._monotonic()
             files.write_all(self._fd, zeros, self._end)
             os.fdatasync(self._fd)
-            spans.append(clock() - start)
+            spans.append(self._monotonic() - start)
         return sorted(spans)[rounds // 2]
 
     def resume(self, stored: Stored) -> None:
@@ -109,7 +126,7 @@ class Segments:
         self._take_spare_or_less()
         self._capacity, self._spare_capacity = self._spare_capacity, 0
         self._end = SEGMENT_HEADER_BYTES
-        self._renew(stored.size, stored.chain)
+        self._renew(stored.extent.size, stored.extent.chain)
 
     def keep_spare(self, changed: Callable[[], None]) -> None:
         """Start the thread. changed: called in that thread whenever a spare was made or could not be."""
@@ -124,12 +141,14 @@ class Segments:
         if self._keeper is not None:
             self._keeper.join()
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+            fd, self._fd = self._fd, -1
+            # All that was promised is synced, so closing has nothing to say.
+            with suppress(OSError):
+                os.close(fd)
 
     def _keep(self) -> None:
         while True:
-            if not self._spare_capacity:
+            if not self._spare_capacity and not self._spare_is_taken:
                 try:
                     self._spare_capacity = self._spare(self._settings.segment_bytes)
                     self._no_room = None
@@ -186,4 +205,5 @@ class Segments:
             os.close(self._fd)
         self._fd = fd
         self.places.append(Place(path=path, first_index=first_index, end=SEGMENT_HEADER_BYTES))
+        self._spare_is_taken = False
         self._wake.set()

@@ -21,9 +21,11 @@ class TlogFilesSettings:
     segment_bytes: size of one zero-filled file. reserve_bytes: room kept for owed entries when no further segment can
     be had; None means 1 MiB, at most a quarter of a segment. queue_bytes_max, queue_entries_max: what may wait for
     one sync. append_wait_seconds_max: how long an append waits for room in that queue. commit: sync in the event loop,
-    in a thread, or as a measurement at opening decides, with inline_sync_seconds_max as the threshold of its median.
-    allocation_retry_seconds: between two tries for a segment when the disk is full. seal_slice_entries: entries hashed
-    between two turns of the event loop while a checkpoint is made in the background.
+    in a thread, or as measured syncs decide, at opening and from then on, with inline_sync_seconds_max between the two.
+    allocation_retry_seconds: between two tries for a segment, or for a checkpoint, when the disk is full.
+    seal_slice_entries: entries hashed between two turns of the event loop while a checkpoint is made in the background.
+    unsealed_bytes_max: what may be durable and not sealed, as the next opening reads all of that; past it appends wait
+    for the sealer. seal_unsealed_bytes: from here on sealing begins at once.
     """
 
     segment_bytes: int = 64 * _MIB
@@ -35,6 +37,8 @@ class TlogFilesSettings:
     inline_sync_seconds_max: float = 0.000_5
     allocation_retry_seconds: float = 5.0
     seal_slice_entries: int = 128
+    unsealed_bytes_max: int = 64 * _MIB
+    seal_unsealed_bytes: int = 48 * _MIB
 
     def __post_init__(self) -> None:
         if not SEGMENT_BYTES_MIN <= self.segment_bytes <= SEGMENT_BYTES_MAX:
@@ -45,6 +49,12 @@ class TlogFilesSettings:
         if not 0 <= self.reserve < self.segment_bytes // 2:
             raise Malformed(
                 f"reserve_bytes is {self.reserve}, expected less than half a segment", code="settings.ledger"
+            )
+        if not 0 < self.seal_unsealed_bytes <= self.unsealed_bytes_max - self.reserve:
+            raise Malformed(
+                f"seal_unsealed_bytes is {self.seal_unsealed_bytes}, expected at most unsealed_bytes_max "
+                f"({self.unsealed_bytes_max}) without the reserve",
+                code="settings.ledger",
             )
         counts = (self.queue_bytes_max, self.queue_entries_max, self.seal_slice_entries)
         seconds = (self.append_wait_seconds_max, self.inline_sync_seconds_max, self.allocation_retry_seconds)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable import __version__
-from answerable.apps.cli import approvals, checks, keys, ledger, mandates, registry
+from answerable.apps.cli import approvals, checks, evidence, keys, ledger, mandates, registry
 from answerable.apps.cli.command import EXIT_CODES, RootOptions
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def command_line(offline: Offline) -> typer.Typer:
     mandates.register(app)
     approvals.register(app)
     ledger.register(app)
+    evidence.register(app)
     keys.register(app)
     checks.register(app)
     return app

@@ -7,7 +7,7 @@ import shutil
 import stat
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
 from answerable.errors import AnswerableError
@@ -47,9 +47,31 @@ def status(shell: Shell) -> int | None:
             ("policy set", found["policy_set"]),
             ("registry", found["registry"]),
             ("servers", servers or ["none"]),
+            ("witnesses", [_witness(one) for one in found["witnesses"]] or ["none"]),
+            *([("shards", [_shard(one) for one in found["shards"]])] if found["shards"] else []),
         ]
     )
     return None
+
+
+def _shard(found: dict[str, Any]) -> str:
+    match found["state"]:
+        case "ok":
+            return f"{found['origin']}: covered up to entry {found['covered']}"
+        case "alarm":
+            return f"{found['origin']}: ALARM, covered up to entry {found['covered']} only: {found['reason']}"
+        case _:
+            return f"{found['origin']}: not covered yet"
+
+
+def _witness(found: dict[str, Any]) -> str:
+    match found["state"]:
+        case "ok":
+            return f"{found['name']}: cosigned size {found['size']} at {found['cosigned_at']}"
+        case "alarm":
+            return f"{found['name']}: ALARM since {found['since']}: {found['reason']}"
+        case _:
+            return f"{found['name']}: not asked yet"
 
 
 def check_config(shell: Shell) -> int | None:
@@ -148,6 +170,22 @@ def _product(control: Control) -> Iterator[Finding]:
         yield Finding(name="registry", state="ok", says="everything that is registered is active")
     for server in control.every("/v1/servers"):
         yield _server(server)
+    for shard in status["shards"]:
+        alarmed = shard["state"] == "alarm"
+        yield Finding(
+            name="shard",
+            state="fault" if alarmed else "ok",
+            says=_shard(shard),
+            advice="stop it and restore its directory; the reason says more" if alarmed else "",
+        )
+    for witness in status["witnesses"]:
+        alarmed = witness["state"] == "alarm"
+        yield Finding(
+            name=f"witness {witness['name']}",
+            state="fault" if alarmed else "ok",
+            says=_witness(witness),
+            advice="see that it runs and is reached; the reason says more" if alarmed else "",
+        )
 
 
 def _server(server: dict[str, str]) -> Finding:

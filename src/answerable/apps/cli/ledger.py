@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +23,29 @@ VerifierKey = Annotated[
         metavar="VKEY",
     ),
 ]
-Checkpoint = Annotated[
+PolicyFile = Annotated[
     Path | None,
-    typer.Option("--checkpoint", help="A checkpoint that you kept, to which the log must still lead."),
+    typer.Option(
+        "--policy", help="Whose cosignatures count, and how many (C2SP tlog-policy).", metavar="FILE"
+    ),
+]
+Kept = Annotated[
+    Path | None,
+    typer.Option(
+        "--kept",
+        "--checkpoint",
+        help="Checkpoints and batch heads that you kept, to which the log must still lead.",
+        metavar="FILE",
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        help="Ask for a cosignature at or after this time (RFC 3339).",
+        metavar="TIME",
+        show_default=False,
+    ),
 ]
 Index = Annotated[int, typer.Argument(help="Index of the entry, from 0.", min=0, metavar="INDEX")]
 Reveal = Annotated[
@@ -50,23 +72,36 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
-    shell: Shell, directory: Directory, key: VerifierKey = None, checkpoint: Checkpoint = None
+    shell: Shell,
+    directory: Directory,
+    key: VerifierKey = None,
+    policy: PolicyFile = None,
+    kept: Kept = None,
+    since: Since = None,
 ) -> int | None:
     """Check every byte of a ledger, offline.
 
     With nothing but the directory or a copy of it. Exit code 5 when something is wrong, and it says which entry.
     """
     from answerable.core.tlog import note
+    from answerable.core.tlog.policy import parse_policy
     from answerable.verify.ledger_history import verify_ledger
+    from answerable.verify.ledger_set import is_ledger_set, verify_ledger_set
 
     if not directory.is_dir():
         raise Malformed(f"there is no directory {shown(directory)}", code="cli.directory")
     try:
-        report = verify_ledger(
-            directory,
-            key=note.VerifierKey.parse(key.strip()) if key else None,
-            kept_checkpoint=checkpoint.read_bytes() if checkpoint else None,
-        )
+        with shell.terminal.progress("checking") as told:
+            verified = verify_ledger_set if is_ledger_set(directory) else verify_ledger
+            report = verified(
+                directory,
+                key=note.VerifierKey.parse(key.strip()) if key else None,
+                policy=parse_policy(policy.read_bytes()) if policy else None,
+                kept=kept.read_bytes() if kept else None,
+                witnessed_since=_milliseconds(since) if since else 0,
+                processes=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+                progress=lambda done: told(done.read_bytes, done.all_bytes),
+            )
     except OSError as error:
         shell.terminal.fault(f"cannot read {shown(error.filename)}: {(error.strerror or 'unknown').lower()}")
         return ERROR
@@ -76,6 +111,16 @@ def verify(
         for line in report.as_lines():
             shell.terminal.line(line)
     return CHECK_FAILED if report.status == "invalid" else None
+
+
+def _milliseconds(text: str) -> int:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise Malformed(f"{shown(text)} is no time with a time zone, as RFC 3339 has it", code="cli.time")
+    return int(when.timestamp() * 1000)
 
 
 def status(shell: Shell) -> int | None:

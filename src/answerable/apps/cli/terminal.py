@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import TextIO
 
     from rich.console import Console
@@ -106,6 +107,22 @@ class Terminal:
     def fault(self, text: str) -> None:
         """What is wrong, one line."""
         self._print_pieces([("answerable:", "bold red"), (safe(text), "")], sys.stderr, gap=" ")
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Callable[[int, int], None]]:
+        """A bar on standard error where somebody looks; call what it yields with how much is done of how much.
+
+        A total of 0 stands for one that is not known.
+        """
+        if self._quiet or not sys.stderr.isatty():
+            yield lambda done, total: None
+            return
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._console(sys.stderr), transient=True) as bar:
+            task = bar.add_task(title, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
     def confirmed(self, question: str, *, yes: bool) -> bool:
         """Ask y/N on standard error; `yes` answers for the person.

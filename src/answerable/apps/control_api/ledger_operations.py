@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
 import anyio.lowlevel
@@ -10,15 +9,15 @@ from anyio import to_thread
 
 from answerable import __version__
 from answerable.apps.control_api.call import instant
-from answerable.core.canonical import parse
-from answerable.core.incident.timeline import Moment, told
-from answerable.core.ledger.entry import opened_payload
-from answerable.errors import Broken, Malformed, Refused, shown
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.core.incident.timeline import told
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.reconstruct_timeline import opened_moment, reconstruct_timeline
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
+    from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.flows.gather_cosignatures import WitnessState
 
 ENTRIES_PER_TURN: Final = 256
 
@@ -40,6 +39,22 @@ async def show_status(call: Call) -> Answer:
         "policy_set": walk.decision_point.policy_set,
         "registry": walk.registry.current.digest,
         "servers": dict(call.product.server_states()),
+        "witnesses": [_witness(one) for one in call.product.witness_states()],
+        "shards": [
+            {"origin": one.origin, "state": one.state, "covered": one.size, "reason": one.reason}
+            for one in call.product.shard_states()
+        ],
+    }
+
+
+def _witness(state: WitnessState) -> dict[str, JSONValue]:
+    return {
+        "name": state.name,
+        "state": state.state,
+        "size": state.size,
+        "cosigned_at": instant(state.cosigned_at) if state.cosigned_at else None,
+        "reason": state.reason,
+        "since": instant(state.since) if state.since else None,
     }
 
 
@@ -68,7 +83,7 @@ async def show_entry(call: Call) -> Answer:
         raise Refused(
             f"there is no entry {text}: the ledger has {call.walk.ledger.size}", code="ledger.entry.unknown"
         )
-    moment = _opened(stored)
+    moment = opened_moment(stored, call.walk.subject_keys.find)
     line = told(moment)
     return {
         "index": stored.index,
@@ -91,7 +106,8 @@ async def show_timeline(call: Call) -> Answer:
         entries.append(stored)
         if len(entries) % ENTRIES_PER_TURN == 0:
             await anyio.lowlevel.checkpoint()
-    lines = await to_thread.run_sync(reconstruct_timeline, entries, name)
+    find = call.walk.subject_keys.find
+    lines = await to_thread.run_sync(reconstruct_timeline, entries, name, find)
     return {
         "name": name,
         "lines": [
@@ -105,15 +121,3 @@ async def show_timeline(call: Call) -> Answer:
             for line in lines
         ],
     }
-
-
-def _opened(stored: StoredEntry) -> Moment:
-    leaf = parse(stored.leaf)
-    if not isinstance(leaf, dict):
-        raise Broken(f"entry {stored.index} has a leaf that is not an object", code="ledger.leaf_malformed")
-    committed = leaf.get("payload")
-    payload = None
-    if isinstance(committed, str) and stored.attachment:
-        # Results of upstreams may hold what our canonical form refuses, so the lenient reader is right here.
-        payload = json.loads(opened_payload(stored.attachment, committed=committed), parse_constant=str)
-    return Moment(index=stored.index, tag=stored.tag, leaf=leaf, payload=payload)

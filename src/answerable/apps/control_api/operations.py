@@ -6,6 +6,7 @@ from typing import Final
 
 from answerable.apps.control_api import (
     approval_operations,
+    evidence_operations,
     ledger_operations,
     mandate_operations,
     registry_operations,
@@ -219,5 +220,14 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="One entry, opened",
         answer="Entry",
         run=ledger_operations.show_entry,
+    ),
+    Operation(
+        id="export_evidence",
+        method="POST",
+        path="/v1/evidence",
+        summary="A bundle of entries with proofs and chosen fields, for strangers to verify offline",
+        body="EvidenceRequest",
+        answer="Evidence",
+        run=evidence_operations.export_evidence,
     ),
 )

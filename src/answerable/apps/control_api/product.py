@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from answerable.flows.cover_shards import ShardState
+    from answerable.flows.gather_cosignatures import WitnessState
     from answerable.flows.walk import Walk
+    from answerable.ports.published_log import PublishedLog
 
 
 class Product(Protocol):
-    """Made by wiring. Everything the door answers comes from the ports of `walk`, and from these three."""
+    """Made by wiring. Everything the door answers comes from the ports of `walk`, and from these seven."""
 
     @property
     def walk(self) -> Walk:
@@ -23,10 +26,27 @@ class Product(Protocol):
         """The verifier key of the log (C2SP signed-note), as `answerable ledger verify --key` takes it."""
         ...
 
+    @property
+    def published(self) -> PublishedLog:
+        """The log as strangers read it."""
+        ...
+
+    def policy(self) -> str:
+        """Log, witnesses and quorum (C2SP tlog-policy), empty while they cannot be told."""
+        ...
+
     def checkpoint(self) -> str:
         """The latest published checkpoint, empty when there is none yet."""
         ...
 
     def server_states(self) -> Mapping[str, str]:
         """Each upstream server by name with one word on how it is; empty when none was started."""
+        ...
+
+    def witness_states(self) -> Sequence[WitnessState]:
+        """How each witness of the ledger is; empty when there is none."""
+        ...
+
+    def shard_states(self) -> Sequence[ShardState]:
+        """How each shard stands in the log of logs; empty where the ledger is one log."""
         ...

@@ -82,6 +82,21 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "policy_set": TEXT,
             "registry": TEXT,
             "servers": mapping(TEXT),
+            "witnesses": sequence(reference("Witness")),
+            "shards": sequence(reference("Shard")),
+        }
+    ),
+    "Shard": record(
+        {"origin": TEXT, "state": choice("waiting", "ok", "alarm"), "covered": COUNT, "reason": TEXT}
+    ),
+    "Witness": record(
+        {
+            "name": TEXT,
+            "state": choice("waiting", "ok", "alarm"),
+            "size": COUNT,
+            "cosigned_at": nullable(INSTANT),
+            "reason": TEXT,
+            "since": nullable(INSTANT),
         }
     ),
     "Registered": record({"kind": TEXT, "name": TEXT, **_STANDING, "document": DOCUMENT}),
@@ -234,6 +249,19 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "payload": nullable({"type": "object"}),
             "sentence": TEXT,
             "details": TEXTS,
+        }
+    ),
+    "EvidenceRequest": record(
+        {"entries": sequence(COUNT), "about": mapping(TEXT), "reveal": TEXTS}, optional=("about",)
+    ),
+    "Evidence": record(
+        {
+            "bundle": {"type": "string", "contentEncoding": "base64", "description": "an evidence bundle"},
+            "origin": TEXT,
+            "size": COUNT,
+            "entries": sequence(COUNT),
+            "shown": COUNT,
+            "withheld": sequence(COUNT),
         }
     ),
     "Nothing": record({}),

@@ -149,6 +149,10 @@ def _receipts(answer: Answer) -> dict[str, JSONValue]:
         found["answerable/intent"] = answer.intent.index
     if answer.receipt is not None:
         found["answerable/outcome"] = answer.receipt.index
+    newest = answer.receipt or answer.intent
+    if newest is not None and newest.head is not None:
+        # Whoever keeps it can show later that the log held these entries, before any checkpoint covers them.
+        found["answerable/head"] = newest.head.signed().decode()
     return found
 
 

@@ -14,6 +14,7 @@ from answerable.core.canonical import FrozenJSON, freeze
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
+    from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.principal import PrincipalId
@@ -114,7 +115,8 @@ class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Made only by the verify step. principals: the chain of who answers, the person first.
 
     arguments: the frozen arguments, thawed once for deciding. resource_id: the id of what is touched, taken from the
-    arguments or the target by the capability's mapping.
+    arguments or the target by the capability's mapping. subject: whose data it is, as the ledger's keys know them.
+    definition: what the upstream says about the target, as the arguments were checked against it.
     """
 
     request: ActionRequest
@@ -124,3 +126,5 @@ class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     principals: tuple[PrincipalId, ...]
     arguments: dict[str, JSONValue]
     resource_id: str
+    subject: str
+    definition: ToolDefinition

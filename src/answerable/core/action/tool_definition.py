@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolDefinition:
-    """digest: SHA-256 of the upstream's definition, hex. violations: why arguments do not fit, empty when they do;
-    compiled once, closed: members the schema does not name are violations unless the capability opens them."""
+    """text: the upstream's definition, canonical JSON. digest: SHA-256 of it, hex.
 
+    violations: why arguments do not fit, empty when they do; compiled once, closed: members the schema does not name
+    are violations unless the capability opens them.
+    """
+
+    text: bytes
     digest: str
     violations: Callable[[dict[str, JSONValue]], tuple[str, ...]]

@@ -38,7 +38,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """action: the frozen value that will run. principal: issuer of the mandate. reasons: why it was deferred."""
+    """action: the frozen value that will run. principal: issuer of the mandate. reasons: why it was deferred.
+
+    subject: whose data the action is about, as the ledger's keys know them; empty for the principal.
+    """
 
     id: ApprovalId
     agent: AgentId
@@ -52,6 +55,11 @@ class Approval:
     expires_at: UnixMillis
     state: ApprovalState = "pending"
     answers: tuple[Answer, ...] = ()
+    subject: str = ""
+
+    def is_about(self, subject: str) -> bool:
+        """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""
+        return self.subject in ("", subject)
 
     def state_at(self, now: UnixMillis) -> ApprovalState:
         """The state at `now`: an unanswered or unused approval past its end is expired."""

@@ -71,7 +71,9 @@ def concerns(moment: Moment, names: frozenset[str]) -> bool:
     """Whether the entry names any of `names` (ids of actions, approvals, mandates, agents or people), or is one."""
     if str(moment.index) in names:
         return True
-    values = (moment.leaf.get(key) for key in KEYS)
+    # Names of people and digests of actions stand in the fields; leaves have pseudonyms of them.
+    fields = moment.payload or {}
+    values = [part.get(key) for part in (moment.leaf, fields) for key in KEYS]
     return any(isinstance(value, str) and value in names for value in values)
 
 
@@ -118,7 +120,7 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
     decision = leaf.get("decision")
     decision = decision if isinstance(decision, dict) else {}
     text = (
-        f"Agent {leaf.get('agent')} set out to {_what(leaf, payload)} for {leaf.get('principal')}"
+        f"Agent {leaf.get('agent')} set out to {_what(leaf, payload)} for {_named('principal', leaf, payload)}"
         f" under mandate {_short(leaf.get('mandate'))}."
     )
     lifted, approval = decision.get("lifted"), leaf.get("approval")
@@ -164,7 +166,7 @@ def _asked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _
     wanted = leaf.get("requirements")
     groups = [f"{r[1]} of {r[0]}" for r in wanted if isinstance(r, list)] if isinstance(wanted, list) else []
     text = (
-        f"Agent {leaf.get('agent')} asked to {_what(leaf, payload)} for {leaf.get('principal')};"
+        f"Agent {leaf.get('agent')} asked to {_what(leaf, payload)} for {_named('principal', leaf, payload)};"
         f" it waits for {' and '.join(groups)} (approval {_short(leaf.get('approval'))})."
     )
     reasons = payload.get("reasons")
@@ -174,22 +176,23 @@ def _asked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _
 
 def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
-    text = f"{leaf.get('person')} {verb} approval {_short(leaf.get('approval'))}, which is now {leaf.get('state')}."
+    person, approval = _named("person", leaf, payload), _short(leaf.get("approval"))
+    text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
     comment = payload.get("comment")
-    signed = f"signed over action digest {_short(leaf.get('digest'))}"
+    signed = f"signed over action digest {_short(payload.get('digest', leaf.get('digest')))}"
     return text, (f"comment: {_value(comment)}", signed) if comment else (signed,)
 
 
 def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     text = (
-        f"{leaf.get('principal')} gave agent {leaf.get('agent')} mandate {_short(leaf.get('mandate'))}"
+        f"{_named('principal', leaf, payload)} gave agent {leaf.get('agent')} mandate {_short(leaf.get('mandate'))}"
         f" for use case {leaf.get('use_case')}, at most {leaf.get('calls_max')} calls."
     )
     return text, (f"purpose: {_value(payload['purpose'])}",) if payload.get("purpose") else ()
 
 
-def _closed(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
-    return f"Mandate {_short(leaf.get('mandate'))} was closed by {_value(leaf.get('by'))}.", ()
+def _closed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    return f"Mandate {_short(leaf.get('mandate'))} was closed by {_named('by', leaf, payload)}.", ()
 
 
 def _counted(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
@@ -198,9 +201,17 @@ def _counted(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told
 
 
 def _changed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    names = ", ".join(payload) if payload and "policies" not in payload else "policies"
+    changes = payload.get("changes", payload)
+    names = ", ".join(changes) if isinstance(changes, dict) and "policies" not in payload else "policies"
     before, after = _short(leaf.get("before")), _short(leaf.get("after"))
-    return f"{_value(leaf.get('by'))} changed {_value(names)}: {before} to {after}.", ()
+    return f"{_named('by', leaf, payload)} changed {_value(names)}: {before} to {after}.", ()
+
+
+def _cited(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
+    what = {"mandate": "mandate", "policy_set": "policy set", "tool": "tool definition"}.get(
+        str(leaf.get("kind")), "statement"
+    )
+    return f"The {what} {_short(leaf.get('name'))} was written down, to be referred to.", ()
 
 
 def _genesis(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
@@ -225,7 +236,14 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.REGISTRY_CHANGE: _changed,
     Tag.POLICY_CHANGE: _changed,
     Tag.RECOVERY: _recovered,
+    Tag.CITED: _cited,
 }
+
+
+def _named(member: str, leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:
+    """A person: by name where the fields can be opened, else by the pseudonym of the leaf."""
+    name = payload.get(member)
+    return _value(name) if isinstance(name, str) else _short(leaf.get(member))
 
 
 def _what(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:

@@ -1,7 +1,8 @@
 """Bytes of the ledger's files. Readable for ever: a change is a new version or flag.
 
-A log is a directory: `wal/<index of the first entry, 16 hex digits>.wal` are its segments; `checkpoint` is the newest
-signed checkpoint and `checkpoints.log` all of them, a blank line after each; `log.pub` is the verifier key, one line;
+A log is a directory: `wal/<index of the first entry, 16 hex digits>.wal` are its segments; `tile/` the tree as C2SP
+tools read it; `checkpoint` is the newest signed checkpoint and `checkpoints.log` all of them, a blank line after each,
+`cosigned` and `cosigned.log` the same with cosignatures of witnesses; `log.pub` are the verifier keys, one a line;
 `head` says how far the writer had got and is evidence of nothing.
 
 A segment is a file filled with zeros beforehand. All integers are big-endian.
@@ -11,7 +12,7 @@ A segment is a file filled with zeros beforehand. All integers are big-endian.
       8  2  version, 1                               4  4  CRC-32 of the next 56 bytes
      10  2  flags, 0                                 8  4  leaf bytes, 1 to 65535 (C2SP tlog-tiles)
      12  4  header bytes, 128                       12  4  attachment bytes
-     16  8  index of the first entry                16  4  flags, 0 (encryption and wrapped keys will be some)
+     16  8  index of the first entry                16  4  flags, 0 (room for: attachment removed)
      24 32  SHA-256 of the origin                   20  4  CRC-32 of leaf and attachment
      56 32  chain value before the first entry      24  8  index of the first entry written in the same sync
      88 36  reserved, 0                             32 32  chain value after this entry
@@ -36,11 +37,9 @@ from hashlib import sha256
 from typing import Final, Literal, NamedTuple, TypeAlias
 from zlib import crc32
 
-from answerable.core.canonical import encode, parse
 from answerable.errors import Malformed, Unverified
 
 SEGMENT_VERSION: Final = 1
-HEAD_VERSION: Final = 1
 SEGMENT_HEADER_BYTES: Final = 128
 SEGMENT_BYTES_MAX: Final = 2**31
 FRAME_HEADER_BYTES: Final = 64
@@ -59,48 +58,6 @@ _FRAME: Final = struct.Struct(">4sI56s")
 _CRC: Final = struct.Struct(">I")
 _ZEROS: Final = bytes(65_536)
 _CHAIN_LABEL: Final = b"answerable ledger chain v1\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """What a log last wrote about itself: entries stored, chain value after them, whether it was closed in order."""
-
-    origin: str
-    size: int
-    chain: bytes
-    clean: bool
-
-    def encoded(self) -> bytes:
-        """The bytes that `parse` reads."""
-        return encode(
-            {
-                "chain": self.chain.hex(),
-                "clean": self.clean,
-                "origin": self.origin,
-                "size": self.size,
-                "v": HEAD_VERSION,
-            }
-        )
-
-    @classmethod
-    def parse(cls, encoded: bytes) -> Head:
-        """Raises Malformed (`ledger.head`) for anything that `encoded` does not write."""
-        try:
-            members = parse(encoded)
-            if isinstance(members, dict):
-                origin, size, chain = members.get("origin"), members.get("size"), members.get("chain")
-                if isinstance(origin, str) and isinstance(size, int) and isinstance(chain, str):
-                    head = cls(
-                        origin=origin,
-                        size=size,
-                        chain=bytes.fromhex(chain),
-                        clean=members.get("clean") is True,
-                    )
-                    if head.encoded() == encoded:
-                        return head
-        except (Malformed, ValueError):
-            pass
-        raise Malformed("the head cannot be read", code="ledger.head")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +108,13 @@ class Frame(NamedTuple):
     attachment: bytes
     chain: bytes
     batch: int
+    end: int
+
+
+class Passed(NamedTuple):
+    """What the header of a frame says. end: offset after the frame in the segment."""
+
+    chain: bytes
     end: int
 
 
@@ -220,6 +184,21 @@ def decode_frame(segment: bytes, offset: int) -> Frame | None:
     if crc32(attachment, crc32(leaf)) != body_crc:
         raise Unverified("entry fails its checksum", code="ledger.frame_crc", step="frame.body")
     return Frame(leaf, attachment, chain, batch, end)
+
+
+def frame_passed(segment: bytes, offset: int) -> Passed | None:
+    """The frame at `offset` by its header alone; None unless that is sound and the frame ends within `segment`.
+
+    For finding a place quickly: whoever uses the entry reads it with `decode_frame`.
+    """
+    if len(segment) - offset < FRAME_HEADER_BYTES:
+        return None
+    mark, crc, rest = _FRAME.unpack_from(segment, offset)
+    if mark != _MARK or crc32(rest) != crc:
+        return None
+    leaf_bytes, attachment_bytes, _, _, _, chain = _FRAME_REST.unpack(rest)
+    end = offset + FRAME_HEADER_BYTES + leaf_bytes + attachment_bytes
+    return Passed(chain, end) if end <= len(segment) else None
 
 
 def damaged_frame(segment: bytes, offset: int) -> Frame | None:

@@ -1,8 +1,10 @@
-"""Entries: a leaf that goes into the tree, and a payload that stays outside it.
+"""Entries: a leaf that goes into the tree, and an attachment that stays outside it.
 
-Laws: a leaf holds metadata and a salted commitment to the payload, never arguments, results, free text or personal
-values; the leaf is RFC 8785 JSON without floats, hashed as stored, at most 4 KiB; payload bytes are stored behind 16
-salt bytes and the leaf's `payload` is SHA-256 over both, hex.
+Laws: a leaf holds metadata, salted digests of the disclosable fields and pseudonyms, never arguments, results, free
+text or names of people; it is RFC 8785 JSON without floats, hashed as stored, at most 4 KiB; the fields are the
+attachment, encrypted for their subject, and the leaf's `payload` is SHA-256 over its bytes, hex.
+
+Leaves of version 1, whose attachment is salt and text as it is, can still be read (`opened_payload`).
 """
 
 from __future__ import annotations
@@ -14,22 +16,30 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.canonical import encode_ledger
+from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Unverified
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.batch_head import BatchHead
+    from answerable.core.ledger.disclosure import Field, Sealing
+    from answerable.core.ledger.runs import Run
 
 LEAF_BYTES_MAX: Final = 4096
 SALT_BYTES: Final = 16
-LEAF_VERSION: Final = 1
-RESERVED_MEMBERS: Final = frozenset({"v", "tag", "at", "payload"})
+"""Before the text of an attachment of version 1."""
+LEAF_VERSION: Final = 2
+FIRST_LEAF_VERSION: Final = 1
+RESERVED_MEMBERS: Final = frozenset({"v", "tag", "at", "payload", "run", "_sd"})
 """What `sealed_entry` writes itself: a field of such a name would change what the entry is."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """leaf: canonical bytes. attachment: salt followed by payload bytes, or empty."""
+    """leaf: canonical bytes. attachment: what `SubjectKey.sealed` made of the fields, or empty."""
 
     tag: Tag
     leaf: bytes
@@ -47,36 +57,47 @@ class StoredEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The entry is durable at `index`. It says nothing about being provable; that takes a checkpoint."""
+    """The entry is durable at `index`. It says nothing about being provable; that takes a checkpoint.
+
+    head: what the log says, on request signed, of its state after the batch of this entry; None where it was not
+    written by this process.
+    """
 
     index: int
     leaf_hash: bytes
+    head: BatchHead | None = None
 
 
 def sealed_entry(
-    tag: Tag, *, at: UnixMillis, fields: dict[str, JSONValue], payload: bytes = b"", salt: bytes = b""
+    tag: Tag,
+    *,
+    at: UnixMillis,
+    members: dict[str, JSONValue],
+    fields: Sequence[Field] = (),
+    sealing: Sealing | None = None,
+    run: Run | None = None,
 ) -> Entry:
-    """Build an entry. `fields` become leaf members beside `v`, `tag`, `at` and, with a payload, `payload`.
+    """Build an entry. `members` go into the leaf beside those that every leaf has, `fields` are sealed.
 
-    salt: SALT_BYTES random bytes, needed exactly when there is a payload. Raises Broken (`ledger.leaf_too_large`, and
-    `ledger.reserved_member` for a field of one of those four names).
+    sealing: needed exactly when there are fields. Raises Broken (`ledger.leaf_too_large`, `ledger.unsealed`, and
+    `ledger.reserved_member` for a member of a name that every leaf has).
     """
-    if not RESERVED_MEMBERS.isdisjoint(fields):
-        names = ", ".join(sorted(RESERVED_MEMBERS & fields.keys()))
-        raise Broken(f"fields of an entry cannot set {names}", code="ledger.reserved_member")
-    leaf_value: dict[str, JSONValue] = {"v": LEAF_VERSION, "tag": int(tag), "at": at, **fields}
+    if not RESERVED_MEMBERS.isdisjoint(members):
+        names = ", ".join(sorted(RESERVED_MEMBERS & members.keys()))
+        raise Broken(f"members of an entry cannot set {names}", code="ledger.reserved_member")
+    leaf: dict[str, JSONValue] = {"v": LEAF_VERSION, "tag": int(tag), "at": at, **members}
     attachment = b""
-    if payload:
-        attachment, leaf_value["payload"] = committed(payload, salt=salt)
-    return entry_of(tag, encode_ledger(leaf_value), attachment)
-
-
-def committed(payload: bytes, *, salt: bytes) -> tuple[bytes, str]:
-    """The attachment that keeps a payload, and the leaf's commitment to it (hex). Raises Broken (`ledger.salt`)."""
-    if len(salt) != SALT_BYTES:
-        raise Broken(f"a payload needs {SALT_BYTES} salt bytes, got {len(salt)}", code="ledger.salt")
-    attachment = salt + payload
-    return attachment, hashlib.sha256(attachment).hexdigest()
+    if fields:
+        if sealing is None:
+            raise Broken("fields need the key of their subject", code="ledger.unsealed")
+        if any(name.decode() in leaf for name, _ in fields):
+            raise Broken("a field has the name of a member of its leaf", code="ledger.reserved_member")
+        digests, attachment = sealed_fields(fields, sealing)
+        leaf["_sd"] = [*digests]
+        leaf["payload"] = hashlib.sha256(attachment).hexdigest()
+    if run is not None:
+        leaf["run"] = {"id": run.id, "prev": run.prev, "seq": run.seq}
+    return entry_of(tag, encode_ledger(leaf), attachment)
 
 
 def entry_of(tag: Tag, leaf: bytes, attachment: bytes) -> Entry:
@@ -89,7 +110,7 @@ def entry_of(tag: Tag, leaf: bytes, attachment: bytes) -> Entry:
 
 
 def opened_payload(attachment: bytes, *, committed: str) -> bytes:
-    """The payload behind its salt, checked against the leaf's commitment (hex).
+    """The payload of version 1 behind its salt, checked against the leaf's commitment (hex).
 
     Raises Unverified (`ledger.payload_mismatch`).
     """

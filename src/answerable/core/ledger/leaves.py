@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from answerable.core.ledger.runs import Run
+
 
 class DecisionLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How it was decided."""
@@ -25,13 +27,21 @@ class ProofLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     binding: str
     kind: str
-    message: str
     sequence: int
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """An earlier entry. leaf: its leaf hash, hex. log: origin of its log; empty for that of the reference itself."""
+
+    entry: int
+    leaf: str
+    log: str = ""
 
 
 class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Leaf of Tag.INTENT."""
 
+    sd: list[str] = msgspec.field(name="_sd")
     action: str
     agent: str
     approval: str
@@ -44,25 +54,30 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     key: str
     lease: str
     mandate: str
+    mandate_ref: Reference
     method: str
     payload: str
+    policy_ref: Reference
     principal: str
     proof: ProofLeaf
+    run: Run
     server: str
     tag: int
+    tool_ref: Reference
     use_case: str
     v: int
 
 
-class OutcomeLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Leaf of Tag.OUTCOME and Tag.INDETERMINATE."""
+class OutcomeLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Leaf of Tag.OUTCOME and Tag.INDETERMINATE. run: None for the end of an intent of an earlier opening."""
 
+    sd: list[str] = msgspec.field(name="_sd")
     action: str
     at: int
     intent: int
     intent_leaf: str
     payload: str
-    result: str
+    run: Run | None = None
     status: str
     tag: int
     v: int

@@ -1,11 +1,17 @@
-"""What each kind of entry says. Leaves hold metadata; everything a person wrote or a system returned is payload."""
+"""What each kind of entry says. Leaves hold metadata; everything a person wrote or a system returned is a sealed field.
+
+`principal`, `person`, `by` and `digest` are pseudonyms wherever they stand in a leaf; the names are fields. No field
+has the name of a member of its leaf, for which SD-JWT libraries would refuse it (RFC 9901, section 7.1).
+"""
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
-from answerable.core.ledger.entry import LEAF_VERSION, committed, entry_of, sealed_entry
+from answerable.core.ledger.disclosure import sealed_fields
+from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
 from answerable.core.ledger.leaves import DecisionLeaf, IntentLeaf, OutcomeLeaf, ProofLeaf, encoded_leaf
 from answerable.core.ledger.tags import Tag
 
@@ -17,11 +23,14 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision, Reason
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.leaves import Reference
+    from answerable.core.ledger.runs import Run
     from answerable.core.mandate.mandate import Mandate
 
 SOURCES_MAX: Final = 16
-SOURCES_CHARS_MAX: Final = 1000
+SOURCES_CHARS_MAX: Final = 700
 """Of all names in one list, so that a leaf has room for two such lists."""
 DETAIL_CHARS_MAX: Final = 500
 REFUSED_ACTION_BYTES_MAX: Final = 8192
@@ -32,7 +41,12 @@ def intent(
     decision: Decision,
     *,
     at: UnixMillis,
-    salt: bytes,
+    sealing: Sealing,
+    run: Run,
+    principal: str,
+    mandate_ref: Reference,
+    policy_ref: Reference,
+    tool_ref: Reference,
     action_id: str,
     idempotency_key: str,
     lease_name: str,
@@ -40,10 +54,16 @@ def intent(
     call: int,
     approval_id: str,
 ) -> Entry:
-    """The entry that must be durable before the effect: decision, purpose and claimed reason inside."""
+    """The entry that must be durable before the effect: decision, purpose and claimed reason inside.
+
+    principal: pseudonym. The references are to entries before this one in the same log.
+    """
     request, mandate, caller = verified.request, verified.mandate, verified.caller
-    attachment, commitment = committed(_action_payload(request, purpose=mandate.purpose), salt=salt)
+    digests, attachment = sealed_fields(
+        _action_fields(request, caller, principal=mandate.principal, purpose=mandate.purpose), sealing
+    )
     leaf = IntentLeaf(
+        sd=digests,
         action=action_id,
         agent=mandate.agent,
         approval=approval_id,
@@ -57,21 +77,20 @@ def intent(
             lifted=_sources(decision.lifted),
             policy_set=decision.policy_set,
         ),
-        digest=request.action.hex,
+        digest=action_pseudonym(request, sealing),
         key=idempotency_key,
         lease=lease_name,
         mandate=mandate.id,
+        mandate_ref=mandate_ref,
         method=request.method,
-        payload=commitment,
-        principal=mandate.principal,
-        proof=ProofLeaf(
-            binding=caller.binding,
-            kind=caller.proof,
-            message=caller.message_digest.hex(),
-            sequence=caller.sequence,
-        ),
+        payload=sha256(attachment).hexdigest(),
+        policy_ref=policy_ref,
+        principal=principal,
+        proof=ProofLeaf(binding=caller.binding, kind=caller.proof, sequence=caller.sequence),
+        run=run,
         server=request.server,
         tag=int(Tag.INTENT),
+        tool_ref=tool_ref,
         use_case=mandate.use_case,
         v=LEAF_VERSION,
     )
@@ -82,25 +101,34 @@ def outcome(
     outcome: Outcome,
     *,
     at: UnixMillis,
-    salt: bytes,
+    sealing: Sealing,
+    run: Run | None,
     action_id: str,
     intent: Receipt,
     result: bytes,
     result_digest: str,
 ) -> Entry:
-    """How an intent ended. result: the answer's bytes, or empty when there is none or no room for it."""
+    """How an intent ended. result: the answer's bytes, or empty when there is none or no room for it.
+
+    result_digest: SHA-256 of the whole answer, hex, where `result` is not all of it; else empty.
+    """
     tag = Tag.INDETERMINATE if outcome.status == "indeterminate" else Tag.OUTCOME
     # What an upstream said may be cut out of anything, lone surrogates included, and is written down nevertheless.
     detail = encode(outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode())
-    payload = b'{"detail":' + detail + (b',"result":' + result if result else b"") + b"}"
-    attachment, commitment = committed(payload, salt=salt)
+    fields: list[Field] = [(b"detail", detail)]
+    if result:
+        fields.append((b"result", result))
+    if result_digest:
+        fields.append((b"result_digest", b'"%b"' % result_digest.encode()))
+    digests, attachment = sealed_fields(fields, sealing)
     leaf = OutcomeLeaf(
+        sd=digests,
         action=action_id,
         at=at,
         intent=intent.index,
         intent_leaf=intent.leaf_hash.hex(),
-        payload=commitment,
-        result=result_digest,
+        payload=sha256(attachment).hexdigest(),
+        run=run,
         status=outcome.status,
         tag=int(tag),
         v=LEAF_VERSION,
@@ -113,7 +141,9 @@ def refusal(
     caller: VerifiedCaller,
     *,
     at: UnixMillis,
-    salt: bytes,
+    sealing: Sealing,
+    run: Run | None,
+    mandate: Mandate | None,
     action_id: str,
     code: str,
     reasons: tuple[Reason, ...],
@@ -121,30 +151,34 @@ def refusal(
     policy_set: str,
     capability: str,
 ) -> Entry:
-    """An action that was not allowed: nothing was done."""
-    fields: dict[str, JSONValue] = {
+    """An action that was not allowed: nothing was done. mandate: None when the caller has none of that name.
+
+    What the caller merely said, such as the name of a mandate or a server that is not known, is not in the leaf.
+    """
+    members: dict[str, JSONValue] = {
         "action": action_id,
         "agent": caller.agent,
         "by": [*_sources(determined_by)],
         "capability": capability,
         "code": code,
-        "digest": request.action.hex,
-        "mandate": request.mandate_id[:64],
-        "method": request.method,
+        "digest": action_pseudonym(request, sealing),
+        "mandate": mandate.id if mandate is not None else "",
+        "method": request.method if capability else "",
         "policy_set": policy_set,
         "proof": _proof(caller),
-        "server": request.server,
+        "server": request.server if capability else "",
     }
-    texts = encode([reason.text for reason in reasons])
+    fields = [(b"reasons", encode([reason.text for reason in reasons]))]
+    if mandate is None and request.mandate_id:
+        fields.append((b"mandate_named", encode(request.mandate_id)))
     if len(request.action.bytes) <= REFUSED_ACTION_BYTES_MAX:
-        payload = _action_payload(request, reasons=texts)
+        fields += _action_fields(request, caller)
     else:
         # What was not done is kept by its digest and its beginning: no agent may fill the disk with what it may not do.
         start = request.action.bytes[:REFUSED_ACTION_BYTES_MAX].decode("utf-8", "replace")
-        payload = encode(
-            {"action_cut": start, "reason": request.reason, "reasons": [r.text for r in reasons]}
-        )
-    return sealed_entry(Tag.REFUSAL, at=at, fields=fields, salt=salt, payload=payload)
+        fields += [(b"action_cut", encode(start)), (b"action_digest", encode(request.action.hex))]
+        fields += _claimed(request, caller)
+    return sealed_entry(Tag.REFUSAL, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
 def refusals_counted(*, at: UnixMillis, by_agent: dict[str, int], strangers: dict[str, int]) -> Entry:
@@ -155,81 +189,145 @@ def refusals_counted(*, at: UnixMillis, by_agent: dict[str, int], strangers: dic
     return sealed_entry(
         Tag.REFUSALS_COUNTED,
         at=at,
-        fields={"agents": {**by_agent}, "strangers": {**strangers}},
+        members={"agents": {**by_agent}, "strangers": {**strangers}},
     )
 
 
 def approval_asked(
-    verified: VerifiedRequest, decision: Decision, approval: Approval, *, at: UnixMillis, salt: bytes
+    verified: VerifiedRequest,
+    decision: Decision,
+    approval: Approval,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    run: Run,
+    principal: str,
 ) -> Entry:
-    """An action was deferred."""
-    fields: dict[str, JSONValue] = {
+    """An action was deferred. principal: pseudonym."""
+    members: dict[str, JSONValue] = {
         "agent": approval.agent,
         "approval": approval.id,
         "capability": approval.capability,
         "decision": _decision(decision),
-        "digest": approval.action.hex,
+        "digest": action_pseudonym(verified.request, sealing),
         "expires": approval.expires_at,
         "mandate": approval.mandate,
-        "principal": approval.principal,
+        "principal": principal,
         "proof": _proof(verified.caller),
         "requirements": [[r.group, r.count] for r in approval.requirements[:SOURCES_MAX]],
     }
-    payload = _action_payload(
-        verified.request, purpose=verified.mandate.purpose, reasons=encode(list(approval.reasons))
+    fields = _action_fields(
+        verified.request, verified.caller, principal=approval.principal, purpose=verified.mandate.purpose
     )
-    return sealed_entry(Tag.APPROVAL_ASKED, at=at, fields=fields, salt=salt, payload=payload)
+    fields.append((b"reasons", encode(list(approval.reasons))))
+    return sealed_entry(Tag.APPROVAL_ASKED, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
-def approval_answer(approval: Approval, answer: Answer, *, at: UnixMillis, salt: bytes) -> Entry:
-    """A person answered; the signed answer is the payload."""
-    fields: dict[str, JSONValue] = {
+def approval_answer(
+    approval: Approval,
+    answer: Answer,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    run: Run,
+    person: str,
+    digest: str,
+) -> Entry:
+    """A person answered, signed. person, digest: pseudonyms."""
+    members: dict[str, JSONValue] = {
         "approval": approval.id,
-        "digest": approval.action.hex,
+        "digest": digest,
         "mandate": approval.mandate,
-        "person": answer.by,
+        "person": person,
         "state": approval.state,
         "verdict": answer.verdict,
     }
-    payload = encode({"comment": answer.comment, "token": answer.token})
-    return sealed_entry(Tag.APPROVAL_ANSWER, at=at, fields=fields, salt=salt, payload=payload)
+    fields = [
+        (b"comment", encode(answer.comment)),
+        (b"person_name", encode(answer.by)),
+        (b"token", encode(answer.token)),
+    ]
+    return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
-def mandate_issued(mandate: Mandate, *, at: UnixMillis, salt: bytes) -> Entry:
-    """A signed mandate was registered; the signed token is the payload."""
-    fields: dict[str, JSONValue] = {
+def mandate_issued(mandate: Mandate, *, at: UnixMillis, sealing: Sealing, principal: str) -> Entry:
+    """A signed mandate was registered. principal: pseudonym."""
+    members: dict[str, JSONValue] = {
         "agent": mandate.agent,
         "calls_max": mandate.calls_max,
         "expires": mandate.expires_at,
         "mandate": mandate.id,
-        "principal": mandate.principal,
+        "principal": principal,
         "use_case": mandate.use_case,
     }
-    payload = encode({"purpose": mandate.purpose, "token": mandate.token})
-    return sealed_entry(Tag.MANDATE_ISSUED, at=at, fields=fields, salt=salt, payload=payload)
+    fields = _mandate_fields(mandate)
+    return sealed_entry(Tag.MANDATE_ISSUED, at=at, members=members, fields=fields, sealing=sealing)
 
 
-def mandate_closed(mandate: Mandate, *, at: UnixMillis, by: str) -> Entry:
-    """A mandate was closed before its end. by: who closed it, as the control door knows them."""
-    return sealed_entry(
-        Tag.MANDATE_CLOSED, at=at, fields={"agent": mandate.agent, "by": by, "mandate": mandate.id}
-    )
+def mandate_closed(
+    mandate: Mandate,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    by: str,
+    pseudonym: str,
+    mandate_ref: Reference | None = None,
+) -> Entry:
+    """A mandate was closed before its end. by: who closed it, as the control door knows them. pseudonym: of `by`.
+
+    mandate_ref: where it was issued, perhaps in the log of another shard; None where nobody knows any more.
+    """
+    members: dict[str, JSONValue] = {"agent": mandate.agent, "by": pseudonym, "mandate": mandate.id}
+    if mandate_ref is not None:
+        log: dict[str, JSONValue] = {"log": mandate_ref.log} if mandate_ref.log else {}
+        members["mandate_ref"] = {"entry": mandate_ref.entry, "leaf": mandate_ref.leaf, **log}
+    fields = [(b"by_name", encode(by))]
+    return sealed_entry(Tag.MANDATE_CLOSED, at=at, members=members, fields=fields, sealing=sealing)
 
 
 def registry_change(
-    *, at: UnixMillis, salt: bytes, by: str, before: str, after: str, changes: bytes
+    *, at: UnixMillis, sealing: Sealing, by: str, pseudonym: str, before: str, after: str, changes: bytes
 ) -> Entry:
-    """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents."""
-    fields: dict[str, JSONValue] = {"after": after, "before": before, "by": by}
-    return sealed_entry(Tag.REGISTRY_CHANGE, at=at, fields=fields, salt=salt, payload=changes)
+    """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents.
+
+    pseudonym: of `by`."""
+    members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
+    fields = [(b"by_name", encode(by)), (b"changes", changes)]
+    return sealed_entry(Tag.REGISTRY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
 
 
-def policy_change(*, at: UnixMillis, salt: bytes, by: str, before: str, after: str, policies: str) -> Entry:
-    """A policy set came into force; its text is the payload."""
-    fields: dict[str, JSONValue] = {"after": after, "before": before, "by": by}
-    return sealed_entry(
-        Tag.POLICY_CHANGE, at=at, fields=fields, salt=salt, payload=encode({"policies": policies})
-    )
+def policy_change(
+    *, at: UnixMillis, sealing: Sealing, by: str, pseudonym: str, before: str, after: str, policies: str
+) -> Entry:
+    """A policy set came into force. pseudonym: of `by`."""
+    members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
+    fields = [(b"by_name", encode(by)), (b"policies", encode(policies))]
+    return sealed_entry(Tag.POLICY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def cited_mandate(mandate: Mandate, *, at: UnixMillis, sealing: Sealing, principal: str) -> Entry:
+    """The mandate that intents after this entry refer to. principal: pseudonym."""
+    members: dict[str, JSONValue] = {"kind": "mandate", "name": mandate.id, "principal": principal}
+    return sealed_entry(Tag.CITED, at=at, members=members, fields=_mandate_fields(mandate), sealing=sealing)
+
+
+def cited_text(kind: str, digest: str, text: bytes, *, at: UnixMillis, sealing: Sealing) -> Entry:
+    """A policy set or tool definition that intents after this entry refer to. text: JSON. digest: hex, its name."""
+    members: dict[str, JSONValue] = {"kind": kind, "name": digest}
+    return sealed_entry(Tag.CITED, at=at, members=members, fields=[(b"text", text)], sealing=sealing)
+
+
+def action_pseudonym(request: ActionRequest, sealing: Sealing) -> str:
+    """What a leaf says in place of the action digest: the same for one action under one subject, hex."""
+    return sealing.key.pseudonym(b"action", request.action.digest)
+
+
+def _mandate_fields(mandate: Mandate) -> list[Field]:
+    return [
+        (b"principal_name", encode(mandate.principal)),
+        (b"purpose", encode(mandate.purpose)),
+        (b"token", encode(mandate.token)),
+    ]
 
 
 def _decision(decision: Decision) -> dict[str, JSONValue]:
@@ -256,22 +354,22 @@ def _sources(names: tuple[str, ...]) -> list[str]:
 
 
 def _proof(caller: VerifiedCaller) -> dict[str, JSONValue]:
-    return {
-        "binding": caller.binding,
-        "kind": caller.proof,
-        "message": caller.message_digest.hex(),
-        "sequence": caller.sequence,
-    }
+    return {"binding": caller.binding, "kind": caller.proof, "sequence": caller.sequence}
 
 
-def _action_payload(request: ActionRequest, *, purpose: str = "", reasons: bytes = b"") -> bytes:
-    """Canonical JSON put together from canonical parts (members in sorted order), so that nothing is encoded twice."""
-    parts = [b'{"action":', request.action.bytes]
-    if purpose:
-        parts += [b',"purpose":', encode(purpose)]
+def _action_fields(
+    request: ActionRequest, caller: VerifiedCaller, *, principal: str = "", purpose: str = ""
+) -> list[Field]:
+    """The action as it was frozen, and what was said about it."""
+    fields: list[Field] = [(b"request", request.action.bytes)]
+    if principal:
+        fields += [(b"principal_name", encode(principal)), (b"purpose", encode(purpose))]
+    return fields + _claimed(request, caller)
+
+
+def _claimed(request: ActionRequest, caller: VerifiedCaller) -> list[Field]:
+    """What the agent claimed, and the digest of the message that its proof covers."""
+    fields: list[Field] = [(b"message", b'"%b"' % caller.message_digest.hex().encode())]
     if request.reason:
-        parts += [b',"reason":', encode(request.reason)]
-    if reasons:
-        parts += [b',"reasons":', reasons]
-    parts.append(b"}")
-    return b"".join(parts)
+        fields.append((b"reason", encode(request.reason)))
+    return fields

@@ -15,6 +15,14 @@
 | 11  | 2026-11-24 | registry_change | registry documents were applied                                          |
 | 12  | 2026-11-24 | policy_change   | a policy set was published                                               |
 | 13  | 2026-11-24 | recovery        | the log was reopened after no orderly close; what was cut, if anything   |
+| 14  | 2026-11-24 | cited           | a mandate, policy set or tool definition, written once and referred to   |
+| 15  | 2026-11-24 | lease           | a lease was issued, used, renewed, revoked, has expired or is unrevoked  |
+| 16  | 2026-11-24 | hold_placed     | a hold came into force over a reach                                      |
+| 17  | 2026-11-24 | hold_lifted     | a hold was lifted                                                        |
+| 18  | 2026-11-24 | key_change      | the log signs with another key from here on                              |
+| 19  | 2026-11-24 | erased          | a subject's key was destroyed, or an attachment removed                  |
+| 20  | 2026-11-24 | gap             | something that should have been recorded was not, and how much           |
+| 21  | 2026-11-24 | shard_head      | a checkpoint of another log, in the log of logs                          |
 """
 
 from __future__ import annotations
@@ -39,7 +47,17 @@ class Tag(IntEnum):
     REGISTRY_CHANGE = 11
     POLICY_CHANGE = 12
     RECOVERY = 13
+    CITED = 14
+    LEASE = 15
+    HOLD_PLACED = 16
+    HOLD_LIFTED = 17
+    KEY_CHANGE = 18
+    ERASED = 19
+    GAP = 20
+    SHARD_HEAD = 21
 
 
-OWED: Final = frozenset({Tag.OUTCOME, Tag.INDETERMINATE, Tag.MANDATE_CLOSED, Tag.RECOVERY})
+OWED: Final = frozenset(
+    {Tag.OUTCOME, Tag.INDETERMINATE, Tag.MANDATE_CLOSED, Tag.RECOVERY, Tag.HOLD_PLACED, Tag.ERASED, Tag.GAP}
+)
 """Entries we owe because something already happened or is being stopped: they may use the space kept in reserve."""

@@ -25,7 +25,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.compact_jws import verified_claims
+from answerable.core.canonical import Limits, parse
+from answerable.core.identity.compact_jws import (
+    PAYLOAD_DEPTH_MAX,
+    TOKEN_CHARS_MAX,
+    read_compact,
+    verified_claims,
+)
 from answerable.core.identity.principal import PrincipalId, UnixMillis, agent_id, checked_name, principal_id
 from answerable.core.mandate.caveat import CAVEATS_MAX, from_wire, to_wire
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
@@ -55,6 +61,7 @@ CLAIMS: Final = (
 STEP: Final = "mandate"
 
 _CODE: Final = "mandate.malformed"
+_CLAIMS_LIMITS: Final = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
 _ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 
 
@@ -125,6 +132,15 @@ def verify_mandate(
         message = f"the mandate is for {got}, this is {shown(audience, 60)}"
         raise Unverified(message, code="mandate.audience", step=STEP)
     return signed(terms, token)
+
+
+def audience_of(token: str) -> str:
+    """Which deployment a mandate is for, by its token, which was verified when it was taken in.
+
+    Raises Malformed (`mandate.malformed`).
+    """
+    claims = parse(read_compact(token, step=STEP).payload, limits=_CLAIMS_LIMITS)
+    return _text(claims if isinstance(claims, dict) else {}, "aud")
 
 
 def signed(terms: MandateTerms, token: str) -> Mandate:

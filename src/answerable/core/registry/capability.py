@@ -48,6 +48,17 @@ class ResourceMapping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectMapping:
+    """Whose personal data an action is about: what the argument names, as a `type`. Empty: the mandate's principal."""
+
+    type: str = ""
+    argument: str = ""
+
+
+PRINCIPAL_IS_SUBJECT = SubjectMapping()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
     """name: as mandates and policies call it. target: tool name, prompt name, or resource URI template.
 
@@ -68,4 +79,5 @@ class Capability:
     open_members: tuple[str, ...] = ()
     reversible: bool = False
     title: str = ""
+    subject: SubjectMapping = PRINCIPAL_IS_SUBJECT
     ownership: Ownership = UNOWNED

@@ -13,6 +13,7 @@ from answerable.core.registry.capability import (
     Capability,
     ResourceMapping,
     Sensitivity,
+    SubjectMapping,
 )
 from answerable.core.registry.public_name import checked_plain_target, checked_uri_template
 from answerable.core.registry.spec_shared import ARGUMENT_NAME, matching, name_of, ownership_in
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 CAPABILITY_KEYS: Final = (
     "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
-    "openMembers", "reversible", "title", "ownership",
+    "openMembers", "reversible", "title", "subject", "ownership",
 )  # fmt: skip
 RESOURCE_KEYS: Final = ("type", "argument", "fixed")
+SUBJECT_KEYS: Final = ("type", "argument")
 ARGUMENT_KEYS: Final = ("name", "type", "required")
 
 _ENTITY_TYPE: Final = re.compile(r"[A-Z][A-Za-z0-9_]{0,62}")
@@ -55,6 +57,7 @@ def capability_in(spec: Fields, name: str) -> Capability:
         open_members=spec.texts("openMembers", check=matching(ARGUMENT_NAME, "an argument name")),
         reversible=spec.flag("reversible", default=False),
         title=spec.text("title", default=""),
+        subject=_subject(spec, method, variables),
         ownership=ownership_in(spec),
     )
 
@@ -89,12 +92,30 @@ def _resource(spec: Fields, method: str, variables: tuple[str, ...]) -> Resource
         resource.fault("a resource has either an `argument` or a `fixed` id", code="capability.resource")
     if not resource.has("argument") and not resource.has("fixed") and spec.has("resource"):
         resource.fault("a resource needs an `argument` or a `fixed` id", code="capability.resource")
+    _check_variable(resource, argument, method, variables, code="capability.resource")
+    return ResourceMapping(type=entity, argument=argument, fixed=fixed)
+
+
+def _subject(spec: Fields, method: str, variables: tuple[str, ...]) -> SubjectMapping:
+    """Whose data it is, under whose key the ledger keeps it."""
+    if not spec.has("subject"):
+        return SubjectMapping()
+    subject = spec.section("subject", SUBJECT_KEYS)
+    entity = subject.text(
+        "type", check=matching(_ENTITY_TYPE, "an entity type: a capital letter, then letters, digits and _")
+    )
+    argument = subject.text("argument", check=matching(ARGUMENT_NAME, "an argument name"))
+    _check_variable(subject, argument, method, variables, code="capability.subject")
+    return SubjectMapping(type=entity, argument=argument)
+
+
+def _check_variable(
+    section: Fields, argument: str, method: str, variables: tuple[str, ...], *, code: str
+) -> None:
+    """A resource that is read has no arguments but the variables of its URI."""
     if argument and method == "resources/read" and argument not in variables:
         have = f"; known here: {', '.join(variables)}" if variables else ""
-        resource.fault(
-            f"the target has no variable {shown(argument)}{have}", "argument", code="capability.resource"
-        )
-    return ResourceMapping(type=entity, argument=argument, fixed=fixed)
+        section.fault(f"the target has no variable {shown(argument)}{have}", "argument", code=code)
 
 
 def _arguments(spec: Fields) -> tuple[ArgumentMapping, ...]:

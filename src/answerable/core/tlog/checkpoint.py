@@ -8,19 +8,17 @@ Laws:
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from answerable.core.tlog.cosigned import tree_head_of
 from answerable.core.tlog.merkle import EMPTY_ROOT, HASH_BYTES, SIZE_MAX
-from answerable.core.tlog.note import Note, VerifierKey, base64_decoded, require_text
+from answerable.core.tlog.note import ED25519, Note, VerifierKey
 from answerable.errors import Malformed, Unverified, shown
 
 EXTENSION_LINES_MAX: Final = 16
-
-_DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,19}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,25 +54,24 @@ class Checkpoint:
     @classmethod
     def parse(cls, text: bytes) -> Checkpoint:
         """Read a note text. Proves nothing by itself. Raises Malformed."""
-        lines = require_text(text)[:-1].split("\n", 4 + EXTENSION_LINES_MAX)
-        if len(lines) < 3:
-            raise Malformed(f"checkpoint of {len(lines)} lines, expected at least 3", code="checkpoint.line")
-        return cls(
-            origin=lines[0],
-            size=decimal(lines[1], what="tree size"),
-            root=base64_decoded(lines[2], what="root hash"),
-            extensions=tuple(lines[3:]),
-        )
+        origin, size, root = tree_head_of(text)
+        extensions = text[:-1].decode().split("\n", 4 + EXTENSION_LINES_MAX)[3:]
+        return cls(origin=origin, size=size, root=root, extensions=tuple(extensions))
 
 
 def verified_checkpoint(encoded: bytes, *, origin: str, log_keys: Iterable[VerifierKey]) -> Checkpoint:
     """Read a signed checkpoint that a log called `origin` must have signed with one of `log_keys`.
 
-    Raises Malformed, or Unverified with the steps of `Note.verify` and `checkpoint.origin`. Says nothing
-    about cosignatures: give it keys of the log only, never those of witnesses.
+    Raises Malformed, or Unverified with the steps of `Note.verify`, `checkpoint.origin`, and
+    `checkpoint.extensions` where there are extension lines that no Ed25519 signature covers. Says nothing about
+    cosignatures: give it keys of the log only, never those of witnesses.
     """
-    note = Note.parse(encoded)
-    note.verify(log_keys)
+    return checkpoint_in(Note.parse(encoded), origin=origin, log_keys=log_keys)
+
+
+def checkpoint_in(note: Note, *, origin: str, log_keys: Iterable[VerifierKey]) -> Checkpoint:
+    """The checkpoint in a note that is parsed already, verified as by `verified_checkpoint`."""
+    signers = note.verify(log_keys)
     checkpoint = Checkpoint.parse(note.text)
     if checkpoint.origin != origin:
         raise Unverified(
@@ -82,12 +79,10 @@ def verified_checkpoint(encoded: bytes, *, origin: str, log_keys: Iterable[Verif
             code="checkpoint.origin_mismatch",
             step="checkpoint.origin",
         )
+    if checkpoint.extensions and all(signer.kind != ED25519 for signer in signers):
+        raise Unverified(
+            "extension lines under a signature that does not cover them",
+            code="checkpoint.extensions_unsigned",
+            step="checkpoint.extensions",
+        )
     return checkpoint
-
-
-def decimal(text: str, *, what: str) -> int:
-    """Read an ASCII decimal without leading zeros, at most 2**64 - 1. Raises Malformed."""
-    number = int(text) if _DECIMAL.fullmatch(text) else -1
-    if not 0 <= number <= SIZE_MAX:
-        raise Malformed(f"{what} is not a number below 2**64: {shown(text)}", code="tlog.decimal")
-    return number

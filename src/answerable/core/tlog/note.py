@@ -6,30 +6,44 @@ Laws:
   good signature by a known key the note is rejected; both by raising `Unverified`;
 - private keys stay elsewhere: signing asks a callable.
 
-Only Ed25519 signatures (type 0x01) are verified here. Keys of other types parse, so that a file of keys can
-name cosigners, and their signatures count as unknown.
+`Note.verify` takes signatures of a log: Ed25519 (type 0x01) over any text, ML-DSA-44 (type 0x06) over the text of a
+checkpoint. Cosignatures are for `cosignature.verified_cosignatures`. Keys of other types parse, so that a file of keys
+can hold them, and their signatures count as unknown.
 
-Verification is that of RFC 8032 without the cofactor, as OpenSSL does it. Keys that are not canonical or of
+Verification of Ed25519 is that of RFC 8032 without the cofactor, as OpenSSL does it. Keys that are not canonical or of
 small order are refused when read, for with those one signature fits many texts.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable
+from base64 import b64encode
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
+from answerable.core.tlog.cosigned import (
+    TIMESTAMP_BYTES,
+    ed25519_cosigned_text,
+    ml_dsa_44_signed_text,
+    tree_head_of,
+)
+from answerable.core.tlog.text import base64_decoded, require_text
 from answerable.errors import Malformed, Unverified, shown
 
 ED25519: Final = 0x01
 ED25519_COSIGNATURE: Final = 0x04
 ML_DSA_44_COSIGNATURE: Final = 0x06
+
+LOG_KINDS: Final = (ED25519, ML_DSA_44_COSIGNATURE)
+"""Types of signature that a log signs its checkpoints with."""
+COSIGNATURE_KINDS: Final = (ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE)
+"""Types of signature with a timestamp, which witnesses sign with."""
 
 NOTE_BYTES_MAX: Final = 1_000_000
 SIGNATURES_MAX: Final = 64
@@ -37,9 +51,10 @@ SIGNATURES_MAX: Final = 64
 KEY_ID_BYTES: Final = 4
 ED25519_KEY_BYTES: Final = 32
 ED25519_SIGNATURE_BYTES: Final = 64
+ML_DSA_44_KEY_BYTES: Final = 1312
+ML_DSA_44_SIGNATURE_BYTES: Final = 2420
 
 _KINDS_WITH_DERIVED_ID: Final = (ED25519, ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE)
-_CONTROL: Final = re.compile(rb"[\x00-\x09\x0b-\x1f]")
 _SIGNATURE_LINE: Final = "— "
 
 _FIELD_PRIME: Final = 2**255 - 19
@@ -76,14 +91,33 @@ class VerifierKey:
             raise Malformed("verifier key without a type and public bytes", code="note.key")
         if self.kind in (ED25519, ED25519_COSIGNATURE):
             _require_sound_ed25519(self.public)
+        if self.kind == ML_DSA_44_COSIGNATURE and len(self.public) != ML_DSA_44_KEY_BYTES:
+            raise Malformed(
+                f"ml-dsa-44 public key of {len(self.public)} bytes, expected {ML_DSA_44_KEY_BYTES}",
+                code="note.key_unsound",
+            )
         if self.kind in _KINDS_WITH_DERIVED_ID and self.key_id != key_id(self.name, self.kind, self.public):
             raise Malformed(f"key id of {shown(self.name)} does not fit its key", code="note.key_id")
 
     @classmethod
     def ed25519(cls, name: str, public: bytes) -> VerifierKey:
-        """The key of type 0x01 with this name; its id is derived."""
+        """The key of type 0x01 with this name, of a log; its id is derived."""
+        return cls._derived(name, ED25519, public)
+
+    @classmethod
+    def ed25519_cosignature(cls, name: str, public: bytes) -> VerifierKey:
+        """The key of type 0x04 with this name, of a witness; its id is derived."""
+        return cls._derived(name, ED25519_COSIGNATURE, public)
+
+    @classmethod
+    def ml_dsa_44(cls, name: str, public: bytes) -> VerifierKey:
+        """The key of type 0x06 with this name, of a log or a witness; its id is derived."""
+        return cls._derived(name, ML_DSA_44_COSIGNATURE, public)
+
+    @classmethod
+    def _derived(cls, name: str, kind: int, public: bytes) -> VerifierKey:
         require_key_name(name)
-        return cls(name=name, key_id=key_id(name, ED25519, public), kind=ED25519, public=public)
+        return cls(name=name, key_id=key_id(name, kind, public), kind=kind, public=public)
 
     @classmethod
     def parse(cls, text: str) -> VerifierKey:
@@ -100,15 +134,41 @@ class VerifierKey:
         return f"{self.name}+{self.key_id.hex()}+{material}"
 
     def verify(self, text: bytes, signature: bytes) -> None:
-        """Check one signature over a note text. Raises Unverified, step `note.signature`."""
+        """Check one signature over a note text. Raises Unverified, step `note.signature`.
+
+        Signatures of types 0x04 and 0x06 begin with their timestamp, and are over the text of a checkpoint.
+        """
         try:
-            if self.kind != ED25519:
-                raise InvalidSignature
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text)
-        except InvalidSignature:
+            if self.kind == ED25519:
+                Ed25519PublicKey.from_public_bytes(self.public).verify(signature, text)
+            else:
+                timestamp = int.from_bytes(signature[:TIMESTAMP_BYTES], "big")
+                signed, bare = self.cosigned_text(text, timestamp), signature[TIMESTAMP_BYTES:]
+                if self.kind == ED25519_COSIGNATURE:
+                    Ed25519PublicKey.from_public_bytes(self.public).verify(bare, signed)
+                else:
+                    MLDSA44PublicKey.from_public_bytes(self.public).verify(bare, signed)
+        except UnsupportedAlgorithm:
+            raise Unverified(
+                f"signature by {shown(self.name)} cannot be checked: this build of cryptography lacks its algorithm",
+                code="note.signature_unsupported",
+                step="note.signature",
+            ) from None
+        except (InvalidSignature, Malformed):
             raise Unverified(
                 f"bad signature by {shown(self.name)}", code="note.signature_bad", step="note.signature"
             ) from None
+
+    def cosigned_text(self, text: bytes, timestamp: int) -> bytes:
+        """What this key signs to cosign the text of a checkpoint. Raises Malformed, also for keys that do not."""
+        if self.kind == ED25519_COSIGNATURE:
+            return ed25519_cosigned_text(timestamp, text)
+        if self.kind != ML_DSA_44_COSIGNATURE:
+            raise Malformed(f"key of {shown(self.name)} does not cosign", code="note.key_type")
+        origin, size, root = tree_head_of(text)
+        return ml_dsa_44_signed_text(
+            cosigner=self.name, timestamp=timestamp, origin=origin, start=0, end=size, root=root
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,22 +229,34 @@ class Note:
     def verify(self, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, ...]:
         """The keys, each once, by which the text is signed: at least one, and none of them badly.
 
-        Raises Unverified: step `note.signature` for a bad signature by a known key, `note.signer` where no
-        known key signed. Raises Malformed where two different keys share name and id.
+        Keys of other types than `LOG_KINDS` are passed over. Raises Unverified: step `note.signature` for a bad
+        signature by a known key, `note.signer` where no known key signed. Raises Malformed where two different keys
+        share name and id.
+        """
+        signers = tuple(dict.fromkeys(key for _, key in self.signatures_by(keys, kinds=LOG_KINDS)))
+        if not signers:
+            raise Unverified("note is signed by no known key", code="note.unsigned", step="note.signer")
+        return signers
+
+    def signatures_by(
+        self, keys: Iterable[VerifierKey], *, kinds: Collection[int]
+    ) -> tuple[tuple[NoteSignature, VerifierKey], ...]:
+        """The signatures by keys of these types, each with its key, all of them good; perhaps there are none.
+
+        Raises Unverified, step `note.signature`, for a bad one, and Malformed where two different keys share name and
+        id.
         """
         known: dict[tuple[str, bytes], VerifierKey] = {}
         for key in keys:
-            if key.kind == ED25519 and known.setdefault((key.name, key.key_id), key) != key:
+            if key.kind in kinds and known.setdefault((key.name, key.key_id), key) != key:
                 raise Malformed(f"two keys called {shown(key.name)} share an id", code="note.key_ambiguous")
-        signers: dict[VerifierKey, None] = {}
+        found: list[tuple[NoteSignature, VerifierKey]] = []
         for one in self.signatures:
             signer = known.get((one.name, one.key_id))
             if signer is not None:
                 signer.verify(self.text, one.signature)
-                signers[signer] = None
-        if not signers:
-            raise Unverified("note is signed by no known key", code="note.unsigned", step="note.signer")
-        return tuple(signers)
+                found.append((one, signer))
+        return tuple(found)
 
 
 def signed_note(text: bytes, *, key: VerifierKey, sign: Callable[[bytes], bytes]) -> Note:
@@ -210,39 +282,11 @@ def key_id(name: str, kind: int, public: bytes) -> bytes:
     return sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:KEY_ID_BYTES]
 
 
-def require_text(text: bytes) -> str:
-    """The text decoded. Raises Malformed: not UTF-8, a control character, no final newline."""
-    control = _CONTROL.search(text)
-    if control:
-        raise Malformed(f"control character in note: at byte {control.start()}", code="note.control")
-    if not text.endswith(b"\n"):
-        raise Malformed("note text does not end in a newline", code="note.newline")
-    try:
-        return text.decode()
-    except UnicodeDecodeError as fault:
-        raise Malformed(f"note is not utf-8: at byte {fault.start}", code="note.utf8") from None
-
-
 def require_key_name(name: str) -> None:
     """Raises Malformed unless the name is non-empty, without spaces, `+` or control characters."""
     bad = any(c.isspace() or c == "+" or c < " " or "\ud800" <= c <= "\udfff" for c in name)
     if bad or not name:
         raise Malformed(f"not a key name: {shown(name)}", code="note.key_name")
-
-
-def base64_decoded(text: str, *, what: str) -> bytes:
-    """Decode standard base64 in its one canonical spelling (RFC 4648, section 4). Raises Malformed if not, or
-    empty.
-
-    Stray bits and stray characters are refused, so that no two texts stand for the same bytes.
-    """
-    try:
-        decoded = b64decode(text, validate=True)
-    except ValueError:
-        decoded = b""
-    if not decoded or b64encode(decoded).decode() != text:
-        raise Malformed(f"{what} is not canonical base64: {shown(text)}", code="tlog.base64")
-    return decoded
 
 
 def _signature_of(line: str) -> NoteSignature:

@@ -12,9 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from answerable.core.tlog.checkpoint import Checkpoint, decimal, verified_checkpoint
+from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
+from answerable.core.tlog.cosignature import Cosignature
 from answerable.core.tlog.merkle import HASH_BYTES, PROOF_HASHES_MAX, SIZE_MAX, verify_inclusion
-from answerable.core.tlog.note import NOTE_BYTES_MAX, Note, VerifierKey, base64_decoded
+from answerable.core.tlog.note import NOTE_BYTES_MAX, Note, VerifierKey
+from answerable.core.tlog.policy import Policy, verified_checkpoint_under
+from answerable.core.tlog.text import base64_decoded, decimal
 from answerable.errors import Malformed, shown
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
@@ -92,10 +95,26 @@ class TlogProof:
         under.
 
         Raises Unverified with the steps of `verified_checkpoint` and `verify_inclusion`. Says nothing about
-        cosignatures.
+        cosignatures: see `verify_under`.
         """
         checkpoint = verified_checkpoint(self.checkpoint, origin=origin, log_keys=log_keys)
+        self._verify_inclusion(leaf, checkpoint)
+        return checkpoint
+
+    def verify_under(
+        self, policy: Policy, *, leaf: bytes, origin: str, log_keys: Iterable[VerifierKey] = ()
+    ) -> tuple[Checkpoint, tuple[Cosignature, ...]]:
+        """Check the same, and that witnesses cosigned the checkpoint as the policy demands; returns who, and when.
+
+        log_keys: as in `verified_checkpoint_under`. Raises Unverified with the steps of that and `verify_inclusion`.
+        """
+        checkpoint, cosignatures = verified_checkpoint_under(
+            self.checkpoint, policy, origin=origin, log_keys=log_keys
+        )
+        self._verify_inclusion(leaf, checkpoint)
+        return checkpoint, cosignatures
+
+    def _verify_inclusion(self, leaf: bytes, checkpoint: Checkpoint) -> None:
         verify_inclusion(
             leaf=leaf, index=self.index, size=checkpoint.size, proof=self.hashes, root=checkpoint.root
         )
-        return checkpoint

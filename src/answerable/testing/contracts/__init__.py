@@ -12,6 +12,8 @@ from answerable.testing.contracts.mandate_register import (
     MandateRegisterContract,
 )
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
+from answerable.testing.contracts.subject_keys import DurableSubjectKeysContract, SubjectKeysContract
+from answerable.testing.contracts.witness_register import WitnessRegisterContract
 
 __all__ = [
     "ApprovalRegisterContract",
@@ -19,7 +21,10 @@ __all__ = [
     "DurableLedgerContract",
     "DurableMandateRegisterContract",
     "DurableRegistryStoreContract",
+    "DurableSubjectKeysContract",
     "LedgerContract",
     "MandateRegisterContract",
     "RegistryStoreContract",
+    "SubjectKeysContract",
+    "WitnessRegisterContract",
 ]

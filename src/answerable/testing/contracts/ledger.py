@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from answerable.core.ledger.entry import SALT_BYTES, Entry, Receipt, sealed_entry
+from answerable.core.ledger.batch_head import verified_batch_head
+from answerable.core.ledger.codec import chain_start, chained
+from answerable.core.ledger.disclosure import Sealing
+from answerable.core.ledger.entry import Entry, Receipt, sealed_entry
+from answerable.core.ledger.subject_key import SubjectKey
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.checkpoint import verified_checkpoint
 from answerable.core.tlog.merkle import leaf_hash, root_of
 from answerable.core.tlog.note import VerifierKey
-from answerable.errors import Unavailable
+from answerable.errors import Malformed, Unavailable
 from answerable.ports.ledger import Ledger
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim, raises
+from answerable.testing.entropy import SeededEntropy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,17 +44,35 @@ def log_key(origin: str = ORIGIN) -> tuple[VerifierKey, Callable[[bytes], bytes]
     return VerifierKey.ed25519(origin, private.public_key().public_bytes_raw()), private.sign
 
 
+SUBJECT = SubjectKey(id=bytes(16), secret=bytes(32))
+"""Whose data the entries of this suite hold."""
+
+
 def refusal_entry(number: int, payload: bytes = b"{}") -> Entry:
     """A new entry, not an owed one."""
-    fields = {"action": f"action-{number}", "agent": "scout"}
+    chance = SeededEntropy(number)
     return sealed_entry(
-        Tag.REFUSAL, at=START, fields={**fields}, payload=payload, salt=number.to_bytes(SALT_BYTES, "big")
+        Tag.REFUSAL,
+        at=START,
+        members={"action": f"action-{number}", "agent": "scout"},
+        fields=((b"payload", payload),),
+        sealing=Sealing(key=SUBJECT, random=chance.bytes),
     )
+
+
+def intent_entry(number: int) -> Entry:
+    """An intent, as far as a ledger looks at one."""
+    return sealed_entry(Tag.INTENT, at=START, members={"action": f"action-{number}"})
+
+
+def end_entry(intent: int, tag: Tag = Tag.OUTCOME) -> Entry:
+    """The end of the intent at this index, as far as a ledger looks at one."""
+    return sealed_entry(tag, at=START, members={"intent": intent})
 
 
 def owed_entry(number: int) -> Entry:
     """An entry that the reserve is for."""
-    return sealed_entry(Tag.MANDATE_CLOSED, at=START, fields={"mandate": f"mandate-{number}"})
+    return sealed_entry(Tag.MANDATE_CLOSED, at=START, members={"mandate": f"mandate-{number}"})
 
 
 class LedgerContract:
@@ -119,6 +142,49 @@ class LedgerContract:
             await ledger.append(refusal_entry(2))
             claim([one.index for one in replay] == [size - 1], "later entries are not in it")
             claim(list(ledger.replay(ledger.size)) == [], "nothing stands past the end")
+            await ledger.close()
+
+        asyncio.run(run())
+
+    def test_one_entry_is_found_by_its_index(self, tmp_path: Path) -> None:
+        async def run() -> None:
+            ledger = self.opened(tmp_path)
+            await asyncio.gather(*(ledger.append(refusal_entry(number, b"1" * 500)) for number in range(50)))
+            for stored in ledger.replay():
+                claim(ledger.entry(stored.index) == stored, "as replay shows it")
+            for index in (-1, ledger.size, ledger.size + 1, 2**64):
+                with raises(Malformed, "ledger.no_entry", "there is no such entry"):
+                    ledger.entry(index)
+            await ledger.close()
+
+        asyncio.run(run())
+
+    def test_an_acknowledgement_carries_what_the_log_holds_signed(self, tmp_path: Path) -> None:
+        async def run() -> None:
+            ledger = self.opened(tmp_path)
+            receipts = await asyncio.gather(*(ledger.append(refusal_entry(number)) for number in range(30)))
+            submitted = ledger.submit(refusal_entry(30))
+            receipts.append(await submitted.durable())
+            chain, chains = chain_start(ORIGIN), [chain_start(ORIGIN)]
+            for stored in ledger.replay():
+                chain = chained(chain, stored.leaf_hash)
+                chains.append(chain)
+            for receipt in receipts:
+                if receipt.head is None:
+                    raise AssertionError("every receipt has a head")
+                told = verified_batch_head(receipt.head.signed(), key=log_key()[0])
+                claim(told.origin == ledger.origin, "of this log")
+                claim(receipt.index < told.size <= ledger.size, "over this entry, and none that is not there")
+                claim(chains[told.size] == told.chain, "with the chain value that follows from the entries")
+                claim(told.at == START, "at the time of the writer's clock")
+            await ledger.close()
+
+        asyncio.run(run())
+
+    def test_a_new_ledger_has_no_open_intents(self, tmp_path: Path) -> None:
+        async def run() -> None:
+            ledger = self.opened(tmp_path)
+            claim(ledger.open_intents() == (), "none was begun")
             await ledger.close()
 
         asyncio.run(run())
@@ -227,6 +293,27 @@ class DurableLedgerContract(LedgerContract):
             receipt = await again.append(refusal_entry(10))
             claim(receipt.index == again.size - 1 >= len(before), "and it goes on behind it")
             await again.close()
+
+        asyncio.run(run())
+
+    def test_intents_without_an_end_are_known_after_a_restart(self, tmp_path: Path) -> None:
+        async def run() -> None:
+            expected: list[int] = []
+            for life in range(4):
+                ledger = self.opened(tmp_path)
+                found = ledger.open_intents()
+                claim([stored.index for stored in found] == expected, f"those and no others, in life {life}")
+                claim([ledger.entry(stored.index) for stored in found] == [*found], "as they were recorded")
+                if expected:
+                    tag = Tag.OUTCOME if life % 2 else Tag.INDETERMINATE
+                    await ledger.append(end_entry(expected.pop(0), tag))
+                begun = [await ledger.append(intent_entry(number)) for number in range(5)]
+                if life % 2:
+                    ledger.seal()
+                await ledger.append(end_entry(begun[1].index))
+                expected += [one.index for one in begun if one is not begun[1]]
+                await ledger.close()
+            await self.opened(tmp_path).close()
 
         asyncio.run(run())
 

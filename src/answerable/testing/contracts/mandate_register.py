@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from answerable.core.ledger.leaves import Reference
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed
 from answerable.testing.contracts.claims import claim, raises
@@ -111,6 +112,30 @@ class MandateRegisterContract:
 
 class DurableMandateRegisterContract(MandateRegisterContract):
     """For a register that promises to survive a restart."""
+
+    def test_kept_counts_survive_a_restart_and_belong_to_one_log(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        claim(
+            register.used_up_to("log/a") == 0 and not register.kept_used("log/a"), "nothing is kept at first"
+        )
+        register.keep_used("log/a", {M1: 3, MandateId("m-2"): 1}, 17)
+        register.keep_used("log/a", {M1: 4}, 25)
+        register.keep_used("log/b", {M1: 9}, 11)
+        again = self.opened(tmp_path)
+        kept = {M1: 4, MandateId("m-2"): 1}
+        claim(dict(again.kept_used("log/a")) == kept, "a count is replaced, those of others stay")
+        claim(again.used_up_to("log/a") == 25, "it is known up to where was counted")
+        claim(again.used_up_to("log/b") == 11, "each log has counts of its own")
+
+    def test_where_a_mandate_was_issued_survives_a_restart(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        place = Reference(entry=7, leaf="ab" * 32, log="log/a")
+        claim(register.issued(M1) is None, "nothing is known of an unknown mandate")
+        register.add(mandate(), issued=place)
+        register.add(mandate("m-2"))
+        again = self.opened(tmp_path)
+        claim(again.issued(M1) == place, "it is known in which log and entry it was issued")
+        claim(again.issued(MandateId("m-2")) is None, "what was not said is not guessed")
 
     def test_mandates_and_their_closing_survive_a_restart(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

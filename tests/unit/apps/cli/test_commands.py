@@ -18,6 +18,7 @@ from answerable.apps.control_api.application import control_app
 from answerable.core.canonical import JSONValue, encode
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
+from answerable.flows.record_entry import sealing_for
 from tests.control_world import Product, World, asked, made_world, memory_product
 
 Command = Callable[..., Result]
@@ -378,9 +379,9 @@ def test_an_entry_is_shown_without_the_secrets_among_its_arguments_unless_asked_
     entry = sealed_entry(
         Tag.REFUSAL,
         at=product.walk.clock.now(),
-        fields={},
-        payload=encode({"action": action}),
-        salt=bytes(16),
+        members={},
+        fields=[(b"request", encode(action))],
+        sealing=sealing_for(product.walk, "principal:ada"),
     )
     index = str(anyio.run(product.walk.ledger.append, entry).index)
     for more in ((), ("--json",)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,8 +20,10 @@ from answerable.apps.control_api.operations import OPERATIONS
 from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.token import terms_of
+from answerable.core.tlog.note import VerifierKey
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_answer, signed_mandate
+from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_world import Product, World, asked, made_world, memory_product
 
@@ -139,8 +142,32 @@ async def test_every_operation_answers_what_the_document_says(
     assert (await client("seal_ledger", {}))["checkpoint"].startswith("example.test/ledger\n")
     assert (await client("show_ledger"))["entries"] == status["entries"]
     entry = await client("show_entry", index="1")
-    assert (entry["kind"], entry["leaf"]["by"]) == ("registry_change", f"uid:{os.geteuid()}")
+    assert (entry["kind"], entry["payload"]["by"]) == ("registry_change", f"uid:{os.geteuid()}")
+    assert entry["leaf"]["by"] != entry["payload"]["by"], "the leaf has a pseudonym"
+    evidence = await client(
+        "export_evidence", {"entries": [0], "about": {"mandate": mandate["id"]}, "reveal": ["purpose"]}
+    )
+    report = verify_evidence(b64decode(evidence["bundle"]), key=VerifierKey.parse(product.log_key))
+    assert (report.status, len(report.entries)) == ("valid_but", len(evidence["entries"]))
+    assert evidence["shown"] == sum(len(one.shown) for one in report.entries) > 0
     assert client.used == {row.id for row in OPERATIONS}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"entries": [], "reveal": []}, "evidence.nothing"),
+        ({"entries": [-1], "reveal": []}, "request.body"),
+        ({"entries": [0, 0], "reveal": []}, "request.body"),
+        ({"entries": ["0"], "reveal": []}, "request.body"),
+        ({"entries": [0], "reveal": [1]}, "request.body"),
+        ({"entries": [0], "reveal": [], "about": {"agent": "a"}}, "request.body"),
+        ({"entries": [0], "reveal": ["nothing"]}, "evidence.reveal"),
+        ({"entries": [99], "reveal": []}, "ledger.no_entry"),
+    ],
+)
+async def test_evidence_that_cannot_be_had_is_refused(client: Client, body: Any, code: str) -> None:
+    assert (await client("export_evidence", body, status=400))["code"] == code
 
 
 @pytest.mark.parametrize("uid", [None, 4_000_000_000 - 1])

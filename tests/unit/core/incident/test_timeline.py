@@ -60,6 +60,52 @@ def test_a_change_names_what_changed():
         in told(moment(1, Tag.REGISTRY_CHANGE, by="a", payload={"Agent/scout": None})).text
     )
     assert "changed policies: " in told(moment(1, Tag.POLICY_CHANGE, by="a", payload={"policies": "x"})).text
+    sealed: dict[str, JSONValue] = {"by": "ada", "changes": {"Agent/scout": None, "Server/crm": {}}}
+    assert told(moment(1, Tag.REGISTRY_CHANGE, by="0" * 64, payload=sealed)).text.startswith(
+        "ada changed Agent/scout, Server/crm: "
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "member"),
+    [
+        (Tag.INTENT, "principal"),
+        (Tag.APPROVAL_ASKED, "principal"),
+        (Tag.APPROVAL_ANSWER, "person"),
+        (Tag.MANDATE_ISSUED, "principal"),
+        (Tag.MANDATE_CLOSED, "by"),
+        (Tag.REGISTRY_CHANGE, "by"),
+        (Tag.POLICY_CHANGE, "by"),
+    ],
+)
+def test_people_are_told_by_name_where_the_fields_are_open_and_else_by_pseudonym(tag: Tag, member: str):
+    leaf: dict[str, JSONValue] = {member: "f00d" * 16}
+    assert "alice" in told(moment(1, tag, payload={member: "alice"}, **leaf)).text
+    without = told(moment(1, tag, **leaf)).text
+    assert "alice" not in without
+    assert "f00df00d" in without
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("mandate", "The mandate m-1 was written down"),
+        ("policy_set", "The policy set m-1 was written down"),
+        ("tool", "The tool definition m-1 was written down"),
+        ("novel", "The statement m-1 was written down"),
+    ],
+)
+def test_what_is_cited_is_told_by_kind_and_name(kind: str, text: str):
+    assert told(moment(1, Tag.CITED, kind=kind, name="m-1")).text.startswith(text)
+
+
+def test_names_that_stand_in_fields_alone_are_found():
+    asked = moment(
+        4, Tag.APPROVAL_ASKED, principal="0" * 64, payload={"principal": "alice", "digest": "d" * 64}
+    )
+    for name in ("alice", "0" * 64, "d" * 64, "4"):
+        assert concerns(asked, frozenset((name,)))
+    assert not concerns(asked, frozenset(("bob",)))
 
 
 def test_an_action_without_arguments_or_a_capability_is_told_as_far_as_known():

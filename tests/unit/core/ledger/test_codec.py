@@ -13,7 +13,6 @@ from answerable.core.ledger.codec import (
     SECTOR_BYTES,
     SEGMENT_HEADER_BYTES,
     STORED_LEAF_BYTES_MAX,
-    Head,
     SegmentHeader,
     chain_start,
     chained,
@@ -21,10 +20,12 @@ from answerable.core.ledger.codec import (
     damaged_frame,
     decode_frame,
     frame_header,
+    frame_passed,
     notes_in,
     origin_hash,
     tail_after,
 )
+from answerable.core.ledger.head import Head
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.errors import Malformed, Unverified
 
@@ -221,3 +222,24 @@ def test_rubbish_after_the_end_is_not_passed_over() -> None:
 def test_a_mark_inside_a_payload_is_not_taken_for_a_later_frame() -> None:
     tricky = framed(b"{}", b"\xf5ENT" + bytes(100) + b"\xf5ENT" * 30, batch=0)
     assert tail_after(tricky[:-7] + FREE, 0, next_index=0).state == "torn"
+
+
+@given(
+    leaf=st.binary(min_size=1, max_size=300),
+    attachment=st.binary(max_size=300),
+    before=st.binary(max_size=40),
+)
+def test_a_frame_is_passed_by_its_header_alone(leaf: bytes, attachment: bytes, before: bytes) -> None:
+    stored = before + framed(leaf, attachment)
+    passed = frame_passed(stored, len(before))
+    assert passed is not None
+    assert (passed.chain, passed.end) == (CHAIN, len(stored))
+    assert frame_passed(changed(stored, len(stored) - 1, 1), len(before)) == passed
+    assert frame_passed(stored[:-1], len(before)) is None
+    assert frame_passed(stored[: len(before) + 63], len(before)) is None
+
+
+@given(at=st.integers(0, 63), value=st.integers(1, 255))
+def test_a_frame_with_a_changed_header_is_not_passed(at: int, value: int) -> None:
+    assert frame_passed(changed(framed(b"leaf"), at, value), 0) is None
+    assert frame_passed(bytes(200), 0) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,8 +13,12 @@ from answerable.core.ledger.leaves import (
     IntentLeaf,
     OutcomeLeaf,
     ProofLeaf,
+    Reference,
     encoded_leaf,
 )
+from answerable.core.ledger.runs import Run
+
+pytestmark = pytest.mark.requirement("WALK-02")
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _NUMBER = st.integers(min_value=0, max_value=INTEGER_MAX)
@@ -28,10 +33,17 @@ def _filled(kind: type, **given_parts: st.SearchStrategy) -> st.SearchStrategy:
     return st.builds(kind, **parts)
 
 
+_RUN = _filled(Run)
+_REFERENCE = _filled(Reference)
 _LEAVES = st.one_of(
-    _filled(OutcomeLeaf),
+    _filled(OutcomeLeaf, sd=_TEXTS, run=st.none() | _RUN),
     _filled(
         IntentLeaf,
+        sd=_TEXTS,
+        run=_RUN,
+        mandate_ref=_REFERENCE,
+        policy_ref=_REFERENCE,
+        tool_ref=_REFERENCE,
         decision=_filled(DecisionLeaf, by=_TEXTS, lifted=_TEXTS),
         proof=_filled(ProofLeaf),
     ),
@@ -42,3 +54,13 @@ _LEAVES = st.one_of(
 def test_a_typed_leaf_is_canonical_as_it_comes(leaf):
     written = encoded_leaf(leaf)
     assert encode_ledger(parse(written)) == written
+
+
+@given(_LEAVES)
+def test_a_typed_leaf_says_the_members_that_it_was_given_and_no_others(leaf):
+    members = msgspec.to_builtins(leaf)
+    assert encode_ledger(members) == encoded_leaf(leaf)
+    expected = {one.encode_name for one in msgspec.structs.fields(type(leaf))}
+    if getattr(leaf, "run", None) is None:
+        expected -= {"run"}
+    assert set(members) == expected

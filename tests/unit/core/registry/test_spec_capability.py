@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.active import faults_of
+from answerable.core.registry.active import faults_of, snapshot_of
+from answerable.core.registry.capability import PRINCIPAL_IS_SUBJECT, SubjectMapping
 from answerable.testing.samples import document, registry_documents
 from tests.registry_world import check_fault
 
@@ -101,12 +102,13 @@ def test_each_fault_says_where_and_what(name, path, value, at, code, says):
     check_fault(name, path, value, at, code, says)
 
 
-def resource_capability(target, resource):
+def resource_capability(target, resource, **more):
     spec = {
         **registry_documents()[5]["spec"],
         "method": "resources/read",
         "target": target,
         "resource": resource,
+        **more,
     }
     del spec["arguments"]
     return [*registry_documents(), document("Capability", "crm.case", spec)]
@@ -132,3 +134,60 @@ def test_a_resource_is_named_by_a_variable_of_its_uri_template(target, argument,
 
 def test_a_resource_of_fixed_id_needs_no_variable():
     assert faults_of(resource_capability("crm://cases/all", {"type": "Case", "fixed": "all"})) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "at", "code", "says"),
+    [
+        (
+            ["spec", "subject"],
+            {"type": "Customer"},
+            "/spec/subject",
+            "document.missing",
+            "`argument` is missing",
+        ),
+        (["spec", "subject"], {"argument": "case"}, "/spec/subject", "document.missing", "`type` is missing"),
+        (["spec", "subject"], "case", "/spec/subject", "document.type", ""),
+        (
+            ["spec", "subject"],
+            {"type": "customer", "argument": "case"},
+            "/spec/subject/type",
+            "document.pattern",
+            "entity",
+        ),
+        (
+            ["spec", "subject"],
+            {"type": "Customer", "argument": "__entity"},
+            "/spec/subject/argument",
+            "document.pattern",
+            "",
+        ),
+        (
+            ["spec", "subject"],
+            {"type": "Customer", "argument": "case", "fixed": "x"},
+            "/spec/subject/fixed",
+            "document.unknown_key",
+            "`fixed`",
+        ),
+    ],
+)
+def test_each_fault_of_a_subject_says_where_and_what(path, value, at, code, says):
+    check_fault("crm.read", path, value, at, code, says)
+
+
+@pytest.mark.requirement("SEAL-04")
+def test_a_subject_is_read_and_is_the_principal_when_there_is_none():
+    documents = registry_documents()
+    documents[5]["spec"]["subject"] = {"type": "Customer", "argument": "case"}
+    found = snapshot_of(documents).capabilities
+    assert found["crm.read"].subject == SubjectMapping(type="Customer", argument="case")
+    assert found["crm.refund"].subject == PRINCIPAL_IS_SUBJECT == SubjectMapping(type="", argument="")
+
+
+@pytest.mark.requirement("SEAL-04")
+@pytest.mark.parametrize(("argument", "code"), [("case", None), ("note", "capability.subject")])
+def test_the_subject_of_a_resource_is_a_variable_of_its_uri_template_too(argument, code):
+    resource = {"type": "Case", "argument": "case"}
+    subject = {"type": "Customer", "argument": argument}
+    faults = faults_of(resource_capability("crm://cases/{case}", resource, subject=subject))
+    assert [fault.code for fault in faults] == ([code] if code else [])

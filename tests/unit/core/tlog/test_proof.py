@@ -11,10 +11,21 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from answerable.core.tlog.checkpoint import Checkpoint
-from answerable.core.tlog.merkle import SIZE_MAX, inclusion_proof, leaf_hash, reader_over, root_of
-from answerable.core.tlog.note import VerifierKey, signed_note
+from answerable.core.tlog.merkle import (
+    PROOF_HASHES_MAX,
+    SIZE_MAX,
+    inclusion_proof,
+    leaf_hash,
+    reader_over,
+    root_of,
+)
+from answerable.core.tlog.note import NOTE_BYTES_MAX, VerifierKey, signed_note
+from answerable.core.tlog.policy import Log, Policy, Witness
 from answerable.core.tlog.proof import EXTRA_BYTES_MAX, HEADER, PROOF_BYTES_MAX, TlogProof
 from answerable.errors import Malformed, Unverified
+from tests.tlog_world import CHECKPOINT as COSIGNED
+from tests.tlog_world import LEAVES as COSIGNED_LEAVES
+from tests.tlog_world import NOW, ed25519_log, ed25519_witness, signed_by
 
 ORIGIN = "ledger.example/one"
 LEAVES = [leaf_hash(b"%d" % i) for i in range(21)]
@@ -55,6 +66,17 @@ def test_a_file_is_written_as_it_is_read() -> None:
     for proof in (proof_of(0), proof_of(20, extra=b"anything"), proof_of(20, extra=b"\x00")):
         assert TlogProof.parse(proof.encoded()) == proof
         assert TlogProof.parse(proof.encoded()).encoded() == proof.encoded()
+
+
+def test_a_file_at_every_limit_is_written_as_it_is_read() -> None:
+    longest = TlogProof(
+        index=SIZE_MAX,
+        hashes=(LEAVES[0],) * PROOF_HASHES_MAX,
+        checkpoint=SIGNED,
+        extra=bytes(EXTRA_BYTES_MAX),
+    )
+    assert TlogProof.parse(longest.encoded()) == longest
+    assert len(longest.encoded()) - len(SIGNED) < PROOF_BYTES_MAX - NOTE_BYTES_MAX
 
 
 def test_a_log_of_one_entry_needs_no_hashes() -> None:
@@ -137,3 +159,46 @@ def test_what_is_not_a_proof_file_in_its_one_spelling_is_refused(encoded: bytes,
 )
 def test_a_proof_that_could_not_be_read_back_is_not_made(changed: dict[str, Any], code: str) -> None:
     assert malformed_code(lambda: replace(proof_of(1), **changed)) == code
+
+
+# ---- under a policy
+
+
+WITNESS = ed25519_witness("witness.example/one")
+POLICY = Policy(
+    logs=(Log(key=ed25519_log().key),), witnesses=(Witness(name="one", key=WITNESS.key),), quorum="one"
+)
+
+
+def cosigned_proof(*, cosigned: bool = True) -> TlogProof:
+    signers = (ed25519_log(), WITNESS) if cosigned else (ed25519_log(),)
+    hashes = inclusion_proof(index=5, size=21, hash_at=reader_over(COSIGNED_LEAVES))
+    return TlogProof(index=5, hashes=hashes, checkpoint=signed_by(*signers).encoded())
+
+
+def test_a_proof_with_a_cosigned_checkpoint_stands_under_its_policy() -> None:
+    proof = TlogProof.parse(cosigned_proof().encoded())
+    checkpoint, cosignatures = proof.verify_under(POLICY, leaf=COSIGNED_LEAVES[5], origin=ORIGIN)
+    assert checkpoint == COSIGNED
+    assert [(one.cosigner, one.timestamp) for one in cosignatures] == [(WITNESS.key, NOW)]
+    # Without a policy the cosignature is one more signature by an unknown key.
+    assert proof.verify(leaf=COSIGNED_LEAVES[5], origin=ORIGIN, log_keys=[ed25519_log().key]) == COSIGNED
+    known = replace(POLICY, logs=())
+    assert proof.verify_under(
+        known, leaf=COSIGNED_LEAVES[5], origin=ORIGIN, log_keys=[ed25519_log().key]
+    ) == (checkpoint, cosignatures)
+
+
+def test_another_entry_or_too_few_witnesses_are_refused_under_a_policy() -> None:
+    proof = cosigned_proof()
+    for attempt, step in (
+        (lambda: proof.verify_under(POLICY, leaf=COSIGNED_LEAVES[6], origin=ORIGIN), "inclusion.root"),
+        (lambda: proof.verify_under(POLICY, leaf=COSIGNED_LEAVES[5], origin="other"), "note.signer"),
+        (
+            lambda: cosigned_proof(cosigned=False).verify_under(
+                POLICY, leaf=COSIGNED_LEAVES[5], origin=ORIGIN
+            ),
+            "checkpoint.quorum",
+        ),
+    ):
+        assert failed_step(attempt) == step

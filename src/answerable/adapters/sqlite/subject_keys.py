@@ -1,0 +1,149 @@
+"""Subject keys in a SQLite file of their own, so that they can be kept, backed up and destroyed apart from the log.
+
+Secrets are wrapped under a root key that is not in the file, and subjects stand there as HMACs under it: the file alone
+opens nothing and names nobody.
+"""
+
+from __future__ import annotations
+
+import hmac
+import sqlite3
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from answerable.adapters.sqlite.store import SqliteStore
+from answerable.core.ledger.subject_key import KEY_ID_BYTES, NONCE_BYTES, SECRET_BYTES, SubjectKey
+from answerable.errors import Malformed, Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.ports.entropy import Entropy
+
+Name = TypeVar("Name")
+
+PORT: Final = "subject_keys"
+ROOT_BYTES: Final = 32
+CACHED_MAX: Final = 8192
+"""Keys that are kept in memory, the least used one goes first."""
+APPLICATION_ID: Final = 0x616E736B
+"""`ansk`: tells this file from our other one."""
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        """CREATE TABLE subject_keys (
+            id BLOB PRIMARY KEY, subject BLOB NOT NULL UNIQUE, wrapped BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+    ),
+)
+"""One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
+
+
+class SqliteSubjectKeys:
+    """Implements ports.subject_keys.SubjectKeys. Made by `open`, ended by `close`."""
+
+    def __init__(self, store: SqliteStore, *, root: bytes, entropy: Entropy) -> None:
+        self._store = store
+        self._entropy = entropy
+        self._wrapping = AESGCM(_derived(root, b"answerable subject keys: wrapping"))
+        self._naming = _derived(root, b"answerable subject keys: naming")
+        self._by_subject: OrderedDict[str, SubjectKey] = OrderedDict()
+        self._by_id: OrderedDict[bytes, SubjectKey] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, *, root: bytes, entropy: Entropy) -> SqliteSubjectKeys:
+        """Open or create the file. root: ROOT_BYTES, kept elsewhere.
+
+        Raises Unavailable (`register.*` for the file, `subject_keys.corrupt` when the root key is another one).
+        """
+        store = SqliteStore.open(path, migrations=MIGRATIONS, application_id=APPLICATION_ID)
+        keys = cls(store, root=root, entropy=entropy)
+        try:
+            first = store.rows("SELECT id, subject, wrapped FROM subject_keys LIMIT 1")
+            if first:
+                keys._unwrapped(*first[0])
+        except Unavailable:
+            store.close()
+            raise
+        return keys
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def of(self, subject: str) -> SubjectKey:
+        """As the port says."""
+        # Timelines are told in threads of their own.
+        with self._lock:
+            found = self._by_subject.get(subject)
+            if found is not None:
+                return _kept(self._by_subject, subject, found)
+            name = hmac.digest(self._naming, subject.encode("utf-8", "surrogatepass"), "sha256")
+            return _kept(self._by_subject, subject, self._read("subject", name) or self._made(name))
+
+    def find(self, key_id: bytes) -> SubjectKey | None:
+        """As the port says."""
+        with self._lock:
+            found = self._by_id.get(key_id) or self._read("id", key_id)
+            return _kept(self._by_id, key_id, found) if found is not None else None
+
+    def _read(self, column: str, value: bytes) -> SubjectKey | None:
+        query = f"SELECT id, subject, wrapped FROM subject_keys WHERE {column} = ?"  # noqa: S608 - our own two names
+        rows = self._store.rows(query, (value,))
+        return self._unwrapped(*rows[0]) if rows else None
+
+    def _made(self, name: bytes) -> SubjectKey:
+        """A new key, durable on return; of two processes that race, both get the same one."""
+        key_id, secret = self._entropy.bytes(KEY_ID_BYTES), self._entropy.bytes(SECRET_BYTES)
+        nonce = self._entropy.bytes(NONCE_BYTES)
+        wrapped = nonce + self._wrapping.encrypt(nonce, secret, key_id + name)
+        with self._store.write() as connection:
+            try:
+                connection.execute(
+                    "INSERT INTO subject_keys (id, subject, wrapped) VALUES (?, ?, ?)",
+                    (key_id, name, wrapped),
+                )
+                return SubjectKey(id=key_id, secret=secret)
+            except sqlite3.IntegrityError:
+                pass
+        found = self._read("subject", name)
+        if found is None:
+            raise _corrupt()
+        return found
+
+    def _unwrapped(self, key_id: object, name: object, wrapped: object) -> SubjectKey:
+        """Bound to id and subject, so that who can write the file cannot give one subject another's key."""
+        if not isinstance(key_id, bytes) or not isinstance(name, bytes) or not isinstance(wrapped, bytes):
+            raise _corrupt()
+        try:
+            secret = self._wrapping.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], key_id + name)
+            return SubjectKey(id=key_id, secret=secret)
+        except (InvalidTag, ValueError, Malformed):
+            raise _corrupt() from None
+
+
+def _kept(known: OrderedDict[Name, SubjectKey], name: Name, key: SubjectKey) -> SubjectKey:
+    known[name] = key
+    known.move_to_end(name)
+    if len(known) > CACHED_MAX:
+        known.popitem(last=False)
+    return key
+
+
+def _derived(root: bytes, label: bytes) -> bytes:
+    if len(root) != ROOT_BYTES:
+        raise Malformed(
+            f"the root key of subjects has {len(root)} bytes, expected {ROOT_BYTES}", code="key.malformed"
+        )
+    return HKDF(algorithm=SHA256(), length=ROOT_BYTES, salt=None, info=label).derive(root)
+
+
+def _corrupt() -> Unavailable:
+    message = "the subject keys cannot be opened: they were changed, or made under another root key"
+    return Unavailable(message, code="subject_keys.corrupt", port=PORT)

@@ -1,0 +1,104 @@
+"""Signed notes as files: the newest in a file of its own, all of them in another that only grows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.tlog_files import directory as files
+from answerable.adapters.tlog_files.reading import corrupt
+from answerable.core.ledger.codec import notes_in
+from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
+from answerable.errors import Malformed, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from answerable.core.tlog.note import VerifierKey
+
+_TAIL_BYTES: Final = 1_048_576
+"""Read from the end of a history to find its last note; notes with their cosignatures are far shorter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A checkpoint, verified, and the note that it was read from."""
+
+    checkpoint: Checkpoint
+    note: bytes
+
+
+class NoteHistory:
+    """One such pair of files. newest: the newest note that was found."""
+
+    def __init__(self, directory: Path, *, newest: str, history: str, keys: Sequence[VerifierKey]) -> None:
+        """Read both files, whose names these are, changing nothing. keys: the log's; the first gives the origin.
+
+        Raises Broken (`ledger.corrupt`) for a note that is not the log's; OSError passes through.
+        """
+        self._directory, self._path = directory, directory / history
+        self._keys = keys
+        self._end = 0
+        self._name = newest
+        self.newest: Signed | None = None
+        path = directory / newest
+        self._in_own_file = path.read_bytes() if path.exists() else b""
+        candidates = [(path, self._in_own_file)] if path.exists() else []
+        candidates += [(self._path, note) for note in self._last_note()]
+        for source, note in candidates:
+            found = self._verified(source, note)
+            if self.newest is None or found.checkpoint.size > self.newest.checkpoint.size:
+                self.newest = found
+
+    def settle(self) -> None:
+        """Give the newest note its own file, if a crash came before that, so that it is never two behind. For opening.
+
+        Raises OSError.
+        """
+        if self.newest is not None and self.newest.note != self._in_own_file:
+            files.replace_files(self._directory, {self._name: self.newest.note})
+
+    def append(self, note: bytes) -> None:
+        """Add a note to the history, durably. Raises OSError.
+
+        What follows the last complete note is the rest of a write that failed or was torn: it is overwritten.
+        """
+        content = note + b"\n"
+        is_new = not self._path.exists()
+        fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(fd).st_size > self._end:
+                os.ftruncate(fd, self._end)
+            files.write_all(fd, content, self._end)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        if is_new:
+            files.sync_directory(self._directory)
+        self._end += len(content)
+
+    def _last_note(self) -> list[bytes]:
+        if not self._path.exists():
+            return []
+        size = self._path.stat().st_size
+        start = max(0, size - _TAIL_BYTES)
+        with self._path.open("rb") as opened:
+            opened.seek(start)
+            tail = opened.read()
+        # In the middle of a long file, a note starts after the blank line that follows a signature line.
+        mark = b"\n\n" + self._keys[0].name.encode() + b"\n"
+        skipped = 0 if start == 0 else tail.find(mark) + 2
+        if start and mark not in tail:
+            raise corrupt(self._path, start, "no note of this log starts here")
+        notes, used = notes_in(tail[skipped:])
+        self._end = start + skipped + used
+        return notes[-1:]
+
+    def _verified(self, source: Path, note: bytes) -> Signed:
+        try:
+            checkpoint = verified_checkpoint(note, origin=self._keys[0].name, log_keys=self._keys)
+        except (Malformed, Unverified) as error:
+            raise corrupt(source, 0, error.message) from None
+        return Signed(checkpoint=checkpoint, note=note)

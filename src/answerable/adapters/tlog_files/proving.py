@@ -1,0 +1,79 @@
+"""Proofs from tiles: a few reads whatever the size of the log, and nothing handed out that would not verify."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.tlog.merkle import consistency_proof, inclusion_proof
+from answerable.core.tlog.proof import TlogProof
+from answerable.core.tlog.tile import verified_hash_reader
+from answerable.errors import Broken, Malformed, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.adapters.tlog_files.history import Signed
+    from answerable.adapters.tlog_files.tiles import TileFiles
+    from answerable.core.ledger.entry import StoredEntry
+
+
+def proof_of_inclusion(tiles: TileFiles, index: int, *, under: Signed) -> TlogProof:
+    """Proof that an entry is in the log, against this checkpoint.
+
+    Raises Malformed (`proof.index_range`) for an entry that it does not cover, Broken (`ledger.corrupt`); OSError.
+    """
+    checkpoint = under.checkpoint
+    if not 0 <= index < checkpoint.size:
+        raise Malformed(
+            f"no checkpoint covers entry {index}: the newest covers {checkpoint.size} entries",
+            code="proof.index_range",
+        )
+    try:
+        hash_at = verified_hash_reader(checkpoint.size, checkpoint.root, tiles.read)
+        hashes = inclusion_proof(index=index, size=checkpoint.size, hash_at=hash_at)
+    except Unverified as error:
+        raise _damaged(error) from None
+    return TlogProof(index=index, hashes=hashes, checkpoint=under.note)
+
+
+def proof_of_consistency(
+    tiles: TileFiles, *, old_size: int, new_size: int, size: int, root: bytes
+) -> tuple[bytes, ...]:
+    """Proof that the tree of the old size is a prefix of that of the new size. size, root: of the newest tree.
+
+    Raises Malformed (`proof.size_range`) unless old_size <= new_size <= size, Broken (`ledger.corrupt`); OSError.
+    """
+    if not 0 <= old_size <= new_size <= size:
+        raise Malformed(
+            f"no proof from size {old_size} to size {new_size}: the newest checkpoint covers {size} entries",
+            code="proof.size_range",
+        )
+    try:
+        hash_at = verified_hash_reader(size, root, tiles.read)
+        return consistency_proof(old_size=old_size, new_size=new_size, hash_at=hash_at)
+    except Unverified as error:
+        raise _damaged(error) from None
+
+
+def checked_in_tree(
+    tiles: TileFiles, entries: Iterable[StoredEntry], *, size: int, root: bytes
+) -> tuple[StoredEntry, ...]:
+    """The entries, once each was found at its place in this tree; those that it does not cover are let pass.
+
+    Raises Broken (`ledger.corrupt`); OSError.
+    """
+    checked = tuple(entries)
+    try:
+        hash_at = verified_hash_reader(size, root, tiles.read)
+        for entry in checked:
+            if entry.index < size and hash_at(0, entry.index) != entry.leaf_hash:
+                raise Broken(
+                    f"entry {entry.index} is not the one that was signed over", code="ledger.corrupt"
+                )
+    except Unverified as error:
+        raise _damaged(error) from None
+    return checked
+
+
+def _damaged(error: Unverified) -> Broken:
+    return Broken(f"ledger is damaged in `tile`: {error.message}", code="ledger.corrupt")

@@ -1,0 +1,73 @@
+"""Entries read back: all from one on, or one by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.adapters.tlog_files.opening import port_errors
+from answerable.adapters.tlog_files.places import offset_of, segment_of
+from answerable.adapters.tlog_files.reading import corrupt, stored_frames
+from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES
+from answerable.core.ledger.entry import StoredEntry
+from answerable.core.ledger.open_intents import tag_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.tlog.merkle import leaf_hash
+from answerable.errors import Broken, Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from answerable.adapters.tlog_files.places import Extent, Place
+    from answerable.core.ledger.codec import Frame
+    from answerable.core.ledger.head import OpenIntent
+
+
+class Replay:
+    """Reads the segments of one log. Raises Unavailable (`ledger.unreadable`) and Broken (`ledger.corrupt`)."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self._places = places
+
+    def entries(self, start: int, extent: Extent) -> Iterator[StoredEntry]:
+        """Entries from `start` on, up to an extent."""
+        places, index = self._places, start
+        with port_errors("cannot read the log"):
+            if index >= extent.size:
+                return
+            number = segment_of(places, index)
+            offset = offset_of(places[number], index)
+            while index < extent.size:
+                last = extent.size if number == extent.segment else places[number + 1].first_index
+                for _, frame in stored_frames(places[number].path, offset, last - index):
+                    yield _stored(index, frame)
+                    index += 1
+                number, offset = number + 1, SEGMENT_HEADER_BYTES
+
+    def entry(self, index: int, extent: Extent) -> StoredEntry:
+        """One entry. Raises Malformed (`ledger.no_entry`) for one that an extent does not hold."""
+        if not 0 <= index < extent.size:
+            raise Malformed(f"there is no entry {index}: the log holds {extent.size}", code="ledger.no_entry")
+        return next(iter(self.entries(index, extent)))
+
+    def at(self, intent: OpenIntent) -> StoredEntry:
+        """The intent at the place that a head recorded. Raises Broken (`ledger.corrupt`) if none is there."""
+        place = self._places[segment_of(self._places, intent.segment)]
+        for _, frame in stored_frames(place.path, intent.offset, 1):
+            found = _stored(intent.entry, frame)
+            if found.tag == Tag.INTENT:
+                return found
+        raise corrupt(place.path, intent.offset, "the head recorded an intent here", index=intent.entry)
+
+
+def _stored(index: int, frame: Frame) -> StoredEntry:
+    try:
+        tag = tag_of(frame.leaf)
+    except Malformed as error:
+        raise Broken(f"ledger is damaged in entry {index}: {error.message}", code="ledger.corrupt") from None
+    return StoredEntry(
+        index=index,
+        tag=tag,
+        leaf=frame.leaf,
+        attachment=frame.attachment,
+        leaf_hash=leaf_hash(frame.leaf),
+    )

@@ -1,0 +1,135 @@
+"""Tiles as files (C2SP tlog-tiles): derived from the segments, and never believed without being read back.
+
+A partial tile is kept until the full one is there and a checkpoint over it is published.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+from answerable.adapters.tlog_files import directory as files
+from answerable.core.tlog.merkle import HASH_BYTES
+from answerable.core.tlog.tile import TILE_WIDTH, TileName, decode_bundle, encode_bundle
+from answerable.errors import Broken, Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+
+class TileFiles:
+    """The tiles of one log. Its methods may be called from several threads; OSError passes through all of them."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._unfinished = directory / files.UNFINISHED
+        self._numbers = count()
+        self._writing = threading.Lock()
+
+    def read(self, name: TileName) -> bytes:
+        """The bytes of a tile, cut from a wider one where no partial one of this width is kept.
+
+        Raises Broken (`ledger.corrupt`) for a tile that is missing, or of hashes and of another length.
+        """
+        for width in (name.width, *self._wider(name)):
+            with suppress(FileNotFoundError):
+                found = replace(name, width=width)
+                return _cut(found, (self._directory / found.path).read_bytes(), name.width)
+        raise damaged(name, "it is missing")
+
+    def write(self, contents: Sequence[tuple[TileName, bytes]]) -> None:
+        """Put tiles in their places, durably, and read them back. Raises Broken (`ledger.corrupt`).
+
+        1. Every tile goes to a file of its own beside the tree, synced. A crash leaves files that nobody looks for;
+           the next opening removes them.
+        2. They are renamed into place. A crash leaves some of them, each whole: what they say is true already, and no
+           checkpoint speaks of it yet. The next seal writes them again.
+        3. The directories are synced, and what is in the files is compared with what should be.
+        """
+        with self._writing:
+            drafts: list[tuple[int, Path]] = []
+            try:
+                for _, content in contents:
+                    drafts.append(self._draft())
+                    files.write_all(drafts[-1][0], content, 0)
+                for fd, _ in drafts:
+                    os.fsync(fd)
+                self._settle([(path, name) for (_, path), (name, _) in zip(drafts, contents, strict=True)])
+            finally:
+                for fd, path in drafts:
+                    os.close(fd)
+                    with suppress(OSError):
+                        path.unlink()
+        for name, content in contents:
+            if (self._directory / name.path).read_bytes() != content:
+                raise damaged(name, "it is not what was written")
+
+    def drop_partials(self, full: Iterable[TileName]) -> None:
+        """Remove partial tiles whose full ones are there. What cannot be removed stays: it is of no harm."""
+        with self._writing:
+            for name in full:
+                partials = (self._directory / name.path).with_suffix(".p")
+                if partials.is_dir():
+                    with suppress(OSError):
+                        for path in partials.iterdir():
+                            path.unlink()
+                        partials.rmdir()
+
+    def sweep(self) -> None:
+        """Remove what a crash left of tiles being written. For opening, before anything is written."""
+        for path in self._unfinished.iterdir():
+            path.unlink()
+
+    def _wider(self, name: TileName) -> Iterator[int]:
+        """Widths of tiles that hold this one, looked up only when it is missing."""
+        if name.width < TILE_WIDTH:
+            folder = (self._directory / name.path).parent
+            widths = (int(path.name) for path in folder.iterdir()) if folder.is_dir() else ()
+            yield from sorted(width for width in widths if width > name.width)
+            yield TILE_WIDTH
+
+    def _draft(self) -> tuple[int, Path]:
+        path = self._unfinished / str(next(self._numbers))
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), path
+
+    def _settle(self, finished: Sequence[tuple[Path, TileName]]) -> None:
+        """Rename drafts into place and sync every directory that changed, the upper ones last."""
+        changed: set[Path] = set()
+        for draft, name in finished:
+            path = self._directory / name.path
+            self._make(path.parent, changed)
+            draft.replace(path)
+            changed.add(path.parent)
+        for folder in sorted(changed, key=lambda one: len(one.parts), reverse=True):
+            files.sync_directory(folder)
+
+    def _make(self, folder: Path, changed: set[Path]) -> None:
+        """As `mkdir -p`, for the owner only. Adds the folders that got a new entry to `changed`."""
+        if not folder.is_dir():
+            self._make(folder.parent, changed)
+            folder.mkdir(mode=0o700)
+            changed.add(folder.parent)
+
+
+def _cut(found: TileName, content: bytes, width: int) -> bytes:
+    """The first `width` hashes or entries of a tile."""
+    if found.level is not None:
+        if len(content) != found.width * HASH_BYTES:
+            raise damaged(found, f"it has {len(content)} bytes, expected {found.width * HASH_BYTES}")
+        return content[: width * HASH_BYTES]
+    if width == found.width:
+        return content
+    try:
+        return encode_bundle(decode_bundle(content, count=found.width)[:width])
+    except Malformed as error:
+        raise damaged(found, error.message) from None
+
+
+def damaged(name: TileName, fault: str) -> Broken:
+    """The error that names a tile which is not what was written."""
+    return Broken(f"ledger is damaged in {shown(name.path)}: {fault}", code="ledger.corrupt")

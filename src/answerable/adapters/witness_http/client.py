@@ -1,0 +1,145 @@
+"""The client side of C2SP tlog-witness, over TCP or a Unix socket."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import httpx2
+
+from answerable.core.tlog.note import NOTE_BYTES_MAX
+from answerable.core.tlog.text import decimal
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.ports.witness import Cosigned, Denied, Remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from answerable.core.tlog.note import VerifierKey
+    from answerable.core.tlog.witnessing import AddCheckpoint
+    from answerable.ports.witness import WitnessAnswer
+
+SIZE_MEDIA_TYPE: Final = "text/x.tlog.size"
+SIZE_BYTES_MAX: Final = 32
+SIGNATURES_BYTES_MAX: Final = 65_536
+"""Sixteen cosignatures of ML-DSA-44 and more."""
+
+_DENIALS: Final = {
+    400: Denied(why="malformed"),
+    403: Denied(why="unsigned"),
+    404: Denied(why="unknown log"),
+    422: Denied(why="inconsistent"),
+}
+_UNIX: Final = "unix:"
+
+
+class HttpWitness:
+    """Implements ports.Witness. address: submission prefix, which is asked for its copy too, or `unix:` and a path.
+
+    keys: asked each time, because a witness that is just starting may not have its own yet. Connections are kept;
+    `async with` closes them. Follows no redirect, sends no credentials, and reads no proxy from the environment.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        address: str,
+        keys: Callable[[], tuple[VerifierKey, ...]],
+        answer_seconds_max: float,
+    ) -> None:
+        self._name = name
+        self._keys = keys
+        self._answer_seconds_max = answer_seconds_max
+        path = address.removeprefix(_UNIX) if address.startswith(_UNIX) else None
+        self._prefix = "http://witness" if path is not None else address.rstrip("/")
+        self._client = httpx2.AsyncClient(
+            transport=httpx2.AsyncHTTPTransport(uds=path, trust_env=False),
+            timeout=answer_seconds_max,
+            trust_env=False,
+            headers={"accept-encoding": "identity", "user-agent": "answerable"},
+        )
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self._name
+
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """The keys that it cosigns with."""
+        return self._keys()
+
+    async def add_checkpoint(self, request: AddCheckpoint) -> WitnessAnswer:
+        """Send a checkpoint with its consistency proof."""
+        status, media_type, content = await self._exchanged(
+            "POST", "/add-checkpoint", SIGNATURES_BYTES_MAX, request.encoded()
+        )
+        if status == 200:
+            return Cosigned(signatures=content)
+        if status == 409 and media_type == SIZE_MEDIA_TYPE:
+            return Remembered(size=self._size(content))
+        denied = _DENIALS.get(status)
+        if denied is None:
+            raise self._odd(f"status {status}")
+        return denied
+
+    async def newest(self, origin: str) -> bytes | None:
+        """The witness's own copy of the newest checkpoint of this log; None where it serves none."""
+        path = f"/{sha256(origin.encode()).hexdigest()}/checkpoint"
+        status, _, content = await self._exchanged("GET", path, NOTE_BYTES_MAX)
+        return content if status == 200 else None
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> HttpWitness:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _exchanged(
+        self, method: str, path: str, bytes_max: int, body: bytes | None = None
+    ) -> tuple[int, str, bytes]:
+        """Status, media type and whole content, within the limits of time and size."""
+        try:
+            with anyio.fail_after(self._answer_seconds_max):
+                async with self._client.stream(method, self._prefix + path, content=body) as response:
+                    received = bytearray()
+                    # Raw: nothing is unpacked, so nothing can grow on the way.
+                    async for chunk in response.aiter_raw():
+                        received += chunk
+                        if len(received) > bytes_max:
+                            raise self._odd(f"more than {bytes_max} bytes")
+                    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+                    return response.status_code, media_type, bytes(received)
+        except TimeoutError:
+            raise self._unreachable(f"no whole answer within {self._answer_seconds_max:g} seconds") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise self._unreachable(type(error).__name__) from None
+
+    def _size(self, content: bytes) -> int:
+        text = content[:SIZE_BYTES_MAX].decode("ascii", "replace")
+        try:
+            if not text.endswith("\n"):
+                raise Malformed("no newline", code="tlog.decimal")
+            return decimal(text[:-1], what="size")
+        except Malformed:
+            raise self._odd(f"a size of {shown(text)}") from None
+
+    def _unreachable(self, why: str) -> Unavailable:
+        return Unavailable(
+            f"witness {shown(self._name)} was not reached: {why}", code="witness.unreachable", port="witness"
+        )
+
+    def _odd(self, what: str) -> Unavailable:
+        return Unavailable(
+            f"witness {shown(self._name)} answered with {what}, which is not of the protocol",
+            code="witness.answer",
+            port="witness",
+        )

@@ -1,0 +1,139 @@
+"""Evidence: hand over entries with proofs, and check what was handed over."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+
+Entries = Annotated[
+    list[int] | None,
+    typer.Option("--entry", help="Index of an entry; may be given several times.", min=0, metavar="INDEX"),
+]
+Action = Annotated[
+    str | None, typer.Option("--action", help="All entries of this action.", metavar="ID", show_default=False)
+]
+Mandate = Annotated[
+    str | None,
+    typer.Option("--mandate", help="All entries of this mandate.", metavar="ID", show_default=False),
+]
+Reveal = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reveal",
+        help="A field to show, of every entry that has it, or INDEX:FIELD of one; may be given several times. "
+        "All others stay hidden.",
+        metavar="FIELD",
+    ),
+]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="File to write; never an existing one.", metavar="FILE")
+]
+BundleFile = Annotated[Path, typer.Argument(help="An evidence bundle.", metavar="FILE")]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        help="Whose cosignatures count, and how many (C2SP tlog-policy); your own.",
+        metavar="FILE",
+    ),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--verifier-key",
+        "--key",
+        help="The log's key, known from elsewhere, where no policy names it.",
+        metavar="VKEY",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = typer.Typer(no_args_is_help=True, help="Evidence: what strangers can check without you.")
+    command(group, "export", reads=True)(export)
+    command(group, "verify", reads=True)(verify)
+    app.add_typer(group, name="evidence")
+
+
+def export(
+    shell: Shell,
+    out: Out,
+    entry: Entries = None,
+    action: Action = None,
+    mandate: Mandate = None,
+    reveal: Reveal = None,
+) -> int | None:
+    """Write a bundle of entries with proofs, and of their fields only those that you choose to reveal.
+
+    What they refer to, and the first entry of the ledger, come along. Whoever gets the file checks it with `answerable
+    evidence verify`.
+    """
+    about: dict[str, JSONValue] = {}
+    if action:
+        about["action"] = action
+    if mandate:
+        about["mandate"] = mandate
+    with shell.control() as control:
+        found = control.post(
+            "/v1/evidence",
+            {"about": about, "entries": [*sorted(set(entry or ()))], "reveal": [*(reveal or ())]},
+        )
+    try:
+        with out.open("xb") as file:
+            file.write(b64decode(found.pop("bundle")))
+    except OSError as error:
+        shell.terminal.fault(f"cannot write {shown(out)}: {(error.strerror or 'unknown').lower()}")
+        return ERROR
+    if shell.terminal.as_json:
+        shell.terminal.json({"file": str(out), **found})
+        return None
+    shell.terminal.record(
+        [
+            ("file", out),
+            ("log", found["origin"]),
+            ("entries", ", ".join(str(index) for index in found["entries"])),
+            ("fields shown", found["shown"]),
+        ]
+    )
+    if found["withheld"]:
+        indexes = ", ".join(str(index) for index in found["withheld"])
+        shell.terminal.warn(f"the fields of entries {indexes} cannot be opened: their keys are gone")
+    return None
+
+
+def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key = None) -> int | None:
+    """Check an evidence bundle, offline.
+
+    With nothing but the file and a policy of your own. Exit code 5 when something is wrong with it.
+    """
+    from answerable.core.evidence.archive import ARCHIVE_BYTES_MAX
+    from answerable.core.tlog.note import VerifierKey
+    from answerable.core.tlog.policy import parse_policy
+    from answerable.verify.evidence_bundle import verify_evidence
+
+    try:
+        with bundle.open("rb") as file:
+            content = file.read(ARCHIVE_BYTES_MAX + 1)
+        trusted = parse_policy(policy.read_bytes()) if policy else None
+    except OSError as error:
+        raise Malformed(
+            f"cannot read {shown(error.filename)}: {(error.strerror or 'unknown').lower()}", code="cli.file"
+        ) from None
+    report = verify_evidence(content, policy=trusted, key=VerifierKey.parse(key.strip()) if key else None)
+    if shell.terminal.as_json:
+        shell.terminal.json(report.as_value())
+    else:
+        for line in report.as_lines():
+            shell.terminal.line(line)
+    return CHECK_FAILED if report.status == "invalid" else None

@@ -1,0 +1,109 @@
+"""The witness of this machine: what it remembers, which logs it watches, and the policy that names it to verifiers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.errors import Refused
+
+if TYPE_CHECKING:
+    from answerable.wiring.witness_view import WatchedLog
+
+LogKey = Annotated[
+    str,
+    typer.Argument(
+        help="The log's verifier key (C2SP signed-note), as `ledger status` shows it.", metavar="VKEY"
+    ),
+]
+
+
+def noun() -> typer.Typer:
+    """The noun with the verbs that open no door."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Witnesses: who cosigns a ledger, so that it cannot go back."
+    )
+    command(group, "show", reads=True)(show)
+    command(group, "add-log", asks=True)(add_log)
+    command(group, "policy")(policy)
+    return group
+
+
+def show(shell: Shell) -> int | None:
+    """What the witness of this machine remembers, and evidence that it keeps.
+
+    Reads its directory; it may be running or not. Exit code 5 when there is evidence against a log.
+    """
+    from answerable.wiring.witness_view import watched_logs, witness_keys
+
+    settings = shell.settings()
+    keys, logs = witness_keys(settings), watched_logs(settings)
+    if shell.terminal.as_json:
+        shell.terminal.json({"keys": list(keys), "logs": [_as_value(one) for one in logs]})
+    else:
+        shell.terminal.record([("key", list(keys) or ["none yet"])])
+        for one in logs:
+            shell.terminal.line(one.origin, "bold")
+            shell.terminal.record(_as_pairs(one))
+        if not logs:
+            shell.terminal.say("it watches no log yet")
+    return CHECK_FAILED if any(one.evidence or one.damage for one in logs) else None
+
+
+def _as_value(log: WatchedLog) -> dict[str, Any]:
+    return {
+        "origin": log.origin,
+        "keys": list(log.keys),
+        "size": log.size,
+        "root": log.root,
+        "cosigned_at": log.cosigned_at,
+        "damage": log.damage,
+        "evidence": [
+            {"kind": one.kind, "at": one.at, "size": one.size, "says": one.says} for one in log.evidence
+        ],
+        "evidence_directory": log.evidence_directory if log.evidence else None,
+    }
+
+
+def _as_pairs(log: WatchedLog) -> list[tuple[str, object]]:
+    cosigned = f"size {log.size} at {log.cosigned_at}, root {log.root}" if log.cosigned_at else "nothing yet"
+    return [
+        ("  keys", list(log.keys)),
+        ("  cosigned", "" if log.damage else cosigned),
+        ("  DAMAGED", log.damage),
+        ("  EVIDENCE", [f"{one.at}  {one.kind}: {one.says}" for one in log.evidence]),
+        ("  in", log.evidence_directory if log.evidence else ""),
+    ]
+
+
+def add_log(shell: Shell, key: LogKey) -> int | None:
+    """Have the witness of this machine watch a log.
+
+    The part of VKEY before its first `+` is the log's origin. A log that is watched under another key is asked about.
+    """
+    from answerable.wiring.witness_view import add_watched_log
+
+    settings = shell.settings()
+    try:
+        added = add_watched_log(settings, key)
+    except Refused as other:
+        shell.terminal.warn(other.message)
+        if not shell.terminal.confirmed("Watch it under this key, too?", yes=shell.yes):
+            raise
+        added = add_watched_log(settings, key, another=True)
+    shell.terminal.say("the log is watched" if added else "the log is watched under this key already")
+    return None
+
+
+def policy(shell: Shell) -> int | None:
+    """Print a policy (C2SP tlog-policy) of this ledger and its witnesses, for `ledger verify --policy`.
+
+    Give it to verifiers over a way that they trust: the keys in it are what they believe.
+    """
+    from answerable.wiring.witness_view import policy_text
+
+    for line in policy_text(shell.settings()).splitlines():
+        shell.terminal.line(line)
+    return None

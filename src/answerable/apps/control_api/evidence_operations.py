@@ -1,0 +1,73 @@
+"""Evidence: bundles of entries with proofs, for strangers."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio.lowlevel
+from anyio import to_thread
+
+from answerable.apps.control_api.ledger_operations import ENTRIES_PER_TURN
+from answerable.core.evidence.bundle import ENTRIES_MAX
+from answerable.errors import Malformed
+from answerable.flows.assemble_evidence import REVEALS_MAX, Selection, assemble_evidence
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.core.canonical import JSONValue
+
+
+async def export_evidence(call: Call) -> Answer:
+    """A bundle of the entries named, or of all about an action or a mandate, with the fields that may be shown."""
+    body = call.members("entries", "about", "reveal")
+    about = body.texts_by_name("about")
+    if not about.keys() <= {"action", "mandate"}:
+        raise Malformed("/about: expected `action` or `mandate`", code="request.body")
+    indexes = _indexes(body.items("entries"))
+    reveal = _names(body.items("reveal"))
+    selection = Selection(indexes=indexes, action=about.get("action", ""), mandate=about.get("mandate", ""))
+    ledger = call.walk.ledger
+    if selection.needs_all:
+        # A long log takes a while to read: other callers are served meanwhile.
+        for number, stored in enumerate(ledger.replay(), 1):
+            selection.take(stored)
+            if number % ENTRIES_PER_TURN == 0:
+                await anyio.lowlevel.checkpoint()
+    else:
+        for index in sorted(indexes):
+            selection.take(ledger.entry(index))
+    evidence = await to_thread.run_sync(
+        partial(
+            assemble_evidence,
+            selection,
+            reveal=reveal,
+            entry=ledger.entry,
+            published=call.product.published,
+            find=call.walk.subject_keys.find,
+            policy=call.product.policy(),
+        )
+    )
+    return {
+        "bundle": b64encode(evidence.bundle).decode(),
+        "origin": evidence.origin,
+        "size": evidence.size,
+        "entries": list(evidence.entries),
+        "shown": evidence.shown,
+        "withheld": list(evidence.withheld),
+    }
+
+
+def _indexes(items: tuple[JSONValue, ...]) -> frozenset[int]:
+    indexes = frozenset(one for one in items if type(one) is int and one >= 0)
+    if len(indexes) != len(items) or len(indexes) > ENTRIES_MAX:
+        raise Malformed(f"/entries: expected at most {ENTRIES_MAX} indexes, each once", code="request.body")
+    return indexes
+
+
+def _names(items: tuple[JSONValue, ...]) -> tuple[str, ...]:
+    names = tuple(one for one in items if isinstance(one, str))
+    if len(names) != len(items) or len(names) > REVEALS_MAX:
+        raise Malformed(f"/reveal: expected at most {REVEALS_MAX} names of fields", code="request.body")
+    return names

@@ -1,0 +1,1 @@
+"""The door of a witness: C2SP tlog-witness over HTTP."""

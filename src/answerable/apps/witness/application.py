@@ -1,0 +1,125 @@
+"""The witness as an ASGI application (C2SP tlog-witness): two routes, and one answer for each way to fail.
+
+There is no authentication but the log's signature on what it sends: everything a stranger sends is bounded before it
+is looked at, and answered without saying more than what was wrong with it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.routing import Route
+
+from answerable.core.tlog.witnessing import BODY_BYTES_MAX
+from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
+from answerable.ports.witness import Remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from answerable.ports.witness import Cosigned
+
+SIZE_MEDIA_TYPE: Final = "text/x.tlog.size"
+BODY_SECONDS_MAX: Final = 15.0
+
+_TEXT: Final = "text/plain; charset=utf-8"
+_log: Final = logging.getLogger(__name__)
+
+
+class _TooLong(Exception):
+    """The body has more bytes than any request of the protocol."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What this door calls. cosign: judges a request body, blocking. newest: by hash of the origin, None if unknown."""
+
+    cosign: Callable[[bytes], Cosigned | Remembered]
+    newest: Callable[[str], bytes | None]
+
+
+def witness_app(needs: Needs, *, body_seconds_max: float = BODY_SECONDS_MAX) -> Starlette:
+    """`POST /add-checkpoint` and `GET /<hash of origin>/checkpoint`. Each request is answered; none raises."""
+
+    async def add_checkpoint(request: Request) -> Response:
+        try:
+            with anyio.fail_after(body_seconds_max):
+                body = await _body(request)
+        except TimeoutError:
+            return _said(408, "the body took too long to come")
+        except _TooLong:
+            return _said(413, f"the body has more than {BODY_BYTES_MAX} bytes")
+        except ClientDisconnect:
+            return _said(400, "the body broke off")
+        return await to_thread.run_sync(_answered, needs, body)
+
+    async def checkpoint(request: Request) -> Response:
+        return await to_thread.run_sync(_shown, needs, request.path_params["origin_hash"])
+
+    return Starlette(
+        routes=[
+            Route("/add-checkpoint", add_checkpoint, methods=["POST"]),
+            Route("/{origin_hash}/checkpoint", checkpoint, methods=["GET"]),
+        ]
+    )
+
+
+async def _body(request: Request) -> bytes:
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > BODY_BYTES_MAX:
+            raise _TooLong
+    return bytes(received)
+
+
+def _answered(needs: Needs, body: bytes) -> Response:
+    try:
+        answer = needs.cosign(body)
+    except AnswerableError as error:
+        return _refusal(error)
+    except Exception:
+        _log.exception("a request could not be judged")
+        return _said(500, "something of ours failed: the witness's log says what")
+    if isinstance(answer, Remembered):
+        return Response(f"{answer.size}\n", status_code=409, headers={"content-type": SIZE_MEDIA_TYPE})
+    return Response(answer.signatures, status_code=200, headers={"content-type": _TEXT})
+
+
+def _shown(needs: Needs, origin_hash: str) -> Response:
+    try:
+        note = needs.newest(origin_hash)
+    except AnswerableError as error:
+        return _refusal(error)
+    if note is None:
+        return _said(404, "no checkpoint of such a log was cosigned here")
+    return Response(note, status_code=200, headers={"content-type": _TEXT, "cache-control": "no-cache"})
+
+
+def _refusal(error: AnswerableError) -> Response:
+    match error:
+        case Malformed():
+            return _said(400, error.message)
+        case Refused():
+            return _said(404, error.message)
+        case Unverified():
+            return _said(422 if error.step.startswith("consistency.") else 403, error.message)
+        case Unavailable():
+            _log.warning("%s: %s", error.code, error.message)
+            return _said(503, error.message)
+        case Broken() | _:
+            _log.error("%s: %s", error.code, error.message)
+            return _said(500, error.message)
+
+
+def _said(status: int, message: str) -> Response:
+    return Response(f"{message}\n", status_code=status, headers={"content-type": _TEXT})

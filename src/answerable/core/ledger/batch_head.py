@@ -1,0 +1,123 @@
+"""Batch heads: what the acknowledgement of an entry says about the log, signed, before any checkpoint covers it.
+
+    answerable batch head v2
+    <origin>
+    <size: entries in the log up to the end of the batch>
+    <chain value after them, base64>
+    <Unix milliseconds>
+
+Signed as a C2SP signed note by the log's Ed25519 key, under the key name `<origin>/batch-head`.
+
+Laws:
+- one batch has one head and at most one signature, made when somebody first asks for it;
+- a head is nothing before its batch is durable: asking then is a fault of ours, not an empty answer.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from answerable.core.tlog.merkle import HASH_BYTES
+from answerable.core.tlog.note import Note, VerifierKey, signed_note
+from answerable.core.tlog.text import base64_decoded, decimal
+from answerable.errors import Broken, Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HEADER: Final = "answerable batch head v2"
+NOTE_BYTES_MAX: Final = 4096
+_LINES: Final = 5
+
+
+class HeadFields(NamedTuple):
+    """What a batch head says: `size` entries of the log `origin`, chain value after them, wall clock then."""
+
+    origin: str
+    size: int
+    chain: bytes
+    at: int
+
+    def text(self) -> bytes:
+        """The note text to sign."""
+        lines = (HEADER, self.origin, str(self.size), b64encode(self.chain).decode(), str(self.at))
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    @classmethod
+    def parse(cls, text: bytes) -> HeadFields:
+        """Read a note text. Proves nothing by itself. Raises Malformed (`batch_head.line`, among others)."""
+        lines = text.decode("utf-8", "replace").split("\n")
+        if len(lines) != _LINES + 1 or lines[0] != HEADER or lines[-1]:
+            raise Malformed(f"not a batch head: {shown(lines[0])}", code="batch_head.line")
+        chain = base64_decoded(lines[3], what="chain value")
+        if len(chain) != HASH_BYTES:
+            raise Malformed(
+                f"chain value of {len(chain)} bytes, expected {HASH_BYTES}", code="batch_head.line"
+            )
+        fields = cls(
+            origin=lines[1],
+            size=decimal(lines[2], what="size"),
+            chain=chain,
+            at=decimal(lines[4], what="time"),
+        )
+        if fields.text() != text:
+            raise Malformed("batch head is not in its one form", code="batch_head.line")
+        return fields
+
+
+class BatchHead:
+    """The head of one batch, shared by the receipts of all its entries. sign: as for checkpoints.
+
+    `fixed` is called once, by the ledger, when the batch is durable.
+    """
+
+    __slots__ = ("_fields", "_key", "_note", "_sign")
+
+    def __init__(self, key: VerifierKey, sign: Callable[[bytes], bytes]) -> None:
+        self._key, self._sign = key, sign
+        self._fields: HeadFields | None = None
+        self._note: bytes | None = None
+
+    @property
+    def fields(self) -> HeadFields:
+        """What it says. Raises Broken (`ledger.batch_open`) before the batch is durable."""
+        if self._fields is None:
+            raise Broken("the batch of this entry is not durable yet", code="ledger.batch_open")
+        return self._fields
+
+    def fixed(self, *, origin: str, size: int, chain: bytes, at: int) -> None:
+        """The batch is durable: from here on this is what its head says."""
+        self._fields = HeadFields(origin, size, chain, at)
+
+    def signed(self) -> bytes:
+        """The head as a signed note, the same bytes every time. Raises Broken (`ledger.batch_open`)."""
+        if self._note is None:
+            self._note = signed_note(self.fields.text(), key=self._key, sign=self._sign).encoded()
+        return self._note
+
+
+def batch_head_key(log_key: VerifierKey) -> VerifierKey:
+    """The log's key under the name that batch heads are signed with."""
+    return VerifierKey.ed25519(f"{log_key.name}/batch-head", log_key.public)
+
+
+def verified_batch_head(note: bytes, *, key: VerifierKey) -> HeadFields:
+    """Read a batch head that the log with this key must have signed. key: the log's own, of its checkpoints.
+
+    Raises Malformed, or Unverified with the steps of `Note.verify` and `batch_head.origin`.
+    """
+    if len(note) > NOTE_BYTES_MAX:
+        raise Malformed(
+            f"batch head of {len(note)} bytes, expected at most {NOTE_BYTES_MAX}", code="batch_head.size"
+        )
+    parsed = Note.parse(note)
+    parsed.verify((batch_head_key(key),))
+    fields = HeadFields.parse(parsed.text)
+    if fields.origin != key.name:
+        raise Unverified(
+            f"batch head of {shown(fields.origin)}, expected {shown(key.name)}",
+            code="batch_head.origin_mismatch",
+            step="batch_head.origin",
+        )
+    return fields

@@ -1,0 +1,101 @@
+"""A stored entry as people read it: its leaf, and its fields if there is a key for them.
+
+Law: what cannot be opened is withheld, never guessed; fields whose digests are not in the leaf are not its fields.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import parse
+from answerable.core.ledger.disclosure import opened_fields
+from answerable.core.ledger.entry import FIRST_LEAF_VERSION, opened_payload
+from answerable.core.ledger.subject_key import key_id_of
+from answerable.errors import AnswerableError, Broken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.disclosure import Disclosure
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.subject_key import SubjectKey
+
+    FindKey = Callable[[bytes], SubjectKey | None]
+
+_TOLD_AS: Final = {
+    "request": "action",
+    "principal_name": "principal",
+    "person_name": "person",
+    "by_name": "by",
+}
+"""Fields whose leaves have a member of the plainer name, so that they could not have it themselves."""
+
+
+def leaf_of(stored: StoredEntry) -> dict[str, JSONValue]:
+    """The leaf. Raises Broken (`ledger.leaf_malformed`) for one that no version of ours wrote."""
+    leaf = parse(stored.leaf)
+    if not isinstance(leaf, dict):
+        raise Broken(f"entry {stored.index} has a leaf that is not an object", code="ledger.leaf_malformed")
+    return leaf
+
+
+def disclosures_of(stored: StoredEntry, find: FindKey) -> tuple[Disclosure, ...] | None:
+    """The sealed fields of an entry of version 2, checked against its leaf; None when there is no key for them.
+
+    Raises Unverified or Malformed (`ledger.*`) when the attachment is not what the leaf commits to; and as `leaf_of`.
+    """
+    leaf = leaf_of(stored)
+    if not stored.attachment:
+        return ()
+    key = find(key_id_of(stored.attachment))
+    if key is None or not _is_committed(leaf, stored.attachment):
+        return None
+    digests = leaf.get("_sd")
+    fields = opened_fields(stored.attachment, key)
+    if not isinstance(digests, list) or sorted(one.digest for one in fields) != digests:
+        return None
+    return fields
+
+
+def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -> dict[str, JSONValue] | None:
+    """The fields by name, whatever version wrote them; None when they cannot be opened.
+
+    Names of people and the action are given under the names of the members that stand for them in leaves, and beside an
+    `action` its digest as `digest`.
+    """
+    try:
+        if leaf.get("v") == FIRST_LEAF_VERSION:
+            return _first_payload(stored, leaf)
+        fields = disclosures_of(stored, find)
+        if not fields:
+            return None
+        # Results of upstreams may hold what our canonical form refuses, so the lenient reader is right here.
+        payload = {
+            _TOLD_AS.get(one.name, one.name): json.loads(bytes(one.value), parse_constant=str)
+            for one in fields
+        }
+        action = next((one.value for one in fields if one.name == "request"), None)
+        if action is not None:
+            payload["digest"] = hashlib.sha256(bytes(action)).hexdigest()
+        return payload
+    except (AnswerableError, ValueError, RecursionError):
+        return None
+
+
+def _first_payload(stored: StoredEntry, leaf: dict[str, JSONValue]) -> dict[str, JSONValue] | None:
+    committed = leaf.get("payload")
+    if not isinstance(committed, str) or not stored.attachment:
+        return None
+    value = json.loads(opened_payload(stored.attachment, committed=committed), parse_constant=str)
+    return value if isinstance(value, dict) else None
+
+
+def _is_committed(leaf: dict[str, JSONValue], attachment: bytes) -> bool:
+    committed = leaf.get("payload")
+    return isinstance(committed, str) and hmac.compare_digest(
+        hashlib.sha256(attachment).hexdigest().encode(), committed.encode()
+    )

@@ -1,0 +1,94 @@
+"""The key of one subject: whose data an entry holds, that person's key encrypts.
+
+Laws:
+- without the key neither fields nor salts can be had, and no pseudonym can be guessed; destroying it erases them;
+- a data key encrypts one attachment, so its nonce may be zero; it is wrapped under the subject key with a random nonce.
+
+AES-256-GCM with random 96-bit nonces: one subject key may wrap 2**32 data keys (NIST SP 800-38D, section 8.3).
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from answerable.errors import Malformed, Unverified
+
+KEY_ID_BYTES: Final = 16
+SECRET_BYTES: Final = 32
+DATA_KEY_BYTES: Final = 32
+NONCE_BYTES: Final = 12
+TAG_BYTES: Final = 16
+ENVELOPE_VERSION: Final = b"\x02"
+ENVELOPE_HEAD_BYTES: Final = 1 + KEY_ID_BYTES + NONCE_BYTES + DATA_KEY_BYTES + TAG_BYTES
+
+_CONTEXT: Final = b"answerable ledger v2\n"
+_PSEUDONYMS: Final = b"answerable ledger pseudonyms v2"
+_ZERO_NONCE: Final = bytes(NONCE_BYTES)
+
+
+class SubjectKey:
+    """id: KEY_ID_BYTES that name the key and say nothing about the subject. Its repr shows the id alone."""
+
+    __slots__ = ("_associated", "_head", "_pseudonyms", "_wrapping", "id")
+
+    def __init__(self, *, id: bytes, secret: bytes) -> None:
+        """secret: SECRET_BYTES random bytes. Raises Malformed (`ledger.subject_key`) for other lengths."""
+        if len(id) != KEY_ID_BYTES or len(secret) != SECRET_BYTES:
+            raise Malformed(
+                "a subject key has an id of 16 bytes and 32 secret bytes", code="ledger.subject_key"
+            )
+        self.id = id
+        self._wrapping = AESGCM(secret)
+        self._pseudonyms = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PSEUDONYMS).derive(secret)
+        self._associated = _CONTEXT + id
+        self._head = ENVELOPE_VERSION + id
+
+    def __repr__(self) -> str:
+        return f"SubjectKey({self.id.hex()})"
+
+    def sealed(self, plaintext: bytes, *, data_key: bytes, nonce: bytes) -> bytes:
+        """The attachment that holds `plaintext`. data_key, nonce: DATA_KEY_BYTES and NONCE_BYTES, random, used once."""
+        wrapped = self._wrapping.encrypt(nonce, data_key, self._associated)
+        return b"".join(
+            (
+                self._head,
+                nonce,
+                wrapped,
+                AESGCM(data_key).encrypt(_ZERO_NONCE, plaintext, self._associated),
+            )
+        )
+
+    def opened(self, attachment: bytes) -> bytes:
+        """The plaintext of an attachment of ours.
+
+        Raises Malformed (`ledger.envelope`), or Unverified (likewise) when it is another subject's or was changed.
+        """
+        if key_id_of(attachment) != self.id:
+            raise Unverified("the attachment is another subject's", code="ledger.envelope", step="payload")
+        start = 1 + KEY_ID_BYTES
+        nonce, wrapped = (
+            attachment[start : start + NONCE_BYTES],
+            attachment[start + NONCE_BYTES : ENVELOPE_HEAD_BYTES],
+        )
+        try:
+            data_key = self._wrapping.decrypt(nonce, wrapped, self._associated)
+            return AESGCM(data_key).decrypt(_ZERO_NONCE, attachment[ENVELOPE_HEAD_BYTES:], self._associated)
+        except InvalidTag:
+            raise Unverified("the attachment was changed", code="ledger.envelope", step="payload") from None
+
+    def pseudonym(self, label: bytes, value: bytes) -> str:
+        """A name for `value` that nobody without the key can guess: the same one every time, hex."""
+        return hmac.digest(self._pseudonyms, label + b"\n" + value, "sha256").hex()
+
+
+def key_id_of(attachment: bytes) -> bytes:
+    """Which subject key opens an attachment. Raises Malformed (`ledger.envelope`) for one of another form."""
+    if len(attachment) < ENVELOPE_HEAD_BYTES + TAG_BYTES or attachment[:1] != ENVELOPE_VERSION:
+        raise Malformed("not an attachment of version 2", code="ledger.envelope")
+    return attachment[1 : 1 + KEY_ID_BYTES]

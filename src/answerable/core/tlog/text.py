@@ -1,0 +1,49 @@
+"""The smallest pieces of C2SP texts: lines, numbers and base64, each in its one spelling."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from typing import Final
+
+from answerable.core.tlog.merkle import SIZE_MAX
+from answerable.errors import Malformed, shown
+
+_CONTROL: Final = re.compile(rb"[\x00-\x09\x0b-\x1f]")
+_DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,19}")
+
+
+def require_text(text: bytes) -> str:
+    """The text decoded. Raises Malformed: not UTF-8, a control character, no final newline."""
+    control = _CONTROL.search(text)
+    if control:
+        raise Malformed(f"control character in note: at byte {control.start()}", code="note.control")
+    if not text.endswith(b"\n"):
+        raise Malformed("note text does not end in a newline", code="note.newline")
+    try:
+        return text.decode()
+    except UnicodeDecodeError as fault:
+        raise Malformed(f"note is not utf-8: at byte {fault.start}", code="note.utf8") from None
+
+
+def base64_decoded(text: str, *, what: str) -> bytes:
+    """Decode standard base64 in its one canonical spelling (RFC 4648, section 4). Raises Malformed if not, or
+    empty.
+
+    Stray bits and stray characters are refused, so that no two texts stand for the same bytes.
+    """
+    try:
+        decoded = b64decode(text, validate=True)
+    except ValueError:
+        decoded = b""
+    if not decoded or b64encode(decoded).decode() != text:
+        raise Malformed(f"{what} is not canonical base64: {shown(text)}", code="tlog.base64")
+    return decoded
+
+
+def decimal(text: str, *, what: str) -> int:
+    """Read an ASCII decimal without leading zeros, at most 2**64 - 1. Raises Malformed."""
+    number = int(text) if _DECIMAL.fullmatch(text) else -1
+    if not 0 <= number <= SIZE_MAX:
+        raise Malformed(f"{what} is not a number below 2**64: {shown(text)}", code="tlog.decimal")
+    return number

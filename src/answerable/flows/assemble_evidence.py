@@ -1,0 +1,215 @@
+"""Making an evidence bundle: chosen entries with proofs, and of their fields those that were chosen to be shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.evidence.bundle import ENTRIES_MAX, Bundle, EvidenceEntry
+from answerable.core.ledger.entry import FIRST_LEAF_VERSION
+from answerable.core.ledger.opened import disclosures_of, leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.tlog.checkpoint import Checkpoint
+from answerable.core.tlog.note import Note
+from answerable.core.tlog.policy import Policy, parse_policy
+from answerable.core.tlog.proof import TlogProof
+from answerable.errors import Malformed, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.disclosure import Disclosure
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.opened import FindKey
+    from answerable.core.tlog.note import VerifierKey
+    from answerable.ports.published_log import PublishedLog
+
+REVEALS_MAX: Final = 1000
+_ENDS: Final = (Tag.OUTCOME, Tag.INDETERMINATE)
+_APPROVALS: Final = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER)
+_REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A bundle ready to be handed over. withheld: entries whose fields were asked for and could not be opened."""
+
+    bundle: bytes
+    origin: str
+    size: int
+    entries: tuple[int, ...]
+    shown: int
+    withheld: tuple[int, ...]
+
+
+class Selection:
+    """Which entries are wanted: by index, or all of an action or of a mandate."""
+
+    def __init__(self, *, indexes: Iterable[int] = (), action: str = "", mandate: str = "") -> None:
+        """Raises Malformed (`evidence.nothing`) when nothing is asked for."""
+        self.indexes = frozenset(indexes)
+        self.action, self.mandate = action, mandate
+        self.chosen: dict[int, StoredEntry] = {}
+        self._of_approvals: dict[str, list[int]] = {}
+        if not self.indexes and not self.needs_all:
+            raise Malformed("say which entries, action or mandate", code="evidence.nothing")
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether all entries must be taken, in order, and not only those of `indexes`."""
+        return bool(self.action or self.mandate)
+
+    def take(self, stored: StoredEntry) -> None:
+        """Look at the next entry. Raises Malformed (`evidence.entries`) when too many are chosen."""
+        if stored.index in self.indexes or (self.needs_all and self._is_about(stored)):
+            self.chosen[stored.index] = stored
+        elif self.action and stored.tag in _APPROVALS:
+            # The action that it was asked for comes later.
+            self._of_approvals.setdefault(str(leaf_of(stored).get("approval")), []).append(stored.index)
+        if len(self.chosen) > ENTRIES_MAX:
+            raise Malformed(f"more than {ENTRIES_MAX} entries are about that", code="evidence.entries")
+
+    def belonging(self) -> set[int]:
+        """Entries without which those chosen say little: the intents of ends, and the approvals of intents."""
+        found: set[int] = set()
+        for stored in self.chosen.values():
+            leaf = leaf_of(stored)
+            intent = leaf.get("intent") if stored.tag in _ENDS else None
+            if type(intent) is int:
+                found.add(intent)
+            found.update(self._of_approvals.get(str(leaf.get("approval")), ()))
+        return found
+
+    def _is_about(self, stored: StoredEntry) -> bool:
+        leaf = leaf_of(stored)
+        if stored.tag in _ENDS:
+            return leaf.get("intent") in self.chosen
+        if self.mandate and leaf.get("mandate") == self.mandate:
+            return True
+        if self.mandate and stored.tag == Tag.CITED:
+            return (leaf.get("kind"), leaf.get("name")) == ("mandate", self.mandate)
+        return bool(self.action) and leaf.get("action") == self.action
+
+
+def assemble_evidence(
+    selection: Selection,
+    *,
+    reveal: Iterable[str],
+    entry: Callable[[int], StoredEntry],
+    published: PublishedLog,
+    find: FindKey,
+    policy: str,
+) -> Evidence:
+    """The bundle of what `selection` has taken, of what its entries refer to, and of the log's first entry.
+
+    reveal: fields to show, `name` for every entry that has it or `index:name` for one. entry: reads one entry. policy:
+    a tlog-policy, left out where it does not speak of this log; empty when there is none. Blocks while it reads.
+
+    Raises Malformed: `evidence.nothing`, `evidence.entries`, `evidence.reveal` for a field that no entry has,
+    `evidence.unsigned` for entries that no checkpoint covers yet; Unavailable and Broken as the port does.
+    """
+    chosen = dict(selection.chosen)
+    if not chosen:
+        raise Malformed("no entry of the ledger is about that", code="evidence.nothing")
+    for index in selection.belonging() - chosen.keys():
+        chosen[index] = entry(index)
+    for index in {0, *_referred(chosen.values())} - chosen.keys():
+        chosen[index] = entry(index)
+    note = _checkpoint_over(max(chosen), published)
+    asked = _Asked(reveal, find)
+    entries = tuple(
+        EvidenceEntry(
+            index=index,
+            leaf=stored.leaf,
+            hashes=TlogProof.parse(published.inclusion_proof(index, note).encode()).hashes,
+            disclosures=asked.of(stored),
+        )
+        for index, stored in sorted(chosen.items())
+    )
+    asked.require_all_found()
+    checkpoint = Checkpoint.parse(Note.parse(note).text)
+    keys, own = _trusted(published, policy, checkpoint.origin)
+    bundle = Bundle(checkpoint=note, keys=keys, policy=own, entries=entries)
+    return Evidence(
+        bundle=bundle.encoded(),
+        origin=checkpoint.origin,
+        size=checkpoint.size,
+        entries=tuple(sorted(chosen)),
+        shown=sum(len(one.disclosures) for one in entries),
+        withheld=tuple(asked.withheld),
+    )
+
+
+class _Asked:
+    """Fields that are to be shown."""
+
+    def __init__(self, reveal: Iterable[str], find: FindKey) -> None:
+        self._find = find
+        self._found: dict[str, bool] = dict.fromkeys(reveal, False)
+        self.withheld: list[int] = []
+        if len(self._found) > REVEALS_MAX:
+            raise Malformed(f"more than {REVEALS_MAX} fields to reveal", code="evidence.reveal")
+
+    def of(self, stored: StoredEntry) -> tuple[Disclosure, ...]:
+        """Those of one entry, in order of their digests."""
+        if not self._found or not stored.attachment or leaf_of(stored).get("v") == FIRST_LEAF_VERSION:
+            return ()
+        fields = disclosures_of(stored, self._find)
+        if fields is None:
+            self.withheld.append(stored.index)
+            return ()
+        wanted = []
+        for one in fields:
+            names = [name for name in (one.name, f"{stored.index}:{one.name}") if name in self._found]
+            self._found.update(dict.fromkeys(names, True))
+            if names:
+                wanted.append(one)
+        return tuple(sorted(wanted, key=lambda one: one.digest))
+
+    def require_all_found(self) -> None:
+        """Raises Malformed for what was asked for and is nowhere: a slip of the pen should not pass for a secret."""
+        lacking = [name for name, found in self._found.items() if not found]
+        if lacking and not self.withheld:
+            raise Malformed(f"no entry of these has the field {shown(lacking[0])}", code="evidence.reveal")
+
+
+def _referred(chosen: Iterable[StoredEntry]) -> set[int]:
+    found = set()
+    for stored in chosen:
+        leaf = leaf_of(stored)
+        for member in _REFERENCES:
+            index = _entry_of(leaf.get(member))
+            if index is not None:
+                found.add(index)
+    return found
+
+
+def _entry_of(reference: JSONValue) -> int | None:
+    if not isinstance(reference, dict) or "log" in reference:
+        return None
+    index = reference.get("entry")
+    return index if type(index) is int else None
+
+
+def _checkpoint_over(index: int, published: PublishedLog) -> bytes:
+    """The newest cosigned checkpoint if it covers the entry, else the newest."""
+    for note in (published.cosigned(), published.checkpoint()):
+        if note is not None and Checkpoint.parse(Note.parse(note).text).size > index:
+            return note
+    raise Malformed(
+        f"no checkpoint covers entry {index} yet: run `answerable ledger seal` and try again",
+        code="evidence.unsigned",
+    )
+
+
+def _trusted(
+    published: PublishedLog, policy: str, origin: str
+) -> tuple[tuple[VerifierKey, ...], Policy | None]:
+    """The log's keys, and the policy where it is about this log."""
+    first = published.key()
+    if first is None:
+        raise Unavailable("the log has no key beside it", code="ledger.unreadable", port="published_log")
+    own = parse_policy(policy.encode()) if policy else None
+    named = [] if own is None else [one.key for one in own.logs if one.key.name == origin]
+    return tuple(dict.fromkeys((first, *named))), own if named else None

@@ -1,0 +1,92 @@
+"""What is large and repeated is written once per opening of a log; intents refer to it by index and leaf hash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from answerable.core.canonical import encode
+from answerable.core.ledger import records
+from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
+from answerable.errors import Unavailable
+from answerable.flows.apply_registry import policy_text
+from answerable.flows.record_entry import pseudonym_of, sealing_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.ledger.entry import Entry
+    from answerable.flows.walk import Walk
+
+CITED_MAX = 50_000
+"""References that are kept in memory; past that all are forgotten, and what is used again is written again."""
+
+
+class References(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where the statements that an intent rests on stand in this log."""
+
+    mandate: Reference
+    policy_set: Reference
+    tool: Reference
+
+
+def found_references(walk: Walk, verified: VerifiedRequest, policy_set: str) -> References | None:
+    """The references of an action, or None when a statement is not in the log yet. Without I/O."""
+    cited = walk.cited
+    mandate = cited.get(("mandate", verified.mandate.id))
+    policies = cited.get(("policy_set", policy_set))
+    tool = cited.get(("tool", verified.definition.digest))
+    if mandate is None or policies is None or tool is None:
+        return None
+    return References(mandate=mandate, policy_set=policies, tool=tool)
+
+
+async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str) -> None:
+    """Write what is missing. policy_set: digest of the set in force at this very moment.
+
+    They stand before whatever is submitted after this returns, so an intent that is durable refers to durable entries.
+    Raises Unavailable.
+    """
+    mandate, definition = verified.mandate, verified.definition
+    # Read before anything is waited for: later another set may be in force.
+    policies = (
+        encode(policy_text(walk.registry.current)) if ("policy_set", policy_set) not in walk.cited else b""
+    )
+    own = sealing_for(walk, LOG_SUBJECT)
+    person = sealing_for(walk, principal_subject(mandate.principal))
+    principal = pseudonym_of(walk, mandate.principal)
+    now = walk.clock.now
+    if policies:
+        await _written(
+            walk,
+            ("policy_set", policy_set),
+            lambda: records.cited_text("policy_set", policy_set, policies, at=now(), sealing=own),
+        )
+    await _written(
+        walk,
+        ("tool", definition.digest),
+        lambda: records.cited_text("tool", definition.digest, definition.text, at=now(), sealing=own),
+    )
+    await _written(
+        walk,
+        ("mandate", mandate.id),
+        lambda: records.cited_mandate(mandate, at=now(), sealing=person, principal=principal),
+    )
+
+
+async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry]) -> None:
+    while name not in walk.cited:
+        entry = make()
+        try:
+            receipt = walk.ledger.submit(entry).receipt
+        except Unavailable as busy:
+            if busy.code != "ledger.busy":
+                raise
+            await walk.ledger.room(entry)
+            continue
+        if len(walk.cited) >= CITED_MAX:
+            walk.cited.clear()
+        walk.cited[name] = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())

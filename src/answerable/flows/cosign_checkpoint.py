@@ -1,0 +1,197 @@
+"""What a witness does with a checkpoint (C2SP tlog-witness, add-checkpoint): check, remember, cosign.
+
+Laws:
+- nothing is cosigned that does not continue what was cosigned before, in size and in every leaf;
+- a cosignature leaves this room only after the checkpoint it is on is remembered for ever. Killed before that, nothing
+  was said; killed after it, the log asks again from the size that is remembered, and gets the same checkpoint cosigned;
+- times of cosignatures on one log never go back.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.tlog.checkpoint import Checkpoint, checkpoint_in
+from answerable.core.tlog.cosignature import cosignature, verified_cosignatures
+from answerable.core.tlog.merkle import EMPTY_ROOT, verify_consistency
+from answerable.core.tlog.note import LOG_KINDS, Note
+from answerable.core.tlog.witnessing import AddCheckpoint
+from answerable.errors import Broken, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.ports.witness import Cosigned, Remembered
+from answerable.ports.witness_register import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.tlog.note import VerifierKey
+    from answerable.ports.clock import Clock
+    from answerable.ports.witness_register import EvidenceKind, WitnessedLog, WitnessRegister
+
+CLOCK_BACK_SECONDS_MAX: Final = 60
+"""How far the clock may have gone back since the last cosignature: so far the time of that one is said again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cosigner:
+    """A key of the witness. sign: takes the bytes to sign, returns the bare signature."""
+
+    key: VerifierKey
+    sign: Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessDesk:
+    """What a witness works with. cosigners: the preferred key first, never empty."""
+
+    register: WitnessRegister
+    clock: Clock
+    cosigners: tuple[Cosigner, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What was cosigned so far. at: seconds of the newest cosignature; size 0 and no note before the first."""
+
+    size: int
+    root: bytes
+    at: int
+    note: bytes | None
+
+
+def cosign_checkpoint(desk: WitnessDesk, body: bytes) -> Cosigned | Remembered:
+    """Judge the body of one add-checkpoint request. Blocks while the checkpoint goes to the disk.
+
+    Raises Malformed; Refused (`witness.log.unknown`); Unverified, steps `consistency.*` for the proof and others
+    for the log's signature; Unavailable; Broken (`witness.state_damaged`).
+    """
+    request = AddCheckpoint.parse(body)
+    note = Note.parse(request.checkpoint)
+    checkpoint = _checkpoint_in(note)
+    log = desk.register.log(checkpoint.origin)
+    if log is None:
+        raise Refused(f"log {shown(checkpoint.origin)} is not known here", code="witness.log.unknown")
+    checkpoint_in(note, origin=log.origin, log_keys=log.keys)
+    if request.old_size > checkpoint.size:
+        raise Malformed(
+            f"old size {request.old_size} of a checkpoint of size {checkpoint.size}", code="witness.old_size"
+        )
+    known = _known(desk, log)
+    _keep_what_cannot_be(desk, checkpoint, known, body)
+    if request.old_size != known.size:
+        return Remembered(size=known.size)
+    try:
+        _verify_growth(checkpoint, known, request.proof)
+    except Unverified:
+        if checkpoint.size > known.size:
+            _keep(desk, checkpoint, known, body, "unproven")
+        raise
+    # What strangers appended is not passed on: one good signature of each of the log's keys.
+    by_key = {key: line for line, key in note.signatures_by(log.keys, kinds=LOG_KINDS)}
+    signed = Note(text=note.text, signatures=tuple(by_key.values()))
+    return _cosigned(desk, signed, known)
+
+
+def _checkpoint_in(note: Note) -> Checkpoint:
+    """Raises Malformed; Unverified for an empty tree with the root of another, which is no fault of form."""
+    try:
+        return Checkpoint.parse(note.text)
+    except Malformed as fault:
+        if fault.code == "checkpoint.root" and note.text.split(b"\n", 2)[1] == b"0":
+            raise Unverified(fault.message, code=fault.code, step="consistency.new_root") from None
+        raise
+
+
+def _known(desk: WitnessDesk, log: WitnessedLog) -> _Known:
+    """What is remembered, verified: what stands in a file is not taken at its word."""
+    if log.newest is None:
+        return _Known(size=0, root=EMPTY_ROOT, at=0, note=None)
+    try:
+        note = Note.parse(log.newest)
+        checkpoint = Checkpoint.parse(note.text)
+        own = verified_cosignatures(note, cosigners=[one.key for one in desk.cosigners])
+    except (Malformed, Unverified) as fault:
+        raise _damaged(log, fault.message) from None
+    if checkpoint.origin != log.origin:
+        raise _damaged(log, f"it is a checkpoint of {shown(checkpoint.origin)}")
+    if not own:
+        raise _damaged(log, "this witness has not cosigned it")
+    at = max(one.timestamp for one in own)
+    return _Known(size=checkpoint.size, root=checkpoint.root, at=at, note=log.newest)
+
+
+def _verify_growth(checkpoint: Checkpoint, known: _Known, proof: tuple[bytes, ...]) -> None:
+    """Raises Unverified, steps `consistency.*`."""
+    if known.size == 0:
+        # The empty tree is consistent with every tree, and the protocol wants no proof of that.
+        if proof:
+            raise Unverified(
+                f"proof of {len(proof)} hashes from size 0, expected none",
+                code="proof.length",
+                step="consistency.length",
+            )
+        return
+    verify_consistency(
+        old_size=known.size,
+        new_size=checkpoint.size,
+        old_root=known.root,
+        new_root=checkpoint.root,
+        proof=proof,
+    )
+
+
+def _cosigned(desk: WitnessDesk, signed: Note, known: _Known) -> Cosigned | Remembered:
+    """Cosign, remember, and only then say so. signed: the note with signatures of the log alone."""
+    origin = Checkpoint.parse(signed.text).origin
+    timestamp = _timestamp(desk.clock.now() // 1000, known.at)
+    own = tuple(
+        cosignature(signed.text, key=one.key, timestamp=timestamp, sign=one.sign) for one in desk.cosigners
+    )
+    cosigned = Note(text=signed.text, signatures=(*signed.signatures, *own)).encoded()
+    if not desk.register.advance(origin, seen=known.note, newest=cosigned):
+        # Somebody else was faster: this cosignature has not been said, and never will be.
+        log = desk.register.log(origin)
+        if log is None:
+            raise Broken(f"log {shown(origin)} is gone from the witness", code="witness.state_damaged")
+        return Remembered(size=_known(desk, log).size)
+    lines = Note(text=signed.text, signatures=own).encoded()[len(signed.text) + 1 :]
+    return Cosigned(signatures=lines)
+
+
+def _timestamp(now: int, before: int) -> int:
+    """Seconds for the next cosignature, never below the last. Raises Unavailable (`witness.clock_back`)."""
+    if now >= before:
+        return now
+    if before - now > CLOCK_BACK_SECONDS_MAX:
+        raise Unavailable(
+            f"the clock is {before - now} seconds behind the last cosignature, at most {CLOCK_BACK_SECONDS_MAX} are "
+            "waited out: set it right",
+            code="witness.clock_back",
+            port="witness",
+        )
+    return before
+
+
+def _keep_what_cannot_be(desk: WitnessDesk, checkpoint: Checkpoint, known: _Known, body: bytes) -> None:
+    """The log signed this: of a log that only grows it cannot be the truth beside what was cosigned."""
+    if checkpoint.size == known.size and checkpoint.root != known.root:
+        _keep(desk, checkpoint, known, body, "fork")
+    elif checkpoint.size < known.size:
+        _keep(desk, checkpoint, known, body, "older")
+
+
+def _keep(desk: WitnessDesk, checkpoint: Checkpoint, known: _Known, body: bytes, kind: EvidenceKind) -> None:
+    if known.note is None:
+        return
+    evidence = Evidence(kind=kind, at=desk.clock.now(), size=checkpoint.size, known=known.note, request=body)
+    # A full disk must not keep the answer from an honest log: the answer tells it, too, that something is wrong.
+    with suppress(Unavailable):
+        desk.register.keep_evidence(checkpoint.origin, evidence)
+
+
+def _damaged(log: WitnessedLog, why: str) -> Broken:
+    return Broken(
+        f"what the witness remembers of {shown(log.origin)} is not what it wrote: {why}",
+        code="witness.state_damaged",
+    )

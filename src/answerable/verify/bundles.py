@@ -1,0 +1,88 @@
+"""Entries read from the public part alone: leaves and tree, without payloads, chain and batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from answerable.core.tlog.merkle import leaf_hash
+from answerable.core.tlog.tile import TILE_WIDTH, decode_bundle
+from answerable.errors import Malformed
+from answerable.verify.report import Finding
+from answerable.verify.stretch import Reading, Stretch
+from answerable.verify.tile_checks import block_check
+from answerable.verify.tiles import BUNDLE_BYTES_MAX, ENTRIES, content_of, name_of
+
+if TYPE_CHECKING:
+    from answerable.verify.stretch import Orders
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundlesTask:
+    """Bundles from `first` up to `stop` of the log of `size` entries."""
+
+    first: int
+    stop: int
+    size: int
+
+
+def scanned_bundles(orders: Orders, task: BundlesTask) -> Stretch:
+    """Look at all of them; ends where one is not to be had. Raises OSError."""
+    stretch = Stretch(file="", first=task.first * TILE_WIDTH)
+    reading = Reading(orders, stretch.first)
+    blocks = block_check(orders, reading, stretch)
+    for index in range(task.first, task.stop):
+        width = min(TILE_WIDTH, task.size - index * TILE_WIDTH)
+        name, leaves = _bundle(orders, stretch, index, width)
+        if leaves is None:
+            break
+        offset = 0
+        for leaf in leaves:
+            hashed, at = leaf_hash(leaf), reading.index
+            fault = reading.take(leaf, hashed, None)
+            stop = offset + 2 + len(leaf)
+            if fault is not None:
+                stretch.findings.add(
+                    Finding(
+                        rule=fault.rule,
+                        severity="error",
+                        message=fault.message,
+                        index=at,
+                        file=name,
+                        start=offset,
+                        stop=stop,
+                    )
+                )
+            if blocks is not None:
+                blocks.take(leaf)
+            offset = stop
+        stretch.read_bytes += offset
+    if blocks is not None:
+        blocks.finish()
+    return reading.result(stretch)
+
+
+def _bundle(orders: Orders, stretch: Stretch, index: int, width: int) -> tuple[str, list[bytes] | None]:
+    """The first `width` leaves of a bundle: from the partial one, or from the full one that took its place."""
+    for wanted in dict.fromkeys((width, TILE_WIDTH)):
+        name = name_of(ENTRIES, index, wanted)
+        content = content_of(orders.directory, name, BUNDLE_BYTES_MAX)
+        if content is None:
+            continue
+        try:
+            return name, decode_bundle(content, count=wanted)[:width]
+        except Malformed as error:
+            stretch.findings.add(
+                Finding(rule="tile.bundle", severity="error", message=error.message, file=name)
+            )
+            return name, None
+    name = name_of(ENTRIES, index, width)
+    stretch.findings.add(
+        Finding(
+            rule="tile.missing",
+            severity="error",
+            message="a bundle of the published log is missing",
+            file=name,
+        )
+    )
+    return name, None

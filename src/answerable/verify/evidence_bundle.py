@@ -1,0 +1,211 @@
+"""Verify an evidence bundle offline, trusting nothing but the policy that the caller gives.
+
+Laws:
+- an entry counts only with a proof that leads to a checkpoint which the log signed and witnesses cosigned;
+- entries of one bundle that speak of one another must agree, as they must in the whole log;
+- a bundle shows what happened, never that nothing else did: what it leaves out is said, as far as it can be known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from answerable.core.evidence.bundle import Bundle
+from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
+from answerable.core.tlog.merkle import leaf_hash, verify_inclusion
+from answerable.core.tlog.policy import verified_checkpoint_under
+from answerable.errors import Malformed, Unverified, shown
+from answerable.verify.evidence_report import EvidenceReport, ShownEntry
+from answerable.verify.leaf_rules import Fault, read_leaf
+from answerable.verify.leaf_shapes import EndLeaf, GenesisLeaf, Leaf
+from answerable.verify.ledger_history import CLOCK_SKEW_MS_MAX
+from answerable.verify.links import Citations, Pairing, step_fault
+from answerable.verify.report import Caveat, Finding, instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.evidence.bundle import EvidenceEntry
+    from answerable.core.tlog.note import VerifierKey
+    from answerable.core.tlog.policy import Policy
+
+_SECOND_MS = 1000
+
+
+def verify_evidence(
+    content: bytes,
+    *,
+    policy: Policy | None = None,
+    key: VerifierKey | None = None,
+    clock_skew_ms_max: int = CLOCK_SKEW_MS_MAX,
+) -> EvidenceReport:
+    """Check a whole bundle. Never raises for what it finds in it.
+
+    policy: whose cosignatures count; without it that of the bundle is used and the report says so. key: the log's,
+    known from elsewhere, where no policy names it.
+    """
+    try:
+        bundle = Bundle.parse(content)
+        claimed = bundle.claimed
+    except Malformed as error:
+        return _refused(Finding(rule=error.code, severity="error", message=error.message), policy is not None)
+    check = _Check(bundle, claimed, clock_skew_ms_max)
+    check.signatures(policy, key)
+    for entry in bundle.entries:
+        check.entry(entry)
+    return check.report(policy_given=policy is not None)
+
+
+class _Check:
+    def __init__(self, bundle: Bundle, claimed: Checkpoint, skew_ms: int) -> None:
+        self._bundle, self._claimed, self._skew_ms = bundle, claimed, skew_ms
+        self._findings: list[Finding] = []
+        self._caveats: list[Caveat] = []
+        self._cosigners: tuple[str, ...] = ()
+        self._witnessed_at = 0
+        self._shown: list[ShownEntry] = []
+        self._here = frozenset(one.index for one in bundle.entries)
+        self._pairing, self._citations = Pairing(), Citations(here=self._here)
+        self._runs: dict[str, tuple[int, bytes, str]] = {}
+        self._left_out: dict[str, int] = {}
+
+    def signatures(self, given: Policy | None, key: VerifierKey | None) -> None:
+        """Whether the checkpoint is that of the log, and who saw it."""
+        bundle = self._bundle
+        policy = given or bundle.policy
+        if given is None:
+            text = "the policy came with the bundle" if bundle.policy else "there is no policy"
+            self._caveat("policy_not_given", f"{text}: whose cosignatures count must be learnt elsewhere")
+        keys = (key,) if key is not None else bundle.keys
+        if key is None and not (policy and policy.logs):
+            self._caveat("key_not_given", "the log's key came with the bundle: it must be learnt elsewhere")
+        try:
+            if policy is None:
+                verified_checkpoint(bundle.checkpoint, origin=self._claimed.origin, log_keys=keys)
+            else:
+                self._cosigned(policy, keys)
+            if key is not None and policy is not None and policy.logs:
+                verified_checkpoint(bundle.checkpoint, origin=self._claimed.origin, log_keys=keys)
+        except (Malformed, Unverified) as error:
+            self._wrong("checkpoint.signature", f"checkpoint: {error.message}", None)
+        if not self._cosigners:
+            self._caveat("not_witnessed", "nobody has cosigned: another history of the log may exist")
+
+    def _cosigned(self, policy: Policy, keys: tuple[VerifierKey, ...]) -> None:
+        _, cosignatures = verified_checkpoint_under(
+            self._bundle.checkpoint, policy, origin=self._claimed.origin, log_keys=keys
+        )
+        self._cosigners = tuple(sorted(one.cosigner.name for one in cosignatures))
+        timed = sorted((one for one in cosignatures if one.timestamp), key=lambda one: one.timestamp)
+        for count, last in enumerate(timed, 1):
+            if policy.is_met_by([one.cosigner for one in timed[:count]]):
+                self._witnessed_at = last.timestamp * _SECOND_MS
+                return
+
+    def entry(self, entry: EvidenceEntry) -> None:
+        """One entry, after those before it."""
+        hashed = leaf_hash(entry.leaf)
+        try:
+            verify_inclusion(
+                leaf=hashed,
+                index=entry.index,
+                size=self._claimed.size,
+                proof=entry.hashes,
+                root=self._claimed.root,
+            )
+        except Unverified as error:
+            self._wrong("evidence.proof", error.message, entry.index)
+        leaf = read_leaf(entry.leaf)
+        if isinstance(leaf, Fault):
+            self._wrong(leaf.rule, leaf.message, entry.index)
+            return
+        for fault in self._faults(entry.index, leaf, hashed):
+            self._wrong(fault.rule, fault.message, entry.index)
+        count = 0 if leaf.sd is UNSET else len(leaf.sd)
+        self._shown.append(
+            ShownEntry(
+                index=entry.index,
+                tag=leaf.tag,
+                at=leaf.at,
+                leaf=entry.leaf.decode(),
+                leaf_hash=hashed.hex(),
+                shown=tuple((one.name, bytes(one.value).decode()) for one in entry.disclosures),
+                hidden=count - len(entry.disclosures),
+            )
+        )
+
+    def report(self, *, policy_given: bool) -> EvidenceReport:
+        """What was found."""
+        left_out = {"entries that others refer to": self._citations.absent, **self._left_out}
+        for what, count in sorted(left_out.items()):
+            if not count:
+                continue
+            self._findings.append(
+                Finding(
+                    rule="evidence.left_out",
+                    severity="note",
+                    message=f"{count} {what} are not in this bundle",
+                )
+            )
+        claimed = self._claimed
+        return EvidenceReport(
+            origin=claimed.origin,
+            size=claimed.size,
+            root=claimed.root.hex(),
+            witnessed_at=self._witnessed_at,
+            cosigners=self._cosigners,
+            policy_given=policy_given,
+            findings=tuple(self._findings),
+            caveats=tuple(self._caveats),
+            entries=tuple(self._shown),
+        )
+
+    def _faults(self, index: int, leaf: Leaf, hashed: bytes) -> Iterator[Fault]:
+        if self._witnessed_at and leaf.at > self._witnessed_at + self._skew_ms:
+            by = instant(self._witnessed_at)
+            yield Fault("time.ahead", f"it says {instant(leaf.at)}, and was cosigned by {by}")
+        if isinstance(leaf, GenesisLeaf) and leaf.origin != self._claimed.origin:
+            yield Fault("genesis.key", f"the genesis entry names another log: {shown(leaf.origin)}")
+        found = [self._run_fault(leaf, hashed), self._citations.fault(index, leaf, hashed)]
+        if not isinstance(leaf, EndLeaf) or leaf.intent in self._here:
+            found.append(self._pairing.fault(index, leaf, hashed))
+        else:
+            self._left_out["intents of ends"] = self._left_out.get("intents of ends", 0) + 1
+        yield from (fault for fault in found if fault is not None)
+
+    def _run_fault(self, leaf: Leaf, hashed: bytes) -> Fault | None:
+        """Neighbours in a run must be chained; a hole is told, for a bundle may well leave entries out."""
+        run = leaf.run
+        if run is UNSET:
+            return None
+        before = self._runs.get(run.id)
+        self._runs[run.id] = (run.seq, hashed, "")
+        last = -1 if before is None else before[0]
+        if run.seq <= last:
+            return Fault("run.gap", f"it is number {run.seq} of its run, after number {last}")
+        if run.seq > last + 1:
+            self._left_out["entries of runs"] = self._left_out.get("entries of runs", 0) + run.seq - last - 1
+            return None
+        return step_fault(run.seq, run.prev, before)
+
+    def _caveat(self, code: str, message: str) -> None:
+        self._caveats.append(Caveat(code=code, message=message))
+
+    def _wrong(self, rule: str, message: str, index: int | None) -> None:
+        self._findings.append(Finding(rule=rule, severity="error", message=message, index=index))
+
+
+def _refused(finding: Finding, policy_given: bool) -> EvidenceReport:
+    return EvidenceReport(
+        origin="",
+        size=0,
+        root="",
+        witnessed_at=0,
+        cosigners=(),
+        policy_given=policy_given,
+        findings=(finding,),
+        caveats=(),
+        entries=(),
+    )

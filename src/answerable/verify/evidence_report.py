@@ -1,0 +1,106 @@
+"""What the verification of an evidence bundle found, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.ledger.tags import Tag
+from answerable.verify.report import instant
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.verify.report import Caveat, Finding, Status
+
+_STATUS_LINES: Final[dict[str, str]] = {
+    "valid": "valid: these entries are in the log, witnessed, and what is shown of them is what was recorded",
+    "valid_but": "valid, but some things cannot be excluded without a policy of your own or a witness:",
+    "invalid": "INVALID: this is not evidence of what it shows",
+}
+_NAMES: Final = {int(tag): tag.name.lower() for tag in Tag}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownEntry:
+    """One entry. at: the writer's claim, Unix milliseconds. shown: JSON text by field. hidden: fields not shown."""
+
+    index: int
+    tag: int
+    at: int
+    leaf: str
+    leaf_hash: str
+    shown: tuple[tuple[str, str], ...]
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceReport:
+    """size: of the log under the checkpoint. witnessed_at: Unix milliseconds, 0 where nobody said.
+
+    entries: as shown; nothing in them is proven where the status is `invalid`.
+    """
+
+    origin: str
+    size: int
+    root: str
+    witnessed_at: int
+    cosigners: tuple[str, ...]
+    policy_given: bool
+    findings: tuple[Finding, ...]
+    caveats: tuple[Caveat, ...]
+    entries: tuple[ShownEntry, ...]
+
+    @property
+    def status(self) -> Status:
+        """The verdict."""
+        if any(one.severity == "error" for one in self.findings):
+            return "invalid"
+        return "valid_but" if self.caveats else "valid"
+
+    def as_value(self) -> dict[str, JSONValue]:
+        """For `--json`: one object with only JSON types."""
+        return {
+            "caveats": [{"code": one.code, "message": one.message} for one in self.caveats],
+            "cosigners": list(self.cosigners),
+            "entries": [
+                {
+                    "at": one.at,
+                    "hidden": one.hidden,
+                    "index": one.index,
+                    "leaf": json.loads(one.leaf, parse_constant=str),
+                    "leaf_hash": one.leaf_hash,
+                    "shown": {name: json.loads(text, parse_constant=str) for name, text in one.shown},
+                    "tag": one.tag,
+                }
+                for one in self.entries
+            ],
+            "findings": [one.as_value() for one in self.findings],
+            "origin": self.origin,
+            "policy_given": self.policy_given,
+            "root": self.root,
+            "size": self.size,
+            "status": self.status,
+            "witnessed_at": self.witnessed_at or None,
+        }
+
+    def as_lines(self) -> list[str]:
+        """For the terminal, plain."""
+        lines = [f"log {self.origin or 'of unknown name'}"]
+        if self.root:
+            lines.append(f"{len(self.entries)} of its {self.size} entries, under the root {self.root}")
+        if self.cosigners:
+            when = f" as of {instant(self.witnessed_at)}" if self.witnessed_at else ""
+            lines.append(f"witnessed{when} by {', '.join(self.cosigners)}")
+        lines.append(_STATUS_LINES[self.status])
+        lines += [f"  {one.message}" for one in self.caveats]
+        lines += [f"  {one.as_line()}" for one in self.findings]
+        if self.status == "invalid":
+            return lines
+        for entry in self.entries:
+            kind = _NAMES.get(entry.tag, f"of kind {entry.tag}")
+            hidden = f", {entry.hidden} fields not shown" if entry.hidden else ""
+            lines.append(f"entry {entry.index}: {kind}, {instant(entry.at)}{hidden}")
+            lines.append(f"  {entry.leaf}")
+            lines += [f"  {name} = {text}" for name, text in entry.shown]
+        return lines

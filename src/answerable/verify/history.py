@@ -1,0 +1,306 @@
+"""The stretches of one log put together: sequence, links between them, tree, times, and what was kept or recorded."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.ledger.codec import chain_start, chained
+from answerable.core.ledger.tags import Tag
+from answerable.core.tlog.merkle import HASH_BYTES
+from answerable.verify.leaf_rules import Fault
+from answerable.verify.links import Citations, Pairing, Runs
+from answerable.verify.log_signatures import KEPT
+from answerable.verify.report import Finding, LedgerReport, Standing
+from answerable.verify.standing import caveats_of
+from answerable.verify.tile_checks import UpperTiles
+from answerable.verify.tiles import name_of
+from answerable.verify.times import Times
+from answerable.verify.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.ledger.head import Head
+    from answerable.verify.log_signatures import Signatures
+    from answerable.verify.report import Findings
+    from answerable.verify.stretch import Orders, Stretch
+
+_GAP_ENTRIES_MAX: Final = 100_000_000
+_KNOWN_TAGS: Final = frozenset(int(tag) for tag in Tag)
+
+
+class History:
+    """Joins stretches in order. size: entries so far. is_public_part: payloads, chain and head are not there."""
+
+    def __init__(
+        self,
+        orders: Orders,
+        signatures: Signatures,
+        head: Head | None,
+        findings: Findings,
+        *,
+        step_back_ms: int,
+        skew_ms: int,
+        witnessed_since: int,
+    ) -> None:
+        self.size = 0
+        self.is_public_part = False
+        self._orders, self._signatures, self._head, self._findings = orders, signatures, head, findings
+        self._witnessed_since = witnessed_since
+        self._upper = None if orders.tiles is None else UpperTiles(orders.directory, orders.tiles, findings)
+        self._tree = Tree(self._block)
+        # False once entries are missing, so that no root can be worked out any more.
+        self._is_whole = True
+        self._chain = chain_start(signatures.origin)
+        self._pairing, self._runs, self._citations = Pairing(mark=orders.mark), Runs(), Citations()
+        self._times = Times(signatures.witnessed, step_back_ms=step_back_ms, skew_ms=skew_ms)
+        self._tags: Counter[int] = Counter()
+        self._compared = 0
+        self._signed = 0
+        self._root = b""
+        self._torn_bytes = 0
+        self.sizes = sorted({one.size for one in signatures.heads} | self._head_sizes())
+        """At which the chain value is asked for."""
+        self._compare_roots()
+
+    def join(self, stretch: Stretch) -> None:
+        """Go on with the next one."""
+        self._findings.join(stretch.findings)
+        if not stretch.readable or not self._follows(stretch):
+            self._is_whole = False
+            return
+        self._torn_bytes = max(self._torn_bytes, stretch.torn_bytes)
+        self._tags.update(stretch.tags)
+        for index, fault in self._links(stretch):
+            self._findings.add(stretch.fault_at(index, fault))
+        for finding in self._times.faults(stretch):
+            self._findings.add(finding)
+        if self._is_whole:
+            sizes = takewhile(lambda size: size <= stretch.stop, self._checkpoint_sizes())
+            for _ in self._tree.grown(stretch, sizes):
+                self._compare_roots()
+        self.size = stretch.stop
+        self._compare_chains(stretch)
+        self._compare_places(stretch)
+
+    def finished(self) -> LedgerReport:
+        """What was found, after the last one."""
+        signatures = self._signatures
+        self._check_ends()
+        if self._upper is not None and self._is_whole:
+            self._upper.finish()
+        open_total, open_intents = self._pairing.open_intents()
+        witnessed = signatures.witnessed[-1] if signatures.witnessed else None
+        standing = Standing(
+            size=self.size,
+            signed=self._signed,
+            witnessed=0 if witnessed is None else witnessed.checkpoint.size,
+            witnessed_at=0 if witnessed is None else witnessed.by,
+            cosigners=() if witnessed is None else witnessed.cosigners,
+            kept=signatures.kept_size,
+            key_given=signatures.key_given,
+            policy_given=signatures.policy is not None,
+            is_torn=bool(self._torn_bytes) or signatures.torn,
+            is_public_part=self.is_public_part,
+            lacks_tiles=self._head is not None
+            and self._head.sealed is not None
+            and self._orders.tiles is None,
+            lacks_history=signatures.lacks_history,
+            references_elsewhere=self._citations.elsewhere,
+        )
+        return LedgerReport(
+            origin=signatures.origin,
+            key=signatures.key.formatted() if signatures.key else "",
+            standing=standing,
+            checkpoints=signatures.count,
+            root=self._root.hex(),
+            errors=self._findings.counts["error"],
+            warnings=self._findings.counts["warning"],
+            findings=tuple(self._findings.kept),
+            caveats=caveats_of(standing, witnessed_since=self._witnessed_since),
+            open_intents=open_intents,
+            open_intents_total=open_total,
+            entries_by_tag=dict(self._tags),
+            references=tuple(self._citations.outside.items()),
+        )
+
+    # --- sequence -------------------------------------------------------------------------------------
+
+    def _follows(self, stretch: Stretch) -> bool:
+        """Whether a stretch can be joined; where it does not go on from the entry before, note what is missing."""
+        first, chain = stretch.first, stretch.chain_before
+        if first == self.size and chain in (b"", self._chain):
+            return True
+        message = f"the segment goes on from entry {first}, expected {self.size}"
+        if first == self.size:
+            message = "the segment goes on from another history"
+        if stretch.file:
+            self._wrong("segment.sequence", message, stretch.file, 16, 88, index=self.size)
+        self._is_whole = self._is_whole and first == self.size
+        self._chain = chain
+        return 0 <= first - self.size <= _GAP_ENTRIES_MAX
+
+    def _links(self, stretch: Stretch) -> Iterator[tuple[int, Fault]]:
+        yield from self._pairing.joined(stretch.pairing)
+        yield from self._runs.joined(stretch.runs)
+        yield from self._citations.joined(stretch.citations)
+
+    # --- tree -----------------------------------------------------------------------------------------
+
+    def _block(self, root: bytes) -> None:
+        if self._upper is not None:
+            self._upper.take(root)
+
+    def _checkpoint_sizes(self) -> Iterator[int]:
+        """Sizes of the checkpoints still to be compared, each once."""
+        last = -1
+        for signed in self._signatures.history[self._compared :]:
+            if signed.checkpoint.size != last:
+                last = signed.checkpoint.size
+                yield last
+
+    def _compare_roots(self) -> None:
+        """Compare the tree with every checkpoint of its size."""
+        history, tree = self._signatures.history, self._tree
+        while self._compared < len(history) and history[self._compared].checkpoint.size == tree.size:
+            signed = history[self._compared]
+            self._compared += 1
+            size = signed.checkpoint.size
+            if signed.checkpoint.root == tree.root():
+                self._signed, self._root = size, signed.checkpoint.root
+                continue
+            message = f"the first {size} entries do not hash to the root that was signed over them"
+            self._wrong("checkpoint.root", message, signed.file, signed.start, signed.stop)
+
+    # --- what was kept and recorded -------------------------------------------------------------------
+
+    def _head_sizes(self) -> set[int]:
+        head = self._head
+        if head is None:
+            return set()
+        return {head.size} if head.sealed is None else {head.size, head.sealed.size}
+
+    def _compare_chains(self, stretch: Stretch) -> None:
+        chains = stretch.chains
+        if stretch.chain:
+            self._chain = stretch.chain
+        elif self.sizes and self.sizes[-1] > stretch.first:
+            chains = self._chains_over(stretch)
+        head = self._head
+        if head is not None and chains.get(head.size, head.chain) != head.chain:
+            self._wrong("head.history", "the head recorded another history", "head")
+        if head is not None and head.sealed is not None:
+            sealed = head.sealed
+            if chains.get(sealed.size, sealed.chain) != sealed.chain:
+                self._wrong("head.history", "the head recorded another history as sealed", "head")
+        for kept in self._signatures.heads:
+            if chains.get(kept.size, kept.chain) != kept.chain:
+                message = f"the log had other entries up to {kept.size} when it acknowledged them"
+                self._wrong("batch_head.history", message, KEPT, kept.start, kept.stop)
+
+    def _chains_over(self, stretch: Stretch) -> dict[int, bytes]:
+        """Chain values where no frames state them."""
+        chains: dict[int, bytes] = {}
+        wanted = set(self.sizes)
+        for at in range(0, len(stretch.hashes), HASH_BYTES):
+            self._chain = chained(self._chain, stretch.hashes[at : at + HASH_BYTES])
+            size = stretch.first + at // HASH_BYTES + 1
+            if size in wanted:
+                chains[size] = self._chain
+        return chains
+
+    def _compare_places(self, stretch: Stretch) -> None:
+        """The head says where opening may start to read, and where open intents are."""
+        head = self._head
+        if head is None or head.sealed is None or not stretch.offsets:
+            return
+        sealed, first, stop = head.sealed, stretch.first, stretch.stop
+        if first < sealed.size <= stop and (sealed.segment, sealed.offset) != (
+            first,
+            stretch.offsets[sealed.size - first],
+        ):
+            self._wrong("head.sealed", "the head names another place for the end of what is sealed", "head")
+        start = bisect_right(head.open, first - 1, key=lambda one: one.entry)
+        for intent in head.open[start:]:
+            if intent.entry >= stop:
+                break
+            if (intent.segment, intent.offset) != (first, stretch.offsets[intent.entry - first]):
+                self._wrong(
+                    "head.open",
+                    f"the head names another place for the intent of entry {intent.entry}",
+                    "head",
+                )
+
+    def _check_ends(self) -> None:
+        """What was signed, kept or recorded must be here, and entries of unknown kinds are mentioned."""
+        beyond = [one for one in self._signatures.history if one.checkpoint.size > self.size]
+        if beyond:
+            last = beyond[-1]
+            message = f"{last.checkpoint.size} entries were signed over, {self.size} are here"
+            self._wrong("entries.missing", message, last.file, last.start, last.stop)
+        acknowledged = [one for one in self._signatures.heads if one.size > self.size]
+        if acknowledged:
+            kept = acknowledged[-1]
+            message = f"{kept.size} entries were acknowledged, {self.size} are here"
+            self._wrong("entries.missing", message, KEPT, kept.start, kept.stop)
+        if self._head is not None and self._head.size > self.size:
+            message = f"{self._head.size} entries were recorded as stored, {self.size} are here"
+            self._wrong("entries.missing", message, "head")
+        if not self.size:
+            self._wrong("log.empty", "there are no ledger entries here")
+        elif not self._findings.counts["error"]:
+            self._check_open()
+        self._check_tiles()
+        unknown = sum(count for tag, count in self._tags.items() if tag not in _KNOWN_TAGS)
+        if unknown:
+            message = f"{unknown} entries are of kinds that this version does not know"
+            self._findings.add(Finding(rule="tag.unknown", severity="note", message=message))
+
+    def _check_open(self) -> None:
+        """An intent that the head leaves out would never be settled; it may name one that has since got its end."""
+        head = self._head
+        if head is None or head.sealed is None:
+            return
+        sealed = head.sealed
+        if sealed.size not in {one.checkpoint.size for one in self._signatures.history}:
+            self._wrong(
+                "head.sealed", f"the head calls {sealed.size} entries sealed: no checkpoint does", "head"
+            )
+        never, late = self._pairing.unended_at_mark()
+        listed = {one.entry for one in head.open}
+        due = never | {intent for intent, end in late.items() if end >= head.size}
+        for intent in sorted(due - listed)[:1]:
+            self._wrong("head.open", f"the head leaves out the open intent of entry {intent}", "head")
+        for intent in sorted(listed - never - late.keys())[:1]:
+            self._wrong("head.open", f"the head calls entry {intent} an open intent, which it is not", "head")
+
+    def _check_tiles(self) -> None:
+        tiles = self._orders.tiles
+        if tiles is None:
+            return
+        for level in tiles.beyond(self.size):
+            at = tiles.reach[level] - 1
+            message = f"tiles of the log reach past its {self.size} entries"
+            self._wrong("tile.beyond", message, name_of(level, at // 256, 256))
+        for name in tiles.strangers:
+            message = "a file that is no tile stands among the tiles"
+            self._findings.add(Finding(rule="tile.stranger", severity="note", message=message, file=name))
+
+    def _wrong(
+        self,
+        rule: str,
+        message: str,
+        file: str | None = None,
+        start: int | None = None,
+        stop: int | None = None,
+        *,
+        index: int | None = None,
+    ) -> None:
+        self._findings.add(
+            Finding(
+                rule=rule, severity="error", message=message, index=index, file=file, start=start, stop=stop
+            )
+        )

@@ -1,0 +1,247 @@
+"""What a leaf must say, by tag, as types. Additional members are let pass, at the price of a slower look.
+
+A digest that is compared with a computed one needs no look at its digits. Version 2 adds `_sd`, `run` and the
+references of an intent, and leaves out `proof.message` and `result`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from answerable.core.canonical import INTEGER_MAX
+from answerable.core.ledger.tags import Tag
+
+SD_MAX: Final = 64
+"""Digests of disclosable fields in one leaf; one more would not fit with anything else."""
+
+Count = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Compared = Annotated[str, Meta(min_length=64, max_length=64)]
+FieldDigest = Annotated[str, Meta(min_length=43, max_length=43)]
+RunId = Annotated[str, Meta(min_length=16, max_length=16)]
+
+
+class RunPlace(Struct, kw_only=True, gc=False):
+    """The place of an entry in its run. prev: leaf hash of the one before, empty for the first."""
+
+    id: RunId
+    prev: Annotated[str, Meta(max_length=64)]
+    seq: Count
+
+
+class Reference(Struct, kw_only=True, gc=False):
+    """Another entry by index and leaf hash. log: its origin where it is in another log."""
+
+    entry: Count
+    leaf: Compared
+    log: str | UnsetType = UNSET
+
+
+class Leaf(Struct, kw_only=True, gc=False):
+    """Members of every leaf."""
+
+    v: int
+    tag: int
+    at: Count
+    payload: Compared | UnsetType = UNSET
+    sd: Annotated[list[FieldDigest], Meta(max_length=SD_MAX)] | UnsetType = msgspec.field(
+        name="_sd", default=UNSET
+    )
+    run: RunPlace | UnsetType = UNSET
+
+
+class Proven(Struct, kw_only=True, gc=False):
+    """How the caller proved possession of its key."""
+
+    binding: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+    sequence: Count | UnsetType = UNSET
+
+
+class Decided(Struct, kw_only=True, gc=False):
+    """The decision inside an intent."""
+
+    effect: str
+    policy_set: str
+    by: list[str]
+    lifted: list[str]
+
+
+class GenesisLeaf(Leaf):
+    """Tag 1."""
+
+    key: str
+    origin: str
+
+
+class IntentLeaf(Leaf):
+    """Tag 2."""
+
+    action: str
+    agent: str
+    principal: str
+    mandate: str
+    digest: Digest
+    decision: Decided
+    deadline: Count
+    approval: str | UnsetType = UNSET
+    call: Count | UnsetType = UNSET
+    capability: str | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    lease: str | UnsetType = UNSET
+    mandate_ref: Reference | UnsetType = UNSET
+    method: str | UnsetType = UNSET
+    policy_ref: Reference | UnsetType = UNSET
+    proof: Proven | UnsetType = UNSET
+    server: str | UnsetType = UNSET
+    tool_ref: Reference | UnsetType = UNSET
+    use_case: str | UnsetType = UNSET
+
+
+class EndLeaf(Leaf):
+    """Tags 3 and 4."""
+
+    action: str
+    intent: Count
+    intent_leaf: Compared
+    status: str
+    result: str | UnsetType = UNSET
+
+
+class RefusalLeaf(Leaf):
+    """Tag 5."""
+
+    action: str
+    agent: str
+    by: list[str] | UnsetType = UNSET
+    capability: str | UnsetType = UNSET
+    code: str | UnsetType = UNSET
+    digest: Digest | UnsetType = UNSET
+    mandate: str | UnsetType = UNSET
+    method: str | UnsetType = UNSET
+    policy_set: str | UnsetType = UNSET
+    proof: Proven | UnsetType = UNSET
+    server: str | UnsetType = UNSET
+
+
+class RefusalsCountedLeaf(Leaf):
+    """Tag 6."""
+
+    agents: dict[str, Count]
+    strangers: dict[str, Count]
+
+
+class ApprovalLeaf(Leaf):
+    """Tag 7."""
+
+    approval: str
+    agent: str
+    mandate: str
+    digest: Digest
+    capability: str | UnsetType = UNSET
+    decision: Decided | UnsetType = UNSET
+    expires: Count | UnsetType = UNSET
+    principal: str | UnsetType = UNSET
+    proof: Proven | UnsetType = UNSET
+    requirements: list[tuple[str, Count]] | UnsetType = UNSET
+
+
+class AnswerLeaf(Leaf):
+    """Tag 8."""
+
+    approval: str
+    person: str
+    verdict: str
+    digest: Digest | UnsetType = UNSET
+    mandate: str | UnsetType = UNSET
+    state: str | UnsetType = UNSET
+
+
+class MandateLeaf(Leaf):
+    """Tag 9."""
+
+    mandate: str
+    agent: str
+    principal: str
+    calls_max: Count | UnsetType = UNSET
+    expires: Count | UnsetType = UNSET
+    use_case: str | UnsetType = UNSET
+
+
+class MandateClosedLeaf(Leaf):
+    """Tag 10. mandate_ref: where the mandate was issued, perhaps in another log."""
+
+    mandate: str
+    agent: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
+    mandate_ref: Reference | UnsetType = UNSET
+
+
+class ChangeLeaf(Leaf):
+    """Tags 11 and 12."""
+
+    before: str
+    after: str
+    by: str | UnsetType = UNSET
+
+
+class RecoveryLeaf(Leaf):
+    """Tag 13."""
+
+    size: Count
+    clean: bool
+    cut_bytes: Count
+    cut_at: Count | UnsetType = UNSET
+    cut_segment: str | UnsetType = UNSET
+    sealed: Count | UnsetType = UNSET
+
+
+class CitedLeaf(Leaf):
+    """Tag 14. name: of the mandate, or the digest of the policy set or tool definition."""
+
+    kind: str
+    name: str
+    principal: str | UnsetType = UNSET
+
+
+class GapLeaf(Leaf):
+    """Tag 20."""
+
+    origin: str | UnsetType = UNSET
+    why: str | UnsetType = UNSET
+    covered: Count | UnsetType = UNSET
+    size: Count | UnsetType = UNSET
+
+
+class ShardHeadLeaf(Leaf):
+    """Tag 21. Whether its signature is that of the shard is for who verifies the whole set."""
+
+    key: str
+    origin: str
+    root: Digest
+    signature: str
+    size: Count
+
+
+SHAPES: Final[dict[int, type[Leaf]]] = {
+    Tag.GENESIS: GenesisLeaf,
+    Tag.INTENT: IntentLeaf,
+    Tag.OUTCOME: EndLeaf,
+    Tag.INDETERMINATE: EndLeaf,
+    Tag.REFUSAL: RefusalLeaf,
+    Tag.REFUSALS_COUNTED: RefusalsCountedLeaf,
+    Tag.APPROVAL_ASKED: ApprovalLeaf,
+    Tag.APPROVAL_ANSWER: AnswerLeaf,
+    Tag.MANDATE_ISSUED: MandateLeaf,
+    Tag.MANDATE_CLOSED: MandateClosedLeaf,
+    Tag.REGISTRY_CHANGE: ChangeLeaf,
+    Tag.POLICY_CHANGE: ChangeLeaf,
+    Tag.RECOVERY: RecoveryLeaf,
+    Tag.CITED: CitedLeaf,
+    Tag.GAP: GapLeaf,
+    Tag.SHARD_HEAD: ShardHeadLeaf,
+}

@@ -1,0 +1,343 @@
+"""How entries must fit together: intents and their ends, runs, and what is referred to.
+
+Laws:
+- every end points at an earlier intent by index, leaf hash and action;
+- an intent has one end, and after an indeterminate one at most one correction;
+- only what was decided `allow` is an intent;
+- the entries of a run are numbered from 0 without a gap, each names the leaf hash of the one before, and all are about
+  one mandate;
+- what an intent refers to stands before it, with the leaf hash it names, and is of the kind it is used as.
+
+A log may be read in stretches, each by itself: what a stretch says about entries before it is kept, and told when it
+joins what came before. Needs one byte an entry, and more only for intents without an end, runs and cited entries.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from msgspec import UNSET
+
+from answerable.core.action.lifecycle import ENDS, TRANSITIONS
+from answerable.core.ledger.tags import Tag
+from answerable.errors import shown
+from answerable.verify.leaf_rules import Fault
+from answerable.verify.leaf_shapes import (
+    AnswerLeaf,
+    ApprovalLeaf,
+    CitedLeaf,
+    EndLeaf,
+    IntentLeaf,
+    MandateClosedLeaf,
+    MandateLeaf,
+    RefusalLeaf,
+)
+from answerable.verify.report import OpenIntent, Outside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from answerable.verify.leaf_shapes import Leaf, Reference
+
+_OPEN: Final = 1
+_INDETERMINATE: Final = 2
+_ENDED: Final = 3
+
+
+def _ends_after(*states: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(to for state in states for to in TRANSITIONS[state] if to in ENDS))
+
+
+# By state of the intent, and by whether the entry is an indeterminate end: the statuses that the table allows it.
+_STATUSES: Final = {
+    (state, indeterminate): tuple(one for one in ends if (one == "indeterminate") is indeterminate)
+    for state, ends in (
+        (_OPEN, _ends_after("acting", "logged")),
+        (_INDETERMINATE, _ends_after("indeterminate")),
+        (_ENDED, _ends_after("succeeded", "failed", "not_started")),
+    )
+    for indeterminate in (False, True)
+}
+_OPEN_SHOWN_MAX: Final = 100
+_ISSUED: Final = "mandate_issued"
+OUTSIDE_MAX: Final = 100_000
+"""References to other logs that are kept, to be followed in a set of logs."""
+_ABOUT_A_MANDATE: Final = (IntentLeaf, RefusalLeaf, ApprovalLeaf, AnswerLeaf)
+
+
+class Pairing:
+    """Intents and their ends, from entry `first` on. mark: see `unended_at_mark`."""
+
+    def __init__(self, first: int = 0, *, mark: int = 0) -> None:
+        self._first = first
+        self._mark = mark
+        self._states = bytearray()
+        # Leaf hash, action and deadline of those that may still get an end.
+        self._intents: dict[int, tuple[bytes, str, int]] = {}
+        self._earlier: list[tuple[int, EndLeaf]] = []
+        self._past_mark: dict[int, int] = {}
+
+    def fault(self, index: int, leaf: Leaf, leaf_hash: bytes) -> Fault | None:
+        """Take the next entry. Entries that could not be read are left out."""
+        if isinstance(leaf, IntentLeaf):
+            return self.begun(index, leaf, leaf_hash)
+        return self.ended(index, leaf) if isinstance(leaf, EndLeaf) else None
+
+    def begun(self, index: int, leaf: IntentLeaf, leaf_hash: bytes) -> Fault | None:
+        """Take an intent."""
+        states, at = self._states, index - self._first
+        states.extend(bytes(at + 1 - len(states)))
+        states[at] = _OPEN
+        self._intents[index] = (leaf_hash, leaf.action, leaf.deadline)
+        if leaf.decision.effect != "allow":
+            return Fault("pair.not_allowed", f"an intent that was decided {shown(leaf.decision.effect)}")
+        return None
+
+    def ended(self, index: int, leaf: EndLeaf) -> Fault | None:
+        """Take the end of an intent."""
+        if leaf.intent >= self._first:
+            return self._end_fault(index, leaf)
+        self._earlier.append((index, leaf))
+        return None
+
+    def joined(self, later: Pairing) -> Iterator[tuple[int, Fault]]:
+        """Go on with a stretch that was read by itself; yields what is wrong between the two, and at which entry."""
+        for index, leaf in later._earlier:
+            fault = self._end_fault(index, leaf)
+            if fault is not None:
+                yield index, fault
+        self._states.extend(bytes(later._first - self._first - len(self._states)))
+        self._states += later._states
+        self._intents.update(later._intents)
+        self._past_mark.update(later._past_mark)
+
+    def open_intents(self) -> tuple[int, tuple[OpenIntent, ...]]:
+        """How many intents have no end, and the first of them."""
+        still = [index for index in self._intents if self._state(index) == _OPEN]
+        return len(still), tuple(self._shown(sorted(still)[:_OPEN_SHOWN_MAX]))
+
+    def unended_at_mark(self) -> tuple[set[int], dict[int, int]]:
+        """Intents before the mark without any end, and those whose first end came only from the mark on, with it."""
+        never = {index for index in self._intents if index < self._mark and self._state(index) == _OPEN}
+        return never, self._past_mark
+
+    def _state(self, index: int) -> int:
+        at = index - self._first
+        return self._states[at] if 0 <= at < len(self._states) else 0
+
+    def _shown(self, indexes: list[int]) -> Iterable[OpenIntent]:
+        for index in indexes:
+            _, action, deadline = self._intents[index]
+            yield OpenIntent(index=index, action=action, deadline=deadline)
+
+    def _end_fault(self, index: int, leaf: EndLeaf) -> Fault | None:
+        at, indeterminate = leaf.intent, leaf.tag == Tag.INDETERMINATE
+        state = self._state(at)
+        if not state:
+            return Fault("pair.no_intent", f"its intent is said to be entry {at}, which is no earlier intent")
+        allowed = _STATUSES[state, indeterminate]
+        if not allowed:
+            return Fault("pair.second_end", f"the intent of entry {at} had an end before")
+        leaf_hash, action, _ = self._intents[at]
+        if leaf.intent_leaf != leaf_hash.hex():
+            return Fault("pair.leaf_hash", f"it names another leaf hash than that of its intent, entry {at}")
+        if leaf.action != action:
+            return Fault("pair.action", f"it names another action than its intent, entry {at}")
+        if leaf.status not in allowed:
+            return Fault("pair.status", f"status {shown(leaf.status)} is not one of {', '.join(allowed)}")
+        if index >= self._mark > at and state == _OPEN:
+            self._past_mark[at] = index
+        self._states[at - self._first] = _INDETERMINATE if indeterminate else _ENDED
+        if not indeterminate:
+            del self._intents[at]
+        return None
+
+
+class _Began(NamedTuple):
+    """The first entry of a run in a stretch."""
+
+    entry: int
+    seq: int
+    prev: str
+
+
+class Runs:
+    """The runs of a log, from entry `first` on."""
+
+    def __init__(self, first: int = 0) -> None:
+        self._is_whole = first == 0
+        # By id: number and leaf hash of the last entry, and the mandate, empty while no entry named one.
+        self._reached: dict[str, tuple[int, bytes, str]] = {}
+        self._began: dict[str, _Began] = {}
+
+    def fault(self, index: int, leaf: Leaf, leaf_hash: bytes) -> Fault | None:
+        """Take the next entry."""
+        run = leaf.run
+        if run is UNSET:
+            return None
+        mandate = ""
+        if isinstance(leaf, _ABOUT_A_MANDATE):
+            mandate = leaf.mandate or ""
+        seq = run.seq
+        reached = self._reached.get(run.id)
+        if reached is None:
+            self._reached[run.id] = (seq, leaf_hash, mandate)
+            if self._is_whole:
+                return step_fault(seq, run.prev, None)
+            self._began[run.id] = _Began(index, seq, run.prev)
+            return None
+        last, before, known = reached
+        self._reached[run.id] = (seq, leaf_hash, known or mandate)
+        if seq != last + 1 or run.prev != before.hex():
+            return step_fault(seq, run.prev, reached)
+        return _mandate_fault(known, mandate)
+
+    def joined(self, later: Runs) -> Iterator[tuple[int, Fault]]:
+        """Go on with a stretch that was read by itself."""
+        for run_id, began in later._began.items():
+            reached, mandate = self._reached.get(run_id), later._reached[run_id][2]
+            fault = step_fault(began.seq, began.prev, reached)
+            if fault is None and reached is not None:
+                fault = _mandate_fault(reached[2], mandate)
+            if fault is not None:
+                yield began.entry, fault
+        for run_id, (seq, leaf_hash, mandate) in later._reached.items():
+            before = self._reached.get(run_id)
+            self._reached[run_id] = (seq, leaf_hash, mandate if before is None else before[2] or mandate)
+
+
+def step_fault(seq: int, prev: str, reached: tuple[int, bytes, str] | None) -> Fault | None:
+    """Whether an entry goes on after the last one of its run: number, leaf hash and mandate of that, None for none."""
+    expected, before = (reached[0] + 1, reached[1].hex()) if reached else (0, "")
+    if seq != expected:
+        return Fault("run.gap", f"it is number {seq} of its run, expected {expected}")
+    if prev != before:
+        return Fault("run.previous", "it does not name the entry before it in its run")
+    return None
+
+
+def _mandate_fault(known: str, mandate: str) -> Fault | None:
+    if known and mandate and known != mandate:
+        return Fault("run.mandate", f"its run is about {shown(known)}, it is about {shown(mandate)}")
+    return None
+
+
+class _Wanted(NamedTuple):
+    """What an intent refers to, as what. name: empty where the intent does not say it."""
+
+    entry: int
+    leaf: str
+    kind: str
+    name: str
+
+
+class Citations:
+    """What is cited in a log and who refers to it, from entry `first` on. here: the entries to be had, if not all."""
+
+    def __init__(self, first: int = 0, *, here: frozenset[int] | None = None) -> None:
+        self._first = first
+        self._here = here
+        self.absent = 0
+        """References to entries that are not to be had."""
+        self._cited: dict[int, tuple[bytes, str, str]] = {}
+        self._seen: set[tuple[int | str, ...]] = set()
+        self._earlier: dict[_Wanted, int] = {}
+        self.elsewhere = 0
+        """References to other logs."""
+        self.outside: dict[Outside, int] = {}
+        """The first of them, each once, and the entry that it is first made in."""
+
+    def fault(self, index: int, leaf: Leaf, leaf_hash: bytes) -> Fault | None:
+        """Take the next entry."""
+        if isinstance(leaf, IntentLeaf):
+            return self.referred(index, leaf)
+        if isinstance(leaf, CitedLeaf):
+            self.cited(index, leaf, leaf_hash)
+        elif isinstance(leaf, MandateLeaf):
+            self._cited[index] = (leaf_hash, _ISSUED, leaf.mandate)
+        elif isinstance(leaf, MandateClosedLeaf) and leaf.mandate_ref is not UNSET:
+            return self._followed(index, leaf.mandate_ref, _ISSUED, leaf.mandate)
+        return None
+
+    def cited(self, index: int, leaf: CitedLeaf, leaf_hash: bytes) -> None:
+        """Take an entry that may be referred to."""
+        self._cited[index] = (leaf_hash, leaf.kind, leaf.name)
+
+    def referred(self, index: int, leaf: IntentLeaf) -> Fault | None:
+        """Take an entry that refers to others. References that were looked at before are let pass."""
+        mandate, policy, tool = leaf.mandate_ref, leaf.policy_ref, leaf.tool_ref
+        if mandate is UNSET or policy is UNSET or tool is UNSET:
+            return None
+        digest = leaf.decision.policy_set
+        key = (
+            mandate.entry,
+            mandate.leaf,
+            policy.entry,
+            policy.leaf,
+            tool.entry,
+            tool.leaf,
+            leaf.mandate,
+            digest,
+        )
+        if key in self._seen:
+            return None
+        if mandate.log is policy.log is tool.log is UNSET:
+            self._seen.add(key)
+        found = None
+        for one, kind, name in (
+            (mandate, "mandate", leaf.mandate),
+            (policy, "policy_set", digest),
+            (tool, "tool", ""),
+        ):
+            fault = self._followed(index, one, kind, name)
+            found = found or fault
+        return found
+
+    def joined(self, later: Citations) -> Iterator[tuple[int, Fault]]:
+        """Go on with a stretch that was read by itself."""
+        self.elsewhere += later.elsewhere
+        for outside, index in later.outside.items():
+            self._left_open(outside, index)
+        for wanted, index in later._earlier.items():
+            fault = self._wanted_fault(wanted)
+            if fault is not None:
+                yield index, fault
+        self._cited.update(later._cited)
+
+    def _followed(self, index: int, one: Reference, kind: str, name: str) -> Fault | None:
+        if one.log is UNSET:
+            return self._one(index, _Wanted(one.entry, one.leaf, kind, name))
+        self.elsewhere += 1
+        self._left_open(Outside(one.log, one.entry, one.leaf), index)
+        return None
+
+    def _left_open(self, outside: Outside, index: int) -> None:
+        if len(self.outside) < OUTSIDE_MAX:
+            self.outside.setdefault(outside, index)
+
+    def _one(self, index: int, wanted: _Wanted) -> Fault | None:
+        if wanted.entry >= index:
+            return Fault("reference.order", f"it refers to entry {wanted.entry}, which is not before it")
+        if self._here is not None and wanted.entry not in self._here:
+            self.absent += 1
+            return None
+        if wanted.entry < self._first:
+            self._earlier.setdefault(wanted, index)
+            return None
+        return self._wanted_fault(wanted)
+
+    def _wanted_fault(self, wanted: _Wanted) -> Fault | None:
+        cited = self._cited.get(wanted.entry)
+        if cited is None:
+            return Fault("reference.missing", f"it refers to entry {wanted.entry}, which is not a cited one")
+        leaf_hash, kind, name = cited
+        if wanted.leaf != leaf_hash.hex():
+            return Fault(
+                "reference.leaf_hash", f"it names another leaf hash than that of entry {wanted.entry}"
+            )
+        if kind != wanted.kind or (wanted.name and wanted.name != name):
+            return Fault(
+                "reference.kind",
+                f"it refers to entry {wanted.entry} as a {wanted.kind} of its own, which it is not",
+            )
+        return None

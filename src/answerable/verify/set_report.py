@@ -1,0 +1,82 @@
+"""What the verification of a whole set of logs found: a report on each, what is wrong between them, and one verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.canonical import JSONValue
+    from answerable.verify.report import Caveat, Finding, LedgerReport, Status
+
+_VERDICTS: Final[dict[Status, str]] = {
+    "valid": "the whole set is valid, and nothing is left open",
+    "valid_but": "the whole set is valid, but for what is said above",
+    "invalid": "INVALID: {logs}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSetReport:
+    """heads: on the log of logs, None where it is not here. shards: by name. findings, caveats: about the set; those of
+    findings may be cut, errors and warnings count all.
+    """
+
+    heads: LedgerReport | None
+    shards: dict[str, LedgerReport]
+    findings: tuple[Finding, ...]
+    errors: int
+    warnings: int
+    caveats: tuple[Caveat, ...]
+
+    @property
+    def logs(self) -> dict[str, LedgerReport]:
+        """Every log by its place in the directory."""
+        heads = {"heads": self.heads} if self.heads is not None else {}
+        return {**heads, **{f"shards/{name}": report for name, report in self.shards.items()}}
+
+    @property
+    def status(self) -> Status:
+        """The verdict on all of it."""
+        statuses = {report.status for report in self.logs.values()}
+        if self.errors or "invalid" in statuses:
+            return "invalid"
+        return "valid_but" if self.caveats or "valid_but" in statuses else "valid"
+
+    @property
+    def size(self) -> int:
+        """Entries read, in all logs."""
+        return sum(report.size for report in self.logs.values())
+
+    def as_value(self) -> dict[str, JSONValue]:
+        """For `--json`: one object with only JSON types."""
+        return {
+            "caveats": [{"code": one.code, "message": one.message} for one in self.caveats],
+            "entries": self.size,
+            "errors": self.errors,
+            "findings": [one.as_value() for one in self.findings],
+            "logs": {place: report.as_value() for place, report in self.logs.items()},
+            "status": self.status,
+            "warnings": self.warnings,
+        }
+
+    def as_lines(self) -> list[str]:
+        """For the terminal, plain."""
+        return list(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        for place, report in self.logs.items():
+            first, *rest = report.as_lines()
+            yield f"{place}: {first}"
+            yield from (f"  {line}" for line in rest)
+        yield f"all of them: {self.size} entries in {len(self.logs)} logs"
+        yield from (f"  {one.message}" for one in self.caveats)
+        yield from (f"  {one.as_line()}" for one in self.findings)
+        hidden = self.errors + self.warnings - sum(one.severity != "note" for one in self.findings)
+        if hidden > 0:
+            yield f"  and {hidden} findings more"
+        wrong = [place for place, report in self.logs.items() if report.status == "invalid"]
+        named = ", ".join(wrong) or "what the logs say of one another does not fit"
+        yield _VERDICTS[self.status].format(logs=named)

@@ -1,0 +1,66 @@
+"""What a copy of a log cannot show by itself, and who or what could."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.verify.report import Caveat, instant
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.verify.report import Standing
+
+
+def caveats_of(standing: Standing, *, witnessed_since: int) -> tuple[Caveat, ...]:
+    """Everything that was left open. witnessed_since: Unix milliseconds from which a cosignature is asked for, or 0."""
+    return tuple(Caveat(code=code, message=message) for code, message in _open(standing, witnessed_since))
+
+
+def _open(standing: Standing, witnessed_since: int) -> Iterator[tuple[str, str]]:
+    size, witnessed = standing.size, standing.witnessed
+    if not standing.key_given:
+        yield "key_not_given", "the key came with the log: that it is the right one must be learnt elsewhere"
+    if standing.is_public_part:
+        yield "payloads_absent", "only the public part of the log is here: payloads were not looked at"
+    if standing.lacks_tiles:
+        yield "tiles_absent", "the public part of the log is not here: its tiles were not looked at"
+    if standing.lacks_history and not standing.is_public_part:
+        text = (
+            "earlier checkpoints were taken away: when entries were signed and witnessed before is not known"
+        )
+        yield "history_absent", text
+    if size > standing.signed:
+        count = size - standing.signed
+        yield "unsigned_tail", f"the last {count} entries, from {standing.signed} on, are not yet signed over"
+    if standing.policy_given and not witnessed:
+        yield (
+            "not_witnessed",
+            "no checkpoint has the cosignatures that the policy asks for: another history may exist",
+        )
+    elif standing.policy_given and witnessed < size:
+        count = size - witnessed
+        yield (
+            "unwitnessed_tail",
+            f"the last {count} entries, from {witnessed} on, were not yet seen by witnesses",
+        )
+    if standing.is_torn:
+        text = "a write was cut off at the end, as by a power cut; nothing had been promised about it"
+        yield "torn_tail", text
+    if max(standing.kept, witnessed) < size:
+        known = f"what was kept reaches entry {standing.kept}" if standing.kept >= 0 else "nothing was kept"
+        yield (
+            "newer_removed",
+            f"newer entries and checkpoints may have been taken away ({known}): only a witness can exclude that",
+        )
+    elif witnessed_since and standing.witnessed_at < witnessed_since:
+        yield (
+            "stale",
+            f"there is no cosignature since {instant(witnessed_since)}: newer entries may have been taken away",
+        )
+    if standing.references_elsewhere:
+        count = standing.references_elsewhere
+        yield (
+            "references_elsewhere",
+            f"{count} references to other logs were not followed: verify those logs too",
+        )

@@ -1,0 +1,109 @@
+"""The public part of a log: which tiles and bundles are there, and which should be."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.tlog.tile import (
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    entries_path,
+    parse_tile_path,
+    tile_path,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENTRIES: Final = -1
+"""Stands for the level of entry bundles."""
+BUNDLE_BYTES_MAX: Final = TILE_WIDTH * (2 + 65_535)
+LEVELS_MAX: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TilesThere:
+    """published: size of the newest checkpoint. partials: widths of partial tiles, by level and index.
+
+    reach: by level, how many entries of that level the tiles reach to. strangers: files that are no tiles.
+    """
+
+    published: int
+    partials: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
+    reach: dict[int, int] = field(default_factory=dict)
+    strangers: tuple[str, ...] = ()
+
+    @property
+    def bundles(self) -> int:
+        """How many bundles there can be, going by the last one."""
+        return -(-self.reach.get(ENTRIES, 0) // TILE_WIDTH)
+
+    def widths(self, level: int, index: int) -> tuple[int, ...]:
+        """Of the tiles that there may be of this place, the full one first."""
+        return (TILE_WIDTH, *self.partials.get((level, index), ()))
+
+    def is_due(self, level: int, index: int) -> bool:
+        """Whether the published log has this tile whole."""
+        return self.published >> TILE_HEIGHT * (max(level, 0) + 1) > index
+
+    def beyond(self, size: int) -> list[int]:
+        """Levels whose tiles reach past a log of this size."""
+        return [level for level, reach in self.reach.items() if reach > size >> TILE_HEIGHT * max(level, 0)]
+
+
+def listed_tiles(directory: Path, published: int) -> TilesThere | None:
+    """What is in `tile/`, None where there is no such directory. Raises OSError."""
+    root = directory / "tile"
+    if not root.is_dir():
+        return None
+    partials: dict[tuple[int, int], list[int]] = {}
+    reach: dict[int, int] = {}
+    strangers: list[str] = []
+    for place, _, names in os.walk(root):
+        start = os.path.relpath(place, directory).replace(os.sep, "/")
+        for name in names:
+            tile = parse_tile_path(f"{start}/{name}")
+            if tile is None:
+                strangers.append(f"{start}/{name}")
+                continue
+            level = ENTRIES if tile.level is None else tile.level
+            if tile.width < TILE_WIDTH:
+                partials.setdefault((level, tile.index), []).append(tile.width)
+            reach[level] = max(reach.get(level, 0), tile.index * TILE_WIDTH + tile.width)
+    return TilesThere(
+        published=published,
+        partials={place: tuple(sorted(widths)) for place, widths in partials.items()},
+        reach=reach,
+        strangers=tuple(sorted(strangers)),
+    )
+
+
+def missing_edge(directory: Path, tiles: TilesThere) -> list[str]:
+    """Names of the tiles at the right edge of the published log that are there neither partial nor full."""
+    missing = []
+    for level in (ENTRIES, *range(LEVELS_MAX)):
+        at = tiles.published >> TILE_HEIGHT * max(level, 0)
+        index, width = divmod(at, TILE_WIDTH)
+        if width and width not in tiles.partials.get((level, index), ()):
+            name = name_of(level, index, TILE_WIDTH)
+            if not (directory / name).is_file():
+                missing.append(name_of(level, index, width))
+    return missing
+
+
+def name_of(level: int, index: int, width: int) -> str:
+    """Path of a tile or bundle below the log's directory."""
+    return entries_path(index, width) if level == ENTRIES else tile_path(level, index, width)
+
+
+def content_of(directory: Path, name: str, bytes_max: int) -> bytes | None:
+    """The file's bytes, None when it is not there, and one byte too many when it is too long."""
+    try:
+        with (directory / name).open("rb") as opened:
+            # Memory for as much as may be there would be cleared every time; what comes later is one byte too many.
+            size = min(os.fstat(opened.fileno()).st_size, bytes_max)
+            return opened.read(size + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -1,0 +1,88 @@
+"""The order of times: a writer's clock is its own claim, but what witnesses saw bounds it.
+
+Laws:
+- an entry below a cosigned size was there when it was cosigned: its time is not after that;
+- an entry at or above a cosigned size came after the checkpoint that was cosigned: its time is not before that, but for
+  the time that the cosigning took.
+
+Both beyond a stated skew of clocks. So an entry can be back-dated no further than to the cosignature before it.
+"""
+
+from __future__ import annotations
+
+from operator import le
+from typing import TYPE_CHECKING
+
+from answerable.verify.leaf_rules import Fault
+from answerable.verify.report import Finding, instant
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterator, Sequence
+
+    from answerable.verify.log_signatures import Witnessed
+    from answerable.verify.stretch import Stretch
+
+_NEVER: int = 2**63
+
+
+class Times:
+    """Follows the times of a log in order. witnessed: by size."""
+
+    def __init__(self, witnessed: Sequence[Witnessed], *, step_back_ms: int, skew_ms: int) -> None:
+        timed = [one for one in witnessed if one.by]
+        self._sizes = [one.checkpoint.size for one in timed]
+        self._earliest = [one.earliest for one in timed]
+        # By the time of each, all cosigned later too: what is below a smaller size was there before.
+        self._by = [one.by for one in timed]
+        for at in range(len(self._by) - 2, -1, -1):
+            self._by[at] = min(self._by[at], self._by[at + 1])
+        self._step_back_ms, self._skew_ms = step_back_ms, skew_ms
+        self._passed = 0
+        self._not_before = 0
+        self._latest = 0
+
+    def faults(self, stretch: Stretch) -> Iterator[Finding]:
+        """What is wrong with the times of the next stretch."""
+        yield from self._steps_back(stretch)
+        ats, at = stretch.ats, stretch.first
+        while at < stretch.stop:
+            while self._passed < len(self._sizes) and self._sizes[self._passed] <= at:
+                self._not_before = max(self._not_before, self._earliest[self._passed])
+                self._passed += 1
+            more = self._passed < len(self._sizes)
+            stop = min(stretch.stop, self._sizes[self._passed]) if more else stretch.stop
+            yield from self._outside(
+                stretch,
+                ats[at - stretch.first : stop - stretch.first],
+                at,
+                self._not_before - self._skew_ms,
+                self._by[self._passed] + self._skew_ms if more else _NEVER,
+            )
+            at = stop
+
+    def _outside(
+        self, stretch: Stretch, ats: array[int], first: int, low: int, high: int
+    ) -> Iterator[Finding]:
+        if min(ats) >= low and max(ats) <= high:
+            return
+        for index, at in enumerate(ats, first):
+            if at < low:
+                text = f"it says {instant(at)}, and entries before it were cosigned at {instant(self._not_before)}"
+                yield stretch.fault_at(index, Fault("time.back_dated", text))
+            elif at > high:
+                by = instant(high - self._skew_ms)
+                text = f"it says {instant(at)}, and was cosigned by {by}"
+                yield stretch.fault_at(index, Fault("time.ahead", text))
+
+    def _steps_back(self, stretch: Stretch) -> Iterator[Finding]:
+        ats, latest = stretch.ats, self._latest
+        if not ats:
+            return
+        if ats[0] < latest - self._step_back_ms or not all(map(le, ats, ats[1:])):
+            for index, at in enumerate(ats, stretch.first):
+                if at < latest - self._step_back_ms:
+                    message = f"the clock stepped back by {latest - at} ms"
+                    yield Finding(rule="clock.back", severity="warning", message=message, index=index)
+                latest = max(latest, at)
+        self._latest = max(latest, ats[-1])

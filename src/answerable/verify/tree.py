@@ -1,0 +1,63 @@
+"""The tree over a log's leaf hashes, grown a block of entries at a time where nobody asks for a root in between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.tlog.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
+from answerable.verify.stretch import BLOCK_ENTRIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from answerable.verify.stretch import Stretch
+
+
+class Tree:
+    """Its right edge: one hash for each complete subtree, largest first. on_block: called with each block's root."""
+
+    def __init__(self, on_block: Callable[[bytes], None]) -> None:
+        self.size = 0
+        self._edge: list[bytes] = []
+        self._on_block = on_block
+
+    def grown(self, stretch: Stretch, stops: Iterator[int]) -> Iterator[int]:
+        """Add the leaf hashes of a stretch, which must start where the tree ends; yields at each of `stops`."""
+        hashes, blocks = stretch.hashes, stretch.blocks
+        first_block = -(-stretch.first // BLOCK_ENTRIES)
+        stop = stretch.stop
+        at = next(stops, stop + 1)
+        while self.size < stop:
+            number, inside = divmod(self.size, BLOCK_ENTRIES)
+            whole = (number - first_block) * HASH_BYTES
+            if not inside and 0 <= whole < len(blocks) and at >= self.size + BLOCK_ENTRIES:
+                self._add(blocks[whole : whole + HASH_BYTES], BLOCK_ENTRIES)
+            else:
+                start = (self.size - stretch.first) * HASH_BYTES
+                self._add(hashes[start : start + HASH_BYTES], 1)
+            while self.size == at:
+                yield at
+                at = next(stops, stop + 1)
+
+    def root(self) -> bytes:
+        """Root hash of the tree so far."""
+        if not self._edge:
+            return EMPTY_ROOT
+        root = self._edge[-1]
+        for left in reversed(self._edge[:-1]):
+            root = node_hash(left, root)
+        return root
+
+    def _add(self, grown: bytes, entries: int) -> None:
+        """Add a complete subtree, whose size divides that of the tree."""
+        if entries == BLOCK_ENTRIES:
+            self._on_block(grown)
+        self.size += entries
+        rest = self.size // entries
+        while not rest & 1:
+            grown = node_hash(self._edge.pop(), grown)
+            rest >>= 1
+            entries <<= 1
+            if entries == BLOCK_ENTRIES:
+                self._on_block(grown)
+        self._edge.append(grown)

@@ -1,0 +1,319 @@
+"""Several processes on one data directory: a log of its own for each, and the log of logs that one of them keeps."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio.abc import TaskStatus
+
+from answerable.adapters.local_keys import open_or_create_key
+from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, TlogFilesSettings
+from answerable.core.identity.keys import ed25519_public
+from answerable.core.ledger.shards import HEADS, checked_shard_name, shard_origin
+from answerable.core.tlog.checkpoint import Checkpoint
+from answerable.core.tlog.note import Note, VerifierKey
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.flows.cover_shards import Covering, ShardState, require_led_on
+from answerable.wiring.local_witness import WitnessProcess
+from answerable.wiring.witnesses import cosigning, require_known_history
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from anyio.abc import TaskGroup
+
+    from answerable.core.identity.keys import SigningKey
+    from answerable.flows.gather_cosignatures import Cosigning, WitnessState
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.wiring.setting_tree import Settings
+
+SEGMENT_BYTES_MAX: Final = 4 * 1_048_576
+"""Of the log of logs, which grows by some hundred bytes for each shard and checkpoint."""
+
+LATE_SECONDS: Final = 60.0
+"""After so long without a head over one of its checkpoints a process says that it is not covered."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogIdentity:
+    """Who signs a log, and under which name."""
+
+    key: SigningKey
+    log_key: VerifierKey
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self.log_key.name
+
+
+def own_log(settings: Settings, entropy: Entropy) -> LogIdentity:
+    """Of this process's log, which may be opened then: it is of the kind that is set, and did not go back.
+
+    Its key is made on the first start. Raises Malformed (`ledger.sharded`, `ledger.unsharded`), Broken
+    (`ledger.rolled_back`), Unavailable (`key.*`), and Unavailable or Broken where the log of logs cannot be read.
+    """
+    _require_one_kind(settings)
+    own = _own_identity(settings, entropy)
+    require_known_history(settings, (own.log_key,), directory=settings.ledger.place)
+    if settings.ledger.shard:
+        require_led_on(
+            own.origin,
+            shard=PublishedFiles(settings.ledger.place),
+            heads=PublishedFiles(settings.ledger.heads),
+        )
+    return own
+
+
+def _own_identity(settings: Settings, entropy: Entropy) -> LogIdentity:
+    shard = settings.ledger.shard
+    if shard:
+        base = _prefix(settings, _opened_key(settings, entropy, f"log-{HEADS}"))
+        return _identity(_opened_key(settings, entropy, f"log-{shard}"), shard_origin(base, shard))
+    key = _opened_key(settings, entropy, "log")
+    return _identity(key, _prefix(settings, key))
+
+
+def heads_identity(settings: Settings, entropy: Entropy) -> LogIdentity:
+    """Of the log of logs."""
+    key = _opened_key(settings, entropy, f"log-{HEADS}")
+    return _identity(key, shard_origin(_prefix(settings, key), HEADS))
+
+
+def _require_one_kind(settings: Settings) -> None:
+    """A ledger is one log or all shards: what is in one of them would be unknown to the other."""
+    place = settings.ledger.directory
+    if settings.ledger.shard and (place / "wal").is_dir():
+        raise Malformed(
+            f"the ledger in {shown(place)} is one log: leave it, and give shards another `ledger.directory`",
+            code="ledger.unsharded",
+        )
+    if not settings.ledger.shard and settings.ledger.shards.is_dir():
+        names = ", ".join(one.name for one in published_shards(settings)) or "none yet"
+        raise Malformed(
+            f"the ledger in {shown(place)} is kept in shards ({names}): say which with `ledger.shard` in the settings",
+            code="ledger.sharded",
+        )
+
+
+def own_witnesses(settings: Settings) -> Settings:
+    """The same, but that nobody is asked to cosign this process's own log where the log of logs is cosigned for it."""
+    if not settings.ledger.shard or settings.witnesses.shards:
+        return settings
+    return replace(settings, witnesses=replace(settings.witnesses, local=False, remote=()))
+
+
+def published_shards(settings: Settings) -> tuple[PublishedFiles, ...]:
+    """The logs of all shards, by name."""
+    return tuple(PublishedFiles(place) for place in sorted(_shard_places(settings)))
+
+
+class LogOfLogs:
+    """The log of logs as one process sees it: it keeps it while it has its lock, and else follows whoever does."""
+
+    def __init__(
+        self, settings: Settings, *, identity: LogIdentity, clock: Clock, witness: tuple[str, ...] = ()
+    ) -> None:
+        """witness: command that starts the local witness, which runs beside whoever keeps the log of logs."""
+        self._settings, self._identity, self._clock = settings, identity, clock
+        self._witness = witness
+        prefix = identity.origin.removesuffix(f"/{HEADS}")
+        self._covering = Covering(base=prefix, clock=clock)
+        self._kept: TlogFilesLedger | None = None
+        self._rounds: Cosigning | None = None
+        self._turn = anyio.Lock()
+        self._failure = ""
+        self._own = PublishedFiles(settings.ledger.place)
+        self._own_origin = shard_origin(prefix, settings.ledger.shard)
+        # A checkpoint of ours that no head covers yet, and since when.
+        self._uncovered: tuple[int, float] | None = None
+
+    @property
+    def origin(self) -> str:
+        """Its name."""
+        return self._identity.origin
+
+    @property
+    def is_kept_here(self) -> bool:
+        """Whether this process is the one that keeps it."""
+        return self._kept is not None
+
+    def states(self) -> tuple[ShardState, ...]:
+        """How each shard stands in it, and it itself where it cannot be kept."""
+        states = {one.origin: one for one in self._covering.states()}
+        late = self._seconds_late()
+        if late > LATE_SECONDS:
+            own = states.get(self._own_origin, ShardState(origin=self._own_origin, state="waiting"))
+            reason = f"whoever keeps the log of logs has not covered it for {late:.0f} seconds"
+            if own.state != "alarm":
+                states[self._own_origin] = replace(own, state="alarm", reason=reason)
+        if self._failure:
+            states[self.origin] = ShardState(origin=self.origin, state="alarm", reason=self._failure)
+        return tuple(states[origin] for origin in sorted(states))
+
+    def witness_states(self) -> tuple[WitnessState, ...]:
+        """How each witness of it is; none where another process keeps it."""
+        return self._rounds.states() if self._rounds is not None else ()
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Keep it or follow it until cancelled. Has started once it is known which, and what is there has been read.
+
+        Raises Broken where it is damaged or went back: the process should end then.
+        """
+        started = _Once(task_status)
+        while True:
+            try:
+                ledger = self._opened()
+                if ledger is None:
+                    await self._follow()
+                    self._failed("")
+                else:
+                    await self._keep(ledger, started)
+            except Unavailable as failed:
+                # Another opening verifies what is on disk; meanwhile the shards go on without heads.
+                self._failed(failed.message)
+            started.now()
+            await anyio.sleep(self._settings.ledger.seal_seconds)
+
+    async def last_round(self) -> None:
+        """Whoever looks at it after we have stopped finds our last checkpoint in it, if we are the one who keeps it."""
+        if self._kept is not None and self._rounds is not None:
+            await self._round(self._kept)
+            await self._rounds.gather()
+
+    def _opened(self) -> TlogFilesLedger | None:
+        """None while another process has it."""
+        settings = self._settings.ledger
+        require_known_history(self._settings, (self._identity.log_key,), directory=settings.heads)
+        try:
+            return TlogFilesLedger.open(
+                settings.heads,
+                key=self._identity.log_key,
+                sign=self._identity.key.sign,
+                clock=self._clock,
+                settings=TlogFilesSettings(
+                    segment_bytes=min(settings.segment_bytes, SEGMENT_BYTES_MAX),
+                    allocation_retry_seconds=settings.allocation_retry_seconds,
+                ),
+            )
+        except Unavailable as error:
+            if error.code != "ledger.locked":
+                raise
+            return None
+
+    async def _follow(self) -> None:
+        await self._covering.follow(PublishedFiles(self._settings.ledger.heads), self._identity.log_key)
+        note = self._own.checkpoint()
+        head = self._covering.head_of(self._own_origin)
+        covered = head.size if head is not None else 0
+        if self._uncovered is not None and covered >= self._uncovered[0]:
+            self._uncovered = None
+        if note is not None and self._uncovered is None:
+            size = Checkpoint.parse(Note.parse(note).text).size
+            self._uncovered = (size, self._clock.monotonic()) if size > covered else None
+
+    def _seconds_late(self) -> float:
+        return self._clock.monotonic() - self._uncovered[1] if self._uncovered is not None else 0.0
+
+    def _failed(self, why: str) -> None:
+        if why and why != self._failure:
+            _log.error("the log of logs: %s", why)
+        self._failure = why
+
+    async def _keep(self, ledger: TlogFilesLedger, started: _Once) -> None:
+        """Raises Unavailable where it cannot be written any more; it is given up then, and others may try."""
+        keys = (self._identity.log_key,)
+        failure: Unavailable | None = None
+        try:
+            async with (
+                cosigning(self._settings, ledger=ledger, log_keys=keys, clock=self._clock) as rounds,
+                anyio.create_task_group() as tasks,
+            ):
+                await self._covering.recall(ledger)
+                await self._first_round(tasks, rounds)
+                self._kept, self._rounds, self._uncovered = ledger, rounds, None
+                tasks.start_soon(rounds.gather_always)
+                try:
+                    while True:
+                        await self._round(ledger)
+                        started.now()
+                        await anyio.sleep(self._settings.ledger.seal_seconds)
+                except Unavailable as failed:
+                    failure = failed
+                    tasks.cancel_scope.cancel()
+        finally:
+            self._kept = self._rounds = None
+            with anyio.CancelScope(shield=True):
+                await ledger.close()
+        if failure is not None:
+            raise failure
+
+    async def _first_round(self, tasks: TaskGroup, rounds: Cosigning) -> None:
+        """The witness is asked before anything new is written: it may know a longer log of logs, or another one."""
+        seconds = self._settings.witnesses.start_seconds_max
+        with anyio.move_on_after(seconds):
+            if self._settings.witnesses.local and self._witness:
+                process = WitnessProcess(
+                    command=(*self._witness, "--log", self._identity.log_key.formatted()),
+                    socket=self._settings.local_witness.socket,
+                )
+                tasks.start_soon(process.run)
+                await process.answering()
+        with anyio.move_on_after(seconds):
+            await rounds.gather()
+
+    async def _round(self, ledger: TlogFilesLedger) -> None:
+        async with self._turn:
+            try:
+                if await self._covering.cover(ledger, published_shards(self._settings)):
+                    ledger.seal()
+                self._failed("")
+            except Unavailable as failed:
+                if failed.code not in ("ledger.full", "ledger.busy"):
+                    raise
+                self._failed(failed.message)
+
+
+class _Once:
+    """Tells that a task has started, however often it is said."""
+
+    def __init__(self, status: TaskStatus[None]) -> None:
+        self._status: TaskStatus[None] | None = status
+
+    def now(self) -> None:
+        """It has."""
+        if self._status is not None:
+            self._status.started()
+            self._status = None
+
+
+def _shard_places(settings: Settings) -> Iterator[Path]:
+    shards = settings.ledger.shards
+    for place in shards.iterdir() if shards.is_dir() else ():
+        try:
+            checked_shard_name(place.name)
+        except Malformed:
+            continue
+        yield place
+
+
+def _opened_key(settings: Settings, entropy: Entropy, name: str) -> SigningKey:
+    return open_or_create_key(settings.data / "keys" / f"{name}.jwk", entropy=entropy)
+
+
+def _prefix(settings: Settings, key: SigningKey) -> str:
+    """What the names of logs begin with: as it is set, else made from a key."""
+    public = ed25519_public(key.public)
+    return settings.ledger.origin or f"answerable-log-{hashlib.sha256(public).hexdigest()[:16]}"
+
+
+def _identity(key: SigningKey, origin: str) -> LogIdentity:
+    return LogIdentity(key=key, log_key=VerifierKey.ed25519(origin, ed25519_public(key.public)))

@@ -1,0 +1,157 @@
+"""Settings of both sides of witnessing: who cosigns our log, and the witness that runs on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from answerable.core.tlog.note import ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE, VerifierKey
+from answerable.errors import Malformed, shown
+from answerable.wiring.setting_fields import about, flag, number, seconds, text, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOCAL: Final = "local"
+"""What the witness of this machine is called where witnesses are listed."""
+REMOTE_MAX: Final = 31
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessesSettings:
+    """Who cosigns the checkpoints of our log, and what happens when they do not."""
+
+    local: bool = flag(
+        True,
+        "start a witness in a process of its own beside the server, as `[local_witness]` says, and ask it",
+    )
+    remote: tuple[str, ...] = texts(
+        (),
+        "further witnesses, each `VKEY ADDRESS`: https://PREFIX, http:// on loopback, or unix:/PATH; before the "
+        "first `+` of VKEY is its name",
+    )
+    quorum: int = number(
+        1,
+        "how many of them must have cosigned a checkpoint for verifiers to take it",
+        unit="witnesses",
+        minimum=1,
+        maximum=32,
+    )
+    shards: bool = flag(
+        False, "with shards, ask them to cosign the checkpoints of this shard, too, not only the log of logs"
+    )
+    round_seconds: float = seconds(
+        10.0, "time between two rounds of asking when there is a new checkpoint", minimum=0.1, maximum=3_600
+    )
+    answer_seconds_max: float = seconds(5.0, "longest time one request may take", minimum=0.1, maximum=60)
+    start_seconds_max: float = seconds(
+        3.0,
+        "how long a starting server waits for the first round; who has not answered then is in alarm",
+        minimum=0.1,
+        maximum=60,
+    )
+    skew_seconds_max: int = number(
+        300,
+        "how far the time of a cosignature may be from our clock, either way",
+        unit="seconds",
+        minimum=1,
+        maximum=86_400,
+    )
+    stop_after_seconds: float = seconds(
+        0.0,
+        "after so long without a quorum new actions are refused; 0 never refuses them",
+        minimum=0,
+        maximum=2_592_000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalWitnessSettings:
+    """The witness that runs on this machine: by `answerable up`, or by `answerable witness serve` alone."""
+
+    directory: Path = field(
+        default=Path("witness"),
+        metadata=about("where it keeps its key and what it remembers; best on another disk", unit="path"),
+    )
+    name: str = text("", "name in its cosignatures; empty takes one made from its key")
+    socket: Path = field(
+        default=Path("witness.sock"), metadata=about("Unix socket that it answers on", unit="path")
+    )
+    port: int = number(
+        0,
+        "TCP port on loopback that it answers on, too; 0 opens none",
+        unit="port",
+        minimum=0,
+        maximum=65_535,
+    )
+    ml_dsa_44: bool = flag(False, "cosign with a key of ML-DSA-44, too")
+    body_seconds_max: float = seconds(
+        15.0, "longest time a request may take to come", minimum=0.1, maximum=60
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteWitness:
+    """A witness somewhere else. address: as adapters.witness_http takes it."""
+
+    key: VerifierKey
+    address: str
+
+
+def remote_witness(text: str) -> RemoteWitness:
+    """Read one `VKEY ADDRESS`. Raises Malformed."""
+    vkey, _, address = text.strip().partition(" ")
+    key = VerifierKey.parse(vkey)
+    if key.kind not in (ED25519_COSIGNATURE, ML_DSA_44_COSIGNATURE):
+        raise Malformed(
+            f"the key of {shown(key.name)} is of type {key.kind}, which cosigns nothing", code="note.key_type"
+        )
+    address = address.strip()
+    if address.startswith("unix:/"):
+        return RemoteWitness(key=key, address=address)
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    is_private = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+    if not host or not is_private or parts.query or parts.fragment or "@" in parts.netloc or port == 0:
+        # What is wrong may be a password in it, so it is not shown.
+        raise Malformed(
+            "expected https://PREFIX, http:// on loopback or unix:/PATH after the key, without user or query",
+            code="settings.witness",
+        )
+    return RemoteWitness(key=key, address=address)
+
+
+def witness_faults(settings: WitnessesSettings) -> Iterator[tuple[str, str]]:
+    """What is wrong with the list of witnesses beyond the form of each field: key and message."""
+    names = [LOCAL] if settings.local else []
+    for entry in settings.remote:
+        try:
+            names.append(remote_witness(entry).key.name)
+        except Malformed as fault:
+            yield "witnesses.remote", fault.message
+            return
+    if len(settings.remote) > REMOTE_MAX:
+        yield "witnesses.remote", f"at most {REMOTE_MAX} witnesses, got {len(settings.remote)}"
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        yield "witnesses.remote", f"two witnesses are called {shown(min(twice))}"
+    if names and settings.quorum > len(names):
+        yield (
+            "witnesses.quorum",
+            f"expected at most the number of witnesses, {len(names)}, got {settings.quorum}",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,162 @@
+"""What people see of the local witness and give to verifiers: read from files, whether or not anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.witness_files import FilesWitnessRegister, published_keys
+from answerable.core.tlog.checkpoint import Checkpoint
+from answerable.core.tlog.cosignature import verified_cosignatures
+from answerable.core.tlog.note import LOG_KINDS, Note, VerifierKey
+from answerable.core.tlog.policy import Group, Log, Policy, Witness
+from answerable.errors import Broken, Malformed, Unavailable, Unverified, shown
+from answerable.wiring.local_witness import watch_log
+from answerable.wiring.witness_settings import LOCAL, remote_witness
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.ports.witness_register import Evidence, EvidenceKind
+    from answerable.wiring.setting_tree import Settings
+
+QUORUM: Final = "witnesses"
+LOG_KEYS_BYTES_MAX: Final = 65_536
+
+_SAYS: Final[dict[EvidenceKind, str]] = {
+    "fork": "the log signed another checkpoint of size {size}: it shows people different histories",
+    "older": "the log signed a checkpoint of size {size}, {known} was cosigned: it went back, or somebody repeated it",
+    "unproven": "the log signed a checkpoint of size {size} without proof that it continues {known}",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenEvidence:
+    """One piece of evidence. at: RFC 3339."""
+
+    kind: str
+    at: str
+    size: int
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedLog:
+    """One log as its witness knows it. cosigned_at: RFC 3339, None before the first. damage: empty when all is well."""
+
+    origin: str
+    keys: tuple[str, ...]
+    size: int
+    root: str
+    cosigned_at: str | None
+    damage: str
+    evidence: tuple[SeenEvidence, ...]
+    evidence_directory: str
+
+
+def witness_keys(settings: Settings) -> tuple[str, ...]:
+    """Verifier keys of the local witness; empty before its first start."""
+    try:
+        return tuple(key.formatted() for key in published_keys(settings.local_witness.directory))
+    except Unavailable:
+        return ()
+
+
+def watched_logs(settings: Settings) -> tuple[WatchedLog, ...]:
+    """Every log that the local witness watches. Raises Unavailable, and Broken when keys of a log are damaged."""
+    register = FilesWitnessRegister.reading(settings.local_witness.directory)
+    try:
+        keys: tuple[VerifierKey, ...] = published_keys(settings.local_witness.directory)
+    except Unavailable:
+        keys = ()
+    return tuple(_watched(register, origin, keys) for origin in register.origins())
+
+
+def _watched(register: FilesWitnessRegister, origin: str, keys: Sequence[VerifierKey]) -> WatchedLog:
+    damage, size, root, at = "", 0, "", None
+    log_keys: tuple[str, ...] = ()
+    try:
+        log = register.log(origin)
+        if log is not None:
+            log_keys = tuple(key.formatted() for key in log.keys)
+        if log is not None and log.newest is not None:
+            note = Note.parse(log.newest)
+            checkpoint = Checkpoint.parse(note.text)
+            own = verified_cosignatures(note, cosigners=keys)
+            size, root = checkpoint.size, checkpoint.root.hex()
+            at = _instant(max(one.timestamp for one in own) * 1000) if own else None
+            damage = "" if own else "the checkpoint is not cosigned by this witness"
+    except (Broken, Malformed, Unverified) as fault:
+        damage = fault.message
+    return WatchedLog(
+        origin=origin,
+        keys=log_keys,
+        size=size,
+        root=root,
+        cosigned_at=at,
+        damage=damage,
+        evidence=tuple(_seen(one) for one in register.evidence(origin)),
+        evidence_directory=str(register.evidence_place(origin)),
+    )
+
+
+def _seen(evidence: Evidence) -> SeenEvidence:
+    try:
+        known = str(Checkpoint.parse(Note.parse(evidence.known).text).size)
+    except Malformed:
+        known = "an unreadable checkpoint"
+    says = _SAYS[evidence.kind].format(size=evidence.size, known=known)
+    return SeenEvidence(kind=evidence.kind, at=_instant(evidence.at), size=evidence.size, says=says)
+
+
+def add_watched_log(settings: Settings, vkey: str, *, another: bool = False) -> bool:
+    """Have the local witness watch a log; False when it does. Raises Malformed, and as `watch_log`."""
+    key = VerifierKey.parse(vkey.strip())
+    if key.kind not in LOG_KINDS:
+        raise Malformed(
+            f"the key of {shown(key.name)} is of type {key.kind}, which signs no log", code="note.key_type"
+        )
+    return watch_log(FilesWitnessRegister.reading(settings.local_witness.directory), key, another=another)
+
+
+def policy_text(settings: Settings) -> str:
+    """The log of the settings, or the log of logs, its witnesses and their quorum.
+
+    Addresses are left out: verifiers ask nobody. Raises Unavailable (`witness.key_unknown`), Malformed.
+    """
+    witnesses = []
+    if settings.witnesses.local:
+        # One key is one voice: of the keys of one witness the preferred one stands for it.
+        witnesses.append(Witness(name=LOCAL, key=published_keys(settings.local_witness.directory)[0]))
+    for entry in settings.witnesses.remote:
+        key = remote_witness(entry).key
+        witnesses.append(Witness(name=key.name, key=key))
+    logs = tuple(Log(key=key) for key in _log_keys(settings))
+    names = tuple(one.name for one in witnesses)
+    if len(names) == 1:
+        return Policy(logs=logs, witnesses=tuple(witnesses), quorum=names[0]).text().decode()
+    if not names:
+        return Policy(logs=logs, quorum="none").text().decode()
+    group = Group(name=QUORUM, threshold=settings.witnesses.quorum, members=names)
+    return Policy(logs=logs, witnesses=tuple(witnesses), groups=(group,), quorum=QUORUM).text().decode()
+
+
+def _log_keys(settings: Settings) -> tuple[VerifierKey, ...]:
+    path = (settings.ledger.heads if settings.ledger.shard else settings.ledger.directory) / "log.pub"
+    try:
+        with path.open("rb") as file:
+            content = file.read(LOG_KEYS_BYTES_MAX)
+    except OSError as error:
+        raise Unavailable(
+            f"there is no key of the log in {shown(path)}: {(error.strerror or 'unknown fault').lower()}; start "
+            "`answerable up` once",
+            code="ledger.unreadable",
+            port="ledger",
+        ) from None
+    return tuple(VerifierKey.parse(line) for line in content.decode("utf-8", "replace").splitlines())
+
+
+def _instant(milliseconds: int) -> str:
+    when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z")

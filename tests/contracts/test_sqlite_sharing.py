@@ -1,0 +1,95 @@
+"""Registers that several processes read and write: news is taken over whole, in order, and only where there is any."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from answerable.adapters.sqlite import (
+    SqliteApprovalRegister,
+    SqliteMandateRegister,
+    SqliteRegistryStore,
+    SqliteStore,
+)
+from answerable.core.canonical import encode
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.registry.parse import document_key
+from answerable.errors import Unavailable
+from answerable.testing.clock import START
+from answerable.testing.samples import approval, mandate, registry_documents
+
+pytestmark = pytest.mark.requirement("SHARD-08")
+
+NOW = UnixMillis(START)
+DOCUMENTS = {document_key(one): encode(one) for one in registry_documents()}
+
+
+def two(tmp_path: Path) -> tuple[SqliteStore, SqliteStore]:
+    return SqliteStore.open(tmp_path / "registers.db"), SqliteStore.open(tmp_path / "registers.db")
+
+
+def test_mandates_of_both_processes_stand_in_the_order_in_which_they_were_added(tmp_path: Path) -> None:
+    here, there = two(tmp_path)
+    ours, theirs = SqliteMandateRegister(here), SqliteMandateRegister(there)
+    for number in range(6):
+        (ours if number % 2 else theirs).add(mandate(f"m-{number}"))
+    for _ in range(2):
+        here.refresh()
+        there.refresh()
+        assert [one.id for one in ours.all()] == [f"m-{number}" for number in reversed(range(6))]
+        assert list(ours.all()) == list(theirs.all())
+    theirs.close(MandateId("m-1"))
+    assert ours.state(MandateId("m-1")) == "open"
+    assert here.refresh()
+    assert ours.state(MandateId("m-1")) == "closed"
+
+
+def test_approvals_of_both_processes_stand_in_order_and_change_in_both(tmp_path: Path) -> None:
+    here, there = two(tmp_path)
+    ours, theirs = SqliteApprovalRegister(here), SqliteApprovalRegister(there)
+    for number in range(6):
+        (ours if number % 2 else theirs).add(approval(f"a-{number}", amount=number))
+    first = approval("a-0", amount=0)
+    assert theirs.replace(replace(first, state="approved"), was=first)
+    for _ in range(2):
+        here.refresh()
+        there.refresh()
+        everything = list(ours.all(pending_only=False, now=NOW))
+        assert [one.id for one in everything] == [f"a-{number}" for number in reversed(range(6))]
+        assert everything == list(theirs.all(pending_only=False, now=NOW))
+    assert theirs.use(first.id, NOW)
+    found = ours.find(first.id)
+    assert found is not None
+    assert found.state == "approved"
+    here.refresh()
+    found = ours.find(first.id)
+    assert found is not None
+    assert found.state == "used"
+    assert ours.matching(first.agent, first.mandate, first.action.digest, NOW) is None
+
+
+def test_documents_stay_the_same_object_while_nobody_applied_others(tmp_path: Path) -> None:
+    here, there = two(tmp_path)
+    registry = SqliteRegistryStore(here)
+    registry.put(DOCUMENTS)
+    before = registry.current
+    SqliteMandateRegister(there).add(mandate())
+    assert here.refresh()
+    assert registry.current is before
+
+
+def test_documents_are_not_stored_over_others_that_are_not_known_yet(tmp_path: Path) -> None:
+    here, there = two(tmp_path)
+    ours, theirs = SqliteRegistryStore(here), SqliteRegistryStore(there)
+    ours.put(DOCUMENTS)
+    with pytest.raises(Unavailable) as told:
+        theirs.put({})
+    assert (told.value.code, told.value.effect) == ("register.changed_meanwhile", "none")
+    assert there.refresh()
+    assert theirs.documents() == DOCUMENTS
+    theirs.put({})
+    assert here.refresh()
+    assert not ours.documents()

@@ -1,0 +1,109 @@
+"""Runs programs that others wrote. What is not installed skips its tests loudly, naming what to install."""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import os
+import subprocess
+import warnings
+from hashlib import sha256
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from set_up import DEV, ROOT, VERIFIERS
+from verifiers import GO, GO_SOURCES, SIGSUM, SPICY, Program
+
+IN_AICS = ROOT / "tests/interop/in_aics.py"
+GO_PROGRAM = ROOT / "tests/interop/go"
+BUILD_SECONDS_MAX = 300
+RUN_SECONDS_MAX = 60
+ACCEPTED, REFUSED = 0, 1
+
+
+def skip_loudly(missing: str, advice: str) -> NoReturn:
+    """Skips the test with a warning, so that nobody takes a skip for a pass."""
+    told = f"{missing} is not installed: interop NOT PROVEN here; {advice}"
+    warnings.warn(told, stacklevel=2)
+    pytest.skip(told)
+
+
+def program(wanted: Program) -> str:
+    """Path of a Debian program, or a loud skip."""
+    if not wanted.is_here():
+        skip_loudly(" ".join(wanted.packages), wanted.advice())
+    return wanted.paths[0]
+
+
+def spicy() -> str:
+    return program(SPICY)
+
+
+def sigsum_witness() -> str:
+    return program(SIGSUM)
+
+
+def aics(name: str) -> Path:
+    """A program of the environment with aics-tlog and aics-witness, or a loud skip."""
+    (environment,) = VERIFIERS
+    if not environment.is_ready():
+        advice = f"./dev verifiers, on a machine with Python {environment.python_min} or later"
+        skip_loudly(f"{name} of {environment.lock}", advice)
+    return environment.folder / "bin" / name
+
+
+@functools.cache
+def go_program() -> Path:
+    """The program of tests/interop/go, compiled from Debian's sources, once for each state of it; or a loud skip."""
+    compiler = program(GO)
+    digest = sha256(run(compiler, "version").stdout.encode())
+    for source in sorted(GO_PROGRAM.glob("*.go")):
+        digest.update(source.read_bytes())
+    folder = DEV / "verifiers" / f"go-{digest.hexdigest()[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    built = folder / "judge"
+    environment = os.environ | {
+        "GO111MODULE": "off",
+        "GOPATH": GO_SOURCES,
+        "GOCACHE": str(DEV / "cache/go"),
+        "GOFLAGS": "",
+        "GOTOOLCHAIN": "local",
+    }
+    with (folder / "lock").open("w") as lock:  # Test workers start together.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not built.exists():
+            partial = folder / "partial"
+            command = [compiler, "build", "-o", str(partial), "."]
+            done = subprocess.run(
+                command,
+                cwd=GO_PROGRAM,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=BUILD_SECONDS_MAX,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            partial.rename(built)
+    return built
+
+
+def run(
+    *command: str | Path, here: Path | None = None, given: str = "", **more: str
+) -> subprocess.CompletedProcess[str]:
+    """One run to its end, in an environment without our own Python's settings, and with `more`."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=here,
+        env=kept | more,
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS_MAX,
+        check=False,
+    )

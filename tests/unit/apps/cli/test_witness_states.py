@@ -1,0 +1,53 @@
+"""Claims about what people are told of the witnesses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from answerable.apps.cli.application import command_line
+from answerable.apps.control_api.application import control_app
+from answerable.flows.gather_cosignatures import WitnessState
+from tests.control_world import memory_product
+
+ALARM = WitnessState(
+    name="far.example/w", state="alarm", reason="it was not reached", since=1_795_000_000_000
+)
+
+
+def said(data: Path, *arguments: str, code: int = 0, alarmed: bool) -> str:
+    product = memory_product()
+    if alarmed:
+        product = replace(product, witnesses=(*product.witnesses, ALARM))
+
+    @asynccontextmanager
+    async def offline(_: Any) -> AsyncIterator[Any]:
+        yield control_app(product)
+
+    result = CliRunner().invoke(command_line(offline), [*arguments, "--data", str(data)])
+    assert result.exit_code == code, result.output
+    return result.stdout
+
+
+def test_the_status_says_of_each_witness_how_it_is(tmp_path: Path) -> None:
+    told = said(tmp_path, "status", alarmed=True)
+    assert "local: cosigned size 3 at 2026-11-18T11:06:40.000Z" in told
+    assert "new.example/w: not asked yet" in told
+    assert "far.example/w: ALARM since 2026-11-18T11:06:40.000Z: it was not reached" in told
+    members = json.loads(said(tmp_path, "status", "--json", alarmed=True))["witnesses"]
+    assert [one["state"] for one in members] == ["ok", "waiting", "alarm"]
+    assert (members[1]["cosigned_at"], members[1]["since"]) == (None, None)
+
+
+def test_the_doctor_finds_a_witness_in_alarm(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    assert "witness local" in said(tmp_path, "doctor", alarmed=False)
+    told = said(tmp_path, "doctor", code=5, alarmed=True)
+    assert "witness far.example/w" in told
+    assert "it was not reached" in told

@@ -1,0 +1,147 @@
+"""Budgets after a restart: kept counts and the intents after them make the same sum as all intents."""
+
+from __future__ import annotations
+
+import pytest
+
+from answerable.adapters.memory.registers import MemoryMandateRegister
+from answerable.core.ledger.call_counts import CallCounts
+from answerable.core.ledger.entry import Receipt
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Broken, Refused
+from answerable.flows.keep_budgets import keep_budgets
+from answerable.flows.settle_open_intents import recover_from_ledger
+from answerable.testing.builders import Bench, memory_ledger
+from answerable.testing.clock import ManualClock
+
+M1 = MandateId("m-1")
+ORIGIN = memory_ledger(ManualClock()).origin
+
+
+class CountingLedger:
+    """The ledger, noting from where it was read again."""
+
+    def __init__(self, ledger):
+        self._ledger = ledger
+        self.replayed_from = []
+
+    def replay(self, start=0):
+        self.replayed_from.append(start)
+        return self._ledger.replay(start)
+
+    def __getattr__(self, name):
+        return getattr(self._ledger, name)
+
+
+def restarted(bench, mandates):
+    again = Bench(
+        clock=bench.clock,
+        ledger=CountingLedger(bench.walk.ledger),
+        registry=bench.walk.registry,
+        mandates=mandates,
+        approvals=bench.walk.approvals,
+        subject_keys=bench.walk.subject_keys,
+    )
+    recover_from_ledger(again.walk)
+    return again
+
+
+def emptied(register):
+    """The register as another process finds it: mandates and kept counts, nothing of what was in memory."""
+    again = MemoryMandateRegister()
+    for mandate in register.all():
+        again.add(mandate)
+    again.keep_used(ORIGIN, register.kept_used(ORIGIN), register.used_up_to(ORIGIN))
+    return again
+
+
+@pytest.mark.anyio
+async def test_a_start_counts_only_the_intents_after_those_that_were_kept():
+    bench = await Bench().registered()
+    await bench.issue("m-1", calls_max=5)
+    for _ in range(3):
+        await bench.act()
+    keep_budgets(bench.walk)
+    kept_to = bench.walk.mandates.used_up_to(ORIGIN)
+    await bench.act()
+    again = restarted(bench, emptied(bench.walk.mandates))
+    assert again.walk.ledger.replayed_from == [kept_to]
+    assert kept_to > 5
+    assert again.walk.mandates.calls_used(M1) == 4
+    await again.act()
+    with pytest.raises(Refused, match="budget"):
+        await again.act()
+
+
+@pytest.mark.anyio
+async def test_without_kept_counts_all_intents_are_counted():
+    bench = await Bench().registered()
+    await bench.issue("m-1", calls_max=5)
+    for _ in range(5):
+        await bench.act()
+    again = restarted(bench, emptied(bench.walk.mandates))
+    assert again.walk.ledger.replayed_from == [0]
+    assert again.walk.mandates.calls_used(M1) == 5
+
+
+@pytest.mark.anyio
+async def test_counts_kept_again_and_again_stay_right():
+    bench = await Bench().registered()
+    await bench.issue("m-1", calls_max=50)
+    for _ in range(4):
+        await bench.act()
+        keep_budgets(bench.walk)
+    bench = restarted(bench, emptied(bench.walk.mandates))
+    for _ in range(3):
+        await bench.act()
+        keep_budgets(bench.walk)
+    again = restarted(bench, emptied(bench.walk.mandates))
+    assert again.walk.mandates.calls_used(M1) == 7
+
+
+@pytest.mark.anyio
+async def test_what_a_start_counted_is_not_lost_when_another_mandates_count_is_kept():
+    bench = await Bench().registered()
+    await bench.issue("m-1", calls_max=2)
+    await bench.issue("m-2")
+    for _ in range(2):
+        await bench.act()
+    # The process ends before anything is kept; the next one keeps the count of another mandate.
+    bench = restarted(bench, emptied(bench.walk.mandates))
+    await bench.act(mandate="m-2")
+    keep_budgets(bench.walk)
+    again = restarted(bench, emptied(bench.walk.mandates))
+    assert again.walk.mandates.calls_used(M1) == 2
+    with pytest.raises(Refused, match="budget"):
+        await again.act()
+
+
+@pytest.mark.anyio
+async def test_a_log_that_is_shorter_than_what_was_counted_is_not_opened():
+    bench = await Bench().registered()
+    await bench.issue("m-1")
+    await bench.act()
+    bench.walk.mandates.keep_used(ORIGIN, {M1: 1}, bench.walk.ledger.size + 1)
+    with pytest.raises(Broken, match="cut or replaced") as broken:
+        restarted(bench, bench.walk.mandates)
+    assert broken.value.code == "ledger.entries_missing"
+
+
+@pytest.mark.anyio
+async def test_nothing_is_kept_where_nothing_was_begun():
+    bench = await Bench().registered()
+    await bench.issue("m-1")
+    keep_budgets(bench.walk)
+    assert bench.walk.mandates.used_up_to(ORIGIN) == 0
+
+
+def test_nothing_is_due_before_the_log_has_it_on_stable_storage():
+    counts = CallCounts()
+    assert counts.due(100) is None
+    counts.started(M1, Receipt(index=7, leaf_hash=bytes(32)))
+    assert counts.due(7) is None
+    counts.started(M1, Receipt(index=9, leaf_hash=bytes(32)))
+    assert counts.due(8) == ({M1: 1}, 8)
+    counts.kept()
+    assert counts.due(8) is None
+    assert counts.due(10) == ({M1: 2}, 10)

@@ -1,0 +1,87 @@
+"""What tests of the walk share: trouble at one call, statements cited beforehand, entries as they were sealed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.ledger.opened import disclosures_of
+from answerable.core.ledger.subject_key import key_id_of
+from answerable.flows.cite_statement import cite_statements
+from answerable.flows.verify_request import verify_request
+from answerable.testing.builders import POLICIES, Bench, bench_documents
+from answerable.testing.trouble import Trouble
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.tags import Tag
+    from answerable.testing.trouble import Fault
+
+ARGUMENTS: dict[str, JSONValue] = {
+    "get_case": {"case": "4711"},
+    "refund": {"case": "4711", "amount": 100},
+}
+SUBJECTS = (
+    "principal:alice", "principal:bob", "Customer:4711", "Customer:4712", "agent:scout", "operator:operator",
+)  # fmt: skip
+
+
+def striking(method: str, fault: Fault, *, at: int = 0) -> Trouble:
+    """Trouble that strikes one call of one method, counted from 0 among calls of that method."""
+    seen = 0
+
+    def plan(_number: int, called: str) -> Fault | None:
+        nonlocal seen
+        seen += called == method
+        return fault if called == method and seen == at + 1 else None
+
+    return Trouble(plan)
+
+
+async def cited(bench: Bench, *targets: str, mandate: str = "m-1", agent: str = "scout") -> None:
+    """Have the log hold what intents refer to, so that the next entry of an allowed action is its intent."""
+    for target in targets or ("get_case",):
+        action, caller = bench.request(target, ARGUMENTS[target], mandate=mandate, agent=agent)
+        verified = verify_request(bench.walk, action, caller)
+        await cite_statements(bench.walk, verified, bench.walk.decision_point.policy_set)
+
+
+def stored_of(bench: Bench, *tags: Tag) -> list[StoredEntry]:
+    """The entries of these types, as the log has them."""
+    return [stored for stored in bench.walk.ledger.replay() if stored.tag in tags]
+
+
+def fields_of(bench: Bench, *tags: Tag) -> list[dict[str, JSONValue]]:
+    """The opened fields of the entries of these types, in order."""
+    return [bench.opened(stored.index)[1] for stored in stored_of(bench, *tags)]
+
+
+def sealed_values(bench: Bench, stored: StoredEntry) -> dict[str, bytes]:
+    """The fields of an entry, byte for byte as they were sealed."""
+    fields = disclosures_of(stored, bench.walk.subject_keys.find)
+    assert fields is not None
+    return {one.name: bytes(one.value) for one in fields}
+
+
+def about_customers(*, argument: str = "case", policies: str = POLICIES) -> list[JSONValue]:
+    """The bench's documents, with refunds about the customer that an argument names."""
+    documents = bench_documents(policies)
+    for one in documents:
+        match one:
+            case {"kind": "Capability", "metadata": {"name": "crm.refund"}, "spec": dict(spec)}:
+                spec["subject"] = {"type": "Customer", "argument": argument}
+    return documents
+
+
+async def customers_bench(documents: list[JSONValue] | None = None) -> Bench:
+    """A bench with one mandate and these documents, or those about customers."""
+    bench = await Bench().registered(documents or about_customers())
+    await bench.issue()
+    return bench
+
+
+def subject_of(bench: Bench, stored: StoredEntry, *others: str) -> str:
+    """Which of SUBJECTS, or of others, an entry is sealed for."""
+    keys, sealed_for = bench.walk.subject_keys, key_id_of(stored.attachment)
+    (found,) = (name for name in (*SUBJECTS, *others) if keys.of(name).id == sealed_for)
+    return found

@@ -1,0 +1,112 @@
+"""`./dev verifiers`: gets the programs of others to which tests/interop shows our log; standard library only.
+
+Promises: what is there is left alone; what cannot be had is named with what to do about it, and the rest goes on.
+Exit status 1 says that something is missing: the tests that need it are skipped, and say so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import set_up
+
+APT_SECONDS_MAX = 300
+# A mirror that does not answer is given up on; another apt-get is waited for.
+APT_OPTIONS = ("-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=1", "-o", "DPkg::Lock::Timeout=120")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What one verifier is made of: Debian packages, and a path by which it is known to be there."""
+
+    packages: tuple[str, ...]
+    paths: tuple[str, ...]
+
+    def is_here(self) -> bool:
+        return all(Path(path).exists() for path in self.paths)
+
+    def advice(self) -> str:
+        """What to run for it."""
+        return f"./dev verifiers (as root), or apt-get install {' '.join(self.packages)}"
+
+
+GO_SOURCES = "/usr/share/gocode"
+
+# tests/interop/go is compiled from what Debian packs, so that no Go module is downloaded.
+GO = Program(
+    packages=(
+        "golang-go",
+        "golang-golang-x-mod-dev",
+        "golang-github-transparency-dev-formats-dev",
+        "golang-github-transparency-dev-merkle-dev",
+    ),
+    paths=(
+        "/usr/bin/go",
+        f"{GO_SOURCES}/src/golang.org/x/mod/sumdb/tlog",
+        f"{GO_SOURCES}/src/github.com/transparency-dev/formats/note",
+        f"{GO_SOURCES}/src/github.com/transparency-dev/merkle/proof",
+    ),
+)
+SPICY = Program(packages=("litetlog",), paths=("/usr/bin/spicy-litetlog",))
+SIGSUM = Program(packages=("sigsum-go",), paths=("/usr/bin/sigsum-witness", "/usr/bin/sigsum-key"))
+PROGRAMS = (GO, SPICY, SIGSUM)
+
+
+def apt_get(*arguments: str) -> str:
+    """Runs apt-get without questions; returns what went wrong, empty if nothing did."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(
+            ["apt-get", "-qq", *APT_OPTIONS, *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=APT_SECONDS_MAX,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"apt-get {arguments[0]} took more than {APT_SECONDS_MAX} s"
+    return done.stderr.strip() if done.returncode else ""
+
+
+def install_programs() -> bool:
+    """Installs what is missing from Debian, as root; says what could not be had, and whether all is there."""
+    missing = [program for program in PROGRAMS if not program.is_here()]
+    if not missing:
+        return True
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        for program in missing:
+            set_up.say(f"dev: missing, and not to be had without apt-get and root: {program.advice()}")
+        return False
+    fault = apt_get("update")
+    for program in missing:
+        set_up.say(f"installing {' '.join(program.packages)}")
+        fault = apt_get("install", "-y", "--no-install-recommends", *program.packages) or fault
+        if not program.is_here():
+            set_up.say(f"dev: could not install {' '.join(program.packages)}: {fault}")
+    return all(program.is_here() for program in missing)
+
+
+def make_environments() -> bool:
+    """Makes the Python environments of verifiers; says why if one cannot be."""
+    try:
+        set_up.set_up(set_up.VERIFIERS)
+    except set_up.SetUpError as error:
+        set_up.say(f"dev: {error}")
+        return False
+    return True
+
+
+def main() -> int:
+    installed, made = install_programs(), make_environments()
+    return 0 if installed and made else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
