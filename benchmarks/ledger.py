@@ -24,6 +24,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import raw_log
@@ -35,6 +36,7 @@ from sqlite_log import sqlite_group_commit
 
 from answerable.adapters.tlog_files import TlogFilesLedger
 from answerable.core.ledger.batch_head import BatchHead
+from answerable.flows.record_entry import record_in_run
 from answerable.verify.ledger_history import verify_ledger
 
 CALLERS = (1, 16, 64, 256)
@@ -111,25 +113,20 @@ def whole(callers: int, seconds: float) -> Measured:
         ready = await prepared(made)
 
         async def act(marks: list[float]) -> None:
-            await _recorded_action(made.ledger, ready, marks)
+            await _recorded_action(made, ready, marks)
 
         return await closed_loops(act, made.ledger, callers, seconds)
 
     return _on_fresh_log(main)
 
 
-async def _recorded_action(ledger: TlogFilesLedger, ready: Prepared, marks: list[float]) -> None:
+async def _recorded_action(made: Course, ready: Prepared, marks: list[float]) -> None:
     action_id = os.urandom(16).hex()
-    place = ready.runs.place(ready.mandate)
-    submitted = ledger.submit(ready.intent(place, action_id))
-    ready.runs.taken(ready.mandate, place, submitted.receipt.leaf_hash)
-    intent = await submitted.durable()
+    intent, _ = await record_in_run(made.walk, ready.mandate, partial(ready.intent, action_id))
     marks.append(time.perf_counter())
     _signed(intent.head)
-    place = ready.runs.place(ready.mandate)
-    submitted = ledger.submit(ready.outcome(place, action_id, intent))
-    ready.runs.taken(ready.mandate, place, submitted.receipt.leaf_hash)
-    _signed((await submitted.durable()).head)
+    end, _ = await record_in_run(made.walk, ready.mandate, partial(ready.outcome, action_id, intent))
+    _signed(end.head)
 
 
 def _signed(head: BatchHead | None) -> None:
@@ -177,7 +174,7 @@ def verified(actions: int) -> tuple[float, float]:
 
             async def call() -> None:
                 for _ in left:
-                    await _recorded_action(made.ledger, ready, [])
+                    await _recorded_action(made, ready, [])
 
             await asyncio.gather(*(call() for _ in range(256)))
             sealing.cancel()
@@ -187,7 +184,7 @@ def verified(actions: int) -> tuple[float, float]:
 
         uvloop.run(fill())
         start = time.perf_counter()
-        report = verify_ledger(directory / "ledger")
+        report = verify_ledger(directory / "ledger", processes=os.cpu_count() or 1)
         rate = report.size / (time.perf_counter() - start)
         if report.errors:
             raise SystemExit(f"the log that was just written does not verify: {report.findings[:3]}")

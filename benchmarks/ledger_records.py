@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,7 @@ from answerable.core.decision.decision import Decision
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.entry import Entry, Receipt
-from answerable.core.ledger.runs import Run, Runs
+from answerable.core.ledger.runs import Run
 from answerable.flows.cite_statement import found_references
 from answerable.flows.record_entry import pseudonym_of, sealing_for
 from answerable.flows.verify_request import verify_request
@@ -26,9 +25,8 @@ class Prepared:
     """intent, outcome: build one for a place in the run. bare: an entry made beforehand."""
 
     mandate: str
-    runs: Runs
-    intent: Callable[[Run, str], Entry]
-    outcome: Callable[[Run, str, Receipt], Entry]
+    intent: Callable[[str, Run], Entry]
+    outcome: Callable[[str, Receipt, Run], Entry]
     bare: Entry
 
 
@@ -50,7 +48,7 @@ async def prepared(made: Course) -> Prepared:
     result = encode({"content": [{"type": "text", "text": "ok"}], "isError": False})
     done = Outcome(status="succeeded", result={})
 
-    def intent(run: Run, action_id: str) -> Entry:
+    def intent(action_id: str, run: Run) -> Entry:
         now = walk.clock.now()
         return records.intent(
             verified,
@@ -70,7 +68,7 @@ async def prepared(made: Course) -> Prepared:
             approval_id="",
         )
 
-    def outcome(run: Run, action_id: str, receipt: Receipt) -> Entry:
+    def outcome(action_id: str, receipt: Receipt, run: Run) -> Entry:
         return records.outcome(
             done,
             at=walk.clock.now(),
@@ -84,10 +82,9 @@ async def prepared(made: Course) -> Prepared:
 
     return Prepared(
         mandate=mandate.id,
-        runs=Runs(os.urandom),
         intent=intent,
         outcome=outcome,
-        bare=intent(Run(id="0" * 16, prev="", seq=0), "0" * 32),
+        bare=intent("0" * 32, Run(id="0" * 16, prev="", seq=0)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -282,3 +283,28 @@ def test_no_proof_is_handed_out_from_a_tile_that_is_damaged_or_gone(tmp_path: Pa
             assert ledger.inclusion_proof(300)
 
     asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-10")
+def test_a_faster_seal_takes_no_partial_tile_away_before_it_was_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tile.new").mkdir()
+    tiles, partial = TileFiles(tmp_path), TileName(level=0, index=0, width=3)
+    read = Path.read_bytes
+    removals: list[threading.Thread] = []
+
+    def meanwhile(path: Path) -> bytes:
+        """The full tile is there, and the other seal removes its partial ones while this one looks at its own."""
+        if not removals:
+            removals.append(
+                threading.Thread(target=tiles.drop_partials, args=([TileName(level=0, index=0)],))
+            )
+            removals[0].start()
+            removals[0].join(0.1)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", meanwhile)
+    tiles.write([(partial, bytes(96))])
+    removals[0].join()
+    assert not (tmp_path / partial.path).exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import atheris
+import atheris  # type: ignore[import-untyped]
 
 INPUT_BYTES_MAX = 65_536
 ONE_SECONDS_MAX = 10

@@ -69,5 +69,5 @@ def _changed(made: bytes, samples: Sequence[bytes], chance: random.Random) -> by
         # A length or a number, as binary formats have them.
         size = chance.choice((1, 2, 4, 8))
         number = chance.choice((0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1, 2**63, 2**64 - 1))
-        return made[:low] + (number % 256**size).to_bytes(size, "big") + made[low + size :]
+        return made[:low] + (number & (1 << 8 * size) - 1).to_bytes(size, "big") + made[low + size :]
     return made[:low] + chance.choice(PIECES) + made[high:]

@@ -150,7 +150,8 @@ def _shard_head(sent: bytes) -> None:
 @cache
 def _desk() -> WitnessDesk:
     """On real files, for as long as the process lives."""
-    return _alive.enter_context(desk(Path(tempfile.mkdtemp()), Log()))
+    place = _alive.enter_context(tempfile.TemporaryDirectory())
+    return _alive.enter_context(desk(Path(place), Log()))
 
 
 def _log_file(name: str, sent: bytes) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
@@ -326,6 +326,8 @@ def test_lost_sectors_of_an_earlier_sync_are_no_torn_end(recording: Recording, d
     start = max(at // SECTOR_BYTES * SECTOR_BYTES, SEGMENT_HEADER_BYTES)
     stop = (at // SECTOR_BYTES + 1) * SECTOR_BYTES
     image[start:stop] = bytes(stop - start)
+    # Where all that came later stood in the lost sector itself, nothing is left that tells it from an unfinished write.
+    assume(last.segment != lost.segment or last.offset + len(last.content) > stop)
     files = {**whole, lost.segment: bytes(image)}
     if last.is_sealed(lost.segment, stop - 1):
         assert_noticed(files)

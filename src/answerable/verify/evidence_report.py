@@ -70,7 +70,7 @@ class EvidenceReport:
                     "index": one.index,
                     "leaf": json.loads(one.leaf, parse_constant=str),
                     "leaf_hash": one.leaf_hash,
-                    "shown": {name: json.loads(text, parse_constant=str) for name, text in one.shown},
+                    "shown": {name: _value(text) for name, text in one.shown},
                     "tag": one.tag,
                 }
                 for one in self.entries
@@ -104,3 +104,12 @@ class EvidenceReport:
             lines.append(f"  {entry.leaf}")
             lines += [f"  {name} = {text}" for name, text in entry.shown]
         return lines
+
+
+def _value(text: str) -> JSONValue:
+    """A field's value, or its text as it stands where it is JSON that Python does not read: numbers without end."""
+    try:
+        value: JSONValue = json.loads(text, parse_constant=str)
+    except (ValueError, RecursionError):
+        return text
+    return value

@@ -126,7 +126,8 @@ def verify_ledger(
 def _segments(directory: Path) -> list[str]:
     wal = directory / "wal"
     names = sorted(path.name for path in wal.iterdir()) if wal.is_dir() else []
-    return [name for name in names if _SEGMENT_NAME.fullmatch(name)]
+    # A pipe with the name of a segment would never end.
+    return [name for name in names if _SEGMENT_NAME.fullmatch(name) and (wal / name).is_file()]
 
 
 def _from_segments(

@@ -29,6 +29,7 @@ KEPT: Final = "kept"
 KEYS_MAX: Final = 8
 KEPT_BYTES_MAX: Final = 64 * 1_048_576
 SMALL_FILE_BYTES_MAX: Final = 1_048_576
+HISTORY_BYTES_MAX: Final = 2**31
 _BATCH_HEAD: Final = b"answerable batch head "
 _CONTROL: Final = re.compile(rb"[\x00-\x09\x0b-\x1f]")
 _SECOND_MS: Final = 1000
@@ -187,6 +188,9 @@ class _Notes:
     def history(self, name: str, newest: str) -> None:
         """All checkpoints of one kind, and the file that holds the newest of them."""
         path = self._directory / name
+        if path.exists() and not (path.is_file() and path.stat().st_size <= HISTORY_BYTES_MAX):
+            self._wrong("checkpoint.damaged", f"no file of at most {HISTORY_BYTES_MAX} bytes", name)
+            return
         content = path.read_bytes() if path.exists() else b""
         notes, used = notes_in(content)
         start = 0

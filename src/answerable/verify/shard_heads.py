@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from answerable.core.ledger.codec import SEGMENT_HEADER_BYTES, SegmentHeader, decode_frame
+from answerable.core.ledger.codec import (
+    SEGMENT_BYTES_MAX,
+    SEGMENT_HEADER_BYTES,
+    SegmentHeader,
+    decode_frame,
+)
 from answerable.core.ledger.shards import ShardGap, ShardHead, checked_shard_name, members_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.tile import TILE_WIDTH, decode_bundle
@@ -95,7 +100,9 @@ def stored_leaves(directory: Path) -> Iterator[tuple[int, bytes]]:
     names = sorted(path.name for path in wal.iterdir()) if wal.is_dir() else []
     segments = [name for name in names if _SEGMENT_NAME.fullmatch(name)]
     for name in segments:
-        yield from _in_segment((wal / name).read_bytes())
+        # One that is larger, or no plain file, was told of when this log was verified.
+        if (wal / name).is_file() and (wal / name).stat().st_size <= SEGMENT_BYTES_MAX:
+            yield from _in_segment((wal / name).read_bytes())
     if not segments:
         yield from _in_bundles(directory)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -25,6 +26,7 @@ from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_budgets import keep_budgets
+from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -54,6 +56,8 @@ REGISTRY_SECONDS: Final = 0.1
 REGISTERS_SECONDS: Final = 0.05
 """How soon what another process wrote into the registers holds here."""
 LOCK_RETRY_SECONDS: Final = 0.05
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +143,7 @@ async def assembled(
     async with ledger, asking as rounds:
         with (
             closing(SqliteStore.open(settings.registers.database)) as store,
-            closing(_subject_keys(settings, entropy)) as subject_keys,
+            closing(_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             registry = SqliteRegistryStore(store)
             verifier = CallerVerifier(
@@ -189,7 +193,7 @@ async def assembled(
             )
             with _when_there_is_room():
                 await record_counted_refusals(walk)
-            keep_budgets(walk)
+            _keep_budgets(walk)
 
 
 async def kept_running(product: Product, settings: Settings) -> None:
@@ -234,7 +238,15 @@ async def _settling(product: Product, seconds: float) -> None:
         with _when_there_is_room():
             await settle_open_intents(product.walk)
             await record_counted_refusals(product.walk)
-        keep_budgets(product.walk)
+        _keep_budgets(product.walk)
+
+
+def _keep_budgets(walk: Walk) -> None:
+    """A register that takes nothing, on a full disk for one, ends nothing: what is not kept the next start counts."""
+    try:
+        keep_budgets(walk)
+    except Unavailable as failed:
+        _log.warning("used budgets are not kept for now: %s", failed.message)
 
 
 @contextmanager
@@ -280,9 +292,23 @@ async def _once_free(opening: Callable[[], TlogFilesLedger], wait_seconds_max: f
         await anyio.sleep(LOCK_RETRY_SECONDS)
 
 
-def _subject_keys(settings: Settings, entropy: SystemEntropy) -> SqliteSubjectKeys:
-    root = open_or_create_secret(settings.data / "keys" / "subjects.key", count=ROOT_BYTES, entropy=entropy)
-    return SqliteSubjectKeys.open(settings.registers.subject_keys, root=root, entropy=entropy)
+def _subject_keys(settings: Settings, entropy: SystemEntropy, ledger: TlogFilesLedger) -> SqliteSubjectKeys:
+    place, database = settings.data / "keys" / "subjects.key", settings.registers.subject_keys
+    # Looked at in this order: whoever starts at the same time makes the root key first.
+    if database.exists() and not place.exists():
+        raise Unavailable(
+            f"the root key `{place.name}` is gone, without which `{database.name}` cannot be opened: restore it",
+            code="subject_keys.corrupt",
+            port="subject_keys",
+        )
+    root = open_or_create_secret(place, count=ROOT_BYTES, entropy=entropy)
+    keys = SqliteSubjectKeys.open(database, root=root, entropy=entropy)
+    try:
+        require_subject_keys(ledger, keys)
+    except BaseException:
+        keys.close()
+        raise
+    return keys
 
 
 def _heads(

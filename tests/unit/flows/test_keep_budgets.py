@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.memory.registers import MemoryMandateRegister
-from answerable.core.ledger.call_counts import CallCounts
+from answerable.core.ledger.call_counts import UNKEPT_ENTRIES_MAX, CallCounts
 from answerable.core.ledger.entry import Receipt
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Broken, Refused
@@ -145,3 +145,18 @@ def test_nothing_is_due_before_the_log_has_it_on_stable_storage():
     counts.kept()
     assert counts.due(8) is None
     assert counts.due(10) == ({M1: 2}, 10)
+
+
+def test_entries_without_intents_move_on_from_where_a_start_counts():
+    counts = CallCounts()
+    assert counts.due(UNKEPT_ENTRIES_MAX - 1) is None
+    assert counts.due(UNKEPT_ENTRIES_MAX) == ({}, UNKEPT_ENTRIES_MAX)
+    counts.kept()
+    assert counts.due(UNKEPT_ENTRIES_MAX + 1) is None
+
+
+def test_a_count_that_has_moved_on_is_not_ahead_of_an_intent_on_its_way_to_the_disk():
+    counts = CallCounts()
+    counts.started(M1, Receipt(index=UNKEPT_ENTRIES_MAX, leaf_hash=bytes(32)))
+    assert counts.due(UNKEPT_ENTRIES_MAX) is None
+    assert counts.due(UNKEPT_ENTRIES_MAX + 1) == ({M1: 1}, UNKEPT_ENTRIES_MAX + 1)

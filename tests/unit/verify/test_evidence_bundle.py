@@ -21,7 +21,7 @@ from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import log_key
 from answerable.verify.evidence_bundle import verify_evidence
-from answerable.verify.evidence_report import EvidenceReport
+from answerable.verify.evidence_report import EvidenceReport, ShownEntry
 from answerable.verify.report import instant
 from tests.ledger_world import (
     BEGIN,
@@ -243,3 +243,26 @@ def test_the_bytes_of_a_bundle_follow_from_its_content(log: ForgedLog) -> None:
     bundle = bundle_of(log, [0, BEGIN], shown=(BEGIN,))
     assert bundle.encoded() == bundle_of(log, [0, BEGIN], shown=(BEGIN,)).encoded()
     assert Bundle.parse(bundle.encoded()) == bundle
+
+
+@pytest.mark.parametrize("value", ["1" * 5000, "[" * 900 + "]" * 900], ids=["digits", "depth"])
+def test_a_shown_value_that_python_does_not_read_is_told_as_text_or_value(value: str) -> None:
+    array = b'["%b","result",%b]' % (b"A" * 24, value.encode())
+    field = parsed_disclosure(array)
+    entry_shown = ShownEntry(
+        index=0, tag=2, at=0, leaf="{}", leaf_hash="", shown=((field.name, value),), hidden=0
+    )
+    report = EvidenceReport(
+        origin="",
+        size=1,
+        root="",
+        witnessed_at=0,
+        cosigners=(),
+        policy_given=True,
+        findings=(),
+        caveats=(),
+        entries=(entry_shown,),
+    )
+    told = report.as_value()["entries"]
+    assert isinstance(told, list)
+    assert json.dumps(told)

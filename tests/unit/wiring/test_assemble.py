@@ -10,15 +10,33 @@ from anyio import move_on_after
 
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
-from answerable.testing.builders import Bench
+from answerable.flows.apply_registry import apply_registry
+from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.trouble import Trouble, TroubledLedger
-from answerable.wiring.assemble import _settling
+from answerable.wiring.assemble import _settling, assembled
+from answerable.wiring.settings import load_settings
 
 if TYPE_CHECKING:
     from answerable.testing.trouble import Fault
     from answerable.wiring.assemble import Product
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-10")]
+
+
+class FullRegister:
+    """A register of mandates that finds no room for used budgets, so many times."""
+
+    def __init__(self, register, *, times):
+        self._register, self._left = register, times
+
+    def keep_used(self, *used):
+        if self._left:
+            self._left -= 1
+            raise Unavailable("the disk is full", code="register.unavailable", port="register")
+        self._register.keep_used(*used)
+
+    def __getattr__(self, name):
+        return getattr(self._register, name)
 
 
 async def beside_a_log_that_is(fault: Fault) -> Bench:
@@ -42,3 +60,38 @@ async def test_a_log_that_failed_ends_what_runs_beside_it():
     with pytest.raises(Unavailable) as told:
         await beside_a_log_that_is("undone")
     assert told.value.code == "ledger.poisoned"
+
+
+async def test_a_register_that_takes_nothing_ends_nothing_and_the_count_is_kept_later():
+    bench = await Bench().registered()
+    await bench.issue("m-1")
+    await bench.act()
+    mandates, origin = bench.walk.mandates, bench.walk.ledger.origin
+    bench.walk.mandates = FullRegister(mandates, times=2)
+    with move_on_after(0.1):
+        await _settling(cast("Product", SimpleNamespace(walk=bench.walk)), 0.005)
+    assert mandates.kept_used(origin) == {"m-1": 1}
+
+
+async def test_a_lost_root_key_of_subjects_is_named_and_none_is_made_in_its_place(tmp_path):
+    settings = load_settings(tmp_path)
+    async with assembled(settings):
+        pass
+    (tmp_path / "keys" / "subjects.key").unlink()
+    with pytest.raises(Unavailable, match=r"`subjects\.key` is gone") as told:
+        async with assembled(settings):
+            pass
+    assert told.value.code == "subject_keys.corrupt"
+    assert not (tmp_path / "keys" / "subjects.key").exists()
+
+
+async def test_a_lost_store_of_subject_keys_is_noticed_at_the_start(tmp_path):
+    settings = load_settings(tmp_path)
+    async with assembled(settings) as product:
+        await apply_registry(product.walk, bench_documents(), by="operator")
+    for path in tmp_path.glob("subject-keys.db*"):
+        path.unlink()
+    with pytest.raises(Unavailable) as told:
+        async with assembled(settings):
+            pass
+    assert told.value.code == "subject_keys.lost"

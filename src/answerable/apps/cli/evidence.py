@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64decode
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,7 +92,8 @@ def export(
             {"about": about, "entries": [*sorted(set(entry or ()))], "reveal": [*(reveal or ())]},
         )
     try:
-        with out.open("xb") as file:
+        # What is shown in it may be personal data.
+        with open(out, "xb", opener=partial(os.open, mode=0o600)) as file:
             file.write(b64decode(found.pop("bundle")))
     except OSError as error:
         shell.terminal.fault(f"cannot write {shown(out)}: {(error.strerror or 'unknown').lower()}")

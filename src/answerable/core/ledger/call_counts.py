@@ -7,13 +7,16 @@ stable storage, so what is kept of it is never ahead of the log.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from answerable.core.ledger.entry import Receipt
     from answerable.core.mandate.mandate import MandateId
+
+UNKEPT_ENTRIES_MAX: Final = 65_536
+"""After so many entries a count is kept although no intent was among them, so that no start reads them again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,6 +27,7 @@ class CallCounts:
     entries: int = 0
     _changed: set[MandateId] = field(default_factory=set)
     _waiting: tuple[dict[MandateId, int], int] | None = None
+    _kept_to: int = 0
 
     def restored(self, kept: Mapping[MandateId, int], started: Iterable[MandateId], entries: int) -> None:
         """At a start: what was kept, the mandates of the intents after that, and how many entries the log has."""
@@ -42,11 +46,16 @@ class CallCounts:
 
     def due(self, durable: int) -> tuple[dict[MandateId, int], int] | None:
         """What may be kept now that the log has `durable` entries on stable storage, and up to where."""
-        if self._waiting is None and self._changed:
+        # An intent is counted as it gets its place: of what is durable none is left to count.
+        self.entries = max(self.entries, durable)
+        is_far = self.entries - self._kept_to >= UNKEPT_ENTRIES_MAX
+        if self._waiting is None and (self._changed or is_far):
             self._waiting = {one: self.calls[one] for one in self._changed}, self.entries
             self._changed = set()
         return self._waiting if self._waiting is not None and self._waiting[1] <= durable else None
 
     def kept(self) -> None:
         """What was due is on stable storage."""
+        if self._waiting is not None:
+            self._kept_to = self._waiting[1]
         self._waiting = None

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 
+from answerable.core.tlog import note as note_module
 from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.core.tlog.merkle import (
     PROOF_HASHES_MAX,
+    SIZE_MAX,
     consistency_proof,
     inclusion_proof,
     reader_over,
@@ -18,14 +21,35 @@ from answerable.core.tlog.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from answerable.core.tlog.proof import TlogProof
+from answerable.core.tlog.note import (
+    NOTE_BYTES_MAX,
+    SIGNATURES_MAX,
+    Note,
+    VerifierKey,
+    require_key_name,
+)
+from answerable.core.tlog.policy import (
+    GROUPS_MAX,
+    LOGS_MAX,
+    POLICY_BYTES_MAX,
+    WITNESSES_MAX,
+    WORD_CHARS_MAX,
+    Group,
+    Log,
+    Policy,
+    Witness,
+    parse_policy,
+)
+from answerable.core.tlog.proof import EXTRA_BYTES_MAX, PROOF_BYTES_MAX, TlogProof
 from answerable.core.tlog.tile import TileName, verified_hash_reader
+from answerable.core.tlog.witnessing import WITNESS_PROOF_HASHES_MAX, AddCheckpoint
 from answerable.errors import Malformed, Unverified
 from tests.tlog_world import (
     CHECKPOINT,
     LEAVES,
     ORIGIN,
     ed25519_log,
+    ed25519_witness,
     flipped,
     malformed_code,
     ml_dsa_44,
@@ -157,3 +181,115 @@ def test_a_proof_file_has_at_most_sixty_four_hashes() -> None:
     with pytest.raises(Malformed) as caught:
         TlogProof.parse(too_long)
     assert caught.value.code == "proof.length"
+
+
+def test_a_note_of_a_million_bytes_is_read_and_one_more_is_too_many() -> None:
+    assert NOTE_BYTES_MAX == 1_000_000
+    lines = NOTE.encoded().removeprefix(NOTE.text)
+    room = NOTE_BYTES_MAX - len(lines)
+    longest = b"x" * (room - 1) + b"\n" + lines
+    assert len(Note.parse(longest).text) == room
+    assert malformed_code(lambda: Note.parse(b"x" + longest)) == "note.size"
+
+
+def test_a_note_has_at_most_sixty_four_signatures() -> None:
+    assert SIGNATURES_MAX == 64
+    most = Note(text=NOTE.text, signatures=NOTE.signatures * 64)
+    assert Note.parse(most.encoded()) == most
+    assert malformed_code(lambda: replace(most, signatures=NOTE.signatures * 65)) == "note.signature_count"
+    more = most.encoded() + most.encoded().splitlines(keepends=True)[-1]
+    assert malformed_code(lambda: Note.parse(more)) == "note.signature_count"
+
+
+def test_no_note_is_made_of_what_is_no_text() -> None:
+    assert malformed_code(lambda: replace(NOTE, text=b"a\x01\n")) == "note.control"
+
+
+@pytest.mark.parametrize("kind", [0, 255])
+def test_a_key_may_be_of_any_type_that_fits_a_byte(kind: int) -> None:
+    key = VerifierKey(name="k", key_id=b"abcd", kind=kind, public=b"anything")
+    assert VerifierKey.parse(key.formatted()) == key
+
+
+@pytest.mark.parametrize("kind", [-1, 256])
+def test_a_key_of_a_type_that_fits_no_byte_is_not_made(kind: int) -> None:
+    code = malformed_code(lambda: VerifierKey(name="k", key_id=b"abcd", kind=kind, public=b"anything"))
+    assert code == "note.key"
+
+
+def test_the_id_of_the_key_in_the_specification_is_derived_as_it_says() -> None:
+    text = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+    assert VerifierKey.parse(text).key_id == bytes.fromhex("c74f20a3")
+
+
+@pytest.mark.parametrize("letter", [0x00, 0x01, 0x08, 0x0E, 0x1B, 0x1F, 0x20, 0xD800, 0xDFFF, 0x2B])
+def test_a_name_of_a_key_has_none_of_these(letter: int) -> None:
+    assert malformed_code(lambda: require_key_name(f"a{chr(letter)}b")) == "note.key_name"
+
+
+@pytest.mark.parametrize("letter", [0x21, 0x7F, 0xD7FF, 0xE000])
+def test_a_name_of_a_key_may_have_these(letter: int) -> None:
+    require_key_name(f"a{chr(letter)}b")
+
+
+def many_witnesses(count: int) -> tuple[Witness, ...]:
+    return tuple(Witness(name=f"w{n}", key=ed25519_witness(f"w/{n}").key) for n in range(count))
+
+
+def test_a_policy_has_at_most_so_many_of_each() -> None:
+    assert (LOGS_MAX, WITNESSES_MAX, GROUPS_MAX) == (256, 256, 256)
+    logs = tuple(Log(key=ed25519_log(f"log/{n}").key) for n in range(257))
+    witnesses = many_witnesses(257)
+    groups = tuple(
+        Group(name=f"g{n}", threshold=1, members=(f"g{n - 1}" if n else "w0",)) for n in range(257)
+    )
+    most = Policy(logs=logs[:256], witnesses=witnesses[:256], groups=groups[:256], quorum="g255")
+    assert parse_policy(most.text()) == most
+    assert malformed_code(lambda: replace(most, logs=logs)) == "policy.size"
+    assert malformed_code(lambda: replace(most, witnesses=witnesses)) == "policy.size"
+    assert malformed_code(lambda: replace(most, groups=groups)) == "policy.size"
+
+
+def test_a_policy_of_a_mebibyte_is_read_and_one_byte_more_is_not() -> None:
+    assert POLICY_BYTES_MAX == 1_048_576
+    line = b"quorum none\n"
+    longest = b"#" + b"x" * (POLICY_BYTES_MAX - len(line) - 2) + b"\n" + line
+    assert parse_policy(longest).quorum == "none"
+    assert malformed_code(lambda: parse_policy(b"#" + longest)) == "policy.size"
+
+
+def test_a_word_of_a_policy_has_at_most_so_many_letters() -> None:
+    assert WORD_CHARS_MAX == 4096
+    log = Log(key=LOG.key, url="u" * 4096)
+    assert parse_policy(Policy(logs=(log,), quorum="none").text()).logs == (log,)
+    too_long = replace(log, url="u" * 4097)
+    assert malformed_code(lambda: Policy(logs=(too_long,), quorum="none")) == "policy.word"
+
+
+def test_an_algorithm_that_is_missing_has_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Absent:
+        @staticmethod
+        def from_public_bytes(public: bytes) -> object:
+            raise UnsupportedAlgorithm("not here")
+
+    monkeypatch.setattr(note_module, "MLDSA44PublicKey", Absent)
+    lattice = ml_dsa_44(ORIGIN)
+    assert refused(lambda: signed_by(lattice).verify((lattice.key,)))[0] == "note.signature_unsupported"
+
+
+def test_a_proof_file_names_its_format_and_its_bounds() -> None:
+    made = TlogProof(index=0, hashes=(), checkpoint=NOTE.encoded(), extra=bytes(EXTRA_BYTES_MAX))
+    assert EXTRA_BYTES_MAX == 65_536
+    assert made.encoded().startswith(b"c2sp.org/tlog-proof@v1\n")
+    assert TlogProof.parse(made.encoded()) == made
+    assert malformed_code(lambda: replace(made, extra=bytes(65_537))) == "proof.extra"
+    assert PROOF_BYTES_MAX == 1_131_072
+    assert malformed_code(lambda: TlogProof.parse(b"x" * PROOF_BYTES_MAX)) == "proof.header"
+    assert malformed_code(lambda: TlogProof.parse(b"x" * (PROOF_BYTES_MAX + 1))) == "proof.size"
+
+
+def test_a_request_to_a_witness_has_at_most_sixty_three_hashes() -> None:
+    assert WITNESS_PROOF_HASHES_MAX == 63
+    longest = AddCheckpoint(old_size=SIZE_MAX, proof=(bytes(32),) * 63, checkpoint=NOTE.encoded())
+    assert AddCheckpoint.parse(longest.encoded()) == longest
+    assert malformed_code(lambda: replace(longest, proof=(bytes(32),) * 64)) == "proof.length"
