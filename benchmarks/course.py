@@ -30,7 +30,7 @@ from answerable.adapters.memory.registers import (
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import SqliteSubjectKeys
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.adapters.tlog_files import TlogFilesLedger
+from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
 from answerable.core.action.request import action_request
 from answerable.core.canonical import JSONValue, encode, parse
 from answerable.core.identity.channel import Channel, PeerCredentials
@@ -62,6 +62,7 @@ from answerable.flows.walk import Walk
 from answerable.sdk.signing import signed_mandate
 
 POLICIES = 50
+DEFAULTS = TlogFilesSettings()
 AUTHORITY = b"127.0.0.1:8765"
 TARGET = b"/mcp/crm"
 MANDATE = MandateId("0" * 26)
@@ -137,7 +138,7 @@ class Course:
     decided: list[float] = field(default_factory=list)
 
 
-def course(directory: Path) -> Course:
+def course(directory: Path, *, settings: TlogFilesSettings = DEFAULTS) -> Course:
     """Real ledger, real Cedar, real proofs; registers in memory and a no-op upstream."""
     clock, entropy = SystemClock(), SystemEntropy()
     key = open_or_create_key(directory / "agent.jwk", entropy=entropy)
@@ -150,6 +151,7 @@ def course(directory: Path) -> Course:
         key=VerifierKey.ed25519("bench.example/walk", ed25519_public(log_key.public)),
         sign=log_key.sign,
         clock=clock,
+        settings=settings,
     )
     decided: list[float] = []
     answer: dict[str, JSONValue] = {"content": [{"type": "text", "text": "ok"}], "isError": False}

@@ -1,6 +1,7 @@
 """The ledger beside the disk it stands on: `./dev bench ledger [--json]`.
 
-*Bare frames*: entries made beforehand, so that only framing, hashing, chaining and group commit are measured. *All
+*Bare frames*: entries made beforehand and nothing sealed, so that only framing, hashing, chaining and group commit are
+measured. *All
 features*: each action builds its intent, with salted commitments, encryption under a wrapped key and a place in a run,
 waits until it is durable, takes the signed head of its batch, then does the same with its outcome: two durable records.
 Tiles and checkpoints are made meanwhile, as `answerable up` makes them.
@@ -29,13 +30,16 @@ from pathlib import Path
 
 import raw_log
 import uvloop
-from course import Course, Scratch, channel_messages, course, one_action
+from course import DEFAULTS, Course, Scratch, channel_messages, course, one_action
 from deep_proof import deep_proof
 from ledger_records import Prepared, prepared
 from sqlite_log import sqlite_group_commit
 
-from answerable.adapters.tlog_files import TlogFilesLedger
+from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
 from answerable.core.ledger.batch_head import BatchHead
+from answerable.core.ledger.codec import FRAME_HEADER_BYTES, SEGMENT_BYTES_MAX
+from answerable.core.ledger.entry import Entry
+from answerable.core.ledger.tags import Tag
 from answerable.flows.record_entry import record_in_run
 from answerable.verify.ledger_history import verify_ledger
 
@@ -43,6 +47,10 @@ CALLERS = (1, 16, 64, 256)
 SECONDS = 2.0
 VERIFIED_ACTIONS = 200_000
 SEAL_SECONDS = 1.0
+ROUNDS = 5
+RECORD_BYTES = 1024
+LEAF_BYTES = 448
+UNSEALED = TlogFilesSettings(seal_unsealed_bytes=SEGMENT_BYTES_MAX // 2, unsealed_bytes_max=SEGMENT_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +65,17 @@ class Measured:
 
 
 async def closed_loops(
-    act: Callable[[list[float]], Awaitable[None]], ledger: TlogFilesLedger, callers: int, seconds: float
+    act: Callable[[list[float]], Awaitable[None]],
+    ledger: TlogFilesLedger,
+    callers: int,
+    seconds: float,
+    *,
+    sealing: bool = True,
 ) -> Measured:
     """`callers` loops until the time is over, with checkpoints beside them. act: notes when its intent is durable."""
     took: list[float] = []
     intents: list[float] = []
-    sealing = asyncio.ensure_future(ledger.seal_every(SEAL_SECONDS))
+    beside = asyncio.ensure_future(ledger.seal_every(SEAL_SECONDS)) if sealing else None
     gc.collect()
     gc.freeze()
     cpu, begun = time.process_time(), time.perf_counter()
@@ -79,9 +92,10 @@ async def closed_loops(
     await asyncio.gather(*(call() for _ in range(callers)))
     wall, cpu = time.perf_counter() - begun, time.process_time() - cpu
     gc.unfreeze()
-    sealing.cancel()
-    with suppress(asyncio.CancelledError):
-        await sealing
+    if beside is not None:
+        beside.cancel()
+        with suppress(asyncio.CancelledError):
+            await beside
     took.sort()
     return Measured(
         rate=len(took) / wall,
@@ -93,17 +107,45 @@ async def closed_loops(
 
 
 def bare(callers: int, seconds: float) -> Measured:
-    """Durable records a second of entries made beforehand."""
+    """Durable records a second of entries made beforehand, as large as the peers' records; nothing is sealed."""
 
     async def main(made: Course) -> Measured:
-        entry = (await prepared(made)).bare
+        entry = await _bare_entry(made)
 
         async def act(_: list[float]) -> None:
             await made.ledger.append(entry)
 
-        return await closed_loops(act, made.ledger, callers, seconds)
+        return await closed_loops(act, made.ledger, callers, seconds, sealing=False)
 
-    return _on_fresh_log(main)
+    return _on_fresh_log(main, settings=UNSEALED, orderly=False)
+
+
+def bare_rate(callers: int, seconds: float) -> float:
+    """The same with nothing noted for each record, in the very loop that the raw file and SQLite are measured in."""
+
+    async def run(made: Course) -> float:
+        entry, ledger = await _bare_entry(made), made.ledger
+        start = time.perf_counter()
+        stop_at = start + seconds
+
+        async def call() -> int:
+            count = 0
+            while time.perf_counter() < stop_at:
+                await ledger.append(entry)
+                count += 1
+            return count
+
+        counts = await asyncio.gather(*(call() for _ in range(callers)))
+        return sum(counts) / (time.perf_counter() - start)
+
+    with Scratch() as directory:
+        return uvloop.run(run(course(directory, settings=UNSEALED)))
+
+
+async def _bare_entry(made: Course) -> Entry:
+    leaf = (await prepared(made)).bare.leaf
+    filling = bytes(RECORD_BYTES - FRAME_HEADER_BYTES - LEAF_BYTES)
+    return Entry(tag=Tag.OUTCOME, leaf=leaf[:LEAF_BYTES], attachment=filling)
 
 
 def whole(callers: int, seconds: float) -> Measured:
@@ -134,16 +176,35 @@ def _signed(head: BatchHead | None) -> None:
     head.signed()
 
 
-def _on_fresh_log(main: Callable[[Course], Awaitable[Measured]]) -> Measured:
+def _on_fresh_log(
+    main: Callable[[Course], Awaitable[Measured]],
+    *,
+    settings: TlogFilesSettings = DEFAULTS,
+    orderly: bool = True,
+) -> Measured:
     with Scratch() as directory:
-        made = course(directory)
+        made = course(directory, settings=settings)
 
         async def run() -> Measured:
             result = await main(made)
-            await made.ledger.close()
+            if orderly:
+                await made.ledger.close()
             return result
 
         return uvloop.run(run())
+
+
+def ratios(seconds: float) -> tuple[float, float]:
+    """Bare frames over the raw file and over SQLite at 64 callers: medians of the ratios within each round."""
+    over_raw, over_sqlite = [], []
+    for _ in range(ROUNDS):
+        with Scratch() as scratch:
+            raw = raw_log.raw_group_commit(scratch, callers=64, seconds=seconds, record_bytes=RECORD_BYTES)
+            peer = sqlite_group_commit(scratch, callers=64, seconds=seconds, record_bytes=RECORD_BYTES)
+        own = bare_rate(64, seconds)
+        over_raw.append(own / raw)
+        over_sqlite.append(own / peer)
+    return statistics.median(over_raw), statistics.median(over_sqlite)
 
 
 def walk_cpu_us(seconds: float) -> float:
@@ -218,12 +279,13 @@ def main() -> None:
         sync_ms = raw_log.single_fdatasync(scratch, 300).p50_ms
     for callers in CALLERS:
         with Scratch() as scratch:
-            size = 1024
             raw = raw_log.raw_group_commit(
-                scratch, callers=callers, seconds=options.seconds, record_bytes=size
+                scratch, callers=callers, seconds=options.seconds, record_bytes=RECORD_BYTES
             )
             row("raw file", callers, rate=raw)
-            peer = sqlite_group_commit(scratch, callers=callers, seconds=options.seconds, record_bytes=size)
+            peer = sqlite_group_commit(
+                scratch, callers=callers, seconds=options.seconds, record_bytes=RECORD_BYTES
+            )
             row("sqlite wal full", callers, rate=peer)
         for name, measure in (("bare frames", bare), ("all features", whole)):
             result = measure(callers, options.seconds)
@@ -235,9 +297,10 @@ def main() -> None:
                 intent_p50 = result.intent_p50
     entries_per_s, reopen_s = verified(options.actions)
     proof = deep_proof()
+    over_raw, over_sqlite = ratios(options.seconds)
     figures = {
-        "bare_over_raw_c64": best["bare frames", 64] / best["raw file", 64],
-        "bare_over_sqlite_full_c64": best["bare frames", 64] / best["sqlite wal full", 64],
+        "bare_over_raw_c64": over_raw,
+        "bare_over_sqlite_full_c64": over_sqlite,
         "actions_per_s_c64": best["all features", 64],
         "intent_p50_over_raw_sync_c1": intent_p50 / sync_ms,
         "walk_cpu_us_per_action": walk_cpu_us(options.seconds),

@@ -61,6 +61,12 @@ def test_a_turn_that_brings_no_news_closes_the_batch(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.requirement("LEDGER-20")
+def test_one_caller_alone_waits_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = asyncio.run(batches(tmp_path, monkeypatch, [0, 9, 18, 19]))
+    assert sizes == [1, 1, 1, 1], "after a batch of one, the next is written at the end of its turn"
+
+
+@pytest.mark.requirement("LEDGER-20")
 def test_a_batch_does_not_gather_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = asyncio.run(batches(tmp_path, monkeypatch, list(range(60))))
     assert sum(sizes) == 60

@@ -174,6 +174,7 @@ def test_evidence_of_an_action_is_exported_and_verified_without_the_server(
     export = ("evidence", "export", "--mandate", mandate, "--reveal", "request", "--out", str(bundle))
     told = json.loads(command(*export, "--json").stdout)
     assert (told["shown"] > 0, told["withheld"]) == (True, [])
+    assert bundle.stat().st_mode & 0o077 == 0, "what is shown may be personal"
     assert "cannot write" in command(*export, code=1).stderr, "no file is overwritten"
     key = json.loads(command("ledger", "status", "--json").stdout)["key"]
     policy.write_text(f"log {key}\nquorum none\n")
@@ -181,7 +182,7 @@ def test_evidence_of_an_action_is_exported_and_verified_without_the_server(
     report = json.loads(command(*verify, "--json").stdout)
     assert (report["status"], [one["code"] for one in report["caveats"]]) == ("valid_but", ["not_witnessed"])
     shown = [one["shown"] for one in report["entries"] if one["leaf"].get("action") == answer.action_id]
-    assert shown[0]["action"]["arguments"] == {"case": "4711"}
+    assert shown[0]["request"]["arguments"] == {"case": "4711"}
     assert "4711" in command(*verify).stdout
     hidden = json.loads(command("evidence", "verify", str(bundle), "--key", key, "--json").stdout)
     assert all("purpose" not in one["shown"] for one in hidden["entries"])

@@ -104,6 +104,8 @@ class GroupCommit:
         self._waiting: list[Future[None]] = []
         self._queued_bytes = 0
         self._gathered = self._turns = 0
+        # Whether the batch before held more than one entry: one caller alone is never made to wait for others.
+        self._in_company = True
         # Its thread starts with the first batch that is given to it.
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger writer")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -120,8 +122,14 @@ class GroupCommit:
         length = FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment)
         if self._queued_bytes + length > self._room_new or len(self._pieces) >= self._pieces_max:
             await self.room(entry)
-        receipt = self._scheduled(entry)
-        await self.durable_at(receipt.index)
+        if not self._pieces and self._in_flight is None:
+            self._schedule()
+        receipt = self._enqueued(entry, length)
+        # The entry has just joined the batch that is being gathered, so nothing else need be looked at.
+        loop = self._loop or asyncio.get_running_loop()
+        durable: Future[None] = loop.create_future()
+        self._waiting.append(durable)
+        await durable
         return receipt
 
     def submit(self, entry: Entry) -> GroupSubmitted:
@@ -130,7 +138,9 @@ class GroupCommit:
         lacks_room = self._queued_bytes + length > self._room_new or len(self._pieces) >= self._pieces_max
         if lacks_room and not self._has_room(entry, length):
             raise Unavailable("the log takes no more at this moment", code="ledger.busy", port="ledger")
-        return GroupSubmitted(self, self._scheduled(entry))
+        if not self._pieces and self._in_flight is None:
+            self._schedule()
+        return GroupSubmitted(self, self._enqueued(entry, length))
 
     def durable_at(self, index: int) -> Future[None]:
         """A future of the caller's own that tells when an accepted entry is durable, or lost."""
@@ -149,9 +159,10 @@ class GroupCommit:
 
     def append_now(self, entry: Entry) -> None:
         """Write one entry while nobody else does, at opening. Raises OSError."""
-        self._enqueued(entry)
+        self._enqueued(entry, FRAME_HEADER_BYTES + len(entry.leaf) + len(entry.attachment))
         batch = self._taken()
         self._completed(batch, self._segments.written(batch.stretch, batch.content))
+        self._in_company = True
 
     def sealed(self, extent: Extent) -> None:
         """A checkpoint covers everything up to here."""
@@ -221,16 +232,14 @@ class GroupCommit:
                 return
         self._recount()
 
-    def _scheduled(self, entry: Entry) -> Receipt:
-        """Put an entry that there is room for on its way."""
-        if not self._pieces and self._in_flight is None:
-            self._loop = asyncio.get_running_loop()
-            self._gathered = self._turns = 0
-            self._loop.call_soon(self._gather)
-        return self._enqueued(entry)
+    def _schedule(self) -> None:
+        """The batch that begins now is written at the end of this turn or soon after."""
+        self._loop = asyncio.get_running_loop()
+        self._gathered = self._turns = 0
+        self._loop.call_soon(self._gather)
 
-    def _enqueued(self, entry: Entry) -> Receipt:
-        """Give an entry its place in the batch; the receipt counts once the batch is durable."""
+    def _enqueued(self, entry: Entry, length: int) -> Receipt:
+        """Give an entry its place in the batch; the receipt counts once the batch is durable. length: of its frame."""
         leaf, attachment = entry.leaf, entry.attachment
         if not 0 < len(leaf) <= STORED_LEAF_BYTES_MAX:
             raise Broken(f"a leaf of {len(leaf)} bytes cannot be stored", code="ledger.leaf_too_large")
@@ -241,7 +250,7 @@ class GroupCommit:
         index = self._next
         self._chain = chain = chained(self._chain, hashed)
         self._pieces += (frame_header(leaf, attachment, chain=chain, batch=self._first), leaf, attachment)
-        self._queued_bytes += FRAME_HEADER_BYTES + len(leaf) + len(attachment)
+        self._queued_bytes += length
         self._next = index + 1
         return Receipt(index=index, leaf_hash=hashed, head=self._head)
 
@@ -251,6 +260,7 @@ class GroupCommit:
         stretch = self._segments.planned(len(content), first_index=self._first, chain=self._first_chain)
         self._planned += len(content)
         batch = _Batch(stretch, content, self._waiting, self._head, self._next, self._chain, self._planned)
+        self._in_company = len(self._pieces) > _PIECES_PER_ENTRY
         self._pieces, self._waiting, self._queued_bytes = [], [], 0
         self._recount()
         return batch
@@ -261,7 +271,12 @@ class GroupCommit:
         Callers on sockets come one turn after another; who waits a turn for them saves a sync for each.
         """
         self._turns += 1
-        if len(self._pieces) > self._gathered and self._turns <= GATHER_TURNS_MAX and self._loop is not None:
+        if (
+            self._in_company
+            and len(self._pieces) > self._gathered
+            and self._turns <= GATHER_TURNS_MAX
+            and self._loop is not None
+        ):
             self._gathered = len(self._pieces)
             self._loop.call_soon(self._gather)
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from answerable.adapters.tlog_files.directory import NO_ROOM
 from answerable.adapters.tlog_files.group_commit import GroupCommit, GroupSubmitted
@@ -25,7 +25,7 @@ from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.errors import Broken, Malformed, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -122,9 +122,9 @@ class TlogFilesLedger:
         newest = self._publisher.cosigned
         return "" if newest is None else newest.note.decode()
 
-    async def append(self, entry: Entry) -> Receipt:
+    def append(self, entry: Entry) -> Coroutine[Any, Any, Receipt]:
         """Make `entry` durable and return its place."""
-        return await self._commit.append(entry)
+        return self._commit.append(entry)
 
     def submit(self, entry: Entry) -> GroupSubmitted:
         """Give `entry` its place; it is on its way to the disk."""
