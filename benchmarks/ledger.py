@@ -124,19 +124,9 @@ def bare_rate(callers: int, seconds: float) -> float:
     """The same with nothing noted for each record, in the very loop that the raw file and SQLite are measured in."""
 
     async def run(made: Course) -> float:
-        entry, ledger = await _bare_entry(made), made.ledger
-        start = time.perf_counter()
-        stop_at = start + seconds
-
-        async def call() -> int:
-            count = 0
-            while time.perf_counter() < stop_at:
-                await ledger.append(entry)
-                count += 1
-            return count
-
-        counts = await asyncio.gather(*(call() for _ in range(callers)))
-        return sum(counts) / (time.perf_counter() - start)
+        entry = await _bare_entry(made)
+        append = partial(made.ledger.append, entry)
+        return await raw_log.records_per_second(append, callers=callers, seconds=seconds)
 
     with Scratch() as directory:
         return uvloop.run(run(course(directory, settings=UNSEALED)))

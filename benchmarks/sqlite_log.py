@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import time
+from functools import partial
 from pathlib import Path
+
+from raw_log import records_per_second
 
 
 class SqliteLog:
@@ -51,17 +53,6 @@ def sqlite_group_commit(directory: Path, *, callers: int, seconds: float, record
 
 async def _group_commit(path: Path, callers: int, seconds: float, record_bytes: int) -> float:
     log, record = SqliteLog(path), os.urandom(record_bytes)
-    start = time.perf_counter()
-    stop_at = start + seconds
-
-    async def call() -> int:
-        count = 0
-        while time.perf_counter() < stop_at:
-            await log.append(record)
-            count += 1
-        return count
-
-    counts = await asyncio.gather(*(call() for _ in range(callers)))
-    span = time.perf_counter() - start
+    rate = await records_per_second(partial(log.append, record), callers=callers, seconds=seconds)
     log.close()
-    return sum(counts) / span
+    return rate

@@ -60,7 +60,7 @@ class Log:
         **wanted: object,
     ) -> Evidence:
         """What the flow makes of it."""
-        selection = Selection(**wanted)  # type: ignore[arg-type]
+        selection = Selection(**wanted)
         for stored in self.entries:
             selection.take(stored)
         return assemble_evidence(
@@ -212,7 +212,7 @@ def test_fields_whose_key_is_gone_stay_hidden_and_the_rest_is_handed_over(log: L
 )
 def test_what_cannot_be_handed_over_is_said(log: Log, code: str, wanted: dict[str, object]) -> None:
     with pytest.raises(Malformed) as refused:
-        log.evidence(**wanted)  # type: ignore[arg-type]
+        log.evidence(**wanted)
     assert refused.value.code == code
 
 

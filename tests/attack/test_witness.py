@@ -199,7 +199,7 @@ async def test_one_checkpoint_sent_in_many_wrappings_is_one_piece_of_evidence(wi
     await witness.add(TRUE.request(0, 8))
     for old in range(8):
         await witness.add(TRUE.request(old, 8).replace(TRUE.note(8), FALSE.note(8)))
-    (found,) = witness.desk.register._logs.glob("*/evidence/*")  # type: ignore[attr-defined]
+    (found,) = witness.desk.register._logs.glob("*/evidence/*")
     stored = json.loads(found.read_bytes())
     assert stored["kind"] == "fork"
     assert Note.parse(stored["known"].encode()).text == TRUE.text(8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ def keys() -> tuple[VerifierKey, ...]:
 
 
 @pytest.fixture
-def place() -> AsyncIterator[Path]:  # type: ignore[misc]
+def place() -> Iterator[Path]:
     with TemporaryDirectory(prefix="witness-") as folder:
         yield Path(folder) / "s"
 
@@ -172,7 +172,7 @@ async def test_whatever_it_answers_it_is_unavailable_in_bounded_time(
 )
 async def test_each_denial_is_told_apart(place: Path, status: int, why: str) -> None:
     async with saying(place, fixed(f"{status} No", b"whatever")), asked(f"unix:{place}") as witness:
-        assert await witness.add_checkpoint(REQUEST) == Denied(why=why)  # type: ignore[arg-type]
+        assert await witness.add_checkpoint(REQUEST) == Denied(why=why)
 
 
 async def test_a_size_is_read_and_a_copy_is_bounded(place: Path) -> None:
