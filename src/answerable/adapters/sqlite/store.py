@@ -10,7 +10,7 @@ import os
 import sqlite3
 import stat
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from answerable.errors import Unavailable
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 PORT: Final = "register"
 BUSY_MILLIS_MAX: Final = 5000
 """How long a write waits for another process's write before it is refused."""
+WAL_RETRY_MILLIS: Final = 10
 APPLICATION_ID: Final = 0x616E7377
 """`answ`: tells our files from other people's SQLite databases."""
 MODE: Final = 0o600
@@ -68,6 +69,7 @@ class SqliteStore:
         self._path = path
         self._lock = threading.RLock()
         self._mirrors: list[Callable[[], None]] = []
+        self._pause = threading.Event()
         self._seen = 0
 
     @classmethod
@@ -164,19 +166,29 @@ class SqliteStore:
     def _configure(self) -> None:
         execute = self._connection.execute
         execute(f"PRAGMA busy_timeout = {BUSY_MILLIS_MAX}")
-        application = execute("PRAGMA application_id").fetchone()[0]
+        # In this order: whoever makes the first table names the application in the same transaction.
         tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        application = execute("PRAGMA application_id").fetchone()[0]
         if application != self._application_id and tables:
             message = f"`{self._path.name}` is a database of some other program"
             raise Unavailable(message, code="register.foreign", port=PORT)
-        mode = execute("PRAGMA journal_mode").fetchone()[0]
-        if mode != "wal":
-            mode = execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        if mode != "wal":
+        if self._turned_to_wal() != "wal":
             raise _unavailable(f"`{self._path.name}` is on a file system that cannot keep a write-ahead log")
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA foreign_keys = ON")
         execute("PRAGMA trusted_schema = OFF")
+
+    def _turned_to_wal(self) -> str:
+        """The journal mode after asking for WAL, also where other processes ask at the same instant.
+
+        SQLite does not call its busy handler for this change (it would have to raise a read lock), so of several
+        openers all but one are told `busy` at once; they ask again, as often as the busy timeout allows.
+        """
+        for _ in range(BUSY_MILLIS_MAX // WAL_RETRY_MILLIS):
+            with suppress(sqlite3.OperationalError):
+                return str(self._connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+            self._pause.wait(WAL_RETRY_MILLIS / 1000)
+        return str(self._connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
 
     def _migrate(self) -> None:
         if self._schema_version() == len(self._migrations):
