@@ -22,6 +22,7 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.adapters.mcp_upstream.closed_schema import compile_closed
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -191,6 +192,7 @@ def course(directory: Path, *, settings: TlogFilesSettings = DEFAULTS) -> Course
         upstream=upstream,
         decision_point=compiled(registry.current.policy_sets["bench"].policies, registry.current),
         compile_policies=compiled,
+        manifests=MemoryManifestRegister(),
         subject_keys=SqliteSubjectKeys.open(
             directory / "subject-keys.db", root=entropy.bytes(32), entropy=entropy
         ),

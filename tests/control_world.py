@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -17,11 +18,13 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.local_keys import open_or_create_key, open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.ledger import MemoryLedger
+from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.sightings import MemorySightings
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import (
@@ -43,7 +46,9 @@ from answerable.core.identity.keys import SigningKey, from_base64url_32, new_pri
 from answerable.core.identity.principal import AgentId
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.apply_registry import policy_text
+from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.cover_shards import ShardState
+from answerable.flows.follow_bundles import BundleFollowing
 from answerable.flows.gather_cosignatures import WitnessState
 from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.walk import Walk
@@ -51,6 +56,7 @@ from answerable.ports.published_log import PublishedLog
 from answerable.sdk.keyfile import create_key
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
+from tests.enrolment_world import workloads_over
 from tests.published_memory import PublishedMemory
 
 ORIGIN = "example.test/ledger"
@@ -194,6 +200,9 @@ class Product:
     walk: Walk
     log_key: str
     published: PublishedLog
+    workloads: Any = None
+    identity: Any = None
+    authorities: Any = None
     witnesses: tuple[WitnessState, ...] = (
         WitnessState(name="local", state="ok", size=3, cosigned_at=1_795_000_000_000),
         WitnessState(name="new.example/w"),
@@ -240,6 +249,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             upstream=_upstream(clock),
             decision_point=compiled(policy_text(registry.current), registry.current),
             compile_policies=compiled,
+            manifests=MemoryManifestRegister(),
             subject_keys=subject_keys,
             limits=settings.walk,
         )
@@ -267,10 +277,33 @@ def memory_product() -> Product:
         upstream=_upstream(clock),
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled,
+        manifests=MemoryManifestRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
     )
     published = PublishedMemory(ledger, log_key)
-    return Product(walk=walk, log_key=log_key.formatted(), published=published)
+    workloads = workloads_over(walk)
+    return Product(
+        walk=walk,
+        log_key=log_key.formatted(),
+        published=published,
+        workloads=workloads,
+        identity=identity_over(workloads),
+        authorities=AuthorityChanges(walk, workloads.trust),
+    )
+
+
+def identity_over(workloads: Any) -> Any:
+    """What the control API asks of a trust domain beside its workloads."""
+    desk, walk = workloads.trust, workloads.walk
+    federation = BundleFollowing(
+        endpoints=[],
+        bundle=desk.bundle,
+        put=desk.set_federated,
+        drop=desk.drop_federated,
+        clock=walk.clock,
+        entropy=walk.entropy,
+    )
+    return SimpleNamespace(desk=desk, federation=federation, sightings=MemorySightings())
 
 
 def _log_key(key: SigningKey) -> VerifierKey:

@@ -22,6 +22,7 @@ from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.mcp_upstream.upstream import McpUpstream
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.ledger import MemoryLedger
+from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -307,6 +308,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         upstream=upstream,
         decision_point=compiled(policy_text(store.current), store.current),
         compile_policies=compiled,
+        manifests=MemoryManifestRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
     )
 

@@ -14,10 +14,9 @@ from typing import Any
 from typer.main import get_command
 
 from answerable.apps.cli.command import EXIT_CODES
-from answerable.apps.control_api.openapi import openapi_document
+from answerable.apps.control_api.openapi import SCHEMAS, openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
 from answerable.apps.control_api.problems import TYPE_PREFIX
-from answerable.apps.control_api.schemas import COMPONENTS
 from answerable.main import application
 from answerable.wiring.setting_tree import SECTIONS, listed_settings
 from error_codes import DECISION, ErrorCode, error_codes
@@ -125,7 +124,7 @@ def api_page() -> str:
         for row in OPERATIONS
     ]
     lines += _table(("Operation", "What it does", "Takes", "Answers"), rows)
-    for name, schema in COMPONENTS.items():
+    for name, schema in SCHEMAS.items():
         lines += ["", f"## {name}", ""]
         members: Any = schema.get("properties", {})
         if not members:

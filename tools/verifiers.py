@@ -52,9 +52,14 @@ GO = Program(
         f"{GO_SOURCES}/src/github.com/transparency-dev/merkle/proof",
     ),
 )
+# tests/interop/go_spiffe: a workload that others' library makes.
+GO_SPIFFE = Program(
+    packages=("golang-go", "golang-github-spiffe-go-spiffe-dev"),
+    paths=("/usr/bin/go", f"{GO_SOURCES}/src/github.com/spiffe/go-spiffe/v2/workloadapi"),
+)
 SPICY = Program(packages=("litetlog",), paths=("/usr/bin/spicy-litetlog",))
 SIGSUM = Program(packages=("sigsum-go",), paths=("/usr/bin/sigsum-witness", "/usr/bin/sigsum-key"))
-PROGRAMS = (GO, SPICY, SIGSUM)
+PROGRAMS = (GO, GO_SPIFFE, SPICY, SIGSUM)
 
 
 def apt_get(*arguments: str) -> str:

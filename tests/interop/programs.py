@@ -14,10 +14,11 @@ from typing import NoReturn
 import pytest
 
 from set_up import DEV, ROOT, VERIFIERS
-from verifiers import GO, GO_SOURCES, SIGSUM, SPICY, Program
+from verifiers import GO, GO_SOURCES, GO_SPIFFE, SIGSUM, SPICY, Program
 
 IN_AICS = ROOT / "tests/interop/in_aics.py"
 GO_PROGRAM = ROOT / "tests/interop/go"
+GO_WORKLOAD = ROOT / "tests/interop/go_spiffe"
 BUILD_SECONDS_MAX = 300
 RUN_SECONDS_MAX = 60
 ACCEPTED, REFUSED = 0, 1
@@ -47,19 +48,24 @@ def sigsum_witness() -> str:
 
 def aics(name: str) -> Path:
     """A program of the environment with aics-tlog and aics-witness, or a loud skip."""
-    (environment,) = VERIFIERS
+    environment = next(one for one in VERIFIERS if one.path == "verifiers/aics")
     if not environment.is_ready():
         advice = f"./dev verifiers, on a machine with Python {environment.python_min} or later"
         skip_loudly(f"{name} of {environment.lock}", advice)
     return environment.folder / "bin" / name
 
 
+def go_workload() -> Path:
+    """The program of tests/interop/go_spiffe, or a loud skip."""
+    return go_program(GO_WORKLOAD, GO_SPIFFE)
+
+
 @functools.cache
-def go_program() -> Path:
+def go_program(sources: Path = GO_PROGRAM, wanted: Program = GO) -> Path:
     """The program of tests/interop/go, compiled from Debian's sources, once for each state of it; or a loud skip."""
-    compiler = program(GO)
+    compiler = program(wanted)
     digest = sha256(run(compiler, "version").stdout.encode())
-    for source in sorted(GO_PROGRAM.glob("*.go")):
+    for source in sorted(sources.glob("*.go")):
         digest.update(source.read_bytes())
     folder = DEV / "verifiers" / f"go-{digest.hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +84,7 @@ def go_program() -> Path:
             command = [compiler, "build", "-o", str(partial), "."]
             done = subprocess.run(
                 command,
-                cwd=GO_PROGRAM,
+                cwd=sources,
                 env=environment,
                 capture_output=True,
                 text=True,

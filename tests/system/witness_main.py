@@ -15,7 +15,7 @@ from typing import Any
 from answerable.adapters.witness_files import files
 from answerable.adapters.witness_files.register import FilesWitnessRegister
 from answerable.core.tlog.note import VerifierKey
-from answerable.main import witness_door
+from answerable.main.doors import witness_door
 from answerable.wiring import local_witness
 from answerable.wiring.settings import load_settings
 

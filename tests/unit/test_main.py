@@ -10,7 +10,8 @@ import pytest
 
 from answerable.apps.cli.command import Shell
 from answerable.apps.cli.terminal import Terminal
-from answerable.main import GATEWAY_DEFAULT, default_gateway, offline_control
+from answerable.main.doors import offline_control
+from answerable.main.mcp_commands import GATEWAY_DEFAULT, default_gateway
 from answerable.wiring.settings import is_directory_named
 
 

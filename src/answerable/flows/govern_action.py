@@ -249,6 +249,8 @@ async def act(
         return Outcome(status="not_started", detail="the mandate was closed before the start"), None
     if verified.caller.agent not in walk.registry.current.agents:
         return Outcome(status="not_started", detail="the agent was stopped before the start"), None
+    if not walk.stands(verified.caller.identity, walk.clock.now()):
+        return Outcome(status="not_started", detail="the instance was ended before the start"), None
     broken_off: BaseException | None = None
     try:
         return await walk.upstream.perform(warrant, progress=progress), None

@@ -19,8 +19,9 @@ def list_capabilities(
 ) -> frozenset[tuple[str, str]]:
     """Pairs of method and target, as capabilities name them, that could be allowed on `server`.
 
-    Empty for a mandate that is unknown, closed, outside its window, another shard's or another agent's. Not a decision:
-    what is listed may still be refused, and what is refused here is refused when called. Never raises; does no I/O.
+    Empty for a mandate that is unknown, closed, outside its window, another shard's or another agent's, and for an
+    instance that has ended or may not act for its drift. Not a decision: what is listed may still be refused, and what
+    is refused here is refused when called. Never raises; does no I/O.
     """
     mandate = walk.mandates.find(MandateId(mandate_id))
     if mandate is None or mandate.agent != caller.agent or walk.mandates.state(mandate.id) != "open":
@@ -28,7 +29,11 @@ def list_capabilities(
     if shard_elsewhere(mandate, walk.ledger.origin) is not None:
         return frozenset()
     # The present time, not that of the proof: an event stream asks again long after it was opened.
-    if not mandate.not_before <= walk.clock.now() < mandate.expires_at:
+    now = walk.clock.now()
+    if not mandate.not_before <= now < mandate.expires_at or not walk.stands(caller.identity, now):
+        return frozenset()
+    agent = walk.registry.current.agents.get(caller.agent)
+    if caller.identity.drifted and (agent is None or agent.drift == "refuse"):
         return frozenset()
     granted = {grant.capability for grant in mandate.grants}
     return frozenset(

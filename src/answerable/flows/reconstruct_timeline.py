@@ -1,4 +1,4 @@
-"""From any id to its story: action, approval, mandate, agent, person, action digest or ledger index."""
+"""From any id to its story: action, approval, mandate, agent, instance, manifest, person, digest or ledger index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def reconstruct_timeline(
     """Every entry that belongs to `name`, in order, as sentences; empty when the ledger does not know the name.
 
     The story of an action includes its approval, its mandate's beginning and end and its outcome; the story of a
-    mandate includes all actions under it. What cannot be opened for want of a key is told from its leaf alone.
+    mandate includes all actions under it; that of a manifest or an instance all that ran
+    under or in it. What
+    cannot be opened for want of a key is told from its leaf alone.
     """
     moments = [opened_moment(stored, find_key) for stored in entries]
     return tuple(told(moment) for moment in story(moments, name))

@@ -4,7 +4,7 @@ One of four proofs counts, and no bearer secret ever does:
 - a signature per message, with a nonce that is accepted once;
 - a MAC per message under the key of a session that a signed handshake opened;
 - the kernel's word about the process at the other end of a Unix socket;
-- the client certificate that the TLS handshake of the connection checked.
+- the client certificate that the TLS handshake of the connection checked, pinned or an X.509-SVID.
 All bind the digest of the message and a sequence number. A message that carries a proof of its own stands or falls
 with it, whatever its connection could have proved.
 """
@@ -16,7 +16,7 @@ from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.caller import ProofKind, VerifiedCaller
+from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.http_signature import (
     SignedRequest,
     digest_field,
@@ -39,19 +39,27 @@ from answerable.core.identity.session import (
     ephemeral_public,
     parse_offer,
 )
-from answerable.core.registry.directory import AgentDirectory
 from answerable.errors import Malformed, Unverified
+from answerable.flows.known_callers import KnownCallers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from answerable.core.identity.channel import Channel, PeerCredentials
+    from answerable.core.identity.channel import Channel
+    from answerable.core.identity.evidence import CallerIdentity
     from answerable.core.identity.http_signature import Signature
     from answerable.core.identity.principal import AgentId, UnixMillis
-    from answerable.core.registry.documents import Agent
+    from answerable.core.registry.directory import AgentDirectory
+    from answerable.core.registry.sighting import SightingBatch
+    from answerable.flows.known_callers import KnownKey
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
+    from answerable.ports.instance_register import InstanceRegister
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.trust_source import TrustSource
+
+
+SESSIONS_PER_INSTANCE_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +69,8 @@ class ProofLimits:
 
     skew_seconds_max: how far `created` may be from our clock, either way. nonces_per_agent_max: signed messages of one
     agent in twice that time; past it the agent is refused, and only it. sessions_per_agent_max: past it the least
-    recently used session of that agent ends. session_seconds: lifetime. connections_max: connections remembered.
+    recently used session of that agent ends; an enrolled instance has `SESSIONS_PER_INSTANCE_MAX`.
+    session_seconds: lifetime. connections_max: connections remembered.
     """
 
     authorities: frozenset[str]
@@ -99,13 +108,12 @@ class OpenedSession:
 
 
 class _Session:
-    __slots__ = ("agent", "binding", "ends_at", "key", "thumbprint", "used_at", "window")
+    __slots__ = ("agent", "binding", "ends_at", "enrolled", "key", "thumbprint", "used_at", "window")
 
-    def __init__(
-        self, *, name: str, agent: AgentId, thumbprint: str, key: SessionKey, at: float, ends_at: float
-    ) -> None:
-        self.agent = agent
-        self.thumbprint = thumbprint
+    def __init__(self, *, name: str, known: KnownKey, key: SessionKey, at: float, ends_at: float) -> None:
+        self.agent = known.agent.name
+        self.thumbprint = known.key.thumbprint
+        self.enrolled = known.enrolled
         self.key = key
         self.used_at = at
         self.ends_at = ends_at
@@ -121,14 +129,26 @@ class CallerVerifier:
     """
 
     def __init__(
-        self, *, registry: RegistryStore, clock: Clock, entropy: Entropy, limits: ProofLimits
+        self,
+        *,
+        registry: RegistryStore,
+        clock: Clock,
+        entropy: Entropy,
+        limits: ProofLimits,
+        instances: InstanceRegister | None = None,
+        trust: TrustSource | None = None,
+        manifest_of: Callable[[AgentId], str] | None = None,
+        sightings: SightingBatch | None = None,
     ) -> None:
-        self._registry = registry
+        """manifest_of: digest of an agent's manifest in force, asked for callers that are no instance."""
+        self._known = KnownCallers(
+            registry=registry, instances=instances, trust=trust, manifest_of=manifest_of, sightings=sightings
+        )
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
         self._authorities = frozenset(name.encode("ascii") for name in limits.authorities)
-        self._directory = AgentDirectory(registry.current)
+        self._directory = self._known.directory()
         self._lock = Lock()
         self._memories: dict[AgentId, ReplayMemory] = {}
         self._sessions: dict[str, _Session] = {}
@@ -166,7 +186,7 @@ class CallerVerifier:
                 raise unverified("proof", "the message carries no proof of possession")
             signature = parse_signature(message)
             return (
-                self._verify_signature(message, signature)
+                self._verify_signature(message, signature, self._known_key(signature))
                 if signature.epoch
                 else self._verify_mac(message, signature)
             )
@@ -175,31 +195,29 @@ class CallerVerifier:
 
     def verify_channel(self, channel: Channel, digest: bytes) -> VerifiedCaller:
         """The caller that the connection proves, if any. digest: SHA-256 of the message. Raises Unverified."""
-        connection, sequence = channel.connection, channel.sequence
-        if channel.peer is not None:
-            return self.verify_peer(channel.peer, connection=connection, sequence=sequence, digest=digest)
-        if channel.certificate:
-            return self.verify_certificate(
-                channel.certificate, connection=connection, sequence=sequence, digest=digest
-            )
-        raise self._counted(
-            unverified("proof", "neither message nor connection carries a proof of possession")
+        now = self._clock.now()
+        try:
+            agent, proof, identity = self._known.by_channel(channel, now)
+            with self._lock:
+                fresh = self._connections.accept(channel.connection, channel.sequence)
+            if not fresh:
+                raise unverified("replay", "the connection delivered this message before")
+        except Unverified as error:
+            raise self._counted(error) from None
+        peer = channel.peer
+        if peer is not None:
+            bound = f"unix:uid={peer.uid},gid={peer.gid},pid={peer.pid},started={peer.started}"
+        else:
+            bound = f"{proof}:{channel.certificate}"
+        return VerifiedCaller(
+            agent=agent.name,
+            proof=proof,
+            binding=f"{bound},connection={channel.connection}",
+            sequence=channel.sequence,
+            message_digest=digest,
+            at=now,
+            identity=identity,
         )
-
-    def verify_peer(
-        self, peer: PeerCredentials, *, connection: int, sequence: int, digest: bytes
-    ) -> VerifiedCaller:
-        """The caller at the other end of a Unix socket. digest: SHA-256 of the message. Raises Unverified."""
-        agent = self._current().by_uid.get(peer.uid)
-        process = f"uid={peer.uid},gid={peer.gid},pid={peer.pid},started={peer.started}"
-        return self._on_connection(agent, "unix_peer", f"unix:{process}", connection, sequence, digest)
-
-    def verify_certificate(
-        self, certificate: str, *, connection: int, sequence: int, digest: bytes
-    ) -> VerifiedCaller:
-        """The caller behind a TLS client certificate, SHA-256 in hex. Raises Unverified."""
-        agent = self._current().by_certificate.get(certificate)
-        return self._on_connection(agent, "mtls", f"mtls:{certificate}", connection, sequence, digest)
 
     def open_session(self, message: SignedRequest) -> OpenedSession:
         """Answer a signed handshake. Raises Unverified, and Malformed (`session.malformed`, `json.*`)."""
@@ -209,7 +227,8 @@ class CallerVerifier:
             signature = parse_signature(message)
             if not signature.epoch:
                 raise unverified("session", "a session is opened by a signature, not by another session")
-            caller = self._verify_signature(message, signature)
+            known = self._known_key(signature)
+            caller = self._verify_signature(message, signature, known)
         except Unverified as error:
             raise self._counted(error) from None
         offered = parse_offer(message.body)
@@ -228,25 +247,22 @@ class CallerVerifier:
         )
         at = self._clock.monotonic()
         session = _Session(
-            name=name,
-            agent=caller.agent,
-            thumbprint=signature.keyid,
-            key=SessionKey(key),
-            at=at,
-            ends_at=at + self._limits.session_seconds,
+            name=name, known=known, key=SessionKey(key), at=at, ends_at=at + self._limits.session_seconds
         )
         with self._lock:
-            self._make_room(caller.agent)
+            self._make_room(session)
             self._sessions[name] = session
         return OpenedSession(caller=caller, session=name, answer=answer)
 
-    def _verify_signature(self, message: SignedRequest, signature: Signature) -> VerifiedCaller:
-        found = self._current().by_key.get(signature.keyid)
-        if found is None:
-            raise unverified("key", "the key is not registered")
-        agent, public = found
-        _check_active(agent)
-        key = verifying_key(public)
+    def _known_key(self, signature: Signature) -> KnownKey:
+        self._current()
+        return self._known.by_key(signature.keyid, self._clock.now())
+
+    def _verify_signature(
+        self, message: SignedRequest, signature: Signature, known: KnownKey
+    ) -> VerifiedCaller:
+        agent = known.agent
+        key = verifying_key(known.key)
         if key.algorithm != signature.algorithm:
             raise unverified("key", "the key is of another algorithm")
         if signature.epoch != self.epoch:
@@ -274,6 +290,7 @@ class CallerVerifier:
             sequence=sequence,
             message_digest=digest,
             at=now,
+            identity=known.identity,
         )
 
     def _verify_mac(self, message: SignedRequest, signature: Signature) -> VerifiedCaller:
@@ -286,6 +303,7 @@ class CallerVerifier:
         if at >= session.ends_at:
             raise unverified("session", "the session is not known or has ended")
         now = self._checked_time(signature)
+        identity = self._session_identity(signature.keyid, session, now)
         digest = self._checked_message(message)
         if not session.key.accepts(signature_base(message, signature.parameters), signature.value):
             raise unverified("signature", "the MAC does not fit session and message")
@@ -302,35 +320,19 @@ class CallerVerifier:
             sequence=sequence,
             message_digest=digest,
             at=now,
+            identity=identity,
         )
 
-    def _on_connection(
-        self,
-        agent: Agent | None,
-        proof: ProofKind,
-        binding: str,
-        connection: int,
-        sequence: int,
-        digest: bytes,
-    ) -> VerifiedCaller:
+    def _session_identity(self, name: str, session: _Session, now: UnixMillis) -> CallerIdentity:
+        """As things stand at this message; a session does not outlive the instance that opened it."""
+        if not session.enrolled:
+            return self._known.registered(session.agent)
         try:
-            if agent is None:
-                raise unverified("channel", "the connection belongs to no registered agent, or to several")
-            _check_active(agent)
+            return self._known.by_key(session.thumbprint, now).identity
+        except Unverified:
             with self._lock:
-                fresh = self._connections.accept(connection, sequence)
-            if not fresh:
-                raise unverified("replay", "the connection delivered this message before")
-        except Unverified as error:
-            raise self._counted(error) from None
-        return VerifiedCaller(
-            agent=agent.name,
-            proof=proof,
-            binding=f"{binding},connection={connection}",
-            sequence=sequence,
-            message_digest=digest,
-            at=self._clock.now(),
-        )
+                self._sessions.pop(name, None)
+            raise
 
     def _checked_time(self, signature: Signature) -> UnixMillis:
         now = self._clock.now()
@@ -349,27 +351,38 @@ class CallerVerifier:
         return digest
 
     def _current(self) -> AgentDirectory:
-        snapshot = self._registry.current
-        directory = self._directory
-        if directory.snapshot is snapshot:
+        directory = self._known.directory()
+        if directory is self._directory:
             return directory
-        directory = AgentDirectory(snapshot)
         with self._lock:
             self._directory = directory
             # A session ends with the standing of its agent and key, and does not come back with it.
             for name, session in list(self._sessions.items()):
-                found = directory.by_key.get(session.thumbprint)
-                if found is None or found[0].name != session.agent or found[0].status != "active":
+                if session.enrolled:
+                    agent = directory.snapshot.agents.get(session.agent)
+                else:
+                    found = directory.by_key.get(session.thumbprint)
+                    agent = found[0] if found is not None and found[0].name == session.agent else None
+                if agent is None or agent.status != "active":
                     del self._sessions[name]
         return directory
 
-    def _make_room(self, agent: AgentId) -> None:
+    def _make_room(self, session: _Session) -> None:
         now = self._clock.monotonic()
-        for name in [name for name, session in self._sessions.items() if session.ends_at <= now]:
+        for name in [name for name, one in self._sessions.items() if one.ends_at <= now]:
             del self._sessions[name]
-        own = [name for name, session in self._sessions.items() if session.agent == agent]
+        if session.enrolled:
+            own = [name for name, one in self._sessions.items() if one.thumbprint == session.thumbprint]
+            room = SESSIONS_PER_INSTANCE_MAX
+        else:
+            own = [
+                name
+                for name, one in self._sessions.items()
+                if one.agent == session.agent and not one.enrolled
+            ]
+            room = self._limits.sessions_per_agent_max
         own.sort(key=lambda name: self._sessions[name].used_at)
-        for name in own[: max(0, len(own) + 1 - self._limits.sessions_per_agent_max)]:
+        for name in own[: max(0, len(own) + 1 - room)]:
             del self._sessions[name]
 
     def _counted(self, error: Unverified) -> Unverified:
@@ -379,8 +392,3 @@ class CallerVerifier:
         with self._lock:
             self._counts[error.step] = self._counts.get(error.step, 0) + 1
         return error
-
-
-def _check_active(agent: Agent) -> None:
-    if agent.status != "active":
-        raise unverified("agent", "the agent is not active")

@@ -10,6 +10,7 @@ from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unverified, shown
 from answerable.flows.mandate_standing import still_stands
+from answerable.flows.register_manifest import standing_manifest
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
@@ -25,20 +26,29 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     """Check that the proof covers this request, and that agent, capability, mandate and arguments are known and fit.
 
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused for everything else, with
-    `agent.inactive`, `agent.held`, `capability.unknown`, `mandate.unknown`, `mandate.other_agent`,
-    `mandate.other_shard`, `upstream.unknown`, `arguments.invalid`, `resource.unknown`.
+    `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `mandate.unknown`,
+    `mandate.other_agent`, `mandate.other_shard`, `upstream.unknown`, `arguments.invalid`, `resource.unknown`.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
     agent = walk.registry.current.agents.get(caller.agent)
     if agent is None or agent.status != "active":
         raise Refused(f"agent {shown(caller.agent)} is not active", code="agent.inactive")
+    if caller.identity.drifted and agent.drift == "refuse":
+        raise Refused(
+            f"agent {shown(caller.agent)} differs from its manifest: its owner signs what runs, or what is signed runs",
+            code="agent.drifted",
+        )
+    if agent.drift == "refuse":
+        # Raises for a manifest that nobody answers for any more; an agent without one is none of this.
+        standing_manifest(walk, agent.name)
     if walk.quota.is_held(caller.agent, caller.at):
         raise Refused(
             f"agent {shown(caller.agent)} is held: it was refused too often in this window", code="agent.held"
         )
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)
     if resolved is None:
+        _note_unregistered(walk, request, caller)
         raise Refused(
             f"no active capability stands for {shown(request.target)} on {shown(request.server)}",
             code="capability.unknown",
@@ -58,6 +68,14 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         subject=_subject(arguments, resolved, mandate),
         definition=definition,
     )
+
+
+def _note_unregistered(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> None:
+    """Remember, without I/O, that somebody proved asked for what nobody registered."""
+    if request.server not in walk.registry.current.servers:
+        walk.sightings.note("server", request.server, caller.at)
+    else:
+        walk.sightings.note("tool", f"{request.server}/{request.target}", caller.at)
 
 
 def _mandate(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mandate:

@@ -11,6 +11,7 @@ from anyio import Lock
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.ledger.call_counts import CallCounts
 from answerable.core.ledger.runs import Runs
+from answerable.core.registry.sighting import SightingBatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from anyio import Event
 
     from answerable.core.action.outcome import Outcome
+    from answerable.core.identity.evidence import CallerIdentity
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Receipt
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.manifest_register import ManifestRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.upstream import Upstream
@@ -92,7 +95,9 @@ class Walk:
     open_intents: by ledger index; whoever ends one takes it off before the end is written.
     cited: statements that stand in the log since it was opened, by kind and name. pseudonyms: of people, by name.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
+    stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
+    sightings: what was seen and is not registered, since it was last written down.
     """
 
     clock: Clock
@@ -106,8 +111,10 @@ class Walk:
     decision_point: DecisionPoint
     compile_policies: PolicyCompiler
     subject_keys: SubjectKeys
+    manifests: ManifestRegister
     unwitnessed: Callable[[], Refused | None] = lambda: None
     strangers: Callable[[], dict[str, int]] = dict
+    stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True
     limits: WalkLimits = field(default_factory=WalkLimits)
     quota: RefusalQuota = field(init=False)
     runs: Runs = field(init=False)
@@ -116,6 +123,7 @@ class Walk:
     pseudonyms: dict[str, str] = field(default_factory=dict)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
     strangers_recorded: dict[str, int] = field(default_factory=dict)
+    sightings: SightingBatch = field(default_factory=SightingBatch)
     under_way: UnderWay = field(default_factory=UnderWay)
     standing_of: RegistrySnapshot | None = None
     standing: dict[MandateId, Refused | None] = field(default_factory=dict)

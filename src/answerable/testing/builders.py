@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.cedar import compiled
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.ledger import MemoryLedger
+from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -252,6 +253,7 @@ class Bench:
             upstream=upstream or self.upstream,
             decision_point=compiled_once(policy_text(registry.current), registry.current),
             compile_policies=compiled_once,
+            manifests=MemoryManifestRegister(),
             subject_keys=subject_keys,
             limits=limits or WalkLimits(),
         )

@@ -71,6 +71,14 @@ class Decided(Struct, kw_only=True, gc=False):
     lifted: list[str]
 
 
+class Evidenced(Struct, kw_only=True, gc=False):
+    """How well the instance behind a caller is known. drifted: true or absent."""
+
+    drifted: bool | UnsetType = UNSET
+    grade: str
+    source: str
+
+
 class GenesisLeaf(Leaf):
     """Tag 1."""
 
@@ -91,9 +99,12 @@ class IntentLeaf(Leaf):
     approval: str | UnsetType = UNSET
     call: Count | UnsetType = UNSET
     capability: str | UnsetType = UNSET
+    evidence: Evidenced | UnsetType = UNSET
+    instance: str | UnsetType = UNSET
     key: str | UnsetType = UNSET
     lease: str | UnsetType = UNSET
     mandate_ref: Reference | UnsetType = UNSET
+    manifest: Digest | UnsetType = UNSET
     method: str | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
@@ -121,7 +132,10 @@ class RefusalLeaf(Leaf):
     capability: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
     digest: Digest | UnsetType = UNSET
+    evidence: Evidenced | UnsetType = UNSET
+    instance: str | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
+    manifest: Digest | UnsetType = UNSET
     method: str | UnsetType = UNSET
     policy_set: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
@@ -227,6 +241,57 @@ class ShardHeadLeaf(Leaf):
     size: Count
 
 
+class ManifestLeaf(Leaf):
+    """Tag 22. manifest: its digest. by: pseudonym of who signed it, person: of who handed it in."""
+
+    agent: str
+    manifest: Digest
+    by: str
+    person: str | UnsetType = UNSET
+    signed: Count | UnsetType = UNSET
+
+
+class EnrolledLeaf(Leaf):
+    """Tag 23. manifest: its digest. drift: fields that differ. key: thumbprint. Empty where there is none."""
+
+    agent: str
+    instance: str
+    source: str
+    grade: str
+    manifest: Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{64})?\Z")]
+    drift: list[str]
+    key: str
+    parent: str
+    expires: Count
+
+
+class EndedLeaf(Leaf):
+    """Tag 24."""
+
+    agent: str
+    instance: str
+    because: str
+
+
+class SvidLeaf(Leaf):
+    """Tag 25. serial: of a certificate, or SHA-256 of a token, hex."""
+
+    instance: str
+    serial: str
+    kind: Annotated[str, Meta(pattern=r"^(?:x509|jwt|wit)\Z")]
+    expires: Count
+    key: str
+
+
+class AuthorityLeaf(Leaf):
+    """Tag 26."""
+
+    domain: str
+    authority: str
+    state: str
+    sequence: Count
+
+
 SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.GENESIS: GenesisLeaf,
     Tag.INTENT: IntentLeaf,
@@ -244,4 +309,9 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.CITED: CitedLeaf,
     Tag.GAP: GapLeaf,
     Tag.SHARD_HEAD: ShardHeadLeaf,
+    Tag.MANIFEST_REGISTERED: ManifestLeaf,
+    Tag.WORKLOAD_ENROLLED: EnrolledLeaf,
+    Tag.WORKLOAD_ENDED: EndedLeaf,
+    Tag.SVID_ISSUED: SvidLeaf,
+    Tag.AUTHORITY_CHANGED: AuthorityLeaf,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -24,17 +24,20 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, TlogFilesSettings
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
+from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_budgets import keep_budgets
+from answerable.flows.known_callers import instance_stands
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
     settle_open_intents,
 )
-from answerable.flows.verify_caller import CallerVerifier, ProofLimits
+from answerable.flows.verify_caller import ProofLimits
 from answerable.flows.walk import Walk
 from answerable.wiring import witness_view
+from answerable.wiring.identity import kept_identity, opened_identity, verifier_of
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
 from answerable.wiring.witnesses import cosigning
@@ -45,6 +48,9 @@ if TYPE_CHECKING:
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.flows.cover_shards import ShardState
     from answerable.flows.gather_cosignatures import Cosigning, WitnessState
+    from answerable.flows.verify_caller import CallerVerifier
+    from answerable.flows.workloads import Workloads
+    from answerable.wiring.identity import Identity
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
 
@@ -77,6 +83,9 @@ class Product:
     registers: SqliteStore
     published: PublishedFiles
     settled_policy: Callable[[], str]
+    identity: Identity
+    workloads: Workloads
+    authorities: AuthorityChanges
     heads: LogOfLogs | None = None
 
     @property
@@ -131,34 +140,23 @@ async def assembled(
     longer, Broken when its log is corrupt or went back behind what the local witness or the log of logs knows,
     Malformed for settings that contradict one another or the directory.
     """
-    # The SDK takes half a second to import; what only reads the registry should not wait for it twice.
-    from answerable.adapters.mcp_upstream.settings import UpstreamSettings
-    from answerable.adapters.mcp_upstream.upstream import McpUpstream
-
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
     own = own_log(settings, entropy)
     ledger = await _once_free(partial(_opened_ledger, settings, own, clock, entropy), wait_seconds_max)
     asking = cosigning(own_witnesses(settings), ledger=ledger, log_keys=(own.log_key,), clock=clock)
-    async with ledger, asking as rounds:
+    async with ledger, asking as rounds, AsyncExitStack() as opening:
         with (
             closing(SqliteStore.open(settings.registers.database)) as store,
             closing(_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             registry = SqliteRegistryStore(store)
-            verifier = CallerVerifier(
-                registry=registry,
-                clock=clock,
-                entropy=entropy,
-                limits=ProofLimits(authorities=authorities, **asdict(settings.proof)),
+            identity = await opening.enter_async_context(
+                opened_identity(settings, store, clock=clock, entropy=entropy)
             )
-            upstream = McpUpstream(
-                clock=clock,
-                settings=UpstreamSettings(
-                    log_directory=settings.data / "upstream-logs" / settings.ledger.shard,
-                    **asdict(settings.upstreams),
-                ),
-            )
+            limits = ProofLimits(authorities=authorities, **asdict(settings.proof))
+            verifier = verifier_of(identity, registry, clock=clock, entropy=entropy, limits=limits)
+            upstream = _upstream(settings, clock)
             walk = Walk(
                 clock=clock,
                 entropy=entropy,
@@ -171,6 +169,9 @@ async def assembled(
                 decision_point=compiled(policy_text(registry.current), registry.current),
                 compile_policies=compiled,
                 subject_keys=subject_keys,
+                manifests=identity.manifests,
+                sightings=identity.seen,
+                stands=partial(instance_stands, identity.instances),
                 unwitnessed=rounds.refusal,
                 strangers=verifier.counts,
                 limits=settings.walk,
@@ -190,6 +191,9 @@ async def assembled(
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
+                identity=identity,
+                workloads=identity.workloads(walk, settings),
+                authorities=AuthorityChanges(walk, identity.desk),
             )
             with _when_there_is_room():
                 await record_counted_refusals(walk)
@@ -210,6 +214,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
+        tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(_following_registers, product)
 
@@ -257,6 +262,17 @@ def _when_there_is_room() -> Iterator[None]:
     except Unavailable as failed:
         if failed.code not in ("ledger.full", "ledger.busy"):
             raise
+
+
+def _upstream(settings: Settings, clock: SystemClock) -> McpUpstream:
+    # The SDK takes half a second to import; what only reads the registry should not wait for it twice.
+    from answerable.adapters.mcp_upstream.settings import UpstreamSettings
+    from answerable.adapters.mcp_upstream.upstream import McpUpstream
+
+    directory = settings.data / "upstream-logs" / settings.ledger.shard
+    return McpUpstream(
+        clock=clock, settings=UpstreamSettings(log_directory=directory, **asdict(settings.upstreams))
+    )
 
 
 def _opened_ledger(

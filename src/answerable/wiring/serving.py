@@ -2,43 +2,70 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
 
-from answerable.adapters.uvicorn_front import FrontLimits, Listeners, TLSMaterial, listen, run, serve
-from answerable.errors import AnswerableError
+from answerable.adapters.uvicorn_front import (
+    FrontLimits,
+    Listeners,
+    TLSMaterial,
+    listen,
+    run,
+    serve,
+    tls_context,
+)
+from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
+from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_workloads, serve_bundle
 from answerable.wiring.local_witness import WitnessProcess
 from answerable.wiring.settings import secret
 from answerable.wiring.witness_view import add_watched_log
 
 if TYPE_CHECKING:
+    import socket
+    import ssl
     from collections.abc import Callable, Coroutine
 
-    from anyio.abc import TaskGroup
+    from anyio.abc import TaskGroup, TaskStatus
 
     from answerable.wiring.setting_tree import Settings
 
-__all__ = ["Doors", "Listeners", "run", "serve_product"]
+__all__ = ["Doors", "Listeners", "by_path", "run", "serve_product"]
+
+_log: Final = logging.getLogger(__name__)
 
 LAST_ROUND_SECONDS_MAX: Final = 1.0
 LOCK_WAIT_SECONDS_MAX: Final = 3.0
 """How long a starting server waits for a command that works on its data directory just then."""
 
 
+class ServeWorkloads(Protocol):
+    """Raises Unavailable (`workload_api.*`)."""
+
+    async def __call__(
+        self, product: Product, listener: socket.socket, *, stop: anyio.Event, started: Callable[[], None]
+    ) -> None:
+        """Serve until `stop` is set."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
     """Makers of the ASGI applications, each over one product. witness: starts the local witness; `--log KEY` is added.
 
-    A last checkpoint is cosigned before the witness is let go.
+    A last checkpoint is cosigned before the witness is let go. workloads: serves the Workload API on a bound socket
+    until an event is set, and says when it answers. bundle: the bundle endpoint's application.
     """
 
     gateway: Callable[[Product], Any]
     control: Callable[[Product], Any]
     witness: tuple[str, ...] = ()
+    workloads: ServeWorkloads | None = None
+    bundle: Callable[[Product], Any] | None = None
 
 
 async def serve_product(
@@ -97,7 +124,7 @@ async def _serve(
     settings: Settings,
     doors: Doors,
     sockets: tuple[Listeners, Listeners],
-    tls: TLSMaterial | None,
+    tls: ssl.SSLContext | None,
     started: Callable[[Product, Listeners], Coroutine[Any, Any, None]],
 ) -> None:
     stop = anyio.Event()
@@ -106,13 +133,17 @@ async def _serve(
         beside.start_soon(_stop_on_signal, stop)
         await _first_round(beside, product, settings, doors.witness)
         beside.start_soon(kept_running, product, settings)
+        if tls is not None:
+            let_svids_in(tls, product.identity.desk)
         async with anyio.create_task_group() as doors_open:
 
-            async def door(app: Any, listeners: Listeners, tls: TLSMaterial | None, up: anyio.Event) -> None:
+            async def door(
+                app: Any, listeners: Listeners, tls: ssl.SSLContext | None, up: anyio.Event
+            ) -> None:
                 await serve(
                     app,
                     listeners=listeners,
-                    tls=tls,
+                    context=tls,
                     limits=FrontLimits(**asdict(settings.front)),
                     started=lambda _: up.set(),
                     stop=stop,
@@ -120,11 +151,40 @@ async def _serve(
 
             doors_open.start_soon(door, doors.gateway(product), sockets[0], tls, answering[0])
             doors_open.start_soon(door, doors.control(product), sockets[1], None, answering[1])
+            if doors.workloads is not None:
+                await doors_open.start(_workload_door, doors.workloads, product, settings, stop)
+            if doors.bundle is not None and settings.identity.bundle_port:
+                doors_open.start_soon(serve_bundle, doors.bundle(product), product, settings, stop)
             for up in answering:
                 await up.wait()
             await started(product, sockets[0])
         await _last_round(product, settings)
         beside.cancel_scope.cancel()
+
+
+async def _workload_door(
+    serve_workloads: ServeWorkloads,
+    product: Product,
+    settings: Settings,
+    stop: anyio.Event,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """The Workload API beside the others. A place where others could answer in its stead keeps it shut, and nothing
+    else: agents that prove themselves otherwise go on.
+    """
+    listeners = listen_for_workloads(settings)
+    if listeners.uds is None:
+        raise Broken("a Unix socket was asked for and not bound", code="front.not_bound")
+    try:
+        await serve_workloads(product, listeners.uds, stop=stop, started=task_status.started)
+    except Unavailable as shut:
+        if shut.code != "workload_api.socket_permissions":
+            raise
+        _log.error("the Workload API stays shut: %s", shut.message)
+        task_status.started()
+    finally:
+        listeners.close()
 
 
 async def _first_round(
@@ -167,12 +227,13 @@ async def _stop_on_signal(stop: anyio.Event) -> None:
             return
 
 
-def _tls(settings: Settings) -> TLSMaterial | None:
+def _tls(settings: Settings) -> ssl.SSLContext | None:
     gateway = settings.gateway
     if not gateway.tls_certificate:
         return None
-    return TLSMaterial(
+    material = TLSMaterial(
         certificate=secret(gateway.tls_certificate, data=settings.data),
         key=secret(gateway.tls_key, data=settings.data),
         client_ca=secret(gateway.tls_client_ca, data=settings.data) if gateway.tls_client_ca else b"",
     )
+    return tls_context(material)

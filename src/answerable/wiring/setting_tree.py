@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
+from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
 from answerable.wiring.witness_settings import LocalWitnessSettings, WitnessesSettings
 
@@ -306,6 +307,7 @@ class Settings:
     walk: WalkLimits = field(default_factory=WalkLimits)
     witnesses: WitnessesSettings = field(default_factory=WitnessesSettings)
     local_witness: LocalWitnessSettings = field(default_factory=LocalWitnessSettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -320,6 +322,7 @@ SECTIONS: Final[dict[str, type]] = {
     "walk": WalkLimits,
     "witnesses": WitnessesSettings,
     "local_witness": LocalWitnessSettings,
+    "identity": IdentitySettings,
 }
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
 from answerable.wiring.shard_settings import shard_faults, with_shard
 from answerable.wiring.witness_settings import witness_faults
@@ -168,7 +169,11 @@ class _Reader:
         built = {name: self._section(name, kind) for name, kind in SECTIONS.items()}
         settings = Settings(data=self._data, **built)
         self._check_gateway(settings.gateway)
-        for key, message in (*witness_faults(settings.witnesses), *shard_faults(settings)):
+        for key, message in (
+            *witness_faults(settings.witnesses),
+            *shard_faults(settings),
+            *identity_faults(settings.identity),
+        ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:
             # The tree is made without the shard first, so that its sockets are told from those that somebody set.
@@ -179,6 +184,7 @@ class _Reader:
             ("gateway.socket", settings.gateway.socket),
             ("control.socket", settings.control.socket),
             ("local_witness.socket", settings.local_witness.socket),
+            ("identity.socket", settings.identity.socket),
         ):
             if len(os.fsencode(socket)) > SOCKET_PATH_BYTES_MAX:
                 self._fault(

@@ -7,15 +7,18 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import encode
+from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.incident.timeline import Line
 from answerable.core.ledger.disclosure import Sealing, sealed_fields
 from answerable.core.ledger.entry import Entry, StoredEntry, sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Refused
 from answerable.flows.close_mandate import close_mandate
+from answerable.flows.govern_action import govern_action
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.settle_open_intents import record_counted_refusals
 from answerable.testing.builders import Bench
@@ -230,3 +233,56 @@ async def test_a_leaf_that_is_no_object_is_an_invariant_that_fell():
     odd = StoredEntry(index=0, tag=Tag.INTENT, leaf=b"[]", attachment=b"", leaf_hash=bytes(32))
     with pytest.raises(Broken):
         story_of(Bench(), "x", entries=[odd])
+
+
+async def acted_as(bench: Bench, identity: CallerIdentity, *, amount: int = 0) -> None:
+    arguments: JSONValue = {"case": "4711", "amount": amount} if amount else {"case": "4711"}
+    action, caller = bench.request("refund" if amount else "get_case", arguments)
+    await govern_action(bench.walk, action, structs.replace(caller, identity=identity))
+
+
+@pytest.mark.requirement("IDENT-08")
+async def test_the_story_of_a_manifest_is_every_action_that_ran_under_it_and_no_other():
+    bench = await Bench().registered()
+    await bench.issue("m-1")
+    old, new = (
+        CallerIdentity(
+            instance="spiffe://answerable.test/agent/scout/1", source="unix", grade="kernel", manifest=digest
+        )
+        for digest in ("a" * 64, "b" * 64)
+    )
+    await acted_as(bench, old)
+    await acted_as(bench, new)
+    await acted_as(bench, new, amount=5)
+    with pytest.raises(Refused):
+        await acted_as(bench, new, amount=2_000_000)
+    intents = [entry["index"] for entry in bench.entries(Tag.INTENT)]
+    for name, expected in (("a" * 64, intents[:1]), ("b" * 64, intents[1:])):
+        lines = story_of(bench, name)
+        assert [line.index for line in lines if line.kind == "intent"] == expected
+        assert len([line for line in lines if line.kind == "outcome"]) == len(expected)
+    assert [line.kind for line in story_of(bench, "b" * 64)].count("refusal") == 1
+    first = next(line for line in story_of(bench, "a" * 64) if line.kind == "intent")
+    assert first.details[-1] == (
+        "instance spiffe://answerable.test/agent/scout/1; shown by unix, measured by the kernel;"
+        " manifest aaaaaaaaaaaa…"
+    )
+
+
+@pytest.mark.requirement("IDENT-08")
+async def test_the_story_of_an_instance_has_its_sub_agents_in_it_and_none_of_the_next():
+    bench = await Bench().registered()
+    await bench.issue("m-1")
+    names = [f"spiffe://answerable.test/agent/scout/{name}" for name in ("1", "1/sub-1", "11", "2")]
+    for name in names:
+        await acted_as(bench, CallerIdentity(instance=name, source="unix", grade="kernel"))
+    counts = [
+        len([line for line in story_of(bench, name) if line.kind == "intent"]) for name in (*names, "nobody")
+    ]
+    assert counts == [2, 1, 1, 1, 0]
+    # By the random part of its name, too, and by no other part.
+    counts = [
+        len([line for line in story_of(bench, name) if line.kind == "intent"])
+        for name in ("1", "11", "sub-1", "answerable.test", "spiffe:", "spiffe://answerable.test/agent/scout")
+    ]
+    assert counts[1:] == [1, 0, 0, 0, 4]

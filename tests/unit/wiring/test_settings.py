@@ -129,7 +129,12 @@ def test_only_loopback_is_served_without_a_certificate() -> None:
 
 def test_a_socket_path_that_does_not_fit_its_address_is_a_fault() -> None:
     _, found = parse_settings(b"", data=Path("/" + "x" * 120))
-    assert [fault.key for fault in found] == ["gateway.socket", "control.socket", "local_witness.socket"]
+    assert [fault.key for fault in found] == [
+        "gateway.socket",
+        "control.socket",
+        "local_witness.socket",
+        "identity.socket",
+    ]
 
 
 def test_a_named_file_that_is_absent_is_a_fault(tmp_path: Path) -> None:

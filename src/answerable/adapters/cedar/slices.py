@@ -16,7 +16,13 @@ from answerable.adapters.cedar.heads import HeadIndex
 from answerable.adapters.cedar.mentions import Mentions
 from answerable.adapters.cedar.publishing import engine_policies, specialised
 from answerable.adapters.cedar.schema import ACTION, AGENT, entities_of
-from answerable.core.decision.policy_context import TASK_MEMBERS, capability_facts, task_facts
+from answerable.core.decision.policy_context import (
+    AGENT_MEMBERS,
+    TASK_MEMBERS,
+    agent_facts,
+    capability_facts,
+    task_facts,
+)
 from answerable.core.identity.principal import AgentId
 
 if TYPE_CHECKING:
@@ -67,14 +73,16 @@ class Slice:
 class ContextView:
     """Writes the context of a call, with only the members that the policies of a slice mention."""
 
-    __slots__ = ("_arguments", "_constant", "_now", "_proof", "_task")
+    __slots__ = ("_agent", "_arguments", "_constant", "_environment", "_now", "_proof", "_task")
 
-    def __init__(self, mentions: Mentions, capability: Capability) -> None:
+    def __init__(self, mentions: Mentions, agent: Agent, capability: Capability) -> None:
         facts = capability_facts(capability)
         shown = _wanted(mentions, "capability", facts)
         self._constant: dict[str, object] = {}
         if shown is not None:
             self._constant["capability"] = msgspec.Raw(_ENCODER.encode({name: facts[name] for name in shown}))
+        self._environment = agent.environment
+        self._agent = _wanted(mentions, "agent", AGENT_MEMBERS)
         self._arguments = _wanted(mentions, "arguments", [mapping.name for mapping in capability.arguments])
         self._task = _wanted(mentions, "task", TASK_MEMBERS)
         self._now = _wanted(mentions, "now", ()) is not None
@@ -86,6 +94,9 @@ class ContextView:
         if self._arguments is not None:
             wanted = self._arguments
             context["arguments"] = {name: value for name, value in arguments.items() if name in wanted}
+        if self._agent is not None:
+            known = agent_facts(verified.caller.identity, self._environment)
+            context["agent"] = {name: known[name] for name in self._agent}
         if self._task is not None:
             task = task_facts(verified, facts)
             context["task"] = (
@@ -146,7 +157,7 @@ class Slices:
             agent=agent,
             capability=capability,
             policies=numbers,
-            view=ContextView(mentions, capability),
+            view=ContextView(mentions, agent, capability),
             principal={"type": AGENT, "id": agent_name},
             action={"type": ACTION, "id": capability_name},
             evaluate=self._bound(agent, capability, numbers),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from answerable.adapters.local_keys.authority_keys import LocalAuthorityKeys
 from answerable.adapters.local_keys.keys import open_key, open_or_create_key
 from answerable.adapters.local_keys.secret import open_or_create_secret
 
-__all__ = ["open_key", "open_or_create_key", "open_or_create_secret"]
+__all__ = ["LocalAuthorityKeys", "open_key", "open_or_create_key", "open_or_create_secret"]

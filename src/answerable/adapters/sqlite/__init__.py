@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
+from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
+from answerable.adapters.sqlite.instances import SqliteInstanceRegister
+from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
+from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
+from answerable.adapters.sqlite.sightings import SqliteSightings
 from answerable.adapters.sqlite.store import SqliteStore
 from answerable.adapters.sqlite.subject_keys import SqliteSubjectKeys
 
 __all__ = [
     "SqliteApprovalRegister",
+    "SqliteAuthorityRegister",
+    "SqliteInstanceRegister",
+    "SqliteJoinTokens",
     "SqliteMandateRegister",
+    "SqliteManifestRegister",
     "SqliteRegistryStore",
+    "SqliteSightings",
     "SqliteStore",
     "SqliteSubjectKeys",
 ]

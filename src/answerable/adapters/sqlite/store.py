@@ -53,6 +53,49 @@ MIGRATIONS: Final[Migrations] = (
             mandate TEXT PRIMARY KEY, origin TEXT NOT NULL, entry INTEGER NOT NULL, leaf TEXT NOT NULL
         ) STRICT""",
     ),
+    (
+        """CREATE TABLE instances (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, key TEXT UNIQUE,
+            process TEXT UNIQUE, parent TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('live', 'ended')),
+            because TEXT NOT NULL, expires_at INTEGER NOT NULL, body BLOB, change INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX instances_change ON instances (change)",
+        "CREATE INDEX instances_parent ON instances (parent) WHERE parent <> ''",
+        """CREATE TABLE sightings (
+            kind TEXT NOT NULL CHECK (kind IN ('agent', 'server', 'tool')), name TEXT NOT NULL,
+            first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (kind, name)
+        ) STRICT""",
+        "CREATE INDEX sightings_last ON sightings (last)",
+    ),
+    (
+        """CREATE TABLE join_tokens (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
+            agent TEXT NOT NULL, selectors BLOB NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+            used_at INTEGER
+        ) STRICT""",
+    ),
+    (
+        """CREATE TABLE manifests (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, agent TEXT NOT NULL, digest TEXT NOT NULL,
+            signed_at INTEGER NOT NULL, token TEXT NOT NULL
+        ) STRICT""",
+        "CREATE INDEX manifests_agent ON manifests (agent, number)",
+    ),
+    (
+        """CREATE TABLE trust_domain (
+            one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL, revision INTEGER NOT NULL,
+            beginning TEXT NOT NULL
+        ) STRICT""",
+        """CREATE TABLE authorities (
+            number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'old', 'removed')), certificate BLOB NOT NULL,
+            jwt_kid TEXT NOT NULL, jwt_jwk TEXT NOT NULL, wit_kid TEXT NOT NULL, wit_jwk TEXT NOT NULL,
+            not_before INTEGER NOT NULL, not_after INTEGER NOT NULL, prepared_at INTEGER NOT NULL,
+            since INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE UNIQUE INDEX authorities_one_active ON authorities (state) WHERE state = 'active'",
+        "CREATE TABLE federated (domain TEXT PRIMARY KEY, document BLOB NOT NULL) STRICT",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
 

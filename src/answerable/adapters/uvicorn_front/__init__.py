@@ -5,6 +5,15 @@ from __future__ import annotations
 from answerable.adapters.uvicorn_front.listeners import Listeners, listen
 from answerable.adapters.uvicorn_front.loop import run
 from answerable.adapters.uvicorn_front.server import FrontLimits, serve
-from answerable.adapters.uvicorn_front.tls import TLSMaterial
+from answerable.adapters.uvicorn_front.tls import TLSMaterial, add_client_authorities, tls_context
 
-__all__ = ["FrontLimits", "Listeners", "TLSMaterial", "listen", "run", "serve"]
+__all__ = [
+    "FrontLimits",
+    "Listeners",
+    "TLSMaterial",
+    "add_client_authorities",
+    "listen",
+    "run",
+    "serve",
+    "tls_context",
+]

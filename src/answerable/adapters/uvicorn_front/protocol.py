@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 HEAD_BYTES_MAX: Final = 65_536
 """Request line and fields of one request."""
+CERTIFICATES_MAX: Final = 8
+"""Of one chain."""
 HEAD_SECONDS_MAX: Final = 15.0
 """From the first byte of a request, or from connecting, until its fields are complete."""
 
@@ -38,6 +40,7 @@ class ChannelProtocol(HttpToolsProtocol):
         self._sequence = 0
         self._peer: PeerCredentials | None = None
         self._certificate = ""
+        self._certificates: tuple[bytes, ...] = ()
         self._head_open = False
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -49,8 +52,8 @@ class ChannelProtocol(HttpToolsProtocol):
         if tls is None:
             self._peer = peer_credentials(transport.get_extra_info("socket"))
         else:
-            certificate = tls.getpeercert(binary_form=True)
-            self._certificate = sha256(certificate).hexdigest() if certificate else ""
+            self._certificates = certificates_of(tls)
+            self._certificate = sha256(self._certificates[0]).hexdigest() if self._certificates else ""
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -78,6 +81,7 @@ class ChannelProtocol(HttpToolsProtocol):
             sequence=self._sequence,
             peer=self._peer,
             certificate=self._certificate,
+            certificates=self._certificates,
         )
         # ASGI types extensions as mappings; the server's own side may put any value there.
         self.scope["extensions"] = cast("dict[str, dict[object, object]]", {CHANNEL_EXTENSION: channel})
@@ -97,6 +101,21 @@ class ChannelProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def certificates_of(tls: Any) -> tuple[bytes, ...]:
+    """The client certificate that the handshake checked, and the others that the client sent, DER.
+
+    Before Python 3.13 there is no public way to the others: intermediates are unknown there.
+    """
+    certificate = tls.getpeercert(binary_form=True)
+    if not certificate:
+        return ()
+    chain = [bytes(one) for one in tls.get_unverified_chain()] if hasattr(tls, "get_unverified_chain") else []
+    # What comes first in the chain is what the handshake was about; were it not, the rest would prove nothing.
+    if chain and chain[0] == certificate:
+        return tuple(chain[:CERTIFICATES_MAX])
+    return (certificate,)
 
 
 def peer_credentials(connected: Any) -> PeerCredentials | None:

@@ -41,6 +41,7 @@ async def serve(
     uds: Path | None = None,
     listeners: Listeners | None = None,
     tls: TLSMaterial | None = None,
+    context: ssl.SSLContext | None = None,
     limits: FrontLimits | None = None,
     started: Callable[[Listeners], None] | None = None,
     stop: anyio.Event | None = None,
@@ -48,11 +49,13 @@ async def serve(
     """Serve until `stop` is set or the task is cancelled, then stop gracefully: no new connections, those under way
     finish within `grace_seconds`, and the application's lifespan ends before this returns.
 
+    context: of a caller whose certificate changes while it serves, in place of `tls`.
+
     Takes addresses to bind, or `listeners` bound earlier; closes them in the end. TLS is for TCP alone. `started` is
     called once, when requests are answered. Installs no signal handlers. Raises Unavailable: `front.*`, and
     `front.lifespan` when the application fails to start.
     """
-    context = tls_context(tls) if tls is not None else None
+    context = tls_context(tls) if tls is not None else context
     bound = listeners if listeners is not None else listen(tcp=tcp, uds=uds)
     try:
         if bound.tcp is None and bound.uds is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 PEM_BYTES_MAX: Final = 60_000
 """What one pipe holds, with room to spare."""
@@ -54,6 +54,22 @@ def tls_context(material: TLSMaterial) -> ssl.SSLContext:
             f"certificate, key or client authorities: {what}", code="front.tls", port="front"
         ) from None
     return context
+
+
+def add_client_authorities(context: ssl.SSLContext, authorities: Iterable[bytes]) -> None:
+    """From the next handshake on, let client certificates of these authorities (DER) in; none is demanded for it.
+
+    Nothing is taken away again: the front asks for possession, and whether an authority is believed is asked for every
+    message by who judges the certificates. Raises Unavailable (`front.tls`).
+    """
+    try:
+        if added := b"".join(authorities):
+            context.load_verify_locations(cadata=added)
+    except (OSError, ValueError) as error:
+        what = getattr(error, "reason", None) or type(error).__name__
+        raise Unavailable(f"client authorities: {what}", code="front.tls", port="front") from None
+    if context.verify_mode == ssl.CERT_NONE:
+        context.verify_mode = ssl.CERT_OPTIONAL
 
 
 @contextmanager

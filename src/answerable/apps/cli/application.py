@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable import __version__
-from answerable.apps.cli import approvals, checks, evidence, keys, ledger, mandates, registry
+from answerable.apps.cli import (
+    agent_manifest,
+    agents,
+    approvals,
+    checks,
+    evidence,
+    keys,
+    ledger,
+    mandates,
+    registry,
+    trust,
+)
 from answerable.apps.cli.command import EXIT_CODES, RootOptions
 
 if TYPE_CHECKING:
@@ -60,6 +71,11 @@ def command_line(offline: Offline) -> typer.Typer:
 
     app.callback()(root_options)
     registry.register(app)
+    agent = typer.Typer(no_args_is_help=True, help="Agents: autonomous processes that somebody answers for.")
+    agents.register(agent)
+    agent_manifest.register(agent)
+    app.add_typer(agent, name="agent")
+    trust.register(app)
     mandates.register(app)
     approvals.register(app)
     ledger.register(app)

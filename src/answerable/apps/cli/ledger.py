@@ -54,7 +54,7 @@ Reveal = Annotated[
 Name = Annotated[
     str,
     typer.Argument(
-        help="Id of an action, approval, mandate, agent or person, an action digest, or an entry's index.",
+        help="Id of an action, approval, mandate, agent, instance or person, digest of action or manifest, or index.",
         metavar="ID",
     ),
 ]

@@ -39,12 +39,17 @@ def control_app(product: Product, *, body_bytes_max: int = BODY_BYTES_MAX) -> St
     limits = Limits(size_bytes_max=body_bytes_max)
     return Starlette(
         routes=[
-            Route(row.path, _endpoint(row, product, limits), methods=[row.method], name=row.id)
+            Route(_matched(row.path), _endpoint(row, product, limits), methods=[row.method], name=row.id)
             for row in OPERATIONS
         ]
         + [Route("/v1/openapi.json", _described, methods=["GET"])],
         exception_handlers={HTTPException: _no_route},
     )
+
+
+def _matched(path: str) -> str:
+    """As the router reads it: what a timeline is asked for may be a SPIFFE ID, which has slashes in it."""
+    return path.replace("/timeline/{name}", "/timeline/{name:path}")
 
 
 def _endpoint(

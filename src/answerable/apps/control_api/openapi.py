@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from answerable import __version__
+from answerable.apps.control_api import agent_operations, manifest_operations, trust_operations
 from answerable.apps.control_api.call import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from answerable.apps.control_api.operations import OPERATIONS
 from answerable.apps.control_api.problems import PROBLEM_MEDIA_TYPE
@@ -25,6 +26,15 @@ _LIMIT: Final[Schema] = {
 }
 
 
+SCHEMAS: Final[dict[str, Schema]] = {
+    **COMPONENTS,
+    **agent_operations.COMPONENTS,
+    **manifest_operations.COMPONENTS,
+    **trust_operations.COMPONENTS,
+}
+"""Every schema by name."""
+
+
 def openapi_document() -> dict[str, JSONValue]:
     """The whole document; the same on every run."""
     paths: dict[str, JSONValue] = {}
@@ -40,7 +50,7 @@ def openapi_document() -> dict[str, JSONValue]:
             "summary": "Served on a Unix socket; the caller is known by the kernel's word for its user id",
         },
         "paths": paths,
-        "components": {"schemas": dict(COMPONENTS)},
+        "components": {"schemas": dict(SCHEMAS)},
     }
 
 

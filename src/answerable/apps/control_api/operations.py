@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from answerable.apps.control_api import (
+    agent_operations,
     approval_operations,
     evidence_operations,
     ledger_operations,
     mandate_operations,
+    manifest_operations,
     registry_operations,
+    trust_operations,
 )
 from answerable.apps.control_api.call import Operation
 from answerable.apps.control_api.schemas import choice
@@ -230,4 +233,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         answer="Evidence",
         run=evidence_operations.export_evidence,
     ),
+    *agent_operations.OPERATIONS,
+    *manifest_operations.OPERATIONS,
+    *trust_operations.OPERATIONS,
 )

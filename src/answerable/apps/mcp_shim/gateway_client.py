@@ -12,7 +12,6 @@ import httpx2
 import msgspec
 
 from answerable.apps.mcp_shim.lines import INTERNAL_ERROR, error_line
-from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024
-CONNECT_SECONDS_MAX: Final = 10.0
-READ_SECONDS_MAX: Final = 3700.0
-"""Longer than the longest call that a server may be registered with; pings keep longer streams alive."""
-UDS_PREFIX: Final = "unix:"
 VERSION_META: Final = "io.modelcontextprotocol/protocolVersion"
 SESSION_FIELD: Final = "mcp-session-id"
 
@@ -43,24 +38,6 @@ class Session:
     id: str = ""
     version: str = ""
     opening: bytes = b""
-
-
-def open_client(gateway: str, auth: httpx2.Auth) -> tuple[httpx2.AsyncClient, str]:
-    """A client for the gateway and the base of its URLs: `http://HOST:PORT`, `https://...` or `unix:PATH`.
-
-    Raises Malformed (`shim.gateway`).
-    """
-    timeout = httpx2.Timeout(READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
-    if gateway.startswith(UDS_PREFIX):
-        transport = httpx2.AsyncHTTPTransport(uds=gateway.removeprefix(UDS_PREFIX), trust_env=False)
-        return httpx2.AsyncClient(
-            transport=transport, auth=auth, timeout=timeout, trust_env=False
-        ), "http://localhost"
-    if not re.fullmatch(r"https?://[^/?#@\s]+/?", gateway):
-        raise Malformed(
-            f"gateway {shown(gateway)} is neither http(s)://HOST:PORT nor unix:PATH", code="shim.gateway"
-        )
-    return httpx2.AsyncClient(auth=auth, timeout=timeout, trust_env=False), gateway.rstrip("/")
 
 
 def is_modern(message: dict[str, JSONValue]) -> str:

@@ -18,7 +18,6 @@ from answerable.apps.mcp_shim.gateway_client import (
     Session,
     SessionGoneError,
     is_modern,
-    open_client,
     send,
 )
 from answerable.apps.mcp_shim.lines import (
@@ -31,6 +30,7 @@ from answerable.apps.mcp_shim.lines import (
 )
 from answerable.core.identity.principal import checked_name
 from answerable.errors import AnswerableError
+from answerable.sdk.gateway_address import open_client
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -4,6 +4,7 @@ Laws: type and values are made from one table, so a published policy never meets
 only declared arguments of the declared type are shown, so nothing a caller writes can become an entity, an extension
 call or an expression; absent and `null` are the same; what has no faithful Cedar value is not shown, it refuses.
 
+    context.agent              drifted, environment, grade, instance, manifest, source: the instance that acts
     context.arguments.<name>   as the capability's argument mappings say
     context.capability         environment, kind, reversible, sensitivity, server, tier
     context.now                Unix milliseconds
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.facts import Facts
+    from answerable.core.identity.evidence import CallerIdentity
     from answerable.core.registry.capability import ArgumentMapping, ArgumentType, Capability
 
 PolicyValue: TypeAlias = "str | int | bool | list[str] | dict[str, dict[str, str]]"
@@ -70,6 +72,15 @@ _TASK_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
     "use_case": _STRING,
 }
 TASK_MEMBERS: Final = tuple(_TASK_TYPE)
+_AGENT_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
+    "drifted": _BOOLEAN,
+    "environment": _STRING,
+    "grade": _STRING,
+    "instance": _STRING,
+    "manifest": _STRING,
+    "source": _STRING,
+}
+AGENT_MEMBERS: Final = tuple(_AGENT_TYPE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +136,18 @@ def task_facts(verified: VerifiedRequest, facts: Facts) -> dict[str, JSONValue]:
     }
 
 
+def agent_facts(identity: CallerIdentity, environment: str) -> dict[str, JSONValue]:
+    """The members of `context.agent`. environment: of the agent's document."""
+    return {
+        "drifted": identity.drifted,
+        "environment": environment,
+        "grade": identity.grade,
+        "instance": identity.instance,
+        "manifest": identity.manifest,
+        "source": identity.source,
+    }
+
+
 def context_type(capability: Capability) -> dict[str, JSONValue]:
     """The type of the context of this capability's action, in Cedar's JSON schema form."""
     arguments = {
@@ -133,6 +156,7 @@ def context_type(capability: Capability) -> dict[str, JSONValue]:
     }
     return _record(
         {
+            "agent": _record(_AGENT_TYPE),
             "arguments": _record(arguments),
             "capability": _record(_CAPABILITY_TYPE),
             "now": _LONG,

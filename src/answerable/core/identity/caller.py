@@ -6,9 +6,10 @@ from typing import Literal
 
 import msgspec
 
+from answerable.core.identity.evidence import UNKNOWN_IDENTITY, CallerIdentity
 from answerable.core.identity.principal import AgentId, UnixMillis
 
-ProofKind = Literal["signature", "session_mac", "unix_peer", "mtls"]
+ProofKind = Literal["signature", "session_mac", "unix_peer", "mtls", "svid"]
 
 
 class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -20,6 +21,7 @@ class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sequence: number of this message under that binding; never accepted twice.
     message_digest: SHA-256 of the message bytes the proof covers, 32 bytes.
     at: when it was checked, Unix milliseconds.
+    identity: the running instance behind it, and how well that is known.
     """
 
     agent: AgentId
@@ -28,3 +30,4 @@ class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sequence: int
     message_digest: bytes
     at: UnixMillis
+    identity: CallerIdentity = UNKNOWN_IDENTITY

@@ -28,6 +28,7 @@ class Channel:
 
     connection: number of the connection in this process, ascending. sequence: number of the message on it, from 1.
     peer: of Unix sockets. certificate: SHA-256 of the client certificate that the TLS handshake checked, hex.
+    certificates: the chain that the client sent, DER, its own first; what lies behind that one is not checked.
     A plain TCP connection has neither and proves nothing.
     """
 
@@ -35,6 +36,7 @@ class Channel:
     sequence: int
     peer: PeerCredentials | None = None
     certificate: str = ""
+    certificates: tuple[bytes, ...] = ()
 
     @property
     def uid(self) -> int | None:

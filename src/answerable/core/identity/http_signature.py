@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ProofAlgorithm = Literal["ed25519", "ecdsa-p256-sha256", "hmac-sha256"]
 Step = Literal[
     "proof", "credential", "authority", "key", "epoch", "time", "digest", "signature", "session", "replay", "quota",
-    "channel", "agent",
+    "channel", "agent", "svid",
 ]  # fmt: skip
 """Where a proof failed: all that a stranger is told."""
 

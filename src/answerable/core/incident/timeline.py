@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.ledger.tags import Tag
 from answerable.errors import shown
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 VALUE_CHARS_MAX: Final = 160
+# Of `spiffe://TD/agent/NAME/INSTANCE`, split at its slashes.
+_INSTANCE_SEGMENT: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +67,37 @@ KEYS: Final = (
     "capability",
     "key",
     "by",
+    "manifest",
+    "authority",
 )
+OVER: Final = ("instance", "parent")
+"""Members whose value has what belongs to it below: a name stands for its sub-agents, too."""
 
 
 def concerns(moment: Moment, names: frozenset[str]) -> bool:
-    """Whether the entry names any of `names` (ids of actions, approvals, mandates, agents or people), or is one."""
+    """Whether the entry names any of `names` (ids of actions, approvals, mandates, agents, instances or people, digests
+    of manifests), or is one."""
     if str(moment.index) in names:
         return True
     # Names of people and digests of actions stand in the fields; leaves have pseudonyms of them.
     fields = moment.payload or {}
     values = [part.get(key) for part in (moment.leaf, fields) for key in KEYS]
-    return any(isinstance(value, str) and value in names for value in values)
+    if any(isinstance(value, str) and value in names for value in values):
+        return True
+    return any(
+        isinstance(value, str) and any(_is_within(value, name) for name in names)
+        for value in map(moment.leaf.get, OVER)
+        if value
+    )
+
+
+def _is_within(instance: str, name: str) -> bool:
+    """Whether a SPIFFE ID is this one or below it. An instance of ours is known by its random part, too."""
+    if name.startswith(SCHEME):
+        return instance == name or instance.startswith(f"{name}/")
+    return (
+        AGENT_PREFIX in instance and [name] == instance.split("/")[_INSTANCE_SEGMENT : _INSTANCE_SEGMENT + 1]
+    )
 
 
 def linked(moment: Moment) -> frozenset[str]:
@@ -130,6 +153,7 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
         f"allowed by {_names(decision.get('by'))} of policy set {_short(decision.get('policy_set'))}"
         + (f", after approval {_short(approval)} {aside}" if approval else ""),
         f"identity proved by {_proof(leaf)}; call {leaf.get('call')} of this mandate",
+        *_instance(leaf),
     ]
     return text, tuple(details)
 
@@ -158,6 +182,7 @@ def _refusal(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) ->
         *_claims(payload),
         f"decided by {_names(leaf.get('by'))}; nothing was done",
         f"identity proved by {_proof(leaf)}",
+        *_instance(leaf),
     ]
     return text, tuple(details)
 
@@ -222,6 +247,42 @@ def _recovered(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _To
     return "The log was reopened.", tuple(f"{k}: {v}" for k, v in leaf.items() if k not in ("v", "tag", "at"))
 
 
+def _manifest(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    text = f"{_named('by', leaf, payload)} signed manifest {_short(leaf.get('manifest'))} of agent {leaf.get('agent')}."
+    return text, ()
+
+
+def _enrolled(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    parent = f", a sub-agent of {_value(leaf.get('parent'))}" if leaf.get("parent") else ""
+    text = f"An instance of agent {leaf.get('agent')} was enrolled: {_value(leaf.get('instance'))}{parent}."
+    drift, measured = leaf.get("drift"), payload.get("selectors")
+    details = [f"shown by {leaf.get('source')}, measured by {_measurer(leaf.get('grade'))}"]
+    if isinstance(measured, list):
+        details.append(f"measured: {_names(measured)}")
+    if leaf.get("manifest"):
+        details.append(f"compared with manifest {_short(leaf.get('manifest'))}")
+    if drift:
+        details.append(f"differs from it in {_names(drift)}")
+    return text, tuple(details)
+
+
+def _ended(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
+    because = _value(leaf.get("because"))
+    return f"Instance {_value(leaf.get('instance'))} of agent {leaf.get('agent')} ended: {because}.", ()
+
+
+def _svid(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
+    kind = {"x509": "An X.509-SVID", "jwt": "A JWT-SVID", "wit": "A WIT-SVID"}.get(
+        str(leaf.get("kind")), "An SVID"
+    )
+    return f"{kind} was issued to {_value(leaf.get('instance'))} ({_short(leaf.get('serial'))}).", ()
+
+
+def _authority(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
+    name, domain = _value(leaf.get("authority")), _value(leaf.get("domain"))
+    return f"Authority {name} of trust domain {domain} is now {_value(leaf.get('state'))}.", ()
+
+
 _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONValue]], _Told]]] = {
     Tag.GENESIS: _genesis,
     Tag.INTENT: _intent,
@@ -237,6 +298,11 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.POLICY_CHANGE: _changed,
     Tag.RECOVERY: _recovered,
     Tag.CITED: _cited,
+    Tag.MANIFEST_REGISTERED: _manifest,
+    Tag.WORKLOAD_ENROLLED: _enrolled,
+    Tag.WORKLOAD_ENDED: _ended,
+    Tag.SVID_ISSUED: _svid,
+    Tag.AUTHORITY_CHANGED: _authority,
 }
 
 
@@ -271,6 +337,24 @@ def _proof(leaf: Mapping[str, JSONValue]) -> str:
     if not isinstance(proof, dict):
         return "nothing on record"
     return f"{proof.get('kind')} of {_short(proof.get('binding'))}, message {proof.get('sequence')}"
+
+
+def _instance(leaf: Mapping[str, JSONValue]) -> list[str]:
+    """What is known of the running instance, in one line; none where nothing is."""
+    evidence, parts = leaf.get("evidence"), []
+    if leaf.get("instance"):
+        parts.append(f"instance {_value(leaf.get('instance'))}")
+    if isinstance(evidence, dict):
+        parts.append(f"shown by {evidence.get('source')}, measured by {_measurer(evidence.get('grade'))}")
+    if leaf.get("manifest"):
+        differs = isinstance(evidence, dict) and evidence.get("drifted") is True
+        parts.append(f"manifest {_short(leaf.get('manifest'))}{', from which it differs' if differs else ''}")
+    return ["; ".join(parts)] if parts else []
+
+
+def _measurer(grade: JSONValue) -> str:
+    words = {"kernel": "the kernel", "sidecar": "its sidecar", "gateway": "the gateway", "claimed": "nobody"}
+    return words.get(str(grade), _short(grade))
 
 
 def _names(value: JSONValue) -> str:

@@ -1,16 +1,21 @@
 """The two leaves that every action writes, typed so that they are encoded without being vetted first.
 
-Laws: members stand in canonical order and hold text and integers below 2**53 only, so that the encoder's bytes are RFC
-8785 as they come; a test holds them against `encode_ledger`.
+Laws: members stand in canonical order and hold text, truth and integers below 2**53 only, so that the encoder's bytes
+are RFC 8785 as they come; a test holds them against `encode_ledger`.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from answerable.core.identity.evidence import UNKNOWN_IDENTITY
 from answerable.core.ledger.runs import Run
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.evidence import CallerIdentity
 
 
 class DecisionLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -38,8 +43,16 @@ class Reference(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaul
     log: str = ""
 
 
-class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Leaf of Tag.INTENT."""
+class EvidenceLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """How well the running instance is known. drifted: it differs from its agent's manifest; absent when not."""
+
+    drifted: bool = False
+    grade: str
+    source: str
+
+
+class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Leaf of Tag.INTENT. evidence, instance, manifest: absent where nothing is known beyond the proof."""
 
     sd: list[str] = msgspec.field(name="_sd")
     action: str
@@ -51,10 +64,13 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     deadline: int
     decision: DecisionLeaf
     digest: str
+    evidence: EvidenceLeaf | None = None
+    instance: str = ""
     key: str
     lease: str
     mandate: str
     mandate_ref: Reference
+    manifest: str = ""
     method: str
     payload: str
     policy_ref: Reference
@@ -89,3 +105,24 @@ _ENCODER: Final = msgspec.json.Encoder()
 def encoded_leaf(leaf: IntentLeaf | OutcomeLeaf) -> bytes:
     """The canonical bytes of a typed leaf."""
     return _ENCODER.encode(leaf)
+
+
+def evidence_leaf(identity: CallerIdentity) -> EvidenceLeaf | None:
+    """None for a caller of whom no more is known than the key that proves it."""
+    if identity is UNKNOWN_IDENTITY or (not identity.instance and identity.source == "registered_key"):
+        return None
+    return EvidenceLeaf(drifted=identity.drifted, grade=identity.grade, source=identity.source)
+
+
+def identity_members(identity: CallerIdentity) -> dict[str, JSONValue]:
+    """The members about the running instance, as an intent has them, for a leaf that is not typed."""
+    members: dict[str, JSONValue] = {}
+    evidence = evidence_leaf(identity)
+    if evidence is not None:
+        drifted: dict[str, JSONValue] = {"drifted": True} if evidence.drifted else {}
+        members["evidence"] = {**drifted, "grade": evidence.grade, "source": evidence.source}
+    if identity.instance:
+        members["instance"] = identity.instance
+    if identity.manifest:
+        members["manifest"] = identity.manifest
+    return members

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.canonical import encode
 from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
-from answerable.core.ledger.leaves import DecisionLeaf, IntentLeaf, OutcomeLeaf, ProofLeaf, encoded_leaf
+from answerable.core.ledger.leaves import (
+    DecisionLeaf,
+    IntentLeaf,
+    OutcomeLeaf,
+    ProofLeaf,
+    encoded_leaf,
+    evidence_leaf,
+    identity_members,
+)
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
@@ -78,10 +86,13 @@ def intent(
             policy_set=decision.policy_set,
         ),
         digest=action_pseudonym(request, sealing),
+        evidence=evidence_leaf(caller.identity),
+        instance=caller.identity.instance,
         key=idempotency_key,
         lease=lease_name,
         mandate=mandate.id,
         mandate_ref=mandate_ref,
+        manifest=caller.identity.manifest,
         method=request.method,
         payload=sha256(attachment).hexdigest(),
         policy_ref=policy_ref,
@@ -167,6 +178,7 @@ def refusal(
         "policy_set": policy_set,
         "proof": _proof(caller),
         "server": request.server if capability else "",
+        **identity_members(caller.identity),
     }
     fields = [(b"reasons", encode([reason.text for reason in reasons]))]
     if mandate is None and request.mandate_id:

@@ -23,6 +23,11 @@
 | 19  | 2026-11-24 | erased          | a subject's key was destroyed, or an attachment removed                  |
 | 20  | 2026-11-24 | gap             | something that should have been recorded was not, and how much           |
 | 21  | 2026-11-24 | shard_head      | a checkpoint of another log, in the log of logs                          |
+| 22  | 2026-11-24 | manifest_registered | the signed manifest of an agent came into force                      |
+| 23  | 2026-11-24 | workload_enrolled   | an instance of an agent was attested and given its name              |
+| 24  | 2026-11-24 | workload_ended      | an instance ended, and why; it never lives again                     |
+| 25  | 2026-11-24 | svid_issued         | an identity document was issued to an instance                       |
+| 26  | 2026-11-24 | authority_changed   | a key of the trust domain changed its state                          |
 """
 
 from __future__ import annotations
@@ -55,9 +60,24 @@ class Tag(IntEnum):
     ERASED = 19
     GAP = 20
     SHARD_HEAD = 21
+    MANIFEST_REGISTERED = 22
+    WORKLOAD_ENROLLED = 23
+    WORKLOAD_ENDED = 24
+    SVID_ISSUED = 25
+    AUTHORITY_CHANGED = 26
 
 
 OWED: Final = frozenset(
-    {Tag.OUTCOME, Tag.INDETERMINATE, Tag.MANDATE_CLOSED, Tag.RECOVERY, Tag.HOLD_PLACED, Tag.ERASED, Tag.GAP}
+    {
+        Tag.OUTCOME,
+        Tag.INDETERMINATE,
+        Tag.MANDATE_CLOSED,
+        Tag.RECOVERY,
+        Tag.HOLD_PLACED,
+        Tag.ERASED,
+        Tag.GAP,
+        Tag.WORKLOAD_ENDED,
+        Tag.AUTHORITY_CHANGED,
+    }
 )
 """Entries we owe because something already happened or is being stopped: they may use the space kept in reserve."""

@@ -142,7 +142,7 @@ def findings(documents: Sequence[JSONValue], *, today: str) -> list[Finding]:
     shapes = _sound(documents)
     members: dict[str, int] = {}
     for found in shapes.nouns:
-        if isinstance(found.noun, Principal):
+        if isinstance(found.noun, Principal) and found.noun.status == "active":
             for group in found.noun.groups:
                 members[group] = members.get(group, 0) + 1
     listed: list[Finding] = []
@@ -157,8 +157,8 @@ def findings(documents: Sequence[JSONValue], *, today: str) -> list[Finding]:
 def _notes(found: Registered, members: Mapping[str, int], today: str) -> list[tuple[str, str]]:
     noun = found.noun
     notes: list[tuple[str, str]] = []
-    if isinstance(noun, Agent) and not (noun.keys or noun.unix_uids or noun.certificates):
-        message = "has no key, Unix user id or certificate, so it can prove itself nowhere"
+    if isinstance(noun, Agent) and not (noun.keys or noun.unix_uids or noun.certificates or noun.attestation):
+        message = "has no key, Unix user id, certificate or attestation, so it can prove itself nowhere"
         notes.append(("registry.agent_without_proof", message))
     if isinstance(noun, Principal) and noun.groups and not noun.keys:
         notes.append(
@@ -204,7 +204,7 @@ def _why_inactive(shapes: Shapes) -> dict[tuple[Kind, str], tuple[str, ...]]:
             reasons = list(broken.get(found.document, []))
             if missing := _missing(found):
                 reasons.append(f"ownership lacks {', '.join(missing)}")
-            if isinstance(found.noun, Agent) and found.noun.status != "active":
+            if isinstance(found.noun, Agent | Principal) and found.noun.status != "active":
                 reasons.append(f"its status is {found.noun.status}")
             reasons += [
                 f"its {_words(needed)} {shown(name)} is not active"

@@ -1,4 +1,4 @@
-"""From what a caller can prove (a key, a user id, a certificate) to the one agent it belongs to.
+"""From what a caller can prove (a key, a user id, a certificate, a SPIFFE ID) to the one agent it belongs to.
 
 Laws: what two active agents claim belongs to neither; an agent that is not active is found only where no active one is.
 """
@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from answerable.core.identity.attestation import RegistrationEntry
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from answerable.core.identity.keys import PublicKey
     from answerable.core.registry.documents import Agent
     from answerable.core.registry.snapshot import RegistrySnapshot
+
+SHOWN_BY_CONNECTIONS: Final = ("spiffe:id:", "mtls:sha256:")
+"""Selectors that a TLS connection to the gateway shows by itself."""
 
 Proof = TypeVar("Proof")
 Found = TypeVar("Found")
@@ -22,9 +27,10 @@ class AgentDirectory:
     """Look-up built once per registry snapshot; one dict hit each.
 
     by_key: thumbprint to agent and key. by_uid: user id of Unix-socket peers. by_certificate: SHA-256, hex.
+    by_selector: by what a connection alone can show, the attestation sets of active agents that ask for it.
     """
 
-    __slots__ = ("by_certificate", "by_key", "by_uid", "snapshot")
+    __slots__ = ("by_certificate", "by_key", "by_selector", "by_uid", "snapshot")
 
     def __init__(self, snapshot: RegistrySnapshot) -> None:
         self.snapshot: Final = snapshot
@@ -38,6 +44,18 @@ class AgentDirectory:
         self.by_certificate: Final[dict[str, Agent]] = _unambiguous(
             (certificate, agent, agent) for agent in agents for certificate in agent.certificates
         )
+        self.by_selector: Final = _by_selector(agents)
+
+
+def _by_selector(agents: Iterable[Agent]) -> dict[str, tuple[RegistrationEntry, ...]]:
+    found: dict[str, tuple[RegistrationEntry, ...]] = {}
+    for agent in agents:
+        for chosen in agent.attestation if agent.status == "active" else ():
+            entry = RegistrationEntry(agent=agent.name, selectors=frozenset(chosen))
+            for selector in chosen:
+                if selector.startswith(SHOWN_BY_CONNECTIONS):
+                    found[selector] = (*found.get(selector, ()), entry)
+    return found
 
 
 def _unambiguous(claims: Iterable[tuple[Proof, Agent, Found]]) -> dict[Proof, Found]:

@@ -13,12 +13,16 @@ from answerable.core.registry.ownership import UNOWNED, Ownership
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A person who may issue mandates, own things and answer approvals, with the keys they sign with."""
+    """A person who may issue mandates, own things and answer approvals, with the keys they sign with.
+
+    A disabled one is not in force, and with it what needs it as an owner.
+    """
 
     name: PrincipalId
     display_name: str
     groups: tuple[str, ...] = ()
     keys: tuple[PublicKey, ...] = ()
+    status: Literal["active", "disabled"] = "active"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,9 @@ class Agent:
     """An autonomous process and the channels on which it can prove itself.
 
     unix_uids: user ids whose Unix-socket connections speak for it. certificates: SHA-256 of client certificates, hex.
+    attestation: sets of selectors, each sorted; a process in which all of one set were measured is an instance of it.
+    drift: what becomes of actions of an instance that differs from the agent's manifest: refused, or let through and
+    marked for policy and ledger. broker: it may ask the Workload API for the documents of other processes.
     """
 
     name: AgentId
@@ -49,6 +56,9 @@ class Agent:
     certificates: tuple[str, ...] = ()
     status: Literal["active", "suspended", "retired"] = "active"
     ownership: Ownership = UNOWNED
+    attestation: tuple[tuple[str, ...], ...] = ()
+    drift: Literal["refuse", "mark"] = "refuse"
+    broker: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
-from answerable.core.identity.principal import AgentId, PrincipalId, checked_name
+from answerable.core.identity.principal import PrincipalId, checked_name
 from answerable.core.registry.capability import Capability
 from answerable.core.registry.documents import (
     Agent,
@@ -22,6 +22,7 @@ from answerable.core.registry.documents import (
     UseCase,
 )
 from answerable.core.registry.fields import Fault, Fields, nearest, type_name
+from answerable.core.registry.spec_agent import AGENT_KEYS, agent_in
 from answerable.core.registry.spec_capability import CAPABILITY_KEYS, capability_in
 from answerable.core.registry.spec_shared import keys_in, matching, name_of, ownership_in, without_nul
 from answerable.core.registry.spec_template import TEMPLATE_KEYS, template_in
@@ -43,9 +44,9 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 TOP_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
-    "Principal": ("displayName", "groups", "keys"),
+    "Principal": ("displayName", "groups", "keys", "status"),
     "UseCase": ("purpose", "issuers", "ownership"),
-    "Agent": ("useCase", "environment", "keys", "unixUids", "certificates", "status", "ownership"),
+    "Agent": AGENT_KEYS,
     "Server": ("command", "args", "env", "cwd", "url", "callSecondsMax"),
     "Capability": CAPABILITY_KEYS,
     "MandateTemplate": TEMPLATE_KEYS,
@@ -53,7 +54,6 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
 }
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_SHA256_HEX: Final = re.compile(r"[0-9a-f]{64}")
 _HTTP_URL: Final = re.compile(
     r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:/[!-\"$-~]*)?"
 )
@@ -139,11 +139,13 @@ def _read(document: JSONValue, index: int, faults: list[Fault]) -> Registered | 
 
 
 def _principal(spec: Fields, name: str) -> Principal:
+    statuses: tuple[Literal["active", "disabled"], ...] = ("active", "disabled")
     return Principal(
         name=PrincipalId(name),
         display_name=spec.text("displayName", default=name),
         groups=spec.texts("groups", check=name_of("group")),
         keys=keys_in(spec),
+        status=spec.choice("status", statuses, default="active"),
     )
 
 
@@ -152,31 +154,6 @@ def _use_case(spec: Fields, name: str) -> UseCase:
         name=name,
         purpose=spec.text("purpose"),
         issuers=spec.texts("issuers", check=name_of("group")),
-        ownership=ownership_in(spec),
-    )
-
-
-def _agent(spec: Fields, name: str) -> Agent:
-    uids: list[int] = []
-    for index, uid in enumerate(spec.items("unixUids")):
-        if type(uid) is not int or not 0 <= uid < 2**32 - 1:
-            spec.fault("expected a Unix user id, 0 to 4294967294", "unixUids", index, code="document.range")
-        elif uid in uids:
-            spec.fault(f"{uid} is listed twice", "unixUids", index, code="document.duplicate")
-        else:
-            uids.append(uid)
-    statuses: tuple[Literal["active", "suspended", "retired"], ...] = ("active", "suspended", "retired")
-    return Agent(
-        name=AgentId(name),
-        use_case=spec.text("useCase", check=name_of("use case")),
-        environment=spec.text("environment", check=name_of("environment")),
-        keys=keys_in(spec),
-        unix_uids=tuple(uids),
-        certificates=spec.texts(
-            "certificates",
-            check=matching(_SHA256_HEX, "the SHA-256 of a certificate: 64 lower-case hex digits"),
-        ),
-        status=spec.choice("status", statuses, default="active"),
         ownership=ownership_in(spec),
     )
 
@@ -229,7 +206,7 @@ def _policy_set(spec: Fields, name: str) -> PolicySetDocument:
 _READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
     "Principal": _principal,
     "UseCase": _use_case,
-    "Agent": _agent,
+    "Agent": agent_in,
     "Server": _server,
     "Capability": capability_in,
     "MandateTemplate": template_in,

@@ -167,7 +167,7 @@ def _type_of(value: str | int | bool, parameters: Mapping[str, TemplateParameter
 
 
 def _claimed_twice(shapes: Shapes) -> dict[int, list[_Found]]:
-    """Targets, keys, user ids and certificates that two things claim: nobody can say who is meant, so both are out."""
+    """Targets, keys, user ids, certificates and sets of selectors that two things claim: both are out."""
     claims: dict[tuple[str, ...], list[tuple[Registered, str]]] = {}
     for found in shapes.nouns:
         for claim, path in _claims(found):
@@ -190,11 +190,14 @@ def _claims(found: Registered) -> Iterator[tuple[tuple[str, ...], str]]:
         case Capability(server=server, method=method, target=target):
             # Templates that differ in nothing but the names of their variables match the same targets.
             yield ("target", server, method, _VARIABLE.sub("{}", target)), "/spec/target"
-        case Agent(keys=keys, unix_uids=uids, certificates=certificates):
+        case Agent(keys=keys, unix_uids=uids, certificates=certificates, attestation=sets):
             yield from ((("key", key.thumbprint), f"/spec/keys/{i}") for i, key in enumerate(keys))
             yield from ((("Unix user id", str(uid)), f"/spec/unixUids/{i}") for i, uid in enumerate(uids))
             yield from (
                 (("certificate", sha), f"/spec/certificates/{i}") for i, sha in enumerate(certificates)
+            )
+            yield from (
+                (("set of selectors", *chosen), f"/spec/attestation/{i}") for i, chosen in enumerate(sets)
             )
         case Principal(keys=keys):
             yield from ((("key", key.thumbprint), f"/spec/keys/{i}") for i, key in enumerate(keys))

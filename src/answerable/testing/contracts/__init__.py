@@ -6,10 +6,25 @@ from answerable.testing.contracts.approval_register import (
     ApprovalRegisterContract,
     DurableApprovalRegisterContract,
 )
+from answerable.testing.contracts.authority_keys import AuthorityKeysContract, DurableAuthorityKeysContract
+from answerable.testing.contracts.authority_register import (
+    AuthorityRegisterContract,
+    DurableAuthorityRegisterContract,
+)
+from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
+from answerable.testing.contracts.instance_register import (
+    DurableInstanceRegisterContract,
+    InstanceRegisterContract,
+)
+from answerable.testing.contracts.join_tokens import DurableJoinTokensContract, JoinTokensContract
 from answerable.testing.contracts.ledger import DurableLedgerContract, LedgerContract
 from answerable.testing.contracts.mandate_register import (
     DurableMandateRegisterContract,
     MandateRegisterContract,
+)
+from answerable.testing.contracts.manifest_register import (
+    DurableManifestRegisterContract,
+    ManifestRegisterContract,
 )
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
 from answerable.testing.contracts.subject_keys import DurableSubjectKeysContract, SubjectKeysContract
@@ -17,13 +32,24 @@ from answerable.testing.contracts.witness_register import WitnessRegisterContrac
 
 __all__ = [
     "ApprovalRegisterContract",
+    "AuthorityKeysContract",
+    "AuthorityRegisterContract",
+    "BundleEndpointContract",
     "DurableApprovalRegisterContract",
+    "DurableAuthorityKeysContract",
+    "DurableAuthorityRegisterContract",
+    "DurableInstanceRegisterContract",
+    "DurableJoinTokensContract",
     "DurableLedgerContract",
     "DurableMandateRegisterContract",
+    "DurableManifestRegisterContract",
     "DurableRegistryStoreContract",
     "DurableSubjectKeysContract",
+    "InstanceRegisterContract",
+    "JoinTokensContract",
     "LedgerContract",
     "MandateRegisterContract",
+    "ManifestRegisterContract",
     "RegistryStoreContract",
     "SubjectKeysContract",
     "WitnessRegisterContract",

@@ -8,7 +8,13 @@ from answerable.adapters.cedar.engine import raw_engine
 from answerable.adapters.cedar.mentions import Mentions
 from answerable.adapters.cedar.publishing import published
 from answerable.adapters.cedar.slices import ContextView, Slices
-from answerable.core.decision.policy_context import capability_facts, mapped_arguments, task_facts
+from answerable.core.decision.policy_context import (
+    agent_facts,
+    capability_facts,
+    mapped_arguments,
+    task_facts,
+)
+from answerable.core.identity.evidence import UNKNOWN_IDENTITY
 from answerable.core.identity.principal import AgentId
 from tests.policy_world import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial
 
@@ -21,7 +27,7 @@ PAY = Trial(
 
 def context(*paths: tuple[str, ...], everything: bool = False) -> object:
     capability = CAPABILITIES[PAY.capability]
-    view = ContextView(Mentions(everything=everything, paths=frozenset(paths)), capability)
+    view = ContextView(Mentions(everything=everything, paths=frozenset(paths)), AGENT, capability)
     verified = PAY.verified()
     mapped = mapped_arguments(capability.arguments, verified.request.arguments)
     assert isinstance(mapped, dict)
@@ -37,6 +43,7 @@ def context(*paths: tuple[str, ...], everything: bool = False) -> object:
         ((("arguments",),), {"arguments": {"batch": "7", "amount": 5, "tags": ["a"]}}),
         ((("task", "calls_used"), ("now",)), {"task": {"calls_used": 3}, "now": NOW}),
         ((("capability", "tier"), ("proof",)), {"capability": {"tier": 3}, "proof": "session_mac"}),
+        ((("agent", "grade"),), {"agent": {"grade": "claimed"}}),
         ((("nothing", "known"),), {}),
     ],
 )
@@ -46,6 +53,7 @@ def test_a_context_carries_what_the_policies_mention_and_no_more(paths, sent):
 
 def test_a_context_that_is_used_whole_is_sent_whole():
     assert context(everything=True) == {
+        "agent": agent_facts(UNKNOWN_IDENTITY, AGENT.environment),
         "arguments": {"batch": "7", "amount": 5, "tags": ["a"]},
         "capability": capability_facts(CAPABILITIES[PAY.capability]),
         "now": NOW,

@@ -18,8 +18,12 @@ from answerable.apps.control_api.application import control_app
 from answerable.apps.control_api.openapi import openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
 from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.token import terms_of
+from answerable.core.registry.manifest import Manifest
+from answerable.core.registry.manifest_token import signed_manifest
 from answerable.core.tlog.note import VerifierKey
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_answer, signed_mandate
@@ -97,6 +101,33 @@ async def issued(client: Client, world: World, case: str = "4711") -> Any:
     return await client("issue_mandate", {"token": token})
 
 
+async def use_identity(client: Client, product: Product, world: World) -> None:
+    """Every operation about workloads and the trust domain."""
+    name = "support-agent"
+    manifest = Manifest(agent=AgentId(name), environment="production", tier=2, model_name="m")
+    at = UnixMillis(product.walk.clock.now())
+    signed = signed_manifest(manifest, owner=PrincipalId("ada"), key=load_key(world.key("ada")), at=at)
+    registered = await client("register_manifest", {"token": signed})
+    assert registered == await client("show_manifest", name=name)
+    assert (await client("make_join_token", {"label": "ci"}, name=name))["agent"] == name
+    assert (await client("show_agent", name=name))["active"]
+    assert (await client("list_instances"))["items"] == (await client("list_seen"))["items"] == []
+    before = await client("show_trust_domain")
+    (active,) = before["authorities"]
+    assert len((await client("show_bundle"))["keys"]) == 3
+    rotated = await client("rotate_authority", {"activate": True})
+    assert [one["state"] for one in rotated["authorities"]] == ["old", "active"]
+    removed = await client("remove_authority", {}, id=active["id"][:8])
+    assert [one["state"] for one in removed["authorities"]] == ["removed", "active"]
+    assert removed["sequence"] > rotated["sequence"] > before["sequence"]
+    leaves = [leaf_of(stored) for stored in product.walk.ledger.replay()]
+    changes = [leaf for leaf in leaves if leaf["tag"] == Tag.AUTHORITY_CHANGED]
+    assert [(one["authority"], one["state"]) for one in changes][-1] == (active["id"], "removed")
+    refused = await client("remove_authority", {}, status=403, id="ffff")
+    assert refused["code"] == "authority.unknown"
+    assert (await client("set_agent_standing", {"status": "suspended"}, name=name))["changed"]
+
+
 async def test_every_operation_answers_what_the_document_says(
     client: Client, product: Product, world: World
 ) -> None:
@@ -150,6 +181,7 @@ async def test_every_operation_answers_what_the_document_says(
     report = verify_evidence(b64decode(evidence["bundle"]), key=VerifierKey.parse(product.log_key))
     assert (report.status, len(report.entries)) == ("valid_but", len(evidence["entries"]))
     assert evidence["shown"] == sum(len(one.shown) for one in report.entries) > 0
+    await use_identity(client, product, world)
     assert client.used == {row.id for row in OPERATIONS}
 
 

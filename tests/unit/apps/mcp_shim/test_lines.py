@@ -6,9 +6,10 @@ import json
 import pytest
 
 from answerable.apps.mcp_shim import lines as module
-from answerable.apps.mcp_shim.gateway_client import Session, field_text, fields_of, is_modern, open_client
+from answerable.apps.mcp_shim.gateway_client import Session, field_text, fields_of, is_modern
 from answerable.apps.mcp_shim.lines import Writer, lines_of, message_of
 from answerable.errors import Malformed
+from answerable.sdk.gateway_address import open_client
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.testing.samples import signing_key
 

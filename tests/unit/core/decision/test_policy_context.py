@@ -3,14 +3,17 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.decision.policy_context import (
+    AGENT_MEMBERS,
     SET_MEMBERS_MAX,
     TASK_MEMBERS,
     Unmappable,
+    agent_facts,
     capability_facts,
     context_type,
     mapped_arguments,
     task_facts,
 )
+from answerable.core.identity.evidence import UNKNOWN_IDENTITY
 from answerable.core.registry.capability import ArgumentMapping
 from tests.policy_world import CAPABILITIES, Trial
 
@@ -125,12 +128,15 @@ def test_values_have_exactly_the_members_of_the_type():
     capability = CAPABILITIES[trial.capability]
     attributes = context_type(capability)["attributes"]
     assert isinstance(attributes, dict)
-    assert set(attributes) == {"arguments", "capability", "now", "proof", "task"}
+    assert set(attributes) == {"agent", "arguments", "capability", "now", "proof", "task"}
     task, facts = attributes["task"], attributes["capability"]
     assert isinstance(task, dict)
     assert isinstance(facts, dict)
     assert set(task["attributes"]) == set(task_facts(trial.verified(), trial.facts())) == set(TASK_MEMBERS)
     assert set(facts["attributes"]) == set(capability_facts(capability))
+    agent = attributes["agent"]
+    assert isinstance(agent, dict)
+    assert set(agent["attributes"]) == set(agent_facts(UNKNOWN_IDENTITY, "test")) == set(AGENT_MEMBERS)
 
 
 def test_an_argument_is_optional_in_the_type_unless_it_is_required():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from answerable.core.canonical import INTEGER_MAX, encode_ledger, parse
 from answerable.core.ledger.leaves import (
     DecisionLeaf,
+    EvidenceLeaf,
     IntentLeaf,
     OutcomeLeaf,
     ProofLeaf,
@@ -46,6 +47,7 @@ _LEAVES = st.one_of(
         tool_ref=_REFERENCE,
         decision=_filled(DecisionLeaf, by=_TEXTS, lifted=_TEXTS),
         proof=_filled(ProofLeaf),
+        evidence=st.none() | _filled(EvidenceLeaf, drifted=st.booleans()),
     ),
 )
 
@@ -61,6 +63,6 @@ def test_a_typed_leaf_says_the_members_that_it_was_given_and_no_others(leaf):
     members = msgspec.to_builtins(leaf)
     assert encode_ledger(members) == encoded_leaf(leaf)
     expected = {one.encode_name for one in msgspec.structs.fields(type(leaf))}
-    if getattr(leaf, "run", None) is None:
-        expected -= {"run"}
+    optional = {"run": None, "evidence": None, "instance": "", "manifest": ""}
+    expected -= {name for name, default in optional.items() if getattr(leaf, name, default) == default}
     assert set(members) == expected

@@ -32,6 +32,7 @@ from answerable.core.registry.resolve import Resolved
 from answerable.errors import Malformed
 from answerable.flows.settle_open_intents import AGENTS_PER_ENTRY_MAX
 from answerable.testing.entropy import SeededEntropy
+from tests.instance_world import LARGEST_IDENTITY
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -56,6 +57,7 @@ CALLER = VerifiedCaller(
     sequence=INTEGER_MAX,
     message_digest=sha256(b"message").digest(),
     at=AT,
+    identity=LARGEST_IDENTITY,
 )
 MANDATE = Mandate(
     id=MandateId("m" * 64),

@@ -277,7 +277,7 @@ def test_the_check_finds_what_an_owner_should_look_at():
         (
             "scout",
             "registry.agent_without_proof",
-            "has no key, Unix user id or certificate, so it can prove itself nowhere",
+            "has no key, Unix user id, certificate or attestation, so it can prove itself nowhere",
         ),
         ("scout", "registry.review_overdue", "was to be reviewed by 2026-11-23"),
         ("scout", "registry.approvers_few", few),
@@ -285,3 +285,33 @@ def test_the_check_finds_what_an_owner_should_look_at():
         ("crm.refund", "registry.approvers_few", few),
     ]
     assert findings(registry_documents(), today=TODAY) == []
+
+
+def test_a_disabled_principal_takes_down_what_needs_it_and_counts_in_no_group():
+    documents = changed("alice", lambda spec: spec.update(status="disabled"))
+    snapshot = snapshot_of(documents)
+    assert "alice" not in snapshot.principals
+    assert not snapshot.agents
+    assert not snapshot.capabilities
+    down = {(one.kind, one.name): one.reasons for one in inactive(documents)}
+    assert down["Principal", "alice"] == ("its status is disabled",)
+    assert "its principal `alice` is not active" in down["Agent", "scout"]
+    few = {f.name for f in findings(documents, today=TODAY) if f.code == "registry.approvers_few"}
+    assert "scout" in few
+
+
+def test_attestation_is_a_proof():
+    documents = changed("scout", lambda spec: (spec.pop("keys"), spec.update(attestation=[["unix:uid:7"]])))
+    assert findings(documents, today=TODAY) == []
+
+
+def test_a_set_of_selectors_that_two_agents_claim_is_neithers():
+    documents = changed("scout", lambda spec: spec.update(attestation=[["unix:uid:7", "unix:gid:7"]]))
+    twin = copy.deepcopy(next(one for one in documents if one["metadata"]["name"] == "scout"))
+    twin["metadata"]["name"] = "twin"
+    twin["spec"].update(keys=[], attestation=[["unix:gid:7", "unix:uid:7"]])
+    both = [*documents, twin]
+    faults = faults_of(both)
+    assert {fault.path for fault in faults} == {"/spec/attestation/0"}
+    assert {fault.code for fault in faults} == {"reference.claimed_twice"}
+    assert "scout" not in snapshot_of(both).agents

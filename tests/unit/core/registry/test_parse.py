@@ -9,6 +9,7 @@ import pytest
 from answerable.core.registry.active import faults_of
 from answerable.core.registry.capability import ArgumentMapping, ResourceMapping
 from answerable.core.registry.documents import (
+    Agent,
     GrantTemplate,
     MandateTemplate,
     PolicySetDocument,
@@ -126,6 +127,59 @@ def test_every_kind_becomes_its_noun():
             "document.pattern",
             "64 lower-case",
         ),
+        (
+            "scout",
+            ["spec", "attestation"],
+            ["unix:uid:1"],
+            "/spec/attestation/0",
+            "document.type",
+            "selectors",
+        ),
+        ("scout", ["spec", "attestation"], [[]], "/spec/attestation/0", "document.type", "an empty one"),
+        ("scout", ["spec", "attestation"], [[1]], "/spec/attestation/0/0", "document.type", "expected text"),
+        (
+            "scout",
+            ["spec", "attestation"],
+            [["unix:uid:1", "unix:user:x"]],
+            "/spec/attestation/0/1",
+            "attestation.selector",
+            "`unix:user:x` is not a selector",
+        ),
+        (
+            "scout",
+            ["spec", "attestation"],
+            [["unix:uid:1", "unix:uid:1"]],
+            "/spec/attestation/0/1",
+            "document.duplicate",
+            "listed twice",
+        ),
+        (
+            "scout",
+            ["spec", "attestation"],
+            [["unix:uid:1", "unix:gid:2"], ["unix:gid:2", "unix:uid:1"]],
+            "/spec/attestation/1",
+            "document.duplicate",
+            "the same set",
+        ),
+        (
+            "scout",
+            ["spec", "attestation"],
+            [[f"unix:uid:{n}" for n in range(65)]],
+            "/spec/attestation/0",
+            "document.size",
+            "at most 64",
+        ),
+        (
+            "scout",
+            ["spec", "attestation"],
+            [[f"unix:uid:{n}"] for n in range(65)],
+            "/spec/attestation",
+            "document.size",
+            "at most 64",
+        ),
+        ("scout", ["spec", "drift"], "ignore", "/spec/drift", "document.choice", "known here: refuse, mark"),
+        ("scout", ["spec", "broker"], "yes", "/spec/broker", "document.type", "true or false"),
+        ("alice", ["spec", "status"], "gone", "/spec/status", "document.choice", "active, disabled"),
         (
             "scout",
             ["spec", "ownership", "reviewDate"],
@@ -269,3 +323,16 @@ def test_too_many_documents_or_items_are_refused():
     assert only_fault("alice", ["spec", "groups"], [f"g{i}" for i in range(1001)]).code == "document.size"
     env = {f"V{i}": "x" for i in range(1001)}
     assert only_fault("crm", ["spec", "env"], env).code == "document.size"
+
+
+def test_what_an_agent_is_known_by_is_read_sorted_and_has_safe_defaults():
+    documents, _ = with_change("scout", ["spec", "attestation"], [["unix:uid:7", "unix:path:/opt/a"]])
+    documents[3]["spec"].update(drift="mark", broker=True)
+    nouns = {found.name: found.noun for found in shapes_of(documents).nouns}
+    agent = nouns["scout"]
+    assert isinstance(agent, Agent)
+    assert agent.attestation == (("unix:path:/opt/a", "unix:uid:7"),)
+    assert (agent.drift, agent.broker) == ("mark", True)
+    plain = {found.name: found.noun for found in shapes_of(registry_documents()).nouns}["scout"]
+    assert isinstance(plain, Agent)
+    assert (plain.attestation, plain.drift, plain.broker) == ((), "refuse", False)

@@ -1,0 +1,7 @@
+"""Trust bundles from files."""
+
+from __future__ import annotations
+
+from answerable.adapters.bundle_files.source import FileBundle
+
+__all__ = ["FileBundle"]

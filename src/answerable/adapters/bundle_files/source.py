@@ -1,0 +1,88 @@
+"""A trust bundle that somebody else writes into a file of this machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import anyio
+from anyio import to_thread
+
+from answerable.core.identity.federation import bundle_unavailable
+from answerable.core.identity.trust_bundle import BUNDLE_BYTES_MAX, parse_bundle
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.identity.federation import FederationSource
+    from answerable.core.identity.trust_bundle import TrustBundle
+
+LOOK_SECONDS: Final = 1.0
+"""How often the file is looked at for a change."""
+
+_Seen: TypeAlias = "tuple[int, int, int, int] | None"
+
+
+class FileBundle:
+    """Implements ports.BundleEndpoint for a file. Whoever may write it speaks for the trust domain.
+
+    Write it elsewhere and rename it here: a half-written one is an alarm until the next look.
+    """
+
+    def __init__(self, *, source: FederationSource, look_seconds: float = LOOK_SECONDS) -> None:
+        self._source = source
+        self._path = Path(source.address)
+        self._look_seconds = look_seconds
+        self._seen: _Seen = None
+
+    @property
+    def source(self) -> FederationSource:
+        """What it was made for."""
+        return self._source
+
+    async def fetch(self) -> TrustBundle:
+        """As the port says."""
+        document = await to_thread.run_sync(self._read)
+        try:
+            return parse_bundle(document, domain=self._source.trust_domain)
+        except Malformed as fault:
+            raise bundle_unavailable(
+                self._source.trust_domain, fault.message, code="bundle.malformed"
+            ) from None
+
+    async def wait(self, seconds: float) -> None:
+        """Until the file is another than was read, or the seconds are over."""
+        with anyio.move_on_after(seconds):
+            while True:
+                await anyio.sleep(self._look_seconds)
+                if await to_thread.run_sync(self._look) != self._seen:
+                    return
+
+    def _read(self) -> bytes:
+        domain, path = self._source.trust_domain, shown(self._path)
+        try:
+            # Not blocking: a pipe in the place of the file must not hold this thread.
+            opened = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with open(opened, "rb") as file:
+                about = os.fstat(opened)
+                self._seen = _seen(about)
+                if not stat.S_ISREG(about.st_mode):
+                    raise bundle_unavailable(domain, f"{path} is no regular file", code="bundle.unreachable")
+                document = file.read(BUNDLE_BYTES_MAX + 1)
+        except OSError as error:
+            self._seen = self._look()
+            raise bundle_unavailable(domain, f"{path}: {error.strerror}", code="bundle.unreachable") from None
+        if len(document) > BUNDLE_BYTES_MAX:
+            raise bundle_unavailable(domain, f"more than {BUNDLE_BYTES_MAX} bytes", code="bundle.answer")
+        return document
+
+    def _look(self) -> _Seen:
+        try:
+            return _seen(self._path.stat())
+        except OSError:
+            return None
+
+
+def _seen(about: os.stat_result) -> tuple[int, int, int, int]:
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns

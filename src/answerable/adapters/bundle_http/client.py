@@ -1,0 +1,216 @@
+"""The client side of bundle endpoints: profiles https_web and https_spiffe."""
+
+from __future__ import annotations
+
+import ssl
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin
+
+import anyio
+import httpx2
+from anyio import to_thread
+
+from answerable.adapters.bundle_http.svid_handshake import svid_context
+from answerable.core.identity.federation import (
+    bundle_unavailable,
+    check_endpoint_url,
+)
+from answerable.core.identity.trust_bundle import BUNDLE_BYTES_MAX, parse_bundle
+from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.identity.federation import FederationSource
+    from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
+    from answerable.core.identity.trust_bundle import TrustBundle
+    from answerable.ports.clock import Clock
+
+REDIRECTS_MAX: Final = 3
+FETCH_SECONDS_MAX: Final = 30.0
+"""From the first connection to the last byte, redirects included."""
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+class HttpBundleEndpoint:
+    """Implements ports.BundleEndpoint for https_web and https_spiffe.
+
+    Each fetch makes its own connections, sends no credentials, and reads no proxy from the environment.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: FederationSource,
+        bundle_of: Callable[[TrustDomain], TrustBundle | None],
+        clock: Clock,
+        fetch_seconds_max: float = FETCH_SECONDS_MAX,
+    ) -> None:
+        """bundle_of: the bundles known now, for the server of https_spiffe; `source.file` until there is one."""
+        self._source = source
+        self._bundle_of = bundle_of
+        self._clock = clock
+        self._fetch_seconds_max = fetch_seconds_max
+        self._spent = b""
+
+    @property
+    def source(self) -> FederationSource:
+        """What it was made for."""
+        return self._source
+
+    async def wait(self, seconds: float) -> None:
+        """There is no way to hear of a change: all the seconds."""
+        await anyio.sleep(seconds)
+
+    async def fetch(self) -> TrustBundle:
+        """As the port says."""
+        refused: list[str] = []
+        try:
+            with anyio.fail_after(self._fetch_seconds_max):
+                context = await to_thread.run_sync(self._context, refused, abandon_on_cancel=True)
+                document = await self._followed(context)
+        except TimeoutError:
+            why = f"no whole answer within {self._fetch_seconds_max:g} seconds"
+            raise self._unavailable(why, code="bundle.unreachable") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            reason = refused[-1] if refused else _certificate_fault(error)
+            if reason:
+                raise self._unavailable(reason, code="bundle.untrusted") from None
+            raise self._unavailable(type(error).__name__, code="bundle.unreachable") from None
+        try:
+            return parse_bundle(document, domain=self._source.trust_domain)
+        except Malformed as fault:
+            raise self._unavailable(fault.message, code="bundle.malformed") from None
+
+    async def _followed(self, context: ssl.SSLContext) -> bytes:
+        """The document, at the end of the redirects. Every hop is held to the same profile, and none is kept."""
+        url = self._source.address
+        transport = httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
+        headers = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "answerable"}
+        async with httpx2.AsyncClient(
+            transport=transport, timeout=self._fetch_seconds_max, trust_env=False, headers=headers
+        ) as client:
+            for _ in range(REDIRECTS_MAX + 1):
+                # A server's cookie is a credential, too: it goes no further.
+                client.cookies.clear()
+                async with client.stream("GET", url, follow_redirects=False) as response:
+                    if response.status_code in _REDIRECTS:
+                        url = self._target(url, response.headers.get("location", ""))
+                        continue
+                    if response.status_code != 200:
+                        raise self._unavailable(f"status {response.status_code}", code="bundle.answer")
+                    return await self._document(response)
+        raise self._unavailable(f"more than {REDIRECTS_MAX} redirects", code="bundle.answer")
+
+    async def _document(self, response: httpx2.Response) -> bytes:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise self._unavailable("a packed document, which nobody asked for", code="bundle.answer")
+        received = bytearray()
+        # Raw: nothing is unpacked, so nothing can grow on the way.
+        async for chunk in response.aiter_raw():
+            received += chunk
+            if len(received) > BUNDLE_BYTES_MAX:
+                raise self._unavailable(f"more than {BUNDLE_BYTES_MAX} bytes", code="bundle.answer")
+        return bytes(received)
+
+    def _target(self, url: str, location: str) -> str:
+        try:
+            target = urljoin(url, location) if location else ""
+            check_endpoint_url(target)
+        except (ValueError, Malformed):
+            raise self._unavailable(f"a redirect to {shown(location)}", code="bundle.answer") from None
+        return target
+
+    def _context(self, refused: list[str]) -> ssl.SSLContext:
+        """Blocking: reads files. refused: gets the reason when the server's chain is not believed."""
+        endpoint = self._source.endpoint_id
+        if self._source.profile == "https_web" and endpoint is None:
+            try:
+                context = ssl.create_default_context(cafile=self._source.file or None)
+            except (OSError, ssl.SSLError) as error:
+                raise self._unavailable(
+                    f"authorities in {shown(self._source.file)}: {type(error).__name__}",
+                    code="bundle.untrusted",
+                ) from None
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.set_alpn_protocols(["http/1.1"])
+            return context
+        if self._source.profile != "https_spiffe" or endpoint is None:
+            raise Broken(f"profile {self._source.profile} is not of HTTPS", code="federation.profile")
+        known = self._anchor(endpoint)
+
+        def judge(chain: tuple[bytes, ...]) -> None:
+            try:
+                svid = verified_x509_svid(
+                    chain,
+                    bundle_of=lambda domain: known if domain == known.trust_domain else None,
+                    now=self._clock.now(),
+                )
+            except AnswerableError as fault:
+                refused.append(f"its server is not known by its SVID: {fault.message}")
+                raise ssl.SSLError("no X.509-SVID that counts") from None
+            if svid.id != endpoint:
+                refused.append(f"its server is {shown(svid.id)}, expected {shown(endpoint)}")
+                raise ssl.SSLError("another SPIFFE ID")
+
+        return svid_context(judge)
+
+    def _anchor(self, endpoint: SpiffeId) -> TrustBundle:
+        """What the server is judged by: the bundle that is known of its domain, or the configured one at first contact.
+
+        Once a bundle is known, the file as it is then has done its service, and is not believed again when the known
+        one is given up: keys may have been withdrawn since it was written. Another content counts.
+        """
+        known = self._bundle_of(endpoint.trust_domain)
+        try:
+            document = self._file()
+            digest = sha256(document).digest()
+            if known is not None:
+                self._spent = self._spent or digest
+                return known
+            if document and digest != self._spent:
+                return parse_bundle(document, domain=endpoint.trust_domain)
+            why = (
+                "its bundle for the first contact is outdated"
+                if document
+                else "there is none for the first contact"
+            )
+        except OSError as error:
+            why = f"{shown(self._source.file)}: {type(error).__name__}"
+        except Malformed as fault:
+            why = f"{shown(self._source.file)}: {fault.message}"
+        if known is not None:
+            return known
+        raise self._unavailable(
+            f"no bundle of {shown(endpoint.trust_domain)} to know its server by: {why}: put a new one into the file",
+            code="bundle.untrusted",
+        )
+
+    def _file(self) -> bytes:
+        """Read each time, so that a new one needs no restart. Empty where none is configured."""
+        if not self._source.file:
+            return b""
+        with Path(self._source.file).open("rb") as file:
+            document = file.read(BUNDLE_BYTES_MAX + 1)
+        if len(document) > BUNDLE_BYTES_MAX:
+            raise Malformed(f"more than {BUNDLE_BYTES_MAX} bytes", code="bundle.size")
+        return document
+
+    def _unavailable(self, why: str, *, code: str) -> Unavailable:
+        return bundle_unavailable(self._source.trust_domain, why, code=code)
+
+
+def _certificate_fault(error: BaseException) -> str:
+    """What OpenSSL says of the server's certificate, empty where it is about something else."""
+    seen: BaseException | None = error
+    for _ in range(10):
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return f"its server's certificate: {seen.verify_message}"
+        if seen is None:
+            break
+        seen = seen.__cause__ or seen.__context__
+    return ""

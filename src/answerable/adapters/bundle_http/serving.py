@@ -1,0 +1,109 @@
+"""The server's side of TLS for bundle endpoints: certificate and key that are replaced while it listens."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PEM_BYTES_MAX: Final = 60_000
+"""What one pipe holds, with room to spare."""
+
+
+class LiveTLS:
+    """A server's TLS context whose certificate changes under it: every handshake gets the newest, and connections that
+    stand go on. Before the first `use_*`, every handshake fails. Belongs to the event loop's thread.
+    """
+
+    def __init__(self) -> None:
+        self._current: ssl.SSLContext | None = None
+        self._context = _server_context()
+        self._context.sni_callback = self._choose
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """What a listener is opened with, once."""
+        return self._context
+
+    def use_svid(self, chain: Sequence[bytes], key: bytes) -> None:
+        """Present this X.509-SVID from now on: https_spiffe. chain: DER, leaf first. key: PKCS #8, DER.
+
+        Raises Unavailable (`bundle.tls`), and the one before is kept.
+        """
+        try:
+            certificates = b"".join(
+                x509.load_der_x509_certificate(one).public_bytes(Encoding.PEM) for one in chain
+            )
+            private = load_der_private_key(key, None)
+            secret = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        except (ValueError, TypeError) as error:
+            raise _unusable(error) from None
+        self.use_pem(certificates, secret)
+
+    def use_pem(self, certificate: bytes, key: bytes) -> None:
+        """Present this PEM chain from now on: https_web. Raises Unavailable (`bundle.tls`), and the old one is kept."""
+        if max(len(certificate), len(key)) > PEM_BYTES_MAX:
+            raise _unusable(ValueError())
+        fresh = _server_context()
+        try:
+            with _as_file(certificate) as chain, _as_file(key) as private:
+                # A password prompt on the terminal would hang the server: an encrypted key is refused instead.
+                fresh.load_cert_chain(chain, private, password=b"")
+        except (OSError, ValueError) as error:
+            raise _unusable(error) from None
+        self._current = fresh
+
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> int | None:
+        """Called by OpenSSL once in every handshake, with a server name or without."""
+        if self._current is None:
+            return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+        connection.context = self._current
+        return None
+
+
+def _server_context() -> ssl.SSLContext:
+    """TLS 1.2 and 1.3 (the standard asks for Mozilla's intermediate compatibility); no client certificate is asked
+    for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.set_alpn_protocols(["http/1.1"])
+    # No tickets: a resumed session would go on with a certificate that is gone.
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
+    context.num_tickets = 0
+    return context
+
+
+def _unusable(error: Exception) -> Unavailable:
+    what = getattr(error, "reason", None) or type(error).__name__
+    return Unavailable(
+        f"certificate or key of the bundle endpoint: {what}", code="bundle.tls", port="bundle_endpoint"
+    )
+
+
+@contextmanager
+def _as_file(content: bytes) -> Iterator[str]:
+    """A path from which OpenSSL, which takes nothing but paths, reads the content once: the far end of a pipe."""
+    reading, writing = os.pipe()
+    try:
+        try:
+            os.write(writing, content)
+        finally:
+            os.close(writing)
+        yield f"/dev/fd/{reading}"
+    finally:
+        os.close(reading)

@@ -1,0 +1,143 @@
+"""Facts about a process from `/proc`, each of one and the same program in one and the same process.
+
+What this cannot see: a process that hands its connection to a child and then becomes another program is measured as
+that program, if it does so before it is met; and a program that runs what others write (an interpreter) is measured as
+the interpreter. Selectors of a path or a digest therefore go together with one of a user.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.linux_process.proc_files import ProcDirectory, pid_of
+from answerable.adapters.linux_process.program import Program, ProgramReader
+from answerable.errors import Unavailable, Unverified
+from answerable.ports.process_observer import ProcessFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+PORT: Final = "process_observer"
+STEP: Final = "attestation"
+PROC: Final = "/proc"
+
+_NAMESPACES: Final = (("mount", "ns/mnt"), ("user", "ns/user"), ("root", "root/"))
+_DEAD: Final = frozenset("ZXx")
+
+
+class LinuxProcessObserver:
+    """Implements ports.ProcessObserver on Linux. proc: where procfs is mounted, for tests another tree."""
+
+    def __init__(self, *, proc: str = PROC, wall_nanos: Callable[[], int] = time.time_ns) -> None:
+        """Raises Unavailable (`process.unavailable`) where there is no procfs."""
+        self._proc = proc
+        self._programs = ProgramReader(wall_nanos=wall_nanos)
+        try:
+            with open(f"{proc}/sys/kernel/random/boot_id", encoding="ascii") as content:
+                self._boot = content.read(64).strip()
+            with ProcDirectory(proc, os.getpid()) as ourselves:
+                self._ours = {name: ourselves.place(link) for name, link in _NAMESPACES}
+            self._overflow = self._unmapped_ids()
+        except (OSError, ValueError) as error:
+            message = f"cannot read about processes: {type(error).__name__}"
+            raise Unavailable(message, code="process.unavailable", port=PORT) from None
+
+    def observe(self, pid: int, *, started: int, pidfd: int | None = None) -> ProcessFacts:
+        """As the port says."""
+        try:
+            with ProcDirectory(self._proc, pid) as process:
+                self._check_alive(process, pid, started, pidfd)
+                facts, program = self._measured(process, pid, started)
+                # Once more, cheaply: ids, program and world must be those of the same program as before.
+                again, program_again = self._measured(process, pid, started)
+                self._check_alive(process, pid, started, pidfd)
+        except (OSError, ValueError, KeyError, IndexError):
+            raise _gone() from None
+        if facts != again or program.identity != program_again.identity:
+            raise Unverified("the process changed while it was measured", code="process.changed", step=STEP)
+        return facts
+
+    def started(self, pid: int) -> int:
+        """As the port says. Raises Unverified (`process.gone`)."""
+        try:
+            with ProcDirectory(self._proc, pid) as process:
+                return process.life()[1]
+        except (OSError, ValueError, IndexError):
+            raise _gone() from None
+
+    def is_alive(self, process: str) -> bool:
+        """As the port says."""
+        boot, _, rest = process.partition(":")
+        pid, _, started = rest.partition(":")
+        if boot != self._boot or not pid.isdecimal() or not started.isdecimal():
+            return False
+        try:
+            with ProcDirectory(self._proc, int(pid)) as directory:
+                state, start = directory.life()
+        except (OSError, ValueError, IndexError):
+            return False
+        return state not in _DEAD and start == int(started)
+
+    def _check_alive(self, process: ProcDirectory, pid: int, started: int, pidfd: int | None) -> None:
+        """Raises Unverified (`process.gone`) unless this is the process that was met, and it still runs."""
+        state, start = process.life()
+        if state in _DEAD or start != started:
+            raise _gone()
+        if pidfd is not None:
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            # Readable means ended (pidfd_open(2)); until then the kernel gives the number to nobody else.
+            if pid_of(pidfd) != pid or poll.poll(0):
+                raise _gone()
+
+    def _measured(self, process: ProcDirectory, pid: int, started: int) -> tuple[ProcessFacts, Program]:
+        status = process.status()
+        if status.group != pid:
+            raise Unverified("this is a thread, not a process", code="process.foreign", step=STEP)
+        if status.uid in self._overflow or status.gid in self._overflow:
+            # The number for everybody who has none in our user namespace: it would be the same for all of them.
+            message = "the process belongs to a user who has no number in our user namespace"
+            raise Unverified(message, code="process.foreign", step=STEP)
+        foreign = tuple(name for name, link in _NAMESPACES if self._is_foreign(process, name, link))
+        program = self._programs.read(process)
+        if "user" in foreign:
+            # Who has made a user namespace of their own may say there which file they run: PR_SET_MM_MAP, prctl(2).
+            program = Program(identity=program.identity)
+        facts = ProcessFacts(
+            process=f"{self._boot}:{pid}:{started}",
+            uid=status.uid,
+            gid=status.gid,
+            path=program.path,
+            sha256=program.sha256,
+            cgroup=process.cgroup(),
+            foreign=foreign,
+        )
+        return facts, program
+
+    def _is_foreign(self, process: ProcDirectory, name: str, link: str) -> bool:
+        """What we may not look at counts as foreign."""
+        try:
+            return process.place(link) != self._ours[name]
+        except PermissionError:
+            return True
+
+    def _unmapped_ids(self) -> frozenset[int]:
+        """The overflow ids, unless our user namespace has a number for everybody."""
+        with open(f"{self._proc}/self/uid_map", encoding="ascii") as content:
+            if content.read(4096).split() == ["0", "0", "4294967295"]:
+                return frozenset()
+        found = set()
+        for name in ("overflowuid", "overflowgid"):
+            with open(f"{self._proc}/sys/kernel/{name}", encoding="ascii") as content:
+                found.add(int(content.read(16)))
+        return frozenset(found)
+
+
+def _gone() -> Unverified:
+    return Unverified(
+        "the process has ended, or its number belongs to another", code="process.gone", step=STEP
+    )

@@ -1,0 +1,174 @@
+"""The trust domain's private keys as files: PKCS #8 in PEM, mode 0600, in a directory of mode 0700.
+
+Laws: a key file is never overwritten, appears whole and on stable storage or not at all, and is not read when anybody
+else could have read it. What a crash can leave is a draft, which nothing reads and `destroy` removes.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PORT: Final = "authority_keys"
+FILE_BYTES_MAX: Final = 4096
+DIRECTORY_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_SHA256: Final = ec.ECDSA(hashes.SHA256())
+
+
+class LocalAuthorityKeys:
+    """Implements ports.authority_keys.AuthorityKeys. Made by `open`; several processes may share a directory.
+
+    A deleted file may still be found on the medium: that is what an HSM is for.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[tuple[int, int, int], ec.EllipticCurvePrivateKey]] = {}
+
+    @classmethod
+    def open(cls, directory: Path) -> LocalAuthorityKeys:
+        """Make the directory when it is not there.
+
+        Raises Unavailable: `authority_keys.unavailable`, `authority_keys.exposed` when others may enter it.
+        """
+        with _faults("the directory of the trust domain's keys cannot be opened"):
+            if not directory.exists():
+                directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+                _sync_directory(directory.parent)
+            _require_private(os.stat(directory), directory.name)
+        return cls(directory)
+
+    def create(self, name: str) -> ec.EllipticCurvePublicKey:
+        """As the port says."""
+        path, draft = self._paths(name)
+        key = ec.generate_private_key(ec.SECP256R1())
+        with _faults(f"the key {shown(name)} cannot be written"):
+            try:
+                if path.exists():
+                    raise FileExistsError
+                _write_new(draft, _pem(key))
+                try:
+                    # A link, unlike a rename, never replaces what is there.
+                    os.link(draft, path)
+                finally:
+                    os.unlink(draft)
+                _sync_directory(self._directory)
+            except FileExistsError:
+                message = f"there is a key {shown(name)} already, or the draft of one"
+                raise Unavailable(message, code="authority_keys.exists", port=PORT) from None
+        return key.public_key()
+
+    def public(self, name: str) -> ec.EllipticCurvePublicKey | None:
+        """As the port says. Raises Unavailable (`authority_keys.unreadable`, `authority_keys.exposed`)."""
+        key = self._key(name)
+        return None if key is None else key.public_key()
+
+    def sign(self, name: str, message: bytes) -> bytes:
+        """As the port says."""
+        key = self._key(name)
+        if key is None:
+            raise Unavailable(
+                f"the key {shown(name)} of the trust domain is gone", code="authority_keys.missing", port=PORT
+            )
+        return key.sign(message, _SHA256)
+
+    def destroy(self, name: str) -> None:
+        """As the port says."""
+        with _faults(f"the key {shown(name)} cannot be removed"):
+            for path in self._paths(name):
+                path.unlink(missing_ok=True)
+            _sync_directory(self._directory)
+        with self._lock:
+            self._known.pop(name, None)
+
+    def _key(self, name: str) -> ec.EllipticCurvePrivateKey | None:
+        """Read once for each file: what is not in the directory any more signs no more, whoever took it out."""
+        path, _ = self._paths(name)
+        with _faults(f"the key {shown(name)} cannot be read"):
+            try:
+                status = os.stat(path, follow_symlinks=False)
+            except FileNotFoundError:
+                with self._lock:
+                    self._known.pop(name, None)
+                return None
+            file = (status.st_dev, status.st_ino, status.st_mtime_ns)
+            with self._lock:
+                known = self._known.get(name)
+                if known is None or known[0] != file:
+                    known = self._known[name] = file, _read(path)
+                return known[1]
+
+    def _paths(self, name: str) -> tuple[Path, Path]:
+        if not NAME.fullmatch(name):
+            message = f"{shown(name)} is not the name of a key: use 1 to 64 of a-z 0-9 -"
+            raise Unavailable(message, code="authority_keys.name", port=PORT)
+        return self._directory / f"{name}.pem", self._directory / f".{name}.draft"
+
+
+def _read(path: Path) -> ec.EllipticCurvePrivateKey:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    with open(descriptor, "rb") as opened:
+        _require_private(os.fstat(opened.fileno()), path.name)
+        content = opened.read(FILE_BYTES_MAX + 1)
+    try:
+        key = serialization.load_pem_private_key(content, password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        message = f"`{path.name}` is not a private key on P-256 in PEM: bring it back from a copy"
+        raise Unavailable(message, code="authority_keys.unreadable", port=PORT)
+    return key
+
+
+def _require_private(status: os.stat_result, name: str) -> None:
+    if status.st_mode & _OTHERS or status.st_uid != os.geteuid():
+        message = f"{shown(name)} must belong to the server's user and be closed to all others (mode 0700, files 0600)"
+        raise Unavailable(message, code="authority_keys.exposed", port=PORT)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    with open(os.open(path, flags, FILE_MODE), "wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _faults(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        message = f"{what}: {(error.strerror or 'unknown fault').lower()}"
+        raise Unavailable(message, code="authority_keys.unavailable", port=PORT) from None

@@ -1,0 +1,8 @@
+"""Public keys of OpenID issuers, over HTTPS."""
+
+from __future__ import annotations
+
+from answerable.adapters.oidc.issuer_keys import HttpIssuerKeys
+from answerable.adapters.oidc.sources import IssuerSource, issuer_source
+
+__all__ = ["HttpIssuerKeys", "IssuerSource", "issuer_source"]

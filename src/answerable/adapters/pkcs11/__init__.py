@@ -1,0 +1,7 @@
+"""The trust domain's keys in an HSM, by PKCS #11."""
+
+from __future__ import annotations
+
+from answerable.adapters.pkcs11.authority_keys import Pkcs11AuthorityKeys
+
+__all__ = ["Pkcs11AuthorityKeys"]

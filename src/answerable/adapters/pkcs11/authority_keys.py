@@ -1,0 +1,251 @@
+"""The trust domain's private keys in a token (PKCS #11 v2.40): made there, sensitive, never extractable.
+
+Laws: a private key is made inside the token and signs inside it; the PIN is in no message; a session that the token
+ended is opened again once for each call, never in a loop.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import suppress
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import pkcs11
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from pkcs11.exceptions import PKCS11Error
+from pkcs11.util.ec import encode_named_curve_parameters
+
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pkcs11._pkcs11 import lib as _Library
+
+PORT: Final = "authority_keys"
+NAME: Final = re.compile(r"[a-z0-9-]{1,64}")
+CURVE: Final = "secp256r1"
+NUMBER_BYTES: Final = 32
+POINT_BYTES: Final = 65
+_CLASS: Final = pkcs11.Attribute.CLASS
+_LABEL: Final = pkcs11.Attribute.LABEL
+_PRIVATE: Final = pkcs11.ObjectClass.PRIVATE_KEY
+_PUBLIC: Final = pkcs11.ObjectClass.PUBLIC_KEY
+_HALVES: Final = (_PRIVATE, _PUBLIC)
+_ENDED: Final = (
+    pkcs11.exceptions.SessionHandleInvalid,
+    pkcs11.exceptions.SessionClosed,
+    pkcs11.exceptions.UserNotLoggedIn,
+    pkcs11.exceptions.DeviceRemoved,
+    pkcs11.exceptions.TokenNotPresent,
+    pkcs11.exceptions.DeviceError,
+)
+
+Result = TypeVar("Result")
+
+
+class Pkcs11AuthorityKeys:
+    """Implements ports.authority_keys.AuthorityKeys. Made by `open`, ended by `close`; from any thread, one at a time.
+
+    A key is known by its label and id, both its name. Tokens keep no name unique: of two processes that make a key of
+    one name at one instant both may succeed; names of authorities are random.
+    """
+
+    def __init__(self, library: _Library, token: str, pin: str) -> None:
+        self._library = library
+        self._token = token
+        self._pin = pin
+        self._lock = threading.Lock()
+        self._session: pkcs11.Session | None = None
+
+    @classmethod
+    def open(cls, *, module: Path, token: str, pin: str) -> Pkcs11AuthorityKeys:
+        """Log in to the token of this label. module: the vendor's library.
+
+        Raises Unavailable: `authority_keys.module`, `authority_keys.token`, `authority_keys.pin`.
+        """
+        try:
+            library = pkcs11.lib(str(module))
+        except (PKCS11Error, RuntimeError, OSError):
+            message = f"the PKCS #11 library {shown(module.name)} cannot be loaded"
+            raise Unavailable(message, code="authority_keys.module", port=PORT) from None
+        keys = cls(library, token, pin)
+        keys._in_session(lambda session: None)
+        return keys
+
+    def close(self) -> None:
+        """End the session. Idempotent."""
+        with self._lock:
+            self._end()
+
+    def create(self, name: str) -> ec.EllipticCurvePublicKey:
+        """As the port says."""
+        label = _checked(name)
+
+        def made(session: pkcs11.Session) -> ec.EllipticCurvePublicKey:
+            if any(_found(session, half, label) is not None for half in _HALVES):
+                message = f"there is a key {shown(name)} already"
+                raise Unavailable(message, code="authority_keys.exists", port=PORT)
+            curve = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters(CURVE)}
+            parameters = session.create_domain_parameters(pkcs11.KeyType.EC, curve, local=True)
+            public, _ = parameters.generate_keypair(
+                id=label.encode(),
+                label=label,
+                store=True,
+                capabilities=pkcs11.MechanismFlag.SIGN | pkcs11.MechanismFlag.VERIFY,
+                private_template={
+                    pkcs11.Attribute.SENSITIVE: True,
+                    pkcs11.Attribute.EXTRACTABLE: False,
+                },
+            )
+            return _point(public)
+
+        return self._in_session(made, again=False)
+
+    def public(self, name: str) -> ec.EllipticCurvePublicKey | None:
+        """As the port says; None too when only one half is there, for such a key cannot be used."""
+        label = _checked(name)
+
+        def found(session: pkcs11.Session) -> ec.EllipticCurvePublicKey | None:
+            public = _public(session, label)
+            if public is None or _private(session, label) is None:
+                return None
+            return _point(public)
+
+        return self._in_session(found)
+
+    def sign(self, name: str, message: bytes) -> bytes:
+        """As the port says. The digest is made here, for not every token knows ECDSA with a hash."""
+        label = _checked(name)
+        digest = sha256(message).digest()
+
+        def signed(session: pkcs11.Session) -> bytes:
+            key = _private(session, label)
+            if key is None:
+                raise Unavailable(
+                    f"the key {shown(name)} of the trust domain is gone",
+                    code="authority_keys.missing",
+                    port=PORT,
+                )
+            return bytes(key.sign(digest, mechanism=pkcs11.Mechanism.ECDSA))
+
+        numbers = self._in_session(signed)
+        if len(numbers) != 2 * NUMBER_BYTES:
+            raise _unfit(f"a signature of {len(numbers)} bytes")
+        r, s = (int.from_bytes(part, "big") for part in (numbers[:NUMBER_BYTES], numbers[NUMBER_BYTES:]))
+        return encode_dss_signature(r, s)
+
+    def destroy(self, name: str) -> None:
+        """As the port says."""
+        label = _checked(name)
+
+        def destroyed(session: pkcs11.Session) -> None:
+            # The private half first: after a fault between the two nothing can be signed.
+            for half in _HALVES:
+                while (key := _found(session, half, label)) is not None:
+                    key.destroy()
+
+        self._in_session(destroyed)
+
+    def _in_session(self, use: Callable[[pkcs11.Session], Result], *, again: bool = True) -> Result:
+        with self._lock:
+            try:
+                return use(self._opened())
+            except _ENDED:
+                self._end()
+                if not again:
+                    raise _unavailable("the session with the token ended", unknown=True) from None
+            except PKCS11Error as error:
+                raise _unavailable(_reason(error)) from None
+            try:
+                return use(self._opened())
+            except PKCS11Error as error:
+                self._end()
+                raise _unavailable(_reason(error)) from None
+
+    def _opened(self) -> pkcs11.Session:
+        if self._session is not None:
+            return self._session
+        try:
+            token = self._library.get_token(token_label=self._token)
+            try:
+                self._session = token.open(rw=True, user_pin=self._pin)
+            except pkcs11.exceptions.UserAlreadyLoggedIn:
+                # A login is the whole process's: a session of ours that ended has left it behind.
+                self._session = token.open(rw=True)
+        except (pkcs11.exceptions.NoSuchToken, pkcs11.exceptions.MultipleTokensReturned):
+            message = f"there is not exactly one token {shown(self._token)}"
+            raise Unavailable(message, code="authority_keys.token", port=PORT) from None
+        except (
+            pkcs11.exceptions.PinIncorrect,
+            pkcs11.exceptions.PinInvalid,
+            pkcs11.exceptions.PinLenRange,
+            pkcs11.exceptions.PinLocked,
+            pkcs11.exceptions.PinExpired,
+        ):
+            # Never tried again by itself: a few wrong ones lock the token.
+            message = f"token {shown(self._token)} does not take this PIN"
+            raise Unavailable(message, code="authority_keys.pin", port=PORT) from None
+        return self._session
+
+    def _end(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            with suppress(PKCS11Error):
+                session.close()
+
+
+def _checked(name: str) -> str:
+    if not NAME.fullmatch(name):
+        message = f"{shown(name)} is not the name of a key: use 1 to 64 of a-z 0-9 -"
+        raise Unavailable(message, code="authority_keys.name", port=PORT)
+    return name
+
+
+def _private(session: pkcs11.Session, label: str) -> pkcs11.SignMixin | None:
+    found = _found(session, _PRIVATE, label)
+    return found if isinstance(found, pkcs11.SignMixin) else None
+
+
+def _public(session: pkcs11.Session, label: str) -> pkcs11.PublicKey | None:
+    found = _found(session, _PUBLIC, label)
+    return found if isinstance(found, pkcs11.PublicKey) else None
+
+
+def _found(session: pkcs11.Session, kind: pkcs11.ObjectClass, label: str) -> pkcs11.Object | None:
+    """Read to the end, so that the token's search is over. Of several of one name the first is as good as any: the
+    desk checks that it is the key that the authority was made with."""
+    return next(iter(list(session.get_objects({_CLASS: kind, _LABEL: label}))), None)
+
+
+def _point(public: pkcs11.PublicKey) -> ec.EllipticCurvePublicKey:
+    """CKA_EC_POINT: an OCTET STRING around the uncompressed point; some tokens leave the wrapping out."""
+    octets = bytes(public[pkcs11.Attribute.EC_POINT])
+    if len(octets) not in (POINT_BYTES, POINT_BYTES + 2):
+        raise _unfit(f"a point of {len(octets)} bytes")
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), octets[-POINT_BYTES:])
+    except ValueError:
+        raise _unfit("a point that is not on P-256") from None
+
+
+def _unfit(what: str) -> Unavailable:
+    return Unavailable(f"the token gave {what}", code="authority_keys.unavailable", port=PORT)
+
+
+def _unavailable(why: str, *, unknown: bool = False) -> Unavailable:
+    return Unavailable(
+        f"the token that holds the trust domain's keys cannot be used: {why}",
+        code="authority_keys.unavailable",
+        port=PORT,
+        effect="unknown" if unknown else "none",
+    )
+
+
+def _reason(error: PKCS11Error) -> str:
+    """The kind of fault only: what drivers say besides might hold anything."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()

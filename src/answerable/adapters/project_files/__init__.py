@@ -1,0 +1,9 @@
+"""What a project directory shows of the agent that runs from it: prompts, code, framework, model, MCP servers."""
+
+from __future__ import annotations
+
+from answerable.adapters.project_files.collecting import Collected, FoundField, collected
+from answerable.adapters.project_files.mcp_clients import ClientServer
+from answerable.adapters.project_files.tree import CollectLimits
+
+__all__ = ["ClientServer", "CollectLimits", "Collected", "FoundField", "collected"]

@@ -1,0 +1,124 @@
+"""Authorities of the trust domain and foreign bundles in SQLite. Read from the file each time: only timers ask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.core.identity.authority import STATES, Authority, AuthoritySet
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.spiffe_id import trust_domain
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from answerable.adapters.sqlite.store import SqliteStore
+    from answerable.core.identity.spiffe_id import TrustDomain
+
+COLUMNS: Final = (
+    "id, state, certificate, jwt_kid, jwt_jwk, wit_kid, wit_jwk, not_before, not_after, prepared_at, since"
+)
+
+
+class SqliteAuthorityRegister:
+    """Port AuthorityRegister."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def read(self) -> AuthoritySet | None:
+        """As the port says. Raises Unavailable (`register.corrupt`) for what cannot be understood."""
+        # One statement, so that generations and revision are of one time.
+        rows = self._store.rows(
+            f"SELECT sequence, revision, beginning, {COLUMNS} FROM trust_domain "  # noqa: S608 - our own names
+            "LEFT JOIN authorities ON TRUE ORDER BY number"
+        )
+        if not rows:
+            return None
+        sequence, revision, beginning = rows[0][:3]
+        with read("the trust domain", "of this server"):
+            return AuthoritySet(
+                authorities=tuple(_authority(row[3:]) for row in rows if row[3] is not None),
+                sequence=whole(sequence),
+                revision=whole(revision),
+                beginning=text(beginning),
+            )
+
+    def replace(self, after: AuthoritySet, *, expected: int | None) -> bool:
+        """As the port says."""
+        with self._store.write() as connection:
+            found = connection.execute("SELECT revision FROM trust_domain").fetchone()
+            if (None if found is None else whole(found[0])) != expected:
+                return False
+            connection.execute("DELETE FROM trust_domain")
+            connection.execute("DELETE FROM authorities")
+            connection.execute(
+                "INSERT INTO trust_domain (one, sequence, revision, beginning) VALUES (1, ?, ?, ?)",
+                (after.sequence, after.revision, after.beginning),
+            )
+            for number, authority in enumerate(after.authorities):
+                _insert(connection, number, authority)
+        return True
+
+    def federated(self) -> Mapping[TrustDomain, bytes]:
+        """As the port says. Raises Unavailable (`register.corrupt`)."""
+        found: dict[TrustDomain, bytes] = {}
+        for name, document in self._store.rows("SELECT domain, document FROM federated ORDER BY domain"):
+            with read("the trust domain", text(name)):
+                found[trust_domain(text(name))] = octets(document)
+        return found
+
+    def keep_federated(self, domain: TrustDomain, document: bytes) -> None:
+        """As the port says."""
+        with self._store.write() as connection:
+            connection.execute(
+                "INSERT INTO federated (domain, document) VALUES (?, ?) "
+                "ON CONFLICT (domain) DO UPDATE SET document = excluded.document",
+                (domain, document),
+            )
+
+    def drop_federated(self, domain: TrustDomain) -> bool:
+        """As the port says."""
+        with self._store.write() as connection:
+            return connection.execute("DELETE FROM federated WHERE domain = ?", (domain,)).rowcount > 0
+
+
+def _insert(connection: sqlite3.Connection, number: int, authority: Authority) -> None:
+    connection.execute(
+        f"INSERT INTO authorities (number, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        (
+            number,
+            authority.id,
+            authority.state,
+            authority.certificate,
+            authority.jwt_kid,
+            authority.jwt_jwk,
+            authority.wit_kid,
+            authority.wit_jwk,
+            authority.not_before,
+            authority.not_after,
+            authority.prepared_at,
+            authority.since,
+        ),
+    )
+
+
+def _authority(row: tuple[object, ...]) -> Authority:
+    state = text(row[1])
+    if state not in STATES:
+        raise Malformed(f"{shown(state)} is not a state of an authority", code="authority.state")
+    return Authority(
+        id=text(row[0]),
+        state=state,
+        certificate=octets(row[2]),
+        jwt_kid=text(row[3]),
+        jwt_jwk=text(row[4]),
+        wit_kid=text(row[5]),
+        wit_jwk=text(row[6]),
+        not_before=UnixMillis(whole(row[7])),
+        not_after=UnixMillis(whole(row[8])),
+        prepared_at=UnixMillis(whole(row[9])),
+        since=UnixMillis(whole(row[10])),
+    )

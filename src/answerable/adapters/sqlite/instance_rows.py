@@ -1,0 +1,78 @@
+"""An instance as the bytes of one column: canonical JSON of all but its state and end, which have their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+import msgspec
+
+from answerable.core.canonical import encode
+from answerable.core.identity.evidence import Evidence, Grade, Source
+from answerable.core.identity.instance import Instance, InstanceState
+from answerable.core.identity.keys import public_key
+from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+
+
+class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    agent: str
+    source: Source
+    grade: Grade
+    selectors: list[str]
+    enrolled_at: int
+    expires_at: int
+    key: str
+    process: str
+    parent: str
+    manifest: str
+    drift: list[str]
+
+
+def body_of(instance: Instance) -> bytes:
+    """The column."""
+    row: JSONValue = {
+        "id": str(instance.id),
+        "agent": instance.agent,
+        "source": instance.evidence.source,
+        "grade": instance.evidence.grade,
+        "selectors": [*instance.evidence.selectors],
+        "enrolled_at": instance.enrolled_at,
+        "expires_at": instance.expires_at,
+        "key": instance.key.jwk if instance.key is not None else "",
+        "process": instance.process,
+        "parent": instance.parent,
+        "manifest": instance.manifest,
+        "drift": [*instance.drift],
+    }
+    return encode(row)
+
+
+def from_body(body: bytes, *, state: str, because: str) -> Instance:
+    """The inverse of `body_of`. Raises Malformed (`instance.row`, `spiffe_id.*`, `key.*`)."""
+    states: tuple[InstanceState, ...] = get_args(InstanceState)
+    known = next((known for known in states if known == state), None)
+    if known is None:
+        raise Malformed("its state is not known", code="instance.row")
+    try:
+        row = msgspec.json.decode(body, type=_Row)
+    except msgspec.MsgspecError as error:
+        raise Malformed(f"its body is not what was written: {error}".lower(), code="instance.row") from None
+    return Instance(
+        id=spiffe_id(row.id),
+        agent=AgentId(row.agent),
+        evidence=Evidence(source=row.source, grade=row.grade, selectors=tuple(row.selectors)),
+        enrolled_at=UnixMillis(row.enrolled_at),
+        expires_at=UnixMillis(row.expires_at),
+        key=public_key(row.key) if row.key else None,
+        process=row.process,
+        parent=row.parent,
+        manifest=row.manifest,
+        drift=tuple(row.drift),
+        state=known,
+        ended_because=because,
+    )

@@ -1,0 +1,100 @@
+"""Join tokens in SQLite: their digests, what they grant, and that they were used."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.core.canonical import encode, parse
+from answerable.core.identity.join_token import TOKENS_MAX, JoinToken
+from answerable.core.identity.principal import UnixMillis, agent_id
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.adapters.sqlite.store import SqliteStore
+
+_COLUMNS = "digest, name, agent, selectors, created_at, expires_at, used_at"
+
+
+class SqliteJoinTokens:
+    """Port JoinTokens. Read from the file each time: tokens are used seldom, and by whichever process comes first."""
+
+    def __init__(self, store: SqliteStore, *, tokens_max: int = TOKENS_MAX) -> None:
+        self._store = store
+        self._tokens_max = tokens_max
+
+    def add(self, token: JoinToken) -> None:
+        """As the port says."""
+        row = (
+            token.digest,
+            token.name,
+            token.agent,
+            encode(list(token.selectors)),
+            token.created_at,
+            token.expires_at,
+        )
+        with self._store.write() as connection:
+            kept = connection.execute("SELECT count(*) FROM join_tokens").fetchone()[0]
+            if kept >= self._tokens_max:
+                raise Malformed(
+                    f"there are {self._tokens_max} join tokens, the most there can be", code="join_token.full"
+                )
+            try:
+                connection.execute(
+                    "INSERT INTO join_tokens (digest, name, agent, selectors, created_at, expires_at) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    row,
+                )
+            except sqlite3.IntegrityError:
+                message = "this join token is registered already"
+                raise Malformed(message, code="join_token.duplicate") from None
+
+    def consume(self, digest: bytes, *, now: UnixMillis) -> JoinToken | None:
+        """As the port says: one statement both asks and marks, inside a transaction that is durable on return."""
+        with self._store.write() as connection:
+            row = connection.execute(
+                "UPDATE join_tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL AND created_at <= ? "  # noqa: S608 - our own columns
+                f"AND expires_at > ? RETURNING {_COLUMNS}",
+                (now, digest, now, now),
+            ).fetchone()
+        return None if row is None else _token(row)
+
+    def all(self) -> Iterable[JoinToken]:
+        """As the port says."""
+        query = f"SELECT {_COLUMNS} FROM join_tokens ORDER BY number DESC"  # noqa: S608 - our own columns
+        return tuple(_token(row) for row in self._store.rows(query))
+
+    def withdraw(self, digest: bytes) -> bool:
+        """As the port says."""
+        with self._store.write() as connection:
+            return (
+                connection.execute(
+                    "DELETE FROM join_tokens WHERE digest = ? AND used_at IS NULL", (digest,)
+                ).rowcount
+                > 0
+            )
+
+    def forget(self, *, before: UnixMillis) -> int:
+        """As the port says."""
+        with self._store.write() as connection:
+            return connection.execute("DELETE FROM join_tokens WHERE expires_at < ?", (before,)).rowcount
+
+
+def _token(row: tuple[object, ...]) -> JoinToken:
+    name = text(row[1])
+    with read("join token", name):
+        selectors = parse(octets(row[3]))
+        if not isinstance(selectors, list):
+            raise Malformed("its selectors are no list", code="json.type")
+        return JoinToken(
+            digest=octets(row[0]),
+            name=name,
+            agent=agent_id(text(row[2])),
+            selectors=tuple(text(one) for one in selectors),
+            created_at=UnixMillis(whole(row[4])),
+            expires_at=UnixMillis(whole(row[5])),
+            used_at=None if row[6] is None else UnixMillis(whole(row[6])),
+        )

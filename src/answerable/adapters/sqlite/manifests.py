@@ -1,0 +1,95 @@
+"""Signed manifests in SQLite, with a mirror of those in force."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from answerable.adapters.sqlite.columns import read, text, whole
+from answerable.adapters.sqlite.store import PORT
+from answerable.core.identity.principal import AgentId
+from answerable.core.registry.manifest_token import stored_manifest
+from answerable.errors import Malformed, Unavailable, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from answerable.adapters.sqlite.store import SqliteStore
+    from answerable.core.registry.manifest_token import SignedManifest
+
+
+class SqliteManifestRegister:
+    """Port ManifestRegister. Rows are only ever added; the newest of an agent, by number, is in force."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
+        self._store = store
+        self._current: dict[AgentId, SignedManifest] = {}
+        self._read = 0
+        store.mirror(self._reload)
+
+    def put(self, signed: SignedManifest) -> None:
+        """As the port says."""
+        agent = signed.manifest.agent
+        # The file decides, not the mirror: another process may have put one since.
+        with self._store.write() as connection:
+            row = connection.execute(
+                "SELECT signed_at, token FROM manifests WHERE agent = ? ORDER BY number DESC LIMIT 1",
+                (agent,),
+            ).fetchone()
+            known = row is not None and text(row[1]) == signed.token
+            if row is not None and not known and signed.signed_at <= whole(row[0]):
+                raise Malformed(
+                    f"agent {shown(agent)} has a manifest that was signed at the same time or later",
+                    code="manifest.older",
+                )
+            if not known:
+                connection.execute(
+                    "INSERT INTO manifests (agent, digest, signed_at, token) VALUES (?, ?, ?, ?)",
+                    (agent, signed.digest, signed.signed_at, signed.token),
+                )
+        # A refresh in another thread may have seen a still later one meanwhile.
+        kept = self._current.get(agent)
+        if kept is None or kept.signed_at < signed.signed_at:
+            self._current[agent] = signed
+
+    def current(self, agent: AgentId) -> SignedManifest | None:
+        """As the port says."""
+        return self._current.get(agent)
+
+    def history(self, agent: AgentId) -> Sequence[SignedManifest]:
+        """As the port says."""
+        query = "SELECT agent, digest, signed_at, token FROM manifests WHERE agent = ? ORDER BY number DESC"
+        return tuple(_signed(row) for row in self._store.rows(query, (agent,)))
+
+    def _reload(self) -> None:
+        """Rows never change once they are there, so only new ones are read."""
+        query = (
+            "SELECT agent, digest, signed_at, token, number FROM manifests WHERE number > ? ORDER BY number"
+        )
+        for row in self._store.rows(query, (self._read,)):
+            signed = _signed(row)
+            self._current[signed.manifest.agent] = signed
+            self._read = whole(row[4])
+
+
+def _signed(row: tuple[object, ...]) -> SignedManifest:
+    agent = text(row[0])
+    with _understood(agent):
+        signed = stored_manifest(text(row[3]))
+    if (signed.manifest.agent, signed.digest, signed.signed_at) != (agent, row[1], row[2]):
+        raise Unavailable(
+            f"manifest of {shown(agent)} in the register file is not the one its row names",
+            code="register.corrupt",
+            port=PORT,
+        )
+    return signed
+
+
+@contextmanager
+def _understood(agent: str) -> Iterator[None]:
+    with read("manifest", agent):
+        try:
+            yield
+        except Unverified as error:
+            raise Malformed(error.message, code=error.code) from None

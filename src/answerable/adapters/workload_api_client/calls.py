@@ -1,0 +1,111 @@
+"""Streams of a Workload API over its socket (SPIFFE Workload Endpoint, section 4)."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from grpclib.client import Channel, UnaryStreamMethod
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+from h2.exceptions import H2Error
+
+from answerable.adapters.workload_api_client.messages import CLASSES, METADATA, SERVICE
+from answerable.errors import Malformed, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from google.protobuf.message import Message
+
+RETRY_SECONDS_FIRST: Final = 1.0
+RETRY_SECONDS_MAX: Final = 60.0
+CERTIFICATES_MAX: Final = 256
+"""In one concatenation."""
+
+_UNIX: Final = "unix://"
+
+
+class NotOffered(Unavailable):
+    """The API has no such method."""
+
+
+async def messages(address: str, method: str, reply: str) -> AsyncGenerator[Message, None]:
+    """What the API streams, until the iterator is closed, which closes the connection, too.
+
+    Raises Unavailable (`workload_api.*`) when the stream ends for whatever reason, NotOffered when there is no such
+    method. Each message is bounded by what the local API sends: its socket is trusted as its operator is.
+    """
+    channel = _channel(address)
+    try:
+        call: UnaryStreamMethod[Message, Message] = UnaryStreamMethod(
+            channel, SERVICE + method, CLASSES["Empty"], CLASSES[reply]
+        )
+        async with call.open(metadata=METADATA) as stream:
+            await stream.send_message(CLASSES["Empty"](), end=True)
+            while (message := await stream.recv_message()) is not None:
+                yield message
+    except GRPCError as error:
+        raise _of_status(error, method) from None
+    except (OSError, StreamTerminatedError) as error:
+        raise _unavailable(f"{method}: {type(error).__name__}", code="workload_api.unreachable") from None
+    except (ProtocolError, H2Error, AssertionError, NotImplementedError, ValueError) as error:
+        # Asserts and value errors are how grpclib and protobuf tell of frames and messages that are none.
+        raise _unavailable(f"{method}: {type(error).__name__}", code="workload_api.answer") from None
+    finally:
+        channel.close()
+    raise _unavailable(f"{method}: it ended the stream", code="workload_api.unreachable")
+
+
+def retry_seconds(failures: int) -> float:
+    """Doubling, and up to half shorter, so that those who lost one agent together do not come back together."""
+    longest = min(RETRY_SECONDS_FIRST * float(2 ** min(failures, 16)), RETRY_SECONDS_MAX)
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
+
+
+def certificates(octets: bytes) -> tuple[bytes, ...]:
+    """The DER values that stand one after another. Raises Malformed (`workload_api.der`)."""
+    found: list[bytes] = []
+    at = 0
+    while at < len(octets):
+        end = _end(octets, at)
+        if end is None or len(found) == CERTIFICATES_MAX:
+            raise Malformed("not a row of DER certificates", code="workload_api.der")
+        found.append(octets[at:end])
+        at = end
+    return tuple(found)
+
+
+def _end(octets: bytes, at: int) -> int | None:
+    """Where the SEQUENCE that begins here ends (X.690, section 8.1.3), or None."""
+    if octets[at] != 0x30 or at + 2 > len(octets):
+        return None
+    length, body = octets[at + 1], at + 2
+    if length >= 0x80:
+        count = length & 0x7F
+        if not 1 <= count <= 4:
+            return None
+        length = int.from_bytes(octets[body : body + count], "big")
+        body += count
+    return body + length if body + length <= len(octets) else None
+
+
+def _channel(address: str) -> Channel:
+    if address.startswith(_UNIX):
+        return Channel(path=address.removeprefix(_UNIX))
+    parts = urlsplit(address)
+    return Channel(host=parts.hostname, port=parts.port)
+
+
+def _of_status(error: GRPCError, method: str) -> Unavailable:
+    why = f"{method}: {error.status.name}: {shown(error.message or '')}"
+    if error.status is Status.UNIMPLEMENTED:
+        return NotOffered(why, code="workload_api.answer", port="workload_api")
+    if error.status is Status.PERMISSION_DENIED:
+        return _unavailable(f"{why}: register this process there", code="workload_api.denied")
+    return _unavailable(why, code="workload_api.unreachable")
+
+
+def _unavailable(why: str, *, code: str) -> Unavailable:
+    return Unavailable(f"workload api: {why}", code=code, port="workload_api")

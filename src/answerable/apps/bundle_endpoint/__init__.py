@@ -1,0 +1,7 @@
+"""The bundle endpoint: our own trust bundle for whoever federates with us."""
+
+from __future__ import annotations
+
+from answerable.apps.bundle_endpoint.application import Needs, bundle_endpoint_app
+
+__all__ = ["Needs", "bundle_endpoint_app"]

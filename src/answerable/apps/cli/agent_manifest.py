@@ -1,0 +1,334 @@
+"""Manifests of agents: write one from a running project, sign, register, check. The owner's key goes nowhere else.
+
+`register(agent)` adds the noun below `answerable agent`.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from answerable.apps.cli.command import ERROR, Shell, command
+from answerable.apps.cli.manifest_files import (
+    FILE_BYTES_MAX,
+    as_yaml,
+    bounded_text,
+    put_file,
+    read_manifest,
+    told_collection,
+    told_finding,
+    with_said,
+)
+from answerable.errors import Malformed, Refused
+
+if TYPE_CHECKING:
+    from answerable.core.registry.manifest import Manifest, ManifestField
+    from answerable.core.registry.manifest_drift import FieldFinding
+    from answerable.wiring.project_manifest import Collected, FoundField
+
+FILE_NAME: Final = "agent-manifest.yaml"
+DEFAULT_TIER: Final = 3
+"""Of an agent about which nobody has said how much harm it can do: critical."""
+
+Directory = Annotated[Path, typer.Argument(help="The project; else the current directory.", metavar="DIR")]
+Prompt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prompt",
+        help="Pattern of prompt files (*, ?, **), else the usual names; may be given several times.",
+        show_default=False,
+        metavar="GLOB",
+    ),
+]
+Tools = Annotated[
+    Path | None,
+    typer.Option(
+        "--tools",
+        help="JSON file with the tool definitions of each server: {SERVER: [TOOL, ...]}.",
+        show_default=False,
+        metavar="FILE",
+    ),
+]
+Model = Annotated[
+    str, typer.Option("--model", help="Name of the model.", show_default=False, metavar="NAME[@VERSION]")
+]
+Image = Annotated[
+    str,
+    typer.Option("--image", help="Digest of the container image.", show_default=False, metavar="sha256:HEX"),
+]
+ManifestFile = Annotated[Path, typer.Argument(help="An AgentManifest, as YAML or JSON.", metavar="FILE")]
+TokenFile = Annotated[Path, typer.Argument(help="What `sign` printed.", metavar="FILE")]
+
+
+class _WritesByDefault(TyperGroup):
+    """`answerable agent manifest DIR` is `answerable agent manifest write DIR`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("--help", "-h")):
+            args = ["write", *args]
+        return list(super().parse_args(ctx, args))
+
+
+def register(agent: typer.Typer) -> None:
+    """Add the noun below `agent`."""
+    group = typer.Typer(
+        cls=_WritesByDefault,
+        help="What agents are made of, signed by who answers for them. Without a command: `write`.",
+    )
+    command(group, "write", reads=True, asks=True)(write)
+    command(group, "sign", reads=True, asks=True)(sign)
+    command(group, "register", reads=True)(register_token)
+    command(group, "show", reads=True)(show)
+    command(group, "check", reads=True)(check)
+    agent.add_typer(group, name="manifest")
+
+
+def write(
+    shell: Shell,
+    directory: Directory = Path(),
+    agent: Annotated[
+        str,
+        typer.Option(help="Registered name; else that of the directory.", show_default=False, metavar="NAME"),
+    ] = "",
+    environment: Annotated[str, typer.Option(help="Where the agent runs.", metavar="NAME")] = "production",
+    tier: Annotated[
+        int, typer.Option(help="Harm it can do: 0 none, 3 critical.", min=0, max=3)
+    ] = DEFAULT_TIER,
+    model: Model = "",
+    image: Image = "",
+    prompt: Prompt = None,
+    tools: Tools = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help=f"File to write; else {FILE_NAME} in the project, and none with --json.",
+            show_default=False,
+            metavar="FILE",
+        ),
+    ] = None,
+) -> int | None:
+    """Write a manifest from a running project.
+
+    Shows each field with where it came from and how well it is known. Nothing of the project is run.
+    """
+    from answerable.core.identity.principal import agent_id
+    from answerable.core.registry.manifest import Manifest, manifest_document
+
+    found = _collected(shell, directory, prompt)
+    fields = with_said(found, model=model, image=image, tools=tools)
+    said: dict[str, Any] = {one.field: one.value for one in fields.values()}
+    manifest = Manifest(
+        agent=agent_id(agent or directory.resolve().name.lower()),
+        environment=environment,
+        tier=tier,
+        **said,
+    )
+    document = manifest_document(manifest)
+    place = out if out is not None or shell.terminal.as_json else directory / FILE_NAME
+    if place is not None:
+        put_file(shell, place, as_yaml(document))
+    if shell.terminal.as_json:
+        shell.terminal.json(told_collection(found, fields, document))
+        return None
+    shell.terminal.table(
+        ("field", "value", "grade", "from"),
+        [_row(manifest, name, fields.get(name)) for name in _fields()],
+        empty="",
+    )
+    for server in found.servers:
+        through = "through the gateway" if server.governed else "directly"
+        shell.terminal.say(f"MCP server {server.name} ({server.how}, {server.where}) is used {through}")
+    for note in found.notes:
+        shell.terminal.warn(note)
+    shell.terminal.say(
+        f"written to {place}: read it, then `answerable agent manifest sign {place} --key KEYFILE`"
+    )
+    return None
+
+
+def sign(
+    shell: Shell,
+    file: ManifestFile,
+    key: Annotated[Path, typer.Option("--key", help="Key file of the agent's owner.", metavar="FILE")],
+    person: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            help="Registered name of the owner; else who has registered this key.",
+            show_default=False,
+            metavar="PERSON",
+        ),
+    ] = "",
+) -> int | None:
+    """Sign a manifest as its agent's owner or backup owner.
+
+    Shows what it says, asks, and prints the token. The key stays here.
+    """
+    from answerable.core.identity.principal import UnixMillis, principal_id
+    from answerable.core.registry.manifest import manifest_digest, manifest_document
+    from answerable.core.registry.manifest_token import signed_manifest
+    from answerable.sdk.keyfile import load_key
+
+    signing_key = load_key(key)
+    manifest = read_manifest(shell, file)
+    for line in as_yaml(manifest_document(manifest)).splitlines():
+        shell.terminal.say(line)
+    owner = principal_id(person or _owner_of(shell, signing_key.public.thumbprint))
+    if not shell.terminal.confirmed(f"Sign this manifest as {owner}?", yes=shell.yes):
+        raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+    at = UnixMillis(time.time_ns() // 1_000_000)
+    token = signed_manifest(manifest, owner=owner, key=signing_key, at=at)
+    if shell.terminal.as_json:
+        shell.terminal.json({"digest": manifest_digest(manifest), "token": token})
+    else:
+        shell.terminal.line(token)
+        shell.terminal.say(
+            f"digest {manifest_digest(manifest)}; `answerable agent manifest register FILE` takes it"
+        )
+    return None
+
+
+def register_token(shell: Shell, file: TokenFile) -> int | None:
+    """Put a signed manifest into force.
+
+    Its signer must own the agent now, and the signing key must be registered now.
+    """
+    token = bounded_text(file, FILE_BYTES_MAX).strip()
+    with shell.control() as control:
+        answer = control.post("/v1/manifests", {"token": token})
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+    else:
+        shell.terminal.line(answer["digest"])
+        shell.terminal.say(f"the manifest of {answer['agent']}, signed by {answer['signed_by']}, is in force")
+    return None
+
+
+def show(shell: Shell, name: Annotated[str, typer.Argument(help="Name of the agent.")]) -> int | None:
+    """The manifest of an agent that is in force."""
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        answer = control.get(f"/v1/agents/{segment(name)}/manifest")
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+        return None
+    rows = [("agent", answer["agent"]), ("digest", answer["digest"]), ("signed by", answer["signed_by"])]
+    rows += [("signed at", answer["signed_at"]), ("stands", answer["fault"] or "yes")]
+    shell.terminal.record([*rows, *((one.replace("_", " "), answer["manifest"][one]) for one in _fields())])
+    return None
+
+
+def check(
+    shell: Shell,
+    directory: Directory = Path(),
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            help="A manifest or its token; else the one in force, of --agent.",
+            show_default=False,
+            metavar="FILE",
+        ),
+    ] = None,
+    agent: Annotated[
+        str, typer.Option(help="Whose manifest in force.", show_default=False, metavar="NAME")
+    ] = "",
+    prompt: Prompt = None,
+    tools: Tools = None,
+    model: Model = "",
+    image: Image = "",
+) -> int | None:
+    """Compare a running project with its manifest.
+
+    Exit code 1 when a field differs. What was only claimed matches nothing: it is shown as unmeasured.
+    """
+    from answerable.core.registry.manifest_drift import Measured, drift, drifted_fields
+
+    manifest = _expected(shell, against, agent)
+    found = _collected(shell, directory, prompt)
+    fields = with_said(found, model=model, image=image, tools=tools)
+    measured = Measured(values={one.field: (one.value, one.grade) for one in fields.values()})
+    findings = drift(manifest, measured)
+    drifted = drifted_fields(findings)
+    if shell.terminal.as_json:
+        shell.terminal.json({"drifted": list(drifted), "fields": [told_finding(one) for one in findings]})
+    else:
+        _show_findings(shell, findings, fields)
+    if drifted:
+        shell.terminal.fault(f"{manifest.agent} differs from its manifest: {', '.join(drifted)}")
+        return ERROR
+    unmeasured = [one.field for one in findings if one.verdict == "unmeasured"]
+    if unmeasured:
+        shell.terminal.say(f"nothing differs; not measured here: {', '.join(unmeasured)}")
+    return None
+
+
+def _show_findings(
+    shell: Shell, findings: tuple[FieldFinding, ...], fields: dict[ManifestField, FoundField]
+) -> None:
+    """Fields that differ as a difference of two lines, all others as one."""
+    for one in findings:
+        grade = one.grade or "nobody measured it"
+        if one.verdict == "differs":
+            where = fields[one.field].where if one.field in fields else ""
+            shell.terminal.line(f"- {one.field}: {one.expected}", "red")
+            shell.terminal.line(f"+ {one.field}: {one.found} ({grade}, {where})", "green")
+        else:
+            sign = "=" if one.verdict == "match" else "?"
+            shell.terminal.line(f"{sign} {one.field}: {one.expected} ({grade})", "" if sign == "=" else "dim")
+
+
+def _collected(shell: Shell, directory: Path, prompts: list[str] | None) -> Collected:
+    from answerable.wiring.project_manifest import collected
+
+    with shell.terminal.progress("reading the project") as progress:
+        # This program read the bytes itself, as the sidecar does; it says nothing about what a process has loaded.
+        return collected(directory, grade="sidecar", prompts=tuple(prompts or ()), progress=progress)
+
+
+def _expected(shell: Shell, against: Path | None, agent: str) -> Manifest:
+    from answerable.apps.cli.control import segment
+    from answerable.core.registry.manifest import manifest_of
+
+    if against is not None:
+        return read_manifest(shell, against)
+    if not agent:
+        raise Malformed("name the manifest: --against FILE, or --agent NAME", code="cli.against")
+    with shell.control() as control:
+        answer = control.get(f"/v1/agents/{segment(agent)}/manifest")
+    if answer["fault"]:
+        raise Refused(f"the manifest in force does not stand: {answer['fault']}", code="manifest.fallen")
+    return manifest_of(answer["manifest"])
+
+
+def _owner_of(shell: Shell, thumbprint: str) -> str:
+    from answerable.core.identity.keys import public_key
+
+    with shell.control() as control:
+        for one in control.every("/v1/registry", kind="Principal"):
+            keys = one["document"]["spec"].get("keys", [])
+            if any(public_key(key).thumbprint == thumbprint for key in keys):
+                return str(one["name"])
+    raise Refused("nobody has registered this key: say who signs with --as", code="principal.unknown")
+
+
+def _fields() -> tuple[ManifestField, ...]:
+    from answerable.core.registry.manifest import MANIFEST_FIELDS
+
+    return MANIFEST_FIELDS
+
+
+def _row(manifest: Manifest, name: ManifestField, found: FoundField | None) -> tuple[str, ...]:
+    value = str(getattr(manifest, name))
+    if found is not None:
+        return name, value, found.grade, found.where
+    if name in ("environment", "tier"):
+        return name, value, "claimed", f"--{name}"
+    return name, "-", "-", "not found"

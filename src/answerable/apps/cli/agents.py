@@ -1,0 +1,220 @@
+"""Agents in operation: what runs, what was seen, suspend, resume, retire, join tokens.
+
+`register(agent)` adds the verbs to the noun `answerable agent`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from answerable.apps.cli import registry
+from answerable.apps.cli.command import Shell, command
+from answerable.errors import Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer
+
+Name = Annotated[str, typer.Argument(help="Registered name of the agent.", metavar="NAME")]
+OnlyAgent = Annotated[
+    str, typer.Option("--agent", help="Only instances of this agent.", show_default=False, metavar="NAME")
+]
+Label = Annotated[
+    str,
+    typer.Option(
+        "--label", help="What the token is called in selectors: join_token:name:LABEL.", metavar="LABEL"
+    ),
+]
+Seconds = Annotated[int, typer.Option("--seconds", help="How long the token is good.", min=1, max=86_400)]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", help="Write it to this new file, mode 0600.", show_default=False, metavar="FILE"),
+]
+
+JOIN_TOKEN_SECONDS: Final = 600
+
+
+def register(group: typer.Typer) -> None:
+    """Add the verbs."""
+    command(group, "list", reads=True)(registry.list_agents)
+    command(group, "show", reads=True)(show)
+    command(group, "suspend", reads=True, asks=True)(suspend)
+    command(group, "resume", reads=True, asks=True)(resume)
+    command(group, "retire", reads=True, asks=True)(retire)
+    command(group, "instances", reads=True)(instances)
+    command(group, "seen", reads=True)(seen)
+    command(group, "join-token", reads=True)(join_token)
+
+
+def show(shell: Shell, name: Name) -> int | None:
+    """One agent: who answers for it, what it is known by, and what of it runs."""
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        agent = next((one for one in control.every("/v1/agents") if one["name"] == name), None)
+        if agent is None:
+            raise Refused(f"there is no agent {shown(name)}", code="agent.unknown")
+        try:
+            state = control.get(f"/v1/agents/{segment(name)}")
+            running = list(control.every("/v1/instances", agent=name))
+        except Unavailable as off:
+            if off.code != "identity.off":
+                raise
+            state, running = {}, []
+    if shell.terminal.as_json:
+        shell.terminal.json({**agent, **state, "running": running})
+        return None
+    registry.show_agent(shell, name)
+    if state:
+        shell.terminal.record(
+            [
+                ("known by", [" + ".join(one) for one in state["attestation"]]),
+                ("on drift", state["drift_rule"]),
+                ("instances", state["instances"]),
+                ("drifted", state["drifted"]),
+            ]
+        )
+    if running:
+        _show_instances(shell, running)
+    return None
+
+
+def suspend(shell: Shell, name: Name) -> int | None:
+    """Stop an agent until it is resumed.
+
+    Ends its instances, at once. Its mandates stay, and are worth nothing until then.
+    """
+    return _set(shell, name, "suspended", f"Suspend agent {name}?")
+
+
+def resume(shell: Shell, name: Name) -> int | None:
+    """Let a suspended agent be enrolled and act again.
+
+    Instances that were ended stay ended.
+    """
+    return _set(shell, name, "active", f"Resume agent {name}?")
+
+
+def retire(shell: Shell, name: Name) -> int | None:
+    """End an agent for good.
+
+    Ends its instances and closes its mandates. There is no way back.
+    """
+    return _set(shell, name, "retired", f"Retire agent {name} for good, and close its mandates?")
+
+
+def instances(shell: Shell, agent: OnlyAgent = "") -> int | None:
+    """What runs, newest first."""
+    with shell.control() as control:
+        items = list(control.every("/v1/instances", **({"agent": agent} if agent else {})))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+    else:
+        _show_instances(shell, items)
+    return None
+
+
+def seen(shell: Shell) -> int | None:
+    """What was seen at work and is not registered."""
+    with shell.control() as control:
+        items = list(control.every("/v1/seen"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("kind", "name", "last", "times", "first"),
+        [(one["kind"], one["name"], one["last"], one["count"], one["first"]) for one in items],
+        empty="nothing unregistered was seen",
+    )
+    return None
+
+
+def join_token(
+    shell: Shell, name: Name, label: Label, seconds: Seconds = JOIN_TOKEN_SECONDS, out: Out = None
+) -> int | None:
+    """Make a token that enrols one new workload of this agent, once.
+
+    It is shown now and never again; with --out it goes to a file and is not shown at all.
+    """
+    from answerable.apps.cli.control import segment
+
+    # The file first: a token that cannot be kept is not made.
+    descriptor = _new_file(out) if out is not None else None
+    try:
+        with shell.control() as control:
+            made = control.post(
+                f"/v1/agents/{segment(name)}/join-tokens", {"label": label, "seconds": seconds}
+            )
+    except BaseException:
+        if descriptor is not None and out is not None:
+            os.close(descriptor)
+            out.unlink()
+        raise
+    if descriptor is not None:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{made['token']}\n")
+        shell.terminal.say(f"the token is in {out}")
+        del made["token"]
+    if shell.terminal.as_json:
+        shell.terminal.json(made)
+    elif "token" in made:
+        shell.terminal.line(made["token"])
+    shell.terminal.say(f"good once, until {made['expires_at']}, where join_token:name:{label} is registered")
+    return None
+
+
+def _set(shell: Shell, name: str, status: str, question: str) -> int | None:
+    from answerable.apps.cli.control import segment
+
+    if not shell.terminal.confirmed(question, yes=shell.yes):
+        raise Refused("not confirmed: nothing was changed", code="cli.not_confirmed")
+    with shell.control() as control:
+        change = control.post(f"/v1/agents/{segment(name)}/standing", {"status": status})
+    if shell.terminal.as_json:
+        shell.terminal.json(change)
+        return None
+    for line in told(change):
+        shell.terminal.say(line)
+    return None
+
+
+def told(change: Answer) -> tuple[str, ...]:
+    """What was ended, and what cannot be undone from here, in sentences."""
+    was = "is now" if change["changed"] else "was already"
+    lines = [f"agent {change['agent']} {was} {change['status']}"]
+    if change["status"] == "active":
+        return (*lines, "ended instances stay ended: its processes enrol anew")
+    lines.append(
+        f"{len(change['instances_ended'])} instances ended: each is refused at its next message here"
+    )
+    if change["status"] == "retired":
+        lines.append(f"{len(change['mandates_closed'])} mandates closed")
+    if change["x509_svids_valid_until"]:
+        lines.append(
+            "cannot be undone from here: at third parties, X.509-SVIDs that it still holds are valid until "
+            f"{change['x509_svids_valid_until']} at most, JWT-SVIDs until {change['jwt_svids_valid_until']}; "
+            "removing the signing authority ends those of every workload, where the bundle is fetched anew"
+        )
+    return tuple(lines)
+
+
+def _show_instances(shell: Shell, items: list[dict[str, Any]]) -> None:
+    shell.terminal.table(
+        ("instance", "evidence", "grade", "drift", "until"),
+        [
+            (one["id"], one["source"], one["grade"], ", ".join(one["drift"]) or "-", one["expires_at"])
+            for one in items
+        ],
+        empty="no instance runs",
+    )
+
+
+def _new_file(path: Path) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        message = f"{shown(path.name)} cannot be made: {error.strerror}"
+        raise Unavailable(message, code="cli.out", port="file") from None

@@ -1,0 +1,140 @@
+"""What the commands on manifests read, write and print."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Malformed, Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.apps.cli.command import Shell
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.manifest import Manifest, ManifestField
+    from answerable.core.registry.manifest_drift import FieldFinding
+    from answerable.wiring.project_manifest import Collected, FoundField
+
+FILE_BYTES_MAX: Final = 262_144
+TOOLS_BYTES_MAX: Final = 16 * 1024 * 1024
+
+
+def read_manifest(shell: Shell, file: Path) -> Manifest:
+    """From a document, or from a token, whose signature is not checked here."""
+    from answerable.core.registry.manifest_token import stored_manifest
+    from answerable.wiring.project_manifest import manifest_from_text
+
+    text = bounded_text(file, FILE_BYTES_MAX)
+    if text.startswith("eyJ"):
+        shell.terminal.say(f"the signature of {file.name} is checked where it is registered, not here")
+        return stored_manifest(text.strip()).manifest
+    return manifest_from_text(text, file=file.name)
+
+
+def with_said(
+    found: Collected, *, model: str, image: str, tools: Path | None
+) -> dict[ManifestField, FoundField]:
+    """What was found, with what was said on the command line in its place: a claim, however true."""
+    from answerable.core.registry.manifest import checked_digest
+    from answerable.wiring.project_manifest import FoundField
+
+    fields = {one.field: one for one in found.fields}
+    said: list[tuple[ManifestField, str, str]] = []
+    if model:
+        name, _, version = model.partition("@")
+        fields.pop("model_version", None)
+        said += [("model_name", name, "--model"), ("model_version", version, "--model")]
+    if image:
+        said.append(("image_digest", checked_digest(image), "--image"))
+    if tools is not None:
+        said.append(("tools_digest", _said_tools_digest(tools), f"--tools {tools.name}"))
+    for field, value, where in said:
+        if value:
+            fields[field] = FoundField(field=field, value=value, grade="claimed", where=where)
+    return fields
+
+
+def _said_tools_digest(file: Path) -> str:
+    from answerable.core.canonical import Limits, parse
+    from answerable.core.registry.tool_digest import tools_digest
+
+    octets = bounded_text(file, TOOLS_BYTES_MAX).encode()
+    listed = parse(octets, limits=Limits(size_bytes_max=TOOLS_BYTES_MAX))
+    if not isinstance(listed, dict):
+        raise Malformed(f"{shown(file.name)} must hold {{SERVER: [TOOL, ...]}}", code="cli.tools")
+    by_server: dict[str, list[JSONValue]] = {}
+    for server, tools in listed.items():
+        # The answer to tools/list as it came is as good as the bare list.
+        bare = tools.get("tools") if isinstance(tools, dict) else tools
+        if not isinstance(bare, list):
+            raise Malformed(f"{shown(file.name)}: {shown(server)} must be a list of tools", code="cli.tools")
+        by_server[server] = bare
+    return tools_digest(by_server)
+
+
+def told_collection(
+    found: Collected, fields: dict[ManifestField, FoundField], document: dict[str, JSONValue]
+) -> dict[str, JSONValue]:
+    return {
+        "document": document,
+        "fields": [
+            {"field": one.field, "value": one.value, "grade": one.grade, "from": one.where}
+            for one in fields.values()
+        ],
+        "prompts": list(found.prompts),
+        "servers": [
+            {"name": one.name, "how": one.how, "governed": one.governed, "from": one.where}
+            for one in found.servers
+        ],
+        "notes": list(found.notes),
+    }
+
+
+def told_finding(one: FieldFinding) -> dict[str, JSONValue]:
+    return {
+        "field": one.field,
+        "expected": one.expected,
+        "found": one.found,
+        "grade": one.grade,
+        "verdict": one.verdict,
+    }
+
+
+def as_yaml(document: dict[str, JSONValue]) -> str:
+    import yaml
+
+    return str(yaml.safe_dump(document, sort_keys=False))
+
+
+def put_file(shell: Shell, place: Path, text: str) -> None:
+    """A new file, or instead of an old one after asking; a link of this name is replaced, never written through."""
+    if place.exists() and bounded_text(place, FILE_BYTES_MAX) == text:
+        return
+    if os.path.lexists(place) and not shell.terminal.confirmed(f"Replace {place}?", yes=shell.yes):
+        raise Refused("not confirmed: nothing was written", code="cli.not_confirmed")
+    unfinished = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        with unfinished.open("x", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(unfinished, place)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        reason = (error.strerror or "no reason given").lower()
+        raise Unavailable(
+            f"cannot write {shown(place.name)}: {reason}", code="cli.unwritable", port="file"
+        ) from None
+
+
+def bounded_text(file: Path, bytes_max: int) -> str:
+    try:
+        with file.open("rb") as opened:
+            octets = opened.read(bytes_max + 1)
+        if len(octets) > bytes_max:
+            raise Malformed(f"{shown(file.name)} has more than {bytes_max} bytes", code="cli.file_size")
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed(f"{shown(file.name)} is not UTF-8", code="cli.file") from None
+    except OSError as error:
+        reason = (error.strerror or "no reason given").lower()
+        raise Unavailable(f"cannot read {shown(file.name)}: {reason}", code="cli.file", port="file") from None

@@ -1,0 +1,98 @@
+"""`answerable trust`: our trust domain, its bundle, rotation and mass revocation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from answerable.apps.cli.command import Shell, command
+from answerable.errors import Refused
+
+AuthorityId = Annotated[
+    str, typer.Argument(help="Id of the authority, or the beginning of it.", metavar="ID")
+]
+Now = Annotated[
+    bool,
+    typer.Option(
+        "--now",
+        help="Let it sign at once: who has not fetched the bundle since then refuses what it signs.",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    noun = typer.Typer(no_args_is_help=True, help="The SPIFFE trust domain: authorities, bundle, federation.")
+    command(noun, "show", reads=True)(show)
+    command(noun, "bundle")(bundle)
+    command(noun, "rotate", reads=True, asks=True)(rotate)
+    command(noun, "remove", reads=True, asks=True)(remove)
+    app.add_typer(noun, name="trust")
+
+
+def show(shell: Shell) -> int | None:
+    """Authorities with their states and ends, and federated domains."""
+    with shell.control() as control:
+        found = control.get("/v1/trust-domain")
+    _show(shell, found)
+    return None
+
+
+def bundle(shell: Shell) -> int | None:
+    """Print the trust bundle, as others configure it (a JWK Set)."""
+    with shell.control() as control:
+        found = control.get("/v1/trust-domain/bundle")
+    shell.terminal.json(found)
+    return None
+
+
+def rotate(shell: Shell, now: Now = False) -> int | None:
+    """Begin the next generation of signing keys.
+
+    Without --now it signs once everybody has had time to fetch it. Happens by itself at half a key's life.
+    """
+    if not shell.terminal.confirmed(
+        "Let new keys sign at once?" if now else "Prepare new keys?", yes=shell.yes
+    ):
+        raise Refused("not confirmed: nothing was changed", code="cli.not_confirmed")
+    with shell.control() as control:
+        found = control.post("/v1/trust-domain/rotate", {"activate": now})
+    _show(shell, found)
+    return None
+
+
+def remove(shell: Shell, authority: AuthorityId) -> int | None:
+    """Revoke everything that one authority signed: it leaves the bundle, and its keys are destroyed.
+
+    Works without a server too, where the keys are lost and the server does not start.
+    """
+    from answerable.apps.cli.control import segment
+
+    if not shell.terminal.confirmed(f"Revoke all that authority {authority} signed?", yes=shell.yes):
+        raise Refused("not confirmed: nothing was changed", code="cli.not_confirmed")
+    with shell.control() as control:
+        found = control.post(f"/v1/trust-domain/authorities/{segment(authority)}/remove", {})
+    _show(shell, found)
+    return None
+
+
+def _show(shell: Shell, found: dict[str, Any]) -> None:
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return
+    shell.terminal.record([("trust domain", found["trust_domain"]), ("sequence", found["sequence"])])
+    shell.terminal.table(
+        ("authority", "state", "since", "until"),
+        [(one["id"], one["state"], one["since"], one["not_after"]) for one in found["authorities"]],
+        empty="no authority: the trust domain is not open",
+    )
+    if found["federated"]:
+        shell.terminal.table(
+            ("federated", "profile", "state", "sequence", "fault"),
+            [
+                (one["trust_domain"], one["profile"], one["state"], one["sequence"], one["fault"])
+                for one in found["federated"]
+            ],
+            empty="",
+        )

@@ -1,0 +1,260 @@
+"""Agents in operation: their standing, their running instances, join tokens, and what was seen unregistered."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+import anyio.to_thread
+
+from answerable.apps.control_api.call import Operation, instant, page_of
+from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, choice, nullable, record
+from answerable.core.identity.join_token import LIFETIME_SECONDS
+from answerable.core.identity.principal import AgentId, agent_id
+from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.flows.set_agent_standing import set_agent_standing
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.apps.control_api.schemas import Schema
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.instance import Instance
+    from answerable.core.registry.sighting import Sighting
+    from answerable.flows.set_agent_standing import Standing
+    from answerable.flows.workloads import Workloads
+    from answerable.ports.sightings import Sightings
+
+STANDINGS: Final[tuple[Standing, ...]] = ("active", "suspended", "retired")
+NAME_CHARS_MAX: Final = 253
+
+
+class _Seen(Protocol):
+    @property
+    def sightings(self) -> Sightings: ...
+
+
+class _Identities(Protocol):
+    """What these operations need of the product beside what `Product` says."""
+
+    @property
+    def workloads(self) -> Workloads: ...
+
+    @property
+    def identity(self) -> _Seen: ...
+
+
+async def show_agent(call: Call) -> Answer:
+    """One registered agent, and how much of it runs."""
+    name = agent_id(call.path["name"])
+    if f"Agent/{name}" not in call.walk.registry.documents():
+        raise Refused(f"agent {shown(name)} is not registered", code="agent.unknown")
+    workloads = _workloads(call)
+    now = call.walk.clock.now()
+    live = [one for one in workloads.instances.of_agent(name) if one.is_live(now)]
+    found = call.walk.registry.current.agents.get(name)
+    return {
+        "name": name,
+        "active": found is not None,
+        "attestation": [list(one) for one in found.attestation] if found is not None else [],
+        "drift_rule": found.drift if found is not None else "",
+        "instances": len(live),
+        "drifted": sum(1 for one in live if one.drift),
+    }
+
+
+async def set_standing(call: Call) -> Answer:
+    """Suspend, resume or retire an agent; says what that ended, and what it could not."""
+    body = call.members("status")
+    status = body.text("status", chars_max=16)
+    if status not in STANDINGS:
+        raise Malformed(f"status {shown(status)} is none of {', '.join(STANDINGS)}", code="request.body")
+    change = await set_agent_standing(_workloads(call), agent_id(call.path["name"]), status, by=call.by)
+    return {
+        "agent": change.agent,
+        "status": change.status,
+        "changed": change.changed,
+        "instances_ended": [str(one.id) for one in change.ended],
+        "mandates_closed": list(change.closed),
+        "x509_svids_valid_until": instant(change.x509_until) if change.x509_until else None,
+        "jwt_svids_valid_until": instant(change.jwt_until) if change.jwt_until else None,
+    }
+
+
+async def list_instances(call: Call) -> Answer:
+    """Running instances, newest first; with `agent`, those of one."""
+    workloads = _workloads(call)
+    now = call.walk.clock.now()
+    wanted = call.query.get("agent")
+    found = workloads.instances.live() if wanted is None else workloads.instances.of_agent(AgentId(wanted))
+    live = sorted((one for one in found if one.is_live(now)), key=lambda one: (-one.enrolled_at, str(one.id)))
+    return page_of(call, live, name=lambda one: str(one.id), render=_instance)
+
+
+async def list_seen(call: Call) -> Answer:
+    """What was seen at work and is not registered, last first."""
+    found = await anyio.to_thread.run_sync(lambda: list(_identities(call).identity.sightings.all()))
+    return page_of(call, found, name=lambda one: f"{one.kind}:{one.name}", render=_sighting)
+
+
+async def make_join_token(call: Call) -> Answer:
+    """A token with which one new workload of this agent can be enrolled, once; it is shown here and never again."""
+    body = call.members("label", "seconds")
+    name = agent_id(call.path["name"])
+    if name not in call.walk.registry.current.agents:
+        raise Refused(f"agent {shown(name)} is not active", code="agent.inactive")
+    label = body.text("label", chars_max=NAME_CHARS_MAX)
+    seconds = _seconds(call)
+    now = call.walk.clock.now()
+    make = partial(_workloads(call).attestor.new_join_token, label, name, seconds=seconds)
+    token = await anyio.to_thread.run_sync(make)
+    return {"token": token, "agent": name, "label": label, "expires_at": instant(now + seconds * 1000)}
+
+
+def _seconds(call: Call) -> int:
+    value = call.body.get("seconds", LIFETIME_SECONDS) if isinstance(call.body, dict) else None
+    if type(value) is not int:
+        raise Malformed("/seconds: expected a whole number", code="request.body")
+    return value
+
+
+def _identities(call: Call) -> _Identities:
+    """Raises Unavailable (`identity.off`) where the product has no trust domain."""
+    product = cast("_Identities", call.product)
+    if getattr(call.product, "workloads", None) is None:
+        raise Unavailable("there is no trust domain here", code="identity.off", port="workloads")
+    return product
+
+
+def _workloads(call: Call) -> Workloads:
+    return _identities(call).workloads
+
+
+def _instance(one: Instance) -> JSONValue:
+    return {
+        "id": str(one.id),
+        "agent": one.agent,
+        "source": one.evidence.source,
+        "grade": one.evidence.grade,
+        "selectors": list(one.evidence.selectors),
+        "parent": one.parent,
+        "process": one.process,
+        "key": one.key.thumbprint if one.key is not None else "",
+        "manifest": one.manifest,
+        "drift": list(one.drift),
+        "enrolled_at": instant(one.enrolled_at),
+        "expires_at": instant(one.expires_at),
+    }
+
+
+def _sighting(one: Sighting) -> JSONValue:
+    return {
+        "kind": one.kind,
+        "name": one.name,
+        "first": instant(one.first),
+        "last": instant(one.last),
+        "count": one.count,
+    }
+
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "AgentState": record(
+        {
+            "name": TEXT,
+            "active": FLAG,
+            "attestation": {"type": "array", "items": TEXTS},
+            "drift_rule": TEXT,
+            "instances": COUNT,
+            "drifted": COUNT,
+        }
+    ),
+    "StandingRequest": record({"status": choice(*STANDINGS)}),
+    "StandingChange": record(
+        {
+            "agent": TEXT,
+            "status": choice(*STANDINGS),
+            "changed": FLAG,
+            "instances_ended": TEXTS,
+            "mandates_closed": TEXTS,
+            "x509_svids_valid_until": nullable(INSTANT),
+            "jwt_svids_valid_until": nullable(INSTANT),
+        }
+    ),
+    "Instance": record(
+        {
+            "id": TEXT,
+            "agent": TEXT,
+            "source": TEXT,
+            "grade": choice("kernel", "sidecar", "gateway", "claimed"),
+            "selectors": TEXTS,
+            "parent": TEXT,
+            "process": TEXT,
+            "key": TEXT,
+            "manifest": TEXT,
+            "drift": TEXTS,
+            "enrolled_at": INSTANT,
+            "expires_at": INSTANT,
+        }
+    ),
+    "Sighting": record(
+        {
+            "kind": choice("agent", "server", "tool"),
+            "name": TEXT,
+            "first": INSTANT,
+            "last": INSTANT,
+            "count": COUNT,
+        }
+    ),
+    "JoinTokenRequest": record({"label": TEXT, "seconds": COUNT}, optional=("seconds",)),
+    "JoinToken": record({"token": TEXT, "agent": TEXT, "label": TEXT, "expires_at": INSTANT}),
+}
+"""Beside those of `schemas`."""
+
+_AGENT: Final = (("agent", TEXT, "only instances of this agent"),)
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        id="show_agent",
+        method="GET",
+        path="/v1/agents/{name}",
+        summary="One agent: what it is known by, and how much of it runs",
+        answer="AgentState",
+        run=show_agent,
+    ),
+    Operation(
+        id="set_agent_standing",
+        method="POST",
+        path="/v1/agents/{name}/standing",
+        summary="Suspend, resume or retire an agent; ends its instances, and for a retired one closes its mandates",
+        body="StandingRequest",
+        answer="StandingChange",
+        run=set_standing,
+    ),
+    Operation(
+        id="make_join_token",
+        method="POST",
+        path="/v1/agents/{name}/join-tokens",
+        summary="A token that enrols one new workload of this agent, once",
+        body="JoinTokenRequest",
+        answer="JoinToken",
+        run=make_join_token,
+    ),
+    Operation(
+        id="list_instances",
+        method="GET",
+        path="/v1/instances",
+        summary="Running instances, newest first",
+        answer="Instance",
+        page=True,
+        query=_AGENT,
+        run=list_instances,
+    ),
+    Operation(
+        id="list_seen",
+        method="GET",
+        path="/v1/seen",
+        summary="What was seen at work and is not registered",
+        answer="Sighting",
+        page=True,
+        run=list_seen,
+    ),
+)

@@ -1,0 +1,88 @@
+"""Manifests of agents: registering what an owner signed, and reading the one in force."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.apps.control_api.call import Operation, instant
+from answerable.apps.control_api.schemas import COUNT, DIGEST, INSTANT, TEXT, Schema, record
+from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
+from answerable.core.identity.principal import agent_id
+from answerable.core.registry.manifest import MANIFEST_FIELDS, form_of
+from answerable.core.registry.manifest_token import standing_fault
+from answerable.errors import Refused, shown
+from answerable.flows.register_manifest import register_manifest
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.core.registry.manifest_token import SignedManifest
+
+
+async def put_manifest(call: Call) -> Answer:
+    """Put a signed manifest into force."""
+    token = call.members("token").text("token", chars_max=TOKEN_CHARS_MAX)
+    return _manifest(call, await register_manifest(call.walk, token, by=call.by))
+
+
+async def show_manifest(call: Call) -> Answer:
+    """The manifest of an agent that was registered last, and why it does not stand, if so."""
+    agent = agent_id(call.path["name"])
+    signed = call.walk.manifests.current(agent)
+    if signed is None:
+        raise Refused(f"there is no manifest of agent {shown(agent)}", code="manifest.unknown")
+    return _manifest(call, signed)
+
+
+def _manifest(call: Call, signed: SignedManifest) -> Answer:
+    fault = standing_fault(signed, call.walk.registry.current)
+    return {
+        "agent": signed.manifest.agent,
+        "digest": signed.digest,
+        "signed_by": signed.signed_by,
+        "signed_at": instant(signed.signed_at),
+        "fault": fault.message if fault is not None else "",
+        "manifest": form_of(signed.manifest),
+        "token": signed.token,
+    }
+
+
+_FORM: Final[dict[str, Schema]] = {
+    "v": COUNT,
+    "agent": TEXT,
+    **{name: COUNT if name == "tier" else TEXT for name in MANIFEST_FIELDS},
+}
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "AgentManifest": record(
+        {
+            "agent": TEXT,
+            "digest": DIGEST,
+            "signed_by": TEXT,
+            "signed_at": INSTANT,
+            "fault": TEXT,
+            "manifest": record(_FORM),
+            "token": TEXT,
+        }
+    )
+}
+"""Beside those of `schemas`."""
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        id="register_manifest",
+        method="POST",
+        path="/v1/manifests",
+        summary="Put a signed agent manifest into force",
+        body="Token",
+        answer="AgentManifest",
+        run=put_manifest,
+    ),
+    Operation(
+        id="show_manifest",
+        method="GET",
+        path="/v1/agents/{name}/manifest",
+        summary="The manifest of one agent that is in force",
+        answer="AgentManifest",
+        run=show_manifest,
+    ),
+)

@@ -1,0 +1,172 @@
+"""Our trust domain: its authorities, its bundle, rotation, mass revocation, and the domains it is federated with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from answerable.apps.control_api.call import Operation, instant
+from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, nullable, record
+from answerable.core.canonical import parse
+from answerable.core.identity.trust_bundle import encoded_bundle
+from answerable.errors import Unavailable
+from answerable.flows.change_authorities import known_authority
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.apps.control_api.schemas import Schema
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.authority import Authority
+    from answerable.flows.change_authorities import AuthorityChanges
+    from answerable.flows.follow_bundles import BundleFollowing, SourceState
+    from answerable.flows.keep_trust_domain import TrustDomainDesk
+
+
+class _Identity(Protocol):
+    @property
+    def desk(self) -> TrustDomainDesk: ...
+
+    @property
+    def federation(self) -> BundleFollowing: ...
+
+
+class _Trusting(Protocol):
+    """What these operations need of the product beside what `Product` says."""
+
+    @property
+    def identity(self) -> _Identity: ...
+
+    @property
+    def authorities(self) -> AuthorityChanges: ...
+
+
+async def show_trust_domain(call: Call) -> Answer:
+    """Name, sequence, authorities and federated domains."""
+    identity = _trusting(call).identity
+    bundle = identity.desk.bundle(identity.desk.domain)
+    return {
+        "trust_domain": identity.desk.domain,
+        "sequence": bundle.sequence if bundle is not None else None,
+        "open": bundle is not None,
+        "authorities": [_authority(one) for one in identity.desk.authorities()],
+        "federated": [_source(one) for one in identity.federation.states()],
+    }
+
+
+async def show_bundle(call: Call) -> Answer:
+    """The bundle of our trust domain, as its endpoint serves it (SPIFFE Trust Domain and Bundle, section 4)."""
+    desk = _trusting(call).identity.desk
+    bundle = desk.bundle(desk.domain)
+    if bundle is None:
+        raise Unavailable("the trust domain is not open", code="authority.none", port="trust_source")
+    return cast("Answer", parse(encoded_bundle(bundle)))
+
+
+async def rotate_authority(call: Call) -> Answer:
+    """Begin the next generation of signing keys; with `activate` it signs at once."""
+    activate = call.members("activate").flag("activate")
+    await _trusting(call).authorities.rotate(activate=activate)
+    return await show_trust_domain(call)
+
+
+async def remove_authority(call: Call) -> Answer:
+    """Mass revocation: nothing that this authority signed is believed any more by whoever fetches the bundle."""
+    trusting = _trusting(call)
+    await trusting.authorities.remove(known_authority(trusting.identity.desk, call.path["id"]))
+    return await show_trust_domain(call)
+
+
+def _authority(one: Authority) -> JSONValue:
+    return {
+        "id": one.id,
+        "state": one.state,
+        "not_before": instant(one.not_before),
+        "not_after": instant(one.not_after),
+        "since": instant(one.since),
+    }
+
+
+def _source(one: SourceState) -> JSONValue:
+    return {
+        "trust_domain": one.trust_domain,
+        "profile": one.profile,
+        "address": one.address,
+        "state": one.state,
+        "sequence": one.sequence,
+        "fault": one.reason,
+    }
+
+
+def _trusting(call: Call) -> _Trusting:
+    """Raises Unavailable (`identity.off`) where the product has no trust domain."""
+    if getattr(call.product, "authorities", None) is None:
+        raise Unavailable("there is no trust domain here", code="identity.off", port="workloads")
+    return cast("_Trusting", call.product)
+
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "TrustDomain": record(
+        {
+            "trust_domain": TEXT,
+            "sequence": nullable(COUNT),
+            "open": FLAG,
+            "authorities": {
+                "type": "array",
+                "items": record(
+                    {"id": TEXT, "state": TEXT, "not_before": INSTANT, "not_after": INSTANT, "since": INSTANT}
+                ),
+            },
+            "federated": {
+                "type": "array",
+                "items": record(
+                    {
+                        "trust_domain": TEXT,
+                        "profile": TEXT,
+                        "address": TEXT,
+                        "state": TEXT,
+                        "sequence": nullable(COUNT),
+                        "fault": TEXT,
+                    }
+                ),
+            },
+        }
+    ),
+    "Bundle": {"type": "object"},
+    "Rotation": record({"activate": FLAG}),
+}
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        id="show_trust_domain",
+        method="GET",
+        path="/v1/trust-domain",
+        summary="Our trust domain: authorities, sequence, federated domains",
+        answer="TrustDomain",
+        run=show_trust_domain,
+    ),
+    Operation(
+        id="show_bundle",
+        method="GET",
+        path="/v1/trust-domain/bundle",
+        summary="The SPIFFE trust bundle of our domain",
+        answer="Bundle",
+        run=show_bundle,
+    ),
+    Operation(
+        id="rotate_authority",
+        method="POST",
+        path="/v1/trust-domain/rotate",
+        summary="Begin the next generation of signing keys",
+        body="Rotation",
+        answer="TrustDomain",
+        run=rotate_authority,
+    ),
+    Operation(
+        id="remove_authority",
+        method="POST",
+        path="/v1/trust-domain/authorities/{id}/remove",
+        summary="Revoke everything that one authority signed",
+        body="Nothing",
+        answer="TrustDomain",
+        run=remove_authority,
+    ),
+)

@@ -1,0 +1,179 @@
+"""The door as an ASGI application: bounded, read strictly, proved, answered.
+
+`docs/reference/wire/enrolment.md` is the specification. Wiring sends paths below `needs.PREFIX` here.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.routing import Route
+
+from answerable.apps.enrolment.desk import Asked, EnrolmentDesk
+from answerable.apps.enrolment.needs import PREFIX
+from answerable.apps.enrolment.problems import PROBLEM_MEDIA_TYPE, problem_of
+from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.identity.trust_bundle import encoded_bundle
+from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request as HttpRequest
+
+    from answerable.apps.enrolment.needs import Needs
+    from answerable.core.canonical import JSONValue
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
+_log: Final = logging.getLogger("answerable.enrolment")
+
+
+def enrolment_app(needs: Needs) -> Starlette:
+    """Every path of this door. Each request is answered; none raises out of here."""
+    desk = EnrolmentDesk(needs)
+    acts: dict[str, Callable[[Asked], Awaitable[dict[str, JSONValue]]]] = {
+        "enrol": desk.enrol,
+        "renew": desk.renew,
+        "sub-agents": desk.enrol_sub_agent,
+        "end": desk.end,
+    }
+    routes = [
+        Route(PREFIX + name, _endpoint(needs, act), methods=["POST"], name=name) for name, act in acts.items()
+    ]
+    routes.append(
+        Route(PREFIX + "challenge", _endpoint(needs, desk.challenge), methods=["GET"], name="challenge")
+    )
+    routes.append(Route(PREFIX + "bundle", _bundle(needs), methods=["GET"], name="bundle"))
+    return Starlette(routes=routes, exception_handlers={HTTPException: _no_route})
+
+
+def _endpoint(
+    needs: Needs, act: Callable[[Asked], Awaitable[dict[str, JSONValue]]]
+) -> Callable[[HttpRequest], Awaitable[Response]]:
+    async def endpoint(request: HttpRequest) -> Response:
+        try:
+            _check_host(needs, request)
+            body = await _body(needs, request)
+            asked = Asked(
+                method=request.method,
+                target=_target(request),
+                headers=tuple(request.scope["headers"]),
+                body=body,
+                channel=_channel(request),
+            )
+            return _answered(200, await act(asked))
+        except Exception as error:
+            return _failed(needs, error)
+
+    return endpoint
+
+
+def _bundle(needs: Needs) -> Callable[[HttpRequest], Awaitable[Response]]:
+    """The bundle endpoint of our own trust domain (SPIFFE Federation, section 5): public, as bundles are."""
+
+    async def endpoint(request: HttpRequest) -> Response:
+        try:
+            _check_host(needs, request)
+            trust = needs.workloads.trust
+            bundle = trust.bundle(trust.domain)
+            if bundle is None:
+                raise Unavailable("there is no bundle yet", code="bundle.none", port="trust_source")
+            return Response(encoded_bundle(bundle), media_type="application/json")
+        except Exception as error:
+            return _failed(needs, error)
+
+    return endpoint
+
+
+def _failed(needs: Needs, error: Exception) -> Response:
+    if not isinstance(error, AnswerableError):
+        # The caller learns that it failed, the operator learns why.
+        _log.error("a request failed", exc_info=error)
+        error = Broken("something of ours failed: the server's log says what", code="enrolment.failed")
+    elif isinstance(error, Broken):
+        _log.error("%s: %s", error.code, error.message)
+    status, body = problem_of(error)
+    response = _answered(status, body, PROBLEM_MEDIA_TYPE)
+    if isinstance(error, Unverified):
+        response.headers["www-authenticate"] = needs.prover.challenge(error.step)
+    if status in (429, 503):
+        response.headers["retry-after"] = "1"
+    return response
+
+
+async def _body(needs: Needs, request: HttpRequest) -> bytes:
+    """The body, read no further and no longer than it may be."""
+    received = bytearray()
+    with anyio.move_on_after(needs.body_seconds_max) as reading:
+        try:
+            async for chunk in request.stream():
+                received += chunk
+                if len(received) > needs.body_bytes_max:
+                    message = f"the body has more than {needs.body_bytes_max} bytes"
+                    raise Malformed(message, code="request.size")
+        except ClientDisconnect:
+            raise Malformed("the caller left before the end of the body", code="http.left") from None
+    if reading.cancelled_caught:
+        raise Malformed(f"the body did not come within {needs.body_seconds_max:g} s", code="http.slow_body")
+    if received:
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            raise Malformed(
+                f"expected a body of type `application/json`, got {shown(kind)}", code="request.media_type"
+            )
+    return bytes(received)
+
+
+def _check_host(needs: Needs, request: HttpRequest) -> None:
+    """Refuse what a browser was talked into sending (DNS rebinding)."""
+    host = _AUTHORITY.fullmatch(request.headers.get("host", ""))
+    if host is None or host[1] not in LOOPBACK | needs.hosts:
+        raise Refused("this server does not answer to the name in the Host field", code="http.host")
+    if "origin" in request.headers:
+        raise Refused("requests of web pages are not let in", code="http.origin")
+
+
+def _channel(request: HttpRequest) -> Channel | None:
+    found: Any = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
+    return found if isinstance(found, Channel) else None
+
+
+def _target(request: HttpRequest) -> bytes:
+    raw: Any = request.scope.get("raw_path")
+    if not isinstance(raw, bytes):
+        raise Malformed("the path has no raw form", code="http.target")
+    query: bytes = request.scope.get("query_string", b"")
+    if query:
+        raise Malformed("there are no query parameters here", code="request.query")
+    return raw
+
+
+async def _no_route(request: HttpRequest, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    path = shown(request.url.path)
+    fault = (
+        Malformed(f"{request.method} is not a method of {path}", code="request.method")
+        if status == 405
+        else Malformed(f"there is no {path} here", code="request.path_unknown")
+    )
+    status, body = problem_of(fault)
+    return _answered(status, body, PROBLEM_MEDIA_TYPE)
+
+
+def _answered(status: int, value: JSONValue, media_type: str = "application/json") -> Response:
+    return Response(
+        msgspec.json.encode(value),
+        status_code=status,
+        media_type=media_type,
+        headers={"cache-control": "no-store"},
+    )

@@ -1,0 +1,278 @@
+"""What this door does with a request: who asks, with what proof, and the flow that answers."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+
+from answerable.apps.enrolment import documents
+from answerable.apps.enrolment.pace import Pace
+from answerable.core.identity.challenge import LIFETIME_SECONDS
+from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
+from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
+from answerable.flows.end_instance import end_instance
+from answerable.flows.enrol_workload import enrol, live_instance, renew
+from answerable.flows.hand_out_svid import x509_svid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+    from answerable.apps.enrolment.documents import Request
+    from answerable.apps.enrolment.needs import Needs
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.channel import Channel
+    from answerable.core.identity.evidence import Evidence
+    from answerable.core.identity.instance import Instance
+    from answerable.core.identity.keys import PublicKey
+
+
+_log: Final = logging.getLogger("answerable.enrolment")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One HTTP request, as far as proofs cover it. channel: what its connection proves."""
+
+    method: str
+    target: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    channel: Channel | None
+
+
+class EnrolmentDesk:
+    """Every method raises the error family."""
+
+    def __init__(self, needs: Needs) -> None:
+        self._needs = needs
+        self._workloads = needs.workloads
+        self._attesting = 0
+        self._pace = Pace(needs.requests_per_minute_max)
+
+    async def challenge(self, asked: Asked) -> dict[str, JSONValue]:
+        """What the next enrolment is to be proved over; costs us no memory."""
+        if asked.body:
+            raise Malformed("a challenge is asked for without a body", code="enrolment.malformed")
+        return {
+            "attestation_challenge": self._workloads.attestor.challenge(),
+            "challenge": self._workloads.challenge(),
+            "seconds": LIFETIME_SECONDS,
+            "trust_domain": self._workloads.trust.domain,
+        }
+
+    async def enrol(self, asked: Asked) -> dict[str, JSONValue]:
+        """A first enrolment, of a stranger."""
+        request = self._read(asked, documents.ENROL_MEMBERS)
+        key = self._proved_key(request)
+        if request.attestation is None:
+            raise Malformed("the body lacks `attestation`", code="enrolment.malformed")
+        if self._attesting >= self._needs.attesting_max:
+            raise Refused("too many enrolments at a time, try again", code="enrolment.busy")
+        self._attesting += 1
+        try:
+            evidence, process = await self._attested(request.attestation, asked.channel, key.thumbprint)
+        finally:
+            self._attesting -= 1
+        instance = await enrol(
+            self._workloads, evidence=evidence, key=key, process=process, measured=request.measured
+        )
+        return await self._answer(instance, request.csr)
+
+    async def renew(self, asked: Asked) -> dict[str, JSONValue]:
+        """By the key of the instance."""
+        found = self._caller(asked)
+        try:
+            request = self._read(asked, documents.RENEW_MEMBERS)
+            evidence = await self._measured_again(found, request, asked.channel)
+            renewed = await renew(self._workloads, found.id, evidence=evidence, measured=request.measured)
+            return await self._answer(renewed, request.csr)
+        except (Refused, Malformed) as error:
+            self._needs.noted(found.agent, error.code)
+            raise
+
+    async def enrol_sub_agent(self, asked: Asked) -> dict[str, JSONValue]:
+        """By the key of the parent, over a key of the sub-agent's own."""
+        parent = self._caller(asked)
+        try:
+            request = self._read(asked, documents.SUB_AGENT_MEMBERS)
+            key = self._proved_key(request)
+            instance = await enrol(
+                self._workloads,
+                evidence=parent.evidence,
+                key=key,
+                measured=request.measured,
+                parent=parent.id,
+            )
+            return await self._answer(instance, request.csr)
+        except (Refused, Malformed) as error:
+            self._needs.noted(parent.agent, error.code)
+            raise
+
+    async def end(self, asked: Asked) -> dict[str, JSONValue]:
+        """By the key of the instance: itself, or a sub-agent of its own."""
+        found = self._caller(asked)
+        request = self._read(asked, documents.END_MEMBERS)
+        target = found.id
+        if "instance" in request.members:
+            target = spiffe_id(documents.text_in(request.members, "instance"))
+            named = self._workloads.instances.find(target)
+            if target != found.id and (named is None or named.parent != str(found.id)):
+                self._needs.noted(found.agent, "instance.unknown")
+                raise Refused(f"{shown(target)} is no sub-agent of yours", code="instance.unknown")
+        ended = await end_instance(self._workloads, target, because="asked")
+        return {"ended": [str(one.id) for one in ended]}
+
+    def _read(self, asked: Asked, known: frozenset[str]) -> Request:
+        return documents.request_in(asked.body, known, bytes_max=self._needs.body_bytes_max)
+
+    def _proved_key(self, request: Request) -> PublicKey:
+        """The key in the request, whose owner signed this request over a challenge of ours, now used up."""
+        key = request.key
+        if key is None:
+            raise Malformed("the body lacks `key`", code="enrolment.malformed")
+        challenge = verified_enrolment_proof(
+            request.proof, request.members, key=key, domain=self._workloads.trust.domain
+        )
+        self._workloads.take_challenge(challenge)
+        return key
+
+    def _caller(self, asked: Asked) -> Instance:
+        """The live instance whose key signed this very message; what the connection could prove does not count here."""
+        prover = self._needs.prover
+        message = prover.receive(asked.method, asked.target, asked.headers, asked.body)
+        caller = prover.verify(message)
+        if not caller.identity.instance:
+            message_text = "this is asked by the key of an instance, not by a registered one"
+            raise Unverified(message_text, code="instance.no_instance", step=STEP)
+        found = live_instance(self._workloads, spiffe_id(caller.identity.instance))
+        try:
+            self._pace.count(found.id, at=self._workloads.walk.clock.monotonic())
+        except Refused as error:
+            self._needs.noted(found.agent, error.code)
+            raise
+        return found
+
+    async def _measured_again(
+        self, found: Instance, request: Request, channel: Channel | None
+    ) -> Evidence | None:
+        """Fresh evidence, where there can be: of the process that was enrolled, or what the request brings.
+
+        What the kernel said before is never given up for something weaker.
+        """
+        key = found.key.thumbprint if found.key is not None else ""
+        if found.process:
+            if request.attestation is not None and request.attestation["type"] != "unix":
+                message = "an instance that the kernel attested is attested by the kernel again"
+                raise Refused(message, code="attestation.changed")
+            if channel is None or channel.peer is None:
+                return None
+            evidence, process = await self._attested({"type": "unix"}, channel, key)
+            if process != found.process:
+                raise Unverified(
+                    "another process than the enrolled one asks", code="attestation.process", step=STEP
+                )
+            return None if _says_less(evidence, found.evidence) else evidence
+        if request.attestation is None:
+            return None
+        evidence, _ = await self._attested(request.attestation, channel, key)
+        if evidence.source != found.evidence.source:
+            message = "an instance is attested again in the way in which it was attested first"
+            raise Refused(message, code="attestation.changed")
+        return evidence
+
+    async def _attested(
+        self, document: Mapping[str, JSONValue], channel: Channel | None, key: str
+    ) -> tuple[Evidence, str]:
+        """Evidence, and the process where it is of one."""
+        attestor = self._workloads.attestor
+        match document["type"]:
+            case "unix":
+                return await self._attested_process(channel)
+            case "join_token":
+                token = documents.text_in(document, "token")
+                return await anyio.to_thread.run_sync(partial(attestor.join_token, token)), ""
+            case "oidc":
+                return await attestor.oidc(documents.text_in(document, "token")), ""
+            case "x509_pop":
+                judged = partial(
+                    attestor.x509_pop,
+                    documents.chain_in(document),
+                    documents.base64_in(document, "signature"),
+                    documents.text_in(document, "challenge"),
+                    key,
+                )
+                return await anyio.to_thread.run_sync(judged), ""
+            case _:
+                judged = partial(
+                    attestor.ssh,
+                    documents.text_in(document, "identity"),
+                    documents.text_in(document, "signature"),
+                    documents.text_in(document, "challenge"),
+                    key,
+                )
+                return await anyio.to_thread.run_sync(judged), ""
+
+    async def _attested_process(self, channel: Channel | None) -> tuple[Evidence, str]:
+        """The process that made this connection, as the kernel recorded it then."""
+        peer = channel.peer if channel is not None else None
+        if peer is None or peer.started == 0:
+            raise Unverified(
+                "only the kernel's word about a Unix socket's other end attests a process",
+                code="attestation.channel",
+                step=STEP,
+            )
+        observe = partial(self._workloads.observer.observe, peer.pid, started=peer.started)
+        facts = await anyio.to_thread.run_sync(observe)
+        if facts.uid != peer.uid:
+            raise Unverified(
+                "the process runs as another user than the one that connected",
+                code="attestation.process",
+                step=STEP,
+            )
+        return self._workloads.attestor.unix(facts), facts.process
+
+    async def _answer(self, instance: Instance, csr: EllipticCurvePublicKey | None) -> dict[str, JSONValue]:
+        left = max(0, instance.expires_at - self._workloads.walk.clock.now())
+        answer: dict[str, JSONValue] = {
+            "agent": instance.agent,
+            "drift": list(instance.drift),
+            "expires_at": instance.expires_at,
+            "grade": instance.evidence.grade,
+            "instance": str(instance.id),
+            "manifest": instance.manifest,
+            "milliseconds_left": left,
+            "parent": instance.parent,
+            "source": instance.evidence.source,
+        }
+        if csr is not None:
+            answer["x509_svid"] = await self._certified(instance, csr)
+        return answer
+
+    async def _certified(self, instance: Instance, csr: EllipticCurvePublicKey) -> JSONValue:
+        """None while nothing can be signed: the instance is there all the same, and asks again when it renews."""
+        try:
+            svid = await x509_svid(self._workloads, instance.id, csr)
+        except Unavailable as error:
+            _log.warning("no certificate could be issued to %s: %s", instance.id, error.message)
+            return None
+        return {
+            "chain": [b64encode(der).decode("ascii") for der in (svid.leaf, *svid.chain)],
+            "expires_at": svid.not_after,
+        }
+
+
+def _says_less(now: Evidence, before: Evidence) -> bool:
+    """Whether nothing is another, and only less could be read: our sidecar lets nobody look into it once it is up.
+
+    It is the same process then, and the kernel's word of before stands.
+    """
+    return set(now.selectors) < set(before.selectors)

@@ -1,0 +1,145 @@
+"""The bodies of this door, read strictly: what is not known is a fault."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import Limits, parse
+from answerable.core.identity.enrolment import certificate_request_key, enrolled_key
+from answerable.core.registry.manifest import MANIFEST_FIELDS
+from answerable.core.registry.manifest_drift import Measured
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.evidence import Grade
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.registry.manifest import ManifestField
+
+DEPTH_MAX: Final = 6
+CHAIN_MAX: Final = 8
+TEXT_CHARS_MAX: Final = 65_536
+
+_COMMON: Final = frozenset({"claimed", "csr", "measured"})
+ENROL_MEMBERS: Final = _COMMON | {"attestation", "key", "proof"}
+SUB_AGENT_MEMBERS: Final = _COMMON | {"key", "proof"}
+RENEW_MEMBERS: Final = _COMMON | {"attestation"}
+END_MEMBERS: Final = frozenset({"instance"})
+
+ATTESTATION_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
+    "unix": frozenset({"type"}),
+    "join_token": frozenset({"type", "token"}),
+    "oidc": frozenset({"type", "token"}),
+    "x509_pop": frozenset({"type", "chain", "signature", "challenge"}),
+    "ssh_host_key": frozenset({"type", "identity", "signature", "challenge"}),
+}
+"""By type, the members that an attestation document has, all of them and no other: a process is named by the connection
+that it made, and by nothing that it says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """members: as received, without `proof`. key: to be enrolled. csr: the P-256 key that a certificate is asked for.
+
+    measured: None when the request says nothing of what the workload is made of.
+    """
+
+    members: Mapping[str, JSONValue]
+    proof: str = ""
+    key: PublicKey | None = None
+    csr: EllipticCurvePublicKey | None = None
+    measured: Measured | None = None
+    attestation: Mapping[str, JSONValue] | None = None
+
+
+def request_in(body: bytes, known: frozenset[str], *, bytes_max: int) -> Request:
+    """Raises Malformed (`enrolment.malformed`, `enrolment.csr`, `json.*`, `key.*`, `manifest.*`) and Unverified."""
+    value = parse(body, limits=Limits(size_bytes_max=bytes_max, depth_max=DEPTH_MAX)) if body else {}
+    if not isinstance(value, dict):
+        raise Malformed("the body is a JSON object", code="enrolment.malformed")
+    _check_members(value, known, "the body")
+    if "key" in known:
+        for name in ("key", "proof"):
+            if name not in value:
+                raise Malformed(f"the body lacks `{name}`", code="enrolment.malformed")
+    attestation = value.get("attestation")
+    return Request(
+        members={name: member for name, member in value.items() if name != "proof"},
+        proof=text_in(value, "proof") if "proof" in value else "",
+        key=enrolled_key(value["key"]) if "key" in value else None,
+        csr=certificate_request_key(base64_in(value, "csr")) if "csr" in value else None,
+        measured=_measured(value),
+        attestation=attestation_in(attestation) if attestation is not None else None,
+    )
+
+
+def attestation_in(value: JSONValue) -> Mapping[str, JSONValue]:
+    """An attestation document of a known type, with its members and no others. Raises Malformed."""
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+        raise Malformed("an attestation is an object with a `type`", code="enrolment.malformed")
+    known = ATTESTATION_MEMBERS.get(str(value["type"]))
+    if known is None:
+        message = f"attestation type {shown(value['type'], 40)} is none of {', '.join(ATTESTATION_MEMBERS)}"
+        raise Malformed(message, code="enrolment.malformed")
+    _check_members(value, known, "the attestation")
+    if missing := sorted(known - value.keys()):
+        raise Malformed(f"the attestation lacks `{missing[0]}`", code="enrolment.malformed")
+    return value
+
+
+def text_in(value: Mapping[str, JSONValue], name: str) -> str:
+    """A member that is text. Raises Malformed."""
+    text = value.get(name)
+    if not isinstance(text, str) or not 0 < len(text) <= TEXT_CHARS_MAX:
+        raise Malformed(f"`{name}` is text of 1 to {TEXT_CHARS_MAX} characters", code="enrolment.malformed")
+    return text
+
+
+def base64_in(value: Mapping[str, JSONValue], name: str) -> bytes:
+    """A member that is base64 (RFC 4648, section 4). Raises Malformed."""
+    return _octets(text_in(value, name), name)
+
+
+def chain_in(value: Mapping[str, JSONValue]) -> tuple[bytes, ...]:
+    """The member `chain`: certificates, DER in base64, leaf first. Raises Malformed."""
+    chain = value.get("chain")
+    if not isinstance(chain, list) or not 0 < len(chain) <= CHAIN_MAX:
+        raise Malformed(f"`chain` is a list of 1 to {CHAIN_MAX} certificates", code="enrolment.malformed")
+    return tuple(_octets(one, "chain") for one in chain)
+
+
+def _octets(text: JSONValue, name: str) -> bytes:
+    try:
+        return b64decode(text if isinstance(text, str) else "!", validate=True)
+    except (binascii.Error, ValueError):
+        raise Malformed(f"`{name}` is not base64", code="enrolment.malformed") from None
+
+
+def _measured(value: Mapping[str, JSONValue]) -> Measured | None:
+    """What the one who asks measured, and what it was only told: the second never comes to count as the first."""
+    if "measured" not in value and "claimed" not in value:
+        return None
+    found: dict[ManifestField, tuple[str, Grade]] = {}
+    grades: tuple[tuple[str, Grade], ...] = (("claimed", "claimed"), ("measured", "sidecar"))
+    for member, grade in grades:
+        fields = value.get(member, {})
+        if not isinstance(fields, dict):
+            raise Malformed(f"`{member}` is an object of texts", code="enrolment.malformed")
+        for name, text in fields.items():
+            if name not in MANIFEST_FIELDS or not isinstance(text, str):
+                message = f"`{member}` has {shown(name, 40)}, which is no text or no field of a manifest"
+                raise Malformed(message, code="enrolment.malformed")
+            found[name] = (text, grade)
+    return Measured(values=found)
+
+
+def _check_members(value: Mapping[str, JSONValue], known: frozenset[str], what: str) -> None:
+    if unknown := sorted(value.keys() - known):
+        raise Malformed(f"{what} has the unknown member {shown(unknown[0], 40)}", code="enrolment.malformed")

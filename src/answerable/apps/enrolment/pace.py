@@ -1,0 +1,37 @@
+"""How often one instance may ask, so that none can fill the ledger by asking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Refused
+
+if TYPE_CHECKING:
+    from answerable.core.identity.spiffe_id import SpiffeId
+
+WINDOW_SECONDS: Final = 60.0
+REMEMBERED_MAX: Final = 65_536
+"""Instances whose requests are counted; past that all windows begin anew."""
+
+
+class Pace:
+    """Counts requests of a minute by instance. Under the event loop alone. Times are monotonic seconds."""
+
+    __slots__ = ("_counts", "_requests_max")
+
+    def __init__(self, requests_max: int) -> None:
+        self._requests_max = requests_max
+        self._counts: dict[SpiffeId, tuple[float, int]] = {}
+
+    def count(self, instance: SpiffeId, *, at: float) -> None:
+        """Count one. Raises Refused (`instance.too_often`)."""
+        began, count = self._counts.get(instance, (at, 0))
+        if at - began >= WINDOW_SECONDS:
+            began, count = at, 0
+        if count >= self._requests_max:
+            raise Refused(
+                f"an instance asks at most {self._requests_max} times a minute", code="instance.too_often"
+            )
+        if instance not in self._counts and len(self._counts) >= REMEMBERED_MAX:
+            self._counts.clear()
+        self._counts[instance] = (began, count + 1)

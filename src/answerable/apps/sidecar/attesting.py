@@ -1,0 +1,142 @@
+"""What the sidecar shows when it enrols. Files are read when they are needed and not kept."""
+
+from __future__ import annotations
+
+import subprocess
+from base64 import b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+from answerable.core.identity.attestation import DOMAIN_TAG, possession_message
+from answerable.errors import Malformed, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.sdk.enrolment import Challenge
+
+    Attesting: TypeAlias = Callable[[Challenge, str], Mapping[str, JSONValue]]
+    """Takes the server's challenge and the thumbprint of the key that is to be enrolled."""
+
+FILE_PREFIX: Final = "file:"
+FILE_BYTES_MAX: Final = 65_536
+SSH_SECONDS_MAX: Final = 20.0
+PSS_SALT_BYTES: Final = 32
+
+_CURVE_HASHES: Final = ((256, hashes.SHA256()), (384, hashes.SHA384()))
+
+
+def by_the_kernel() -> Attesting:
+    """Nothing is shown: the kernel of the server's machine says which process we are. Over a Unix socket alone."""
+    return lambda challenge, thumbprint: {"type": "unix"}
+
+
+def by_join_token(reference: str) -> Attesting:
+    """A join token in a file, `file:PATH`. Good once."""
+    path = _path(reference)
+    return lambda challenge, thumbprint: {"type": "join_token", "token": _text(path)}
+
+
+def by_oidc_token(reference: str) -> Attesting:
+    """A token of an issuer that the server believes, in a file, `file:PATH`."""
+    path = _path(reference)
+    return lambda challenge, thumbprint: {"type": "oidc", "token": _text(path)}
+
+
+def by_certificate(certificate: str, key: str) -> Attesting:
+    """A certificate, its intermediates behind it, and the file of its key, which signs the challenge; all PEM."""
+    chain_path, key_path = _path(certificate), _path(key)
+
+    def shows(challenge: Challenge, thumbprint: str) -> Mapping[str, JSONValue]:
+        try:
+            chain = x509.load_pem_x509_certificates(_octets(chain_path))
+            private = load_pem_private_key(_octets(key_path), password=None)
+        except (ValueError, TypeError):
+            raise Malformed(
+                "the certificate or its key cannot be read: both are PEM, the key without a password",
+                code="sidecar.certificate",
+            ) from None
+        message = possession_message(challenge.attestation, thumbprint)
+        return {
+            "type": "x509_pop",
+            "chain": [_base64(one.public_bytes(Encoding.DER)) for one in chain],
+            "challenge": challenge.attestation,
+            "signature": _base64(_signed(private, message)),
+        }
+
+    return shows
+
+
+def by_ssh_host_key(reference: str) -> Attesting:
+    """A host's key, `file:PATH`, with its certificate `PATH-cert.pub` where there is one; `ssh-keygen` signs."""
+    path = _path(reference)
+
+    def shows(challenge: Challenge, thumbprint: str) -> Mapping[str, JSONValue]:
+        certificate = path.with_name(f"{path.name}-cert.pub")
+        public = certificate if certificate.exists() else path.with_name(f"{path.name}.pub")
+        command = ["ssh-keygen", "-q", "-Y", "sign", "-n", DOMAIN_TAG, "-f", str(path)]
+        message = possession_message(challenge.attestation, thumbprint)
+        try:
+            made = subprocess.run(
+                command, input=message, capture_output=True, check=True, timeout=SSH_SECONDS_MAX
+            )
+        except (OSError, subprocess.SubprocessError) as fault:
+            raise Unavailable(
+                f"`ssh-keygen -Y sign` made no signature ({type(fault).__name__})",
+                code="sidecar.ssh",
+                port="ssh-keygen",
+            ) from None
+        return {
+            "type": "ssh_host_key",
+            "challenge": challenge.attestation,
+            "identity": _text(public),
+            "signature": made.stdout.decode("ascii", "replace"),
+        }
+
+    return shows
+
+
+def _signed(key: object, message: bytes) -> bytes:
+    match key:
+        case rsa.RSAPrivateKey():
+            pss = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=PSS_SALT_BYTES)
+            return key.sign(message, pss, hashes.SHA256())
+        case ec.EllipticCurvePrivateKey():
+            bits = key.curve.key_size
+            chosen = next((found for size, found in _CURVE_HASHES if size == bits), hashes.SHA512())
+            return key.sign(message, ec.ECDSA(chosen))
+        case ed25519.Ed25519PrivateKey():
+            return key.sign(message)
+        case _:
+            raise Malformed("the certificate's key is of a kind that is not used", code="sidecar.certificate")
+
+
+def _path(reference: str) -> Path:
+    """Secrets are references, never values."""
+    if not reference.startswith(FILE_PREFIX) or len(reference) == len(FILE_PREFIX):
+        raise Malformed(f"expected `file:PATH`, got {shown(reference[:5], 8)}…", code="sidecar.reference")
+    return Path(reference.removeprefix(FILE_PREFIX))
+
+
+def _text(path: Path) -> str:
+    return _octets(path).decode("ascii", "replace").strip()
+
+
+def _octets(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(FILE_BYTES_MAX)
+    except OSError as error:
+        raise Unavailable(
+            f"{shown(path.name)} cannot be read: {error.strerror}", code="sidecar.unreadable", port="file"
+        ) from None
+
+
+def _base64(octets: bytes) -> str:
+    return b64encode(octets).decode("ascii")

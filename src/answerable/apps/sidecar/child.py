@@ -1,0 +1,74 @@
+"""The agent as our child process: started, signalled and waited for."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GATEWAY_VARIABLE: Final = "ANSWERABLE_GATEWAY"
+"""What the agent finds its handle by: an address, and nothing that is secret."""
+NOT_STARTED: Final = 127
+_SIGNALLED: Final = 128
+
+
+class Child:
+    """The process of COMMAND. It has our standard streams, our environment and the address of its handle."""
+
+    def __init__(self, command: Sequence[str], *, handle: str) -> None:
+        """Raises Unavailable (`sidecar.command`)."""
+        environment = {**os.environ, GATEWAY_VARIABLE: handle}
+        try:
+            self._process = subprocess.Popen(list(command), env=environment, close_fds=True)
+        except OSError as error:
+            message = f"cannot start {shown(command[0])}: {error.strerror}"
+            raise Unavailable(message, code="sidecar.command", port="sidecar") from None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def signal(self, number: int) -> None:
+        """Pass a signal on; nothing happens where it has ended."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Its exit code as a shell tells it: 128 and the number for a signal that ended it."""
+        code = await anyio.to_thread.run_sync(self._process.wait, abandon_on_cancel=True)
+        return _SIGNALLED - code if code < 0 else code
+
+    def reap_orphans(self) -> None:
+        """Take note of adopted processes that have ended, so that nothing of them stays."""
+        for pid in _children():
+            if pid != self.pid and _is_zombie(pid):
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+
+
+def passed_on(*, terminal: bool) -> tuple[signal.Signals, ...]:
+    """Signals that are sent on. A terminal sends its own to the child, too, so they must not arrive twice."""
+    always = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+    return always if terminal else (*always, signal.SIGINT, signal.SIGQUIT)
+
+
+def _children() -> list[int]:
+    with suppress(OSError, ValueError), open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+        return [int(pid) for pid in file.read().split()]
+    return []
+
+
+def _is_zombie(pid: int) -> bool:
+    with suppress(OSError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
+        return file.read(4096).rpartition(b")")[2].split()[0] == b"Z"
+    return False

@@ -1,0 +1,150 @@
+"""A handle: a Unix socket in a private directory that speaks for one identity, to our own child processes alone.
+
+POST /mcp/SERVER     an MCP message, proved and sent on (GET and DELETE as MCP has them)
+GET /instance        who this is
+POST /sub-agents     another handle, for a sub-agent with a key and a name of its own
+DELETE /instance     ends it, where this is the handle of a sub-agent
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+import h11
+from anyio.abc import SocketAttribute, TaskGroup, TaskStatus
+
+from answerable.apps.sidecar.http_server import converse
+from answerable.apps.sidecar.kinship import is_kin
+from answerable.apps.sidecar.relay import relay
+from answerable.errors import AnswerableError, Refused, Unavailable, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    import httpx2
+    from anyio.abc import SocketStream
+
+    from answerable.apps.sidecar.http_server import HttpRequest, Reply
+    from answerable.apps.sidecar.identity import Identity
+    from answerable.core.canonical import JSONValue
+
+SOCKET_MODE: Final = 0o600
+CONNECTIONS_MAX: Final = 128
+"""Of one handle at a time; more wait to be taken."""
+
+_log: Final = logging.getLogger("answerable.sidecar")
+
+
+class Handle:
+    """path: of its socket. sub_agent: makes another handle. ended: set when its sub-agent asked to be ended."""
+
+    def __init__(
+        self,
+        *,
+        path: Path,
+        client: httpx2.AsyncClient,
+        base: str,
+        identity: Identity,
+        sub_agent: Callable[[], Awaitable[Handle]] | None = None,
+    ) -> None:
+        self.path: Final = path
+        self.identity: Final = identity
+        self.ended: Final = anyio.Event()
+        self._client = client
+        self._base = base
+        self._sub_agent = sub_agent
+
+    @property
+    def address(self) -> str:
+        """As ANSWERABLE_GATEWAY names it."""
+        return f"unix:{self.path}"
+
+    async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled, or until `ended`. Raises Unavailable (`sidecar.socket`)."""
+        room = anyio.CapacityLimiter(CONNECTIONS_MAX)
+        try:
+            listener = await anyio.create_unix_listener(self.path, mode=SOCKET_MODE)
+        except OSError as error:
+            message = f"the handle's socket cannot be made: {error.strerror}"
+            raise Unavailable(message, code="sidecar.socket", port="sidecar") from None
+        try:
+            async with listener, anyio.create_task_group() as tasks:
+                tasks.start_soon(self._until_ended, tasks)
+                task_status.started()
+
+                async def taken(stream: SocketStream) -> None:
+                    async with room, stream:
+                        await self._taken(stream)
+
+                await listener.serve(taken)
+        finally:
+            if self.path.exists():
+                os.unlink(self.path)
+
+    async def _until_ended(self, tasks: TaskGroup) -> None:
+        await self.ended.wait()
+        tasks.cancel_scope.cancel()
+
+    async def _taken(self, stream: SocketStream) -> None:
+        connected = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - of anyio, not of Django
+        kin = await anyio.to_thread.run_sync(is_kin, connected)
+        if not kin:
+            _log.warning("a process that is none of ours connected to the handle and was let go")
+            return
+        try:
+            await converse(stream, self._answer)
+        except* (
+            ConnectionAbortedError,
+            anyio.BrokenResourceError,
+            anyio.ClosedResourceError,
+            h11.ProtocolError,
+        ):
+            pass
+        except* Exception as errors:
+            _log.error("a request at the handle failed", exc_info=errors)
+
+    async def _answer(self, request: HttpRequest, reply: Reply) -> None:
+        match request.method, request.target:
+            case "GET", "/instance":
+                await reply.json(200, self._told())
+            case "POST", "/sub-agents":
+                await self._asked_for_sub_agent(reply)
+            case "DELETE", "/instance" if self._sub_agent is None:
+                await reply.json(200, {"ended": [str(self.identity.enrolled.instance)]})
+                await reply.end()
+                self.ended.set()
+            case _:
+                await relay(self._client, self._base, self.identity, request, reply)
+
+    async def _asked_for_sub_agent(self, reply: Reply) -> None:
+        if self._sub_agent is None:
+            await reply.json(403, _problem("instance.depth", "a sub-agent has no sub-agents of its own"))
+            return
+        try:
+            made = await self._sub_agent()
+        except AnswerableError as error:
+            status = {Refused: 403, Unverified: 401, Unavailable: 503}.get(type(error), 400)
+            await reply.json(status, _problem(error.code, error.message))
+            return
+        await reply.json(201, {**made._told(), "gateway": made.address})
+
+    def _told(self) -> dict[str, JSONValue]:
+        enrolled = self.identity.enrolled
+        return {
+            "agent": enrolled.agent,
+            "drift": list(enrolled.drift),
+            "grade": enrolled.grade,
+            "instance": str(enrolled.instance),
+            "manifest": enrolled.manifest,
+            "milliseconds_left": int(self.identity.seconds_left() * 1000),
+            "source": enrolled.source,
+        }
+
+
+def _problem(code: str, message: str) -> dict[str, JSONValue]:
+    return {"code": code, "detail": message}

@@ -1,0 +1,119 @@
+"""What a handle does with a request: MCP messages go to the gateway, signed; nothing else is ever signed.
+
+It signs requests to the gateway's MCP paths whose body is one JSON-RPC message, and never bytes of the agent's choice.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import httpx2
+
+from answerable.core.canonical import Limits, parse
+from answerable.errors import AnswerableError, Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.apps.sidecar.http_server import HttpRequest, Reply
+    from answerable.apps.sidecar.identity import Identity
+    from answerable.core.canonical import JSONValue
+
+BODY_BYTES_MAX: Final = 4 * 1024 * 1024
+INVALID_REQUEST: Final = -32600
+INTERNAL_ERROR: Final = -32603
+
+_TARGET: Final = re.compile(r"/mcp/[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
+_LIMITS: Final = Limits(size_bytes_max=BODY_BYTES_MAX)
+_PASSED: Final = (
+    "accept",
+    "answerable-mandate",
+    "content-type",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+)
+"""Fields of a request that go on; proofs, hosts and credentials of the agent's making do not."""
+_ANSWERED: Final = ("content-type", "mcp-session-id")
+
+
+async def relay(
+    client: httpx2.AsyncClient, base: str, identity: Identity, request: HttpRequest, reply: Reply
+) -> None:
+    """Send one message on with the proof of this identity, and pass back whatever answers it, as it comes."""
+    try:
+        identifier = _checked(request)
+        fields = _fields(request)
+    except Malformed as fault:
+        await reply.json(400, _rpc_error(None, INVALID_REQUEST, fault.message, code=fault.code))
+        return
+    try:
+        async with client.stream(
+            request.method,
+            base + request.target,
+            content=request.body,
+            headers=fields,
+            auth=identity.auth,
+        ) as response:
+            answered = [(n, response.headers[n]) for n in _ANSWERED if n in response.headers]
+            await reply.begin(response.status_code, answered)
+            async for piece in response.aiter_bytes():
+                await reply.piece(piece)
+    except (httpx2.ConnectError, httpx2.ConnectTimeout):
+        text = "the gateway cannot be reached; nothing was done"
+        await _failed(reply, _rpc_error(identifier, INTERNAL_ERROR, text, effect="none"))
+    except httpx2.HTTPError as fault:
+        text = f"the connection to the gateway was lost ({type(fault).__name__}); it may have been done"
+        await _failed(reply, _rpc_error(identifier, INTERNAL_ERROR, text, effect="unknown"))
+    except AnswerableError as error:
+        await _failed(reply, _rpc_error(identifier, INTERNAL_ERROR, error.message, code=error.code))
+
+
+async def _failed(reply: Reply, error: dict[str, JSONValue]) -> None:
+    if reply.begun:
+        # The status is out: an answer that is cut off must not look whole.
+        raise ConnectionAbortedError
+    await reply.json(502, error)
+
+
+def _checked(request: HttpRequest) -> JSONValue:
+    """The id of the message, if it has one. Raises Malformed."""
+    if request.method not in ("POST", "GET", "DELETE") or not _TARGET.fullmatch(request.target):
+        raise Malformed(
+            f"{shown(request.method, 16)} {shown(request.target)} is not what a handle serves: MCP at "
+            "/mcp/SERVER, /instance and /sub-agents",
+            code="sidecar.path",
+        )
+    if request.method != "POST":
+        if request.body:
+            raise Malformed(f"{request.method} has no body", code="sidecar.message")
+        return None
+    value = parse(request.body, limits=_LIMITS)
+    if (
+        not isinstance(value, dict)
+        or value.get("jsonrpc") != "2.0"
+        or not isinstance(value.get("method"), str)
+    ):
+        raise Malformed("a message is one JSON-RPC 2.0 request or notification", code="sidecar.message")
+    return value.get("id")
+
+
+def _fields(request: HttpRequest) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name in _PASSED:
+        values = request.values(name)
+        if len(values) > 1:
+            raise Malformed(f"field `{name}` is there twice", code="sidecar.field")
+        if values:
+            fields[name] = values[0]
+    # The message is as long as it is; nothing that comes back is unpacked here.
+    return {**fields, "accept-encoding": "identity"}
+
+
+def _rpc_error(identifier: JSONValue, number: int, message: str, **more: JSONValue) -> dict[str, JSONValue]:
+    return {
+        "jsonrpc": "2.0",
+        "id": identifier if isinstance(identifier, str | int) else None,
+        "error": {"code": number, "message": message, "data": dict(more)},
+    }

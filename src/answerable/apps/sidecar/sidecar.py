@@ -1,0 +1,263 @@
+"""`answerable agent up`: enrol, start the agent, hold its keys, and end with it.
+
+The agent gets ANSWERABLE_GATEWAY, the address of a handle: a Unix socket of which our own descendants alone are let in.
+No key and no token is in its environment, its arguments or a file; who copies the address has nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import shutil
+import signal
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from answerable.apps.sidecar import guarding
+from answerable.apps.sidecar.attesting import by_the_kernel
+from answerable.apps.sidecar.child import Child, passed_on
+from answerable.apps.sidecar.handle import Handle
+from answerable.apps.sidecar.identity import Identity
+from answerable.errors import AnswerableError, Refused, Unavailable, shown
+from answerable.sdk.enrolment import EnrolmentClient
+from answerable.sdk.gateway_address import open_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx2
+    from anyio.abc import TaskGroup
+
+    from answerable.apps.sidecar.attesting import Attesting
+    from answerable.sdk.enrolment import MadeOf
+
+TERM_SECONDS_MAX: Final = 10.0
+"""What the agent gets to end after SIGTERM before it is killed."""
+END_SECONDS_MAX: Final = 5.0
+"""What the last request, which ends the instance, may take."""
+RETRY_SECONDS_MAX: Final = 30.0
+MEASURE_SECONDS: Final = 60.0
+JITTER: Final = 0.1
+DRIFTED: Final = "manifest.drifted"
+
+_log: Final = logging.getLogger("answerable.sidecar")
+
+
+def _silent(text: str) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarOptions:
+    """agent: name that the server must find us to be. attesting: makes the document to enrol with when it is needed,
+    so that a token is read as late as can be. measure: what the project is made of now; blocking. mandate: of messages
+    that name none. say: told what people should know.
+    """
+
+    agent: str
+    gateway: str
+    command: tuple[str, ...]
+    attesting: Attesting = field(default_factory=by_the_kernel)
+    measure: Callable[[], MadeOf] | None = None
+    mandate: str = ""
+    say: Callable[[str], None] = _silent
+    measure_seconds: float = MEASURE_SECONDS
+
+
+async def run_sidecar(options: SidecarOptions) -> int:
+    """The exit code of the agent. Raises the error family where it was never started."""
+    if not guarding.without_core_dumps():
+        options.say("core dumps cannot be turned off on this platform")
+    client, base = open_client(options.gateway)
+    async with client:
+        return await _Sidecar(options, client, base).run()
+
+
+class _Sidecar:
+    def __init__(self, options: SidecarOptions, client: httpx2.AsyncClient, base: str) -> None:
+        self._options = options
+        self._client = client
+        self._base = base
+        self._identity = Identity(EnrolmentClient(client, base), mandate=options.mandate)
+        self._made_of: MadeOf | None = None
+        self._directory = Path()
+        self._subs = 0
+
+    async def run(self) -> int:
+        self._made_of = await self._measured()
+        enrolled = await self._identity.enrol(self._options.attesting, made_of=self._made_of)
+        try:
+            if enrolled.agent != self._options.agent:
+                raise Refused(
+                    f"what was measured here is agent {shown(enrolled.agent)}, not {shown(self._options.agent)}",
+                    code="sidecar.other_agent",
+                )
+            # Only now: the server may have to read which program we are, and cannot any more after this.
+            if not guarding.without_tracing():
+                self._options.say(
+                    "other processes of this user can look into this one: keys are not kept from them"
+                )
+            guarding.adopting_orphans()
+            self._told_drift(enrolled.drift)
+            self._options.say(f"{enrolled.instance} ({enrolled.source}, {enrolled.grade})")
+            return await self._beside_agent()
+        finally:
+            await self._end()
+
+    async def _beside_agent(self) -> int:
+        self._directory = Path(tempfile.mkdtemp(prefix="answerable-", dir=_runtime_directory()))
+        code = 0
+        try:
+            async with anyio.create_task_group() as tasks:
+                handle = Handle(
+                    path=self._directory / "gateway",
+                    client=self._client,
+                    base=self._base,
+                    identity=self._identity,
+                    sub_agent=lambda: self._sub_agent(tasks),
+                )
+                await tasks.start(handle.serve)
+                child = Child(self._options.command, handle=handle.address)
+                tasks.start_soon(self._pass_signals_on, child)
+                tasks.start_soon(self._keep_alive, self._identity)
+                tasks.start_soon(self._watch_project)
+                tasks.start_soon(_reap, child)
+                code = await child.ended()
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise _first_of_ours(group) from group
+        finally:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        return code
+
+    async def _sub_agent(self, tasks: TaskGroup) -> Handle:
+        """Another handle, with an identity of its own below ours."""
+        identity = await self._identity.sub_agent()
+        self._subs += 1
+        handle = Handle(
+            path=self._directory / f"sub-{self._subs}",
+            client=self._client,
+            base=self._base,
+            identity=identity,
+        )
+        await tasks.start(handle.serve)
+        tasks.start_soon(self._keep_sub_agent, handle)
+        return handle
+
+    async def _keep_sub_agent(self, handle: Handle) -> None:
+        async with anyio.create_task_group() as keeping:
+            keeping.start_soon(self._keep_alive, handle.identity)
+            await handle.ended.wait()
+            keeping.cancel_scope.cancel()
+        with anyio.move_on_after(END_SECONDS_MAX):
+            try:
+                await handle.identity.end()
+            except AnswerableError as error:
+                _log.warning("a sub-agent could not be ended: %s", error.message)
+
+    async def _keep_alive(self, identity: Identity) -> None:
+        """Renew at half life, a little earlier or later than others; what fails for now is tried again."""
+        wait = _half(identity)
+        failures = 0
+        while True:
+            await anyio.sleep(wait)
+            try:
+                await identity.renew(made_of=self._made_of if identity is self._identity else None)
+                failures, wait = 0, _half(identity)
+            except Unavailable as error:
+                failures += 1
+                wait = min(RETRY_SECONDS_MAX, 0.5 * 2.0 ** min(failures, 10)) * _jitter()
+                _log.warning("the identity could not be renewed, trying again: %s", error.message)
+            except AnswerableError as error:
+                if error.code != DRIFTED:
+                    self._options.say(f"{identity.enrolled.instance} is no longer renewed: {error.message}")
+                    return
+                # It may be put right before its time is over.
+                wait = RETRY_SECONDS_MAX * _jitter()
+
+    async def _watch_project(self) -> None:
+        """Measure now and then, and tell the server at once when something is another."""
+        if self._options.measure is None:
+            return
+        while True:
+            await anyio.sleep(self._options.measure_seconds * _jitter())
+            try:
+                found = await self._measured()
+            except AnswerableError as error:
+                _log.warning("the project could not be measured: %s", error.message)
+                continue
+            if found == self._made_of:
+                continue
+            try:
+                enrolled = await self._identity.renew(made_of=found)
+                self._told_drift(enrolled.drift)
+            except Unavailable as error:
+                _log.warning("what was measured could not be reported yet: %s", error.message)
+                continue
+            except AnswerableError as error:
+                self._options.say(error.message)
+            self._made_of = found
+
+    async def _measured(self) -> MadeOf | None:
+        measure = self._options.measure
+        return None if measure is None else await anyio.to_thread.run_sync(measure)
+
+    def _told_drift(self, drift: tuple[str, ...]) -> None:
+        if drift:
+            names = ", ".join(drift)
+            self._options.say(f"differs from the manifest of {shown(self._options.agent)}: {names}")
+
+    async def _pass_signals_on(self, child: Child) -> None:
+        terminal = os.isatty(0)
+        ignored = (signal.SIGINT, signal.SIGQUIT) if terminal else ()
+        with anyio.open_signal_receiver(*passed_on(terminal=terminal), *ignored) as signals:
+            async for number in signals:
+                if number in ignored:
+                    continue
+                child.signal(number)
+                if number == signal.SIGTERM:
+                    await anyio.sleep(TERM_SECONDS_MAX)
+                    child.signal(signal.SIGKILL)
+
+    async def _end(self) -> None:
+        """The instance ends with us. Where the server cannot be reached, it ends by itself before long."""
+        with anyio.move_on_after(END_SECONDS_MAX, shield=True):
+            try:
+                await self._identity.end()
+            except AnswerableError as error:
+                _log.warning("the instance could not be ended: %s", error.message)
+
+
+async def _reap(child: Child) -> None:
+    while True:
+        await anyio.sleep(5.0)
+        child.reap_orphans()
+
+
+def _half(identity: Identity) -> float:
+    return max(0.2, identity.seconds_left() / 2 * _jitter())
+
+
+def _jitter() -> float:
+    return 1 + random.uniform(-JITTER, JITTER)  # noqa: S311 - keeps renewals apart and no secret
+
+
+def _runtime_directory() -> str | None:
+    """Of this user alone, in memory, where there is one; else the place for temporary files."""
+    found = os.environ.get("XDG_RUNTIME_DIR", "")
+    return found if found and os.path.isdir(found) and os.access(found, os.W_OK) else None
+
+
+def _first_of_ours(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    for error in group.exceptions:
+        found = _first_of_ours(error) if isinstance(error, BaseExceptionGroup) else error
+        if isinstance(found, AnswerableError):
+            return found
+    return group

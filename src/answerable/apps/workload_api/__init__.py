@@ -1,0 +1,22 @@
+"""The SPIFFE Workload API (and Broker API) over a Unix socket: the kernel says who asks, nobody brings a secret."""
+
+from __future__ import annotations
+
+from answerable.apps.workload_api.connection import ConnectionLimits
+from answerable.apps.workload_api.front import Doors, WorkloadFront, serve
+from answerable.apps.workload_api.needs import Identity, IssuedWit, Needs
+from answerable.apps.workload_api.peer import PeerProcess
+from answerable.apps.workload_api.socket_file import SOCKET_MODE, check_socket
+
+__all__ = [
+    "SOCKET_MODE",
+    "ConnectionLimits",
+    "Doors",
+    "Identity",
+    "IssuedWit",
+    "Needs",
+    "PeerProcess",
+    "WorkloadFront",
+    "check_socket",
+    "serve",
+]

@@ -1,0 +1,186 @@
+"""The Broker API, bound to one connection: identities for others, for those whom the registry lets (SPIFFE Broker API).
+
+Laws: a reference is resolved here and never believed; the process that it names is held by a pidfd for as long as
+anything is sent, and nothing is sent once it has ended; who may not broker learns nothing about any process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf.message import DecodeError
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+
+from answerable.apps.workload_api import sets, streams
+from answerable.apps.workload_api.api import checked_audience, only
+from answerable.apps.workload_api.call import Call, denied, invalid
+from answerable.apps.workload_api.error_details import ErrorReason
+from answerable.apps.workload_api.messages import BROKER_API, schema
+from answerable.apps.workload_api.peer import PROC, PeerProcess, referenced_process
+from answerable.apps.workload_api.sets import Sight
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from answerable.apps.workload_api.needs import Identity, Needs
+    from answerable.core.identity.principal import UnixMillis
+
+PID_REFERENCE: Final = "spiffe.broker.WorkloadPIDReference"
+
+_INVALID: Final = "WORKLOAD_REFERENCE_INVALID"
+_NOT_FOUND: Final = "WORKLOAD_NOT_FOUND"
+_NOT_ENTITLED: Final = "WORKLOAD_NOT_ENTITLED"
+
+
+class BrokerApi:
+    """What one process may ask for others."""
+
+    def __init__(self, needs: Needs, peer: PeerProcess, *, recheck_seconds: float, proc: Path = PROC) -> None:
+        self._needs = needs
+        self._peer = peer
+        self._recheck_seconds = recheck_seconds
+        self._proc = proc
+
+    def methods(self) -> Mapping[str, Callable[[Call], Awaitable[None]]]:
+        """RPCs by path."""
+        found = {
+            "SubscribeToX509SVID": self.subscribe_to_x509_svid,
+            "SubscribeToX509Bundles": self.subscribe_to_x509_bundles,
+            "FetchJWTSVID": self.fetch_jwt_svid,
+            "SubscribeToJWTBundles": self.subscribe_to_jwt_bundles,
+        }
+        return {f"/{BROKER_API}/{name}": rpc for name, rpc in found.items()}
+
+    async def subscribe_to_x509_svid(self, call: Call) -> None:
+        """Stream: all SVIDs of the workload with keys, our bundle and the federated ones."""
+        request = await self._request(call)
+        with self._referenced(request) as workload:
+
+            async def look() -> Sight:
+                identities = await self._identities(workload)
+                return Sight(identities=identities, bundles=sets.x509_bundles(self._needs))
+
+            async def fill(answer: Any, sight: Sight) -> UnixMillis:
+                return await sets.fill_x509(answer, sight, self._needs)
+
+            await self._keep_sending(call, workload, look, fill, "SubscribeToX509SVIDResponse")
+
+    async def subscribe_to_x509_bundles(self, call: Call) -> None:
+        """Stream: X.509 bundles for the workload."""
+        await self._send_bundles(call, sets.x509_bundles, "SubscribeToX509BundlesResponse")
+
+    async def subscribe_to_jwt_bundles(self, call: Call) -> None:
+        """Stream: JWT bundles for the workload."""
+        await self._send_bundles(call, sets.jwt_bundles, "SubscribeToJWTBundlesResponse")
+
+    async def fetch_jwt_svid(self, call: Call) -> None:
+        """JWT-SVIDs of all identities of the workload or the one asked for."""
+        request = await self._request(call)
+        audience = checked_audience(request.audience)
+        sets.check_ready(self._needs)
+        with self._referenced(request) as workload:
+            identities = only(await self._identities(workload), request.spiffe_id)
+            answer = schema().message("spiffe.broker.FetchJWTSVIDResponse")()
+            await sets.fill_jwt(answer, identities, audience, self._needs)
+            if not workload.is_alive():
+                raise _not_found()
+            await call.send(answer)
+
+    async def _request(self, call: Call) -> Any:
+        """The request of one who may broker for somebody. Raises GRPCError (PERMISSION_DENIED) for others."""
+        request = await call.request()
+        if not self._peer.is_alive() or not await self._needs.may_broker(self._peer, None):
+            raise denied("workload_api.no_broker")
+        return request
+
+    @contextmanager
+    def _referenced(self, request: Any) -> Iterator[PeerProcess]:
+        process = referenced_process(_pid(request), proc=self._proc)
+        if process is None:
+            raise _not_found()
+        try:
+            yield process
+        finally:
+            process.close()
+
+    async def _identities(self, workload: PeerProcess) -> tuple[Identity, ...]:
+        if not workload.is_alive():
+            raise _not_found()
+        if not self._peer.is_alive() or not await self._needs.may_broker(self._peer, workload):
+            raise denied("workload_api.no_broker", reason=_NOT_ENTITLED)
+        return await streams.identities_of(self._needs, workload, reason=_NOT_ENTITLED)
+
+    async def _send_bundles(
+        self, call: Call, encoded: Callable[[Needs], dict[str, bytes]], answer: str
+    ) -> None:
+        request = await self._request(call)
+        with self._referenced(request) as workload:
+
+            async def look() -> Sight:
+                await self._identities(workload)
+                return Sight(identities=(), bundles=encoded(self._needs))
+
+            async def fill(message: Any, sight: Sight) -> None:
+                message.bundles.update(sight.bundles)
+
+            await self._keep_sending(call, workload, look, fill, answer)
+
+    async def _keep_sending(
+        self,
+        call: Call,
+        workload: PeerProcess,
+        look: Callable[[], Awaitable[Sight]],
+        fill: Callable[[Any, Sight], Awaitable[UnixMillis | None]],
+        answer: str,
+    ) -> None:
+        await streams.keep_sending(
+            call,
+            self._needs,
+            look=look,
+            fill=fill,
+            answer=schema().message(f"spiffe.broker.{answer}"),
+            recheck_seconds=self._recheck_seconds,
+            hear=lambda changed: _hear_end(workload, changed),
+        )
+
+
+def _hear_end(process: PeerProcess, ended: Callable[[], None]) -> Callable[[], None]:
+    """Call `ended` once, when the process has ended; returns what stops it."""
+    loop, pidfd = asyncio.get_running_loop(), process.pidfd
+
+    def stop() -> None:
+        loop.remove_reader(pidfd)
+
+    def tell() -> None:
+        stop()
+        ended()
+
+    loop.add_reader(pidfd, tell)
+    return stop
+
+
+def _pid(request: Any) -> int:
+    """Raises GRPCError (INVALID_ARGUMENT) for anything but a reference to a process by its pid."""
+    packed = request.reference.reference
+    if packed.type_url.rpartition("/")[2] != PID_REFERENCE:
+        raise invalid(
+            "reference a workload by its pid: no other kind is known here"
+            if packed.type_url
+            else "no reference",
+            reason=_INVALID,
+        )
+    try:
+        pid = int(schema().message(PID_REFERENCE).FromString(packed.value).pid)
+    except DecodeError:
+        raise invalid("the reference is no WorkloadPIDReference", reason=_INVALID) from None
+    if pid <= 0:
+        raise invalid("a pid is a positive number", reason=_INVALID)
+    return pid
+
+
+def _not_found() -> GRPCError:
+    return GRPCError(Status.NOT_FOUND, "there is no such workload", ErrorReason(reason=_NOT_FOUND))

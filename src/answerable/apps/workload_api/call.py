@@ -1,0 +1,110 @@
+"""One RPC: its request comes in within limits, its answers go out within limits, its errors are put in gRPC's words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf.message import DecodeError
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+from h2.exceptions import StreamClosedError
+
+from answerable.apps.workload_api.error_details import ErrorReason
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from grpclib.server import Stream
+
+    from answerable.apps.workload_api.connection import PeerConnection
+
+WORKLOAD_HEADER: Final = "workload.spiffe.io"
+BROKER_HEADER: Final = "broker.spiffe.io"
+
+_log = logging.getLogger(__name__)
+
+
+class Call:
+    """What an RPC has to do with its client."""
+
+    def __init__(self, stream: Stream[Any, Any], connection: PeerConnection) -> None:
+        self._stream = stream
+        self._connection = connection
+
+    def check_header(self, name: str) -> None:
+        """Raises GRPCError (INVALID_ARGUMENT) unless the client says that it means to ask this API: a request that
+        somebody was tricked into forwarding does not (SPIFFE Workload Endpoint, section 3)."""
+        sent = self._stream.metadata
+        said = sent.getall(name, []) if sent is not None else []
+        if not said or any(value != "true" for value in said):
+            raise invalid(f"security header missing from request: {name}")
+
+    async def request(self) -> Any:
+        """The one message of the client. Raises GRPCError."""
+        try:
+            async with asyncio.timeout(self._connection.limits.receive_seconds):
+                message = await self._stream.recv_message()
+        except TimeoutError:
+            raise GRPCError(Status.DEADLINE_EXCEEDED, "the request did not come") from None
+        except NotImplementedError:
+            raise GRPCError(Status.UNIMPLEMENTED, "compressed messages are not taken") from None
+        except (DecodeError, AssertionError, struct.error, UnicodeDecodeError):
+            raise invalid("the request is no message of this method") from None
+        if message is None:
+            raise invalid("the request is missing")
+        return message
+
+    async def send(self, message: Any) -> None:
+        """Give the client one message; whoever does not take it within the limit is hung up on."""
+        try:
+            async with asyncio.timeout(self._connection.limits.send_seconds):
+                await self._stream.send_message(message)
+        except TimeoutError:
+            self._connection.abort()
+            raise GRPCError(Status.UNAVAILABLE, "the answer was not taken") from None
+
+
+def answering(
+    connection: PeerConnection, header: str, rpc: Callable[[Call], Awaitable[None]]
+) -> Callable[[Stream[Any, Any]], Awaitable[None]]:
+    """The RPC as grpclib calls it."""
+
+    async def answer(stream: Stream[Any, Any]) -> None:
+        call = Call(stream, connection)
+        try:
+            call.check_header(header)
+            await rpc(call)
+        except (GRPCError, StreamTerminatedError, StreamClosedError, ProtocolError):
+            raise
+        except Exception as error:
+            raise translated(error) from None
+
+    return answer
+
+
+def translated(error: Exception) -> GRPCError:
+    """Our errors in gRPC's words. Clients come again, except after INVALID_ARGUMENT and UNIMPLEMENTED, which only
+    `invalid` gives, for what they sent themselves (SPIFFE Workload Endpoint, section 6)."""
+    if isinstance(error, Unavailable):
+        return GRPCError(Status.UNAVAILABLE, f"not ready: {error.code}")
+    if isinstance(error, Malformed | Unverified | Refused):
+        return denied(error.code)
+    # Its text may hold anything, and keys pass through here: the type must do.
+    what = error.code if isinstance(error, AnswerableError) else type(error).__name__
+    _log.error("a Workload API call failed: %s", what)
+    return GRPCError(Status.INTERNAL, "internal error")
+
+
+def invalid(message: str, reason: str = "") -> GRPCError:
+    """The client sent nonsense."""
+    return GRPCError(Status.INVALID_ARGUMENT, message, ErrorReason(reason=reason) if reason else None)
+
+
+def denied(code: str = "", reason: str = "") -> GRPCError:
+    """There is nothing for this process."""
+    message = "no identity issued" + (f": {code}" if code else "")
+    return GRPCError(Status.PERMISSION_DENIED, message, ErrorReason(reason=reason) if reason else None)

@@ -1,0 +1,379 @@
+"""One connection: bound to the process that made it, ended with it, and bounded in all that it can make us hold.
+
+Laws: a connection whose process is gone gets nothing; what a client may make us keep has a bound for the connection,
+for its process, for its user and for all; whoever does not read is not read from, and is hung up on in the end.
+
+grpclib (pinned to one minor release) and h2 are told so in a few places by attributes that they do not document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+from grpclib.config import Configuration
+from grpclib.const import Cardinality, Status
+from grpclib.const import Handler as GRPCMethod
+from grpclib.events import _DispatchServerEvents
+from grpclib.exceptions import GRPCError
+from grpclib.metadata import decode_metadata
+from grpclib.protocol import EventsProcessor, H2Protocol
+from grpclib.server import Handler
+from h2.config import H2Configuration
+from h2.errors import ErrorCodes
+from h2.events import DataReceived
+from h2.settings import SettingCodes
+
+from answerable.apps.workload_api.error_details import DetailedStatus, WireCodec
+from answerable.apps.workload_api.peer import PROC, PeerProcess, connected_process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from grpclib.protocol import Stream
+    from h2.events import Event as H2Event
+    from h2.events import StreamReset
+
+RESETS_SECONDS: Final = 60.0
+HEADER_LIST_BYTES_MAX: Final = 16_384
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionLimits:
+    """connections_max: at a time, of all, of one user, of one process; more are hung up on. streams_max: RPCs under way
+    on a connection. request_bytes_max: of one RPC, all that the client sends. first_byte_seconds: from connecting.
+    idle_seconds: without an RPC. receive_seconds: for the request of an RPC. send_seconds: for taking one message, or
+    for reading on when too much waits to be sent. resets_max: RPCs called off in a minute. recheck_seconds: after which
+    an open stream looks again who its process is, changes or not.
+    """
+
+    connections_max: int = 1024
+    connections_per_user_max: int = 256
+    connections_per_process_max: int = 32
+    streams_max: int = 64
+    request_bytes_max: int = 131_072
+    first_byte_seconds: float = 10.0
+    idle_seconds: float = 600.0
+    receive_seconds: float = 15.0
+    send_seconds: float = 30.0
+    resets_max: int = 600
+    recheck_seconds: float = 60.0
+
+
+class Places:
+    """Counts who is connected."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
+        self._users: Counter[int] = Counter()
+        self._processes: Counter[tuple[int, int]] = Counter()
+        self.taken = 0
+
+    def take(self, peer: PeerProcess) -> bool:
+        """Whether there was a place; give it back with `leave`."""
+        limits, process = self._limits, (peer.pid, peer.started)
+        if (
+            self.taken >= limits.connections_max
+            or self._users[peer.uid] >= limits.connections_per_user_max
+            or self._processes[process] >= limits.connections_per_process_max
+        ):
+            return False
+        self.taken += 1
+        self._users[peer.uid] += 1
+        self._processes[process] += 1
+        return True
+
+    def leave(self, peer: PeerProcess) -> None:
+        """Give back what `take` gave."""
+        self.taken -= 1
+        self._users[peer.uid] -= 1
+        process = (peer.pid, peer.started)
+        self._processes[process] -= 1
+        # A count of zero would stay, and processes come and go.
+        if not self._processes[process]:
+            del self._processes[process]
+        if not self._users[peer.uid]:
+            del self._users[peer.uid]
+
+
+class Host(Protocol):
+    """The front, as a connection sees it."""
+
+    limits: ConnectionLimits
+    places: Places
+
+    def methods(self, connection: PeerConnection) -> Mapping[str, GRPCMethod]:
+        """The RPCs, bound to one connection."""
+        ...
+
+    def entered(self, connection: PeerConnection) -> None:
+        """A connection has been let in."""
+        ...
+
+    def left(self, connection: PeerConnection, ending: asyncio.Task[None]) -> None:
+        """It is gone; `ending` waits for its RPCs."""
+        ...
+
+
+class BoundedEvents(EventsProcessor):
+    """What HTTP/2 frames lead to, within limits."""
+
+    def __init__(self, connection: PeerConnection, limits: ConnectionLimits) -> None:
+        super().__init__(connection.requests, connection.connection)
+        self._owner = connection
+        self._limits = limits
+        self._resets = 0
+        self._resets_since = 0.0
+        self.processors[DataReceived] = self._receive
+
+    def process(self, event: H2Event) -> None:
+        # RFC 9113, section 4.1: frames of an unknown type are ignored; grpclib raises.
+        with suppress(NotImplementedError):
+            super().process(event)
+
+    def _receive(self, event: DataReceived) -> None:
+        self.process_data_received(event)
+        stream = self.streams.get(event.stream_id)
+        if stream is not None and stream.data_received > self._limits.request_bytes_max:
+            # gRPC reads this as RESOURCE_EXHAUSTED.
+            _reset(stream, ErrorCodes.ENHANCE_YOUR_CALM)
+            stream.__terminated__("the request is too large")
+            self.handler.cancel(stream)
+
+    def process_stream_reset(self, event: StreamReset) -> None:
+        super().process_stream_reset(event)
+        now = asyncio.get_running_loop().time()
+        if now - self._resets_since > RESETS_SECONDS:
+            self._resets, self._resets_since = 0, now
+        self._resets += 1
+        if self._resets > self._limits.resets_max:
+            self._owner.abort()
+
+
+class Requests(Handler):
+    """The RPCs under way on one connection."""
+
+    def __init__(self, connection: PeerConnection, mapping: Mapping[str, GRPCMethod]) -> None:
+        super().__init__(_Methods(mapping), WireCodec(), DetailedStatus(), _DispatchServerEvents())
+        self._owner = connection
+        self.open = 0
+
+    def accept(self, stream: Stream, headers: Any, release_stream: Callable[[], Any]) -> None:
+        """Start an RPC; refuse one too many (RFC 9113, section 5.1.2), and one that is no request."""
+        if self.open >= self._owner.limits.streams_max:
+            _reset(stream, ErrorCodes.REFUSED_STREAM)
+            release_stream()
+            return
+        if not _is_well_formed(headers):
+            _reset(stream, ErrorCodes.PROTOCOL_ERROR)
+            release_stream()
+            return
+        self.open += 1
+        self._owner.is_idle(False)
+        super().accept(stream, headers, release_stream)
+        self._tasks[stream].add_done_callback(lambda _: self._ended(stream))
+
+    def cancel(self, stream: Stream) -> None:
+        """End an RPC. Idempotent."""
+        if stream in self._tasks:
+            super().cancel(stream)
+
+    def _ended(self, stream: Stream) -> None:
+        self.open -= 1
+        # An RPC called off before its task began has not let go of its stream.
+        if stream.id is not None:
+            self._owner.processor.streams.pop(stream.id, None)
+        self._tasks.pop(stream, None)
+        if not self.open:
+            self._owner.is_idle(True)
+
+
+class _Methods(dict[str, GRPCMethod]):
+    """Has a method for every path: grpclib's own answer for an unknown one lacks a content type, and clients take it
+    for a fault of the connection, to be tried again."""
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """The method, or one that is not implemented."""
+        return super().get(path, _NOT_IMPLEMENTED)
+
+
+async def _not_implemented(_: object) -> None:
+    raise GRPCError(Status.UNIMPLEMENTED, "method not found")
+
+
+_NOT_IMPLEMENTED: Final = GRPCMethod(_not_implemented, Cardinality.UNARY_UNARY, object, object)
+
+
+def _reset(stream: Stream, code: ErrorCodes) -> None:
+    """Unless the client has done so, further on in the bytes that are being read."""
+    if stream.closable:
+        stream.reset_nowait(code)
+
+
+def _is_well_formed(headers: Any) -> bool:
+    """Whether grpclib can read it: else it would write a traceback to the log, and never answer."""
+    names = {name for name, _ in headers}
+    if not names >= {":method", ":path"}:
+        return False
+    try:
+        decode_metadata(headers)
+    except (ValueError, UnicodeError):
+        return False
+    return True
+
+
+class PeerConnection(H2Protocol):
+    """A gRPC connection of one process.
+
+    peer: the process, None for a connection that was not let in.
+    """
+
+    requests: Requests
+
+    def __init__(self, host: Host, *, proc: Path = PROC) -> None:
+        self.limits = host.limits
+        self.peer: PeerProcess | None = None
+        self._host = host
+        self._proc = proc
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._heard = False
+        self._loop = asyncio.get_running_loop()
+        h2_config = H2Configuration(
+            client_side=False,
+            header_encoding="ascii",
+            validate_inbound_headers=False,
+            validate_outbound_headers=False,
+            normalize_inbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+        config = Configuration(
+            http2_connection_window_size=2**20, http2_stream_window_size=2**16 - 1
+        ).__for_server__()
+        # The handler comes when it is known whose connection this is.
+        super().__init__(cast("Any", None), config, h2_config)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        peer = connected_process(transport.get_extra_info("socket"), proc=self._proc)
+        if peer is None:
+            self._transport.abort()
+            return
+        if not self._host.places.take(peer):
+            peer.close()
+            self._transport.abort()
+            return
+        self.peer = peer
+        self.requests = Requests(self, self._host.methods(self))
+        self.handler = self.requests
+        super().connection_made(transport)
+        self.connection._connection.update_settings(
+            {
+                SettingCodes.MAX_CONCURRENT_STREAMS: self.limits.streams_max,
+                SettingCodes.MAX_HEADER_LIST_SIZE: HEADER_LIST_BYTES_MAX,
+            }
+        )
+        self.connection.flush()
+        self.processor = BoundedEvents(self, self.limits)
+        self._host.entered(self)
+        # Readable when the process has ended: what it left with others ends with it.
+        self._loop.add_reader(peer.pidfd, self.abort)
+        self._waiting = self._loop.call_later(self.limits.first_byte_seconds, self.abort)
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer is None:
+            return
+        if not self._heard:
+            self._heard = True
+            self.is_idle(True)
+        try:
+            super().data_received(data)
+        except Exception as error:
+            # h2 and grpclib raise all manner of things at bytes that are no HTTP/2.
+            _log.debug("hung up on process %d: %s", self.peer.pid, type(error).__name__)
+            self.abort()
+        self._limit_ending()
+
+    def pause_writing(self) -> None:
+        if self.peer is None or self._transport is None:
+            return
+        super().pause_writing()
+        with suppress(RuntimeError):
+            self._transport.pause_reading()
+        self._start_stalled()
+
+    def resume_writing(self) -> None:
+        if self.peer is None or self._transport is None:
+            return
+        self._stop_stalled()
+        self._limit_ending()
+        super().resume_writing()
+        with suppress(RuntimeError):
+            self._transport.resume_reading()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self.peer is None:
+            return
+        self._loop.remove_reader(self.peer.pidfd)
+        self._stop_stalled()
+        self._stop_waiting()
+        self._host.places.leave(self.peer)
+        super().connection_lost(exc)
+        # An RPC may be looking at the process right now: its pidfd stays open until none does.
+        self._host.left(self, self._loop.create_task(self._let_go()))
+
+    def is_idle(self, idle: bool) -> None:
+        """Start or stop counting the time without an RPC."""
+        self._stop_waiting()
+        if idle and self._transport is not None and not self._transport.is_closing():
+            self._waiting = self._loop.call_later(self.limits.idle_seconds, self.hang_up)
+
+    def hang_up(self) -> None:
+        """Close in order: the client learns which RPCs were not begun, and may send them again elsewhere."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self.peer is not None:
+            self.connection._connection.close_connection()
+            self.connection.flush()
+        self._transport.close()
+        self._limit_ending()
+
+    def abort(self) -> None:
+        """Close at once; what was not sent is dropped. Idempotent."""
+        if self.peer is not None and self.peer.pidfd >= 0:
+            # It stays readable: without this the loop would call again until the connection is gone.
+            self._loop.remove_reader(self.peer.pidfd)
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def _let_go(self) -> None:
+        await self.requests.wait_closed()
+        if self.peer is not None:
+            self.peer.close()
+
+    def _limit_ending(self) -> None:
+        """A transport that is closed waits until all is written, for as long as nobody reads."""
+        if self._transport is not None and self._transport.is_closing():
+            self._start_stalled()
+
+    def _start_stalled(self) -> None:
+        if self._stalled is None:
+            self._stalled = self._loop.call_later(self.limits.send_seconds, self.abort)
+
+    def _stop_stalled(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None

@@ -1,0 +1,191 @@
+"""The server: takes connections from a bound Unix socket and gives each its RPCs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from grpclib.const import Cardinality
+from grpclib.const import Handler as GRPCMethod
+
+from answerable.apps.workload_api.api import WorkloadApi
+from answerable.apps.workload_api.broker import BrokerApi
+from answerable.apps.workload_api.call import BROKER_HEADER, WORKLOAD_HEADER, answering
+from answerable.apps.workload_api.connection import ConnectionLimits, PeerConnection, Places
+from answerable.apps.workload_api.messages import BROKER_API, WORKLOAD_API, schema
+from answerable.apps.workload_api.peer import PROC
+from answerable.apps.workload_api.sds import secret_methods
+from answerable.apps.workload_api.socket_file import SOCKET_MODE, check_socket
+from answerable.errors import Broken
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+    import anyio
+
+    from answerable.apps.workload_api.call import Call
+    from answerable.apps.workload_api.needs import Needs
+
+BACKLOG: Final = 256
+GRACE_SECONDS: Final = 5.0
+"""What RPCs get to end when the server stops."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """What is served. workload: the Workload API. wit: its WIT-SVID profile. broker: the Broker API, which the standard
+    wants out of workloads' reach where possible: on a socket of its own, then. reflection: gRPC server reflection. sds:
+    secret discovery for Envoy.
+    """
+
+    workload: bool = True
+    wit: bool = False
+    broker: bool = False
+    reflection: bool = True
+    sds: bool = False
+
+
+class WorkloadFront:
+    """A server on one socket, in the running event loop: asyncio's own or uvloop's."""
+
+    def __init__(
+        self,
+        needs: Needs,
+        *,
+        doors: Doors | None = None,
+        limits: ConnectionLimits | None = None,
+        proc: Path = PROC,
+    ) -> None:
+        self.limits = limits or ConnectionLimits()
+        self.places = Places(self.limits)
+        self._needs = needs
+        self._doors = doors or Doors()
+        self._proc = proc
+        self._reflection = _reflection(self._doors)
+        self._connections: set[PeerConnection] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+        self._server: asyncio.AbstractServer | None = None
+
+    async def start(self, listener: socket.socket, *, mode: int = SOCKET_MODE) -> None:
+        """Answer on a bound Unix socket whose file has this mode.
+
+        Raises Unavailable: `workload_api.socket_permissions`, `workload_api.not_unix`.
+        """
+        check_socket(listener, mode=mode)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(self._connected, sock=listener, backlog=BACKLOG)
+
+    async def close(self) -> None:
+        """Take no more connections and end those that are there. The socket's file is left to whoever made it
+        (and by asyncio itself, from Python 3.13 on, removed)."""
+        if self._server is not None:
+            self._server.close()
+        for connection in tuple(self._connections):
+            connection.hang_up()
+        await asyncio.sleep(0)
+        for connection in tuple(self._connections):
+            connection.abort()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                while self._connections or self._ending:
+                    await asyncio.sleep(0)
+                    if self._ending:
+                        await asyncio.wait(tuple(self._ending))
+
+    def methods(self, connection: PeerConnection) -> Mapping[str, GRPCMethod]:
+        """The RPCs of one connection, with the process that made it for a subject."""
+        peer, recheck = connection.peer, self.limits.recheck_seconds
+        if peer is None:
+            raise Broken("a connection without a process was let in", code="workload_api.no_peer")
+        found = dict(self._reflection)
+        if self._doors.workload:
+            workload = WorkloadApi(self._needs, peer, wit=self._doors.wit, recheck_seconds=recheck)
+            found |= _bound(connection, WORKLOAD_HEADER, workload.methods())
+        if self._doors.sds:
+            found |= secret_methods(connection, self._needs, peer, recheck_seconds=recheck)
+        if self._doors.broker:
+            broker = BrokerApi(self._needs, peer, recheck_seconds=recheck, proc=self._proc)
+            found |= _bound(connection, BROKER_HEADER, broker.methods())
+        return found
+
+    def entered(self, connection: PeerConnection) -> None:
+        """A connection has been let in."""
+        self._connections.add(connection)
+
+    def left(self, connection: PeerConnection, ending: asyncio.Task[None]) -> None:
+        """It is gone; its RPCs end."""
+        self._connections.discard(connection)
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+
+    def _connected(self) -> PeerConnection:
+        return PeerConnection(self, proc=self._proc)
+
+
+async def serve(
+    needs: Needs,
+    listener: socket.socket,
+    *,
+    stop: anyio.Event | asyncio.Event,
+    doors: Doors | None = None,
+    limits: ConnectionLimits | None = None,
+    mode: int = SOCKET_MODE,
+    started: Callable[[], None] | None = None,
+) -> None:
+    """Serve on a bound Unix socket until `stop` is set or the task is cancelled; the socket is closed in the end.
+
+    Raises Unavailable: `workload_api.socket_permissions`, `workload_api.not_unix`.
+    """
+    front = WorkloadFront(needs, doors=doors, limits=limits)
+    try:
+        await front.start(listener, mode=mode)
+        if started is not None:
+            started()
+        await stop.wait()
+    finally:
+        await front.close()
+        listener.close()
+
+
+def _bound(
+    connection: PeerConnection, header: str, rpcs: Mapping[str, Callable[[Call], Awaitable[None]]]
+) -> dict[str, GRPCMethod]:
+    methods = schema().methods
+    return {
+        path: GRPCMethod(
+            answering(connection, header, rpc),
+            Cardinality.UNARY_STREAM if methods[path].streams else Cardinality.UNARY_UNARY,
+            methods[path].takes,
+            methods[path].gives,
+        )
+        for path, rpc in rpcs.items()
+    }
+
+
+class _Named:
+    """A service of which reflection needs but the name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __mapping__(self) -> dict[str, Any]:
+        return {f"/{self._name}/": None}
+
+
+def _reflection(doors: Doors) -> dict[str, GRPCMethod]:
+    if not doors.reflection:
+        return {}
+    # It registers messages of its own with the pool that all share: only who wants it gets that.
+    from grpclib.reflection.service import ServerReflection
+
+    names = [WORKLOAD_API] * doors.workload + [BROKER_API] * doors.broker
+    named = [_Named(name) for name in names]
+    extended = ServerReflection.extend(named, pool=schema().pool)
+    found: dict[str, GRPCMethod] = {}
+    for reflecting in extended[len(named) :]:
+        found |= reflecting.__mapping__()
+    return found

@@ -1,0 +1,130 @@
+"""Which process is at the other end, held by a pidfd, so that its number cannot come to mean another one.
+
+Laws: what the kernel says of a connection counts, never what the client writes. A pidfd that is not readable belongs
+to a process that has not ended, and while it has not ended nobody else has its pid; so what was read from `/proc`
+before a look at the pidfd was read of that process.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+SO_PEERPIDFD: Final = 77
+"""Linux 6.5: a pidfd of the process that connected, taken when it did; Python has no name for it yet."""
+PROC: Final = Path("/proc")
+STATUS_BYTES_MAX: Final = 65_536
+
+_UCRED: Final = struct.Struct("3i")
+# Field 22 of /proc/PID/stat, counted from behind the command, which may hold anything.
+_STARTED_FIELD: Final = 19
+_STATE_FIELD: Final = 0
+_DEAD: Final = (b"Z", b"X", b"x")
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class PeerProcess:
+    """One process. started: in clock ticks since boot, with the pid its name for as long as the machine runs.
+
+    uid, gid: as the kernel recorded them when it connected. pidfd: -1 once closed.
+    """
+
+    pid: int
+    uid: int
+    gid: int
+    started: int
+    pidfd: int
+    proc: Path = PROC
+
+    def is_alive(self) -> bool:
+        """Whether it is still the process that it was; False for good once it has ended or `close` was called."""
+        if self.pidfd < 0 or _started(self.pid, self.proc) != self.started:
+            return False
+        return not _has_ended(self.pidfd)
+
+    def close(self) -> None:
+        """Let go of the pidfd. Idempotent."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
+
+
+def connected_process(connected: Any, *, proc: Path = PROC) -> PeerProcess | None:
+    """The process that connected this Unix socket; None when it has ended or the kernel cannot tell. Owned by the
+    caller, who closes it. connected: a socket, or what a transport gives for one.
+
+    From Linux 6.5 the pidfd was taken when it connected. Before, a pid given anew between its connecting and this call
+    goes unseen, unless user or group differ.
+    """
+    if connected is None or connected.family != socket.AF_UNIX or not hasattr(socket, "SO_PEERCRED"):
+        return None
+    pid, uid, gid = _UCRED.unpack(connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size))
+    # 0 stands for a process in a pid namespace that we cannot see into.
+    if pid <= 0:
+        return None
+    try:
+        pidfd = connected.getsockopt(socket.SOL_SOCKET, SO_PEERPIDFD)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        return _opened(pid, proc, expected=(uid, gid))
+    os.set_inheritable(pidfd, False)
+    return _held(PeerProcess(pid=pid, uid=uid, gid=gid, started=_started(pid, proc), pidfd=pidfd, proc=proc))
+
+
+def referenced_process(pid: int, *, proc: Path = PROC) -> PeerProcess | None:
+    """The process that has this pid now, or None. Owned by the caller, who closes it."""
+    return _opened(pid, proc) if pid > 0 else None
+
+
+def _opened(pid: int, proc: Path, expected: tuple[int, int] | None = None) -> PeerProcess | None:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return None
+    owner = _owner(pid, proc)
+    if owner is None or (expected is not None and owner != expected):
+        os.close(pidfd)
+        return None
+    started = _started(pid, proc)
+    return _held(PeerProcess(pid=pid, uid=owner[0], gid=owner[1], started=started, pidfd=pidfd, proc=proc))
+
+
+def _held(process: PeerProcess) -> PeerProcess | None:
+    """The process, if it is there still; its pidfd is closed otherwise."""
+    if process.started > 0 and process.is_alive():
+        return process
+    process.close()
+    return None
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _started(pid: int, proc: Path) -> int:
+    """0 when there is no such process, or only what is left of one."""
+    with suppress(OSError, ValueError, IndexError):
+        # Read for each answer: without the buffer and the path objects it costs a third.
+        with open(f"{proc}/{pid}/stat", "rb", buffering=0) as file:
+            fields = file.read(STATUS_BYTES_MAX).rpartition(b")")[2].split()
+        return 0 if fields[_STATE_FIELD] in _DEAD else int(fields[_STARTED_FIELD])
+    return 0
+
+
+def _owner(pid: int, proc: Path) -> tuple[int, int] | None:
+    """Effective user and group, as SO_PEERCRED has them."""
+    with suppress(OSError, ValueError, IndexError, KeyError):
+        with (proc / str(pid) / "status").open("rb") as file:
+            lines = file.read(STATUS_BYTES_MAX).splitlines()
+        found = {name: rest.split() for name, _, rest in (line.partition(b":") for line in lines)}
+        return int(found[b"Uid"][1]), int(found[b"Gid"][1])
+    return None

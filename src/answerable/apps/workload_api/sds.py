@@ -1,0 +1,313 @@
+"""Envoy's Secret Discovery Service, as SPIRE's agent offers it: SVIDs and bundles for proxies that speak no SPIFFE.
+
+Sources: Envoy's `envoy.service.secret.v3`, state of 1.40, and the resource names of the SPIRE agent's `sds` section.
+A proxy is a workload like any other: it gets what its process may get, and sends the Workload API's security header.
+
+Resource names: a SPIFFE ID of the caller, or `default` for its first one: certificate and key. `spiffe://TD`, or
+`ROOTCA` for our own domain: that domain's authorities alone. `ALL`: every bundle, each for the names of its own domain
+only (Envoy's SPIFFE validator), which is what verifies peers of federated domains rightly. What a proxy may not have,
+or what is not there yet, is left out and pushed when it is there; if that is all it asked for, the stream ends with
+NOT_FOUND, and Envoy comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from grpclib.const import Cardinality, Status
+from grpclib.const import Handler as GRPCMethod
+from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+from h2.exceptions import StreamClosedError
+
+from answerable.apps.workload_api.call import WORKLOAD_HEADER, Call, invalid, translated
+from answerable.apps.workload_api.sets import Sight, renewal
+from answerable.apps.workload_api.streams import identities_of, keep_sending
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from grpclib.server import Stream
+
+    from answerable.apps.workload_api.connection import PeerConnection
+    from answerable.apps.workload_api.needs import Identity, Needs
+    from answerable.apps.workload_api.peer import PeerProcess
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.trust_bundle import TrustBundle
+
+SERVICE: Final = "/envoy.service.secret.v3.SecretDiscoveryService/"
+SECRET_TYPE: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105
+VALIDATOR_TYPE: Final = (
+    "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig"
+)
+VALIDATOR_NAME: Final = "envoy.tls.cert_validator.spiffe"
+DEFAULT_NAME: Final = "default"
+ROOT_NAME: Final = "ROOTCA"
+ALL_NAME: Final = "ALL"
+NAMES_MAX: Final = 256
+
+# Message: `name:number:type`, `*` is repeated. Only what is read or written; what else Envoy sends is passed over.
+_TABLE: Final = """
+Any type_url:1:string value:2:bytes
+Status code:1:int32 message:2:string
+DiscoveryRequest version_info:1:string resource_names:3:*string type_url:4:string response_nonce:5:string error_detail:6:Status
+DiscoveryResponse version_info:1:string resources:2:*Any type_url:4:string nonce:5:string
+DataSource inline_bytes:2:bytes
+TlsCertificate certificate_chain:1:DataSource private_key:2:DataSource
+TypedExtensionConfig name:1:string typed_config:2:Any
+CertificateValidationContext trusted_ca:1:DataSource custom_validator_config:12:TypedExtensionConfig
+Secret name:1:string tls_certificate:2:TlsCertificate validation_context:4:CertificateValidationContext
+TrustDomain name:1:string trust_bundle:2:DataSource
+SPIFFECertValidatorConfig trust_domains:1:*TrustDomain
+"""  # noqa: E501 - a table
+_SCALARS: Final = {
+    "string": FieldDescriptorProto.TYPE_STRING,
+    "bytes": FieldDescriptorProto.TYPE_BYTES,
+    "int32": FieldDescriptorProto.TYPE_INT32,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretSight(Sight):
+    """named: the identity behind each name that was asked for. bundles: validation contexts by name, encoded.
+    authorities: our own, encoded: another set of them makes what is named anew. Empty where nothing is named.
+    """
+
+    named: Mapping[str, Identity]
+    authorities: bytes
+
+
+def secret_methods(
+    connection: PeerConnection, needs: Needs, peer: PeerProcess, *, recheck_seconds: float
+) -> dict[str, GRPCMethod]:
+    """The RPCs of one connection, by path, to stand beside those of the Workload API."""
+    door = SecretDiscovery(connection, needs, peer, recheck_seconds=recheck_seconds)
+    takes, gives = _message("DiscoveryRequest"), _message("DiscoveryResponse")
+    return {
+        SERVICE + "StreamSecrets": GRPCMethod(
+            _answering(door.stream_secrets), Cardinality.STREAM_STREAM, takes, gives
+        ),
+        SERVICE + "FetchSecrets": GRPCMethod(
+            _answering(door.fetch_secrets), Cardinality.UNARY_UNARY, takes, gives
+        ),
+    }
+
+
+class SecretDiscovery:
+    """What one process may have of SVIDs and bundles, in Envoy's words."""
+
+    def __init__(
+        self, connection: PeerConnection, needs: Needs, peer: PeerProcess, *, recheck_seconds: float
+    ) -> None:
+        self._connection = connection
+        self._needs = needs
+        self._peer = peer
+        self._recheck_seconds = recheck_seconds
+
+    async def fetch_secrets(self, stream: Stream[Any, Any]) -> None:
+        """The secrets that are named, once."""
+        call = self._call(stream)
+        names = _names(await call.request())
+        answer = _message("DiscoveryResponse")()
+        await self._fill(answer, await self._look(names))
+        await call.send(answer)
+
+    async def stream_secrets(self, stream: Stream[Any, Any]) -> None:
+        """The secrets that were named last: at once, when they change, and before they end."""
+        call = self._call(stream)
+        asked = _Subscription(names=_names(await call.request()))
+        reading = asyncio.create_task(asked.follow(stream))
+
+        async def look() -> Sight:
+            asked.check()
+            return await self._look(asked.names)
+
+        async def fill(answer: Any, sight: Sight) -> UnixMillis | None:
+            return await self._fill(answer, sight)
+
+        try:
+            await keep_sending(
+                call,
+                self._needs,
+                look=look,
+                fill=fill,
+                answer=_message("DiscoveryResponse"),
+                recheck_seconds=self._recheck_seconds,
+                hear=asked.hear,
+            )
+        except _Left:
+            return
+        finally:
+            reading.cancel()
+
+    def _call(self, stream: Stream[Any, Any]) -> Call:
+        call = Call(stream, self._connection)
+        call.check_header(WORKLOAD_HEADER)
+        return call
+
+    async def _look(self, names: tuple[str, ...]) -> SecretSight:
+        identities = await identities_of(self._needs, self._peer)
+        by_name = {DEFAULT_NAME: identities[0]} | {str(one.id): one for one in identities}
+        contexts = _contexts(self._needs)
+        wanted = names or (*(str(one.id) for one in identities), *contexts)
+        named = {name: by_name[name] for name in wanted if name in by_name}
+        found = SecretSight(
+            identities=identities,
+            bundles={name: contexts[name] for name in wanted if name in contexts},
+            named=named,
+            authorities=contexts[ROOT_NAME] if named else b"",
+        )
+        if not (found.bundles or found.named):
+            raise GRPCError(Status.NOT_FOUND, "no secret of these names for this process")
+        return found
+
+    async def _fill(self, answer: Any, sight: Sight) -> UnixMillis | None:
+        """Returns when to send it anew; None where no certificate is in it."""
+        ends = []
+        named = sight.named if isinstance(sight, SecretSight) else {}
+        for name, identity in named.items():
+            key = ec.generate_private_key(ec.SECP256R1())
+            issued = await self._needs.x509_svid(identity.id, key.public_key())
+            secret = _message("Secret")(name=name)
+            chain = "".join(map(ssl.DER_cert_to_PEM_cert, (issued.leaf, *issued.chain)))
+            secret.tls_certificate.certificate_chain.inline_bytes = chain.encode("ascii")
+            secret.tls_certificate.private_key.inline_bytes = key.private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            )
+            answer.resources.add(type_url=SECRET_TYPE, value=secret.SerializeToString())
+            ends.append(issued.not_after)
+        for name, context in sight.bundles.items():
+            secret = _message("Secret")(name=name)
+            secret.validation_context.MergeFromString(context)
+            answer.resources.add(type_url=SECRET_TYPE, value=secret.SerializeToString())
+        answer.type_url = SECRET_TYPE
+        # Each answer is a version of its own: its keys are new.
+        answer.version_info = answer.nonce = self._needs.entropy(8).hex()
+        return renewal(min(ends), self._needs) if ends else None
+
+
+class _Left(Exception):
+    """The client has ended the stream."""
+
+
+class _Subscription:
+    """What a client wants by its latest request. An answer that it refuses is not sent again before a change."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self._changed: Callable[[], None] = lambda: None
+        self._end: Exception | None = None
+
+    def hear(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """As `Needs.watch`."""
+        self._changed = changed
+        return lambda: None
+
+    def check(self) -> None:
+        """Raises _Left, or GRPCError, once there is no one to send to."""
+        if self._end is not None:
+            raise self._end
+
+    async def follow(self, stream: Stream[Any, Any]) -> None:
+        """Read requests until the client ends the stream. They may be far apart: there is no limit of time."""
+        try:
+            while (request := await stream.recv_message()) is not None:
+                names = _names(request)
+                if names != self.names:
+                    self.names = names
+                    self._changed()
+            self._end = _Left()
+        except GRPCError as error:
+            self._end = error
+        except Exception as error:
+            self._end = _Left() if isinstance(error, StreamTerminatedError) else invalid("no request of xDS")
+        self._changed()
+
+
+def _contexts(needs: Needs) -> dict[str, bytes]:
+    """Validation contexts by resource name, encoded. Raises Unavailable without our own bundle."""
+    bundles = {domain: one for domain, one in needs.bundles().items() if one.x509_authorities}
+    if needs.domain not in bundles:
+        raise Unavailable(
+            "there is no bundle of our own trust domain yet",
+            code="workload_api.no_bundle",
+            port="trust_source",
+        )
+    found: dict[str, bytes] = {}
+    every = _message("SPIFFECertValidatorConfig")()
+    for domain, bundle in sorted(bundles.items()):
+        context = _message("CertificateValidationContext")()
+        context.trusted_ca.inline_bytes = _pem(bundle)
+        found[f"spiffe://{domain}"] = context.SerializeToString()
+        every.trust_domains.add(name=domain).trust_bundle.inline_bytes = _pem(bundle)
+    found[ROOT_NAME] = found[f"spiffe://{needs.domain}"]
+    context = _message("CertificateValidationContext")()
+    context.custom_validator_config.name = VALIDATOR_NAME
+    context.custom_validator_config.typed_config.type_url = VALIDATOR_TYPE
+    context.custom_validator_config.typed_config.value = every.SerializeToString()
+    found[ALL_NAME] = context.SerializeToString()
+    return found
+
+
+def _pem(bundle: TrustBundle) -> bytes:
+    return "".join(map(ssl.DER_cert_to_PEM_cert, bundle.x509_authorities)).encode("ascii")
+
+
+def _names(request: Any) -> tuple[str, ...]:
+    """Raises GRPCError (INVALID_ARGUMENT)."""
+    if request.type_url not in ("", SECRET_TYPE):
+        raise invalid("only secrets are given here")
+    if len(request.resource_names) > NAMES_MAX:
+        raise invalid(f"at most {NAMES_MAX} resource names")
+    return tuple(dict.fromkeys(request.resource_names))
+
+
+def _answering(rpc: Callable[[Stream[Any, Any]], Any]) -> Callable[[Stream[Any, Any]], Any]:
+    """The RPC as grpclib calls it, its errors in gRPC's words."""
+
+    async def answer(stream: Stream[Any, Any]) -> None:
+        try:
+            await rpc(stream)
+        except (GRPCError, StreamTerminatedError, StreamClosedError, ProtocolError):
+            raise
+        except Exception as error:
+            raise translated(error) from None
+
+    return answer
+
+
+@functools.cache
+def _message(name: str) -> Any:
+    """A message class. The pool is private: only the wire is Envoy's, and the names are of no account on it."""
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"answerable.sds.{name}"))
+
+
+@functools.cache
+def _pool() -> descriptor_pool.DescriptorPool:
+    file = FileDescriptorProto(name="answerable/sds.proto", package="answerable.sds", syntax="proto3")
+    for line in _TABLE.strip().splitlines():
+        title, *fields = line.split()
+        message = file.message_type.add(name=title)
+        for text in fields:
+            name, number, kind = text.split(":")
+            field = message.field.add(name=name, number=int(number))
+            repeated = kind.startswith("*")
+            field.label = (
+                FieldDescriptorProto.LABEL_REPEATED if repeated else FieldDescriptorProto.LABEL_OPTIONAL
+            )
+            kind = kind.removeprefix("*")
+            if kind in _SCALARS:
+                field.type = _SCALARS[kind]
+            else:
+                field.type, field.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".answerable.sds.{kind}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return pool

@@ -1,0 +1,146 @@
+"""What answers are made of: SVIDs with fresh keys, bundles, claims.
+
+Laws: a key is made for one answer and no reference to it is kept; nothing here writes one anywhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from joserfc.jwk import ECKey
+
+from answerable.core.identity.trust_bundle import encoded_jwt_bundle, encoded_wit_bundle
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.apps.workload_api.needs import Identity, Needs
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.spiffe_id import TrustDomain
+
+HINT_BYTES_MAX: Final = 1024
+"""Workload API, section 8."""
+JITTER: Final = 0.1
+"""Of half a lifetime, to either side: workloads started together do not all come back together."""
+RENEW_MILLIS_MIN: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What an answer would be made of; another sight, another answer. bundles: as on the wire, by trust domain ID."""
+
+    identities: tuple[Identity, ...]
+    bundles: Mapping[str, bytes]
+
+
+def x509_bundles(needs: Needs) -> dict[str, bytes]:
+    """DER certificates, one behind the other. Raises Unavailable without our own bundle."""
+    return _keyed(needs, {domain: b"".join(one.x509_authorities) for domain, one in needs.bundles().items()})
+
+
+def jwt_bundles(needs: Needs) -> dict[str, bytes]:
+    """JWK Sets. Raises Unavailable without our own bundle."""
+    return _keyed(needs, {domain: encoded_jwt_bundle(one) for domain, one in needs.bundles().items()})
+
+
+def wit_bundles(needs: Needs) -> dict[str, bytes]:
+    """JWK Sets of the keys for WIT-SVIDs. Raises Unavailable without our own bundle."""
+    return _keyed(needs, {domain: encoded_wit_bundle(one) for domain, one in needs.bundles().items()})
+
+
+async def fill_x509(answer: Any, sight: Sight, needs: Needs) -> UnixMillis:
+    """SVIDs with keys and bundles; returns when to send them anew. For messages of both APIs."""
+    own = f"spiffe://{needs.domain}"
+    ends = []
+    for identity in sight.identities:
+        key = ec.generate_private_key(ec.SECP256R1())
+        issued = await needs.x509_svid(identity.id, key.public_key())
+        answer.svids.add(
+            spiffe_id=str(identity.id),
+            x509_svid=b"".join((issued.leaf, *issued.chain)),
+            x509_svid_key=key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+            bundle=sight.bundles[own],
+            hint=identity.hint,
+        )
+        ends.append(issued.not_after)
+    for domain, bundle in sight.bundles.items():
+        if domain != own:
+            answer.federated_bundles[domain] = bundle
+    return renewal(min(ends), needs)
+
+
+async def fill_jwt(
+    answer: Any, identities: tuple[Identity, ...], audience: tuple[str, ...], needs: Needs
+) -> None:
+    """JWT-SVIDs. For messages of both APIs."""
+    for identity in identities:
+        svid = await needs.jwt_svid(identity.id, audience)
+        answer.svids.add(spiffe_id=str(identity.id), svid=svid, hint=identity.hint)
+
+
+async def fill_wit(answer: Any, sight: Sight, needs: Needs) -> UnixMillis:
+    """WIT-SVIDs with keys; returns when to send them anew."""
+    ends = []
+    for identity in sight.identities:
+        key = ec.generate_private_key(ec.SECP256R1())
+        issued = await needs.wit_svid(identity.id, key.public_key())
+        answer.svids.add(
+            spiffe_id=str(identity.id), wit_svid=issued.token, wit_svid_key=_key_text(key), hint=identity.hint
+        )
+        ends.append(issued.expires_at)
+    return renewal(min(ends), needs)
+
+
+def renewal(end: UnixMillis, needs: Needs) -> UnixMillis:
+    """Half of what is left of a lifetime from now, give or take a tenth of that."""
+    chance = int.from_bytes(needs.entropy(4), "big") / 2**32
+    now = needs.now()
+    half = (end - now) / 2 * (1 - JITTER + 2 * JITTER * chance)
+    return type(end)(now + max(RENEW_MILLIS_MIN, int(half)))
+
+
+def with_unique_hints(identities: tuple[Identity, ...]) -> tuple[Identity, ...]:
+    """The same identities; a hint that another has already, or that is too long, is left out."""
+    seen: set[str] = set()
+    kept = []
+    for identity in identities:
+        hint = identity.hint
+        if hint in seen or len(hint.encode()) > HINT_BYTES_MAX:
+            kept.append(type(identity)(id=identity.id))
+            continue
+        kept.append(identity)
+        if hint:
+            seen.add(hint)
+    return tuple(kept)
+
+
+def check_ready(needs: Needs) -> None:
+    """Raises Unavailable (`workload_api.no_bundle`) without our own bundle: callers are to come again."""
+    if needs.domain not in needs.bundles():
+        raise _not_ready()
+
+
+def _not_ready() -> Unavailable:
+    return Unavailable(
+        "there is no bundle of our own trust domain yet", code="workload_api.no_bundle", port="trust_source"
+    )
+
+
+def _keyed(needs: Needs, sets: Mapping[TrustDomain, bytes]) -> dict[str, bytes]:
+    if not sets.get(needs.domain):
+        raise Unavailable(
+            "there is no bundle of our own trust domain yet",
+            code="workload_api.no_bundle",
+            port="trust_source",
+        )
+    return {f"spiffe://{domain}": encoded for domain, encoded in sets.items() if encoded}
+
+
+def _key_text(key: ec.EllipticCurvePrivateKey) -> str:
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return json.dumps(ECKey.import_key(pem).as_dict(private=True) | {"alg": "ES256"})

@@ -1,0 +1,62 @@
+"""Whether a Unix socket lies where only we can put one: else another could answer in our place."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Final, NoReturn
+
+from answerable.errors import Unavailable, shown
+
+SOCKET_MODE: Final = 0o666
+"""Everybody may connect, as with SPIRE: who it is the kernel says, and what it gets is decided by that."""
+
+_ROOT: Final = 0
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+def check_socket(listener: socket.socket, *, mode: int = SOCKET_MODE) -> None:
+    """Raises Unavailable (`workload_api.socket_permissions`) when somebody besides us and root owns the socket's file,
+    may replace it, or may do more with it than `mode` says; `workload_api.not_unix` for any other kind of socket.
+    """
+    name = listener.getsockname() if listener.family == socket.AF_UNIX else None
+    if not isinstance(name, str) or not name.startswith("/"):
+        raise Unavailable(
+            "the Workload API needs a Unix socket with an absolute path: only there the kernel says who asks",
+            code="workload_api.not_unix",
+            port="workload_api",
+        )
+    path = Path(name)
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISSOCK(status.st_mode):
+            _refuse(path, "is no socket")
+        if status.st_uid not in (os.geteuid(), _ROOT):
+            _refuse(path, f"belongs to user {status.st_uid}")
+        if extra := stat.S_IMODE(status.st_mode) & ~mode:
+            _refuse(path, f"has the mode bits {extra:04o} beyond {mode:04o}")
+        # The way that clients take, and, should a link lie on it, the way it leads.
+        for folder in dict.fromkeys((*path.parents, *path.resolve().parents)):
+            _check_folder(folder, holds_socket=folder in (path.parent, path.resolve().parent))
+    except OSError as error:
+        _refuse(path, f"cannot be looked at: {error.strerror or error}")
+
+
+def _check_folder(folder: Path, *, holds_socket: bool) -> None:
+    status = os.stat(folder)
+    if status.st_uid not in (os.geteuid(), _ROOT):
+        _refuse(folder, f"belongs to user {status.st_uid}")
+    # Above, the sticky bit keeps others from replacing what is ours; but they could put a socket where ours was.
+    replaceable = holds_socket or not status.st_mode & stat.S_ISVTX
+    if status.st_mode & _OTHERS_WRITE and replaceable:
+        _refuse(folder, "may be written to by others")
+
+
+def _refuse(path: Path, why: str) -> NoReturn:
+    raise Unavailable(
+        f"{shown(path)} {why}: others could answer in place of the Workload API, or more of them ask than meant",
+        code="workload_api.socket_permissions",
+        port="workload_api",
+    )

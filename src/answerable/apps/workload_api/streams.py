@@ -1,0 +1,73 @@
+"""Streams: the full set at once, again when it changes or grows old, and an end when there is nothing left to send."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from answerable.apps.workload_api.call import denied
+from answerable.apps.workload_api.sets import Sight, with_unique_hints
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from answerable.apps.workload_api.call import Call
+    from answerable.apps.workload_api.needs import Identity, Needs
+    from answerable.apps.workload_api.peer import PeerProcess
+    from answerable.core.identity.principal import UnixMillis
+
+
+async def identities_of(needs: Needs, process: PeerProcess, *, reason: str = "") -> tuple[Identity, ...]:
+    """Who a process is. Raises GRPCError (PERMISSION_DENIED) for nobody, and for a process that has ended."""
+    if not process.is_alive():
+        raise denied(reason=reason)
+    found = await needs.identify(process)
+    # What was asked about it may have taken a while, and been answered about another with its number.
+    if not found or not process.is_alive():
+        raise denied(reason=reason)
+    return with_unique_hints(found)
+
+
+async def keep_sending(
+    call: Call,
+    needs: Needs,
+    *,
+    look: Callable[[], Awaitable[Sight]],
+    fill: Callable[[Any, Sight], Awaitable[UnixMillis | None]],
+    answer: Callable[[], Any],
+    recheck_seconds: float,
+    hear: Callable[[Callable[[], None]], Callable[[], None]] | None = None,
+) -> None:
+    """Send until `look` raises, or the client has gone.
+
+    look: what there is now; asked at once, after every change and every `recheck_seconds`. fill: puts it in a message,
+    and says when that is to be sent anew. hear: another source of changes, as `Needs.watch`.
+    """
+    changed = asyncio.Event()
+    ends = [needs.watch(changed.set)]
+    if hear is not None:
+        ends.append(hear(changed.set))
+    try:
+        sent: Sight | None = None
+        renew_at: UnixMillis | None = None
+        while True:
+            changed.clear()
+            seen = await look()
+            if seen != sent or (renew_at is not None and needs.now() >= renew_at):
+                message = answer()
+                renew_at = await fill(message, seen)
+                await call.send(message)
+                # The keys in it are the client's now.
+                del message
+                sent = seen
+            wait = recheck_seconds
+            if renew_at is not None:
+                wait = min(wait, max(0.0, (renew_at - needs.now()) / 1000))
+            try:
+                async with asyncio.timeout(wait):
+                    await changed.wait()
+            except TimeoutError:
+                continue
+    finally:
+        for end in ends:
+            end()

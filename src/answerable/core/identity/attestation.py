@@ -1,0 +1,163 @@
+"""Attestation: what was measured about a workload, and which agent it therefore is.
+
+Laws: an entry matches when all of its selectors were measured, and an empty one never does; the most specific entry
+wins, and where two agents could be meant nobody is; what cannot be written as a selector exactly is left out, never
+cut; a token that was made for one agent makes no other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.evidence import SELECTOR_CHARS_MAX, SELECTORS_MAX, Evidence
+from answerable.core.identity.principal import AgentId
+from answerable.errors import Malformed, Refused, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from answerable.core.identity.evidence import Grade, Source
+
+ENTRIES_MAX: Final = 100_000
+STEP: Final = "attestation"
+DOMAIN_TAG: Final = "answerable-enrol"
+"""Also the namespace of `ssh-keygen -Y sign`: no other statement of such a key begins with it."""
+
+_BOUND_AGENT: Final = "join_token:agent:"
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,59}")
+_HEX_256: Final = re.compile(r"[0-9a-f]{64}")
+_PATH: Final = re.compile(r"/.*")
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?")
+_FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+_SPIFFE: Final = re.compile(r"spiffe://.+")
+_ANY: Final = re.compile(r".+")
+_CLAIM_KEY: Final = re.compile(r"claim\.[A-Za-z0-9_.-]{1,128}")
+
+_VALUES: Final[Mapping[str, re.Pattern[str]]] = {
+    "unix:uid": _NUMBER,
+    "unix:gid": _NUMBER,
+    "unix:path": _PATH,
+    "unix:sha256": _HEX_256,
+    "unix:cgroup": _PATH,
+    "join_token:name": _NAME,
+    "join_token:agent": _NAME,
+    "oidc:iss": _ANY,
+    "oidc:sub": _ANY,
+    "oidc:aud": _ANY,
+    "k8s:ns": _NAME,
+    "k8s:sa": _NAME,
+    "k8s:sa_uid": _NAME,
+    "k8s:pod": _NAME,
+    "k8s:pod_uid": _NAME,
+    "k8s:node": _NAME,
+    "github:repository": _ANY,
+    "github:repository_id": _ANY,
+    "github:repository_owner": _ANY,
+    "github:repository_owner_id": _ANY,
+    "github:ref": _ANY,
+    "github:ref_type": _ANY,
+    "github:environment": _ANY,
+    "github:workflow": _ANY,
+    "github:workflow_ref": _ANY,
+    "github:job_workflow_ref": _ANY,
+    "github:event_name": _ANY,
+    "github:actor": _ANY,
+    "github:actor_id": _ANY,
+    "github:runner_environment": _ANY,
+    "x509_pop:ca_sha256": _HEX_256,
+    "x509_pop:cn": _ANY,
+    "x509_pop:san_uri": _ANY,
+    "x509_pop:serial": _NUMBER,
+    "ssh:host": _ANY,
+    "ssh:ca": _FINGERPRINT,
+    "ssh:key": _FINGERPRINT,
+    "spiffe:id": _SPIFFE,
+    "mtls:sha256": _HEX_256,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationEntry:
+    """Whatever shows all of these selectors is an instance of this agent; an empty set never matches."""
+
+    agent: AgentId
+    selectors: frozenset[str]
+
+
+def checked_selector(text: str) -> str:
+    """Return `text` when it is a selector `type:key:value` that something here measures.
+
+    Raises Malformed (`attestation.selector`).
+    """
+    if len(text) <= SELECTOR_CHARS_MAX and text.isprintable():
+        kind, _, rest = text.partition(":")
+        key, _, value = rest.partition(":")
+        pattern = _VALUES.get(f"{kind}:{key}")
+        if pattern is None and kind == "oidc" and _CLAIM_KEY.fullmatch(key):
+            pattern = _ANY
+        if pattern is not None and pattern.fullmatch(value) and value == value.strip():
+            return text
+    message = f"{shown(text)} is not a selector `type:key:value`, such as `unix:uid:1000`"
+    raise Malformed(message, code="attestation.selector")
+
+
+def selector(kind: str, key: str, value: object) -> tuple[str, ...]:
+    """The selector as a tuple of one; empty where key or value cannot be written in one, so that nothing is cut, and no
+    part of a key is taken for a value."""
+    if ":" in key:
+        return ()
+    try:
+        return (checked_selector(f"{kind}:{key}:{value}"),)
+    except Malformed:
+        return ()
+
+
+def checked_evidence(source: Source, grade: Grade, selectors: Iterable[str]) -> Evidence:
+    """Evidence with its selectors sorted and each once.
+
+    Raises Malformed (`attestation.selector`), and Unverified (`attestation.too_many`): leaving some out could make the
+    workload another agent.
+    """
+    found = sorted({checked_selector(text) for text in selectors})
+    if len(found) > SELECTORS_MAX:
+        message = f"{len(found)} selectors were measured, expected at most {SELECTORS_MAX}"
+        raise Unverified(message, code="attestation.too_many", step=STEP)
+    return Evidence(source=source, grade=grade, selectors=tuple(found))
+
+
+def matching_agent(entries: Iterable[RegistrationEntry], selectors: Collection[str]) -> AgentId | None:
+    """The agent whose entry says most of what was measured, or None when no entry matches.
+
+    The winner's set holds every matching set of any other agent, and more. Raises Refused (`attestation.ambiguous`)
+    where no entry does.
+    """
+    measured = frozenset(selectors)
+    bound = {AgentId(text.removeprefix(_BOUND_AGENT)) for text in measured if text.startswith(_BOUND_AGENT)}
+    matching = [
+        entry
+        for entry in entries
+        if entry.selectors and entry.selectors <= measured and (not bound or bound == {entry.agent})
+    ]
+    agents = {entry.agent for entry in matching}
+    if len(agents) <= 1:
+        return next(iter(agents), None)
+    for entry in matching:
+        if all(entry.selectors > other.selectors for other in matching if other.agent != entry.agent):
+            return entry.agent
+    names = ", ".join(shown(agent, 63) for agent in sorted(agents)[:4])
+    message = f"what was measured fits several agents and none of them best: {names}"
+    raise Refused(message, code="attestation.ambiguous")
+
+
+def possession_message(challenge: str, key_thumbprint: str) -> bytes:
+    """What a certificate's or a host's key signs: domain tag, challenge and the RFC 7638 thumbprint of the key that is
+    to be enrolled, each on a line of its own, so that a signature serves this challenge and this key alone.
+
+    Raises Malformed (`attestation.message`).
+    """
+    parts = (challenge, key_thumbprint)
+    if not all(0 < len(part) <= 256 and part.isascii() and part.isprintable() for part in parts):
+        raise Malformed("challenge or thumbprint is not a line of ASCII text", code="attestation.message")
+    return f"{DOMAIN_TAG}\n{challenge}\n{key_thumbprint}\n".encode("ascii")

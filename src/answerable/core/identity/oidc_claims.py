@@ -1,0 +1,248 @@
+"""Workload tokens of OpenID issuers: signature, terms, and the selectors that their claims give.
+
+Laws:
+- the algorithm is on our list and of the key's own kind, so that no public key is ever taken for a MAC secret;
+- issuer and audience are exactly the expected ones, and the audience is the only one: a token made for somebody else as
+  well could be handed on by them;
+- a token has an end, and lives no longer than its issuer's terms allow;
+- selectors of Kubernetes and GitHub come only from issuers that are configured as such: any other could write the same
+  claims (OpenID Connect Core, section 3.1.3.7; RFC 8725; RFC 9068, section 4).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from joserfc import jws as jose
+from joserfc.errors import JoseError
+
+from answerable.core.canonical import Limits, parse
+from answerable.core.identity.attestation import STEP, selector
+from answerable.core.identity.compact_jws import PAYLOAD_DEPTH_MAX, read_compact
+from answerable.core.identity.issuer_key import ALGORITHMS, issuer_key
+from answerable.core.identity.principal import UnixMillis
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from joserfc._rfc7515.model import JWSAlgModel
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.compact_jws import CompactJWS
+
+Kind = Literal["oidc", "kubernetes", "github"]
+"""What an issuer's tokens are about."""
+
+TOKEN_CHARS_MAX: Final = 16_384
+SKEW_SECONDS: Final = 60
+LIFETIME_SECONDS_MAX: Final = 86_400
+SUBJECT_CHARS_MAX: Final = 255
+"""OpenID Connect Core, section 2."""
+
+_NAME: Final = "oidc"
+_TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+_HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
+_NOT_SELECTORS: Final = frozenset(
+    {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "at_hash", "c_hash", "sid", "auth_time", "cnf"}
+)
+_GITHUB: Final = (
+    "repository", "repository_id", "repository_owner", "repository_owner_id", "ref", "ref_type", "environment",
+    "workflow", "workflow_ref", "job_workflow_ref", "event_name", "actor", "actor_id", "runner_environment",
+)  # fmt: skip
+_DNS_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+_KUBERNETES: Final = "kubernetes.io"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerTerms:
+    """An issuer whose tokens are believed. issuer: exactly its `iss`. audience: what its tokens must be made for.
+
+    lifetime_seconds_max: longest time between `iat` and `exp` of a token.
+    """
+
+    issuer: str
+    audience: str
+    kind: Kind = "oidc"
+    lifetime_seconds_max: int = LIFETIME_SECONDS_MAX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenHint:
+    """What an unverified token says of itself; good for choosing where to look, and for nothing else."""
+
+    issuer: str
+    kid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadClaims:
+    """A verified token. selectors: what it gives, sorted. expires_at: its end."""
+
+    issuer: str
+    subject: str
+    expires_at: UnixMillis
+    selectors: tuple[str, ...]
+    claims: Mapping[str, JSONValue]
+
+
+def token_hint(token: str) -> TokenHint:
+    """Issuer and key id as written, unverified. Raises Malformed (`oidc.malformed`)."""
+    jws = _read(token)
+    issuer = _claims(jws).get("iss")
+    return TokenHint(issuer=issuer if isinstance(issuer, str) else "", kid=jws.header.get("kid", ""))
+
+
+def verified_workload(token: str, *, key_set: bytes, terms: IssuerTerms, now: UnixMillis) -> WorkloadClaims:
+    """Verify a token under the issuer's JWK Set and terms.
+
+    Raises Malformed (`oidc.malformed`) and Unverified (`oidc.header`, `oidc.type`, `oidc.algorithm`, `oidc.key`,
+    `oidc.signature`, `oidc.issuer`, `oidc.audience`, `oidc.time`, `oidc.expired`, `oidc.future`, `oidc.lifetime`,
+    `oidc.subject`, `oidc.kubernetes`).
+    """
+    jws = _read(token)
+    _check_header(jws.header)
+    name = jws.header["alg"]
+    key = issuer_key(key_set, kid=jws.header.get("kid"), algorithm=name)
+    try:
+        jose.deserialize_compact(jws.token, key, registry=_OneAlgorithm(name))
+    except (JoseError, ValueError):
+        raise _unverified("the signature does not fit", "signature") from None
+    claims = _claims(jws)
+    _check_parties(claims, terms)
+    expires_at = _checked_times(claims, terms, now)
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_CHARS_MAX:
+        raise _unverified(f"`sub` is not a text of 1 to {SUBJECT_CHARS_MAX} characters", "subject")
+    found = {*_plain(claims, terms, subject)}
+    if terms.kind == "kubernetes":
+        found.update(_kubernetes(claims, subject))
+    if terms.kind == "github":
+        found.update(text for key in _GITHUB for text in _text_selector("github", key, claims.get(key)))
+    return WorkloadClaims(
+        issuer=terms.issuer,
+        subject=subject,
+        expires_at=expires_at,
+        selectors=tuple(sorted(found)),
+        claims=claims,
+    )
+
+
+class _OneAlgorithm(jose.JWSRegistry):
+    def __init__(self, name: str) -> None:
+        super().__init__(algorithms=[name])
+        self._name = name
+        # Header, payload and signature were bounded by the length of the token.
+        self.max_header_length = TOKEN_CHARS_MAX
+
+    def get_alg(self, name: str) -> JWSAlgModel:
+        """This one whatever is asked for, and without the library's warning about the name `EdDSA`: keys on its other
+        curve were refused before."""
+        return self.algorithms[self._name]
+
+
+def _read(token: str) -> CompactJWS:
+    if len(token) > TOKEN_CHARS_MAX:
+        raise Malformed(f"token has more than {TOKEN_CHARS_MAX} characters", code="oidc.malformed")
+    return read_compact(token, step=_NAME)
+
+
+def _claims(jws: CompactJWS) -> dict[str, JSONValue]:
+    try:
+        claims = parse(
+            jws.payload, limits=Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
+        )
+    except Malformed as error:
+        raise Malformed(f"token claims: {error.message}", code="oidc.malformed") from None
+    if not isinstance(claims, dict):
+        raise Malformed("token claims are not a JSON object", code="oidc.malformed")
+    return claims
+
+
+def _check_header(header: Mapping[str, str]) -> None:
+    if not header.keys() <= _HEADER_MEMBERS:
+        odd = shown(min(header.keys() - _HEADER_MEMBERS), 40)
+        raise _unverified(f"token header has the member {odd}, which is not accepted", "header")
+    if "typ" in header and header["typ"].lower() not in _TYPES:
+        raise _unverified(f"a token of type {shown(header['typ'], 40)} is not a workload token", "type")
+    if header.get("alg") not in ALGORITHMS:
+        raise _unverified(f"algorithm {shown(header.get('alg'), 40)} is not accepted", "algorithm")
+
+
+def _check_parties(claims: Mapping[str, JSONValue], terms: IssuerTerms) -> None:
+    if claims.get("iss") != terms.issuer:
+        got = shown(claims.get("iss"))
+        raise _unverified(f"expected issuer {shown(terms.issuer)}, got {got}", "issuer")
+    audience = claims.get("aud")
+    if audience not in (terms.audience, [terms.audience]):
+        message = f"expected the one audience {shown(terms.audience)}, got {shown(audience)}"
+        raise _unverified(message, "audience")
+
+
+def _checked_times(claims: Mapping[str, JSONValue], terms: IssuerTerms, now: UnixMillis) -> UnixMillis:
+    expires, issued = _millis(claims, "exp"), _millis(claims, "iat")
+    begins = _millis(claims, "nbf") if "nbf" in claims else issued
+    skew = SKEW_SECONDS * 1000
+    if now >= expires + skew:
+        raise _unverified("the token has expired", "expired")
+    if max(begins, issued) > now + skew:
+        raise _unverified("the token is not valid yet", "future")
+    if not 0 < expires - issued <= terms.lifetime_seconds_max * 1000:
+        lifetime = (expires - issued) // 1000
+        message = f"the token lives {lifetime} seconds, expected 1 to {terms.lifetime_seconds_max} seconds"
+        raise _unverified(message, "lifetime")
+    return expires
+
+
+def _millis(claims: Mapping[str, JSONValue], name: str) -> UnixMillis:
+    value = claims.get(name)
+    # A boolean is an integer to Python, and no date.
+    if type(value) not in (int, float) or not 0 <= value < 1e11:  # type: ignore[operator]
+        raise _unverified(f"`{name}` is not a date in seconds", "time")
+    return UnixMillis(int(value * 1000))  # type: ignore[operator, arg-type]
+
+
+def _plain(claims: Mapping[str, JSONValue], terms: IssuerTerms, subject: str) -> Iterator[str]:
+    yield from selector("oidc", "iss", terms.issuer)
+    yield from selector("oidc", "sub", subject)
+    yield from selector("oidc", "aud", terms.audience)
+    for name, value in claims.items():
+        if name in _NOT_SELECTORS:
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            yield from _text_selector("oidc", f"claim.{name}", one)
+
+
+def _text_selector(kind: str, key: str, value: JSONValue) -> tuple[str, ...]:
+    """Texts as they are and truth values as JSON writes them; numbers have many spellings, so they give nothing."""
+    if isinstance(value, bool):
+        value = "true" if value else "false"
+    return selector(kind, key, value) if isinstance(value, str) else ()
+
+
+def _kubernetes(claims: Mapping[str, JSONValue], subject: str) -> Iterator[str]:
+    """Bound service account tokens: the claim `kubernetes.io` and `sub` must tell the same."""
+    about = claims.get(_KUBERNETES)
+    about = about if isinstance(about, dict) else {}
+    account = about.get("serviceaccount")
+    names = (about.get("namespace"), account.get("name") if isinstance(account, dict) else None)
+    if not all(isinstance(name, str) and _DNS_NAME.fullmatch(name) for name in names):
+        raise _unverified("the claim `kubernetes.io` names no service account of a namespace", "kubernetes")
+    if subject != f"system:serviceaccount:{names[0]}:{names[1]}":
+        raise _unverified("`sub` is not the service account of the claim `kubernetes.io`", "kubernetes")
+    yield from selector("k8s", "ns", names[0])
+    yield from selector("k8s", "sa", names[1])
+    for member, name, key in (
+        ("serviceaccount", "uid", "sa_uid"),
+        ("pod", "name", "pod"),
+        ("pod", "uid", "pod_uid"),
+        ("node", "name", "node"),
+    ):
+        part = about.get(member)
+        yield from _text_selector("k8s", key, part.get(name) if isinstance(part, dict) else None)
+
+
+def _unverified(message: str, word: str) -> Unverified:
+    return Unverified(message, code=f"oidc.{word}", step=STEP)

@@ -1,0 +1,39 @@
+"""What the entries about the make-up of agents say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.canonical import encode
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.disclosure import Sealing
+    from answerable.core.ledger.entry import Entry
+    from answerable.core.registry.manifest_token import SignedManifest
+
+
+def manifest_registered(
+    signed: SignedManifest, *, at: UnixMillis, sealing: Sealing, signer: str, by: str, person: str
+) -> Entry:
+    """The signed manifest of an agent came into force.
+
+    sealing: of who signed it. signer: pseudonym of who signed it. by: who handed it in, as the control door knows them.
+    person: pseudonym of `by`.
+    """
+    members: dict[str, JSONValue] = {
+        "agent": signed.manifest.agent,
+        "by": signer,
+        "manifest": signed.digest,
+        "person": person,
+        "signed": signed.signed_at,
+    }
+    fields = [
+        (b"by_name", encode(signed.signed_by)),
+        (b"person_name", encode(by)),
+        (b"token", encode(signed.token)),
+    ]
+    return sealed_entry(Tag.MANIFEST_REGISTERED, at=at, members=members, fields=fields, sealing=sealing)

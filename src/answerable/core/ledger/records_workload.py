@@ -1,0 +1,92 @@
+"""What the entries about running workloads say: enrolled, ended, documents issued, keys of the trust domain.
+
+An instance has no name but its SPIFFE ID, so these leaves need no pseudonyms. What was measured of it may name people
+(the subject of an OIDC token) and is a sealed field.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from answerable.core.canonical import encode
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.instance import Instance
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
+    from answerable.core.ledger.disclosure import Field, Sealing
+    from answerable.core.ledger.entry import Entry
+
+SvidKind = Literal["x509", "jwt", "wit"]
+AuthorityState = Literal["prepared", "active", "old", "removed"]
+
+
+def workload_enrolled(instance: Instance, *, at: UnixMillis, sealing: Sealing | None = None) -> Entry:
+    """An instance was attested and given its name.
+
+    sealing: of the subject `agent:<name>`, under which its selectors are kept; without it they are left out.
+    """
+    members: dict[str, JSONValue] = {
+        "agent": instance.agent,
+        "drift": [*instance.drift],
+        "expires": instance.expires_at,
+        "grade": instance.evidence.grade,
+        "instance": str(instance.id),
+        "key": instance.key.thumbprint if instance.key is not None else "",
+        "manifest": instance.manifest,
+        "parent": instance.parent,
+        "source": instance.evidence.source,
+    }
+    fields: list[Field] = []
+    if sealing is not None and instance.evidence.selectors:
+        fields.append((b"selectors", encode([*instance.evidence.selectors])))
+    return sealed_entry(Tag.WORKLOAD_ENROLLED, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def workload_ended(instance: Instance, *, at: UnixMillis, because: str) -> Entry:
+    """An instance ended. because: stable code."""
+    members: dict[str, JSONValue] = {
+        "agent": instance.agent,
+        "because": because,
+        "instance": str(instance.id),
+    }
+    return sealed_entry(Tag.WORKLOAD_ENDED, at=at, members=members)
+
+
+def svid_issued(
+    instance: SpiffeId,
+    *,
+    at: UnixMillis,
+    kind: SvidKind,
+    serial: str,
+    expires: UnixMillis,
+    key: str = "",
+) -> Entry:
+    """An identity document was issued. serial: of the certificate, hex, or SHA-256 of the token, hex.
+
+    key: thumbprint or SHA-256 of what it is bound to; empty for a bearer document.
+    """
+    members: dict[str, JSONValue] = {
+        "expires": expires,
+        "instance": str(instance),
+        "key": key,
+        "kind": kind,
+        "serial": serial,
+    }
+    return sealed_entry(Tag.SVID_ISSUED, at=at, members=members)
+
+
+def authority_changed(
+    domain: TrustDomain, authority: str, *, at: UnixMillis, state: AuthorityState, sequence: int
+) -> Entry:
+    """A generation of keys changed its state. authority: its id. sequence: of the bundle from here on."""
+    members: dict[str, JSONValue] = {
+        "authority": authority,
+        "domain": domain,
+        "sequence": sequence,
+        "state": state,
+    }
+    return sealed_entry(Tag.AUTHORITY_CHANGED, at=at, members=members)

@@ -1,0 +1,106 @@
+"""What a running agent is made of, measured, against what its manifest says.
+
+Laws: only what somebody measured can match; a value that was merely claimed matches nothing, and differs when it says
+something else; what the manifest does not say is not compared; a grade is shown as it came and never raised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+from answerable.core.identity.evidence import GRADES
+from answerable.core.registry.manifest import DIGEST_FIELDS, MANIFEST_FIELDS, checked_digest
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from answerable.core.identity.evidence import Grade
+    from answerable.core.registry.manifest import Manifest, ManifestField
+
+Verdict = Literal["match", "differs", "unmeasured"]
+
+VALUE_CHARS_MAX: Final = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What was found, by field, each with who found it. An empty value is one that was not found.
+
+    Raises Malformed: `manifest.field` for a field or grade that there is none of, `manifest.value`,
+    `manifest.digest`.
+    """
+
+    values: Mapping[ManifestField, tuple[str, Grade]]
+
+    def __post_init__(self) -> None:
+        for name, (value, grade) in self.values.items():
+            if name not in MANIFEST_FIELDS or grade not in GRADES:
+                raise Malformed(
+                    f"there is no field {shown(name, 40)} of grade {shown(grade, 40)}", code="manifest.field"
+                )
+            if len(value) > VALUE_CHARS_MAX:
+                raise Malformed(
+                    f"a measured value has at most {VALUE_CHARS_MAX} characters, got {len(value)}",
+                    code="manifest.value",
+                )
+            if value and name in DIGEST_FIELDS:
+                checked_digest(value)
+        kept = {name: found for name, found in self.values.items() if found[0]}
+        object.__setattr__(self, "values", MappingProxyType(kept))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldFinding:
+    """found: empty when nothing was. grade: of what was found, None when nothing was."""
+
+    field: ManifestField
+    expected: str
+    found: str
+    grade: Grade | None
+    verdict: Verdict
+
+
+def drift(manifest: Manifest, measured: Measured) -> tuple[FieldFinding, ...]:
+    """One finding for each field that the manifest says, in the order of `MANIFEST_FIELDS`."""
+    return tuple(
+        _finding(name, expected, measured.values.get(name)) for name, expected in manifest.said().items()
+    )
+
+
+def drifted_fields(findings: Iterable[FieldFinding]) -> tuple[ManifestField, ...]:
+    """The fields that differ; empty when none does, which is not to say that all were measured."""
+    return tuple(finding.field for finding in findings if finding.verdict == "differs")
+
+
+def merged(*parts: Measured) -> Measured:
+    """What several measured, together: the better grade counts.
+
+    Raises Malformed (`manifest.conflict`) where two of one grade found different values.
+    """
+    best: dict[ManifestField, tuple[str, Grade]] = {}
+    for part in parts:
+        for name, (value, grade) in part.values.items():
+            known = best.get(name)
+            if known is None or GRADES.index(grade) < GRADES.index(known[1]):
+                best[name] = (value, grade)
+            elif grade == known[1] and value != known[0]:
+                raise Malformed(
+                    f"`{name}` was found to be {shown(known[0])} and {shown(value)}, both by grade {grade}",
+                    code="manifest.conflict",
+                )
+    return Measured(values=best)
+
+
+def _finding(name: ManifestField, expected: str, found: tuple[str, Grade] | None) -> FieldFinding:
+    if found is None:
+        return FieldFinding(field=name, expected=expected, found="", grade=None, verdict="unmeasured")
+    value, grade = found
+    verdict: Verdict = "match"
+    if value != expected:
+        verdict = "differs"
+    elif grade == "claimed":
+        verdict = "unmeasured"
+    return FieldFinding(field=name, expected=expected, found=value, grade=grade, verdict=verdict)

@@ -1,0 +1,188 @@
+"""Attesting a workload: from what it shows, and what was measured, to evidence.
+
+Every way ends in an `Evidence` or an error; which agent it makes is for `core.identity.attestation.matching_agent`.
+Grade: `kernel` for what the kernel of this machine said, `gateway` for what we verified ourselves.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.attestation import (
+    STEP,
+    checked_evidence,
+    possession_message,
+    selector,
+)
+from answerable.core.identity.challenge import SECRET_BYTES, Challenges
+from answerable.core.identity.join_token import (
+    KEPT_SECONDS,
+    LIFETIME_SECONDS,
+    join_token,
+    join_token_digest,
+    join_token_text,
+)
+from answerable.core.identity.join_token import SECRET_BYTES as JOIN_SECRET_BYTES
+from answerable.core.identity.oidc_claims import token_hint, verified_workload
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.ssh_host import SshTrust, verified_ssh_host
+from answerable.core.identity.x509_pop import verified_x509_pop
+from answerable.errors import Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cryptography import x509
+
+    from answerable.core.identity.evidence import Evidence
+    from answerable.core.identity.oidc_claims import IssuerTerms
+    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.issuer_keys import IssuerKeys
+    from answerable.ports.join_tokens import JoinTokens
+    from answerable.ports.process_observer import ProcessFacts
+
+NO_SSH: Final = SshTrust(authorities={}, hosts={}, revoked=frozenset())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestationTerms:
+    """What is believed. issuers: by issuer. authorities: of certificates. ssh: authorities and host keys.
+
+    Empty everywhere: nothing but the kernel and our own join tokens is believed.
+    """
+
+    issuers: tuple[IssuerTerms, ...] = ()
+    authorities: tuple[x509.Certificate, ...] = ()
+    ssh: SshTrust = NO_SSH
+
+
+class Attestor:
+    """Judges what workloads show. Safe in any thread; only `oidc` waits for others."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        tokens: JoinTokens,
+        keys: IssuerKeys,
+        terms: AttestationTerms,
+    ) -> None:
+        self._clock = clock
+        self._entropy = entropy
+        self._tokens = tokens
+        self._keys = keys
+        self._terms = terms
+        self._issuers: Mapping[str, IssuerTerms] = {one.issuer: one for one in terms.issuers}
+        self._challenges = Challenges(secret=entropy.bytes(SECRET_BYTES))
+        self._lock = threading.Lock()
+
+    def challenge(self) -> str:
+        """What a certificate's or a host's key is to sign: good once, for 60 seconds, in this process."""
+        return self._challenges.issue(self._entropy.token(), at=self._clock.monotonic())
+
+    def unix(self, facts: ProcessFacts) -> Evidence:
+        """Evidence from what the kernel said about a local process."""
+        return checked_evidence("unix", "kernel", facts.selectors())
+
+    def new_join_token(
+        self,
+        name: str,
+        agent: AgentId,
+        *,
+        extra: Iterable[str] = (),
+        seconds: int = LIFETIME_SECONDS,
+    ) -> str:
+        """Make a join token; the answer is the only time that it is seen. Old ones are forgotten on the way.
+
+        Raises Malformed (`name.invalid`, `attestation.selector`, `join_token.selector`, `join_token.lifetime`,
+        `join_token.full`) and Unavailable.
+        """
+        text = join_token_text(self._entropy.bytes(JOIN_SECRET_BYTES))
+        now = self._clock.now()
+        self._tokens.forget(before=UnixMillis(now - KEPT_SECONDS * 1000))
+        self._tokens.add(join_token(text, name=name, agent=agent, extra=extra, now=now, seconds=seconds))
+        return text
+
+    def join_token(self, token: str) -> Evidence:
+        """Use up a join token.
+
+        Raises Unverified (`join_token.refused`) alike for one that is unknown, used or expired, and Unavailable.
+        """
+        found = self._tokens.consume(join_token_digest(token), now=self._clock.now())
+        if found is None:
+            message = "the join token is unknown, was used before, or has expired"
+            raise Unverified(message, code="join_token.refused", step=STEP)
+        return checked_evidence("join_token", "gateway", found.selectors)
+
+    async def oidc(self, token: str, audience: str = "") -> Evidence:
+        """Evidence from a token of a configured issuer. audience: expected instead of the one in its terms, if given.
+
+        A bearer token: whoever has it may show it until it ends. Raises Malformed (`oidc.*`), Unverified (`oidc.*`) and
+        Unavailable (`issuer.*`).
+        """
+        hint = token_hint(token)
+        terms = self._issuers.get(hint.issuer)
+        if terms is None or (audience and audience != terms.audience):
+            what = "for another audience" if terms else "not configured"
+            raise Unverified(f"issuer {shown(hint.issuer)} is {what}", code="oidc.issuer", step=STEP)
+        key_set = await self._keys.key_set(terms.issuer, kid=hint.kid)
+        if key_set is None:
+            message = f"issuer {shown(hint.issuer)} has no source of keys"
+            raise Unverified(message, code="oidc.issuer", step=STEP)
+        found = verified_workload(token, key_set=key_set, terms=terms, now=self._clock.now())
+        return checked_evidence("oidc", "gateway", found.selectors)
+
+    def x509_pop(
+        self, chain: Sequence[bytes], signature: bytes, challenge: str, key_thumbprint: str
+    ) -> Evidence:
+        """Evidence from a certificate (DER, leaf first) whose key signed challenge and key.
+
+        Raises Malformed (`x509_pop.malformed`, `attestation.message`), Unverified (`challenge.*`, `x509_pop.*`) and
+        Refused (`challenge.busy`).
+        """
+        self._challenges.check(challenge, at=self._clock.monotonic())
+        selectors = verified_x509_pop(
+            chain,
+            signature=signature,
+            message=possession_message(challenge, key_thumbprint),
+            authorities=self._terms.authorities,
+            now=self._clock.now(),
+        )
+        self._take(challenge)
+        return checked_evidence("x509_pop", "gateway", selectors)
+
+    def ssh(self, identity: str, signature: str, challenge: str, key_thumbprint: str) -> Evidence:
+        """Evidence from an SSH host key or host certificate whose key signed challenge and key.
+
+        Raises Malformed (`ssh.malformed`, `attestation.message`), Unverified (`challenge.*`, `ssh.*`) and Refused
+        (`challenge.busy`).
+        """
+        self._challenges.check(challenge, at=self._clock.monotonic())
+        selectors = verified_ssh_host(
+            identity,
+            signature=signature,
+            message=possession_message(challenge, key_thumbprint),
+            trust=self._terms.ssh,
+            now=self._clock.now(),
+        )
+        self._take(challenge)
+        return checked_evidence("ssh_host_key", "gateway", selectors)
+
+    def spiffe(self, identity: SpiffeId) -> Evidence:
+        """Evidence from an SVID that was verified, with proof of possession, by the caller of this."""
+        return checked_evidence("spiffe", "gateway", selector("spiffe", "id", identity))
+
+    def mtls(self, certificate_sha256: str) -> Evidence:
+        """Evidence from the client certificate of a TLS connection that the caller of this saw."""
+        return checked_evidence("mtls", "gateway", selector("mtls", "sha256", certificate_sha256))
+
+    def _take(self, challenge: str) -> None:
+        # Only after the proof: who has no key cannot use up the challenge of somebody who has.
+        with self._lock:
+            self._challenges.take(challenge, at=self._clock.monotonic())

@@ -1,0 +1,322 @@
+"""Giving a running process a name of its own, once what it is has been measured; and keeping that name in force.
+
+Laws:
+- the ledger knows an instance before anybody can act as it;
+- which agent it is follows from what was measured and from today's registry, never from what it says;
+- a key is of one instance, and of nothing else, for good, and an instance never gets another one: who wants a new key
+  enrols anew and ends the instance of the old one;
+- a sub-agent has its parent's agent, a key of its own, and never a longer life.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.attestation import RegistrationEntry, matching_agent
+from answerable.core.identity.evidence import Evidence
+from answerable.core.identity.instance import INSTANCE_BYTES, Instance
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.spiffe_id import agent_instance_id, spiffe_id
+from answerable.core.ledger import records_workload
+from answerable.core.ledger.subject import agent_subject
+from answerable.core.registry.active import documents_in
+from answerable.core.registry.documents import Agent
+from answerable.core.registry.parse import shapes_of
+from answerable.errors import Refused, shown
+from answerable.flows.compare_manifest import compared
+from answerable.flows.end_instance import end_instance
+from answerable.flows.record_entry import record_entry, sealing_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.registry.manifest_drift import Measured
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.workloads import Workloads
+
+
+async def enrol(
+    workloads: Workloads,
+    *,
+    evidence: Evidence,
+    key: PublicKey | None,
+    process: str = "",
+    measured: Measured | None = None,
+    parent: SpiffeId | None = None,
+) -> Instance:
+    """The instance for what was measured: a new one, or for a live local process that asks again its own.
+
+    key: whose possession the caller has proved; None for a process that its connection speaks for. process: of a local
+    process, `boot-id:pid:start`. parent: of a sub-agent, whose word the caller has proved; then `evidence` is that of
+    the parent. Raises Refused (`attestation.unknown`, `attestation.ambiguous`, `agent.inactive`, `manifest.drifted`,
+    `instance.*`), Malformed (`instance.duplicate`) and Unavailable.
+    """
+    if parent is not None:
+        return await _enrol_sub_agent(workloads, parent, key, measured)
+    if key is None and not process:
+        raise Refused("without a key, only a local process can be told from others", code="instance.no_key")
+    names = [f"key:{key.thumbprint}"] if key is not None else []
+    async with workloads.turn(*names, *([f"process:{process}"] if process else [])):
+        agent = agent_of(workloads, evidence)
+        own = workloads.instances.by_process(process) if process else None
+        if own is not None:
+            if own.is_live(workloads.walk.clock.now()):
+                return _asked_again(own, agent, key)
+            await end_instance(workloads, own.id, because="instance.expired")
+        if key is not None:
+            _check_new_key(workloads, key)
+        _check_room(workloads, agent.name)
+        now = workloads.walk.clock.now()
+        manifest, drift = compared(workloads, agent, measured)
+        instance = Instance(
+            id=agent_instance_id(
+                workloads.trust.domain, agent.name, workloads.walk.entropy.bytes(INSTANCE_BYTES).hex()
+            ),
+            agent=agent.name,
+            evidence=evidence,
+            enrolled_at=now,
+            expires_at=_end_of_life(workloads, now),
+            key=key,
+            process=process,
+            manifest=manifest,
+            drift=drift,
+        )
+        return await _put_into_force(workloads, instance)
+
+
+async def renew(
+    workloads: Workloads,
+    instance: SpiffeId,
+    *,
+    evidence: Evidence | None = None,
+    measured: Measured | None = None,
+) -> Instance:
+    """Lengthen the life of an instance that asked for it by its key or its connection, measured again.
+
+    evidence: measured just now, where that is possible; else what was measured at enrolment is held against today's
+    registry. Before half its life is over, nothing changes and nothing is recorded unless there is something new.
+    Raises as `enrol`, and Refused `instance.ended`, `attestation.changed`. What drifted is known from here on, also
+    where that is refused.
+    """
+    async with workloads.turn(f"instance:{instance}"):
+        found = live_instance(workloads, instance)
+        now = workloads.walk.clock.now()
+        agent = _same_agent(workloads, found, evidence)
+        changed = found
+        if measured is not None:
+            manifest, drift = compared(workloads, agent, measured, refusing=False)
+            changed = replace(changed, manifest=manifest, drift=drift)
+        if evidence is not None and not found.parent:
+            changed = replace(changed, evidence=evidence)
+        half = found.expires_at - workloads.limits.instance_seconds * 500
+        if changed == found and now < half:
+            return found
+        if not (changed.drift and agent.drift == "refuse"):
+            changed = replace(changed, expires_at=_end_of_life(workloads, now, _parent_of(workloads, found)))
+        if changed != found:
+            await _change(workloads, changed)
+    if changed.drift and agent.drift == "refuse":
+        raise _drifted(agent, changed.drift)
+    return changed
+
+
+def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
+    """The instance if it and its agent may act now. Raises Refused (`instance.unknown`, `.ended`, `agent.inactive`)."""
+    found = workloads.instances.find(instance)
+    if found is None:
+        raise Refused(f"instance {shown(instance)} is not known", code="instance.unknown")
+    if not found.is_live(workloads.walk.clock.now()):
+        raise Refused(f"instance {shown(instance)} has ended: enrol anew", code="instance.ended")
+    if _parent_of(workloads, found) is None and found.parent:
+        raise Refused(f"the parent of {shown(instance)} has ended", code="instance.ended")
+    _active(workloads, found.agent)
+    return found
+
+
+def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
+    """The active agent that what was measured belongs to.
+
+    Raises Refused: `attestation.unknown`, `attestation.ambiguous`, and `agent.inactive` where it would have been one
+    that is not in force.
+    """
+    current = workloads.walk.registry.current
+    name = matching_agent(_entries(current.agents.values()), evidence.selectors)
+    if name is not None:
+        return _active(workloads, name)
+    if workloads.registered[0] != current.digest:
+        shapes = shapes_of(documents_in(workloads.walk.registry.documents()))
+        agents = (found.noun for found in shapes.nouns if isinstance(found.noun, Agent))
+        workloads.registered = (current.digest, tuple(_entries(agents)))
+    down = matching_agent(workloads.registered[1], evidence.selectors)
+    if down is not None:
+        raise Refused(f"agent {shown(down)} is not active", code="agent.inactive")
+    raise Refused("no agent is registered for what was measured", code="attestation.unknown")
+
+
+def sub_agent_evidence(parent: Instance) -> Evidence:
+    """What is known about a sub-agent: who its parent is, as well as that is known."""
+    return Evidence(source="parent", grade=parent.evidence.grade, selectors=(f"spiffe:id:{parent.id}",))
+
+
+async def _enrol_sub_agent(
+    workloads: Workloads, parent: SpiffeId, key: PublicKey | None, measured: Measured | None
+) -> Instance:
+    if key is None:
+        raise Refused("a sub-agent has a key of its own", code="instance.no_key")
+    async with workloads.turn(f"key:{key.thumbprint}", f"instance:{parent}"):
+        above = live_instance(workloads, parent)
+        if above.parent:
+            raise Refused("a sub-agent has no sub-agents of its own", code="instance.depth")
+        now = workloads.walk.clock.now()
+        siblings = [
+            one
+            for one in workloads.instances.of_agent(above.agent)
+            if one.parent == str(parent) and one.is_live(now)
+        ]
+        if len(siblings) >= workloads.limits.sub_agents_max:
+            message = f"an instance has at most {workloads.limits.sub_agents_max} sub-agents at a time"
+            raise Refused(message, code="instance.sub_agents")
+        _check_new_key(workloads, key)
+        _check_room(workloads, above.agent)
+        agent = _active(workloads, above.agent)
+        manifest, drift = (
+            compared(workloads, agent, measured) if measured is not None else (above.manifest, above.drift)
+        )
+        if drift and agent.drift == "refuse":
+            raise _drifted(agent, drift)
+        instance = Instance(
+            id=_sub_agent_id(workloads, above),
+            agent=above.agent,
+            evidence=sub_agent_evidence(above),
+            enrolled_at=now,
+            expires_at=_end_of_life(workloads, now, above),
+            key=key,
+            parent=str(parent),
+            manifest=manifest,
+            drift=drift,
+        )
+        return await _put_into_force(workloads, instance)
+
+
+async def _put_into_force(workloads: Workloads, instance: Instance) -> Instance:
+    # 1. In the ledger first. A crash after this line: recorded, never in force; the process enrols anew.
+    left = await _record(workloads, instance)
+    # 2. In force, unless what it rests on ended meanwhile.
+    _active(workloads, instance.agent)
+    if instance.parent and _parent_of(workloads, instance) is None:
+        raise Refused("the parent has ended meanwhile", code="instance.ended")
+    workloads.instances.add(instance)
+    if left is not None:
+        raise left
+    return instance
+
+
+async def _change(workloads: Workloads, changed: Instance) -> None:
+    """Recorded, then in force; an instance that ended meanwhile stays ended."""
+    left = await _record(workloads, changed)
+    _active(workloads, changed.agent)
+    if not workloads.instances.put(changed):
+        raise Refused(f"instance {shown(changed.id)} has ended meanwhile", code="instance.ended")
+    if left is not None:
+        raise left
+
+
+async def _record(workloads: Workloads, instance: Instance) -> BaseException | None:
+    sealing = sealing_for(workloads.walk, agent_subject(instance.agent))
+    entry = records_workload.workload_enrolled(instance, at=workloads.walk.clock.now(), sealing=sealing)
+    _, left = await record_entry(workloads.walk, entry)
+    return left
+
+
+def _asked_again(own: Instance, agent: Agent, key: PublicKey | None) -> Instance:
+    """A live process that asks once more keeps its name, and its key."""
+    if own.agent != agent.name:
+        message = "the process was enrolled as another agent: end that instance, or start the process anew"
+        raise Refused(message, code="attestation.changed")
+    if key is not None and key != own.key:
+        message = "this process is enrolled with another key, or with none: end that instance first"
+        raise Refused(message, code="instance.key_differs")
+    return own
+
+
+def _same_agent(workloads: Workloads, found: Instance, evidence: Evidence | None) -> Agent:
+    """The agent of an instance, if it still would be the one."""
+    if found.parent:
+        return _active(workloads, found.agent)
+    agent = agent_of(workloads, evidence or found.evidence)
+    if agent.name != found.agent:
+        raise Refused("what is measured now belongs to another agent: enrol anew", code="attestation.changed")
+    return agent
+
+
+def _check_new_key(workloads: Workloads, key: PublicKey) -> None:
+    """A key that is or was an instance's, or is registered to anybody, speaks for that one alone."""
+    if workloads.instances.by_key(key.thumbprint) is not None:
+        raise Refused("this key is or was another instance's: make a new one", code="instance.key_taken")
+    if key.thumbprint in _registered_keys(workloads.walk.registry.current):
+        raise Refused("this key is registered already: make a new one", code="instance.key_registered")
+
+
+def _registered_keys(current: RegistrySnapshot) -> set[str]:
+    agents = {key.thumbprint for agent in current.agents.values() for key in agent.keys}
+    return agents | {key.thumbprint for person in current.principals.values() for key in person.keys}
+
+
+def _check_room(workloads: Workloads, agent: AgentId) -> None:
+    live = sum(1 for _ in workloads.instances.of_agent(agent))
+    if live >= workloads.limits.instances_per_agent_max:
+        message = f"agent {shown(agent)} has {live} live instances, and no more are let in"
+        raise Refused(message, code="instance.too_many")
+
+
+def _entries(agents: Iterable[Agent]) -> Iterable[RegistrationEntry]:
+    return (
+        RegistrationEntry(agent=agent.name, selectors=frozenset(selectors))
+        for agent in agents
+        for selectors in agent.attestation
+    )
+
+
+def _active(workloads: Workloads, name: AgentId) -> Agent:
+    agent = workloads.walk.registry.current.agents.get(name)
+    if agent is None or agent.status != "active":
+        raise Refused(f"agent {shown(name)} is not active", code="agent.inactive")
+    return agent
+
+
+def _parent_of(workloads: Workloads, instance: Instance) -> Instance | None:
+    """The live parent of a sub-agent; None for others, and where it has ended."""
+    if not instance.parent:
+        return None
+    parent = workloads.instances.find(spiffe_id(instance.parent))
+    return parent if parent is not None and parent.is_live(workloads.walk.clock.now()) else None
+
+
+def _end_of_life(workloads: Workloads, now: UnixMillis, parent: Instance | None = None) -> UnixMillis:
+    own = UnixMillis(now + workloads.limits.instance_seconds * 1000)
+    return own if parent is None else min(own, parent.expires_at)
+
+
+def _sub_agent_id(workloads: Workloads, parent: Instance) -> SpiffeId:
+    """The next number that no sub-agent of this parent has had."""
+    name = parent.id.path.rpartition("/")[2]
+    number = workloads.sub_numbers.get(parent.id, 0)
+    while True:
+        number += 1
+        found = agent_instance_id(workloads.trust.domain, parent.agent, name, sub=f"sub-{number}")
+        if workloads.instances.find(found) is None:
+            workloads.sub_numbers[parent.id] = number
+            return found
+
+
+def _drifted(agent: Agent, drift: tuple[str, ...]) -> Refused:
+    names = ", ".join(shown(name, 40) for name in drift[:8])
+    return Refused(
+        f"agent {shown(agent.name)} differs from its manifest: {names}",
+        code="manifest.drifted",
+        reasons=tuple(f"{shown(name, 40)} differs from the manifest" for name in drift[:8]),
+    )

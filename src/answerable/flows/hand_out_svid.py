@@ -1,0 +1,81 @@
+"""Issuing SPIFFE documents to instances: what leaves is in the ledger before it leaves."""
+
+from __future__ import annotations
+
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from answerable.core.canonical import parse
+from answerable.core.identity.compact_jws import read_compact
+from answerable.core.identity.enrolment import ec_thumbprint, spki_digest
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger import records_workload
+from answerable.errors import Broken
+from answerable.flows.enrol_workload import live_instance
+from answerable.flows.record_entry import record_entry
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
+    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.x509_svid import X509Svid
+    from answerable.core.ledger.records_workload import SvidKind
+    from answerable.flows.workloads import Workloads
+
+
+async def x509_svid(workloads: Workloads, instance: SpiffeId, key: EllipticCurvePublicKey) -> X509Svid:
+    """A certificate for a live instance over a key whose possession it has proved, or that we made for it.
+
+    Raises Refused (`instance.*`, `agent.inactive`), Unavailable.
+    """
+    live_instance(workloads, instance)
+    issued = await anyio.to_thread.run_sync(partial(workloads.issuer.x509, instance, key))
+    await _record(workloads, instance, "x509", f"{issued.serial:x}", issued.not_after, spki_digest(key))
+    return issued
+
+
+async def jwt_svid(workloads: Workloads, instance: SpiffeId, audience: tuple[str, ...]) -> str:
+    """A bearer token for others, for a live instance. Raises as `x509_svid`."""
+    live_instance(workloads, instance)
+    token = await anyio.to_thread.run_sync(partial(workloads.issuer.jwt, instance, audience))
+    await _record(workloads, instance, "jwt", sha256(token.encode()).hexdigest(), _end_of(token))
+    return token
+
+
+async def wit_svid(workloads: Workloads, instance: SpiffeId, key: EllipticCurvePublicKey, jwk: str) -> str:
+    """A workload identity token bound to `key`; jwk: the same key as text. Raises as `x509_svid`."""
+    live_instance(workloads, instance)
+    token = await anyio.to_thread.run_sync(partial(workloads.issuer.wit, instance, jwk))
+    digest = sha256(token.encode()).hexdigest()
+    await _record(workloads, instance, "wit", digest, _end_of(token), ec_thumbprint(key))
+    return token
+
+
+def _end_of(token: str) -> UnixMillis:
+    """`exp` of a token that we have just made."""
+    claims = parse(read_compact(token, step="svid").payload)
+    end = claims.get("exp") if isinstance(claims, dict) else None
+    if not isinstance(end, int):
+        raise Broken("a token was issued without an end", code="svid.issue")
+    return UnixMillis(end * 1000)
+
+
+async def _record(
+    workloads: Workloads,
+    instance: SpiffeId,
+    kind: SvidKind,
+    serial: str,
+    expires: UnixMillis,
+    key: str = "",
+) -> None:
+    entry = records_workload.svid_issued(
+        instance, at=workloads.walk.clock.now(), kind=kind, serial=serial, expires=expires, key=key
+    )
+    _, left = await record_entry(workloads.walk, entry)
+    if left is not None:
+        raise left
+    # It may have ended while the entry was written; then nothing leaves.
+    live_instance(workloads, instance)

@@ -1,0 +1,223 @@
+"""Who is known here: from what a caller has proved possession of to its agent, and to the instance it is.
+
+Laws: a registered key is its agent's, whatever was enrolled with it; an instance speaks only while it, its parent and
+its agent stand, and that is asked again for every message; of a trust domain without a bundle nothing is believed.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from answerable.core.identity.attestation import matching_agent
+from answerable.core.identity.evidence import UNKNOWN_IDENTITY, CallerIdentity
+from answerable.core.identity.http_signature import unverified
+from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.registry.directory import AgentDirectory
+from answerable.errors import Malformed, Refused, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.identity.caller import ProofKind
+    from answerable.core.identity.channel import Channel
+    from answerable.core.identity.evidence import Grade, Source
+    from answerable.core.identity.instance import Instance
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.trust_bundle import TrustBundle
+    from answerable.core.identity.x509_svid import X509Svid
+    from answerable.core.registry.documents import Agent
+    from answerable.core.registry.sighting import SightingBatch
+    from answerable.ports.instance_register import InstanceRegister
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.trust_source import TrustSource
+
+SVIDS_REMEMBERED_MAX: Final = 4_096
+
+_parsed_id = lru_cache(maxsize=4_096)(spiffe_id)
+
+
+class KnownKey(NamedTuple):
+    """Whom a key belongs to. enrolled: it is an instance's, which may end at any message."""
+
+    agent: Agent
+    key: PublicKey
+    identity: CallerIdentity
+    enrolled: bool
+
+
+class KnownCallers:
+    """Synchronous, without I/O, safe for several threads.
+
+    manifest_of: digest of an agent's manifest in force, for callers that are no instance; empty for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: RegistryStore,
+        instances: InstanceRegister | None = None,
+        trust: TrustSource | None = None,
+        manifest_of: Callable[[AgentId], str] | None = None,
+        sightings: SightingBatch | None = None,
+    ) -> None:
+        self._registry = registry
+        self._instances = instances
+        self._trust = trust
+        self._manifest_of = manifest_of
+        self._sightings = sightings
+        self._directory = AgentDirectory(registry.current)
+        self._svids: dict[str, tuple[TrustBundle, X509Svid]] = {}
+
+    def directory(self) -> AgentDirectory:
+        """Of the registry in force."""
+        snapshot = self._registry.current
+        directory = self._directory
+        if directory.snapshot is not snapshot:
+            directory = self._directory = AgentDirectory(snapshot)
+        return directory
+
+    def by_key(self, thumbprint: str, now: UnixMillis) -> KnownKey:
+        """Raises Unverified: step `key` when nobody, or an instance that has ended, has it; `agent` when not active."""
+        found = self.directory().by_key.get(thumbprint)
+        if found is not None:
+            agent, key = found
+            _check_active(agent)
+            return KnownKey(agent, key, self.registered(agent.name), enrolled=False)
+        instance = self._instances.by_key(thumbprint) if self._instances is not None else None
+        if instance is None or instance.key is None:
+            raise unverified("key", "the key is not registered")
+        agent = self._standing(instance, now)
+        return KnownKey(agent, instance.key, _identity_of(instance), enrolled=True)
+
+    def registered(self, agent: AgentId) -> CallerIdentity:
+        """What is known of a caller with a key registered for its agent."""
+        manifest = self._manifest_of(agent) if self._manifest_of is not None else ""
+        return CallerIdentity(manifest=manifest) if manifest else UNKNOWN_IDENTITY
+
+    def by_channel(self, channel: Channel, now: UnixMillis) -> tuple[Agent, ProofKind, CallerIdentity]:
+        """Whose connection it is. Raises Unverified: `proof` when it proves nothing, `channel` when nobody's or of
+        several, `agent`, `key` as by key, `svid` when the certificate is an SVID that does not stand."""
+        if channel.peer is not None:
+            agent = self.directory().by_uid.get(channel.peer.uid)
+            if agent is None:
+                self._note(f"unix:uid:{channel.peer.uid}", now)
+            return _known(agent), "unix_peer", self._seen(agent, "unix", "kernel")
+        if not channel.certificate:
+            raise unverified("proof", "neither message nor connection carries a proof of possession")
+        agent = self.directory().by_certificate.get(channel.certificate)
+        if agent is not None:
+            return _known(agent), "mtls", self._seen(agent, "mtls", "gateway")
+        return self._by_svid(channel, now)
+
+    def _by_svid(self, channel: Channel, now: UnixMillis) -> tuple[Agent, ProofKind, CallerIdentity]:
+        """Our own SVIDs name an instance; the SPIFFE IDs of others, and certificates as such, are named by agents."""
+        measured = {f"mtls:sha256:{channel.certificate}"}
+        svid, failed = None, None
+        if self._trust is not None and channel.certificates:
+            try:
+                svid = self._svid(self._trust, channel, now)
+            except (Malformed, Unverified) as error:
+                failed = unverified("svid", error.message)
+        if svid is not None:
+            instance = self._instances.find(svid.id) if self._instances is not None else None
+            if instance is not None:
+                return self._standing(instance, now), "svid", _identity_of(instance)
+            measured.add(f"spiffe:id:{svid.id}")
+        agent = self._attested(measured)
+        if agent is None:
+            if failed is None:
+                self._note(str(svid.id) if svid is not None else f"mtls:sha256:{channel.certificate}", now)
+            raise failed or unverified("channel", "the connection belongs to no registered agent")
+        if svid is None:
+            return agent, "mtls", self._seen(agent, "mtls", "gateway")
+        identity = self._seen(agent, "spiffe", "gateway", instance=str(svid.id))
+        return agent, "svid", identity
+
+    def _note(self, name: str, now: UnixMillis) -> None:
+        """Only who has proved what it is called is noted, so that nobody fills the list with names of his choice."""
+        if self._sightings is not None:
+            self._sightings.note("agent", name, now)
+
+    def _attested(self, measured: set[str]) -> Agent | None:
+        directory = self.directory()
+        entries = {entry for text in measured for entry in directory.by_selector.get(text, ())}
+        try:
+            name = matching_agent(entries, measured)
+        except Refused:
+            raise unverified("channel", "the connection belongs to several registered agents") from None
+        return _known(directory.snapshot.agents.get(name)) if name is not None else None
+
+    def _svid(self, trust: TrustSource, channel: Channel, now: UnixMillis) -> X509Svid:
+        """The SVID of a connection, judged anew whenever its bundle has changed: a chain costs as much as a proof."""
+        remembered = self._svids.get(channel.certificate)
+        if remembered is not None:
+            bundle, svid = remembered
+            stands = trust.bundle(svid.id.trust_domain) is bundle
+            if stands and svid.not_before <= now < svid.not_after:
+                return svid
+        svid = verified_x509_svid(channel.certificates, bundle_of=trust.bundle, now=now)
+        current = trust.bundle(svid.id.trust_domain)
+        if current is not None:
+            if len(self._svids) >= SVIDS_REMEMBERED_MAX:
+                self._svids = {}
+            self._svids[channel.certificate] = (current, svid)
+        return svid
+
+    def _standing(self, instance: Instance, now: UnixMillis) -> Agent:
+        agent = self._registry.current.agents.get(instance.agent)
+        if agent is None or agent.status != "active":
+            raise unverified("agent", "the agent is not active")
+        if self._instances is None or not _lives(self._instances, instance, now):
+            raise unverified("key", "the instance, or the one it is a sub-agent of, has ended or expired")
+        return agent
+
+    def _seen(
+        self, agent: Agent | None, source: Source, grade: Grade, *, instance: str = ""
+    ) -> CallerIdentity:
+        manifest = (
+            self._manifest_of(agent.name) if agent is not None and self._manifest_of is not None else ""
+        )
+        return CallerIdentity(instance=instance, source=source, grade=grade, manifest=manifest)
+
+
+def instance_stands(instances: InstanceRegister, identity: CallerIdentity, now: UnixMillis) -> bool:
+    """Whether the instance behind a caller that was proved earlier may still act; `Walk.stands`, once wiring binds it.
+
+    Those that are not enrolled here, known by key, channel or a SPIFFE ID of others, stand as their agents do.
+    """
+    if not identity.instance:
+        return True
+    instance = instances.find(_parsed_id(identity.instance))
+    return identity.source == "spiffe" if instance is None else _lives(instances, instance, now)
+
+
+def _lives(instances: InstanceRegister, instance: Instance, now: UnixMillis) -> bool:
+    if not instance.is_live(now):
+        return False
+    parent = instances.find(_parsed_id(instance.parent)) if instance.parent else instance
+    return parent is not None and parent.is_live(now)
+
+
+def _identity_of(instance: Instance) -> CallerIdentity:
+    return CallerIdentity(
+        instance=str(instance.id),
+        source=instance.evidence.source,
+        grade=instance.evidence.grade,
+        manifest=instance.manifest,
+        drifted=bool(instance.drift),
+    )
+
+
+def _known(agent: Agent | None) -> Agent:
+    if agent is None:
+        raise unverified("channel", "the connection belongs to no registered agent, or to several")
+    _check_active(agent)
+    return agent
+
+
+def _check_active(agent: Agent) -> None:
+    if agent.status != "active":
+        raise unverified("agent", "the agent is not active")

@@ -1,0 +1,121 @@
+"""Making one generation of authorities, and checking that the keys of one are those that it was made with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from answerable.core.identity.authority import BACKDATE_MILLIS, Authority, key_names
+from answerable.core.identity.certificate_rules import check_signing, read_certificate
+from answerable.core.identity.port_key import PortKey
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.svid_keys import jwk_text, thumbprint
+from answerable.core.identity.x509_svid import authority_certificate
+from answerable.errors import Broken, Unavailable, Unverified, shown
+
+if TYPE_CHECKING:
+    from answerable.core.identity.authority import TrustLimits
+    from answerable.core.identity.spiffe_id import TrustDomain
+    from answerable.ports.authority_keys import AuthorityKeys
+    from answerable.ports.entropy import Entropy
+
+PORT = "authority_keys"
+SERIAL_BYTES = 20
+
+
+def made_authority(
+    authority_id: str,
+    *,
+    domain: TrustDomain,
+    keys: AuthorityKeys,
+    entropy: Entropy,
+    now: UnixMillis,
+    limits: TrustLimits,
+) -> Authority:
+    """Three new keys, durable, and a certificate over the first. Raises Unavailable."""
+    x509_name, jwt_name, wit_name = key_names(authority_id)
+    public = keys.create(x509_name)
+    jwt, wit = jwk_text(keys.create(jwt_name)), jwk_text(keys.create(wit_name))
+    not_before = UnixMillis(whole_second(now) - BACKDATE_MILLIS)
+    not_after = UnixMillis(whole_second(now) + limits.ca_seconds * 1000)
+    certificate = authority_certificate(
+        domain=domain,
+        key=PortKey(public, lambda message: keys.sign(x509_name, message)),
+        serial=new_serial(entropy),
+        not_before=not_before,
+        not_after=not_after,
+    )
+    return Authority(
+        id=authority_id,
+        state="prepared",
+        certificate=certificate,
+        jwt_kid=thumbprint(jwt),
+        jwt_jwk=jwt,
+        wit_kid=thumbprint(wit),
+        wit_jwk=wit,
+        not_before=not_before,
+        not_after=not_after,
+        prepared_at=now,
+        since=now,
+    )
+
+
+def new_serial(entropy: Entropy) -> int:
+    """159 random bits, which fill the 20 octets that a serial may have (RFC 5280, section 4.1.2.2)."""
+    return int.from_bytes(entropy.bytes(SERIAL_BYTES), "big") >> 1 or 1
+
+
+def whole_second(now: UnixMillis) -> UnixMillis:
+    """The second in which this is: certificates and claims know no smaller ones."""
+    return UnixMillis(now // 1000 * 1000)
+
+
+def checked_keys(authority: Authority, keys: AuthorityKeys) -> tuple[PortKey, PortKey, PortKey]:
+    """The X.509, JWT and WIT key of a generation, to sign with.
+
+    Raises Unavailable: `authority_keys.missing` when one is gone, `authority_keys.changed` when one is not the key that
+    the generation was made with, and what `keys` raises.
+    """
+    of_certificate = x509.load_der_x509_certificate(authority.certificate).public_key()
+    if not isinstance(of_certificate, ec.EllipticCurvePublicKey):
+        raise Broken(f"authority {authority.id} has no key on P-256", code="authority.key")
+    return (
+        _checked_key(authority, authority.x509_key, jwk_text(of_certificate), keys),
+        _checked_key(authority, authority.jwt_key, authority.jwt_jwk, keys),
+        _checked_key(authority, authority.wit_key, authority.wit_jwk, keys),
+    )
+
+
+def require_ours(authority: Authority, domain: TrustDomain) -> None:
+    """Raises Unavailable: `authority.domain` when the generation is of another trust domain, `register.corrupt` when
+    its certificate is none of an authority."""
+    try:
+        name = check_signing(read_certificate(authority.certificate))
+    except Unverified as error:
+        message = f"authority {shown(authority.id, 40)} in the register cannot be read: {error.message}"
+        raise Unavailable(message, code="register.corrupt", port=PORT) from None
+    if name is None or name.trust_domain != domain:
+        message = (
+            f"authority {authority.id} is of {shown(name)}, and this server is set to trust domain {shown(domain)}: "
+            "set the former again, or remove the authority, after which nothing that it signed is believed"
+        )
+        raise Unavailable(message, code="authority.domain", port=PORT)
+
+
+def _checked_key(authority: Authority, name: str, jwk: str, keys: AuthorityKeys) -> PortKey:
+    found = keys.public(name)
+    if found is None:
+        message = (
+            f"the key `{name}` of the trust domain's {authority.state} authority is gone: bring it back from a "
+            f"copy, or remove authority {authority.id}, after which nothing that it signed is believed"
+        )
+        raise Unavailable(message, code="authority_keys.missing", port=PORT)
+    if jwk_text(found) != jwk:
+        message = (
+            f"the key `{name}` is not the one that authority {authority.id} was made with: bring that back, or "
+            "remove the authority, after which nothing that it signed is believed"
+        )
+        raise Unavailable(message, code="authority_keys.changed", port=PORT)
+    return PortKey(found, lambda message: keys.sign(name, message))

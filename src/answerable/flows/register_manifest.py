@@ -1,0 +1,90 @@
+"""Registering a manifest that an agent's owner signed, and saying which one stands now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.ledger.records_identity import manifest_registered
+from answerable.core.ledger.subject import principal_subject
+from answerable.core.registry.manifest_token import standing_fault, verified_manifest
+from answerable.errors import Malformed, Unverified, shown
+from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.flows.walk import Walk
+
+CLOCK_AHEAD_MS_MAX: Final = 60_000
+"""How far the signer's clock may run ahead of ours."""
+
+
+async def register_manifest(walk: Walk, token: str, *, by: str) -> SignedManifest:
+    """Verify a signed manifest against the registry, record it and put it into force. The one in force again is no
+    change and is not recorded.
+
+    by: who hands it in. Raises what `verified_manifest` raises; Unverified (`manifest.future`); Malformed
+    (`manifest.older`) unless it was signed after the one in force; Unavailable.
+    """
+    signed = verified_manifest(token, current=walk.registry.current)
+    # One after the other, and not while documents are applied: who owns the agent must not change under us.
+    async with walk.under_way.applying:
+        now = walk.clock.now()
+        fault = standing_fault(signed, walk.registry.current)
+        if fault is not None:
+            raise fault
+        if _is_in_force(walk, signed, now):
+            return signed
+        # 1. In the ledger first. A crash after this line: recorded, never in force; it is handed in again.
+        entry = manifest_registered(
+            signed,
+            at=now,
+            sealing=sealing_for(walk, principal_subject(signed.signed_by)),
+            signer=pseudonym_of(walk, signed.signed_by),
+            by=by,
+            person=pseudonym_of(walk, by),
+        )
+        _, left = await record_entry(walk, entry)
+        # 2. In force.
+        walk.manifests.put(signed)
+    if left is not None:
+        raise left
+    return signed
+
+
+def standing_manifest(walk: Walk, agent: AgentId) -> SignedManifest | None:
+    """The manifest of an agent that stands in the registry as it is now; None when there is none. Without I/O.
+
+    Raises Refused as `standing_fault` says where one was registered and does not stand any more: an agent whose make-up
+    nobody answers for now is not one without a manifest.
+    """
+    signed = walk.manifests.current(agent)
+    if signed is None:
+        return None
+    fault = standing_fault(signed, walk.registry.current)
+    if fault is not None:
+        raise fault
+    return signed
+
+
+def _is_in_force(walk: Walk, signed: SignedManifest, now: UnixMillis) -> bool:
+    """Whether this very token is in force; raises when it must not come into force."""
+    agent = signed.manifest.agent
+    if signed.signed_at > now + CLOCK_AHEAD_MS_MAX:
+        ahead = signed.signed_at - now
+        raise Unverified(
+            f"the manifest was signed {ahead} ms from now: look at the signer's clock",
+            code="manifest.future",
+            step="manifest",
+        )
+    kept = walk.manifests.current(agent)
+    if kept is None:
+        return False
+    if kept.token == signed.token:
+        return True
+    if signed.signed_at <= kept.signed_at:
+        raise Malformed(
+            f"agent {shown(agent)} has a manifest that was signed at the same time or later: sign it anew",
+            code="manifest.older",
+        )
+    return False

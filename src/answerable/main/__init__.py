@@ -1,0 +1,156 @@
+"""The `answerable` command: the command line, and the commands that open doors."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from answerable.apps.cli.application import command_line
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.witness import noun as witness_noun
+from answerable.main.agent_commands import add_agent_up
+from answerable.main.doors import (
+    bundle_door,
+    control_door,
+    gateway_app,
+    offline_control,
+    serve_workloads,
+    witness_door,
+)
+from answerable.main.mcp_commands import shim, unwrap_client, wrap_client
+
+if TYPE_CHECKING:
+    from answerable.flows.cosign_checkpoint import WitnessDesk
+    from answerable.wiring.assemble import Product
+    from answerable.wiring.serving import Listeners
+
+
+def application() -> typer.Typer:
+    """Every command there is. What a command needs is imported when it runs, so that --help is quick."""
+    app = command_line(offline_control)
+    command(app, "up", panel="Running it")(up)
+    add_agent_up(app)
+    mcp = typer.Typer(no_args_is_help=True, help="MCP clients: put them behind the gateway.")
+    command(mcp, "shim")(shim)
+    command(mcp, "wrap", reads=True)(wrap_client)
+    command(mcp, "unwrap", reads=True)(unwrap_client)
+    app.add_typer(mcp, name="mcp")
+    witness = witness_noun()
+    command(witness, "serve")(serve_witness)
+    app.add_typer(witness, name="witness")
+    return app
+
+
+def up(
+    shell: Shell,
+    shard: Annotated[
+        str,
+        typer.Option(
+            "--shard",
+            help="Name of this process's shard, where several share the data directory; else `ledger.shard`.",
+            show_default=False,
+            metavar="NAME",
+        ),
+    ] = "",
+) -> int | None:
+    """Run the whole product in one process.
+
+    On an embedded default: registers in SQLite, the ledger in files.
+
+    Opens the gateway for agents on loopback and on a Unix socket, and the control socket for people. Needs no other
+    server. Stops gracefully on Ctrl-C or SIGTERM.
+    """
+    from answerable.wiring.serving import Doors, run, serve_product
+    from answerable.wiring.shard_settings import with_shard
+
+    settings = with_shard(shell.settings(), shard) if shard else shell.settings()
+    doors = Doors(
+        gateway=partial(gateway_app, settings),
+        control=partial(control_door, settings),
+        witness=witness_command(shell),
+        workloads=partial(serve_workloads, settings),
+        bundle=bundle_door,
+    )
+
+    async def started(product: Product, listeners: Listeners) -> None:
+        say = shell.terminal.say
+        scheme = "https" if settings.gateway.tls_certificate else "http"
+        if listeners.tcp_address is not None:
+            host, port = listeners.tcp_address
+            say(f"gateway   {scheme}://{host}:{port}/mcp/<server>")
+        say(f"          {listeners.uds_path} (Unix socket)")
+        say(f"control   {settings.control.socket}")
+        say(
+            f"workloads unix://{settings.identity.socket} (SPIFFE Workload API of {settings.identity.trust_domain})"
+        )
+        say(f"ledger    {product.walk.ledger.origin}, {product.walk.ledger.size} entries")
+        if product.heads is not None:
+            kept = "kept here" if product.heads.is_kept_here else "kept by another process"
+            say(f"heads     {product.heads.origin}, {kept}")
+        for one in product.shard_states():
+            if one.state == "alarm":
+                shell.terminal.warn(f"shard     {one.origin} is not covered: {one.reason}")
+        for witness in product.witness_states():
+            if witness.state == "alarm":
+                shell.terminal.warn(f"witness   {witness.name} does not cosign: {witness.reason}")
+        if not product.walk.registry.current.capabilities:
+            say("nothing is registered yet: `answerable apply -f FILE`, then issue a mandate")
+
+    run(partial(serve_product, settings, doors, started=started))
+    return None
+
+
+def witness_command(shell: Shell) -> tuple[str, ...]:
+    """How this command line starts the local witness, in a process that ends with ours."""
+    config = ("--config", str(shell.config.absolute())) if shell.config is not None else ()
+    started = (sys.executable, "-P", "-m", "answerable.main", "--data", str(shell.data), *config)
+    return (*started, "witness", "serve", "--quiet", "--until-eof")
+
+
+def serve_witness(
+    shell: Shell,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log", help="Watch the log of this verifier key, too.", show_default=False, metavar="VKEY"
+        ),
+    ] = None,
+    until_eof: Annotated[
+        bool, typer.Option("--until-eof", help="End when standard input ends, as `up` starts it.")
+    ] = False,
+) -> int | None:
+    """Run a witness: it cosigns checkpoints of the logs that it watches, and remembers them.
+
+    On a Unix socket, and on loopback if a port is set (C2SP tlog-witness). `answerable up` runs one by itself.
+    """
+    from answerable.core.tlog.note import VerifierKey
+    from answerable.wiring import local_witness
+
+    settings = shell.settings()
+
+    def started(listeners: Listeners, desk: WitnessDesk) -> None:
+        say = shell.terminal.say
+        say(f"witness   {listeners.uds_path} (Unix socket)")
+        if listeners.tcp_address is not None:
+            say(f"          http://{listeners.tcp_address[0]}:{listeners.tcp_address[1]}")
+        for one in desk.cosigners:
+            say(f"key       {one.key.formatted()}")
+
+    serving = partial(
+        local_witness.serve_witness,
+        settings,
+        partial(witness_door, settings),
+        logs=[VerifierKey.parse(key) for key in log or ()],
+        until_eof=until_eof,
+        started=started,
+    )
+    local_witness.run(serving)
+    return None
+
+
+def run() -> None:
+    """Entry point of the installed command."""
+    application()(prog_name="answerable")

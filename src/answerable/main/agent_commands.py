@@ -1,0 +1,116 @@
+"""`answerable agent up`: the sidecar beside an agent."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from answerable.apps.cli.command import Shell, command
+from answerable.errors import Malformed
+from answerable.main.mcp_commands import GatewayAddress, MandateId, default_gateway
+
+if TYPE_CHECKING:
+    from answerable.apps.sidecar.attesting import Attesting
+    from answerable.sdk.enrolment import MadeOf
+
+Command = Annotated[list[str], typer.Argument(help="The agent's command, after `--`.", metavar="COMMAND...")]
+AgentName = Annotated[str, typer.Option("--agent", help="Registered name of the agent.", metavar="NAME")]
+Project = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        help="Measure this project as `agent manifest init` does, now and again, and report what differs.",
+        show_default=False,
+        metavar="DIR",
+    ),
+]
+
+
+def _reference(name: str, help_text: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(
+        name, help=help_text, show_default=False, metavar="file:PATH"
+    )
+    return option
+
+
+JoinToken = Annotated[str, _reference("--join-token", "Enrol by a join token, good once.")]
+OidcToken = Annotated[
+    str, _reference("--oidc-token", "Enrol by a token of an issuer that the server believes.")
+]
+Certificate = Annotated[str, _reference("--certificate", "Enrol by this certificate (PEM) and its key.")]
+CertificateKey = Annotated[str, _reference("--certificate-key", "Key of that certificate (PEM).")]
+SshHostKey = Annotated[str, _reference("--ssh-host-key", "Enrol by this host key, with `ssh-keygen`.")]
+
+
+def add_agent_up(app: typer.Typer) -> None:
+    """Add `up` to the noun `agent` of a whole command line."""
+    group = next(one.typer_instance for one in app.registered_groups if one.name == "agent")
+    if group is not None:
+        command(group, "up")(agent_up)
+
+
+def agent_up(
+    shell: Shell,
+    run: Command,
+    agent: AgentName,
+    gateway: GatewayAddress = "",
+    mandate: MandateId = "",
+    join_token: JoinToken = "",
+    oidc_token: OidcToken = "",
+    certificate: Certificate = "",
+    certificate_key: CertificateKey = "",
+    ssh_host_key: SshHostKey = "",
+    project: Project = None,
+) -> int | None:
+    """Start an agent with an identity of its own.
+
+    Enrols, by the kernel's word unless something else is named, starts the command, and holds its keys: the agent finds
+    its handle in ANSWERABLE_GATEWAY and gets no key. Ends with the agent, with its exit code.
+    """
+    import anyio
+
+    from answerable.apps.sidecar.attesting import by_the_kernel
+    from answerable.apps.sidecar.sidecar import SidecarOptions, run_sidecar
+
+    ways = _ways(join_token, oidc_token, certificate, certificate_key, ssh_host_key)
+    if len(ways) > 1:
+        raise Malformed("name one way to enrol, not several", code="cli.attestation")
+    options = SidecarOptions(
+        agent=agent,
+        gateway=gateway or default_gateway(shell),
+        command=tuple(run),
+        attesting=ways[0] if ways else by_the_kernel(),
+        mandate=mandate,
+        measure=partial(_measured, project) if project is not None else None,
+        say=shell.terminal.say,
+    )
+    return anyio.run(run_sidecar, options)
+
+
+def _ways(
+    join_token: str, oidc_token: str, certificate: str, certificate_key: str, ssh_host_key: str
+) -> list[Attesting]:
+    from answerable.apps.sidecar import attesting
+
+    ways: list[Attesting] = []
+    if join_token:
+        ways.append(attesting.by_join_token(join_token))
+    if oidc_token:
+        ways.append(attesting.by_oidc_token(oidc_token))
+    if bool(certificate) != bool(certificate_key):
+        raise Malformed("--certificate and --certificate-key come together", code="cli.attestation")
+    if certificate:
+        ways.append(attesting.by_certificate(certificate, certificate_key))
+    if ssh_host_key:
+        ways.append(attesting.by_ssh_host_key(ssh_host_key))
+    return ways
+
+
+def _measured(project: Path) -> MadeOf:
+    from answerable.sdk.enrolment import MadeOf
+    from answerable.wiring.project_manifest import collected
+
+    return MadeOf.of(collected(project, grade="sidecar").measured())

@@ -1,0 +1,138 @@
+"""The doors, each over one product: what the rooms of `apps` ask for meets what `wiring` has put together."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Callable
+
+    import anyio
+
+    from answerable.core.identity.principal import AgentId
+    from answerable.flows.cosign_checkpoint import WitnessDesk
+    from answerable.wiring.assemble import Product
+    from answerable.wiring.setting_tree import Settings
+
+
+def gateway_app(settings: Settings, product: Product) -> Any:
+    """The door for agents, over one product."""
+    from answerable.apps.enrolment.application import enrolment_app
+    from answerable.apps.enrolment.needs import PREFIX
+    from answerable.apps.enrolment.needs import Needs as Enrolment
+    from answerable.apps.mcp_gateway.gateway import Gateway
+    from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
+    from answerable.flows.govern_action import govern_action
+    from answerable.flows.list_capabilities import list_capabilities
+    from answerable.wiring.serving import by_path
+
+    needs = Needs(
+        prover=product.verifier,
+        govern=partial(govern_action, product.walk),
+        visible=partial(list_capabilities, product.walk),
+        offers=product.upstream,
+        noted=partial(_noted, product),
+    )
+    gateway = settings.gateway
+    limits = GatewayLimits(
+        hosts=frozenset(gateway.allowed_hosts),
+        origins=frozenset(gateway.allowed_origins),
+        body_bytes_max=gateway.body_bytes_max,
+        body_seconds_max=gateway.body_seconds_max,
+        requests_per_agent_max=gateway.requests_per_agent_max,
+        sessions_per_agent_max=gateway.sessions_per_agent_max,
+        session_idle_seconds=gateway.session_idle_seconds,
+        listens_per_agent_max=gateway.listens_per_agent_max,
+        uris_per_listen_max=gateway.uris_per_listen_max,
+        events_waiting_max=gateway.events_waiting_max,
+    )
+    enrolment = enrolment_app(
+        Enrolment(
+            workloads=product.workloads,
+            prover=product.verifier,
+            hosts=frozenset(gateway.allowed_hosts),
+            noted=partial(_noted, product),
+        )
+    )
+    return by_path(PREFIX, enrolment, Gateway(needs, limits))
+
+
+# What honest clients meet too: a restart of the server, a burst, a probe for what the SDK offers.
+_EVERYDAY = frozenset(
+    {"session.unknown", "session.missing", "http.too_many", "http.bodies_full", "rpc.refused"}
+)
+
+
+def _noted(product: Product, agent: AgentId, code: str) -> None:
+    """Count a refusal that came before there was an action to record, so that it is told in an aggregate entry."""
+    if code not in _EVERYDAY:
+        product.walk.quota.note(agent, product.walk.clock.now())
+
+
+async def serve_workloads(
+    settings: Settings,
+    product: Product,
+    listener: socket.socket,
+    *,
+    stop: anyio.Event,
+    started: Callable[[], None],
+) -> None:
+    """The SPIFFE Workload API, over one product."""
+    from answerable.apps.workload_api.front import Doors, serve
+    from answerable.apps.workload_api.product_needs import WorkloadNeeds
+
+    wanted = settings.identity
+    doors = Doors(wit=wanted.wit, broker=wanted.broker, sds=wanted.sds)
+    needs = WorkloadNeeds(product.identity, product.workloads)
+    await serve(needs, listener, stop=stop, doors=doors, started=started)
+
+
+def bundle_door(product: Product) -> Any:
+    """The bundle of our trust domain for those that federate with it."""
+    from answerable.apps.bundle_endpoint.application import Needs, bundle_endpoint_app
+    from answerable.core.identity.trust_bundle import encoded_bundle
+    from answerable.errors import Unavailable
+
+    desk = product.identity.desk
+
+    def document() -> bytes:
+        bundle = desk.bundle(desk.domain)
+        if bundle is None:
+            raise Unavailable("there is no bundle yet", code="bundle.none", port="trust_source")
+        return encoded_bundle(bundle)
+
+    return bundle_endpoint_app(
+        Needs(document=document, refresh_hint_seconds=lambda: desk.limits.refresh_hint_seconds)
+    )
+
+
+def control_door(settings: Settings, product: Product) -> Any:
+    """The door for people and their tools, over one product."""
+    from answerable.apps.control_api.application import control_app
+
+    return control_app(product, body_bytes_max=settings.control.body_bytes_max)
+
+
+def witness_door(settings: Settings, desk: WitnessDesk) -> Any:
+    """The door for logs and monitors, over one witness."""
+    from answerable.apps.witness.application import Needs, witness_app
+    from answerable.flows.cosign_checkpoint import cosign_checkpoint
+
+    def newest(origin_hash: str) -> bytes | None:
+        log = desk.register.log_of_hash(origin_hash)
+        return log.newest if log is not None else None
+
+    needs = Needs(cosign=partial(cosign_checkpoint, desk), newest=newest)
+    return witness_app(needs, body_seconds_max=settings.local_witness.body_seconds_max)
+
+
+@asynccontextmanager
+async def offline_control(settings: Settings) -> AsyncIterator[Any]:
+    """The control application on a data directory, in this process, with no other door open."""
+    from answerable.wiring.assemble import assembled
+
+    async with assembled(settings) as product:
+        yield control_door(settings, product)

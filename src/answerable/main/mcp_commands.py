@@ -1,0 +1,151 @@
+"""Commands that put MCP clients behind the gateway: `answerable mcp shim`, `wrap` and `unwrap`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from answerable.apps.cli.command import Shell
+from answerable.errors import Malformed, shown
+
+GATEWAY_DEFAULT: Final = "http://127.0.0.1:8765"
+
+ClientFile = Annotated[
+    Path, typer.Argument(help="A client's configuration file with `mcpServers`.", metavar="FILE")
+]
+KeyFile = Annotated[Path, typer.Option("--key", help="Key file of the agent.", metavar="FILE")]
+GatewayAddress = Annotated[
+    str,
+    typer.Option(
+        "--gateway",
+        help="http(s)://HOST:PORT or unix:PATH; else the socket of the data directory that is named and has one, else "
+        f"{GATEWAY_DEFAULT}.",
+        show_default=False,
+        metavar="ADDRESS",
+    ),
+]
+MandateId = Annotated[
+    str,
+    typer.Option("--mandate", help="Mandate of messages that name none.", show_default=False, metavar="ID"),
+]
+
+
+def shim(
+    shell: Shell,
+    server: Annotated[str, typer.Option("--server", help="Registered name of the server.", metavar="NAME")],
+    key: KeyFile,
+    gateway: GatewayAddress = "",
+    mandate: MandateId = "",
+) -> int | None:
+    """Serve MCP over stdio, and hold the agent's key.
+
+    An agent's client starts this as a server; each message is proved with the key and sent on to the gateway.
+    """
+    import anyio
+
+    from answerable.apps.mcp_shim.relay import run_shim
+    from answerable.sdk.keyfile import load_key
+    from answerable.sdk.proof_auth import SessionAuth
+
+    auth = SessionAuth(load_key(key), mandate=mandate)
+    relay = partial(
+        run_shim,
+        server=server,
+        gateway=gateway or default_gateway(shell),
+        auth=auth,
+        stdin=sys.stdin.buffer,
+        stdout=sys.stdout.buffer,
+    )
+    anyio.run(relay)
+    return None
+
+
+def default_gateway(shell: Shell) -> str:
+    """Where the gateway is when nobody says so: the socket of a data directory that was named, else loopback.
+
+    Raises Malformed (`settings.faults`).
+    """
+    if shell.data_named:
+        place = shell.settings().gateway.socket
+        if place.is_socket():
+            return f"unix:{place}"
+    return GATEWAY_DEFAULT
+
+
+def wrap_client(
+    shell: Shell,
+    file: ClientFile,
+    key: KeyFile,
+    gateway: GatewayAddress = "",
+    mandate: MandateId = "",
+    documents: Annotated[
+        Path | None,
+        typer.Option(
+            "--documents",
+            help="Where to write the servers' documents; else beside the file.",
+            show_default=False,
+            metavar="FILE",
+        ),
+    ] = None,
+) -> int | None:
+    """Send a client's servers through the gateway.
+
+    Rewrites its `mcpServers` file, keeps a backup, prints the difference, and writes the servers as documents to apply.
+    """
+    from answerable.apps.mcp_shim.client_config import ShimCommand, wrap
+
+    place = documents or file.with_name(f"{file.name}.servers.yaml")
+    if place.exists():
+        raise Malformed(
+            f"{shown(place.name)} is there already and is not overwritten: name another with --documents",
+            code="cli.documents_exist",
+        )
+    # Clients rarely have our directory on their PATH.
+    program = shutil.which("answerable") or "answerable"
+    command_of_shim = ShimCommand(
+        gateway=gateway or default_gateway(shell),
+        key=str(key.absolute()),
+        mandate=mandate,
+        program=program,
+    )
+    report = wrap(file, command_of_shim)
+    place.write_text(report.documents, encoding="utf-8")
+    terminal = shell.terminal
+    if terminal.as_json:
+        terminal.json(
+            {
+                "backup": str(report.backup),
+                "diff": report.diff,
+                "documents": str(place),
+                "left": list(report.left),
+            }
+        )
+    else:
+        _show_diff(shell, report.diff)
+    for why in report.left:
+        terminal.warn(f"left as it is: {why}")
+    terminal.say(f"backup in {report.backup}; register the servers with `answerable apply -f {place}`")
+    return None
+
+
+def unwrap_client(shell: Shell, file: ClientFile) -> int | None:
+    """Put a wrapped file back as it was."""
+    from answerable.apps.mcp_shim.client_config import unwrap
+
+    difference = unwrap(file)
+    if shell.terminal.as_json:
+        shell.terminal.json({"diff": difference})
+    else:
+        _show_diff(shell, difference)
+    return None
+
+
+def _show_diff(shell: Shell, difference: str) -> None:
+    styles = {"+": "green", "-": "red"}
+    for line in difference.splitlines():
+        shell.terminal.line(line, styles.get(line[:1], ""))

@@ -1,0 +1,39 @@
+"""Port: the join tokens that were handed out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.identity.join_token import JoinToken
+    from answerable.core.identity.principal import UnixMillis
+
+
+class JoinTokens(Protocol):
+    """Promises: a token is used at most once, whoever races, in this process and in others, also across a crash: that
+    it is used up is on stable storage before `consume` returns it. Tokens are known by their digest; they themselves
+    are nowhere. Raises only Unavailable (`register.*`) and, from `add`, Malformed (`join_token.duplicate`,
+    `join_token.full`).
+    """
+
+    def add(self, token: JoinToken) -> None:
+        """Register a token that was not used yet."""
+        ...
+
+    def consume(self, digest: bytes, *, now: UnixMillis) -> JoinToken | None:
+        """Use it up; None when there is none, when it was used, when it has expired or was made after `now`."""
+        ...
+
+    def all(self) -> Iterable[JoinToken]:
+        """All that are kept, used and expired ones included, newest first."""
+        ...
+
+    def withdraw(self, digest: bytes) -> bool:
+        """Forget an unused token, so that nobody can use it; False when there is none."""
+        ...
+
+    def forget(self, *, before: UnixMillis) -> int:
+        """Drop those that expired before this time; tells how many."""
+        ...

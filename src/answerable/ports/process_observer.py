@@ -1,0 +1,57 @@
+"""Port: what the kernel says about a local process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from answerable.core.identity.attestation import selector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessFacts:
+    """One process at one instant. process: `boot-id:pid:start`, which is never given twice.
+
+    path, sha256, cgroup: empty when they could not be had for sure. foreign: in which respects it sees another world
+    than we do (`mount`, `user`, `root`); then its path is its own name for the file, proves nothing, and is left out;
+    in another user namespace it may name any file as its program, so there is no SHA-256 either.
+    """
+
+    process: str
+    uid: int
+    gid: int
+    path: str = ""
+    sha256: str = ""
+    cgroup: str = ""
+    foreign: tuple[str, ...] = ()
+
+    def selectors(self) -> tuple[str, ...]:
+        """What was measured, as selectors, sorted."""
+        found = {"uid": str(self.uid), "gid": str(self.gid), "sha256": self.sha256, "cgroup": self.cgroup}
+        if not self.foreign:
+            found["path"] = self.path
+        if "user" in self.foreign:
+            del found["sha256"]
+        return tuple(sorted(text for key, value in found.items() for text in selector("unix", key, value)))
+
+
+class ProcessObserver(Protocol):
+    """Promises: facts are the kernel's, of the very process that was asked about, from one stretch of its life: where
+    it ended, its number was given to another, or it became another program meanwhile, there are no facts. What cannot
+    be had for sure is left out, never guessed. Blocking: it may read a whole program; called from a worker thread.
+
+    Raises Unverified (`process.gone`, `process.changed`, `process.foreign`) and Unavailable (`process.unavailable`).
+    """
+
+    def observe(self, pid: int, *, started: int, pidfd: int | None = None) -> ProcessFacts:
+        """Measure. started: start time in clock ticks since boot, read when the process was met (`started`). pidfd: a
+        descriptor of the same process, where the caller has one; stays the caller's."""
+        ...
+
+    def started(self, pid: int) -> int:
+        """Its start time now, in clock ticks since boot."""
+        ...
+
+    def is_alive(self, process: str) -> bool:
+        """Whether the process of this name (`ProcessFacts.process`) still runs. Never raises."""
+        ...

@@ -1,0 +1,29 @@
+"""Port: trust bundles by trust domain: our own, and those of federated domains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.core.identity.spiffe_id import TrustDomain
+    from answerable.core.identity.trust_bundle import TrustBundle
+
+
+class TrustSource(Protocol):
+    """Promises: synchronous, without I/O; a trust domain that is not configured has no bundle; a bundle is replaced
+    whole, and once replaced no look-up gives the old one. Never raises.
+    """
+
+    def bundle(self, domain: TrustDomain) -> TrustBundle | None:
+        """The bundle to judge documents of this domain by, or None: then nothing of it is believed."""
+        ...
+
+    def bundles(self) -> Mapping[TrustDomain, TrustBundle]:
+        """All, our own included."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` in this event loop after every replacement; returns what ends the watch."""
+        ...

@@ -1,0 +1,240 @@
+"""Enrolling from the side of the workload: keys stay where this runs, only proofs of them go out.
+
+`docs/reference/wire/enrolment.md` is the specification.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from answerable.core.canonical import encode, parse
+from answerable.core.identity.enrolment import enrolment_proof
+from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys import SigningKey
+    from answerable.core.registry.manifest_drift import Measured
+
+PREFIX: Final = "/identity/v1/"
+ANSWER_BYTES_MAX: Final = 262_144
+ANSWER_SECONDS_MAX: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Challenge:
+    """text: for the self-proof of a key. attestation: for a certificate's or a host's key. domain: who asks."""
+
+    text: str
+    attestation: str
+    domain: TrustDomain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolled:
+    """What the server says of an instance. milliseconds_left: of its life, so that clocks need not agree.
+
+    drift: fields of the manifest that differ. chain: of its X.509-SVID, DER, leaf first; empty when none was asked for.
+    """
+
+    instance: SpiffeId
+    agent: str
+    milliseconds_left: int
+    grade: str
+    source: str
+    manifest: str = ""
+    drift: tuple[str, ...] = ()
+    chain: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeOf:
+    """What the workload is made of, by field of the manifest: measured here, and only claimed."""
+
+    measured: Mapping[str, str]
+    claimed: Mapping[str, str]
+
+    @classmethod
+    def of(cls, found: Measured) -> MadeOf:
+        """Split by grade: what was merely claimed stays so."""
+        values = found.values.items()
+        return cls(
+            measured={name: value for name, (value, grade) in values if grade != "claimed"},
+            claimed={name: value for name, (value, grade) in values if grade == "claimed"},
+        )
+
+
+class EnrolmentClient:
+    """Talks to one server. Every method raises the error family: as the server raised it, Unavailable
+    (`enrolment.unreachable`) when it cannot be reached, and Unavailable (`enrolment.answer`) when it makes no sense."""
+
+    def __init__(self, client: httpx2.AsyncClient, base: str) -> None:
+        """client: without auth of its own. base: of its URLs."""
+        self._client = client
+        self._base = base
+
+    async def challenge(self) -> Challenge:
+        """What an enrolment is to be proved over, good once and for a minute."""
+        value = await self._asked("GET", "challenge", None, None)
+        text, attestation = value.get("challenge"), value.get("attestation_challenge")
+        if not isinstance(text, str) or not isinstance(attestation, str):
+            raise _senseless()
+        return Challenge(
+            text=text, attestation=attestation, domain=trust_domain(str(value.get("trust_domain")))
+        )
+
+    async def enrol(
+        self,
+        challenge: Challenge,
+        *,
+        key: SigningKey,
+        attestation: Mapping[str, JSONValue],
+        csr: bytes = b"",
+        made_of: MadeOf | None = None,
+    ) -> Enrolled:
+        """A first enrolment of `key`. csr: certificate request, DER, for an X.509-SVID."""
+        body = _body(csr, made_of) | {"attestation": dict(attestation)}
+        return await self._enrolled("enrol", _proved(body, challenge, key), None)
+
+    async def enrol_sub_agent(
+        self, challenge: Challenge, *, parent: httpx2.Auth, key: SigningKey, csr: bytes = b""
+    ) -> Enrolled:
+        """parent: signs with the key of the instance that this is to be a sub-agent of. key: the sub-agent's own."""
+        return await self._enrolled("sub-agents", _proved(_body(csr, None), challenge, key), parent)
+
+    async def renew(self, auth: httpx2.Auth, *, csr: bytes = b"", made_of: MadeOf | None = None) -> Enrolled:
+        """auth: signs with the key of the instance."""
+        return await self._enrolled("renew", _body(csr, made_of), auth)
+
+    async def end(self, auth: httpx2.Auth, instance: SpiffeId | None = None) -> tuple[str, ...]:
+        """End the instance that `auth` signs for, or a sub-agent of it; returns the names of what ended."""
+        body: dict[str, JSONValue] = {} if instance is None else {"instance": str(instance)}
+        ended = (await self._asked("POST", "end", body, auth)).get("ended")
+        return tuple(str(one) for one in ended) if isinstance(ended, list) else ()
+
+    async def _enrolled(self, name: str, body: dict[str, JSONValue], auth: httpx2.Auth | None) -> Enrolled:
+        return _enrolled_in(await self._asked("POST", name, body, auth))
+
+    async def _asked(
+        self, method: str, name: str, body: dict[str, JSONValue] | None, auth: httpx2.Auth | None
+    ) -> dict[str, JSONValue]:
+        content = encode(body) if body is not None else b""
+        fields = {"content-type": "application/json"} if content else {}
+        request = self._client.build_request(
+            method, self._base + PREFIX + name, content=content, headers=fields, timeout=ANSWER_SECONDS_MAX
+        )
+        try:
+            response = await self._client.send(request, auth=auth or _Unsigned(), stream=True)
+            try:
+                text = await _bounded(response)
+            finally:
+                await response.aclose()
+        except httpx2.HTTPError as fault:
+            raise Unavailable(
+                f"the server cannot be reached ({type(fault).__name__})",
+                code="enrolment.unreachable",
+                port="gateway",
+            ) from None
+        try:
+            value = parse(text)
+        except Malformed:
+            raise _senseless() from None
+        if not isinstance(value, dict):
+            raise _senseless()
+        if not response.is_success:
+            raise _error_of(value)
+        return value
+
+
+class _Unsigned(httpx2.Auth):
+    """Sends a request as it is, whatever the client would do."""
+
+
+def certificate_request(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A certificate request that names nobody: the server knows whose it is (RFC 2986). DER."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def _body(csr: bytes, made_of: MadeOf | None) -> dict[str, JSONValue]:
+    body: dict[str, JSONValue] = {}
+    if csr:
+        body["csr"] = b64encode(csr).decode("ascii")
+    if made_of is not None:
+        body["measured"] = dict(made_of.measured)
+        body["claimed"] = dict(made_of.claimed)
+    return body
+
+
+def _proved(body: dict[str, JSONValue], challenge: Challenge, key: SigningKey) -> dict[str, JSONValue]:
+    named: dict[str, JSONValue] = {**body, "key": json.loads(key.public.jwk)}
+    proof = enrolment_proof(named, challenge=challenge.text, domain=challenge.domain, key=key)
+    return {**named, "proof": proof}
+
+
+async def _bounded(response: httpx2.Response) -> bytes:
+    text = bytearray()
+    async for chunk in response.aiter_bytes():
+        text += chunk
+        if len(text) > ANSWER_BYTES_MAX:
+            raise _senseless()
+    return bytes(text)
+
+
+def _enrolled_in(value: dict[str, JSONValue]) -> Enrolled:
+    left, drift, svid = value.get("milliseconds_left"), value.get("drift"), value.get("x509_svid")
+    if type(left) is not int or not isinstance(drift, list):
+        raise _senseless()
+    chain = svid.get("chain") if isinstance(svid, dict) else []
+    try:
+        return Enrolled(
+            instance=spiffe_id(str(value.get("instance"))),
+            agent=str(value.get("agent")),
+            milliseconds_left=left,
+            grade=str(value.get("grade")),
+            source=str(value.get("source")),
+            manifest=str(value.get("manifest")),
+            drift=tuple(str(one) for one in drift),
+            chain=tuple(b64decode(str(one), validate=True) for one in chain)
+            if isinstance(chain, list)
+            else (),
+        )
+    except (Malformed, binascii.Error):
+        raise _senseless() from None
+
+
+def _senseless() -> Unavailable:
+    return Unavailable(
+        "the server's answer to an enrolment makes no sense", code="enrolment.answer", port="gateway"
+    )
+
+
+def _error_of(problem: dict[str, Any]) -> AnswerableError:
+    """The error as the server raised it (RFC 9457)."""
+    message, code = str(problem.get("detail", "")), str(problem.get("code", "enrolment.answer"))
+    match problem.get("branch"):
+        case "malformed":
+            return Malformed(message, code=code)
+        case "unverified":
+            return Unverified(message, code=code, step=str(problem.get("step", "")))
+        case "refused":
+            reasons = problem.get("reasons")
+            listed = tuple(str(one) for one in reasons) if isinstance(reasons, list) else ()
+            return Refused(message, code=code, reasons=listed)
+        case "unavailable":
+            return Unavailable(message, code=code, port=str(problem.get("port", "gateway")))
+        case _:
+            return Unavailable(message or "the server failed", code=code, port="gateway")

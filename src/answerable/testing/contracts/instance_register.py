@@ -1,0 +1,239 @@
+"""What every InstanceRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.evidence import Evidence
+from answerable.core.identity.instance import Instance
+from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.spiffe_id import agent_instance_id, trust_domain
+from answerable.errors import Malformed
+from answerable.testing.clock import START
+from answerable.testing.contracts.claims import claim, raises
+from answerable.testing.samples import signing_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.ports.instance_register import InstanceRegister
+
+NOW = UnixMillis(START)
+RACERS = 8
+
+
+def instance(
+    name: str = "1", *, sub: str = "", key: str | None = None, process: str = "", agent: str = "scout"
+) -> Instance:
+    """A live instance of agent `agent`; a sub-agent of the instance `name` when `sub` is given."""
+    domain = trust_domain("answerable.test")
+    return Instance(
+        id=agent_instance_id(domain, AgentId(agent), name, sub=sub),
+        agent=AgentId(agent),
+        evidence=Evidence(source="unix", grade="kernel", selectors=("unix:gid:7", "unix:uid:1000")),
+        enrolled_at=NOW,
+        expires_at=UnixMillis(NOW + 3_600_000),
+        key=signing_key(f"{name}/{sub}" if key is None else key).public if key != "" else None,
+        process=process,
+        parent=str(agent_instance_id(domain, AgentId(agent), name)) if sub else "",
+        manifest="a" * 64,
+        drift=("model.version",),
+    )
+
+
+def thumbprint(one: Instance) -> str:
+    """Of its key, which it has."""
+    assert one.key is not None  # noqa: S101 - for the type checker
+    return one.key.thumbprint
+
+
+class InstanceRegisterContract:
+    """For any register. `tmp_path` is an empty directory of the test's own."""
+
+    def opened(self, tmp_path: Path) -> InstanceRegister:
+        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        raise NotImplementedError
+
+    def test_what_was_added_is_found_as_it_was_by_id_key_and_process(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        one = instance(process="boot:7:99")
+        register.add(one)
+        claim(register.find(one.id) == one, "an instance is found by its id, whole")
+        claim(register.by_key(thumbprint(one)) == one, "and by its key")
+        claim(register.by_process("boot:7:99") == one, "and by its process")
+        claim(tuple(register.of_agent(one.agent)) == (one,), "and under its agent")
+        claim(tuple(register.live()) == (one,), "and among all")
+
+    def test_what_is_not_there_is_not_found(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        register.add(instance(key="", process=""))
+        other = instance("2")
+        claim(register.find(other.id) is None, "an unknown id finds nothing")
+        claim(register.by_key(thumbprint(other)) is None, "an unknown key finds nothing")
+        claim(register.by_key("") is None, "no key is nobody's key")
+        claim(register.by_process("") is None, "no process is nobody's process")
+        claim(not register.end(other.id, because="x"), "ending the unknown ends nothing")
+        claim(not register.put(other), "what is not there is not replaced")
+        claim(register.find(other.id) is None, "and does not come to be")
+
+    def test_an_id_a_key_and_a_live_process_are_registered_once(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        register.add(instance(process="boot:7:99"))
+        for again in (
+            instance(key="other"),
+            instance("2", key="1/"),
+            instance("2", process="boot:7:99"),
+        ):
+            with raises(Malformed, "instance.duplicate", "what is there already is refused"):
+                register.add(again)
+        claim(len(tuple(register.live())) == 1, "and nothing of it is kept")
+        register.add(instance("2", process="boot:7:100"))
+        register.add(instance("3", key=""))
+        register.add(instance("4", key=""))
+        claim(len(tuple(register.live())) == 4, "instances without key or process are many")
+
+    def test_id_and_key_are_taken_for_good_and_a_process_until_its_end(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        one = instance(process="boot:7:99")
+        register.add(one)
+        register.end(one.id, because="retired")
+        claim(register.by_process("boot:7:99") is None, "an ended instance has no process any more")
+        register.forget_ended(before=UnixMillis(one.expires_at + 1))
+        with raises(Malformed, "instance.duplicate", "an id never comes back"):
+            register.add(instance(key="other"))
+        with raises(Malformed, "instance.duplicate", "nor does a key"):
+            register.add(instance("2", key="1/"))
+        register.add(instance("2", process="boot:7:99"))
+
+    def test_what_is_known_about_a_live_instance_is_replaced(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        one = instance()
+        register.add(one)
+        renewed = replace(one, expires_at=UnixMillis(one.expires_at + 5), drift=(), manifest="b" * 64)
+        claim(register.put(renewed), "a live one is replaced")
+        claim(register.find(one.id) == renewed, "and found as it is now")
+        for other in (
+            replace(one, agent=AgentId("rover")),
+            replace(one, key=signing_key("other").public),
+            replace(one, process="boot:8:1"),
+            replace(one, state="ended"),
+        ):
+            claim(not register.put(other), "what it is does not change")
+        claim(register.find(one.id) == renewed, "and nothing was taken over")
+
+    def test_an_ended_instance_stays_ended(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        one = instance()
+        register.add(one)
+        gone = replace(one, state="ended", ended_because="retired")
+        claim(register.end(one.id, because="retired") == (gone,), "ending tells what it ended")
+        claim(register.end(one.id, because="again") == (), "once")
+        claim(not register.put(one), "it is not replaced")
+        claim(register.find(one.id) == gone, "and still found, ended")
+        claim(register.by_key(thumbprint(one)) == gone, "by its key, too")
+        claim(not tuple(register.live()) and not tuple(register.of_agent(one.agent)), "and lives no more")
+
+    def test_sub_agents_end_with_their_parent(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        parent, other = instance(), instance("2")
+        subs = [instance(sub=f"sub-{number}") for number in range(3)]
+        for one in (parent, other, *subs):
+            register.add(one)
+        register.end(subs[0].id, because="done")
+        claim(register.find(parent.id) == parent, "a parent does not end with its sub-agent")
+        ended = register.end(parent.id, because="retired")
+        claim([one.id for one in ended] == [parent.id, subs[1].id, subs[2].id], "parents first")
+        claim(all(one.ended_because == "retired" for one in ended), "for one reason")
+        claim(tuple(register.live()) == (other,), "and only they")
+
+    def test_a_sub_agent_of_what_is_not_live_is_refused(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        with raises(Malformed, "instance.parent", "there is no such parent"):
+            register.add(instance(sub="sub-1"))
+        register.add(instance())
+        register.end(instance().id, because="retired")
+        with raises(Malformed, "instance.parent", "the parent has ended"):
+            register.add(instance(sub="sub-1"))
+
+    def test_sub_agents_share_the_process_of_their_parent(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        parent = instance(process="boot:7:99")
+        register.add(parent)
+        register.add(instance(sub="sub-1", process="boot:7:99"))
+        claim(register.by_process("boot:7:99") == parent, "the process is the parent's")
+
+    def test_only_ended_instances_that_expired_are_forgotten(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        old, live = instance(), instance("2")
+        register.add(old)
+        register.add(live)
+        register.end(old.id, because="retired")
+        claim(register.forget_ended(before=old.expires_at) == 0, "not before they expired")
+        claim(register.forget_ended(before=UnixMillis(old.expires_at + 1)) == 1, "then the ended one")
+        claim(register.find(old.id) is None, "is found no more")
+        claim(register.by_key(thumbprint(old)) is None, "not by its key either")
+        claim(register.find(live.id) == live, "what has not ended stays")
+        claim(register.forget_ended(before=UnixMillis(old.expires_at + 1)) == 0, "once")
+
+    def test_of_many_who_race_for_one_key_one_wins(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        start, won = threading.Barrier(RACERS), []
+
+        def race(number: int) -> None:
+            start.wait()
+            try:
+                register.add(instance(f"r{number}", key="one"))
+            except Malformed:
+                return
+            won.append(number)
+
+        threads = [threading.Thread(target=race, args=(number,)) for number in range(RACERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        claim(len(won) == 1, "one key is one instance")
+        found = register.by_key(signing_key("one").public.thumbprint)
+        claim(found is not None and str(found.id).endswith(f"/r{won[0]}"), "that of the winner")
+
+    def test_whoever_renews_while_another_ends_it_ends(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        for round_number in range(20):
+            one = instance(f"e{round_number}")
+            register.add(one)
+            start = threading.Barrier(2)
+
+            def renew(one: Instance = one, start: threading.Barrier = start) -> None:
+                start.wait()
+                for more in range(5):
+                    register.put(replace(one, expires_at=UnixMillis(one.expires_at + more)))
+
+            thread = threading.Thread(target=renew)
+            thread.start()
+            start.wait()
+            register.end(one.id, because="retired")
+            thread.join()
+            found = register.find(one.id)
+            claim(found is not None and found.state == "ended", "an end is an end")
+
+
+class DurableInstanceRegisterContract(InstanceRegisterContract):
+    """For registers that outlive their process."""
+
+    def test_everything_is_there_after_a_restart(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        parent, sub, old = instance(process="boot:7:99"), instance(sub="sub-1"), instance("2")
+        for one in (parent, sub, old):
+            register.add(one)
+        renewed = replace(parent, expires_at=UnixMillis(parent.expires_at + 5))
+        register.put(renewed)
+        register.end(old.id, because="retired")
+        again = self.opened(tmp_path)
+        claim(again.find(parent.id) == renewed, "as it was replaced")
+        claim(again.by_process("boot:7:99") == renewed, "by its process")
+        claim(again.by_key(thumbprint(sub)) == sub, "sub-agents, too")
+        claim(again.find(old.id) == replace(old, state="ended", ended_because="retired"), "and what ended")
+        with raises(Malformed, "instance.duplicate", "an id is not given twice"):
+            again.add(instance("2", key="other"))

@@ -1,0 +1,302 @@
+"""The trust domain put together: keys, authorities, attestation, instances, and what tends them beside the doors."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+import anyio
+import anyio.to_thread
+
+from answerable.adapters.bundle_files import FileBundle
+from answerable.adapters.linux_process import LinuxProcessObserver
+from answerable.adapters.local_keys import LocalAuthorityKeys
+from answerable.adapters.sqlite import (
+    SqliteAuthorityRegister,
+    SqliteInstanceRegister,
+    SqliteJoinTokens,
+    SqliteManifestRegister,
+    SqliteSightings,
+)
+from answerable.core.identity.authority import TrustLimits
+from answerable.core.identity.federation import federation_sources
+from answerable.core.identity.oidc_claims import IssuerTerms
+from answerable.core.identity.spiffe_id import trust_domain
+from answerable.core.identity.ssh_host import ssh_trust
+from answerable.core.identity.x509_pop import authorities_in
+from answerable.core.registry.manifest_token import standing_fault
+from answerable.core.registry.sighting import SightingBatch
+from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.attest_workload import NO_SSH, AttestationTerms, Attestor
+from answerable.flows.end_instance import follow_standing
+from answerable.flows.follow_bundles import BundleFollowing
+from answerable.flows.issue_svid import SvidIssuer
+from answerable.flows.keep_sightings import keep_sightings
+from answerable.flows.keep_trust_domain import TrustDomainDesk
+from answerable.flows.suspend_dormant import follow_dormancy
+from answerable.flows.tell_watchers import Watchers
+from answerable.flows.verify_caller import CallerVerifier
+from answerable.flows.workloads import WorkloadLimits, Workloads
+from answerable.wiring.settings import secret
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from answerable.adapters.sqlite import SqliteStore
+    from answerable.core.identity.federation import FederationSource
+    from answerable.core.identity.oidc_claims import Kind
+    from answerable.core.identity.principal import AgentId
+    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.change_authorities import AuthorityChanges
+    from answerable.flows.verify_caller import ProofLimits
+    from answerable.flows.walk import Walk
+    from answerable.ports.authority_keys import AuthorityKeys
+    from answerable.ports.bundle_endpoint import BundleEndpoint
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.wiring.setting_tree import Settings
+
+TEND_SECONDS: Final = 5.0
+"""How often authorities are looked at, and what other processes changed about them."""
+TELL_SECONDS: Final = 0.25
+"""How soon watchers of the Workload API hear of a registry that changed."""
+SIGHTINGS_SECONDS: Final = 10.0
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Identity:
+    """Everything about workloads that the walk, its doors and its timers share.
+
+    shut: why the trust domain is not open.
+    """
+
+    desk: TrustDomainDesk
+    issuer: SvidIssuer
+    attestor: Attestor
+    instances: SqliteInstanceRegister
+    manifests: SqliteManifestRegister
+    observer: LinuxProcessObserver
+    sightings: SqliteSightings
+    federation: BundleFollowing
+    shut: Unavailable | None = None
+    seen: SightingBatch = field(default_factory=SightingBatch)
+    changes: Watchers = field(default_factory=Watchers)
+
+    def workloads(self, walk: Walk, settings: Settings) -> Workloads:
+        """What enrolling needs, over one walk."""
+        return Workloads(
+            walk=walk,
+            trust=self.desk,
+            issuer=self.issuer,
+            attestor=self.attestor,
+            instances=self.instances,
+            observer=self.observer,
+            manifests=self.manifests,
+            limits=WorkloadLimits(instance_seconds=settings.identity.instance_seconds),
+        )
+
+
+class StandingDigests:
+    """The digest of an agent's manifest that stands in the registry as it is; empty without one.
+
+    Judged once for each registry and manifest: it is asked for with every message.
+    """
+
+    def __init__(self, registry: RegistryStore, manifests: SqliteManifestRegister) -> None:
+        self._registry = registry
+        self._manifests = manifests
+        self._judged: RegistrySnapshot | None = None
+        self._digests: dict[AgentId, tuple[SignedManifest, str]] = {}
+
+    def __call__(self, agent: AgentId) -> str:
+        """Without I/O. Never raises."""
+        signed = self._manifests.current(agent)
+        if signed is None:
+            return ""
+        current = self._registry.current
+        if current is not self._judged:
+            self._judged, self._digests = current, {}
+        known = self._digests.get(agent)
+        if known is not None and known[0] is signed:
+            return known[1]
+        digest = signed.digest if standing_fault(signed, current) is None else ""
+        self._digests[agent] = (signed, digest)
+        return digest
+
+
+@asynccontextmanager
+async def opened_identity(
+    settings: Settings, store: SqliteStore, *, clock: Clock, entropy: Entropy
+) -> AsyncIterator[Identity]:
+    """The trust domain of a data directory, made on the first start.
+
+    Raises Unavailable (`authority_keys.*`: its keys are gone or exposed, `register.*`), Malformed (`federation.*`,
+    `ssh.*`, `issuer.url` and what else is wrong with a setting).
+    """
+    from answerable.adapters.oidc import HttpIssuerKeys, issuer_source
+
+    wanted = settings.identity
+    desk = TrustDomainDesk(
+        domain=trust_domain(wanted.trust_domain),
+        keys=_keys(settings),
+        register=SqliteAuthorityRegister(store),
+        clock=clock,
+        entropy=entropy,
+        limits=TrustLimits(
+            x509_seconds=wanted.x509_seconds,
+            jwt_seconds=wanted.jwt_seconds,
+            ca_seconds=wanted.authority_seconds,
+            refresh_hint_seconds=wanted.refresh_hint_seconds,
+        ),
+    )
+    shut: Unavailable | None = None
+    try:
+        await anyio.to_thread.run_sync(desk.open)
+    except Unavailable as fault:
+        # Who works offline may remove the authority that stands in the way; a server does not start.
+        shut = fault
+    issuers = [*_issuers(settings)]
+    async with HttpIssuerKeys([issuer_source(one.issuer) for one in issuers], clock=clock) as keys:
+        terms = AttestationTerms(
+            issuers=tuple(issuers),
+            authorities=authorities_in(secret(wanted.x509_pop_ca, data=settings.data))
+            if wanted.x509_pop_ca
+            else (),
+            ssh=ssh_trust(secret(wanted.ssh_ca, data=settings.data).decode()) if wanted.ssh_ca else NO_SSH,
+        )
+        yield Identity(
+            desk=desk,
+            shut=shut,
+            issuer=SvidIssuer(desk=desk, clock=clock, entropy=entropy),
+            attestor=Attestor(
+                clock=clock, entropy=entropy, tokens=SqliteJoinTokens(store), keys=keys, terms=terms
+            ),
+            instances=SqliteInstanceRegister(store),
+            manifests=SqliteManifestRegister(store),
+            observer=LinuxProcessObserver(),
+            sightings=SqliteSightings(store),
+            federation=BundleFollowing(
+                endpoints=[*_endpoints(settings, desk, clock)],
+                bundle=desk.bundle,
+                put=desk.set_federated,
+                drop=desk.drop_federated,
+                clock=clock,
+                entropy=entropy,
+            ),
+        )
+
+
+def verifier_of(
+    identity: Identity, registry: RegistryStore, *, clock: Clock, entropy: Entropy, limits: ProofLimits
+) -> CallerVerifier:
+    """Who knows callers by registered keys, instances, SVIDs and connections."""
+    return CallerVerifier(
+        registry=registry,
+        clock=clock,
+        entropy=entropy,
+        limits=limits,
+        instances=identity.instances,
+        trust=identity.desk,
+        manifest_of=StandingDigests(registry, identity.manifests),
+        sightings=identity.seen,
+    )
+
+
+async def kept_identity(
+    identity: Identity, authorities: AuthorityChanges, workloads: Workloads, settings: Settings
+) -> None:
+    """Rotation, federation, ends of instances, dormancy, sightings: for ever. What fails is tried again.
+
+    Raises Unavailable (`authority_keys.*`, `authority.domain`) where the trust domain could not be opened.
+    """
+    if identity.shut is not None:
+        raise identity.shut
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_tending, authorities)
+        tasks.start_soon(_telling, identity, workloads.walk)
+        tasks.start_soon(_keeping_sightings, identity)
+        tasks.start_soon(follow_standing, workloads)
+        # What an agent does in other shards is not seen here, so none of them is judged by this one alone.
+        days = settings.identity.dormant_days if not settings.ledger.shard else 0
+        tasks.start_soon(partial(follow_dormancy, workloads, days=days))
+        tasks.start_soon(_following_bundles, identity)
+
+
+async def _tending(authorities: AuthorityChanges) -> None:
+    while True:
+        try:
+            await authorities.tend()
+        except AnswerableError as error:
+            _log.error("the trust domain cannot be tended: %s", error.message)
+        await anyio.sleep(TEND_SECONDS)
+
+
+async def _following_bundles(identity: Identity) -> None:
+    desk = identity.desk
+    try:
+        await identity.federation.drop_unlisted([one for one in desk.bundles() if one != desk.domain])
+    except AnswerableError as error:
+        _log.error("trust domains that are federated no longer cannot be dropped: %s", error.message)
+        raise
+    await identity.federation.follow()
+
+
+async def _telling(identity: Identity, walk: Walk) -> None:
+    """Who somebody is follows the registry; bundles tell their watchers themselves."""
+    told = walk.registry.current
+    while True:
+        await anyio.sleep(TELL_SECONDS)
+        if walk.registry.current is not told:
+            told = walk.registry.current
+            identity.changes.tell()
+
+
+async def _keeping_sightings(identity: Identity) -> None:
+    while True:
+        await anyio.sleep(SIGHTINGS_SECONDS)
+        try:
+            await anyio.to_thread.run_sync(keep_sightings, identity.seen, identity.sightings)
+        except AnswerableError as error:
+            _log.warning("what was seen unregistered is not kept for now: %s", error.message)
+
+
+def _keys(settings: Settings) -> AuthorityKeys:
+    wanted = settings.identity
+    if not wanted.pkcs11_module:
+        return LocalAuthorityKeys.open(settings.data / "keys" / "identity")
+    from answerable.adapters.pkcs11 import Pkcs11AuthorityKeys
+
+    pin = secret(wanted.pkcs11_pin, data=settings.data).decode().strip()
+    return Pkcs11AuthorityKeys.open(module=Path(wanted.pkcs11_module), token=wanted.pkcs11_token, pin=pin)
+
+
+def _issuers(settings: Settings) -> Iterator[IssuerTerms]:
+    for one in settings.identity.oidc_issuers:
+        url, audience, *kind = one.split()
+        named = cast("Kind", kind[0] if kind else "oidc")
+        yield IssuerTerms(issuer=url, audience=audience, kind=named)
+
+
+def _endpoints(settings: Settings, desk: TrustDomainDesk, clock: Clock) -> Iterator[BundleEndpoint]:
+    for source in federation_sources(settings.identity.federation, own=desk.domain):
+        yield _endpoint(source, desk, clock)
+
+
+def _endpoint(source: FederationSource, desk: TrustDomainDesk, clock: Clock) -> BundleEndpoint:
+    if source.profile == "file":
+        return FileBundle(source=source)
+    if source.profile == "workload_api":
+        from answerable.adapters.workload_api_client import WorkloadApiBundle
+
+        return WorkloadApiBundle(source=source)
+    from answerable.adapters.bundle_http import HttpBundleEndpoint
+
+    return HttpBundleEndpoint(source=source, bundle_of=desk.bundle, clock=clock)

@@ -1,0 +1,129 @@
+"""The doors of the trust domain: the Workload API on its Unix socket, the bundle endpoint, and enrolment by path."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import anyio.to_thread
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from answerable.adapters.bundle_http import LiveTLS
+from answerable.adapters.uvicorn_front import FrontLimits, add_client_authorities, listen, serve
+from answerable.core.identity.spiffe_id import SpiffeId
+from answerable.errors import AnswerableError, Unavailable
+from answerable.wiring.settings import secret
+
+if TYPE_CHECKING:
+    import ssl
+
+    from answerable.adapters.uvicorn_front import Listeners
+    from answerable.flows.keep_trust_domain import TrustDomainDesk
+    from answerable.wiring.assemble import Product
+    from answerable.wiring.setting_tree import Settings
+
+GATEWAY_PATH: Final = "/answerable/gateway"
+"""Path of our own SPIFFE ID, which the bundle endpoint presents."""
+WORKLOAD_SOCKET_MODE: Final = 0o666
+RETRY_SECONDS: Final = 5.0
+
+_log: Final = logging.getLogger(__name__)
+
+
+def by_path(prefix: str, inner: Any, otherwise: Any) -> Any:
+    """An ASGI application that sends HTTP requests below `prefix` to `inner`, and everything else to `otherwise`."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        below = scope["type"] == "http" and scope["path"].startswith(prefix)
+        await (inner if below else otherwise)(scope, receive, send)
+
+    return application
+
+
+def listen_for_workloads(settings: Settings) -> Listeners:
+    """The bound socket of the Workload API. Raises Unavailable (`front.*`)."""
+    settings.identity.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return listen(uds=settings.identity.socket, uds_mode=WORKLOAD_SOCKET_MODE)
+
+
+def let_svids_in(context: ssl.SSLContext, desk: TrustDomainDesk) -> None:
+    """Let X.509-SVIDs of all trusted domains through the gateway's handshake, also of those that are trusted later.
+
+    That they are believed is decided for each message, by the bundle of that moment.
+    """
+    added: set[bytes] = set()
+
+    def told() -> None:
+        fresh = {one for bundle in desk.bundles().values() for one in bundle.x509_authorities} - added
+        try:
+            add_client_authorities(context, fresh)
+        except Unavailable as error:
+            _log.warning("new authorities are not let in: %s", error.message)
+        else:
+            added.update(fresh)
+
+    told()
+    desk.watch(told)
+
+
+async def serve_bundle(app: Any, product: Product, settings: Settings, stop: anyio.Event) -> None:
+    """The bundle endpoint until `stop` is set. Raises Unavailable (`front.*`, `bundle.tls`, `secret.unreadable`)."""
+    wanted = settings.identity
+    tls = LiveTLS()
+    listeners = listen(tcp=(wanted.bundle_host, wanted.bundle_port))
+    async with anyio.create_task_group() as tasks:
+        if wanted.bundle_certificate:
+            certificate = secret(wanted.bundle_certificate, data=settings.data)
+            tls.use_pem(certificate, secret(wanted.bundle_key, data=settings.data))
+        else:
+            await tasks.start(_presenting_svid, product, tls)
+        await serve(
+            app,
+            listeners=listeners,
+            context=tls.context,
+            limits=FrontLimits(**asdict(settings.front)),
+            stop=stop,
+        )
+        tasks.cancel_scope.cancel()
+
+
+async def _presenting_svid(
+    product: Product, tls: LiveTLS, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    """An X.509-SVID of ours over a key made here, renewed at half its life and when the bundle changes."""
+    desk, clock = product.identity.desk, product.walk.clock
+    name = SpiffeId(trust_domain=desk.domain, path=GATEWAY_PATH)
+    changed = anyio.Event()
+
+    def told() -> None:
+        changed.set()
+
+    end_watch = desk.watch(told)
+    begun = False
+    try:
+        while True:
+            wait = RETRY_SECONDS
+            # Before it is issued, so that what changes meanwhile is not missed.
+            changed = anyio.Event()
+            try:
+                key = ec.generate_private_key(ec.SECP256R1())
+                issued = await anyio.to_thread.run_sync(product.identity.issuer.x509, name, key.public_key())
+                tls.use_svid(
+                    (issued.leaf, *issued.chain),
+                    key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+                )
+                wait = max(1.0, (issued.not_after - clock.now()) / 2000)
+            except AnswerableError as error:
+                if not begun:
+                    raise
+                _log.warning("the bundle endpoint keeps its old SVID for now: %s", error.message)
+            if not begun:
+                begun = True
+                task_status.started()
+            with anyio.move_on_after(wait):
+                await changed.wait()
+    finally:
+        end_watch()

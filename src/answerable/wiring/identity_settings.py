@@ -1,0 +1,122 @@
+"""Settings of the trust domain: whose SVIDs we issue, how long they live, whom we believe beside ourselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.federation import federation_sources
+from answerable.core.identity.spiffe_id import trust_domain
+from answerable.errors import Malformed
+from answerable.wiring.setting_fields import about, flag, number, reference, text, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings:
+    """Workload identity. The Unix socket is answered to every user of this machine: the kernel says who calls."""
+
+    trust_domain: str = text(
+        "answerable.local", "name of the trust domain; choose your own before the first SVID is issued"
+    )
+    socket: Path = field(
+        default=Path("workload.sock"),
+        metadata=about(
+            "Unix socket of the SPIFFE Workload API; outside the data directory for workloads of other users",
+            unit="path",
+        ),
+    )
+    wit: bool = flag(False, "offer WIT-SVIDs on the Workload API (incubating in SPIFFE)")
+    broker: bool = flag(
+        False, "offer the SPIFFE Broker API to agents that are registered as brokers (incubating)"
+    )
+    sds: bool = flag(False, "offer secret discovery for Envoy beside the Workload API")
+    x509_seconds: int = number(3_600, "lifetime of an X.509-SVID", unit="seconds", minimum=60, maximum=86_400)
+    jwt_seconds: int = number(300, "lifetime of a JWT-SVID", unit="seconds", minimum=30, maximum=3_600)
+    authority_seconds: int = number(
+        86_400,
+        "lifetime of a signing key of the trust domain",
+        unit="seconds",
+        minimum=600,
+        maximum=31_536_000,
+    )
+    refresh_hint_seconds: int = number(
+        300, "how often others should fetch our bundle", unit="seconds", minimum=10, maximum=86_400
+    )
+    instance_seconds: int = number(
+        3_600, "lifetime of an enrolment; renewed at half of it", unit="seconds", minimum=60, maximum=86_400
+    )
+    dormant_days: int = number(
+        90,
+        "days without an action after which an agent is suspended; 0 never",
+        unit="days",
+        minimum=0,
+        maximum=3_650,
+    )
+    pkcs11_module: str = text(
+        "", "library of an HSM that holds the signing keys (PKCS #11); empty keeps them in files", unit="path"
+    )
+    pkcs11_token: str = text("", "label of the token in it")
+    pkcs11_pin: str = reference("its PIN")
+    oidc_issuers: tuple[str, ...] = texts(
+        (),
+        "issuers whose workload tokens attest, each `URL AUDIENCE [KIND]`; KIND is oidc, kubernetes or github",
+    )
+    x509_pop_ca: str = reference("authorities whose certificates attest by proof of possession, PEM")
+    ssh_ca: str = reference(
+        "SSH hosts that attest, as lines of known_hosts: `@cert-authority PATTERN KEY`, `HOST KEY`, `@revoked * KEY`"
+    )
+    bundle_host: str = text("127.0.0.1", "address of the bundle endpoint")
+    bundle_port: int = number(
+        0, "TCP port of the bundle endpoint; 0 opens none", unit="port", minimum=0, maximum=65_535
+    )
+    bundle_certificate: str = reference(
+        "its certificate chain, PEM (profile https_web); empty presents an X.509-SVID of ours (https_spiffe)"
+    )
+    bundle_key: str = reference("private key of that certificate, PEM")
+    federation: tuple[str, ...] = texts(
+        (), "foreign trust domains, each `TRUST-DOMAIN PROFILE ADDRESS [SPIFFE-ID [FILE]]`"
+    )
+
+
+def identity_faults(settings: IdentitySettings) -> Iterator[tuple[str, str]]:
+    """What is wrong with the trust domain that is set: key and message."""
+    try:
+        own = trust_domain(settings.trust_domain)
+    except Malformed as fault:
+        yield "identity.trust_domain", fault.message
+        return
+    try:
+        federation_sources(settings.federation, own=own)
+    except Malformed as fault:
+        yield "identity.federation", fault.message
+    if settings.authority_seconds < 6 * settings.x509_seconds:
+        yield (
+            "identity.authority_seconds",
+            f"signing keys live at least 6 times as long as what they sign ({settings.x509_seconds} s), or each would "
+            "have to be replaced before its last SVID ends",
+        )
+    elif settings.authority_seconds < max(
+        6 * settings.jwt_seconds, 3 * (settings.refresh_hint_seconds + settings.x509_seconds // 2 + 1)
+    ):
+        yield (
+            "identity.authority_seconds",
+            "signing keys live at least 6 times as long as a JWT-SVID, and 3 times as long as the refresh hint and "
+            "half an X.509-SVID's life, in which they are announced",
+        )
+    if bool(settings.pkcs11_module) != bool(settings.pkcs11_token and settings.pkcs11_pin):
+        yield (
+            "identity.pkcs11_module",
+            "an HSM needs `pkcs11_module`, `pkcs11_token` and `pkcs11_pin`, all three",
+        )
+    if bool(settings.bundle_certificate) != bool(settings.bundle_key):
+        yield "identity.bundle_certificate", "a certificate and its key are set together"
+    for issuer in settings.oidc_issuers:
+        if len(issuer.split()) != 2 or not issuer.startswith(("https://", "http://")):
+            yield (
+                "identity.oidc_issuers",
+                "each is `URL AUDIENCE`, such as `https://issuer.example answerable`",
+            )

@@ -1,0 +1,36 @@
+"""Manifests for the doors: what a project shows of its agent, and documents of kind AgentManifest as YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from answerable.adapters.project_files import ClientServer, Collected, CollectLimits, FoundField, collected
+from answerable.adapters.registry_files import read_text
+from answerable.core.registry.manifest import Manifest, manifest_in
+from answerable.errors import Malformed, shown
+
+__all__ = [
+    "ClientServer",
+    "CollectLimits",
+    "Collected",
+    "FoundField",
+    "collected",
+    "manifest_from_text",
+]
+
+
+def manifest_from_text(text: str, *, file: str) -> Manifest:
+    """The one AgentManifest in a YAML or JSON text; JSON is YAML here, duplicate members are faults in both.
+
+    Raises Malformed (`manifest.malformed`, with file and line where the text cannot be read).
+    """
+    reading = read_text(text, file=file, directory=Path())
+    if reading.faults:
+        more = f" (and {len(reading.faults) - 1} more faults)" if len(reading.faults) > 1 else ""
+        raise Malformed(f"{reading.faults[0]}{more}", code="manifest.malformed")
+    if len(reading.documents) != 1:
+        raise Malformed(
+            f"{shown(file)} holds {len(reading.documents)} documents, expected one AgentManifest",
+            code="manifest.malformed",
+        )
+    return manifest_in(reading.documents[0])

@@ -1,0 +1,261 @@
+"""Local processes that try to be taken for another program, another user or another process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from answerable.adapters.linux_process import LinuxProcessObserver
+from answerable.core.identity.attestation import RegistrationEntry, matching_agent
+from answerable.core.identity.principal import AgentId
+from answerable.errors import AnswerableError
+
+SLEEP = os.path.realpath(shutil.which("sleep") or "/bin/sleep")
+
+
+def code_of(ask) -> str:
+    with pytest.raises(AnswerableError) as told:
+        ask()
+    return told.value.code
+
+
+@pytest.mark.requirement("ATTEST-01")
+def test_naming_anothers_process_gives_nothing_without_its_start_time_and_handle():
+    observer = LinuxProcessObserver()
+    with subprocess.Popen([SLEEP, "60"]) as victim:
+        mine = os.pidfd_open(os.getpid())
+        started = observer.started(victim.pid)
+        assert code_of(lambda: observer.observe(victim.pid, started=started, pidfd=mine)) == "process.gone"
+        start_of_mine = observer.started(os.getpid())
+        assert code_of(lambda: observer.observe(victim.pid, started=start_of_mine)) == "process.gone"
+        os.close(mine)
+        victim.kill()
+    for pid in (0, -1, 2**31):
+        assert code_of(lambda pid=pid: observer.observe(pid, started=0)) == "process.gone"
+
+
+@pytest.mark.requirement("ATTEST-01")
+def test_a_number_that_was_given_anew_is_not_the_process_that_was_met():
+    """The kernel is asked for the very same number again, by way of its counter, in a PID namespace of its own."""
+    done = subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", REUSE],
+        capture_output=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    if b"unshare" in done.stderr or b"last_pid" in done.stderr:
+        pytest.skip(f"PID REUSE NOT PROVEN here: namespaces are not allowed: {done.stderr.decode()[:200]}")
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.split() == [b"same", b"process.gone", b"process.gone", b"False"]
+
+
+REUSE = """
+import os, subprocess, time
+from answerable.adapters.linux_process import LinuxProcessObserver
+from answerable.errors import Unverified
+observer = LinuxProcessObserver()
+first = subprocess.Popen(["sleep", "60"])
+started = observer.started(first.pid)
+pidfd = os.pidfd_open(first.pid)
+name = observer.observe(first.pid, started=started, pidfd=pidfd).process
+first.kill(); first.wait()
+time.sleep(0.05)
+open("/proc/sys/kernel/ns_last_pid", "w").write(str(first.pid - 1))
+second = subprocess.Popen(["sleep", "60"])
+print("same" if second.pid == first.pid else "other")
+for handle in (None, pidfd):
+    try:
+        observer.observe(first.pid, started=started, pidfd=handle)
+        print("measured")
+    except Unverified as told:
+        print(told.code)
+print(observer.is_alive(name))
+second.kill(); second.wait()
+"""
+
+SPOOF = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs none "$(dirname "$TRUSTED")"
+cp "$EVIL" "$TRUSTED"
+exec "$TRUSTED" 60
+"""
+
+
+@pytest.mark.requirement("ATTEST-01", "ATTEST-03")
+@pytest.mark.parametrize("user", [(), ("--user", "--map-root-user")])
+def test_a_container_that_puts_its_own_file_under_a_trusted_path_is_not_taken_for_it(user, tmp_path):
+    trusted = tmp_path / "bin" / "agent"
+    trusted.parent.mkdir()
+    trusted.write_bytes(Path(SLEEP).read_bytes() + b"trusted")
+    spoof = subprocess.Popen(
+        ["unshare", "--mount", *user, "sh", "-c", SPOOF],
+        env={**os.environ, "TRUSTED": str(trusted), "EVIL": SLEEP},
+        stderr=subprocess.PIPE,
+    )
+    try:
+        while os.readlink(f"/proc/{spoof.pid}/exe") != str(trusted):
+            if spoof.poll() is not None:
+                assert spoof.stderr is not None
+                pytest.skip(f"PATH SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
+            time.sleep(0.01)
+        observer = LinuxProcessObserver()
+        facts = observer.observe(spoof.pid, started=observer.started(spoof.pid))
+        assert os.readlink(f"/proc/{spoof.pid}/exe") == str(trusted), "the kernel shows the trusted name"
+        assert "mount" in facts.foreign
+        assert ("user" in facts.foreign) == bool(user)
+        assert facts.path == ""
+        assert not [one for one in facts.selectors() if one.startswith("unix:path:")]
+        entry = RegistrationEntry(agent=AgentId("a"), selectors=frozenset({f"unix:path:{trusted}"}))
+        assert matching_agent([entry], facts.selectors()) is None
+    finally:
+        spoof.kill()
+        spoof.wait()
+        assert spoof.stderr is not None
+        spoof.stderr.close()
+
+
+@pytest.mark.requirement("ATTEST-01", "ATTEST-03")
+def test_another_root_directory_does_not_make_a_trusted_path(tmp_path):
+    """chroot alone: same namespaces, other tree."""
+    program = tmp_path / "agent"
+    shutil.copy(SLEEP, program)
+    observer = LinuxProcessObserver()
+    jailed = subprocess.Popen(
+        [sys.executable, "-c", "import os,sys,time\nos.chroot(sys.argv[1])\ntime.sleep(60)", str(tmp_path)],
+        stderr=subprocess.PIPE,
+    )
+    try:
+        for _ in range(500):
+            if jailed.poll() is not None:
+                pytest.skip("ROOT SPOOF NOT PROVEN here: chroot is not allowed")
+            if os.readlink(f"/proc/{jailed.pid}/root") == str(tmp_path):
+                break
+            time.sleep(0.01)
+        facts = observer.observe(jailed.pid, started=observer.started(jailed.pid))
+        assert facts.foreign == ("root",)
+        assert not [one for one in facts.selectors() if one.startswith("unix:path:")]
+    finally:
+        jailed.kill()
+        jailed.wait()
+        assert jailed.stderr is not None
+        jailed.stderr.close()
+
+
+@pytest.mark.requirement("ATTEST-01")
+@pytest.mark.parametrize(
+    "text",
+    ["0::/../trusted\n", "0::/trusted (deleted)\n", "5:cpu:/trusted\n", "0::/x\n1:name=systemd:/trusted\n"],
+)
+def test_a_cgroup_outside_our_own_or_of_another_hierarchy_is_not_the_trusted_one(text, tmp_path):
+    for pid in (os.getpid(), 99):
+        (tmp_path / str(pid)).mkdir()
+        for name, content in {
+            "stat": f"{pid} (agent) S " + "1 " * 18 + "4711 0",
+            "status": f"Tgid:\t{pid}\nUid:\t7\t7\nGid:\t7\t7\n",
+            "cgroup": text,
+            "mountinfo": "",
+        }.items():
+            (tmp_path / str(pid) / name).write_text(content)
+        (tmp_path / str(pid) / "ns").mkdir()
+        for name in ("ns/mnt", "ns/user", "root", "exe"):
+            (tmp_path / str(pid) / name).symlink_to(f"/proc/self/{name}")
+    for name, content in {"sys/kernel/random/boot_id": "b-1", "self/uid_map": "0 0 4294967295"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    facts = LinuxProcessObserver(proc=str(tmp_path)).observe(99, started=4711)
+    assert "unix:cgroup:/trusted" not in facts.selectors()
+
+
+@pytest.mark.requirement("ATTEST-03")
+def test_a_program_that_was_replaced_on_disk_is_known_by_what_runs(tmp_path):
+    program = tmp_path / "agent"
+    shutil.copy(SLEEP, program)
+    observer = LinuxProcessObserver()
+    with subprocess.Popen([str(program), "60"]) as running:
+        fresh = tmp_path / "fresh"
+        fresh.write_bytes(b"the trusted program")
+        os.replace(fresh, program)
+        facts = observer.observe(running.pid, started=observer.started(running.pid))
+        running.send_signal(signal.SIGKILL)
+    assert (facts.path, facts.sha256) == ("", "")
+
+
+UNPRIVILEGED = """
+import os, sys
+from answerable.adapters.linux_process import LinuxProcessObserver
+LinuxProcessObserver()  # loads what Python loads late, while its files can be read
+os.setgroups([]); os.setresgid(12345, 12345, 12345); os.setresuid(12345, 12345, 12345)
+observer = LinuxProcessObserver()
+pid = int(sys.argv[1])
+facts = observer.observe(pid, started=observer.started(pid))
+print(*facts.foreign, "|", *facts.selectors())
+"""
+
+
+@pytest.mark.requirement("ATTEST-01", "ATTEST-03")
+def test_where_we_may_not_look_nothing_is_guessed():
+    """As an unprivileged server sees the process of another user."""
+    if os.geteuid() != 0:
+        pytest.skip("UNPRIVILEGED SERVER NOT PROVEN here: only root can become somebody else")
+    with subprocess.Popen([SLEEP, "60"]) as other:
+        done = subprocess.run(
+            [sys.executable, "-c", UNPRIVILEGED, str(other.pid)],
+            capture_output=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        other.kill()
+    assert done.returncode == 0, done.stderr.decode()
+    foreign, _, selectors = done.stdout.decode().partition("|")
+    assert foreign.split() == ["mount", "user", "root"]
+    assert {one.rsplit(":", 1)[0] for one in selectors.split()} <= {"unix:uid", "unix:gid", "unix:cgroup"}
+
+
+@pytest.mark.requirement("ATTEST-01", "ATTEST-03")
+def test_in_a_user_namespace_of_its_own_a_process_has_no_program():
+    """There it holds the capability to name any file as the one that it runs (PR_SET_MM_MAP)."""
+    spoof = subprocess.Popen(["unshare", "--user", SLEEP, "60"], stderr=subprocess.PIPE)
+    try:
+        while os.readlink(f"/proc/{spoof.pid}/exe") != SLEEP:
+            if spoof.poll() is not None:
+                assert spoof.stderr is not None
+                pytest.skip(f"PROGRAM SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
+            time.sleep(0.01)
+        observer = LinuxProcessObserver()
+        facts = observer.observe(spoof.pid, started=observer.started(spoof.pid))
+        assert (facts.foreign, facts.path, facts.sha256) == (("user",), "", "")
+    finally:
+        spoof.kill()
+        spoof.wait()
+        assert spoof.stderr is not None
+        spoof.stderr.close()
+
+
+FROM_MEMORY = """
+import os, sys
+handle = os.memfd_create("agent")
+os.write(handle, open(sys.argv[1], "rb").read())
+os.execv(f"/proc/self/fd/{handle}", ["agent", "60"])
+"""
+
+
+@pytest.mark.requirement("ATTEST-03")
+def test_a_program_that_is_in_memory_only_has_neither_path_nor_digest():
+    observer = LinuxProcessObserver()
+    with subprocess.Popen([sys.executable, "-c", FROM_MEMORY, SLEEP]) as running:
+        while "memfd" not in os.readlink(f"/proc/{running.pid}/exe"):
+            assert running.poll() is None
+            time.sleep(0.01)
+        facts = observer.observe(running.pid, started=observer.started(running.pid))
+        running.kill()
+    assert (facts.path, facts.sha256) == ("", "")

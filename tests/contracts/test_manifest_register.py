@@ -1,0 +1,89 @@
+"""The contract suite of manifests, and what only a file shared by processes can get wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.sqlite import SqliteStore
+from answerable.adapters.sqlite.manifests import SqliteManifestRegister
+from answerable.errors import Malformed, Unavailable
+from answerable.testing.contracts.manifest_register import (
+    SCOUT,
+    DurableManifestRegisterContract,
+    ManifestRegisterContract,
+    sample_manifest,
+    sample_signed,
+)
+from answerable.testing.samples import mandate
+
+pytestmark = pytest.mark.requirement("MANIFEST-06")
+
+
+def store_in(directory: Path) -> SqliteStore:
+    return SqliteStore.open(directory / "state" / "registers.db")
+
+
+class TestMemoryManifestRegister(ManifestRegisterContract):
+    def opened(self, tmp_path: Path) -> MemoryManifestRegister:
+        return MemoryManifestRegister()
+
+
+class TestSqliteManifestRegister(DurableManifestRegisterContract):
+    def opened(self, tmp_path: Path) -> SqliteManifestRegister:
+        return SqliteManifestRegister(store_in(tmp_path))
+
+
+def test_a_manifest_put_by_another_process_is_in_force_here_at_the_next_refresh(tmp_path):
+    here, there = store_in(tmp_path), store_in(tmp_path)
+    register = SqliteManifestRegister(here)
+    SqliteManifestRegister(there).put(sample_signed())
+    assert register.current(SCOUT) is None
+    assert here.refresh()
+    assert register.current(SCOUT) == sample_signed()
+
+
+def test_the_file_and_not_the_mirror_decides_which_of_two_processes_has_the_later_one(tmp_path):
+    first, second = (SqliteManifestRegister(store_in(tmp_path)) for _ in range(2))
+    first.put(sample_signed(at=2))
+    with pytest.raises(Malformed) as raised:
+        second.put(sample_signed(at=1))
+    assert raised.value.code == "manifest.older"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE manifests SET token = 'not a token'",
+        "UPDATE manifests SET agent = 'rover'",
+        "UPDATE manifests SET digest = 'ab'",
+        "UPDATE manifests SET signed_at = signed_at + 1",
+        f"UPDATE manifests SET token = '{mandate().token}'",
+        f"UPDATE manifests SET token = '{sample_signed(sample_manifest(model='gpt-5')).token}'",
+    ],
+    ids=["garbage", "agent", "digest", "time", "token of another kind", "another manifest"],
+)
+def test_a_row_that_is_not_what_it_says_makes_the_register_unavailable(tmp_path, spoil):
+    store = store_in(tmp_path)
+    SqliteManifestRegister(store).put(sample_signed())
+    store.close()
+    connection = sqlite3.connect(tmp_path / "state" / "registers.db")
+    connection.execute(spoil)
+    connection.commit()
+    connection.close()
+    with pytest.raises(Unavailable) as raised:
+        SqliteManifestRegister(store_in(tmp_path))
+    assert raised.value.code == "register.corrupt"
+
+
+def test_a_failing_file_is_unavailable_and_what_is_in_force_stays(tmp_path):
+    store = store_in(tmp_path)
+    register = SqliteManifestRegister(store)
+    register.put(sample_signed())
+    store.close()
+    with pytest.raises(Unavailable):
+        register.put(sample_signed(at=1))
+    assert register.current(SCOUT) == sample_signed()

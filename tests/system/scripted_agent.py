@@ -1,0 +1,102 @@
+"""An agent with an MCP client and no key: it has the address of a handle, and writes down what it gets.
+
+Takes FILE and what to do, in order: `act`, `sub`, `wait:FILE` (until it is there), `exit:CODE`, `environment`.
+"""
+
+import json
+import os
+import sys
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+from mcp.client.client import Client
+from mcp.client.streamable_http import streamable_http_client
+
+FOUND: list[Any] = []
+
+
+def handle_of(address: str) -> httpx2.AsyncClient:
+    transport = httpx2.AsyncHTTPTransport(uds=address.removeprefix("unix:"))
+    return httpx2.AsyncClient(transport=transport, base_url="http://localhost", timeout=20)
+
+
+@asynccontextmanager
+async def client_of(address: str, mode: str = "2026-07-28"):
+    async with (
+        handle_of(address) as http,
+        Client(
+            streamable_http_client("http://localhost/mcp/crm", http_client=http), mode=mode, cache=None
+        ) as client,
+    ):
+        yield client
+
+
+async def act(address: str, mode: str = "2026-07-28") -> Any:
+    async with client_of(address, mode) as client:
+        answer = await client.call_tool("customer_read", {"case_id": "4711"})
+        return answer.structured_content or [one.text for one in answer.content]
+
+
+async def main() -> None:
+    address = os.environ["ANSWERABLE_GATEWAY"]
+    for step in sys.argv[2:]:
+        name, _, argument = step.partition(":")
+        match name:
+            case "act":
+                FOUND.append(await act(address, argument or "2026-07-28"))
+            case "sub":
+                async with handle_of(address) as http:
+                    made = (await http.post("/sub-agents")).json()
+                    FOUND.append(made)
+                FOUND.append(await act(made["gateway"]))
+                async with handle_of(made["gateway"]) as http:
+                    FOUND.append((await http.post("/sub-agents")).status_code)
+                    FOUND.append((await http.delete("/instance")).json())
+            case "who":
+                async with handle_of(address) as http:
+                    FOUND.append((await http.get("/instance")).json())
+            case "sign":
+                async with handle_of(address) as http:
+                    tried = [
+                        await http.post("/sign", content=b"bytes of my choice"),
+                        await http.post("/mcp/crm", content=b"bytes of my choice"),
+                        await http.post("/identity/v1/end", json={}),
+                        await http.post("/session", json={}),
+                        await http.get("/mcp/crm?x=1"),
+                    ]
+                    FOUND.append([one.status_code for one in tried])
+            case "environment":
+                FOUND.append({"env": dict(os.environ), "argv": sys.argv, "ppid": os.getppid()})
+            case "dump":
+                FOUND.append(memory_of(os.getppid()))
+            case "wait":
+                waited(address, Path(argument))
+            case "exit":
+                written()
+                os._exit(int(argument))
+    written()
+
+
+def memory_of(pid: int) -> str:
+    try:
+        os.close(os.open(f"/proc/{pid}/mem", os.O_RDONLY))
+    except OSError as error:
+        return type(error).__name__
+    return "opened"
+
+
+def waited(address: str, until: Path) -> None:
+    Path(sys.argv[1]).with_suffix(".waiting").write_text(address)
+    while not until.exists():
+        time.sleep(0.02)
+
+
+def written() -> None:
+    Path(sys.argv[1]).write_text(json.dumps(FOUND))
+
+
+anyio.run(main)

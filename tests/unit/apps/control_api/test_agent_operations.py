@@ -1,0 +1,114 @@
+"""Operations on agents, over a walk and workloads in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from answerable.apps.cli.agents import told
+from answerable.apps.control_api import agent_operations
+from answerable.apps.control_api.call import Call
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.registry.sighting import Sighting
+from answerable.errors import Malformed, Refused, Unavailable
+from answerable.flows.enrol_workload import enrol
+from tests.enrolment_world import enrolling, evidence_of, key_of
+
+pytestmark = pytest.mark.anyio
+
+
+class Seen:
+    def all(self):
+        return [Sighting(kind="server", name="mail", first=UnixMillis(1000), last=UnixMillis(2000), count=3)]
+
+
+@dataclass
+class Identity:
+    sightings: Any
+
+
+@dataclass
+class Product:
+    walk: Any
+    workloads: Any = None
+    identity: Any = None
+
+
+async def product():
+    bench, workloads = await enrolling()
+    return bench, Product(walk=bench.walk, workloads=workloads, identity=Identity(Seen()))
+
+
+async def asked(operation: Any, made: Any, *, body: Any = None, query: Any = None, **path: str) -> Any:
+    return await operation(Call(product=made, by="operator", path=path, query=query or {}, body=body))
+
+
+def members_of(component: str) -> set[str]:
+    schema: Any = agent_operations.COMPONENTS[component]
+    return set(schema["properties"])
+
+
+async def test_instances_are_listed_and_counted_for_their_agent():
+    bench, made = await product()
+    one = await enrol(made.workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
+    bench.clock.advance(1)
+    other = await enrol(
+        made.workloads, evidence=evidence_of("unix:uid:2000"), key=key_of("i-2"), process="boot:2:1"
+    )
+    page = await asked(agent_operations.list_instances, made)
+    assert [item["id"] for item in page["items"]] == [str(other.id), str(one.id)]
+    page = await asked(agent_operations.list_instances, made, query={"agent": "scout"})
+    assert [item["agent"] for item in page["items"]] == ["scout"]
+    assert set(page["items"][0]) == members_of("Instance")
+    state = await asked(agent_operations.show_agent, made, name="scout")
+    assert (state["instances"], state["active"], state["drift_rule"]) == (1, True, "refuse")
+    assert set(state) == members_of("AgentState")
+    with pytest.raises(Refused):
+        await asked(agent_operations.show_agent, made, name="nobody")
+
+
+async def test_retiring_says_what_ended_and_what_cannot_be_undone():
+    bench, made = await product()
+    await bench.issue("m-1")
+    one = await enrol(made.workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
+    change = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
+    assert change["instances_ended"] == [str(one.id)]
+    assert change["mandates_closed"] == ["m-1"]
+    assert set(change) == members_of("StandingChange")
+    lines = told(change)
+    assert lines[0] == "agent scout is now retired"
+    assert "1 instances ended" in lines[1]
+    assert "cannot be undone from here" in lines[3]
+    assert change["x509_svids_valid_until"] in lines[3]
+    again = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
+    assert told(again)[0] == "agent scout was already retired"
+    for status in ("gone", ""):
+        with pytest.raises(Malformed):
+            await asked(agent_operations.set_standing, made, name="rover", body={"status": status})
+
+
+async def test_a_join_token_is_for_an_active_agent_and_works_once():
+    _, made = await product()
+    token = await asked(
+        agent_operations.make_join_token, made, name="scout", body={"label": "first", "seconds": 60}
+    )
+    assert set(token) == members_of("JoinToken")
+    found = made.workloads.attestor.join_token(token["token"])
+    assert "join_token:name:first" in found.selectors
+    with pytest.raises(Refused):
+        await asked(agent_operations.make_join_token, made, name="nobody", body={"label": "x"})
+    with pytest.raises(Malformed):
+        await asked(
+            agent_operations.make_join_token, made, name="scout", body={"label": "x", "seconds": "60"}
+        )
+
+
+async def test_what_was_seen_is_listed_and_without_a_trust_domain_that_is_said():
+    _, made = await product()
+    page = await asked(agent_operations.list_seen, made)
+    assert page["items"][0]["name"] == "mail"
+    assert set(page["items"][0]) == members_of("Sighting")
+    with pytest.raises(Unavailable):
+        await asked(agent_operations.list_instances, Product(walk=made.walk))

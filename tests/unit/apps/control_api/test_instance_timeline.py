@@ -1,0 +1,53 @@
+"""The story of an instance can be asked for by its SPIFFE ID, slashes and all, and that of a manifest by its digest."""
+
+from __future__ import annotations
+
+import hashlib
+from urllib.parse import quote
+
+import pytest
+
+from answerable.apps.control_api.application import control_app
+from answerable.core.action.request import action_request
+from answerable.core.identity.caller import VerifiedCaller
+from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.identity.principal import AgentId
+from answerable.errors import Refused
+from answerable.flows.govern_action import govern_action
+from tests.control_world import memory_product
+from tests.unit.apps.control_api.test_control_api import client_of
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("IDENT-08")]
+
+INSTANCE = "spiffe://answerable.test/agent/support-agent/" + "1" * 32
+
+
+async def test_an_instance_and_a_manifest_are_names_like_any_other() -> None:
+    product = memory_product()
+    digest = hashlib.sha256(b"message").digest()
+    request = action_request(
+        server="crm",
+        method="tools/call",
+        target="case_read",
+        arguments={},
+        mandate_id="",
+        reason="",
+        message_digest=digest,
+    )
+    caller = VerifiedCaller(
+        agent=AgentId("support-agent"),
+        proof="svid",
+        binding="svid",
+        sequence=1,
+        message_digest=digest,
+        at=product.walk.clock.now(),
+        identity=CallerIdentity(instance=INSTANCE, source="unix", grade="kernel", manifest="a" * 64),
+    )
+    with pytest.raises(Refused):
+        await govern_action(product.walk, request, caller)
+    async with client_of(control_app(product)) as client:
+        for name in (INSTANCE, "1" * 32, "a" * 64):
+            story = await client("show_timeline", name=quote(name, safe=""))
+            assert [line["kind"] for line in story["lines"]] == ["refusal"], name
+        other = await client("show_timeline", name=quote(f"{INSTANCE}/sub-1", safe=""))
+        assert other["lines"] == []

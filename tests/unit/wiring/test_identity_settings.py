@@ -1,0 +1,32 @@
+"""What is said about a trust domain that cannot work."""
+
+import pytest
+
+from answerable.wiring.identity_settings import IdentitySettings, identity_faults
+
+
+def faults(**changed: object) -> list[str]:
+    return [key for key, _ in identity_faults(IdentitySettings(**changed))]  # type: ignore[arg-type]
+
+
+def test_the_defaults_have_no_fault() -> None:
+    assert faults() == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "key"),
+    [
+        ({"trust_domain": "Not A Domain"}, "identity.trust_domain"),
+        ({"authority_seconds": 3_600}, "identity.authority_seconds"),
+        ({"pkcs11_module": "/lib/hsm.so"}, "identity.pkcs11_module"),
+        ({"pkcs11_token": "token", "pkcs11_pin": "env:PIN"}, "identity.pkcs11_module"),
+        ({"oidc_issuers": ("https://issuer.example",)}, "identity.oidc_issuers"),
+        ({"oidc_issuers": ("issuer.example answerable",)}, "identity.oidc_issuers"),
+    ],
+)
+def test_what_cannot_work_is_a_fault_of_its_key(changed: dict[str, object], key: str) -> None:
+    assert faults(**changed) == [key]
+
+
+def test_an_hsm_with_all_three_has_no_fault() -> None:
+    assert faults(pkcs11_module="/lib/hsm.so", pkcs11_token="token", pkcs11_pin="env:PIN") == []
