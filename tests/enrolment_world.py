@@ -327,7 +327,8 @@ def signed_body(
     return {**body, "proof": proof}
 
 
-async def challenge_of(world: Served) -> str:
-    async with world.client() as client:
+async def challenge_of(world: Served, *, uds: bool = False) -> str:
+    """uds: for an enrolment over the Unix socket."""
+    async with world.client(uds=uds) as client:
         challenge = await client.challenge()
     return challenge.text

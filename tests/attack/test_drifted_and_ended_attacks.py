@@ -135,7 +135,7 @@ async def test_an_instance_that_ends_while_its_intent_is_on_its_way_to_the_disk_
     def stands(identity: CallerIdentity, now: UnixMillis) -> bool:
         if not asked:
             world.instances.end(world.instance.id, because="retired")
-        asked.append(instance_stands(world.instances, identity, now))
+        asked.append(instance_stands(world.instances, world.trust, identity, now))
         return asked[-1]
 
     bench.walk.stands = stands
@@ -151,7 +151,7 @@ async def test_an_instance_that_ends_while_its_intent_is_on_its_way_to_the_disk_
 async def test_an_instance_that_ended_or_drifted_is_shown_nothing_any_more(world: InstanceWorld) -> None:
     bench = await Bench(clock=world.clock).registered()
     await bench.issue()
-    bench.walk.stands = partial(instance_stands, world.instances)
+    bench.walk.stands = partial(instance_stands, world.instances, world.trust)
     _, caller = bench.request("get_case", {"case": "4711"})
     identity = CallerIdentity(instance=str(world.instance.id), source="unix", grade="kernel")
     alive = structs.replace(caller, identity=identity)

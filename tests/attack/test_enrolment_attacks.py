@@ -48,12 +48,15 @@ async def raised(awaited: Any) -> AnswerableError:
 @pytest.mark.requirement("ENROL-03")
 async def test_an_enrolment_that_was_overheard_cannot_be_played_again(tmp_path):
     async with served(tmp_path) as world:
-        body = signed_body(await challenge_of(world), fresh_key())
+        body = signed_body(await challenge_of(world, uds=True), fresh_key())
         status, first = await over_unix(world, "enrol", body)
         assert status == 200
-        for send in (over_unix(world, "enrol", body), world.post("enrol", body)):
+        for send, code in (
+            (over_unix(world, "enrol", body), "challenge.used"),
+            (world.post("enrol", body), "challenge.unknown"),
+        ):
             status, problem = await send
-            assert (status, problem["code"]) == (401, "challenge.used")
+            assert (status, problem["code"]) == (401, code)
         assert [entry["instance"] for entry in world.entries(Tag.WORKLOAD_ENROLLED)] == [first["instance"]]
 
 
@@ -62,16 +65,16 @@ async def test_an_enrolment_that_was_overheard_cannot_be_played_again(tmp_path):
 async def test_no_key_attestation_or_measurement_can_be_put_in_the_place_of_the_proved_one(tmp_path):
     async with served(tmp_path) as world:
         mine, other = fresh_key(), fresh_key()
-        good = signed_body(await challenge_of(world), mine, measured={"model_name": "m"})
+        good = signed_body(await challenge_of(world, uds=True), mine, measured={"model_name": "m"})
         swapped = [
             {**good, "key": json.loads(other.public.jwk)},
             {**good, "attestation": {"type": "join_token", "token": "ajt_" + "A" * 43}},
             {**good, "measured": {"model_name": "another"}},
             {**good, "claimed": {"model_version": "7"}},
             {k: v for k, v in good.items() if k != "measured"},
-            signed_body(await challenge_of(world), mine, domain="elsewhere.test"),
+            signed_body(await challenge_of(world, uds=True), mine, domain="elsewhere.test"),
             signed_body("1.00000000000000000000000000." + "A" * 43, mine),
-            {**good, "proof": signed_body(await challenge_of(world), other)["proof"]},
+            {**good, "proof": signed_body(await challenge_of(world, uds=True), other)["proof"]},
         ]
         for body in swapped:
             status, problem = await over_unix(world, "enrol", body)
@@ -84,7 +87,7 @@ async def test_no_key_attestation_or_measurement_can_be_put_in_the_place_of_the_
 async def test_a_key_that_is_somebodys_is_nobody_elses(tmp_path):
     async with served(tmp_path) as world:
         for owner in ("scout", "alice"):
-            body = signed_body(await challenge_of(world), signing_key(owner))
+            body = signed_body(await challenge_of(world, uds=True), signing_key(owner))
             status, problem = await over_unix(world, "enrol", body)
             assert (status, problem["code"]) == (403, "instance.key_registered")
         key = fresh_key()
@@ -102,15 +105,15 @@ async def test_a_process_is_named_by_its_connection_and_by_nothing_that_it_says(
     """Another process is enrolled only by itself: pids, ids and selectors in the body are not taken."""
     async with served(tmp_path) as world:
         for claimed in ({"pid": 1}, {"process": "boot:1:1"}, {"selectors": ["unix:uid:0"]}, {"uid": 0}):
-            body = signed_body(await challenge_of(world), fresh_key(), {**UNIX, **claimed})
+            body = signed_body(await challenge_of(world, uds=True), fresh_key(), {**UNIX, **claimed})
             status, problem = await over_unix(world, "enrol", body)
             assert (status, problem["code"]) == (400, "enrolment.malformed")
-        body = signed_body(await challenge_of(world), fresh_key(), pid=1)
+        body = signed_body(await challenge_of(world, uds=True), fresh_key(), pid=1)
         assert (await over_unix(world, "enrol", body))[0] == 400
         # Over TCP there is no kernel's word at all.
         status, problem = await world.post("enrol", signed_body(await challenge_of(world), fresh_key()))
         assert (status, problem["code"]) == (401, "attestation.channel")
-        await over_unix(world, "enrol", signed_body(await challenge_of(world), fresh_key()))
+        await over_unix(world, "enrol", signed_body(await challenge_of(world, uds=True), fresh_key()))
         (live,) = world.workloads.instances.live()
         assert live.process.split(":")[1] == str(os.getpid())
 
@@ -120,7 +123,7 @@ async def test_a_process_is_named_by_its_connection_and_by_nothing_that_it_says(
 async def test_the_enrolled_process_is_the_one_that_connected_even_when_another_one_writes(tmp_path):
     """A connection that is handed on stays that of the process that made it, so a dead one enrols nobody."""
     async with served(tmp_path) as world:
-        body = signed_body(await challenge_of(world), fresh_key())
+        body = signed_body(await challenge_of(world, uds=True), fresh_key())
         text = json.dumps(body).encode()
         ours, theirs = socket.socketpair()
         script = (

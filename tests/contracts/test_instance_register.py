@@ -147,9 +147,47 @@ def test_what_one_process_changes_the_other_sees_at_its_refresh(tmp_path: Path) 
     assert gone is not None
     assert gone.ended_because == "retired"
     assert theirs.by_process("boot:7:99") is None
+    assert theirs.process_ended("boot:7:99") == "retired"
+    assert theirs.unrecorded() == ((gone, "retired"),)
+    theirs.recorded([one.id])
+    assert ours.unrecorded() == ()
     ours.forget_ended(before=UnixMillis(one.expires_at + 1))
     there.refresh()
     assert theirs.find(one.id) is None
+    assert theirs.process_ended("boot:7:99") == "retired"
+
+
+@pytest.mark.requirement("IDENT-03")
+def test_ending_many_is_one_commit(tmp_path: Path) -> None:
+    """1,500 instances took as many commits, and whoever suspended an agent waited for each of them."""
+    store = store_in(tmp_path)
+    register = SqliteInstanceRegister(store)
+    ones = [instance(f"m{number}", key="") for number in range(300)]
+    for one in ones:
+        register.add(one)
+    commits: list[str] = []
+    with store.write() as connection:
+        connection.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
+    commits.clear()
+    assert len(register.end_many([one.id for one in ones], because="agent.suspended")) == 300
+    assert commits == ["COMMIT"]
+    assert len(register.unrecorded()) == 300
+    register.recorded(one.id for one in ones)
+    assert commits == ["COMMIT"] * 2
+
+
+@pytest.mark.requirement("IDENT-03")
+def test_many_end_wholly_or_not_at_all(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    register = SqliteInstanceRegister(store)
+    for number in range(3):
+        register.add(instance(f"m{number}"))
+    with store.write() as connection:
+        connection.execute("UPDATE instances SET body = x'7b7d' WHERE number = 3")
+    with pytest.raises(Unavailable):
+        register.end_many([instance(f"m{number}").id for number in range(3)], because="retired")
+    assert len(tuple(register.live())) == 3
+    assert store.rows("SELECT count(*) FROM instances WHERE state = 'live'") == [(3,)]
 
 
 @pytest.mark.requirement("IDENT-03")

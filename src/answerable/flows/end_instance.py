@@ -1,13 +1,18 @@
 """Ending instances: one, all of an agent, those that ran out, and those whose process is gone.
 
-Stopping comes first and needs no record to be safe; the record follows, and is tried again while there is none.
+Stopping comes first and needs no record to be safe; the record follows, and is tried again while there is none: the
+register says which ends are not recorded, so that a crash between the two loses none. An end that a crash parts from
+that word is recorded twice, never not at all. Of several processes with one register, the one that ended an instance
+records it; the others do where that has not come about within GRACE_SECONDS.
+
+Whatever may wait for a disk or for another process runs in a worker thread.
 """
 
 from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -16,9 +21,10 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records_workload
 from answerable.errors import AnswerableError, Refused, shown
 from answerable.flows.record_entry import record_entry
+from answerable.ports.instance_register import UNRECORDED_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.principal import AgentId
@@ -29,6 +35,13 @@ if TYPE_CHECKING:
 POLL_SECONDS: Final = 1.0
 SWEEP_SECONDS: Final = 5.0
 """How often lapsed instances and dead processes are looked for."""
+RECORDED_AT_A_TIME: Final = 64
+"""Ends in the ledger of which the register is told in one write; so many a crash makes us record twice at most."""
+
+GRACE_SECONDS: Final = 10.0
+"""How long an end may wait for the process that ended it to record it."""
+
+T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
 
@@ -37,7 +50,7 @@ async def end_instance(workloads: Workloads, instance: SpiffeId, *, because: str
     """End it and its sub-agents; returns those that this call ended. because: stable code, such as `asked`.
 
     Raises Refused (`instance.unknown`), and Unavailable where the end could not be recorded yet: it has ended all the
-    same, and is recorded by the next round of `follow_standing`.
+    same, and is recorded by a later round of `follow_standing`.
     """
     if workloads.instances.find(instance) is None:
         raise Refused(f"instance {shown(instance)} is not known", code="instance.unknown")
@@ -74,19 +87,24 @@ async def end_lapsed(workloads: Workloads) -> tuple[Instance, ...]:
     )
 
 
-async def record_ends(workloads: Workloads) -> int:
-    """Write down ends that are not in the ledger yet; returns how many are now. Raises Unavailable."""
-    written = 0
+async def record_ends(workloads: Workloads, *, only: Collection[SpiffeId] | None = None) -> int:
+    """Write down ends that are not in the ledger yet, or of those `only` these; returns how many are now.
+
+    Raises Unavailable.
+    """
+    count = 0
     async with workloads.turn("ends"):
-        while workloads.unrecorded:
-            instance, because = workloads.unrecorded[0]
-            entry = records_workload.workload_ended(instance, at=workloads.walk.clock.now(), because=because)
-            _, left = await record_entry(workloads.walk, entry)
-            del workloads.unrecorded[0]
-            written += 1
-            if left is not None:
-                raise left
-    return written
+        while waiting := await anyio.to_thread.run_sync(workloads.instances.unrecorded):
+            chosen = [end for end in waiting if only is None or end[0].id in only]
+            if not chosen and len(waiting) < UNRECORDED_MAX:
+                break
+            # What hides the chosen ones behind a full answer is recorded, whosever it is.
+            chosen = chosen or list(waiting)
+            for start in range(0, len(chosen), RECORDED_AT_A_TIME):
+                some = chosen[start : start + RECORDED_AT_A_TIME]
+                await _record(workloads, some)
+                count += len(some)
+    return count
 
 
 async def follow_standing(
@@ -98,35 +116,76 @@ async def follow_standing(
     for that: an agent that is not active is refused at its next message.
     """
     judged: RegistrySnapshot | None = None
+    seen: dict[SpiffeId, float] | None = None
     swept_at = -sweep_seconds
     while True:
         current = workloads.walk.registry.current
         at = workloads.walk.clock.monotonic()
         try:
-            if current is not judged:
+            due = at - swept_at >= sweep_seconds
+            if due or current is not judged:
                 await end_unfounded(workloads)
                 judged = current
-            if at - swept_at >= sweep_seconds:
+            if due:
                 swept_at = at
                 await end_lapsed(workloads)
                 before = workloads.walk.clock.now() - workloads.limits.forget_seconds * 1000
-                workloads.instances.forget_ended(before=UnixMillis(before))
-            await record_ends(workloads)
+                forget = partial(workloads.instances.forget_ended, before=UnixMillis(before))
+                await anyio.to_thread.run_sync(forget)
+            seen = await _record_waiting(workloads, seen)
         except AnswerableError as error:
             _log.warning("instances cannot be tended right now: %s", error.message)
         await anyio.sleep(poll_seconds)
 
 
-async def _ended(workloads: Workloads, instances: Iterable[SpiffeId], because: str) -> tuple[Instance, ...]:
-    ended: list[Instance] = []
-    for instance in instances:
-        stopped = workloads.instances.end(instance, because=because)
-        ended += stopped
-        workloads.unrecorded += [(one, because if one.id == instance else "parent.ended") for one in stopped]
-        workloads.sub_numbers.pop(instance, None)
+async def written(change: Callable[[], T]) -> T:
+    """A change of the register that is made whether the caller stays or leaves, off the event loop."""
+    with anyio.CancelScope(shield=True):
+        found = await anyio.to_thread.run_sync(change)
+    return found  # noqa: RET504 - a scope may swallow an exception, as far as mypy knows
+
+
+async def _ended(workloads: Workloads, instances: list[SpiffeId], because: str) -> tuple[Instance, ...]:
+    if not instances:
+        return ()
+    ended = await written(partial(workloads.instances.end_many, instances, because=because))
+    for one in ended:
+        workloads.sub_numbers.pop(one.id, None)
     if ended:
+        await record_ends(workloads, only=frozenset(one.id for one in ended))
+    return ended
+
+
+async def _record_waiting(workloads: Workloads, seen: dict[SpiffeId, float] | None) -> dict[SpiffeId, float]:
+    """A round: at the start (None) all ends that wait, later those that have waited. Returns since when each has."""
+    waiting = await anyio.to_thread.run_sync(workloads.instances.unrecorded)
+    at = workloads.walk.clock.monotonic()
+    if seen is None:
         await record_ends(workloads)
-    return tuple(ended)
+        return {}
+    since = {end.id: seen.get(end.id, at) for end, _ in waiting}
+    due = frozenset(name for name, first in since.items() if at - first >= GRACE_SECONDS)
+    if due:
+        await record_ends(workloads, only=due)
+    return since
+
+
+async def _record(workloads: Workloads, ends: Iterable[tuple[Instance, str]]) -> None:
+    """Each in the ledger, and those that are, whatever becomes of the others, marked in the register."""
+    done: list[SpiffeId] = []
+    left: BaseException | None = None
+    try:
+        for instance, because in ends:
+            entry = records_workload.workload_ended(instance, at=workloads.walk.clock.now(), because=because)
+            _, left = await record_entry(workloads.walk, entry)
+            done.append(instance.id)
+            if left is not None:
+                break
+    finally:
+        if done:
+            await written(partial(workloads.instances.recorded, done))
+    if left is not None:
+        raise left
 
 
 def _gone(workloads: Workloads, instances: Iterable[Instance]) -> list[SpiffeId]:

@@ -11,6 +11,7 @@ Laws:
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.core.identity.attestation import RegistrationEntry, matching_agent
@@ -23,10 +24,11 @@ from answerable.core.ledger.subject import agent_subject
 from answerable.core.registry.active import documents_in
 from answerable.core.registry.documents import Agent
 from answerable.core.registry.parse import shapes_of
-from answerable.errors import Refused, shown
+from answerable.errors import Malformed, Refused, shown
 from answerable.flows.compare_manifest import compared
-from answerable.flows.end_instance import end_instance
+from answerable.flows.end_instance import end_instance, written
 from answerable.flows.record_entry import record_entry, sealing_for
+from answerable.ports.instance_register import MAY_RETURN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.spiffe_id import SpiffeId
     from answerable.core.registry.manifest_drift import Measured
     from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.compare_manifest import Comparison
     from answerable.flows.workloads import Workloads
 
 
@@ -51,9 +54,11 @@ async def enrol(
     """The instance for what was measured: a new one, or for a live local process that asks again its own.
 
     key: whose possession the caller has proved; None for a process that its connection speaks for. process: of a local
-    process, `boot-id:pid:start`. parent: of a sub-agent, whose word the caller has proved; then `evidence` is that of
-    the parent. Raises Refused (`attestation.unknown`, `attestation.ambiguous`, `agent.inactive`, `manifest.drifted`,
-    `instance.*`), Malformed (`instance.duplicate`) and Unavailable.
+    process, `boot-id:pid:start`. measured: what it is made of; None where nothing can measure that, as for a process
+    that its connection speaks for. parent: of a sub-agent, whose word the caller has proved; then `evidence` is that of
+    the parent, and so is what drifted and is not measured now. Raises Refused (`attestation.unknown`,
+    `attestation.ambiguous`, `agent.inactive`, `manifest.drifted`, `manifest.unmeasured`, `instance.*`), Malformed
+    (`instance.duplicate`) and Unavailable.
     """
     if parent is not None:
         return await _enrol_sub_agent(workloads, parent, key, measured)
@@ -65,13 +70,17 @@ async def enrol(
         own = workloads.instances.by_process(process) if process else None
         if own is not None:
             if own.is_live(workloads.walk.clock.now()):
-                return _asked_again(own, agent, key)
+                _asked_again(own, agent, key)
+                return own if measured is None else await renew(workloads, own.id, measured=measured)
             await end_instance(workloads, own.id, because="instance.expired")
+        if process:
+            # Also after the end above: somebody else's may have come before it.
+            _check_may_return(workloads, process)
         if key is not None:
             _check_new_key(workloads, key)
         _check_room(workloads, agent.name)
         now = workloads.walk.clock.now()
-        manifest, drift = compared(workloads, agent, measured)
+        made = _let_in(agent, compared(workloads, agent, measured))
         instance = Instance(
             id=agent_instance_id(
                 workloads.trust.domain, agent.name, workloads.walk.entropy.bytes(INSTANCE_BYTES).hex()
@@ -82,8 +91,8 @@ async def enrol(
             expires_at=_end_of_life(workloads, now),
             key=key,
             process=process,
-            manifest=manifest,
-            drift=drift,
+            manifest=made.manifest,
+            drift=made.drift,
         )
         return await _put_into_force(workloads, instance)
 
@@ -98,29 +107,29 @@ async def renew(
     """Lengthen the life of an instance that asked for it by its key or its connection, measured again.
 
     evidence: measured just now, where that is possible; else what was measured at enrolment is held against today's
-    registry. Before half its life is over, nothing changes and nothing is recorded unless there is something new.
-    Raises as `enrol`, and Refused `instance.ended`, `attestation.changed`. What drifted is known from here on, also
-    where that is refused.
+    registry. measured: what is not in it is as it was before, as long as the manifest is the same; under another one it
+    counts as never measured. Before half its life is over, nothing changes and nothing is recorded unless there is
+    something new. Raises as `enrol`, and Refused `instance.ended`, `attestation.changed`. What drifted is known from
+    here on, also where that is refused.
     """
     async with workloads.turn(f"instance:{instance}"):
         found = live_instance(workloads, instance)
         now = workloads.walk.clock.now()
         agent = _same_agent(workloads, found, evidence)
-        changed = found
-        if measured is not None:
-            manifest, drift = compared(workloads, agent, measured, refusing=False)
-            changed = replace(changed, manifest=manifest, drift=drift)
+        made = compared(workloads, agent, measured, before=found)
+        fault = made.fault(agent)
+        changed = replace(found, manifest=made.manifest, drift=made.drift)
         if evidence is not None and not found.parent:
             changed = replace(changed, evidence=evidence)
         half = found.expires_at - workloads.limits.instance_seconds * 500
-        if changed == found and now < half:
+        if fault is None and changed == found and now < half:
             return found
-        if not (changed.drift and agent.drift == "refuse"):
+        if fault is None:
             changed = replace(changed, expires_at=_end_of_life(workloads, now, _parent_of(workloads, found)))
         if changed != found:
             await _change(workloads, changed)
-    if changed.drift and agent.drift == "refuse":
-        raise _drifted(agent, changed.drift)
+    if fault is not None:
+        raise fault
     return changed
 
 
@@ -183,11 +192,7 @@ async def _enrol_sub_agent(
         _check_new_key(workloads, key)
         _check_room(workloads, above.agent)
         agent = _active(workloads, above.agent)
-        manifest, drift = (
-            compared(workloads, agent, measured) if measured is not None else (above.manifest, above.drift)
-        )
-        if drift and agent.drift == "refuse":
-            raise _drifted(agent, drift)
+        made = _let_in(agent, compared(workloads, agent, measured, before=above))
         instance = Instance(
             id=_sub_agent_id(workloads, above),
             agent=above.agent,
@@ -196,20 +201,27 @@ async def _enrol_sub_agent(
             expires_at=_end_of_life(workloads, now, above),
             key=key,
             parent=str(parent),
-            manifest=manifest,
-            drift=drift,
+            manifest=made.manifest,
+            drift=made.drift,
         )
         return await _put_into_force(workloads, instance)
 
 
 async def _put_into_force(workloads: Workloads, instance: Instance) -> Instance:
+    workloads.count_instance(instance.agent)
     # 1. In the ledger first. A crash after this line: recorded, never in force; the process enrols anew.
     left = await _record(workloads, instance)
     # 2. In force, unless what it rests on ended meanwhile.
     _active(workloads, instance.agent)
     if instance.parent and _parent_of(workloads, instance) is None:
         raise Refused("the parent has ended meanwhile", code="instance.ended")
-    workloads.instances.add(instance)
+    try:
+        await written(partial(workloads.instances.add, instance))
+    except Malformed as error:
+        if error.code != "instance.parent":
+            raise
+        raise Refused("the parent has ended meanwhile", code="instance.ended") from None
+    await _still_stands(workloads, instance)
     if left is not None:
         raise left
     return instance
@@ -217,12 +229,41 @@ async def _put_into_force(workloads: Workloads, instance: Instance) -> Instance:
 
 async def _change(workloads: Workloads, changed: Instance) -> None:
     """Recorded, then in force; an instance that ended meanwhile stays ended."""
+    workloads.count_document(changed.agent)
     left = await _record(workloads, changed)
     _active(workloads, changed.agent)
-    if not workloads.instances.put(changed):
-        raise Refused(f"instance {shown(changed.id)} has ended meanwhile", code="instance.ended")
+    if not await written(partial(workloads.instances.put, changed)):
+        raise _ended_meanwhile(changed)
+    await _still_stands(workloads, changed)
     if left is not None:
         raise left
+
+
+async def _still_stands(workloads: Workloads, instance: Instance) -> None:
+    """What was written while others went on, holds: nobody ended the instance, or its agent, before it was there.
+
+    Who ends the instances of an agent has not seen one whose write was on its way, so that it is ended here.
+    """
+    try:
+        _active(workloads, instance.agent)
+    except Refused as error:
+        await end_instance(workloads, instance.id, because=error.code)
+        raise
+    found = workloads.instances.find(instance.id)
+    if found is None or found.state != "live":
+        raise _ended_meanwhile(instance)
+
+
+def _ended_meanwhile(instance: Instance) -> Refused:
+    return Refused(f"instance {shown(instance.id)} has ended meanwhile", code="instance.ended")
+
+
+def _check_may_return(workloads: Workloads, process: str) -> None:
+    """A process whose instance somebody ended is not let in again as it runs: else its next look would undo the end."""
+    because = workloads.instances.process_ended(process)
+    if because and because not in MAY_RETURN:
+        message = f"the instance of this process was ended ({shown(because, 40)}): start the process anew"
+        raise Refused(message, code="instance.ended")
 
 
 async def _record(workloads: Workloads, instance: Instance) -> BaseException | None:
@@ -232,7 +273,7 @@ async def _record(workloads: Workloads, instance: Instance) -> BaseException | N
     return left
 
 
-def _asked_again(own: Instance, agent: Agent, key: PublicKey | None) -> Instance:
+def _asked_again(own: Instance, agent: Agent, key: PublicKey | None) -> None:
     """A live process that asks once more keeps its name, and its key."""
     if own.agent != agent.name:
         message = "the process was enrolled as another agent: end that instance, or start the process anew"
@@ -240,7 +281,6 @@ def _asked_again(own: Instance, agent: Agent, key: PublicKey | None) -> Instance
     if key is not None and key != own.key:
         message = "this process is enrolled with another key, or with none: end that instance first"
         raise Refused(message, code="instance.key_differs")
-    return own
 
 
 def _same_agent(workloads: Workloads, found: Instance, evidence: Evidence | None) -> Agent:
@@ -313,10 +353,8 @@ def _sub_agent_id(workloads: Workloads, parent: Instance) -> SpiffeId:
             return found
 
 
-def _drifted(agent: Agent, drift: tuple[str, ...]) -> Refused:
-    names = ", ".join(shown(name, 40) for name in drift[:8])
-    return Refused(
-        f"agent {shown(agent.name)} differs from its manifest: {names}",
-        code="manifest.drifted",
-        reasons=tuple(f"{shown(name, 40)} differs from the manifest" for name in drift[:8]),
-    )
+def _let_in(agent: Agent, made: Comparison) -> Comparison:
+    """As it was compared. Raises what the agent's rule says."""
+    if (fault := made.fault(agent)) is not None:
+        raise fault
+    return made

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 async def x509_svid(workloads: Workloads, instance: SpiffeId, key: EllipticCurvePublicKey) -> X509Svid:
     """A certificate for a live instance over a key whose possession it has proved, or that we made for it.
 
-    Raises Refused (`instance.*`, `agent.inactive`), Unavailable.
+    Raises Refused (`instance.*`, `agent.inactive`, `workloads.pace`), Unavailable.
     """
-    live_instance(workloads, instance)
+    _admit(workloads, instance)
     issued = await anyio.to_thread.run_sync(partial(workloads.issuer.x509, instance, key))
     await _record(workloads, instance, "x509", f"{issued.serial:x}", issued.not_after, spki_digest(key))
     return issued
@@ -39,7 +39,7 @@ async def x509_svid(workloads: Workloads, instance: SpiffeId, key: EllipticCurve
 
 async def jwt_svid(workloads: Workloads, instance: SpiffeId, audience: tuple[str, ...]) -> str:
     """A bearer token for others, for a live instance. Raises as `x509_svid`."""
-    live_instance(workloads, instance)
+    _admit(workloads, instance)
     token = await anyio.to_thread.run_sync(partial(workloads.issuer.jwt, instance, audience))
     await _record(workloads, instance, "jwt", sha256(token.encode()).hexdigest(), _end_of(token))
     return token
@@ -47,11 +47,16 @@ async def jwt_svid(workloads: Workloads, instance: SpiffeId, audience: tuple[str
 
 async def wit_svid(workloads: Workloads, instance: SpiffeId, key: EllipticCurvePublicKey, jwk: str) -> str:
     """A workload identity token bound to `key`; jwk: the same key as text. Raises as `x509_svid`."""
-    live_instance(workloads, instance)
+    _admit(workloads, instance)
     token = await anyio.to_thread.run_sync(partial(workloads.issuer.wit, instance, jwk))
     digest = sha256(token.encode()).hexdigest()
     await _record(workloads, instance, "wit", digest, _end_of(token), ec_thumbprint(key))
     return token
+
+
+def _admit(workloads: Workloads, instance: SpiffeId) -> None:
+    """Before anything is signed: what is refused costs neither a signature nor an entry."""
+    workloads.count_document(live_instance(workloads, instance).agent)
 
 
 def _end_of(token: str) -> UnixMillis:

@@ -1,7 +1,8 @@
 """Who is known here: from what a caller has proved possession of to its agent, and to the instance it is.
 
 Laws: a registered key is its agent's, whatever was enrolled with it; an instance speaks only while it, its parent and
-its agent stand, and that is asked again for every message; of a trust domain without a bundle nothing is believed.
+its agent stand, and that is asked again for every message; one that was measured against another manifest than the
+one in force has drifted, and so has one whose parent has; of a trust domain without a bundle nothing is believed.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class KnownKey(NamedTuple):
 class KnownCallers:
     """Synchronous, without I/O, safe for several threads.
 
-    manifest_of: digest of an agent's manifest in force, for callers that are no instance; empty for none.
+    manifest_of: digest of an agent's manifest in force, empty for none. Without it, what an instance was measured
+    against last is taken for in force.
     """
 
     def __init__(
@@ -90,7 +92,7 @@ class KnownCallers:
         if instance is None or instance.key is None:
             raise unverified("key", "the key is not registered")
         agent = self._standing(instance, now)
-        return KnownKey(agent, instance.key, _identity_of(instance), enrolled=True)
+        return KnownKey(agent, instance.key, self._identity_of(instance), enrolled=True)
 
     def registered(self, agent: AgentId) -> CallerIdentity:
         """What is known of a caller with a key registered for its agent."""
@@ -124,7 +126,7 @@ class KnownCallers:
         if svid is not None:
             instance = self._instances.find(svid.id) if self._instances is not None else None
             if instance is not None:
-                return self._standing(instance, now), "svid", _identity_of(instance)
+                return self._standing(instance, now), "svid", self._identity_of(instance)
             measured.add(f"spiffe:id:{svid.id}")
         agent = self._attested(measured)
         if agent is None:
@@ -174,6 +176,23 @@ class KnownCallers:
             raise unverified("key", "the instance, or the one it is a sub-agent of, has ended or expired")
         return agent
 
+    def _identity_of(self, instance: Instance) -> CallerIdentity:
+        """A digest is shown only while it stands; a sub-agent is never better than its parent."""
+        standing = self._manifest_of(instance.agent) if self._manifest_of is not None else instance.manifest
+        drifted = bool(instance.drift) or instance.manifest != standing
+        if instance.parent and not drifted and self._instances is not None:
+            parent = self._instances.find(_parsed_id(instance.parent))
+            # Without `manifest_of`, nothing is known of which manifest stands, so nobody's is held against it.
+            known = standing if self._manifest_of is not None or parent is None else parent.manifest
+            drifted = parent is None or bool(parent.drift) or parent.manifest != known
+        return CallerIdentity(
+            instance=str(instance.id),
+            source=instance.evidence.source,
+            grade=instance.evidence.grade,
+            manifest=instance.manifest if instance.manifest == standing else "",
+            drifted=drifted,
+        )
+
     def _seen(
         self, agent: Agent | None, source: Source, grade: Grade, *, instance: str = ""
     ) -> CallerIdentity:
@@ -183,15 +202,22 @@ class KnownCallers:
         return CallerIdentity(instance=instance, source=source, grade=grade, manifest=manifest)
 
 
-def instance_stands(instances: InstanceRegister, identity: CallerIdentity, now: UnixMillis) -> bool:
+def instance_stands(
+    instances: InstanceRegister, trust: TrustSource | None, identity: CallerIdentity, now: UnixMillis
+) -> bool:
     """Whether the instance behind a caller that was proved earlier may still act; `Walk.stands`, once wiring binds it.
 
-    Those that are not enrolled here, known by key, channel or a SPIFFE ID of others, stand as their agents do.
+    Those that are known by key or channel alone stand as their agents do; who is known by a SPIFFE ID of others, only
+    while there are authorities of that trust domain to believe.
     """
     if not identity.instance:
         return True
-    instance = instances.find(_parsed_id(identity.instance))
-    return identity.source == "spiffe" if instance is None else _lives(instances, instance, now)
+    named = _parsed_id(identity.instance)
+    instance = instances.find(named)
+    if instance is not None:
+        return _lives(instances, instance, now)
+    bundle = trust.bundle(named.trust_domain) if trust is not None else None
+    return identity.source == "spiffe" and bundle is not None and bool(bundle.x509_authorities)
 
 
 def _lives(instances: InstanceRegister, instance: Instance, now: UnixMillis) -> bool:
@@ -199,16 +225,6 @@ def _lives(instances: InstanceRegister, instance: Instance, now: UnixMillis) -> 
         return False
     parent = instances.find(_parsed_id(instance.parent)) if instance.parent else instance
     return parent is not None and parent.is_live(now)
-
-
-def _identity_of(instance: Instance) -> CallerIdentity:
-    return CallerIdentity(
-        instance=str(instance.id),
-        source=instance.evidence.source,
-        grade=instance.evidence.grade,
-        manifest=instance.manifest,
-        drifted=bool(instance.drift),
-    )
 
 
 def _known(agent: Agent | None) -> Agent:

@@ -34,14 +34,8 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     agent = walk.registry.current.agents.get(caller.agent)
     if agent is None or agent.status != "active":
         raise Refused(f"agent {shown(caller.agent)} is not active", code="agent.inactive")
-    if caller.identity.drifted and agent.drift == "refuse":
-        raise Refused(
-            f"agent {shown(caller.agent)} differs from its manifest: its owner signs what runs, or what is signed runs",
-            code="agent.drifted",
-        )
     if agent.drift == "refuse":
-        # Raises for a manifest that nobody answers for any more; an agent without one is none of this.
-        standing_manifest(walk, agent.name)
+        _check_drift(walk, caller)
     if walk.quota.is_held(caller.agent, caller.at):
         raise Refused(
             f"agent {shown(caller.agent)} is held: it was refused too often in this window", code="agent.held"
@@ -68,6 +62,19 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         subject=_subject(arguments, resolved, mandate),
         definition=definition,
     )
+
+
+def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
+    """Raises Refused: `agent.drifted`, also where another manifest came into force since the proof; and `manifest.*`
+    for one that nobody answers for any more. An agent without one is none of this."""
+    standing = standing_manifest(walk, caller.agent)
+    identity = caller.identity
+    outdated = standing is not None and identity.instance and identity.manifest != standing.digest
+    if identity.drifted or outdated:
+        raise Refused(
+            f"agent {shown(caller.agent)} differs from its manifest: its owner signs what runs, or what is signed runs",
+            code="agent.drifted",
+        )
 
 
 def _note_unregistered(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> None:

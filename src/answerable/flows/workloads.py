@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING
 
 from anyio import Event
 
 from answerable.core.identity.challenge import SECRET_BYTES, Challenges
 from answerable.core.identity.instance import SUB_AGENTS_MAX
-from answerable.errors import Malformed
+from answerable.core.identity.pace import Pace
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.measure_process import Measuring
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from answerable.core.identity.attestation import RegistrationEntry
-    from answerable.core.identity.instance import Instance
+    from answerable.core.identity.principal import AgentId
     from answerable.core.identity.spiffe_id import SpiffeId
     from answerable.flows.attest_workload import Attestor
     from answerable.flows.issue_svid import SvidIssuer
@@ -32,17 +35,26 @@ class WorkloadLimits:
     """instance_seconds: life of an enrolment that is not renewed. sub_agents_max: live ones of one instance.
 
     instances_per_agent_max: live ones of one agent, sub-agents included. forget_seconds: how long the particulars of an
-    ended instance are kept. Raises Malformed (`workloads.limits`).
+    ended instance are kept here; the ledger has them for good. instances_per_minute_max, documents_per_minute_max: of
+    one agent, new instances, and documents with what is recorded of changed instances: each costs entries in the
+    ledger, so an agent that starts processes without end must not fill it. Raises Malformed (`workloads.limits`).
     """
 
     instance_seconds: int = 3_600
     sub_agents_max: int = SUB_AGENTS_MAX
     instances_per_agent_max: int = 10_000
-    forget_seconds: int = 30 * 86_400
+    forget_seconds: int = 3_600
+    instances_per_minute_max: int = 600
+    documents_per_minute_max: int = 6_000
 
     def __post_init__(self) -> None:
         least = min(
-            self.instance_seconds, self.sub_agents_max, self.instances_per_agent_max, self.forget_seconds
+            self.instance_seconds,
+            self.sub_agents_max,
+            self.instances_per_agent_max,
+            self.forget_seconds,
+            self.instances_per_minute_max,
+            self.documents_per_minute_max,
         )
         if least < 1 or self.sub_agents_max > SUB_AGENTS_MAX:
             raise Malformed(
@@ -55,10 +67,10 @@ class WorkloadLimits:
 class Workloads:
     """Ports, limits and what this process is in the middle of.
 
-    challenges: of self-proofs of keys; used under the event loop alone. turns: processes, keys and instances that
-    somebody is changing right now. sub_numbers: number of the last sub-agent by parent. unrecorded: instances that have
-    ended, with the code why, whose end is not in the ledger yet. registered: digest of a registry, and the selectors of
-    all its agents, in force or not.
+    challenges, local_challenges: of self-proofs of keys, to those who come over TCP and to local processes, so that a
+    flood of the ones keeps none of the others out; used under the event loop alone. measuring: of local processes.
+    turns: processes, keys and instances that somebody is changing right now. sub_numbers: number of the last sub-agent
+    by parent. registered: digest of a registry, and the selectors of all its agents, in force or not.
     """
 
     walk: Walk
@@ -70,21 +82,37 @@ class Workloads:
     manifests: ManifestRegister | None = None
     limits: WorkloadLimits = field(default_factory=WorkloadLimits)
     challenges: Challenges = field(init=False)
+    local_challenges: Challenges = field(init=False)
+    measuring: Measuring = field(default_factory=Measuring)
     turns: dict[str, Event] = field(default_factory=dict)
     sub_numbers: dict[SpiffeId, int] = field(default_factory=dict)
-    unrecorded: list[tuple[Instance, str]] = field(default_factory=list)
     registered: tuple[str, tuple[RegistrationEntry, ...]] = ("", ())
+
+    _new: Pace = field(init=False)
+    _documents: Pace = field(init=False)
 
     def __post_init__(self) -> None:
         self.challenges = Challenges(secret=self.walk.entropy.bytes(SECRET_BYTES))
+        self.local_challenges = Challenges(secret=self.walk.entropy.bytes(SECRET_BYTES))
+        self._new = Pace(self.limits.instances_per_minute_max)
+        self._documents = Pace(self.limits.documents_per_minute_max)
 
-    def challenge(self) -> str:
-        """A fresh challenge for the self-proof of a key."""
-        return self.challenges.issue(self.walk.entropy.token(), at=self.walk.clock.monotonic())
+    def challenge(self, *, local: bool = False) -> str:
+        """A fresh challenge for the self-proof of a key. local: of a process that came over a Unix socket."""
+        return self._challenges(local).issue(self.walk.entropy.token(), at=self.walk.clock.monotonic())
 
-    def take_challenge(self, challenge: str) -> None:
-        """Use one up. Raises Unverified (`challenge.*`) and Refused (`challenge.busy`)."""
-        self.challenges.take(challenge, at=self.walk.clock.monotonic())
+    def take_challenge(self, challenge: str, *, local: bool = False) -> None:
+        """Use one up that was given to the same kind of caller. Raises Unverified (`challenge.*`) and Refused
+        (`challenge.busy`)."""
+        self._challenges(local).take(challenge, at=self.walk.clock.monotonic())
+
+    def count_instance(self, agent: AgentId) -> None:
+        """Before a new instance is recorded. Raises Refused (`workloads.pace`)."""
+        self._count(self._new, agent, "new instances", self.limits.instances_per_minute_max)
+
+    def count_document(self, agent: AgentId) -> None:
+        """Before a document is issued, or a change of an instance recorded. Raises Refused (`workloads.pace`)."""
+        self._count(self._documents, agent, "documents and changes", self.limits.documents_per_minute_max)
 
     @asynccontextmanager
     async def turn(self, *names: str) -> AsyncIterator[None]:
@@ -99,3 +127,14 @@ class Workloads:
             for name in names:
                 del self.turns[name]
             ended.set()
+
+    def _challenges(self, local: bool) -> Challenges:
+        return self.local_challenges if local else self.challenges
+
+    def _count(self, pace: Pace, agent: AgentId, what: str, most: int) -> None:
+        wait = pace.take(agent, at=self.walk.clock.monotonic())
+        if wait:
+            again = f"try again in {ceil(wait * 1000)} ms"
+            raise Refused(
+                f"agent {shown(agent)} has had its {most} {what} a minute: {again}", code="workloads.pace"
+            )

@@ -22,7 +22,7 @@ Project = Annotated[
     Path | None,
     typer.Option(
         "--project",
-        help="Measure this project as `agent manifest init` does, now and again, and report what differs.",
+        help="Measure this project as `agent manifest write` does, now and again, and report what differs.",
         show_default=False,
         metavar="DIR",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -11,12 +11,21 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.identity.spiffe_id import SpiffeId
 
+MAY_RETURN: Final = frozenset({"instance.expired", "agent.suspended", "agent.inactive", "asked"})
+"""Reasons of an end after which the same running process may be enrolled anew: its time ran out, its agent was out of
+force for a while, or it ended its own instance itself. After any other, somebody did not want this process to go on."""
+FORGOTTEN: Final = MAY_RETURN | {"process.gone"}
+"""Reasons of which `process_ended` knows nothing once the instance is forgotten: nothing would follow from them."""
+UNRECORDED_MAX: Final = 500
+"""Ends that `unrecorded` gives at a time."""
+
 
 class InstanceRegister(Protocol):
-    """Promises: what `add`, `put` and `end` changed is on stable storage when they return, and every later look-up sees
-    it; look-ups are synchronous, without I/O; an id or a key is registered once, for good, whoever races; an ended
-    instance stays ended, also for a `put` that comes later. Raises only Unavailable (`register.*`) and, from `add`,
-    Malformed (`instance.duplicate`, `instance.parent`).
+    """Promises: what a method changed is on stable storage when it returns, and every later look-up sees it; whatever
+    changes something, and `unrecorded`, may wait for a disk and for other processes, so it is called off the event
+    loop; the look-ups (`find` to `live`) are synchronous, without I/O; an id or a key is registered once, for good,
+    whoever races; an ended instance stays ended, also for a `put` that comes later. Raises only Unavailable
+    (`register.*`) and, from `add`, Malformed (`instance.duplicate`, `instance.parent`).
     """
 
     def add(self, instance: Instance) -> None:
@@ -32,6 +41,19 @@ class InstanceRegister(Protocol):
         """End it and its sub-agents; returns those that this call ended, parents first."""
         ...
 
+    def end_many(self, instances: Iterable[SpiffeId], *, because: str) -> tuple[Instance, ...]:
+        """End all of them and their sub-agents, or none: one change, as `end`. What is not live is passed over."""
+        ...
+
+    def unrecorded(self) -> tuple[tuple[Instance, str], ...]:
+        """Ended instances that `recorded` was not told of, oldest first, at most UNRECORDED_MAX: each with its reason,
+        or `parent.ended` where it ended with its parent. Also what other processes ended; never forgotten before."""
+        ...
+
+    def recorded(self, instances: Iterable[SpiffeId]) -> None:
+        """The ends of these are in the ledger, on stable storage."""
+        ...
+
     def find(self, instance: SpiffeId) -> Instance | None:
         """Live or ended, or None."""
         ...
@@ -44,6 +66,11 @@ class InstanceRegister(Protocol):
         """The live top-level instance of this local process, or None."""
         ...
 
+    def process_ended(self, process: str) -> str:
+        """Why the latest top-level instance of this local process ended; empty where none has. Known for good, but for
+        reasons that are FORGOTTEN, which go with the particulars."""
+        ...
+
     def of_agent(self, agent: AgentId) -> Iterable[Instance]:
         """Its live instances."""
         ...
@@ -53,5 +80,6 @@ class InstanceRegister(Protocol):
         ...
 
     def forget_ended(self, *, before: UnixMillis) -> int:
-        """Drop the particulars of instances that expired before this time, never their ids and keys; tells how many."""
+        """Drop the particulars of instances that ended and expired before this time, never their ids and keys, and
+        nothing whose end is unrecorded; tells how many."""
         ...

@@ -171,7 +171,7 @@ async def assembled(
                 subject_keys=subject_keys,
                 manifests=identity.manifests,
                 sightings=identity.seen,
-                stands=partial(instance_stands, identity.instances),
+                stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,
                 strangers=verifier.counts,
                 limits=settings.walk,

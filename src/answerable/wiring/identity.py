@@ -241,11 +241,13 @@ async def _tending(authorities: AuthorityChanges) -> None:
 
 async def _following_bundles(identity: Identity) -> None:
     desk = identity.desk
-    try:
-        await identity.federation.drop_unlisted([one for one in desk.bundles() if one != desk.domain])
-    except AnswerableError as error:
-        _log.error("trust domains that are federated no longer cannot be dropped: %s", error.message)
-        raise
+    while True:
+        try:
+            await identity.federation.drop_unlisted([one for one in desk.bundles() if one != desk.domain])
+            break
+        except Unavailable as error:
+            _log.error("trust domains without a source cannot be dropped yet: %s", error.message)
+            await anyio.sleep(TEND_SECONDS)
     await identity.federation.follow()
 
 

@@ -57,13 +57,16 @@ def let_svids_in(context: ssl.SSLContext, desk: TrustDomainDesk) -> None:
     added: set[bytes] = set()
 
     def told() -> None:
-        fresh = {one for bundle in desk.bundles().values() for one in bundle.x509_authorities} - added
-        try:
-            add_client_authorities(context, fresh)
-        except Unavailable as error:
-            _log.warning("new authorities are not let in: %s", error.message)
-        else:
-            added.update(fresh)
+        bundles = desk.bundles()
+        # Our own first, and each by itself: OpenSSL stops at the first that it cannot read.
+        for domain in sorted(bundles, key=lambda one: one != desk.domain):
+            for authority in bundles[domain].x509_authorities:
+                if authority not in added:
+                    added.add(authority)
+                    try:
+                        add_client_authorities(context, (authority,))
+                    except Unavailable as error:
+                        _log.warning("an authority of %s is not let in: %s", domain, error.message)
 
     told()
     desk.watch(told)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from answerable.core.identity.federation import federation_sources
+from answerable.core.identity.oidc_claims import Kind
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.errors import Malformed
 from answerable.wiring.setting_fields import about, flag, number, reference, text, texts
@@ -51,7 +52,7 @@ class IdentitySettings:
     )
     dormant_days: int = number(
         90,
-        "days without an action after which an agent is suspended; 0 never",
+        "days of running without an action of an agent after which it is suspended; 0 never",
         unit="days",
         minimum=0,
         maximum=3_650,
@@ -115,8 +116,11 @@ def identity_faults(settings: IdentitySettings) -> Iterator[tuple[str, str]]:
     if bool(settings.bundle_certificate) != bool(settings.bundle_key):
         yield "identity.bundle_certificate", "a certificate and its key are set together"
     for issuer in settings.oidc_issuers:
-        if len(issuer.split()) != 2 or not issuer.startswith(("https://", "http://")):
+        words = issuer.split()
+        good = len(words) in (2, 3) and words[0].startswith(("https://", "http://"))
+        if not good or (len(words) == 3 and words[2] not in get_args(Kind)):
             yield (
                 "identity.oidc_issuers",
-                "each is `URL AUDIENCE`, such as `https://issuer.example answerable`",
+                "each is `URL AUDIENCE [KIND]`, such as `https://issuer.example answerable github`; KIND is one of "
+                f"{', '.join(get_args(Kind))}",
             )

@@ -11,6 +11,8 @@ from answerable.errors import Refused
 from answerable.flows.enrol_workload import enrol
 from answerable.flows.set_agent_standing import set_agent_standing
 from answerable.flows.suspend_dormant import Dormancy, suspend_dormant
+from answerable.flows.workloads import Workloads
+from answerable.testing.builders import Bench
 from tests.enrolment_world import enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
@@ -48,27 +50,96 @@ async def test_retiring_closes_mandates_and_is_for_good():
     assert error.value.code == "agent.unknown"
 
 
+async def used(bench: Bench, workloads: Workloads) -> None:
+    """Rover is enrolled anew, which the ledger knows."""
+    process = f"boot:2:{bench.clock.now()}"
+    await enrol(workloads, evidence=evidence_of("unix:uid:2000"), key=None, process=process)
+
+
+async def passed(bench: Bench, workloads: Workloads, days: int) -> None:
+    """Days on each of which somebody used rover, so that the ledger has an entry of each."""
+    for _ in range(days):
+        bench.clock.advance(DAY)
+        await used(bench, workloads)
+
+
+async def judged(workloads: Workloads, *, days: int = 30) -> tuple[AgentId, ...]:
+    """What the second round of a server that has just started does: the first one does nothing."""
+    dormancy = Dormancy()
+    assert await suspend_dormant(workloads, dormancy, days=days) == ()
+    return await suspend_dormant(workloads, dormancy, days=days)
+
+
 async def test_an_agent_that_nobody_used_for_long_is_suspended_by_rule_and_recorded():
     bench, workloads = await enrolling()
     dormancy = Dormancy()
-    assert await suspend_dormant(workloads, dormancy, days=30) == ()
-    bench.clock.advance(20 * DAY)
-    await bench.issue("m-1", agent="rover")
-    await bench.act(mandate="m-1", agent="rover")
-    bench.clock.advance(15 * DAY)
+    assert await suspend_dormant(workloads, dormancy, days=5) == ()
+    await passed(bench, workloads, 5)
+    assert await suspend_dormant(workloads, dormancy, days=5) == ()
+    assert await judged(workloads, days=5) == ()
+    await passed(bench, workloads, 1)
     assert await suspend_dormant(workloads, dormancy, days=0) == ()
-    assert await suspend_dormant(workloads, dormancy, days=30) == ("scout",)
+    assert await suspend_dormant(workloads, dormancy, days=5) == ("scout",)
     assert set(bench.walk.registry.current.agents) == {"rover"}
     assert len(bench.entries(Tag.REGISTRY_CHANGE)) == 2
     await set_agent_standing(workloads, SCOUT, "active", by="operator")
-    assert await suspend_dormant(workloads, dormancy, days=30) == ()
-    bench.clock.advance(16 * DAY)
-    assert await suspend_dormant(workloads, Dormancy(), days=30) == ("rover",)
+    assert await suspend_dormant(workloads, dormancy, days=5) == ()
+    assert await judged(workloads, days=5) == ()
 
 
 async def test_an_enrolment_counts_as_use():
     bench, workloads = await enrolling()
-    bench.clock.advance(20 * DAY)
+    await passed(bench, workloads, 4)
     await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
-    bench.clock.advance(15 * DAY)
-    assert await suspend_dormant(workloads, Dormancy(), days=30) == ("rover",)
+    await passed(bench, workloads, 5)
+    assert await judged(workloads, days=5) == ()
+    await passed(bench, workloads, 1)
+    assert await judged(workloads, days=5) == ("scout",)
+
+
+async def test_days_on_which_a_server_made_its_rounds_count_without_entries():
+    bench, workloads = await enrolling()
+    dormancy = Dormancy()
+    for _ in range(6):
+        assert await suspend_dormant(workloads, dormancy, days=5) == ()
+        bench.clock.advance(DAY)
+    assert await suspend_dormant(workloads, dormancy, days=5) == ("rover", "scout")
+
+
+async def test_a_server_that_was_off_for_long_suspends_nobody_for_that():
+    bench, workloads = await enrolling()
+    await passed(bench, workloads, 3)
+    bench.clock.advance(400 * DAY)
+    await used(bench, workloads)
+    assert await judged(workloads) == ()
+    await passed(bench, workloads, 26)
+    assert await judged(workloads) == ()
+    await passed(bench, workloads, 2)
+    assert await judged(workloads) == ("scout",)
+
+
+async def test_a_clock_that_jumps_ahead_suspends_nobody_neither_at_once_nor_after_a_restart():
+    bench, workloads = await enrolling()
+    dormancy = Dormancy()
+    assert await suspend_dormant(workloads, dormancy, days=30) == ()
+    for _ in range(3):
+        bench.clock.jump(400 * DAY)
+        assert await suspend_dormant(workloads, dormancy, days=30) == ()
+        assert await suspend_dormant(workloads, dormancy, days=30) == ()
+        await used(bench, workloads)
+        assert await judged(workloads) == ()
+    bench.clock.jump(-1200 * DAY)
+    assert await judged(workloads) == ()
+    await passed(bench, workloads, 40)
+    assert await judged(workloads) == ("scout",)
+
+
+async def test_a_round_is_left_out_when_the_clock_went_ahead_of_the_time_that_passed():
+    bench, workloads = await enrolling()
+    await passed(bench, workloads, 6)
+    dormancy = Dormancy()
+    assert await suspend_dormant(workloads, dormancy, days=5) == ()
+    bench.clock.jump(3_601)
+    assert await suspend_dormant(workloads, dormancy, days=5) == ()
+    bench.clock.jump(3_599)
+    assert await suspend_dormant(workloads, dormancy, days=5) == ("scout",)

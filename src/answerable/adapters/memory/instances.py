@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace as changed
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Malformed, shown
+from answerable.ports.instance_register import FORGOTTEN, UNRECORDED_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.identity.spiffe_id import SpiffeId
+
+WITH_PARENT: Final = "parent.ended"
 
 
 class MemoryInstanceRegister:
@@ -25,6 +28,9 @@ class MemoryInstanceRegister:
         self._by_key: dict[str, SpiffeId] = {}
         self._by_process: dict[str, SpiffeId] = {}
         self._ids: set[SpiffeId] = set()
+        self._unrecorded: dict[SpiffeId, str] = {}
+        # The instance of a process that ended last, and why.
+        self._ended: dict[str, tuple[SpiffeId, str]] = {}
 
     def add(self, instance: Instance) -> None:
         """As the port says. Raises Malformed (`instance.parent`) for a sub-agent of what is not live, too."""
@@ -57,21 +63,42 @@ class MemoryInstanceRegister:
 
     def end(self, instance: SpiffeId, *, because: str) -> tuple[Instance, ...]:
         """As the port says."""
+        return self.end_many((instance,), because=because)
+
+    def end_many(self, instances: Iterable[SpiffeId], *, because: str) -> tuple[Instance, ...]:
+        """As the port says."""
         ended: list[Instance] = []
         with self._lock:
-            waiting = [instance]
+            below: dict[str, list[SpiffeId]] = {}
+            for one in self._instances.values():
+                if one.parent and one.state == "live":
+                    below.setdefault(one.parent, []).append(one.id)
+            family = dict.fromkeys(instances, because)
+            waiting = list(family)
             while waiting:
-                identity = waiting.pop(0)
-                waiting += [one.id for one in self._instances.values() if one.parent == str(identity)]
+                following = [sub for identity in waiting for sub in below.get(str(identity), ())]
+                for sub in following:
+                    # To its new place behind its parent, also where it was named itself.
+                    family.pop(sub, None)
+                    family[sub] = WITH_PARENT
+                waiting = following
+            for identity, told in family.items():
                 known = self._instances.get(identity)
-                if known is None or known.state != "live":
-                    continue
-                gone = changed(known, state="ended", ended_because=because)
-                self._instances[identity] = gone
-                if self._by_process.get(known.process) == identity:
-                    del self._by_process[known.process]
-                ended.append(gone)
+                if known is not None and known.state == "live":
+                    ended.append(self._end(known, because, told))
         return tuple(ended)
+
+    def unrecorded(self) -> tuple[tuple[Instance, str], ...]:
+        """As the port says."""
+        with self._lock:
+            first = tuple(self._unrecorded.items())[:UNRECORDED_MAX]
+            return tuple((self._instances[identity], because) for identity, because in first)
+
+    def recorded(self, instances: Iterable[SpiffeId]) -> None:
+        """As the port says."""
+        with self._lock:
+            for identity in instances:
+                self._unrecorded.pop(identity, None)
 
     def find(self, instance: SpiffeId) -> Instance | None:
         """As the port says."""
@@ -87,6 +114,10 @@ class MemoryInstanceRegister:
         identity = self._by_process.get(process)
         return self._instances.get(identity) if identity is not None else None
 
+    def process_ended(self, process: str) -> str:
+        """As the port says."""
+        return self._ended.get(process, ("", ""))[1]
+
     def of_agent(self, agent: AgentId) -> Iterable[Instance]:
         """As the port says."""
         return tuple(one for one in self.live() if one.agent == agent)
@@ -99,11 +130,26 @@ class MemoryInstanceRegister:
         """As the port says."""
         with self._lock:
             old = [
-                one.id for one in self._instances.values() if one.state == "ended" and one.expires_at < before
+                one
+                for one in self._instances.values()
+                if one.state == "ended" and one.expires_at < before and one.id not in self._unrecorded
             ]
-            for identity in old:
-                del self._instances[identity]
+            for one in old:
+                del self._instances[one.id]
+                last, because = self._ended.get(one.process, (None, ""))
+                if last == one.id and because in FORGOTTEN:
+                    del self._ended[one.process]
         return len(old)
+
+    def _end(self, known: Instance, because: str, told: str) -> Instance:
+        gone = changed(known, state="ended", ended_because=because)
+        self._instances[known.id] = gone
+        self._unrecorded[known.id] = told
+        if known.process and not known.parent:
+            self._ended[known.process] = known.id, because
+            if self._by_process.get(known.process) == known.id:
+                del self._by_process[known.process]
+        return gone
 
     def _lives(self, identity: str) -> bool:
         return any(str(one.id) == identity and one.state == "live" for one in self._instances.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from dataclasses import replace as changed
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.columns import octets, read, text, whole
 from answerable.adapters.sqlite.instance_rows import body_of, from_body
 from answerable.errors import Malformed, shown
+from answerable.ports.instance_register import FORGOTTEN, UNRECORDED_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,29 +23,43 @@ if TYPE_CHECKING:
 
 # Every change takes the next number, so that other processes read what is new and nothing else.
 _INSERT: Final = (
-    "INSERT INTO instances (id, key, process, parent, state, because, expires_at, body, change) "
-    "VALUES (?, ?, ?, ?, 'live', '', ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM instances))"
+    "INSERT INTO instances (id, key, process, parent, state, because, expires_at, body, recorded, told, change) "
+    "VALUES (?, ?, ?, ?, 'live', '', ?, ?, 0, '', (SELECT coalesce(max(change), 0) + 1 FROM instances))"
 )
 _UPDATE: Final = (
     "UPDATE instances SET body = ?, expires_at = ?, change = (SELECT max(change) + 1 FROM instances) "
     "WHERE id = ?"
 )
 _END: Final = (
-    "UPDATE instances SET state = 'ended', because = ?, process = NULL, "
-    "change = (SELECT max(change) + 1 FROM instances) WHERE id = ?"
+    "UPDATE instances SET state = 'ended', because = ?, told = ?, ended_process = process, process = NULL, "
+    "change = (SELECT max(change) + 1 FROM instances) WHERE number = ?"
 )
 _OLD: Final = (
-    "SELECT id FROM instances WHERE state = 'ended' AND body IS NOT NULL AND expires_at < ? ORDER BY number"
+    "SELECT id FROM instances WHERE state = 'ended' AND recorded = 1 AND body IS NOT NULL AND expires_at < ? "
+    "ORDER BY expires_at"
 )
 _FORGET: Final = (
-    "UPDATE instances SET body = NULL, change = (SELECT max(change) + 1 FROM instances) WHERE id = ?"
+    "UPDATE instances SET body = NULL, "
+    "ended_process = CASE WHEN because IN (SELECT value FROM json_each(?)) THEN NULL ELSE ended_process END, "
+    "change = (SELECT max(change) + 1 FROM instances) WHERE id = ?"
 )
+_FORGOTTEN: Final = json.dumps(sorted(FORGOTTEN))
+# `parent <> ''` is what lets the look-up of sub-agents use its index.
 _FAMILY: Final = (
-    "WITH RECURSIVE family(id, depth) AS (VALUES (?, 0) UNION "
-    "SELECT instances.id, depth + 1 FROM instances JOIN family ON parent = family.id WHERE depth < 16) "
-    "SELECT instances.id, state, because, body FROM instances JOIN family ON instances.id = family.id "
-    "WHERE state = 'live' ORDER BY depth, number"
+    "WITH RECURSIVE family(id, depth) AS (SELECT value, 0 FROM json_each(?) UNION "
+    "SELECT instances.id, depth + 1 FROM family JOIN instances ON parent = family.id AND parent <> '' "
+    "WHERE depth < 16) "
+    # CROSS JOIN: the family first, then each member by its id. Rows are kept for good, so none may look at all of them.
+    "SELECT number, instances.id, body, member.depth FROM "
+    "(SELECT id, max(depth) AS depth FROM family GROUP BY id) AS member "
+    "CROSS JOIN instances ON instances.id = member.id WHERE state = 'live' ORDER BY member.depth, number"
 )
+_UNRECORDED: Final = (
+    "SELECT id, because, told, body FROM instances WHERE state = 'ended' AND recorded = 0 "
+    "ORDER BY number LIMIT ?"
+)
+_RECORDED: Final = "UPDATE instances SET recorded = 1 WHERE state = 'ended' AND id = ?"
+WITH_PARENT: Final = "parent.ended"
 
 
 class SqliteInstanceRegister:
@@ -57,6 +73,8 @@ class SqliteInstanceRegister:
         self._instances: dict[str, Instance] = {}
         self._by_key: dict[str, str] = {}
         self._by_process: dict[str, str] = {}
+        # By process: the number of the row that ended last, and why.
+        self._ended: dict[str, tuple[int, str]] = {}
         self._read = 0
         store.mirror(self._reload)
 
@@ -76,11 +94,32 @@ class SqliteInstanceRegister:
 
     def end(self, instance: SpiffeId, *, because: str) -> tuple[Instance, ...]:
         """As the port says."""
+        return self.end_many((instance,), because=because)
+
+    def end_many(self, instances: Iterable[SpiffeId], *, because: str) -> tuple[Instance, ...]:
+        """As the port says."""
+        names = json.dumps([str(one) for one in instances])
         with self._writing:
-            ended = self._end(str(instance), because)
-            for one in ended:
+            ended = self._end(names, because)
+            for number, one in ended:
                 self._keep(one)
-        return tuple(ended)
+                if not one.parent:
+                    self._note_end(number, one.process, because)
+        return tuple(one for _, one in ended)
+
+    def unrecorded(self) -> tuple[tuple[Instance, str], ...]:
+        """As the port says; read from the file, so that what other processes ended is among it."""
+        found: list[tuple[Instance, str]] = []
+        for identity, because, told, body in self._store.rows(_UNRECORDED, (UNRECORDED_MAX,)):
+            with read("instance", text(identity)):
+                found.append((from_body(octets(body), state="ended", because=text(because)), text(told)))
+        return tuple(found)
+
+    def recorded(self, instances: Iterable[SpiffeId]) -> None:
+        """As the port says."""
+        rows = [(str(one),) for one in instances]
+        with self._store.write() as connection:
+            connection.executemany(_RECORDED, rows)
 
     def _insert(self, instance: Instance) -> None:
         identity, body = str(instance.id), body_of(instance)
@@ -118,18 +157,14 @@ class SqliteInstanceRegister:
             )
         return True
 
-    def _end(self, identity: str, because: str) -> list[Instance]:
-        ended: list[Instance] = []
+    def _end(self, names: str, because: str) -> list[tuple[int, Instance]]:
+        ended: list[tuple[int, Instance]] = []
         with self._store.write() as connection:
-            for row in connection.execute(_FAMILY, (identity,)).fetchall():
-                member = text(row[0])
-                with read("instance", member):
-                    known = from_body(octets(row[3]), state="live", because="")
-                connection.execute(
-                    _END,
-                    (because, member),
-                )
-                ended.append(changed(known, state="ended", ended_because=because))
+            for number, identity, body, depth in connection.execute(_FAMILY, (names,)).fetchall():
+                with read("instance", text(identity)):
+                    known = from_body(octets(body), state="live", because="")
+                connection.execute(_END, (because, WITH_PARENT if depth else because, number))
+                ended.append((whole(number), changed(known, state="ended", ended_because=because)))
         return ended
 
     def find(self, instance: SpiffeId) -> Instance | None:
@@ -146,6 +181,10 @@ class SqliteInstanceRegister:
         identity = self._by_process.get(process)
         return self._instances.get(identity) if identity is not None else None
 
+    def process_ended(self, process: str) -> str:
+        """As the port says."""
+        return self._ended.get(process, (0, ""))[1]
+
     def of_agent(self, agent: AgentId) -> Iterable[Instance]:
         """As the port says."""
         return tuple(one for one in self.live() if one.agent == agent)
@@ -158,7 +197,7 @@ class SqliteInstanceRegister:
         """As the port says."""
         with self._store.write() as connection:
             rows = connection.execute(_OLD, (before,)).fetchall()
-            connection.executemany(_FORGET, rows)
+            connection.executemany(_FORGET, [(_FORGOTTEN, row[0]) for row in rows])
         for row in rows:
             self._drop(text(row[0]))
         return len(rows)
@@ -178,18 +217,31 @@ class SqliteInstanceRegister:
             elif self._by_process.get(instance.process) == identity:
                 del self._by_process[instance.process]
 
+    def _note_end(self, number: int, process: str, because: str) -> None:
+        """Of a process that has had several instances, one after the other, the last counts."""
+        if process and number >= self._ended.get(process, (0, ""))[0]:
+            self._ended[process] = number, because
+
     def _drop(self, identity: str) -> None:
         known = self._instances.pop(identity, None)
-        if known is not None and known.key is not None:
+        if known is None:
+            return
+        if known.key is not None:
             self._by_key.pop(known.key.thumbprint, None)
+        ended = "" if known.parent else self.process_ended(known.process)
+        if ended in FORGOTTEN and known.ended_because in FORGOTTEN:
+            del self._ended[known.process]
 
     def _reload(self) -> None:
         rows = self._store.rows(
-            "SELECT change, id, state, because, body FROM instances WHERE change > ? ORDER BY change",
+            "SELECT change, number, id, state, because, ended_process, body FROM instances WHERE change > ? "
+            "ORDER BY change",
             (self._read,),
         )
-        for change, identity, state, because, body in rows:
+        for change, number, identity, state, because, ended, body in rows:
             name = text(identity)
+            if ended is not None:
+                self._note_end(whole(number), text(ended), text(because))
             if body is None:
                 self._drop(name)
             else:

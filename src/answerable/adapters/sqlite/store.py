@@ -57,9 +57,13 @@ MIGRATIONS: Final[Migrations] = (
         """CREATE TABLE instances (
             number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, key TEXT UNIQUE,
             process TEXT UNIQUE, parent TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('live', 'ended')),
-            because TEXT NOT NULL, expires_at INTEGER NOT NULL, body BLOB, change INTEGER NOT NULL
+            because TEXT NOT NULL, expires_at INTEGER NOT NULL, body BLOB, change INTEGER NOT NULL,
+            ended_process TEXT, recorded INTEGER NOT NULL CHECK (recorded IN (0, 1)), told TEXT NOT NULL
         ) STRICT""",
         "CREATE INDEX instances_change ON instances (change)",
+        "CREATE INDEX instances_unrecorded ON instances (number) WHERE state = 'ended' AND recorded = 0",
+        """CREATE INDEX instances_old ON instances (expires_at)
+            WHERE state = 'ended' AND recorded = 1 AND body IS NOT NULL""",
         "CREATE INDEX instances_parent ON instances (parent) WHERE parent <> ''",
         """CREATE TABLE sightings (
             kind TEXT NOT NULL CHECK (kind IN ('agent', 'server', 'tool')), name TEXT NOT NULL,

@@ -1,4 +1,4 @@
-"""Agents in operation: what runs, what was seen, suspend, resume, retire, join tokens.
+"""Agents in operation: what runs, what was seen, suspend, resume, retire, end one instance, join tokens.
 
 `register(agent)` adds the verbs to the noun `answerable agent`.
 """
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(help="Registered name of the agent.", metavar="NAME")]
 OnlyAgent = Annotated[
     str, typer.Option("--agent", help="Only instances of this agent.", show_default=False, metavar="NAME")
+]
+InstanceId = Annotated[
+    str, typer.Argument(help="SPIFFE ID of the instance, as `agent instances` lists it.", metavar="INSTANCE")
 ]
 Label = Annotated[
     str,
@@ -45,6 +48,7 @@ def register(group: typer.Typer) -> None:
     command(group, "resume", reads=True, asks=True)(resume)
     command(group, "retire", reads=True, asks=True)(retire)
     command(group, "instances", reads=True)(instances)
+    command(group, "end", reads=True, asks=True)(end)
     command(group, "seen", reads=True)(seen)
     command(group, "join-token", reads=True)(join_token)
 
@@ -114,6 +118,23 @@ def instances(shell: Shell, agent: OnlyAgent = "") -> int | None:
         shell.terminal.json(items)
     else:
         _show_instances(shell, items)
+    return None
+
+
+def end(shell: Shell, instance: InstanceId) -> int | None:
+    """End one running instance and its sub-agents.
+
+    Its process is not let in again as it runs: started anew, it is. To stop the agent, suspend it.
+    """
+    if not shell.terminal.confirmed(f"End instance {shown(instance, 300)}?", yes=shell.yes):
+        raise Refused("not confirmed: nothing was changed", code="cli.not_confirmed")
+    with shell.control() as control:
+        change = control.post("/v1/instances/end", {"instance": instance})
+    if shell.terminal.as_json:
+        shell.terminal.json(change)
+        return None
+    for line in told_end(change):
+        shell.terminal.say(line)
     return None
 
 
@@ -192,13 +213,27 @@ def told(change: Answer) -> tuple[str, ...]:
     )
     if change["status"] == "retired":
         lines.append(f"{len(change['mandates_closed'])} mandates closed")
-    if change["x509_svids_valid_until"]:
-        lines.append(
-            "cannot be undone from here: at third parties, X.509-SVIDs that it still holds are valid until "
-            f"{change['x509_svids_valid_until']} at most, JWT-SVIDs until {change['jwt_svids_valid_until']}; "
-            "removing the signing authority ends those of every workload, where the bundle is fetched anew"
-        )
-    return tuple(lines)
+    return (*lines, *_left_over(change))
+
+
+def told_end(change: Answer) -> tuple[str, ...]:
+    """The same of one instance."""
+    count = len(change["instances_ended"])
+    if not count:
+        return (f"instance {change['instance']} had ended before",)
+    below = f", and {count - 1} sub-agents with it" if count > 1 else ""
+    ended = f"instance {change['instance']} ended{below}: it is refused at its next message here"
+    return (ended, "its process is not let in again as it runs: start it anew", *_left_over(change))
+
+
+def _left_over(change: Answer) -> tuple[str, ...]:
+    if not change["x509_svids_valid_until"]:
+        return ()
+    return (
+        "cannot be undone from here: at third parties, X.509-SVIDs that it still holds are valid until "
+        f"{change['x509_svids_valid_until']} at most, JWT-SVIDs until {change['jwt_svids_valid_until']}; "
+        "removing the signing authority ends those of every workload, where the bundle is fetched anew",
+    )
 
 
 def _show_instances(shell: Shell, items: list[dict[str, Any]]) -> None:

@@ -11,7 +11,9 @@ from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, choice, nullable, record
 from answerable.core.identity.join_token import LIFETIME_SECONDS
 from answerable.core.identity.principal import AgentId, agent_id
+from answerable.core.identity.spiffe_id import ID_BYTES_MAX, spiffe_id
 from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.flows.end_instance import end_instance
 from answerable.flows.set_agent_standing import set_agent_standing
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 STANDINGS: Final[tuple[Standing, ...]] = ("active", "suspended", "retired")
 NAME_CHARS_MAX: Final = 253
+OPERATOR_ENDED: Final = "operator.ended"
+"""Why, as the ledger has it: not among the reasons after which the process may be enrolled anew."""
 
 
 class _Seen(Protocol):
@@ -88,6 +92,22 @@ async def list_instances(call: Call) -> Answer:
     found = workloads.instances.live() if wanted is None else workloads.instances.of_agent(AgentId(wanted))
     live = sorted((one for one in found if one.is_live(now)), key=lambda one: (-one.enrolled_at, str(one.id)))
     return page_of(call, live, name=lambda one: str(one.id), render=_instance)
+
+
+async def end_one(call: Call) -> Answer:
+    """End one instance and its sub-agents; a local process is not let in again as it runs."""
+    body = call.members("instance")
+    workloads = _workloads(call)
+    instance = spiffe_id(body.text("instance", chars_max=ID_BYTES_MAX))
+    now = call.walk.clock.now()
+    ended = await end_instance(workloads, instance, because=OPERATOR_ENDED)
+    limits = workloads.trust.limits
+    return {
+        "instance": str(instance),
+        "instances_ended": [str(one.id) for one in ended],
+        "x509_svids_valid_until": instant(now + limits.x509_seconds * 1000) if ended else None,
+        "jwt_svids_valid_until": instant(now + limits.jwt_seconds * 1000) if ended else None,
+    }
 
 
 async def list_seen(call: Call) -> Answer:
@@ -195,6 +215,15 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "expires_at": INSTANT,
         }
     ),
+    "InstanceEndRequest": record({"instance": TEXT}),
+    "InstanceEnd": record(
+        {
+            "instance": TEXT,
+            "instances_ended": TEXTS,
+            "x509_svids_valid_until": nullable(INSTANT),
+            "jwt_svids_valid_until": nullable(INSTANT),
+        }
+    ),
     "Sighting": record(
         {
             "kind": choice("agent", "server", "tool"),
@@ -247,6 +276,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         page=True,
         query=_AGENT,
         run=list_instances,
+    ),
+    Operation(
+        id="end_instance",
+        method="POST",
+        path="/v1/instances/end",
+        summary="End one instance and its sub-agents; its process is not let in again as it runs",
+        body="InstanceEndRequest",
+        answer="InstanceEnd",
+        run=end_one,
     ),
     Operation(
         id="list_seen",

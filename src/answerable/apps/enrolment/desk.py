@@ -55,7 +55,7 @@ class EnrolmentDesk:
     def __init__(self, needs: Needs) -> None:
         self._needs = needs
         self._workloads = needs.workloads
-        self._attesting = 0
+        self._attesting = {True: 0, False: 0}
         self._pace = Pace(needs.requests_per_minute_max)
 
     async def challenge(self, asked: Asked) -> dict[str, JSONValue]:
@@ -64,7 +64,7 @@ class EnrolmentDesk:
             raise Malformed("a challenge is asked for without a body", code="enrolment.malformed")
         return {
             "attestation_challenge": self._workloads.attestor.challenge(),
-            "challenge": self._workloads.challenge(),
+            "challenge": self._workloads.challenge(local=_is_local(asked.channel)),
             "seconds": LIFETIME_SECONDS,
             "trust_domain": self._workloads.trust.domain,
         }
@@ -72,16 +72,17 @@ class EnrolmentDesk:
     async def enrol(self, asked: Asked) -> dict[str, JSONValue]:
         """A first enrolment, of a stranger."""
         request = self._read(asked, documents.ENROL_MEMBERS)
-        key = self._proved_key(request)
+        key = self._proved_key(request, asked.channel)
         if request.attestation is None:
             raise Malformed("the body lacks `attestation`", code="enrolment.malformed")
-        if self._attesting >= self._needs.attesting_max:
+        local = _is_local(asked.channel)
+        if self._attesting[local] >= self._needs.attesting_max:
             raise Refused("too many enrolments at a time, try again", code="enrolment.busy")
-        self._attesting += 1
+        self._attesting[local] += 1
         try:
             evidence, process = await self._attested(request.attestation, asked.channel, key.thumbprint)
         finally:
-            self._attesting -= 1
+            self._attesting[local] -= 1
         instance = await enrol(
             self._workloads, evidence=evidence, key=key, process=process, measured=request.measured
         )
@@ -104,7 +105,7 @@ class EnrolmentDesk:
         parent = self._caller(asked)
         try:
             request = self._read(asked, documents.SUB_AGENT_MEMBERS)
-            key = self._proved_key(request)
+            key = self._proved_key(request, asked.channel)
             instance = await enrol(
                 self._workloads,
                 evidence=parent.evidence,
@@ -134,7 +135,7 @@ class EnrolmentDesk:
     def _read(self, asked: Asked, known: frozenset[str]) -> Request:
         return documents.request_in(asked.body, known, bytes_max=self._needs.body_bytes_max)
 
-    def _proved_key(self, request: Request) -> PublicKey:
+    def _proved_key(self, request: Request, channel: Channel | None) -> PublicKey:
         """The key in the request, whose owner signed this request over a challenge of ours, now used up."""
         key = request.key
         if key is None:
@@ -142,7 +143,7 @@ class EnrolmentDesk:
         challenge = verified_enrolment_proof(
             request.proof, request.members, key=key, domain=self._workloads.trust.domain
         )
-        self._workloads.take_challenge(challenge)
+        self._workloads.take_challenge(challenge, local=_is_local(channel))
         return key
 
     def _caller(self, asked: Asked) -> Instance:
@@ -231,7 +232,7 @@ class EnrolmentDesk:
                 step=STEP,
             )
         observe = partial(self._workloads.observer.observe, peer.pid, started=peer.started)
-        facts = await anyio.to_thread.run_sync(observe)
+        facts = await self._workloads.measuring.measured(peer.uid, observe)
         if facts.uid != peer.uid:
             raise Unverified(
                 "the process runs as another user than the one that connected",
@@ -268,6 +269,11 @@ class EnrolmentDesk:
             "chain": [b64encode(der).decode("ascii") for der in (svid.leaf, *svid.chain)],
             "expires_at": svid.not_after,
         }
+
+
+def _is_local(channel: Channel | None) -> bool:
+    """Whether the kernel says who connected: then a flood of strangers from elsewhere is not in the way."""
+    return channel is not None and channel.peer is not None
 
 
 def _says_less(now: Evidence, before: Evidence) -> bool:

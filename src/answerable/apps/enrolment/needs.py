@@ -19,7 +19,8 @@ PREFIX: Final = "/identity/v1/"
 BODY_BYTES_MAX: Final = 262_144
 BODY_SECONDS_MAX: Final = 10.0
 ATTESTING_MAX: Final = 16
-"""Strangers' enrolments that are looked at together: each may read a whole program, or wait for an issuer."""
+"""Strangers' enrolments that are looked at together, of local processes and of others each: one may read a whole
+program, or wait for an issuer."""
 
 REQUESTS_PER_MINUTE_MAX: Final = 120
 """Of one instance: each may write entries into the ledger that nobody else asked for."""

@@ -30,6 +30,7 @@ _STATUSES: Final = {
     "instance.key_taken": 409,
     "instance.key_differs": 409,
     "instance.too_often": 429,
+    "workloads.pace": 429,
     "enrolment.busy": 503,
 }
 

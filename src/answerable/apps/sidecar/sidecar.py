@@ -45,7 +45,7 @@ END_SECONDS_MAX: Final = 5.0
 RETRY_SECONDS_MAX: Final = 30.0
 MEASURE_SECONDS: Final = 60.0
 JITTER: Final = 0.1
-DRIFTED: Final = "manifest.drifted"
+DRIFTED: Final = ("manifest.drifted", "manifest.unmeasured")
 
 _log: Final = logging.getLogger("answerable.sidecar")
 
@@ -169,14 +169,14 @@ class _Sidecar:
         while True:
             await anyio.sleep(wait)
             try:
-                await identity.renew(made_of=self._made_of if identity is self._identity else None)
+                await identity.renew(made_of=self._made_of)
                 failures, wait = 0, _half(identity)
             except Unavailable as error:
                 failures += 1
                 wait = min(RETRY_SECONDS_MAX, 0.5 * 2.0 ** min(failures, 10)) * _jitter()
                 _log.warning("the identity could not be renewed, trying again: %s", error.message)
             except AnswerableError as error:
-                if error.code != DRIFTED:
+                if error.code not in DRIFTED:
                     self._options.say(f"{identity.enrolled.instance} is no longer renewed: {error.message}")
                     return
                 # It may be put right before its time is over.

@@ -91,6 +91,8 @@ def translated(error: Exception) -> GRPCError:
     `invalid` gives, for what they sent themselves (SPIFFE Workload Endpoint, section 6)."""
     if isinstance(error, Unavailable):
         return GRPCError(Status.UNAVAILABLE, f"not ready: {error.code}")
+    if isinstance(error, Refused) and error.code == "workloads.pace":
+        return GRPCError(Status.RESOURCE_EXHAUSTED, error.message)
     if isinstance(error, Malformed | Unverified | Refused):
         return denied(error.code)
     # Its text may hold anything, and keys pass through here: the type must do.

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from functools import partial
-from typing import TYPE_CHECKING
-
-import anyio.to_thread
+from typing import TYPE_CHECKING, Final
 
 from answerable.apps.workload_api.needs import Identity as Name
 from answerable.apps.workload_api.needs import IssuedWit
+from answerable.apps.workload_api.seen_strangers import SeenStrangers
+from answerable.core.identity.attestation import STEP
 from answerable.core.identity.jwt_svid import verified_jwt_svid
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.identity.svid_keys import jwk_text
-from answerable.errors import Refused
+from answerable.errors import Refused, Unverified
 from answerable.flows import hand_out_svid
 from answerable.flows.enrol_workload import agent_of, enrol, renew
 
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
     from answerable.ports.process_observer import ProcessFacts
     from answerable.wiring.identity import Identity
 
+PROCESSES_MAX: Final = 65_536
+"""Enrolled processes that are known by pid and start; past that all are met anew."""
+
 
 class WorkloadNeeds:
     """Implements apps.workload_api.needs.Needs. Belongs to the event loop's thread."""
@@ -38,6 +40,8 @@ class WorkloadNeeds:
     def __init__(self, identity: Identity, workloads: Workloads) -> None:
         self._identity = identity
         self._workloads = workloads
+        self._strangers = SeenStrangers(identity.seen, workloads.walk.clock)
+        self._processes: dict[tuple[int, int], str] = {}
 
     @property
     def domain(self) -> TrustDomain:
@@ -52,9 +56,9 @@ class WorkloadNeeds:
             instance = await enrol(self._workloads, evidence=evidence, key=None, process=facts.process)
         except Refused as refused:
             if refused.code.startswith("attestation."):
-                seen = f"process {facts.path or facts.sha256 or '?'} of user {facts.uid}"
-                self._identity.seen.note("agent", seen, self._workloads.walk.clock.now())
+                self._strangers.note(facts)
             raise
+        self._remember(peer, facts.process)
         renewed = await renew(self._workloads, instance.id, evidence=evidence)
         return (Name(id=renewed.id, hint=renewed.agent),)
 
@@ -107,13 +111,33 @@ class WorkloadNeeds:
         return self._workloads.walk.entropy.bytes(size)
 
     async def _measured(self, peer: PeerProcess) -> ProcessFacts:
-        # A thread that outlives this call must not find another file behind the number.
-        own = os.dup(peer.pidfd)
-        observe = partial(self._observed, peer.pid, peer.started, own)
-        return await anyio.to_thread.run_sync(observe)
+        """Raises Unavailable (`process.*`), Unverified (`process.*`)."""
+        measuring = self._workloads.measuring
+        async with measuring.turn(peer.uid, enrolled=self._is_enrolled(peer)):
+            if peer.pidfd < 0:
+                raise Unverified("the process left before its turn", code="process.gone", step=STEP)
+            # A thread that outlives this call must not find another file behind the number.
+            held = [os.dup(peer.pidfd)]
 
-    def _observed(self, pid: int, started: int, pidfd: int) -> ProcessFacts:
-        try:
-            return self._workloads.observer.observe(pid, started=started, pidfd=pidfd)
-        finally:
-            os.close(pidfd)
+            def observe() -> ProcessFacts:
+                pidfd = held.pop()
+                try:
+                    return self._workloads.observer.observe(peer.pid, started=peer.started, pidfd=pidfd)
+                finally:
+                    os.close(pidfd)
+
+            try:
+                return await measuring.in_thread(observe)
+            finally:
+                # Nobody took it where the caller left before there was a thread.
+                for pidfd in held:
+                    os.close(pidfd)
+
+    def _is_enrolled(self, peer: PeerProcess) -> bool:
+        process = self._processes.get((peer.pid, peer.started))
+        return process is not None and self._workloads.instances.by_process(process) is not None
+
+    def _remember(self, peer: PeerProcess, process: str) -> None:
+        if len(self._processes) >= PROCESSES_MAX:
+            self._processes.clear()
+        self._processes[peer.pid, peer.started] = process

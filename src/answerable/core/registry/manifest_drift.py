@@ -1,7 +1,8 @@
 """What a running agent is made of, measured, against what its manifest says.
 
 Laws: only what somebody measured can match; a value that was merely claimed matches nothing, and differs when it says
-something else; what the manifest does not say is not compared; a grade is shown as it came and never raised.
+something else; what the manifest does not say is not compared; a grade is shown as it came and never raised; a drift
+ends with a measurement that matches, never with silence.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from answerable.core.registry.manifest import DIGEST_FIELDS, MANIFEST_FIELDS, ch
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from answerable.core.identity.evidence import Grade
     from answerable.core.registry.manifest import Manifest, ManifestField
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 Verdict = Literal["match", "differs", "unmeasured"]
 
 VALUE_CHARS_MAX: Final = 512
+
+NEEDED_FIELDS: Final[frozenset[ManifestField]] = frozenset({"prompt_digest", "code_digest"})
+"""What is measured wherever an agent runs beside our sidecar, so that what was not measured was kept from us. Tools are
+seen by the gateway alone, an image by who starts it: they are compared where somebody measured them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +78,32 @@ def drift(manifest: Manifest, measured: Measured) -> tuple[FieldFinding, ...]:
 def drifted_fields(findings: Iterable[FieldFinding]) -> tuple[ManifestField, ...]:
     """The fields that differ; empty when none does, which is not to say that all were measured."""
     return tuple(finding.field for finding in findings if finding.verdict == "differs")
+
+
+def unmeasured_fields(findings: Iterable[FieldFinding]) -> tuple[ManifestField, ...]:
+    """The fields of `NEEDED_FIELDS` that the manifest says and nobody measured."""
+    return tuple(
+        finding.field
+        for finding in findings
+        if finding.verdict == "unmeasured" and finding.field in NEEDED_FIELDS
+    )
+
+
+def drift_after(
+    findings: Sequence[FieldFinding], earlier: Collection[str], *, needed: Collection[str] = ()
+) -> tuple[ManifestField, ...]:
+    """What counts as drift from here on: what differs, what is needed and was not measured, and what had drifted before
+    unless it was measured now and matches, or the manifest does not say it any more.
+
+    earlier: fields that had drifted. needed: fields that nobody has ever measured against this manifest.
+    """
+    return tuple(
+        finding.field
+        for finding in findings
+        if finding.verdict == "differs"
+        or finding.field in needed
+        or (finding.field in earlier and finding.verdict != "match")
+    )
 
 
 def merged(*parts: Measured) -> Measured:

@@ -99,6 +99,7 @@ class InstanceRegisterContract:
         one = instance(process="boot:7:99")
         register.add(one)
         register.end(one.id, because="retired")
+        register.recorded([one.id])
         claim(register.by_process("boot:7:99") is None, "an ended instance has no process any more")
         register.forget_ended(before=UnixMillis(one.expires_at + 1))
         with raises(Malformed, "instance.duplicate", "an id never comes back"):
@@ -148,6 +149,69 @@ class InstanceRegisterContract:
         claim(all(one.ended_because == "retired" for one in ended), "for one reason")
         claim(tuple(register.live()) == (other,), "and only they")
 
+    def test_many_end_at_once_with_their_sub_agents_and_what_is_not_live_is_passed_over(
+        self, tmp_path: Path
+    ) -> None:
+        register = self.opened(tmp_path)
+        ones = [instance(f"m{number}", process=f"boot:{number}:1") for number in range(5)]
+        sub = instance("m1", sub="sub-1")
+        for one in (*ones, sub):
+            register.add(one)
+        register.end(ones[3].id, because="before")
+        named = [sub.id, *(one.id for one in ones[:4]), ones[0].id, instance("unknown").id]
+        ended = register.end_many(named, because="agent.suspended")
+        claim(
+            [one.id for one in ended] == [ones[0].id, ones[1].id, ones[2].id, sub.id],
+            "those that lived, once each, and parents before their sub-agents",
+        )
+        claim(tuple(register.live()) == (ones[4],), "and nothing else")
+        claim(register.end_many(named, because="again") == (), "once")
+        claim(register.end_many((), because="x") == (), "none is none")
+        told = {one.id: because for one, because in register.unrecorded()}
+        claim(told[sub.id] == "parent.ended", "a sub-agent ends with its parent also where both are named")
+        claim(told[ones[0].id] == "agent.suspended", "and the others for the reason that was given")
+
+    def test_an_end_is_unrecorded_until_it_is_said_to_be_recorded(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        parent, sub, live = instance(), instance(sub="sub-1"), instance("2")
+        for one in (parent, sub, live):
+            register.add(one)
+        claim(register.unrecorded() == (), "what lives has no end to record")
+        register.recorded([live.id])
+        parent_gone, sub_gone = register.end(parent.id, because="retired")
+        expected = ((parent_gone, "retired"), (sub_gone, "parent.ended"))
+        claim(register.unrecorded() == expected, "oldest first, each with its reason")
+        claim(register.unrecorded() == expected, "asking changes nothing")
+        register.recorded([parent.id])
+        claim(register.unrecorded() == expected[1:], "one is recorded")
+        register.recorded([sub.id, instance("unknown").id])
+        claim(register.unrecorded() == (), "all are")
+        register.end(live.id, because="retired")
+        claim(len(register.unrecorded()) == 1, "nobody records an end before there is one")
+
+    def test_why_a_process_was_ended_is_known_as_long_as_it_matters(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        claim(register.process_ended("boot:7:99") == register.process_ended("") == "", "none has ended yet")
+        one, sub = instance(process="boot:7:99"), instance(sub="sub-1", process="boot:7:99")
+        register.add(one)
+        register.add(sub)
+        register.end(sub.id, because="sub.only")
+        claim(register.process_ended("boot:7:99") == "", "the end of a sub-agent is not its parent's")
+        register.end(one.id, because="instance.expired")
+        claim(register.process_ended("boot:7:99") == "instance.expired", "its latest reason")
+        register.add(instance("2", process="boot:7:99"))
+        register.end(instance("2").id, because="operator.ended")
+        claim(register.process_ended("boot:7:99") == "operator.ended", "a later reason counts")
+        register.add(instance("3", process="boot:8:1"))
+        register.end(instance("3").id, because="process.gone")
+        register.add(instance("4", key=""))
+        register.end(instance("4").id, because="operator.ended")
+        claim(register.process_ended("") == "", "no process is nobody's process")
+        register.recorded([found.id for found, _ in register.unrecorded()])
+        register.forget_ended(before=UnixMillis(one.expires_at + 1))
+        claim(register.process_ended("boot:7:99") == "operator.ended", "what bars it is never forgotten")
+        claim(register.process_ended("boot:8:1") == "", "what bars nothing goes with the particulars")
+
     def test_a_sub_agent_of_what_is_not_live_is_refused(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         with raises(Malformed, "instance.parent", "there is no such parent"):
@@ -170,6 +234,9 @@ class InstanceRegisterContract:
         register.add(old)
         register.add(live)
         register.end(old.id, because="retired")
+        long_after = UnixMillis(old.expires_at + 1)
+        claim(register.forget_ended(before=long_after) == 0, "not before their end is recorded")
+        register.recorded([old.id])
         claim(register.forget_ended(before=old.expires_at) == 0, "not before they expired")
         claim(register.forget_ended(before=UnixMillis(old.expires_at + 1)) == 1, "then the ended one")
         claim(register.find(old.id) is None, "is found no more")
@@ -237,3 +304,21 @@ class DurableInstanceRegisterContract(InstanceRegisterContract):
         claim(again.find(old.id) == replace(old, state="ended", ended_because="retired"), "and what ended")
         with raises(Malformed, "instance.duplicate", "an id is not given twice"):
             again.add(instance("2", key="other"))
+
+    def test_what_is_unrecorded_and_what_bars_a_process_is_there_after_a_restart(
+        self, tmp_path: Path
+    ) -> None:
+        register = self.opened(tmp_path)
+        old, barred = instance("2"), instance("3", process="boot:8:1")
+        register.add(old)
+        register.add(barred)
+        register.end(old.id, because="retired")
+        (gone,) = register.end(barred.id, because="operator.ended")
+        register.recorded([old.id])
+        again = self.opened(tmp_path)
+        claim(again.unrecorded() == ((gone, "operator.ended"),), "an end that is not recorded yet is told")
+        claim(again.process_ended("boot:8:1") == "operator.ended", "and why a process was ended")
+        again.recorded([barred.id])
+        claim(again.forget_ended(before=UnixMillis(barred.expires_at + 1)) == 2, "then both are forgotten")
+        once_more = self.opened(tmp_path)
+        claim(once_more.process_ended("boot:8:1") == "operator.ended", "but not that")

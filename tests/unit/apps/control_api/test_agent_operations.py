@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from answerable.apps.cli.agents import told
+from answerable.apps.cli.agents import told, told_end
 from answerable.apps.control_api import agent_operations
 from answerable.apps.control_api.call import Call
 from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger.tags import Tag
 from answerable.core.registry.sighting import Sighting
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.enrol_workload import enrol
@@ -87,6 +88,33 @@ async def test_retiring_says_what_ended_and_what_cannot_be_undone():
     for status in ("gone", ""):
         with pytest.raises(Malformed):
             await asked(agent_operations.set_standing, made, name="rover", body={"status": status})
+
+
+async def test_ending_one_instance_keeps_its_process_out_and_leaves_the_others_alone():
+    bench, made = await product()
+    one = await enrol(made.workloads, evidence=evidence_of(), key=None, process="boot:1:1")
+    sub = await enrol(made.workloads, evidence=one.evidence, key=key_of("s-1"), parent=one.id)
+    other = await enrol(made.workloads, evidence=evidence_of(), key=None, process="boot:2:1")
+    end = await asked(agent_operations.end_one, made, body={"instance": str(one.id)})
+    assert end["instances_ended"] == [str(one.id), str(sub.id)]
+    assert set(end) == members_of("InstanceEnd")
+    assert "and 1 sub-agents with it" in told_end(end)[0]
+    assert end["x509_svids_valid_until"] in told_end(end)[2]
+    assert list(made.workloads.instances.live()) == [other]
+    because = [entry["because"] for entry in bench.entries(Tag.WORKLOAD_ENDED)]
+    assert because == ["operator.ended", "parent.ended"]
+    with pytest.raises(Refused, match="start the process anew") as error:
+        await enrol(made.workloads, evidence=evidence_of(), key=None, process="boot:1:1")
+    assert error.value.code == "instance.ended"
+    again = await asked(agent_operations.end_one, made, body={"instance": str(one.id)})
+    assert told_end(again) == (f"instance {one.id} had ended before",)
+    unknown = str(one.id).replace("/scout/", "/rover/")
+    with pytest.raises(Refused) as error:
+        await asked(agent_operations.end_one, made, body={"instance": unknown})
+    assert error.value.code == "instance.unknown"
+    for text in ("scout", "", "https://example.test/agent/scout"):
+        with pytest.raises(Malformed):
+            await asked(agent_operations.end_one, made, body={"instance": text})
 
 
 async def test_a_join_token_is_for_an_active_agent_and_works_once():

@@ -27,6 +27,7 @@ from answerable.core.registry.manifest_token import signed_manifest
 from answerable.core.tlog.note import VerifierKey
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_answer, signed_mandate
+from answerable.testing.contracts.instance_register import instance as running_instance
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_world import Product, World, asked, made_world, memory_product
@@ -123,8 +124,14 @@ async def use_identity(client: Client, product: Product, world: World) -> None:
     leaves = [leaf_of(stored) for stored in product.walk.ledger.replay()]
     changes = [leaf for leaf in leaves if leaf["tag"] == Tag.AUTHORITY_CHANGED]
     assert [(one["authority"], one["state"]) for one in changes][-1] == (active["id"], "removed")
-    refused = await client("remove_authority", {}, status=403, id="ffff")
+    refused = await client("remove_authority", {}, status=404, id="ffff")
     assert refused["code"] == "authority.unknown"
+    one = running_instance(process="boot:7:99")
+    product.workloads.instances.add(one)
+    ended = await client("end_instance", {"instance": str(one.id)})
+    assert ended["instances_ended"] == [str(one.id)]
+    assert (await client("end_instance", {"instance": str(one.id)}))["instances_ended"] == []
+    assert (await client("list_instances"))["items"] == []
     assert (await client("set_agent_standing", {"status": "suspended"}, name=name))["changed"]
 
 

@@ -1,0 +1,48 @@
+"""Noting local processes that belong to no agent, under names that they cannot choose and not too many of them.
+
+Laws: a name has the user, whom the kernel knows, and the beginning of a digest; one user leaves a bounded number of
+names an hour, so that nobody drives what others left out of the list.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from answerable.core.registry.sighting import SightingBatch
+    from answerable.ports.clock import Clock
+    from answerable.ports.process_observer import ProcessFacts
+
+NAMES_PER_USER_MAX: Final = 20
+USERS_MAX: Final = 1_000
+SECONDS: Final = 3_600.0
+DIGITS: Final = 12
+
+
+class SeenStrangers:
+    """Belongs to the event loop's thread."""
+
+    __slots__ = ("_began", "_clock", "_names", "_seen")
+
+    def __init__(self, seen: SightingBatch, clock: Clock) -> None:
+        self._seen = seen
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._names: dict[int, set[str]] = {}
+
+    def note(self, facts: ProcessFacts) -> None:
+        """Past the bound, what a user runs is `uid N others`, and a user `other users`. Never raises."""
+        at = self._clock.monotonic()
+        if at - self._began >= SECONDS:
+            self._began, self._names = at, {}
+        self._seen.note("agent", self._name(facts), self._clock.now())
+
+    def _name(self, facts: ProcessFacts) -> str:
+        if facts.uid not in self._names and len(self._names) >= USERS_MAX:
+            return "other users"
+        names = self._names.setdefault(facts.uid, set())
+        digest = facts.sha256[:DIGITS] or "?"
+        if digest not in names and len(names) >= NAMES_PER_USER_MAX - 1:
+            return f"uid {facts.uid} others"
+        names.add(digest)
+        return f"uid {facts.uid} sha256 {digest}"
