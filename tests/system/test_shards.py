@@ -333,7 +333,12 @@ def test_without_a_shard_the_ledger_is_one_log(house: House) -> None:
     house.command("", "apply", "-f", str(house.world.registry))
     assert not (house.data / "ledger/shards").exists()
     assert not (house.data / "ledger/heads").exists()
-    assert {path.name for path in (house.data / "keys").iterdir()} == {"identity", "log.jwk", "subjects.key"}
+    assert {path.name for path in (house.data / "keys").iterdir()} == {
+        "identity",
+        "identity.lock",
+        "log.jwk",
+        "subjects.key",
+    }
     assert "is one log" in house.refused("a")
     assert house.verified(house.copied())["origin"].startswith("answerable-log-")
 

@@ -6,6 +6,7 @@ known only then. What a crash left unrecorded is recorded by the next process, w
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -16,6 +17,7 @@ from answerable.flows.record_entry import record_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from answerable.core.identity.authority import AuthorityState
     from answerable.flows.keep_trust_domain import TrustDomainDesk
@@ -23,9 +25,17 @@ if TYPE_CHECKING:
 
 
 class AuthorityChanges:
-    """Belongs to the event loop's thread. recorded: the states that are in the ledger, by authority."""
+    """Belongs to the event loop's thread. alone: entered in a worker thread around every change, so that processes that
+    share keys do not make or sweep them at the same time."""
 
-    def __init__(self, walk: Walk, desk: TrustDomainDesk) -> None:
+    def __init__(
+        self,
+        walk: Walk,
+        desk: TrustDomainDesk,
+        *,
+        alone: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._alone = alone
         self._walk = walk
         self._desk = desk
         self._recorded: dict[str, AuthorityState] = {}
@@ -47,13 +57,17 @@ class AuthorityChanges:
         async with self._turn:
             fault: Refused | Unavailable | None = None
             try:
-                await anyio.to_thread.run_sync(change)
+                await anyio.to_thread.run_sync(self._changed_alone, change)
             except (Refused, Unavailable) as failed:
                 # Also half a change is written down.
                 fault = failed
             await self._record()
         if fault is not None:
             raise fault
+
+    def _changed_alone(self, change: Callable[[], object]) -> None:
+        with self._alone():
+            change()
 
     async def _record(self) -> None:
         bundle = self._desk.bundle(self._desk.domain)

@@ -37,7 +37,7 @@ from answerable.flows.settle_open_intents import (
 from answerable.flows.verify_caller import ProofLimits
 from answerable.flows.walk import Walk
 from answerable.wiring import witness_view
-from answerable.wiring.identity import kept_identity, opened_identity, verifier_of
+from answerable.wiring.identity import alone, kept_identity, opened_identity, verifier_of
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
 from answerable.wiring.witnesses import cosigning
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from answerable.flows.gather_cosignatures import Cosigning, WitnessState
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.workloads import Workloads
-    from answerable.wiring.identity import Identity
+    from answerable.wiring.identity import Identity, alone
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
 
@@ -193,7 +193,7 @@ async def assembled(
                 heads=_heads(settings, entropy, clock, witness),
                 identity=identity,
                 workloads=identity.workloads(walk, settings),
-                authorities=AuthorityChanges(walk, identity.desk),
+                authorities=AuthorityChanges(walk, identity.desk, alone=partial(alone, settings)),
             )
             with _when_there_is_room():
                 await record_counted_refusals(walk)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
-from contextlib import asynccontextmanager
+import os
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -159,7 +161,7 @@ async def opened_identity(
     )
     shut: Unavailable | None = None
     try:
-        await anyio.to_thread.run_sync(desk.open)
+        await anyio.to_thread.run_sync(_opened_alone, settings, desk)
     except Unavailable as fault:
         # Who works offline may remove the authority that stands in the way; a server does not start.
         shut = fault
@@ -268,6 +270,24 @@ async def _keeping_sightings(identity: Identity) -> None:
             await anyio.to_thread.run_sync(keep_sightings, identity.seen, identity.sightings)
         except AnswerableError as error:
             _log.warning("what was seen unregistered is not kept for now: %s", error.message)
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Only one process at a time makes or destroys keys of this trust domain. Blocking, for as long as another does."""
+    place = settings.data / "keys" / "identity.lock"
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _opened_alone(settings: Settings, desk: TrustDomainDesk) -> None:
+    with alone(settings):
+        desk.open()
 
 
 def _keys(settings: Settings) -> AuthorityKeys:
