@@ -199,9 +199,9 @@ def _checked_times(claims: Mapping[str, JSONValue], terms: IssuerTerms, now: Uni
 def _millis(claims: Mapping[str, JSONValue], name: str) -> UnixMillis:
     value = claims.get(name)
     # A boolean is an integer to Python, and no date.
-    if type(value) not in (int, float) or not 0 <= value < 1e11:  # type: ignore[operator]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
         raise _unverified(f"`{name}` is not a date in seconds", "time")
-    return UnixMillis(int(value * 1000))  # type: ignore[operator, arg-type]
+    return UnixMillis(int(value * 1000))
 
 
 def _plain(claims: Mapping[str, JSONValue], terms: IssuerTerms, subject: str) -> Iterator[str]:
