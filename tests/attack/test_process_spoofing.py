@@ -81,6 +81,16 @@ print(observer.is_alive(name))
 second.kill(); second.wait()
 """
 
+
+def program_of(process: subprocess.Popen[bytes]) -> str:
+    """What the kernel says it runs; empty once it has ended."""
+    try:
+        return os.readlink(f"/proc/{process.pid}/exe")
+    except FileNotFoundError:
+        process.wait(timeout=60)
+        return ""
+
+
 SPOOF = """
 set -e
 mount --make-rprivate /
@@ -102,7 +112,7 @@ def test_a_container_that_puts_its_own_file_under_a_trusted_path_is_not_taken_fo
         stderr=subprocess.PIPE,
     )
     try:
-        while os.readlink(f"/proc/{spoof.pid}/exe") != str(trusted):
+        while program_of(spoof) != str(trusted):
             if spoof.poll() is not None:
                 assert spoof.stderr is not None
                 pytest.skip(f"PATH SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
@@ -226,7 +236,7 @@ def test_in_a_user_namespace_of_its_own_a_process_has_no_program():
     """There it holds the capability to name any file as the one that it runs (PR_SET_MM_MAP)."""
     spoof = subprocess.Popen(["unshare", "--user", SLEEP, "60"], stderr=subprocess.PIPE)
     try:
-        while os.readlink(f"/proc/{spoof.pid}/exe") != SLEEP:
+        while program_of(spoof) != SLEEP:
             if spoof.poll() is not None:
                 assert spoof.stderr is not None
                 pytest.skip(f"PROGRAM SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")

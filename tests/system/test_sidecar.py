@@ -174,6 +174,7 @@ async def test_a_signal_reaches_the_agent_and_the_instance_ends(tmp_path):
 
 
 @pytest.mark.requirement("ENROL-16")
+@pytest.mark.usefixtures("own_root_is_a_mount")
 async def test_the_identity_is_renewed_by_itself_at_half_its_life(tmp_path):
     go = tmp_path / "go"
 

@@ -44,6 +44,7 @@ def code_of(ask) -> str:
     return told.value.code
 
 
+@pytest.mark.usefixtures("own_root_is_a_mount")
 def test_a_process_is_measured(observer, child):
     facts = met(observer, child.pid)
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -54,6 +55,7 @@ def test_a_process_is_measured(observer, child):
     assert met(observer, child.pid) == facts
 
 
+@pytest.mark.usefixtures("own_root_is_a_mount")
 def test_a_pidfd_of_the_process_is_accepted_and_of_another_is_not(observer, child):
     ours, other = os.pidfd_open(child.pid), os.pidfd_open(os.getpid())
     try:
@@ -114,6 +116,7 @@ def test_a_program_whose_name_was_given_to_another_file_has_no_path(observer, tm
     assert (facts.path, facts.sha256) == ("", "")
 
 
+@pytest.mark.usefixtures("own_root_is_a_mount")
 def test_a_moved_program_is_known_by_where_it_is(observer, tmp_path):
     made = copied(tmp_path)
     with subprocess.Popen([str(made), "60"]) as running:
@@ -123,6 +126,7 @@ def test_a_moved_program_is_known_by_where_it_is(observer, tmp_path):
     assert facts.path == str(tmp_path / "moved")
 
 
+@pytest.mark.usefixtures("own_root_is_a_mount")
 def test_a_program_too_large_has_no_digest(observer, child, monkeypatch):
     small = LinuxProcessObserver()
     monkeypatch.setattr(small._programs, "_bytes_max", 100)
@@ -136,6 +140,7 @@ def test_a_program_on_a_file_system_of_others_is_not_believed(observer, child, m
     assert (facts.path, facts.sha256) == ("", "")
 
 
+@pytest.mark.usefixtures("own_root_is_a_mount")
 def test_digests_are_remembered_only_of_files_that_have_settled(tmp_path):
     now = [time.time_ns()]
     observer = LinuxProcessObserver(wall_nanos=lambda: now[0])
@@ -150,6 +155,7 @@ def test_digests_are_remembered_only_of_files_that_have_settled(tmp_path):
         running.kill()
 
 
+@pytest.mark.usefixtures("own_root_is_a_mount")
 def test_the_memory_of_digests_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(program_module, "CACHED_MAX", 1)
     observer = LinuxProcessObserver(wall_nanos=lambda: time.time_ns() + 10_000_000_000)
@@ -228,6 +234,7 @@ def tree(tmp_path) -> Tree:
     return Tree(tmp_path)
 
 
+@pytest.mark.usefixtures("own_root_is_a_mount")
 def test_the_tree_is_read_as_proc_is(tree):
     facts = tree.observed()
     assert (facts.process, facts.uid, facts.gid, facts.path, facts.cgroup) == (
@@ -283,6 +290,7 @@ def test_in_a_user_namespace_of_our_own_the_number_for_everybody_is_nobodys(ids,
     assert code_of(lambda: tree.observed(status=status)) == "process.foreign"
 
 
+@pytest.mark.usefixtures("own_root_is_a_mount")
 @pytest.mark.parametrize(("link", "name"), [("ns/mnt", "mount"), ("ns/user", "user"), ("root", "root")])
 def test_another_world_is_marked_and_its_path_gives_no_selector(link, name, tree, tmp_path):
     tree.process(99)
