@@ -101,7 +101,7 @@ def needs() -> tuple[Needs, CallerVerifier]:
         assert request.message_digest == caller.message_digest
         return Answer(action_id="a", outcome=Outcome(status="failed", detail="nothing here"))
 
-    return Needs(prover=prover, govern=govern, visible=lambda *_: (), offers=Nothing()), prover
+    return Needs(prover=prover, govern=govern, visible=lambda *_, delegation="": (), offers=Nothing()), prover
 
 
 async def answer_to(

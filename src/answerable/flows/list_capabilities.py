@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def list_capabilities(
-    walk: Walk, caller: VerifiedCaller, mandate_id: str, server: str
+    walk: Walk, caller: VerifiedCaller, mandate_id: str, server: str, *, delegation: str = ""
 ) -> frozenset[tuple[str, str]]:
     """Pairs of method and target, as capabilities name them, that could be allowed on `server`.
 

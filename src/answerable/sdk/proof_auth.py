@@ -16,6 +16,7 @@ import anyio
 import httpx2
 
 from answerable.core.identity.http_signature import (
+    DELEGATION_HEADER,
     MANDATE_HEADER,
     SEQUENCE_MAX,
     UNKNOWN_EPOCH,
@@ -272,6 +273,7 @@ def covered(request: httpx2.Request, mandate: str = "") -> SignedRequest:
         target=request.url.raw_path,
         body=request.content,
         mandate=request.headers.get(MANDATE_HEADER, "").encode("ascii"),
+        delegation=request.headers.get(DELEGATION_HEADER, "").encode("ascii"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.errors import Broken
+from answerable.errors import Broken, Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,19 +15,23 @@ if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
 
 SCOPE_KEY: Final = "answerable.arrival"
+DELEGATION_META: Final = "answerable/delegation"
+DELEGATION_CHARS_MAX: Final = 262_144
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """message: parsed strictly from the bytes that the proof covers; empty for GET and DELETE.
 
-    mandate_id: from the `Answerable-Mandate` field, which the proof covers. session: of the session-based era.
+    mandate_id, chain: from the fields `Answerable-Mandate` and `Answerable-Delegation`, which the proof covers.
+    session: of the session-based era.
     reached: has the method in it once the gate has the message, which then notes refusals itself.
     """
 
     message: dict[str, JSONValue]
     caller: VerifiedCaller
     mandate_id: str
+    chain: str = ""
     session: Session | None = None
     reached: list[str] = field(default_factory=list)
 
@@ -36,6 +40,31 @@ class Arrival:
         """The request's parameters; absent ones are empty."""
         params = self.message.get("params", {})
         return params if isinstance(params, dict) else {}
+
+    @property
+    def task(self) -> tuple[VerifiedCaller, str, str]:
+        """Who asks, and under what: to ask again later what it may still hear."""
+        return self.caller, self.mandate_id, self.delegation
+
+    @property
+    def delegation(self) -> str:
+        """The hops that the caller names, root first, joined by `~`: by field, or as a member of `_meta`.
+
+        Raises Malformed (`delegation.malformed`) where both are there and differ.
+        """
+        meta = self.params.get("_meta")
+        said = meta.get(DELEGATION_META, "") if isinstance(meta, dict) else ""
+        if not isinstance(said, str) or len(said) > DELEGATION_CHARS_MAX:
+            raise Malformed(
+                f"`{DELEGATION_META}` must be text of at most {DELEGATION_CHARS_MAX} characters",
+                code="delegation.malformed",
+            )
+        if said and self.chain and said != self.chain:
+            raise Malformed(
+                f"`{DELEGATION_META}` and the Answerable-Delegation field name different hops",
+                code="delegation.malformed",
+            )
+        return said or self.chain
 
 
 def arrival_of(request: Any, method: str, request_id: str | int | None) -> Arrival:

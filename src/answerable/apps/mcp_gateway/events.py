@@ -70,7 +70,7 @@ class EventQueue:
 
 @dataclass(slots=True, kw_only=True)
 class Granted:
-    """Resources whose updates the walk allowed to one caller, each under the mandate it was asked with.
+    """Resources whose updates the walk allowed to one caller, each under the mandate and hops it was asked with.
 
     use: the method that was governed, `resources/subscribe` or `subscriptions/listen`.
     """
@@ -78,15 +78,15 @@ class Granted:
     server: str
     use: str
     visible: Visible
-    mandates: dict[str, tuple[VerifiedCaller, str]] = field(default_factory=dict)
+    mandates: dict[str, tuple[VerifiedCaller, str, str]] = field(default_factory=dict)
 
     def allows(self, uri: str) -> bool:
         """Whether the mandate could still allow it now; a resource that it no longer could is forgotten."""
         granted = self.mandates.get(uri)
         if granted is None:
             return False
-        caller, mandate_id = granted
-        if allows(self.visible(caller, mandate_id, self.server), self.use, uri):
+        caller, mandate_id, delegation = granted
+        if allows(self.visible(caller, mandate_id, self.server, delegation=delegation), self.use, uri):
             return True
         del self.mandates[uri]
         return False

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from answerable.apps.mcp_gateway.tally import Tally
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.http_signature import SignedRequest
 
 PROOF_FIELD: Final = b"signature-input"
 RETRY_SECONDS: Final = 1
@@ -139,7 +141,7 @@ class Front:
                 "the proof is over other bytes than those that came in", code="gateway.other_message"
             )
         try:
-            await self._proved(scope, headers, receive, send, body, caller, message.mandate_id, request_id)
+            await self._proved(scope, headers, receive, send, body, caller, message, request_id)
         except _StoppedError as stop:
             self._noted(caller.agent, stop.reason)
             raise
@@ -155,7 +157,7 @@ class Front:
         send: Send,
         body: bytes,
         caller: VerifiedCaller,
-        mandate_id: str,
+        signed: SignedRequest,
         request_id: list[JSONValue],
     ) -> None:
         """Parse what a proved agent sent, and pass it on within the agent's bounds."""
@@ -174,7 +176,7 @@ class Front:
         agent = str(caller.agent)
         self._enter(agent)
         try:
-            await self._passed(scope, headers, replayed(body, receive), send, door, value, caller, mandate_id)
+            await self._passed(scope, headers, replayed(body, receive), send, door, value, caller, signed)
         finally:
             self._leave(agent)
 
@@ -209,7 +211,7 @@ class Front:
         door: Door,
         value: dict[str, JSONValue],
         caller: VerifiedCaller,
-        mandate_id: str,
+        signed: SignedRequest,
     ) -> None:
         """Hand a proved message to the SDK, in the era that the SDK will take it for."""
         version = headers.get(b"mcp-protocol-version")
@@ -217,7 +219,7 @@ class Front:
             self._tally.note(str(value["method"]))
             await answer_bytes(send, 202, b"")
             return
-        arrival = Arrival(message=value, caller=caller, mandate_id=mandate_id)
+        arrival = Arrival(message=value, caller=caller, mandate_id=signed.mandate_id, chain=signed.chain)
         if version is not None and version not in _HANDSHAKE:
             plain = plain_version(headers, scope["headers"], value)
             if plain is not None:
@@ -273,10 +275,7 @@ class Front:
         session = door.sessions.find(named.decode("latin-1"), agent)
         if session is None:
             raise _StoppedError(404, INVALID_REQUEST, "Session not found", "session.unknown")
-        bound = Arrival(
-            message=arrival.message, caller=arrival.caller, mandate_id=arrival.mandate_id, session=session,
-            reached=arrival.reached,
-        )  # fmt: skip
+        bound = replace(arrival, session=session)
         session.requests += 1
         try:
             await door.serve({**scope, SCOPE_KEY: bound}, receive, send, quick=False)

@@ -140,7 +140,9 @@ class Gate:
             raise Unavailable(
                 f"server {shown(self._server)} is not connected", code="upstream.unknown", port="upstream"
             )
-        pairs = self._needs.visible(arrival.caller, arrival.mandate_id, self._server)
+        pairs = self._needs.visible(
+            arrival.caller, arrival.mandate_id, self._server, delegation=arrival.delegation
+        )
         result: dict[str, Any] = {LISTS[method][0]: filtered(method, entries, pairs)}
         shaped = translate.shaped(result, method=method, version=ctx.protocol_version)
         # Entries of another revision lose the members that the caller's revision does not have.

@@ -71,7 +71,7 @@ class Listening:
         for request in requests:
             try:
                 if await self._allowed(arrival, request, watch):
-                    granted.mandates[request.target] = (arrival.caller, arrival.mandate_id)
+                    granted.mandates[request.target] = arrival.task
             except Refused:
                 if len(requests) == 1:
                     raise
@@ -136,7 +136,7 @@ class Listening:
         finally:
             if not kept and request.target not in follower.granted.mandates:
                 follower.watch.drop(request.target)
-        follower.granted.mandates[request.target] = (arrival.caller, arrival.mandate_id)
+        follower.granted.mandates[request.target] = arrival.task
         return result
 
     def unsubscribe(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:

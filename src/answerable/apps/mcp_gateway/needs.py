@@ -52,13 +52,15 @@ class Govern(Protocol):
 
 
 class Visible(Protocol):
-    """What a mandate of this caller could ever allow on a server, without I/O.
+    """What a mandate of this caller, or what was handed on to it, could ever allow on a server, without I/O.
 
     Pairs of method and target as capabilities name them: `tools/call` and a tool's name, `resources/read` and a URI or
     URI template. Empty for a mandate that is unknown, closed or somebody else's. Never raises.
     """
 
-    def __call__(self, caller: VerifiedCaller, mandate_id: str, server: str) -> Collection[tuple[str, str]]:
+    def __call__(
+        self, caller: VerifiedCaller, mandate_id: str, server: str, *, delegation: str = ""
+    ) -> Collection[tuple[str, str]]:
         """The pairs."""
         ...
 

@@ -95,6 +95,7 @@ def _action(arrival: Arrival, server: str, method: str, target: str, arguments: 
         mandate_id=arrival.mandate_id,
         reason=reason if isinstance(reason, str) else "",
         message_digest=arrival.caller.message_digest,
+        delegation=arrival.delegation,
     )
 
 

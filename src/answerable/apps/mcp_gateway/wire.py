@@ -33,6 +33,7 @@ _SINGLE: Final = frozenset(
         b"host",
         b"origin",
         b"answerable-mandate",
+        b"answerable-delegation",
     }
 )
 

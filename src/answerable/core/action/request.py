@@ -30,7 +30,8 @@ RESERVED_MEMBERS: Final = frozenset({"__entity", "__extn", "__expr"})
 class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Untrusted. `action` is the frozen `{"arguments", "method", "server", "target"}`; its digest is the action digest.
 
-    mandate_id and reason are the agent's claims. message_digest: SHA-256 of the message bytes it was parsed from.
+    mandate_id, delegation and reason are the agent's claims. delegation: hops, root first, joined by `~`.
+    message_digest: SHA-256 of the message bytes it was parsed from.
     """
 
     server: str
@@ -40,6 +41,7 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     mandate_id: str
     reason: str
     message_digest: bytes
+    delegation: str = ""
 
     @property
     def arguments(self) -> dict[str, JSONValue]:
@@ -60,6 +62,7 @@ def action_request(
     mandate_id: str,
     reason: str = "",
     message_digest: bytes,
+    delegation: str = "",
 ) -> ActionRequest:
     """Parse (step 1 of the walk): check and freeze.
 
@@ -90,6 +93,7 @@ def action_request(
         mandate_id=mandate_id,
         reason=reason[:REASON_CHARS_MAX],
         message_digest=message_digest,
+        delegation=delegation,
     )
 
 

@@ -1,14 +1,15 @@
 """Proof of possession carried by a message: one strict profile of HTTP Message Signatures (RFC 9421).
 
     Content-Digest: sha-256=:<digest of the body, also of an empty one>:
-    Signature-Input: answerable=("@method" "@authority" "@request-target" "content-digest" "answerable-mandate");
-        created=<Unix seconds>;keyid="<key or session>";alg="<algorithm>";nonce="<nonce>";tag="answerable-1"
+    Signature-Input: answerable=("@method" "@authority" "@request-target" "content-digest" "answerable-mandate"
+        "answerable-delegation");created=<Unix seconds>;keyid="<key or session>";alg="<algorithm>";nonce="<nonce>";
+        tag="answerable-1"
     Signature: answerable=:<signature or MAC>:
 
 Laws:
 - one text for one meaning: order, spacing and base64 are fixed, so any other spelling is refused and nothing is ever
   normalised before it is checked;
-- `answerable-mandate` is covered exactly when the header is there;
+- `answerable-mandate` and `answerable-delegation` are covered exactly when the header is there;
 - algorithm, key name and nonce go together in the grammar: a MAC never names a key, a signature never a session.
 
 `docs/reference/wire/proof-of-possession.md` is the specification.
@@ -36,19 +37,26 @@ Step = Literal[
 
 TAG: Final = "answerable-1"
 MANDATE_HEADER: Final = "answerable-mandate"
+DELEGATION_HEADER: Final = "answerable-delegation"
 TARGET_BYTES_MAX: Final = 2048
+DELEGATION_BYTES_MAX: Final = 32_768
+"""Of a chain of hops in one field; longer ones go into the message."""
 UNKNOWN_EPOCH: Final = "0" * 26
 """What a signer writes before a refusal has told it the epoch."""
 SEQUENCE_MAX: Final = 10**15 - 1
 
-_COVERED: Final = b'("@method" "@authority" "@request-target" "content-digest")'
-_COVERED_WITH_MANDATE: Final = (
-    b'("@method" "@authority" "@request-target" "content-digest" "answerable-mandate")'
-)
-# By group: 1 the parameters as signed, 2 mandate covered, 3 created, then either 4 thumbprint, 5 algorithm, 6 epoch,
-# 7 random part, or 8 session, 9 sequence number.
+# By whether a mandate and whether a delegation is covered.
+_COVERED: Final = {
+    (mandate, delegation): b'("@method" "@authority" "@request-target" "content-digest"%b%b)'
+    % (b' "answerable-mandate"' if mandate else b"", b' "answerable-delegation"' if delegation else b"")
+    for mandate in (False, True)
+    for delegation in (False, True)
+}
+# By group: 1 the parameters as signed, 2 mandate covered, 3 delegation covered, 4 created, then either 5 thumbprint,
+# 6 algorithm, 7 epoch, 8 random part, or 9 session, 10 sequence number.
 _INPUT: Final = re.compile(
-    rb'answerable=(\("@method" "@authority" "@request-target" "content-digest"( "answerable-mandate")?\)'
+    rb'answerable=(\("@method" "@authority" "@request-target" "content-digest"( "answerable-mandate")?'
+    rb'( "answerable-delegation")?\)'
     rb";created=([1-9][0-9]{0,10})"
     rb'(?:;keyid="([A-Za-z0-9_-]{43})";alg="(ed25519|ecdsa-p256-sha256)"'
     rb';nonce="([0-9a-z]{26})\.([A-Za-z0-9_-]{22})"'
@@ -62,15 +70,17 @@ _METHOD: Final = re.compile(r"[A-Z]{1,16}")
 _TARGET: Final = re.compile(rb"/[!-~]{0,%d}" % (TARGET_BYTES_MAX - 1))
 _AUTHORITY: Final = re.compile(rb"[a-z0-9._:\[\]-]{1,255}")
 _MANDATE: Final = re.compile(rb"[!-~]{1,200}")
+_DELEGATION: Final = re.compile(rb"[A-Za-z0-9_.~-]{1,%d}" % DELEGATION_BYTES_MAX)
 
 # Positions of the fields that are read, by ASGI's lower-case names.
-_HOST, _DIGEST, _SIGNATURE_INPUT, _SIGNATURE_VALUE, _MANDATE_VALUE = range(5)
+_HOST, _DIGEST, _SIGNATURE_INPUT, _SIGNATURE_VALUE, _MANDATE_VALUE, _DELEGATION_VALUE = range(6)
 _FIELDS: Final = {
     b"host": _HOST,
     b"content-digest": _DIGEST,
     b"signature-input": _SIGNATURE_INPUT,
     b"signature": _SIGNATURE_VALUE,
     MANDATE_HEADER.encode(): _MANDATE_VALUE,
+    DELEGATION_HEADER.encode(): _DELEGATION_VALUE,
     b"authorization": -1,
     b"proxy-authorization": -1,
 }
@@ -80,8 +90,9 @@ _FIELDS: Final = {
 class SignedRequest:
     """Untrusted: the parts of one HTTP request that a proof covers, as received, and the proof.
 
-    target: path and query as on the wire. authority: the Host field. mandate: the Answerable-Mandate field, empty
-    when absent. A message without `signature_input` and `signature` carries no proof of its own.
+    target: path and query as on the wire. authority: the Host field. mandate, delegation: the fields Answerable-Mandate
+    and Answerable-Delegation, empty when absent. A message without `signature_input` and `signature` carries no proof
+    of its own.
     """
 
     method: bytes
@@ -89,6 +100,7 @@ class SignedRequest:
     target: bytes
     body: bytes
     mandate: bytes = b""
+    delegation: bytes = b""
     content_digest: bytes = b""
     signature_input: bytes = b""
     signature: bytes = b""
@@ -97,6 +109,11 @@ class SignedRequest:
     def mandate_id(self) -> str:
         """The mandate the caller names, empty for none. Trust it no further than the proof over this message."""
         return self.mandate.decode("ascii")
+
+    @property
+    def chain(self) -> str:
+        """The hops the caller names, root first, joined by `~`; empty for none. Trusted as little."""
+        return self.delegation.decode("ascii")
 
 
 class Signature(NamedTuple):
@@ -130,7 +147,7 @@ def request_from_http(
     Raises Unverified: step `credential` when the message carries any Authorization field, for no bearer secret is
     accepted anywhere; step `proof` when a field is doubled or outside its grammar.
     """
-    found: list[bytes | None] = [None, None, None, None, None]
+    found: list[bytes | None] = [None, None, None, None, None, None]
     for name, value in headers:
         position = _FIELDS.get(name)
         if position is not None:
@@ -141,13 +158,18 @@ def request_from_http(
             if found[position] is not None:
                 raise unverified("proof", "a field that the proof covers is there twice")
             found[position] = value
-    host, digest, signature_input, signature, mandate = found
+    host, digest, signature_input, signature, mandate, delegation = found
     if host is None or not _AUTHORITY.fullmatch(host):
         raise unverified("proof", "the Host field is missing or not in lower case")
     if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(target):
         raise unverified("proof", "method or target is not in the form that can be signed")
     if mandate is not None and not _MANDATE.fullmatch(mandate):
         raise unverified("proof", "the Answerable-Mandate field must hold 1 to 200 printable characters")
+    if delegation is not None and not _DELEGATION.fullmatch(delegation):
+        raise unverified(
+            "proof",
+            f"the Answerable-Delegation field must hold tokens of at most {DELEGATION_BYTES_MAX} characters",
+        )
     if (signature_input is None) != (signature is None) or signature_input == b"":
         raise unverified("proof", "Signature and Signature-Input come together, filled, or not at all")
     return SignedRequest(
@@ -156,6 +178,7 @@ def request_from_http(
         target=target,
         body=body,
         mandate=mandate or b"",
+        delegation=delegation or b"",
         content_digest=digest or b"",
         signature_input=signature_input or b"",
         signature=signature or b"",
@@ -165,9 +188,13 @@ def request_from_http(
 def parse_signature(message: SignedRequest) -> Signature:
     """Read the proof of a message. Raises Unverified (step `proof`) for anything outside the grammar."""
     match = _INPUT.fullmatch(message.signature_input)
-    if match is None or (match[2] is None) != (message.mandate == b""):
+    if (
+        match is None
+        or (match[2] is None) != (message.mandate == b"")
+        or (match[3] is None) != (message.delegation == b"")
+    ):
         raise unverified("proof", "Signature-Input does not follow the grammar of `answerable-1`")
-    parameters, _, created, thumbprint, algorithm, epoch, nonce, session, sequence = match.groups()
+    parameters, _, _, created, thumbprint, algorithm, epoch, nonce, session, sequence = match.groups()
     value = (_SIGNATURE if session is None else _MAC).fullmatch(message.signature)
     if value is None:
         raise unverified("proof", "Signature does not follow the grammar of `answerable-1`")
@@ -191,10 +218,12 @@ def digest_field(digest: bytes) -> bytes:
 
 def signature_base(message: SignedRequest, parameters: bytes) -> bytes:
     """The bytes that are signed (RFC 9421 section 2.5)."""
-    mandate = b'"answerable-mandate": %b\n' % message.mandate if message.mandate else b""
+    named = b'"answerable-mandate": %b\n' % message.mandate if message.mandate else b""
+    if message.delegation:
+        named += b'"answerable-delegation": %b\n' % message.delegation
     return (
         b'"@method": %b\n"@authority": %b\n"@request-target": %b\n"content-digest": %b\n%b"@signature-params": %b'
-        % (message.method, message.authority, message.target, message.content_digest, mandate, parameters)
+        % (message.method, message.authority, message.target, message.content_digest, named, parameters)
     )
 
 
@@ -212,7 +241,7 @@ def sign_request(
     Raises Unverified (step `proof`) when the result would be refused for its form, so that a signer learns it first.
     """
     parameters = b'%b;created=%d;keyid="%b";alg="%b";nonce="%b";tag="answerable-1"' % (
-        _COVERED_WITH_MANDATE if message.mandate else _COVERED,
+        _COVERED[message.mandate != b"", message.delegation != b""],
         created,
         keyid.encode("ascii"),
         algorithm.encode("ascii"),

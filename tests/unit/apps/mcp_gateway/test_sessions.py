@@ -58,12 +58,12 @@ async def test_a_grant_ends_with_its_mandate():
         agent=SCOUT, proof="signature", binding="key", sequence=1, message_digest=bytes(32), at=START
     )
 
-    def visible(_, mandate_id, server):
+    def visible(_, mandate_id, server, *, delegation):
         assert server == "crm"
         return {("subscriptions/listen", "a://{x}")} if mandate_id in open_mandates else ()
 
     granted = Granted(server="crm", use="subscriptions/listen", visible=visible)
-    granted.mandates["a://1"] = (caller, "m-1")
+    granted.mandates["a://1"] = (caller, "m-1", "hop")
     assert granted.allows("a://1")
     assert not granted.allows("a://2")
     open_mandates.clear()
