@@ -19,8 +19,9 @@ import anyio.to_thread
 
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records_workload
+from answerable.core.ledger.subject import operator_subject
 from answerable.errors import AnswerableError, Refused, shown
-from answerable.flows.record_entry import record_entry
+from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.ports.instance_register import UNRECORDED_MAX
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.principal import AgentId
     from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.ledger.entry import Entry
     from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
 
 POLL_SECONDS: Final = 1.0
@@ -46,20 +49,25 @@ T = TypeVar("T")
 _log: Final = logging.getLogger(__name__)
 
 
-async def end_instance(workloads: Workloads, instance: SpiffeId, *, because: str) -> tuple[Instance, ...]:
-    """End it and its sub-agents; returns those that this call ended. because: stable code, such as `asked`.
+async def end_instance(
+    workloads: Workloads, instance: SpiffeId, *, because: str, by: str = ""
+) -> tuple[Instance, ...]:
+    """End it and its sub-agents; returns those that this call ended. because: stable code, such as `asked`. by: the
+    operator who wants it, as the control door knows them; the ledger names them, also where a crash comes between.
 
     Raises Refused (`instance.unknown`), and Unavailable where the end could not be recorded yet: it has ended all the
     same, and is recorded by a later round of `follow_standing`.
     """
     if workloads.instances.find(instance) is None:
         raise Refused(f"instance {shown(instance)} is not known", code="instance.unknown")
-    return await _ended(workloads, [instance], because)
+    return await _ended(workloads, [instance], because, by)
 
 
-async def end_agent(workloads: Workloads, agent: AgentId, *, because: str) -> tuple[Instance, ...]:
-    """End every instance of an agent. Raises Unavailable, as `end_instance`."""
-    return await _ended(workloads, [one.id for one in workloads.instances.of_agent(agent)], because)
+async def end_agent(
+    workloads: Workloads, agent: AgentId, *, because: str, by: str = ""
+) -> tuple[Instance, ...]:
+    """End every instance of an agent. by, and raises Unavailable: as `end_instance`."""
+    return await _ended(workloads, [one.id for one in workloads.instances.of_agent(agent)], because, by)
 
 
 async def end_unfounded(workloads: Workloads) -> tuple[Instance, ...]:
@@ -145,10 +153,12 @@ async def written(change: Callable[[], T]) -> T:
     return found  # noqa: RET504 - a scope may swallow an exception, as far as mypy knows
 
 
-async def _ended(workloads: Workloads, instances: list[SpiffeId], because: str) -> tuple[Instance, ...]:
+async def _ended(
+    workloads: Workloads, instances: list[SpiffeId], because: str, by: str = ""
+) -> tuple[Instance, ...]:
     if not instances:
         return ()
-    ended = await written(partial(workloads.instances.end_many, instances, because=because))
+    ended = await written(partial(workloads.instances.end_many, instances, because=because, by=by))
     for one in ended:
         workloads.sub_numbers.pop(one.id, None)
     if ended:
@@ -176,7 +186,7 @@ async def _record(workloads: Workloads, ends: Iterable[tuple[Instance, str]]) ->
     left: BaseException | None = None
     try:
         for instance, because in ends:
-            entry = records_workload.workload_ended(instance, at=workloads.walk.clock.now(), because=because)
+            entry = _end_entry(workloads.walk, instance, because)
             _, left = await record_entry(workloads.walk, entry)
             done.append(instance.id)
             if left is not None:
@@ -186,6 +196,18 @@ async def _record(workloads: Workloads, ends: Iterable[tuple[Instance, str]]) ->
             await written(partial(workloads.instances.recorded, done))
     if left is not None:
         raise left
+
+
+def _end_entry(walk: Walk, instance: Instance, because: str) -> Entry:
+    """Raises Unavailable where an operator is to be named, and the key that seals the name cannot be had."""
+    by = instance.ended_by
+    return records_workload.workload_ended(
+        instance,
+        at=walk.clock.now(),
+        because=because,
+        pseudonym=pseudonym_of(walk, by) if by else "",
+        sealing=sealing_for(walk, operator_subject(by)) if by else None,
+    )
 
 
 def _gone(workloads: Workloads, instances: Iterable[Instance]) -> list[SpiffeId]:

@@ -62,7 +62,7 @@ async def set_agent_standing(
     if status == "active":
         return StandingChange(agent=agent, status=status, changed=before != status)
     now = walk.clock.now()
-    ended = await end_agent(workloads, agent, because=f"agent.{status}")
+    ended = await end_agent(workloads, agent, because=f"agent.{status}", by=by)
     closed: list[MandateId] = []
     if status == "retired":
         for mandate in list(walk.mandates.all()):

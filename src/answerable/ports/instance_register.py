@@ -37,11 +37,11 @@ class InstanceRegister(Protocol):
         """Replace what is known about a live instance of this id; False, and nothing changed, when it is not live."""
         ...
 
-    def end(self, instance: SpiffeId, *, because: str) -> tuple[Instance, ...]:
-        """End it and its sub-agents; returns those that this call ended, parents first."""
+    def end(self, instance: SpiffeId, *, because: str, by: str = "") -> tuple[Instance, ...]:
+        """End it and its sub-agents; returns those that this call ended, parents first. by: as `ended_by` says."""
         ...
 
-    def end_many(self, instances: Iterable[SpiffeId], *, because: str) -> tuple[Instance, ...]:
+    def end_many(self, instances: Iterable[SpiffeId], *, because: str, by: str = "") -> tuple[Instance, ...]:
         """End all of them and their sub-agents, or none: one change, as `end`. What is not live is passed over."""
         ...
 

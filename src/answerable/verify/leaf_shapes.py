@@ -266,11 +266,12 @@ class EnrolledLeaf(Leaf):
 
 
 class EndedLeaf(Leaf):
-    """Tag 24."""
+    """Tag 24. by: pseudonym of the operator who ended it."""
 
     agent: str
     instance: str
     because: str
+    by: str | UnsetType = UNSET
 
 
 class SvidLeaf(Leaf):

@@ -61,11 +61,11 @@ class MemoryInstanceRegister:
             self._instances[instance.id] = instance
             return True
 
-    def end(self, instance: SpiffeId, *, because: str) -> tuple[Instance, ...]:
+    def end(self, instance: SpiffeId, *, because: str, by: str = "") -> tuple[Instance, ...]:
         """As the port says."""
-        return self.end_many((instance,), because=because)
+        return self.end_many((instance,), because=because, by=by)
 
-    def end_many(self, instances: Iterable[SpiffeId], *, because: str) -> tuple[Instance, ...]:
+    def end_many(self, instances: Iterable[SpiffeId], *, because: str, by: str = "") -> tuple[Instance, ...]:
         """As the port says."""
         ended: list[Instance] = []
         with self._lock:
@@ -85,7 +85,7 @@ class MemoryInstanceRegister:
             for identity, told in family.items():
                 known = self._instances.get(identity)
                 if known is not None and known.state == "live":
-                    ended.append(self._end(known, because, told))
+                    ended.append(self._end(known, because, told, by))
         return tuple(ended)
 
     def unrecorded(self) -> tuple[tuple[Instance, str], ...]:
@@ -141,8 +141,8 @@ class MemoryInstanceRegister:
                     del self._ended[one.process]
         return len(old)
 
-    def _end(self, known: Instance, because: str, told: str) -> Instance:
-        gone = changed(known, state="ended", ended_because=because)
+    def _end(self, known: Instance, because: str, told: str, by: str) -> Instance:
+        gone = changed(known, state="ended", ended_because=because, ended_by=by)
         self._instances[known.id] = gone
         self._unrecorded[known.id] = told
         if known.process and not known.parent:

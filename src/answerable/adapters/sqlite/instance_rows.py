@@ -31,11 +31,12 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parent: str
     manifest: str
     drift: list[str]
+    ended_by: str = ""
 
 
 def body_of(instance: Instance) -> bytes:
     """The column."""
-    row: JSONValue = {
+    row: dict[str, JSONValue] = {
         "id": str(instance.id),
         "agent": instance.agent,
         "source": instance.evidence.source,
@@ -49,6 +50,8 @@ def body_of(instance: Instance) -> bytes:
         "manifest": instance.manifest,
         "drift": [*instance.drift],
     }
+    if instance.ended_by:
+        row["ended_by"] = instance.ended_by
     return encode(row)
 
 
@@ -75,4 +78,5 @@ def from_body(body: bytes, *, state: str, because: str) -> Instance:
         drift=tuple(row.drift),
         state=known,
         ended_because=because,
+        ended_by=row.ended_by,
     )

@@ -31,7 +31,7 @@ _UPDATE: Final = (
     "WHERE id = ?"
 )
 _END: Final = (
-    "UPDATE instances SET state = 'ended', because = ?, told = ?, ended_process = process, process = NULL, "
+    "UPDATE instances SET state = 'ended', because = ?, told = ?, body = ?, ended_process = process, process = NULL, "
     "change = (SELECT max(change) + 1 FROM instances) WHERE number = ?"
 )
 _OLD: Final = (
@@ -92,15 +92,15 @@ class SqliteInstanceRegister:
                 self._keep(instance)
         return replaced
 
-    def end(self, instance: SpiffeId, *, because: str) -> tuple[Instance, ...]:
+    def end(self, instance: SpiffeId, *, because: str, by: str = "") -> tuple[Instance, ...]:
         """As the port says."""
-        return self.end_many((instance,), because=because)
+        return self.end_many((instance,), because=because, by=by)
 
-    def end_many(self, instances: Iterable[SpiffeId], *, because: str) -> tuple[Instance, ...]:
+    def end_many(self, instances: Iterable[SpiffeId], *, because: str, by: str = "") -> tuple[Instance, ...]:
         """As the port says."""
         names = json.dumps([str(one) for one in instances])
         with self._writing:
-            ended = self._end(names, because)
+            ended = self._end(names, because, by)
             for number, one in ended:
                 self._keep(one)
                 if not one.parent:
@@ -157,14 +157,16 @@ class SqliteInstanceRegister:
             )
         return True
 
-    def _end(self, names: str, because: str) -> list[tuple[int, Instance]]:
+    def _end(self, names: str, because: str, by: str) -> list[tuple[int, Instance]]:
         ended: list[tuple[int, Instance]] = []
         with self._store.write() as connection:
             for number, identity, body, depth in connection.execute(_FAMILY, (names,)).fetchall():
                 with read("instance", text(identity)):
                     known = from_body(octets(body), state="live", because="")
-                connection.execute(_END, (because, WITH_PARENT if depth else because, number))
-                ended.append((whole(number), changed(known, state="ended", ended_because=because)))
+                gone = changed(known, state="ended", ended_because=because, ended_by=by)
+                told = WITH_PARENT if depth else because
+                connection.execute(_END, (because, told, body_of(gone), number))
+                ended.append((whole(number), gone))
         return ended
 
     def find(self, instance: SpiffeId) -> Instance | None:

@@ -100,7 +100,7 @@ async def end_one(call: Call) -> Answer:
     workloads = _workloads(call)
     instance = spiffe_id(body.text("instance", chars_max=ID_BYTES_MAX))
     now = call.walk.clock.now()
-    ended = await end_instance(workloads, instance, because=OPERATOR_ENDED)
+    ended = await end_instance(workloads, instance, because=OPERATOR_ENDED, by=call.by)
     limits = workloads.trust.limits
     return {
         "instance": str(instance),

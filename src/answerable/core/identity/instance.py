@@ -27,7 +27,8 @@ class Instance:
 
     process: `boot-id:pid:start` of a local process, else empty. manifest: digest in force at the last measurement, hex.
     drift: names of manifest fields whose measurement differs. parent: SPIFFE ID of the instance it is a sub-agent of.
-    expires_at: when it ends unless it renews. ended_because: stable code, empty while it lives.
+    expires_at: when it ends unless it renews. ended_because: stable code, empty while it lives. ended_by: the
+    operator who ended it, as the control door knows them; empty where none of them did.
     """
 
     id: SpiffeId
@@ -42,6 +43,7 @@ class Instance:
     drift: tuple[str, ...] = ()
     state: InstanceState = "live"
     ended_because: str = ""
+    ended_by: str = ""
 
     def is_live(self, now: UnixMillis) -> bool:
         """Whether it may act at `now`."""

@@ -266,9 +266,10 @@ def _enrolled(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -
     return text, tuple(details)
 
 
-def _ended(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
+def _ended(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     because = _value(leaf.get("because"))
-    return f"Instance {_value(leaf.get('instance'))} of agent {leaf.get('agent')} ended: {because}.", ()
+    ended = f"was ended by {_named('by', leaf, payload)}" if leaf.get("by") else "ended"
+    return f"Instance {_value(leaf.get('instance'))} of agent {leaf.get('agent')} {ended}: {because}.", ()
 
 
 def _svid(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:

@@ -1,7 +1,7 @@
 """What the entries about running workloads say: enrolled, ended, documents issued, keys of the trust domain.
 
-An instance has no name but its SPIFFE ID, so these leaves need no pseudonyms. What was measured of it may name people
-(the subject of an OIDC token) and is a sealed field.
+An instance has no name but its SPIFFE ID, so it needs no pseudonym; an operator has one. What was measured of an
+instance may name people (the subject of an OIDC token) and is a sealed field, as is the name of the operator.
 """
 
 from __future__ import annotations
@@ -46,14 +46,23 @@ def workload_enrolled(instance: Instance, *, at: UnixMillis, sealing: Sealing | 
     return sealed_entry(Tag.WORKLOAD_ENROLLED, at=at, members=members, fields=fields, sealing=sealing)
 
 
-def workload_ended(instance: Instance, *, at: UnixMillis, because: str) -> Entry:
-    """An instance ended. because: stable code."""
+def workload_ended(
+    instance: Instance, *, at: UnixMillis, because: str, pseudonym: str = "", sealing: Sealing | None = None
+) -> Entry:
+    """An instance ended. because: stable code.
+
+    pseudonym, sealing: of the operator who ended it, whose name is a field then; without for all other ends.
+    """
     members: dict[str, JSONValue] = {
         "agent": instance.agent,
         "because": because,
         "instance": str(instance.id),
     }
-    return sealed_entry(Tag.WORKLOAD_ENDED, at=at, members=members)
+    fields: list[Field] = []
+    if sealing is not None:
+        members["by"] = pseudonym
+        fields.append((b"by_name", encode(instance.ended_by)))
+    return sealed_entry(Tag.WORKLOAD_ENDED, at=at, members=members, fields=fields, sealing=sealing)
 
 
 def svid_issued(

@@ -42,6 +42,19 @@ def test_an_end_says_how_it_ended(status: str, text: str):
     assert line.details == ("detail: why", 'result: {"a":1}')
 
 
+def test_the_end_of_an_instance_says_which_operator_wanted_it():
+    members: dict[str, JSONValue] = {"agent": "scout", "instance": "spiffe://d/agent/scout/1"}
+    line = told(moment(1, Tag.WORKLOAD_ENDED, **members, because="operator.ended", by="a" * 64))
+    assert f"was ended by {'a' * 12}" in line.text
+    line = told(
+        moment(
+            1, Tag.WORKLOAD_ENDED, **members, because="operator.ended", by="a" * 64, payload={"by": "uid:7"}
+        )
+    )
+    assert "was ended by uid:7: operator.ended." in line.text
+    assert "scout ended: asked." in told(moment(1, Tag.WORKLOAD_ENDED, **members, because="asked")).text
+
+
 def test_an_approval_that_was_not_needed_is_said_to_be_used_up():
     for lifted, text in (([], "was used up"), (["f"], "set f aside")):
         decision: JSONValue = {"by": ["p"], "lifted": [*lifted], "policy_set": "0"}

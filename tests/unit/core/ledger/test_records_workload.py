@@ -19,7 +19,7 @@ from answerable.core.ledger.tags import OWED, Tag
 from answerable.testing.contracts.instance_register import NOW, instance
 from answerable.testing.entropy import SeededEntropy
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
-from answerable.verify.leaf_shapes import SHAPES
+from answerable.verify.leaf_shapes import SHAPES, EndedLeaf
 
 KEY = SubjectKey(id=b"k" * 16, secret=bytes(range(32)))
 SEALING = Sealing(key=KEY, random=SeededEntropy("records").bytes)
@@ -94,6 +94,21 @@ def test_an_instance_without_key_parent_and_manifest_says_so_by_empty_members():
     bare = replace(ONE, key=None, manifest="", drift=())
     leaf = read_leaf(records_workload.workload_enrolled(bare, at=NOW).leaf)
     assert (leaf.key, leaf.parent, leaf.manifest, leaf.drift) == ("", "", "", [])  # type: ignore[union-attr]
+
+
+def test_an_end_names_the_operator_who_wanted_it_in_a_sealed_field():
+    ended = replace(ONE, state="ended", ended_because="operator.ended", ended_by="uid:4711")
+    entry = records_workload.workload_ended(
+        ended, at=NOW, because="operator.ended", pseudonym="b" * 64, sealing=SEALING
+    )
+    leaf = read_leaf(entry.leaf)
+    assert isinstance(leaf, EndedLeaf)
+    assert leaf.by == "b" * 64
+    assert payload_fault(leaf, entry.attachment) is None
+    [field] = opened_fields(entry.attachment, KEY)
+    assert (field.name, parse(bytes(field.value))) == ("by_name", "uid:4711")
+    assert len(entry.leaf) <= LEAF_BYTES_MAX
+    assert b'"by"' not in ENTRIES[Tag.WORKLOAD_ENDED].leaf
 
 
 def test_an_end_is_owed():
