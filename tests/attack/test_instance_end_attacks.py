@@ -15,13 +15,11 @@ from answerable.adapters.memory.instances import MemoryInstanceRegister
 from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
 from answerable.core.identity.instance import Instance
 from answerable.core.identity.principal import AgentId
-from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.end_instance import end_agent, end_instance, follow_standing, record_ends
 from answerable.flows.enrol_workload import enrol, live_instance, renew
-from answerable.flows.record_entry import pseudonym_of
 from answerable.flows.set_agent_standing import set_agent_standing
 from answerable.flows.workloads import WorkloadLimits
 from tests.enrolment_world import (
@@ -265,52 +263,6 @@ async def test_whoever_suspends_an_agent_while_the_file_is_kept_by_another_proce
     other.close()
     assert len(ended[0]) == 20
     assert list(workloads.instances.live()) == []
-
-
-@pytest.mark.requirement("ENDS-05")
-async def test_no_operator_ends_an_instance_without_a_name_also_where_the_record_comes_from_the_next_process(
-    tmp_path: Path, monkeypatch
-):
-    bench, workloads = await enrolling()
-    file = tmp_path / "registers.db"
-    store = SqliteStore.open(file)
-    workloads.instances = SqliteInstanceRegister(store)
-    one = await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1")
-    await enrol(workloads, evidence=one.evidence, key=key_of("s-1"), parent=one.id)
-    own = await enrol(workloads, evidence=evidence_of(), key=key_of("i-2"))
-    submit = bench.walk.ledger.submit
-
-    def full(entry: Any) -> Any:
-        raise Unavailable("the disk is full", code="ledger.full", port="ledger")
-
-    monkeypatch.setattr(bench.walk.ledger, "submit", full)
-    with pytest.raises(Unavailable):
-        await end_instance(workloads, one.id, because="operator.ended", by="uid:4711")
-    with pytest.raises(Unavailable):
-        await end_instance(workloads, own.id, because="asked")
-    store.close()
-    monkeypatch.setattr(bench.walk.ledger, "submit", submit)
-    again = workloads_over(bench.walk)
-    again.instances = SqliteInstanceRegister(SqliteStore.open(file))
-    assert await record_ends(again) == 3
-    stored = [found for found in bench.walk.ledger.replay() if found.tag == Tag.WORKLOAD_ENDED]
-    leaves = [leaf_of(found) for found in stored]
-    pseudonym = pseudonym_of(bench.walk, "uid:4711")
-    assert [leaf.get("by") for leaf in leaves] == [pseudonym, pseudonym, None]
-    # The name is a sealed field: nobody reads it, or guesses it, without the key.
-    assert not any(b"4711" in found.leaf + found.attachment for found in stored)
-    find = bench.walk.subject_keys.find
-    told = [payload_of(found, leaf, find) for found, leaf in zip(stored, leaves, strict=True)]
-    assert told == [{"by": "uid:4711"}, {"by": "uid:4711"}, None]
-
-
-@pytest.mark.requirement("ENDS-05")
-async def test_ends_that_follow_from_a_standing_name_who_set_it():
-    bench, workloads = await enrolling()
-    await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"))
-    await set_agent_standing(workloads, SCOUT, "suspended", by="uid:4711")
-    (ended,) = bench.entries(Tag.WORKLOAD_ENDED)
-    assert (ended["because"], ended["by"]) == ("agent.suspended", pseudonym_of(bench.walk, "uid:4711"))
 
 
 @pytest.mark.requirement("ENDS-02")

@@ -14,6 +14,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
+
 from answerable.core.identity.attestation import RegistrationEntry, matching_agent
 from answerable.core.identity.evidence import Evidence
 from answerable.core.identity.instance import INSTANCE_BYTES, Instance
@@ -177,6 +179,8 @@ async def _enrol_sub_agent(
     if key is None:
         raise Refused("a sub-agent has a key of its own", code="instance.no_key")
     async with workloads.turn(f"key:{key.thumbprint}", f"instance:{parent}"):
+        # First of all: what is looked at below holds for as long as nothing else runs.
+        last = await anyio.to_thread.run_sync(partial(workloads.instances.last_sub_agent, parent))
         above = live_instance(workloads, parent)
         if above.parent:
             raise Refused("a sub-agent has no sub-agents of its own", code="instance.depth")
@@ -194,7 +198,7 @@ async def _enrol_sub_agent(
         agent = _active(workloads, above.agent)
         made = _let_in(agent, compared(workloads, agent, measured, before=above))
         instance = Instance(
-            id=_sub_agent_id(workloads, above),
+            id=_sub_agent_id(workloads, above, last),
             agent=above.agent,
             evidence=sub_agent_evidence(above),
             enrolled_at=now,
@@ -341,16 +345,14 @@ def _end_of_life(workloads: Workloads, now: UnixMillis, parent: Instance | None 
     return own if parent is None else min(own, parent.expires_at)
 
 
-def _sub_agent_id(workloads: Workloads, parent: Instance) -> SpiffeId:
-    """The next number that no sub-agent of this parent has had."""
+def _sub_agent_id(workloads: Workloads, parent: Instance, last: SpiffeId | None) -> SpiffeId:
+    """The next number that no sub-agent of this parent has had. last: that the register had last, forgotten or not."""
     name = parent.id.path.rpartition("/")[2]
-    number = workloads.sub_numbers.get(parent.id, 0)
-    while True:
-        number += 1
-        found = agent_instance_id(workloads.trust.domain, parent.agent, name, sub=f"sub-{number}")
-        if workloads.instances.find(found) is None:
-            workloads.sub_numbers[parent.id] = number
-            return found
+    number = int(last.path.rpartition("-")[2]) if last is not None else 0
+    # Behind those, too, that were written down here and never came into force.
+    number = max(number, workloads.sub_numbers.get(parent.id, 0)) + 1
+    workloads.sub_numbers[parent.id] = number
+    return agent_instance_id(workloads.trust.domain, parent.agent, name, sub=f"sub-{number}")
 
 
 def _let_in(agent: Agent, made: Comparison) -> Comparison:

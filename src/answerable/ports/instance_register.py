@@ -22,9 +22,9 @@ UNRECORDED_MAX: Final = 500
 
 class InstanceRegister(Protocol):
     """Promises: what a method changed is on stable storage when it returns, and every later look-up sees it; whatever
-    changes something, and `unrecorded`, may wait for a disk and for other processes, so it is called off the event
-    loop; the look-ups (`find` to `live`) are synchronous, without I/O; an id or a key is registered once, for good,
-    whoever races; an ended instance stays ended, also for a `put` that comes later. Raises only Unavailable
+    changes something, `unrecorded` and `last_sub_agent` may wait for a disk and for other processes, so they are called
+    off the event loop; the look-ups (`find` to `live`) are synchronous, without I/O; an id or a key is registered once,
+    for good, whoever races; an ended instance stays ended, also for a `put` that comes later. Raises only Unavailable
     (`register.*`) and, from `add`, Malformed (`instance.duplicate`, `instance.parent`).
     """
 
@@ -48,6 +48,10 @@ class InstanceRegister(Protocol):
     def unrecorded(self) -> tuple[tuple[Instance, str], ...]:
         """Ended instances that `recorded` was not told of, oldest first, at most UNRECORDED_MAX: each with its reason,
         or `parent.ended` where it ended with its parent. Also what other processes ended; never forgotten before."""
+        ...
+
+    def last_sub_agent(self, parent: SpiffeId) -> SpiffeId | None:
+        """The sub-agent of this instance that was added last, by whatever process, and forgotten or not; or None."""
         ...
 
     def recorded(self, instances: Iterable[SpiffeId]) -> None:

@@ -31,6 +31,7 @@ class MemoryInstanceRegister:
         self._unrecorded: dict[SpiffeId, str] = {}
         # The instance of a process that ended last, and why.
         self._ended: dict[str, tuple[SpiffeId, str]] = {}
+        self._last_subs: dict[str, SpiffeId] = {}
 
     def add(self, instance: Instance) -> None:
         """As the port says. Raises Malformed (`instance.parent`) for a sub-agent of what is not live, too."""
@@ -45,6 +46,8 @@ class MemoryInstanceRegister:
                 raise Malformed(message, code="instance.parent")
             self._ids.add(instance.id)
             self._instances[instance.id] = instance
+            if instance.parent:
+                self._last_subs[instance.parent] = instance.id
             if key:
                 self._by_key[key] = instance.id
             if process:
@@ -93,6 +96,10 @@ class MemoryInstanceRegister:
         with self._lock:
             first = tuple(self._unrecorded.items())[:UNRECORDED_MAX]
             return tuple((self._instances[identity], because) for identity, because in first)
+
+    def last_sub_agent(self, parent: SpiffeId) -> SpiffeId | None:
+        """As the port says."""
+        return self._last_subs.get(str(parent))
 
     def recorded(self, instances: Iterable[SpiffeId]) -> None:
         """As the port says."""

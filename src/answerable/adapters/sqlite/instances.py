@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, read, text, whole
 from answerable.adapters.sqlite.instance_rows import body_of, from_body
+from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.errors import Malformed, shown
 from answerable.ports.instance_register import FORGOTTEN, UNRECORDED_MAX
 
@@ -58,6 +59,8 @@ _UNRECORDED: Final = (
     "SELECT id, because, told, body FROM instances WHERE state = 'ended' AND recorded = 0 "
     "ORDER BY number LIMIT ?"
 )
+# The index of parents ends with the row's number, so that the last one is found without a look at the others.
+_LAST_SUB: Final = "SELECT id FROM instances WHERE parent = ? AND parent <> '' ORDER BY number DESC LIMIT 1"
 _RECORDED: Final = "UPDATE instances SET recorded = 1 WHERE state = 'ended' AND id = ?"
 WITH_PARENT: Final = "parent.ended"
 
@@ -114,6 +117,11 @@ class SqliteInstanceRegister:
             with read("instance", text(identity)):
                 found.append((from_body(octets(body), state="ended", because=text(because)), text(told)))
         return tuple(found)
+
+    def last_sub_agent(self, parent: SpiffeId) -> SpiffeId | None:
+        """As the port says; read from the file."""
+        rows = self._store.rows(_LAST_SUB, (str(parent),))
+        return spiffe_id(text(rows[0][0])) if rows else None
 
     def recorded(self, instances: Iterable[SpiffeId]) -> None:
         """As the port says."""

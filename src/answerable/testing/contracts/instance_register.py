@@ -285,6 +285,20 @@ class InstanceRegisterContract:
             found = register.find(one.id)
             claim(found is not None and found.state == "ended", "an end is an end")
 
+    def test_the_last_sub_agent_is_known_for_good(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        parent = instance()
+        claim(register.last_sub_agent(parent.id) is None, "there is none yet")
+        for one in (parent, instance(sub="sub-2"), instance(sub="sub-1"), instance("2")):
+            register.add(one)
+        last = instance(sub="sub-1")
+        register.end(last.id, because="asked")
+        register.recorded([last.id])
+        claim(register.forget_ended(before=UnixMillis(last.expires_at + 1)) == 1, "it is forgotten")
+        claim(register.find(last.id) is None, "so that nothing else is known of it")
+        claim(register.last_sub_agent(parent.id) == last.id, "but that it was the last")
+        claim(register.last_sub_agent(instance("2").id) is None, "others have none")
+
 
 class DurableInstanceRegisterContract(InstanceRegisterContract):
     """For registers that outlive their process."""
