@@ -1,7 +1,8 @@
 """One SQLite database file (WAL, synchronous=FULL) and the rules under which it is opened, written and read.
 
 A write is one transaction that is on stable storage when it returns. Registers keep mirrors of their tables for reads
-without I/O; what another process wrote becomes visible in them at `refresh`.
+without I/O; what another process wrote becomes visible in them at `refresh`, which the event loop calls: it waits for
+nobody's write. So nobody waits for the file while holding the lock of the connection.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -23,6 +25,12 @@ PORT: Final = "register"
 BUSY_MILLIS_MAX: Final = 5000
 """How long a write waits for another process's write before it is refused."""
 WAL_RETRY_MILLIS: Final = 10
+WRITE_RETRY_MILLIS: Final = (1, 2, 5, 10, 15, 20, 25)
+"""Between looks whether another process has ended its write; the last pause is repeated."""
+REFRESH_MILLIS_MAX: Final = 20
+"""How long `refresh` waits for another thread of this process before it leaves the news to its next call."""
+UNREAD_SECONDS_MAX: Final = 30.0
+"""A process that could not look at what others wrote for so long must not go on by what it knew."""
 APPLICATION_ID: Final = 0x616E7377
 """`answ`: tells our files from other people's SQLite databases."""
 MODE: Final = 0o600
@@ -118,6 +126,7 @@ class SqliteStore:
         self._mirrors: list[Callable[[], None]] = []
         self._pause = threading.Event()
         self._seen = 0
+        self._unread_since: float | None = None
 
     @classmethod
     def open(
@@ -155,16 +164,21 @@ class SqliteStore:
     def refresh(self) -> bool:
         """Take over what other processes wrote since the last call; returns whether there was anything.
 
-        One look at the shared memory of the WAL when there was not. Raises Unavailable (`register.unavailable`).
+        One look at the shared memory of the WAL when there was not. Waits for no writer: while a thread of ours is in
+        the middle of a write, or another process mends the WAL, it says that there is nothing, and the next call takes
+        it over. Raises Unavailable (`register.unavailable`), also where that goes on for UNREAD_SECONDS_MAX.
         """
-        with self._lock, _faults("cannot read the register file"):
-            version = self._version_seen()
-            if version == self._seen:
-                return False
-            for reload_mirror in self._mirrors:
-                reload_mirror()
-            self._seen = version
-            return True
+        if not self._lock.acquire(timeout=REFRESH_MILLIS_MAX / 1000):
+            return self._not_read()
+        try:
+            with _faults("cannot read the register file"), self._not_waiting():
+                news = self._read_news()
+        except _BusyError:
+            return self._not_read()
+        finally:
+            self._lock.release()
+        self._unread_since = None
+        return news
 
     def mirror(self, reload_mirror: Callable[[], None]) -> None:
         """Fill a mirror now, and again whenever `refresh` finds news."""
@@ -179,9 +193,8 @@ class SqliteStore:
         Other writers wait, in this process and in others. Raises Unavailable (`register.unavailable`), with effect
         unknown when it was the commit that failed.
         """
-        with self._lock:
-            with _faults("cannot write the register file"):
-                self._connection.execute("BEGIN IMMEDIATE")
+        self._begin()
+        try:
             try:
                 with _faults("cannot write the register file"):
                     yield self._connection
@@ -196,11 +209,70 @@ class SqliteStore:
                 self._seen = -1
                 message = f"cannot write the register file: {_reason(error)}"
                 raise Unavailable(message, code="register.unavailable", port=PORT, effect="unknown") from None
+        finally:
+            self._lock.release()
 
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
         with self._lock, _faults("cannot read the register file"):
             return self._connection.execute(query, values).fetchall()
+
+    def _read_news(self) -> bool:
+        """In one transaction: all mirrors show the same state, and once begun nothing of it finds the file busy."""
+        self._connection.execute("BEGIN")
+        try:
+            version = self._version_seen()
+            if version == self._seen:
+                return False
+            for reload_mirror in self._mirrors:
+                reload_mirror()
+            self._seen = version
+            return True
+        finally:
+            self._roll_back()
+
+    def _begin(self) -> None:
+        """Begin a transaction, and hold the lock then; while another process writes, it is waited for without it."""
+        ends = time.monotonic() + BUSY_MILLIS_MAX / 1000
+        pauses = iter(WRITE_RETRY_MILLIS)
+        while True:
+            self._lock.acquire()
+            try:
+                with _faults("cannot write the register file"), self._not_waiting():
+                    self._connection.execute("BEGIN IMMEDIATE")
+                return
+            except _BusyError as busy:
+                self._lock.release()
+                if time.monotonic() >= ends:
+                    raise _unavailable(f"cannot write the register file: {busy}") from None
+            except BaseException:
+                self._lock.release()
+                raise
+            self._pause.wait(next(pauses, WRITE_RETRY_MILLIS[-1]) / 1000)
+
+    @contextmanager
+    def _not_waiting(self) -> Iterator[None]:
+        """Where SQLite would wait for another process, it says so at once (_BusyError). The lock is held."""
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            # Extended codes have the primary one in their lowest byte.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            raise _BusyError(_reason(error)) from None
+        finally:
+            with suppress(sqlite3.Error):
+                self._connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLIS_MAX}")
+
+    def _not_read(self) -> bool:
+        """Nothing was seen this time. Raises Unavailable where that has gone on for too long."""
+        now = time.monotonic()
+        if self._unread_since is None:
+            self._unread_since = now
+        if now - self._unread_since < UNREAD_SECONDS_MAX:
+            return False
+        raise _unavailable(f"cannot read the register file: it was busy for {UNREAD_SECONDS_MAX:.0f} s")
 
     def _roll_back(self) -> None:
         try:
@@ -264,6 +336,10 @@ class SqliteStore:
         """Changes only when another connection has committed (SQLite's `data_version`)."""
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         return int(version)
+
+
+class _BusyError(Exception):
+    """Another process is in the way; never leaves this module."""
 
 
 @contextmanager
