@@ -21,7 +21,6 @@ from answerable.apps.enrolment.needs import Needs
 from answerable.apps.workload_api.peer import PeerProcess, referenced_process
 from answerable.apps.workload_api.product_needs import WorkloadNeeds
 from answerable.apps.workload_api.seen_strangers import NAMES_PER_USER_MAX, SECONDS, USERS_MAX, SeenStrangers
-from answerable.core.identity.challenge import TAKEN_MAX
 from answerable.core.identity.channel import Channel, PeerCredentials
 from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.identity.principal import AgentId
@@ -314,14 +313,22 @@ async def test_the_number_of_users_that_are_told_apart_is_bounded_too():
 
 @linux
 @pytest.mark.requirement("FLOOD-04")
-async def test_challenges_that_strangers_used_up_over_tcp_keep_no_local_process_out(tmp_path):
+async def test_challenges_that_strangers_used_up_over_tcp_keep_nobody_out(tmp_path):
     async with served(tmp_path, acting=False) as world:
-        for _ in range(TAKEN_MAX):
+        waiting = await challenge_of(world)
+        # More than a memory of taken ones could hold: 65,536 were once refused to everybody for a minute.
+        for _ in range(70_000):
             world.workloads.take_challenge(world.workloads.challenge())
-        token = world.workloads.attestor.new_join_token("first", AgentId("scout"))
-        body = signed_body(await challenge_of(world), fresh_key(), {"type": "join_token", "token": token})
-        status, problem = await world.post("enrol", body)
-        assert (status, problem["code"]) == (403, "challenge.busy")
+        for challenge in (waiting, await challenge_of(world)):
+            token = world.workloads.attestor.new_join_token("first", AgentId("scout"))
+            body = signed_body(challenge, fresh_key(), {"type": "join_token", "token": token})
+            status, answer = await world.post("enrol", body)
+            assert (status, answer.get("agent")) == (200, "scout")
+            # Taken once: neither the very request nor another one over the same challenge passes.
+            again = signed_body(challenge, fresh_key(), {"type": "join_token", "token": token})
+            for replayed in (body, again):
+                status, problem = await world.post("enrol", replayed)
+                assert (status, problem["code"]) == (401, "challenge.used")
         async with world.client(uds=True) as client:
             found = await client.enrol(await client.challenge(), key=fresh_key(), attestation=UNIX)
         assert found.agent == "scout"

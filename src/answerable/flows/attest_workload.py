@@ -84,7 +84,8 @@ class Attestor:
 
     def challenge(self) -> str:
         """What a certificate's or a host's key is to sign: good once, for 60 seconds, in this process."""
-        return self._challenges.issue(self._entropy.token(), at=self._clock.monotonic())
+        with self._lock:
+            return self._challenges.issue(self._entropy.token(), at=self._clock.monotonic())
 
     def unix(self, facts: ProcessFacts) -> Evidence:
         """Evidence from what the kernel said about a local process."""
@@ -143,8 +144,7 @@ class Attestor:
     ) -> Evidence:
         """Evidence from a certificate (DER, leaf first) whose key signed challenge and key.
 
-        Raises Malformed (`x509_pop.malformed`, `attestation.message`), Unverified (`challenge.*`, `x509_pop.*`) and
-        Refused (`challenge.busy`).
+        Raises Malformed (`x509_pop.malformed`, `attestation.message`), Unverified (`challenge.*`, `x509_pop.*`).
         """
         self._challenges.check(challenge, at=self._clock.monotonic())
         selectors = verified_x509_pop(
@@ -160,8 +160,7 @@ class Attestor:
     def ssh(self, identity: str, signature: str, challenge: str, key_thumbprint: str) -> Evidence:
         """Evidence from an SSH host key or host certificate whose key signed challenge and key.
 
-        Raises Malformed (`ssh.malformed`, `attestation.message`), Unverified (`challenge.*`, `ssh.*`) and Refused
-        (`challenge.busy`).
+        Raises Malformed (`ssh.malformed`, `attestation.message`), Unverified (`challenge.*`, `ssh.*`).
         """
         self._challenges.check(challenge, at=self._clock.monotonic())
         selectors = verified_ssh_host(

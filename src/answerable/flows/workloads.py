@@ -67,8 +67,8 @@ class WorkloadLimits:
 class Workloads:
     """Ports, limits and what this process is in the middle of.
 
-    challenges, local_challenges: of self-proofs of keys, to those who come over TCP and to local processes, so that a
-    flood of the ones keeps none of the others out; used under the event loop alone. measuring: of local processes.
+    challenges, local_challenges: of self-proofs of keys, to those who come over TCP and to local processes: what was
+    asked for at one door is good at that one; used under the event loop alone. measuring: of local processes.
     turns: processes, keys and instances that somebody is changing right now. sub_numbers: number of the last sub-agent
     by parent. registered: digest of a registry, and the selectors of all its agents, in force or not.
     """
@@ -102,8 +102,7 @@ class Workloads:
         return self._challenges(local).issue(self.walk.entropy.token(), at=self.walk.clock.monotonic())
 
     def take_challenge(self, challenge: str, *, local: bool = False) -> None:
-        """Use one up that was given to the same kind of caller. Raises Unverified (`challenge.*`) and Refused
-        (`challenge.busy`)."""
+        """Use one up that was given to the same kind of caller. Raises Unverified (`challenge.*`)."""
         self._challenges(local).take(challenge, at=self.walk.clock.monotonic())
 
     def count_instance(self, agent: AgentId) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.identity.challenge import LIFETIME_SECONDS, Challenges
-from answerable.errors import Refused, Unverified
+from answerable.errors import Unverified
 
 CHANCE = "0123456789abcdefghjkmnpqrs"
 
@@ -36,11 +36,23 @@ def test_it_lives_a_minute():
 
 
 @pytest.mark.parametrize(
-    "change", ["", "x", "1000..", "1000.{c}.{m}x", "1001.{c}.{m}", "1000.{o}.{m}", "é.{c}.{m}"]
+    "change",
+    [
+        "",
+        "x",
+        "1000...",
+        "1000.0.{c}.{m}x",
+        "1001.0.{c}.{m}",
+        "1000.1.{c}.{m}",
+        "1000.-1.{c}.{m}",
+        "1000.{c}.{m}",
+        "1000.0.{o}.{m}",
+        "é.0.{c}.{m}",
+    ],
 )
 def test_what_we_did_not_issue_is_unknown(change):
     made = challenges()
-    mac = made.issue(CHANCE, at=1000).split(".")[2]
+    mac = made.issue(CHANCE, at=1000).split(".")[3]
     assert refused(made, change.format(c=CHANCE, m=mac, o=CHANCE[::-1]), 1000) == "challenge.unknown"
 
 
@@ -49,13 +61,27 @@ def test_a_challenge_of_another_process_is_unknown():
     assert refused(challenges(), text, 1000) == "challenge.unknown"
 
 
-def test_the_memory_of_taken_ones_is_bounded_and_empties_with_time():
-    made = challenges(taken_max=2)
-    texts = [made.issue(CHANCE[:25] + end, at=1000) for end in "012"]
-    made.take(texts[0], at=1000)
-    made.take(texts[1], at=1000)
-    with pytest.raises(Refused) as told:
-        made.take(texts[2], at=1000)
-    assert told.value.code == "challenge.busy"
-    later = made.issue(CHANCE, at=1100)
-    made.take(later, at=1100)
+def test_taking_any_number_leaves_room_for_the_next_and_each_is_taken_once():
+    made = challenges(issued_max=10)
+    first = made.issue(CHANCE, at=1000)
+    for _ in range(100):
+        text = made.issue(CHANCE, at=1000)
+        made.take(text, at=1000)
+        assert refused(made, text, 1000) == "challenge.used"
+    assert refused(made, first, 1000) == "challenge.expired"
+    last = [made.issue(CHANCE, at=1000) for _ in range(10)]
+    for text in last:
+        made.take(text, at=1000)
+    assert {refused(made, text, 1000) for text in last} == {"challenge.used"}
+
+
+def test_one_that_waited_while_as_many_were_taken_as_there_is_room_for_is_still_good():
+    made = challenges(issued_max=10)
+    first = made.issue(CHANCE, at=1000)
+    for _ in range(9):
+        made.take(made.issue(CHANCE, at=1000), at=1000)
+    made.take(first, at=1000)
+    assert refused(made, first, 1000) == "challenge.used"
+    # Past that its bit is another's: it must not be taken again because that one was not.
+    made.issue(CHANCE, at=1000)
+    assert refused(made, first, 1000) == "challenge.expired"
