@@ -116,6 +116,7 @@ class World:
     jwt_seconds: int = 300
     is_ready: bool = True
     asked: list[PeerProcess] = field(default_factory=list)
+    issued: list[tuple[str, SpiffeId | None]] = field(default_factory=list)
     watching: list[Callable[[], None]] = field(default_factory=list)
     old: list[Authority] = field(default_factory=list)
 
@@ -128,13 +129,26 @@ class World:
         await asyncio.sleep(0)
         return self.who(peer)
 
-    async def may_broker(self, broker: PeerProcess, workload: PeerProcess | None) -> bool:
-        return self.brokers(broker, workload)
+    async def may_broker(self, broker: PeerProcess) -> bool:
+        return self.brokers(broker, None)
 
-    async def x509_svid(self, identity: SpiffeId, public_key: ec.EllipticCurvePublicKey) -> X509Svid:
+    async def identify_for(
+        self, broker: PeerProcess, workload: PeerProcess
+    ) -> tuple[SpiffeId, tuple[Identity, ...]] | None:
+        if not self.brokers(broker, workload):
+            return None
+        return named("/agent/broker").id, await self.identify(workload)
+
+    async def x509_svid(
+        self, identity: SpiffeId, public_key: ec.EllipticCurvePublicKey, *, broker: SpiffeId | None = None
+    ) -> X509Svid:
+        self.issued.append((str(identity), broker))
         return self.authority.x509_svid(identity, public_key, self.x509_seconds)
 
-    async def jwt_svid(self, identity: SpiffeId, audience: tuple[str, ...]) -> str:
+    async def jwt_svid(
+        self, identity: SpiffeId, audience: tuple[str, ...], *, broker: SpiffeId | None = None
+    ) -> str:
+        self.issued.append((str(identity), broker))
         return jwt_svid(
             id=identity,
             audience=audience,

@@ -325,8 +325,7 @@ async def test_challenges_that_strangers_used_up_over_tcp_keep_nobody_out(tmp_pa
             status, answer = await world.post("enrol", body)
             assert (status, answer.get("agent")) == (200, "scout")
             # Taken once: neither the very request nor another one over the same challenge passes.
-            again = signed_body(challenge, fresh_key(), {"type": "join_token", "token": token})
-            for replayed in (body, again):
+            for replayed in (body, signed_body(challenge, fresh_key(), body["attestation"])):
                 status, problem = await world.post("enrol", replayed)
                 assert (status, problem["code"]) == (401, "challenge.used")
         async with world.client(uds=True) as client:

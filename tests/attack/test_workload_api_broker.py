@@ -107,6 +107,8 @@ def test_a_broker_gets_what_the_workload_is_entitled_to_and_not_its_own(tmp_path
                 keys = await ask(client, METHODS[3], request(METHODS[3], pid=workload.pid))
                 assert sorted(keys.bundles) == [f"spiffe://{DOMAIN}", f"spiffe://{OTHER}"]
                 assert {peer.pid for peer in world.asked} == {workload.pid}
+                # What was issued names who fetched it.
+                assert world.issued == [(name, named("/agent/broker").id)] * 2
 
     in_loop(scenario, loop)
 

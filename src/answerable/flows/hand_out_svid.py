@@ -26,22 +26,33 @@ if TYPE_CHECKING:
     from answerable.flows.workloads import Workloads
 
 
-async def x509_svid(workloads: Workloads, instance: SpiffeId, key: EllipticCurvePublicKey) -> X509Svid:
+async def x509_svid(
+    workloads: Workloads,
+    instance: SpiffeId,
+    key: EllipticCurvePublicKey,
+    *,
+    broker: SpiffeId | None = None,
+) -> X509Svid:
     """A certificate for a live instance over a key whose possession it has proved, or that we made for it.
 
-    Raises Refused (`instance.*`, `agent.inactive`, `workloads.pace`), Unavailable.
+    broker: the live instance that fetches it for that one; recorded with it. Raises Refused (`instance.*`,
+    `agent.inactive`, `workloads.pace`), Unavailable.
     """
-    _admit(workloads, instance)
+    _admit(workloads, instance, broker)
     issued = await anyio.to_thread.run_sync(partial(workloads.issuer.x509, instance, key))
-    await _record(workloads, instance, "x509", f"{issued.serial:x}", issued.not_after, spki_digest(key))
+    serial, thumbprint = f"{issued.serial:x}", spki_digest(key)
+    await _record(workloads, instance, "x509", serial, issued.not_after, thumbprint, broker)
     return issued
 
 
-async def jwt_svid(workloads: Workloads, instance: SpiffeId, audience: tuple[str, ...]) -> str:
-    """A bearer token for others, for a live instance. Raises as `x509_svid`."""
-    _admit(workloads, instance)
+async def jwt_svid(
+    workloads: Workloads, instance: SpiffeId, audience: tuple[str, ...], *, broker: SpiffeId | None = None
+) -> str:
+    """A bearer token for others, for a live instance. broker, and raises: as `x509_svid`."""
+    _admit(workloads, instance, broker)
     token = await anyio.to_thread.run_sync(partial(workloads.issuer.jwt, instance, audience))
-    await _record(workloads, instance, "jwt", sha256(token.encode()).hexdigest(), _end_of(token))
+    digest = sha256(token.encode()).hexdigest()
+    await _record(workloads, instance, "jwt", digest, _end_of(token), broker=broker)
     return token
 
 
@@ -54,8 +65,10 @@ async def wit_svid(workloads: Workloads, instance: SpiffeId, key: EllipticCurveP
     return token
 
 
-def _admit(workloads: Workloads, instance: SpiffeId) -> None:
+def _admit(workloads: Workloads, instance: SpiffeId, broker: SpiffeId | None = None) -> None:
     """Before anything is signed: what is refused costs neither a signature nor an entry."""
+    if broker is not None:
+        live_instance(workloads, broker)
     workloads.count_document(live_instance(workloads, instance).agent)
 
 
@@ -75,12 +88,21 @@ async def _record(
     serial: str,
     expires: UnixMillis,
     key: str = "",
+    broker: SpiffeId | None = None,
 ) -> None:
     entry = records_workload.svid_issued(
-        instance, at=workloads.walk.clock.now(), kind=kind, serial=serial, expires=expires, key=key
+        instance,
+        at=workloads.walk.clock.now(),
+        kind=kind,
+        serial=serial,
+        expires=expires,
+        key=key,
+        broker=broker,
     )
     _, left = await record_entry(workloads.walk, entry)
     if left is not None:
         raise left
     # It may have ended while the entry was written; then nothing leaves.
     live_instance(workloads, instance)
+    if broker is not None:
+        live_instance(workloads, broker)

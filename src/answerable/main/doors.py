@@ -83,10 +83,12 @@ async def serve_workloads(
     """The SPIFFE Workload API, over one product."""
     from answerable.apps.workload_api.front import Doors, serve
     from answerable.apps.workload_api.product_needs import WorkloadNeeds
+    from answerable.core.identity.broker_grant import broker_grants
 
     wanted = settings.identity
     doors = Doors(wit=wanted.wit, broker=wanted.broker, sds=wanted.sds)
-    needs = WorkloadNeeds(product.identity, product.workloads)
+    brokers = broker_grants(wanted.brokers, own=product.identity.desk.domain)
+    needs = WorkloadNeeds(product.identity, product.workloads, brokers=brokers)
     await serve(needs, listener, stop=stop, doors=doors, started=started)
 
 

@@ -275,13 +275,14 @@ class EndedLeaf(Leaf):
 
 
 class SvidLeaf(Leaf):
-    """Tag 25. serial: of a certificate, or SHA-256 of a token, hex."""
+    """Tag 25. serial: of a certificate, or SHA-256 of a token, hex. broker: SPIFFE ID of who fetched it for another."""
 
     instance: str
     serial: str
     kind: Annotated[str, Meta(pattern=r"^(?:x509|jwt|wit)\Z")]
     expires: Count
     key: str
+    broker: str | UnsetType = UNSET
 
 
 class AuthorityLeaf(Leaf):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from answerable.core.identity.broker_grant import broker_grants
 from answerable.core.identity.federation import federation_sources
 from answerable.core.identity.oidc_claims import Kind
 from answerable.core.identity.spiffe_id import trust_domain
@@ -32,7 +33,13 @@ class IdentitySettings:
     )
     wit: bool = flag(False, "offer WIT-SVIDs on the Workload API (incubating in SPIFFE)")
     broker: bool = flag(
-        False, "offer the SPIFFE Broker API to agents that are registered as brokers (incubating)"
+        False,
+        "offer the SPIFFE Broker API to agents that are registered as brokers and listed in `brokers` (incubating)",
+    )
+    brokers: tuple[str, ...] = texts(
+        (),
+        "who may fetch documents for whom, each `BROKER WORKLOAD [WORKLOAD ...]`; both are written `agent:NAME`, "
+        "`spiffe://TRUST-DOMAIN/agent/NAME`, or as the kernel measures them, such as `unix:uid:1000`",
     )
     sds: bool = flag(False, "offer secret discovery for Envoy beside the Workload API")
     x509_seconds: int = number(3_600, "lifetime of an X.509-SVID", unit="seconds", minimum=60, maximum=86_400)
@@ -94,6 +101,10 @@ def identity_faults(settings: IdentitySettings) -> Iterator[tuple[str, str]]:
         federation_sources(settings.federation, own=own)
     except Malformed as fault:
         yield "identity.federation", fault.message
+    try:
+        broker_grants(settings.brokers, own=own)
+    except Malformed as fault:
+        yield "identity.brokers", fault.message
     if settings.authority_seconds < 6 * settings.x509_seconds:
         yield (
             "identity.authority_seconds",

@@ -26,6 +26,7 @@ def test_the_defaults_have_no_fault() -> None:
         ({"oidc_issuers": ("https://issuer.example",)}, "identity.oidc_issuers"),
         ({"oidc_issuers": ("issuer.example answerable",)}, "identity.oidc_issuers"),
         ({"oidc_issuers": ("https://issuer.example answerable gitlab",)}, "identity.oidc_issuers"),
+        ({"brokers": ("agent:relay *",)}, "identity.brokers"),
         ({"federation": ("partner.example carrier-pigeon somewhere",)}, "identity.federation"),
         (
             {"jwt_seconds": 3_600, "x509_seconds": 60, "authority_seconds": 3_600},

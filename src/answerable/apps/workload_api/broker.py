@@ -1,7 +1,8 @@
-"""The Broker API, bound to one connection: identities for others, for those whom the registry lets (SPIFFE Broker API).
+"""The Broker API, bound to one connection: identities for others, for those who may fetch them (SPIFFE Broker API).
 
-Laws: a reference is resolved here and never believed; the process that it names is held by a pidfd for as long as
-anything is sent, and nothing is sent once it has ended; who may not broker learns nothing about any process.
+Laws: who is a broker, and for whom, is listed, and every document that is fetched so names its broker; a reference is
+resolved here and never believed; the process that it names is held by a pidfd for as long as anything is sent, and
+nothing is sent once it has ended; who may not broker learns nothing about any process.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.workload_api.needs import Identity, Needs
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.spiffe_id import SpiffeId
 
 PID_REFERENCE: Final = "spiffe.broker.WorkloadPIDReference"
 
@@ -61,8 +63,8 @@ class BrokerApi:
         with self._referenced(request) as workload:
 
             async def look() -> Sight:
-                identities = await self._identities(workload)
-                return Sight(identities=identities, bundles=sets.x509_bundles(self._needs))
+                broker, identities = await self._identities(workload)
+                return Sight(identities=identities, bundles=sets.x509_bundles(self._needs), broker=broker)
 
             async def fill(answer: Any, sight: Sight) -> UnixMillis:
                 return await sets.fill_x509(answer, sight, self._needs)
@@ -83,9 +85,10 @@ class BrokerApi:
         audience = checked_audience(request.audience)
         sets.check_ready(self._needs)
         with self._referenced(request) as workload:
-            identities = only(await self._identities(workload), request.spiffe_id)
+            broker, found = await self._identities(workload)
+            identities = only(found, request.spiffe_id)
             answer = schema().message("spiffe.broker.FetchJWTSVIDResponse")()
-            await sets.fill_jwt(answer, identities, audience, self._needs)
+            await sets.fill_jwt(answer, identities, audience, self._needs, broker)
             if not workload.is_alive():
                 raise _not_found()
             await call.send(answer)
@@ -93,7 +96,7 @@ class BrokerApi:
     async def _request(self, call: Call) -> Any:
         """The request of one who may broker for somebody. Raises GRPCError (PERMISSION_DENIED) for others."""
         request = await call.request()
-        if not self._peer.is_alive() or not await self._needs.may_broker(self._peer, None):
+        if not self._peer.is_alive() or not await self._needs.may_broker(self._peer):
             raise denied("workload_api.no_broker")
         return request
 
@@ -107,12 +110,20 @@ class BrokerApi:
         finally:
             process.close()
 
-    async def _identities(self, workload: PeerProcess) -> tuple[Identity, ...]:
+    async def _identities(self, workload: PeerProcess) -> tuple[SpiffeId, tuple[Identity, ...]]:
+        """Who asks, and who the workload is. Raises GRPCError (NOT_FOUND, PERMISSION_DENIED)."""
         if not workload.is_alive():
             raise _not_found()
-        if not self._peer.is_alive() or not await self._needs.may_broker(self._peer, workload):
+        found = None
+        if self._peer.is_alive():
+            found = await self._needs.identify_for(self._peer, workload)
+        # What was asked about them may have taken a while, and been answered about others with their numbers.
+        if found is None or not self._peer.is_alive():
             raise denied("workload_api.no_broker", reason=_NOT_ENTITLED)
-        return await streams.identities_of(self._needs, workload, reason=_NOT_ENTITLED)
+        broker, identities = found
+        if not identities or not workload.is_alive():
+            raise denied(reason=_NOT_ENTITLED)
+        return broker, sets.with_unique_hints(identities)
 
     async def _send_bundles(
         self, call: Call, encoded: Callable[[Needs], dict[str, bytes]], answer: str

@@ -52,16 +52,27 @@ class Needs(Protocol):
         """
         ...
 
-    async def may_broker(self, broker: PeerProcess, workload: PeerProcess | None) -> bool:
-        """Whether a process may fetch identities for that workload; None asks: for any at all."""
+    async def may_broker(self, broker: PeerProcess) -> bool:
+        """Whether a process may fetch identities for any other at all."""
         ...
 
-    async def x509_svid(self, identity: SpiffeId, public_key: EllipticCurvePublicKey) -> X509Svid:
-        """Issue an X.509-SVID for a key that the door has just made."""
+    async def identify_for(
+        self, broker: PeerProcess, workload: PeerProcess
+    ) -> tuple[SpiffeId, tuple[Identity, ...]] | None:
+        """Who a broker is, and who the workload, as `identify`; None where it may not fetch identities for that one.
+        What is let and what is given follow from one measurement of the workload."""
         ...
 
-    async def jwt_svid(self, identity: SpiffeId, audience: tuple[str, ...]) -> str:
-        """Issue a JWT-SVID."""
+    async def x509_svid(
+        self, identity: SpiffeId, public_key: EllipticCurvePublicKey, *, broker: SpiffeId | None = None
+    ) -> X509Svid:
+        """Issue an X.509-SVID for a key that the door has just made. broker: who fetches it, if not its workload."""
+        ...
+
+    async def jwt_svid(
+        self, identity: SpiffeId, audience: tuple[str, ...], *, broker: SpiffeId | None = None
+    ) -> str:
+        """Issue a JWT-SVID. broker: who fetches it, if not its workload."""
         ...
 
     async def wit_svid(self, identity: SpiffeId, public_key: EllipticCurvePublicKey) -> IssuedWit:

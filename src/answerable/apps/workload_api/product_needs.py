@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.apps.workload_api.needs import Identity as Name
 from answerable.apps.workload_api.needs import IssuedWit
 from answerable.apps.workload_api.seen_strangers import SeenStrangers
 from answerable.core.identity.attestation import STEP
+from answerable.core.identity.broker_grant import names_of, within_reach
 from answerable.core.identity.jwt_svid import verified_jwt_svid
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.identity.svid_keys import jwk_text
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
     from answerable.apps.workload_api.peer import PeerProcess
+    from answerable.core.identity.broker_grant import BrokerGrant
     from answerable.core.identity.jwt_svid import JwtSvid
+    from answerable.core.identity.principal import AgentId
     from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
     from answerable.core.identity.trust_bundle import TrustBundle
     from answerable.core.identity.x509_svid import X509Svid
@@ -37,9 +41,13 @@ PROCESSES_MAX: Final = 65_536
 class WorkloadNeeds:
     """Implements apps.workload_api.needs.Needs. Belongs to the event loop's thread."""
 
-    def __init__(self, identity: Identity, workloads: Workloads) -> None:
+    def __init__(
+        self, identity: Identity, workloads: Workloads, *, brokers: tuple[BrokerGrant, ...] = ()
+    ) -> None:
+        """brokers: who may fetch for whom, beside being registered as a broker; nobody unless said here."""
         self._identity = identity
         self._workloads = workloads
+        self._brokers = brokers
         self._strangers = SeenStrangers(identity.seen, workloads.walk.clock)
         self._processes: dict[tuple[int, int], str] = {}
 
@@ -51,6 +59,40 @@ class WorkloadNeeds:
     async def identify(self, peer: PeerProcess) -> tuple[Name, ...]:
         """As the door asks: the process is measured each time, and keeps the instance that it has."""
         facts = await self._measured(peer)
+        return (await self._enrolled(peer, facts),)
+
+    async def may_broker(self, broker: PeerProcess) -> bool:
+        """As the door asks: its agent must be registered as a broker, and the settings must list it."""
+        return bool(self._reach(await self._measured(broker)))
+
+    async def identify_for(
+        self, broker: PeerProcess, workload: PeerProcess
+    ) -> tuple[SpiffeId, tuple[Name, ...]] | None:
+        """As the door asks. A broker is an instance like any other, so that what it fetches can name it."""
+        own = await self._measured(broker)
+        reach = self._reach(own)
+        if not reach:
+            return None
+        facts = await self._measured(workload)
+        evidence = self._workloads.attestor.unix(facts)
+        agent: AgentId | None = None
+        # Who it is, or that it is nobody, is not told to somebody who may not fetch for it.
+        with suppress(Refused):
+            agent = agent_of(self._workloads, evidence).name
+        if not reach & names_of(self.domain, agent, evidence.selectors):
+            return None
+        through = await self._enrolled(broker, own)
+        return through.id, (await self._enrolled(workload, facts),)
+
+    def _reach(self, broker: ProcessFacts) -> frozenset[str]:
+        """What the workloads are called that it may fetch for; empty for one that is no broker."""
+        evidence = self._workloads.attestor.unix(broker)
+        agent = agent_of(self._workloads, evidence)
+        if not agent.broker:
+            return frozenset()
+        return within_reach(self._brokers, names_of(self.domain, agent.name, evidence.selectors))
+
+    async def _enrolled(self, peer: PeerProcess, facts: ProcessFacts) -> Name:
         evidence = self._workloads.attestor.unix(facts)
         try:
             instance = await enrol(self._workloads, evidence=evidence, key=None, process=facts.process)
@@ -60,20 +102,19 @@ class WorkloadNeeds:
             raise
         self._remember(peer, facts.process)
         renewed = await renew(self._workloads, instance.id, evidence=evidence)
-        return (Name(id=renewed.id, hint=renewed.agent),)
+        return Name(id=renewed.id, hint=renewed.agent)
 
-    async def may_broker(self, broker: PeerProcess, workload: PeerProcess | None) -> bool:
-        """As the door asks: its agent must be registered as a broker."""
-        facts = await self._measured(broker)
-        return agent_of(self._workloads, self._workloads.attestor.unix(facts)).broker
-
-    async def x509_svid(self, identity: SpiffeId, public_key: EllipticCurvePublicKey) -> X509Svid:
+    async def x509_svid(
+        self, identity: SpiffeId, public_key: EllipticCurvePublicKey, *, broker: SpiffeId | None = None
+    ) -> X509Svid:
         """As the door asks."""
-        return await hand_out_svid.x509_svid(self._workloads, identity, public_key)
+        return await hand_out_svid.x509_svid(self._workloads, identity, public_key, broker=broker)
 
-    async def jwt_svid(self, identity: SpiffeId, audience: tuple[str, ...]) -> str:
+    async def jwt_svid(
+        self, identity: SpiffeId, audience: tuple[str, ...], *, broker: SpiffeId | None = None
+    ) -> str:
         """As the door asks."""
-        return await hand_out_svid.jwt_svid(self._workloads, identity, audience)
+        return await hand_out_svid.jwt_svid(self._workloads, identity, audience, broker=broker)
 
     async def wit_svid(self, identity: SpiffeId, public_key: EllipticCurvePublicKey) -> IssuedWit:
         """As the door asks."""

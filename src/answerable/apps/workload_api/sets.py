@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.workload_api.needs import Identity, Needs
     from answerable.core.identity.principal import UnixMillis
-    from answerable.core.identity.spiffe_id import TrustDomain
+    from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
 
 HINT_BYTES_MAX: Final = 1024
 """Workload API, section 8."""
@@ -32,10 +32,14 @@ RENEW_MILLIS_MIN: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """What an answer would be made of; another sight, another answer. bundles: as on the wire, by trust domain ID."""
+    """What an answer would be made of; another sight, another answer. bundles: as on the wire, by trust domain ID.
+
+    broker: who fetches it, where that is not the workload itself.
+    """
 
     identities: tuple[Identity, ...]
     bundles: Mapping[str, bytes]
+    broker: SpiffeId | None = None
 
 
 def x509_bundles(needs: Needs) -> dict[str, bytes]:
@@ -59,7 +63,7 @@ async def fill_x509(answer: Any, sight: Sight, needs: Needs) -> UnixMillis:
     ends = []
     for identity in sight.identities:
         key = ec.generate_private_key(ec.SECP256R1())
-        issued = await needs.x509_svid(identity.id, key.public_key())
+        issued = await needs.x509_svid(identity.id, key.public_key(), broker=sight.broker)
         answer.svids.add(
             spiffe_id=str(identity.id),
             x509_svid=b"".join((issued.leaf, *issued.chain)),
@@ -75,11 +79,15 @@ async def fill_x509(answer: Any, sight: Sight, needs: Needs) -> UnixMillis:
 
 
 async def fill_jwt(
-    answer: Any, identities: tuple[Identity, ...], audience: tuple[str, ...], needs: Needs
+    answer: Any,
+    identities: tuple[Identity, ...],
+    audience: tuple[str, ...],
+    needs: Needs,
+    broker: SpiffeId | None = None,
 ) -> None:
-    """JWT-SVIDs. For messages of both APIs."""
+    """JWT-SVIDs. For messages of both APIs. broker: as in `Sight`."""
     for identity in identities:
-        svid = await needs.jwt_svid(identity.id, audience)
+        svid = await needs.jwt_svid(identity.id, audience, broker=broker)
         answer.svids.add(spiffe_id=str(identity.id), svid=svid, hint=identity.hint)
 
 

@@ -276,7 +276,8 @@ def _svid(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
     kind = {"x509": "An X.509-SVID", "jwt": "A JWT-SVID", "wit": "A WIT-SVID"}.get(
         str(leaf.get("kind")), "An SVID"
     )
-    return f"{kind} was issued to {_value(leaf.get('instance'))} ({_short(leaf.get('serial'))}).", ()
+    broker = f" through broker {_value(leaf.get('broker'))}" if leaf.get("broker") else ""
+    return f"{kind} was issued to {_value(leaf.get('instance'))}{broker} ({_short(leaf.get('serial'))}).", ()
 
 
 def _authority(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:

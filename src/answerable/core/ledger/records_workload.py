@@ -73,10 +73,12 @@ def svid_issued(
     serial: str,
     expires: UnixMillis,
     key: str = "",
+    broker: SpiffeId | None = None,
 ) -> Entry:
     """An identity document was issued. serial: of the certificate, hex, or SHA-256 of the token, hex.
 
-    key: thumbprint or SHA-256 of what it is bound to; empty for a bearer document.
+    key: thumbprint or SHA-256 of what it is bound to; empty for a bearer document. broker: the instance that fetched
+    it for this one; None where that fetched it itself.
     """
     members: dict[str, JSONValue] = {
         "expires": expires,
@@ -85,6 +87,8 @@ def svid_issued(
         "kind": kind,
         "serial": serial,
     }
+    if broker is not None:
+        members["broker"] = str(broker)
     return sealed_entry(Tag.SVID_ISSUED, at=at, members=members)
 
 

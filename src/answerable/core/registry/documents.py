@@ -45,7 +45,7 @@ class Agent:
     unix_uids: user ids whose Unix-socket connections speak for it. certificates: SHA-256 of client certificates, hex.
     attestation: sets of selectors, each sorted; a process in which all of one set were measured is an instance of it.
     drift: what becomes of actions of an instance that differs from the agent's manifest: refused, or let through and
-    marked for policy and ledger. broker: it may ask the Workload API for the documents of other processes.
+    marked for policy and ledger. broker: it may fetch documents of the processes that the settings list for it.
     """
 
     name: AgentId

@@ -55,6 +55,17 @@ def test_the_end_of_an_instance_says_which_operator_wanted_it():
     assert "scout ended: asked." in told(moment(1, Tag.WORKLOAD_ENDED, **members, because="asked")).text
 
 
+def test_a_document_that_a_broker_fetched_says_so():
+    members: dict[str, JSONValue] = {
+        "instance": "spiffe://d/agent/scout/1",
+        "kind": "jwt",
+        "serial": "a" * 64,
+    }
+    line = told(moment(1, Tag.SVID_ISSUED, **members, broker="spiffe://d/agent/relay/2"))
+    assert "issued to spiffe://d/agent/scout/1 through broker spiffe://d/agent/relay/2 (" in line.text
+    assert "broker" not in told(moment(1, Tag.SVID_ISSUED, **members)).text
+
+
 def test_an_approval_that_was_not_needed_is_said_to_be_used_up():
     for lifted, text in (([], "was used up"), (["f"], "set f aside")):
         decision: JSONValue = {"by": ["p"], "lifted": [*lifted], "policy_set": "0"}
