@@ -145,13 +145,20 @@ class BenchNeeds:
     async def identify(self, _peer: PeerProcess) -> tuple[Identity, ...]:
         return (Identity(id=WORKLOAD),)
 
-    async def may_broker(self, _broker: PeerProcess, _workload: PeerProcess | None) -> bool:
+    async def may_broker(self, broker: PeerProcess) -> bool:
         return False
 
-    async def x509_svid(self, identity: SpiffeId, public_key: ec.EllipticCurvePublicKey) -> X509Svid:
+    async def identify_for(self, broker: PeerProcess, workload: PeerProcess) -> None:
+        return None
+
+    async def x509_svid(
+        self, identity: SpiffeId, public_key: ec.EllipticCurvePublicKey, *, broker: SpiffeId | None = None
+    ) -> X509Svid:
         return self._issuer.x509(identity, public_key)
 
-    async def jwt_svid(self, identity: SpiffeId, audience: tuple[str, ...]) -> str:
+    async def jwt_svid(
+        self, identity: SpiffeId, audience: tuple[str, ...], *, broker: SpiffeId | None = None
+    ) -> str:
         return self._issuer.jwt(identity, audience)
 
     async def wit_svid(self, _identity: SpiffeId, _public_key: ec.EllipticCurvePublicKey) -> IssuedWit:
