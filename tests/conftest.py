@@ -34,7 +34,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def own_root_is_a_mount() -> None:
-    """What is mounted at the root of a plain chroot stands in no table that it can read, so nothing is measured there."""
+    """What is mounted at the root of a plain chroot is in no table that it can read, so nothing is measured there."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     if not any(line.split()[4] == "/" for line in mounts):
         told = "the root of this file tree is no mount, as in a plain chroot: measuring programs is NOT PROVEN here"

@@ -16,8 +16,8 @@ from typer.main import get_command
 from answerable.apps.cli.command import EXIT_CODES
 from answerable.apps.control_api.openapi import SCHEMAS, openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
-from answerable.apps.control_api.problems import TYPE_PREFIX
 from answerable.main import application
+from answerable.wiring.problem_details import TYPE_PREFIX
 from answerable.wiring.setting_tree import SECTIONS, listed_settings
 from error_codes import DECISION, ErrorCode, error_codes
 

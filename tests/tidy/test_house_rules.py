@@ -23,8 +23,10 @@ def none(found: list[str]) -> None:
 
 @pytest.fixture
 def loggers() -> Iterator[None]:
-    """import-linter configures logging for the whole process, and with that turns off every logger there was: tests that
-    come later in this process would find nothing logged."""
+    """import-linter configures logging for the whole process, and with that turns off every logger that there was.
+
+    Tests that come later in this process would find nothing logged.
+    """
     known = [one for one in logging.Logger.manager.loggerDict.values() if isinstance(one, logging.Logger)]
     disabled = [one.disabled for one in known]
     yield

@@ -15,9 +15,10 @@ from answerable.apps.control_api.call import Call
 from answerable.apps.control_api.openapi import openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
 from answerable.apps.control_api.peer import caller_of
-from answerable.apps.control_api.problems import PROBLEM_MEDIA_TYPE, problem_of
+from answerable.apps.control_api.problems import problem_of
 from answerable.core.canonical import Limits, parse
 from answerable.errors import AnswerableError, Broken, Malformed, shown
+from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

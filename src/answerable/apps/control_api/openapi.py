@@ -9,8 +9,8 @@ from answerable import __version__
 from answerable.apps.control_api import agent_operations, manifest_operations, trust_operations
 from answerable.apps.control_api.call import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from answerable.apps.control_api.operations import OPERATIONS
-from answerable.apps.control_api.problems import PROBLEM_MEDIA_TYPE
 from answerable.apps.control_api.schemas import COMPONENTS, TEXT, page, reference
+from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Operation

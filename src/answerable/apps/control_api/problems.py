@@ -1,31 +1,16 @@
-"""The one translator from our errors to problem details (RFC 9457)."""
+"""The one translator from our errors to this door's problem details."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
+from answerable.wiring.problem_details import problem_details
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
+    from answerable.errors import AnswerableError
 
-PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
-TYPE_PREFIX: Final = "urn:answerable:error:"
-
-_BRANCHES: Final[tuple[tuple[type[AnswerableError], int, str], ...]] = (
-    (Malformed, 400, "The request cannot be read"),
-    (Unverified, 401, "Identity, mandate or proof did not check"),
-    (Refused, 403, "Not allowed"),
-    (Unavailable, 503, "Something this needs is not available"),
-    (Broken, 500, "An invariant fell"),
-)
-# Codes whose status says more than their branch does.
 _STATUSES: Final = {
-    "request.path_unknown": 404,
-    "request.method": 405,
-    "request.size": 413,
-    "request.media_type": 415,
-    "json.size": 413,
     "mandate.duplicate": 409,
     "approval.changed_meanwhile": 409,
     "approval.not_pending": 409,
@@ -35,24 +20,6 @@ _UNKNOWN_SUFFIX: Final = ".unknown"
 
 
 def problem_of(error: AnswerableError) -> tuple[int, dict[str, JSONValue]]:
-    """Status and body. `code` is stable and repeated in `type`; the rest is for people."""
-    status, title = next((status, title) for kind, status, title in _BRANCHES if isinstance(error, kind))
-    status = _STATUSES.get(error.code, 404 if error.code.endswith(_UNKNOWN_SUFFIX) else status)
-    body: dict[str, JSONValue] = {
-        "type": f"{TYPE_PREFIX}{error.code}",
-        "title": title,
-        "status": status,
-        "detail": error.message,
-        "code": error.code,
-        "branch": type(error).__name__.lower(),
-    }
-    match error:
-        case Unverified(step=step):
-            body["step"] = step
-        case Refused(reasons=reasons, entry_index=entry_index):
-            body["reasons"] = list(reasons)
-            body["entry_index"] = entry_index
-        case Unavailable(port=port, effect=effect):
-            body["port"] = port
-            body["effect"] = effect
-    return status, body
+    """Status and body, as `problem_details`; what is not known here is 404."""
+    unknown = {error.code: 404} if error.code.endswith(_UNKNOWN_SUFFIX) else {}
+    return problem_details(error, _STATUSES | unknown)

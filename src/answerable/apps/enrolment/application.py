@@ -19,10 +19,11 @@ from starlette.routing import Route
 
 from answerable.apps.enrolment.desk import Asked, EnrolmentDesk
 from answerable.apps.enrolment.needs import PREFIX
-from answerable.apps.enrolment.problems import PROBLEM_MEDIA_TYPE, problem_of
+from answerable.apps.enrolment.problems import problem_of
 from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
 from answerable.core.identity.trust_bundle import encoded_bundle
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

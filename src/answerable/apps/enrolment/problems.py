@@ -1,30 +1,16 @@
-"""From our errors to problem details (RFC 9457), as the control API has them."""
+"""The one translator from our errors to this door's problem details, which are those of the control API."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
+from answerable.wiring.problem_details import problem_details
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
+    from answerable.errors import AnswerableError
 
-PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
-TYPE_PREFIX: Final = "urn:answerable:error:"
-
-_BRANCHES: Final[tuple[tuple[type[AnswerableError], int, str], ...]] = (
-    (Malformed, 400, "The request cannot be read"),
-    (Unverified, 401, "Identity, attestation or proof did not check"),
-    (Refused, 403, "Not allowed"),
-    (Unavailable, 503, "Something this needs is not available"),
-    (Broken, 500, "An invariant fell"),
-)
 _STATUSES: Final = {
-    "request.path_unknown": 404,
-    "request.method": 405,
-    "request.size": 413,
-    "request.media_type": 415,
-    "json.size": 413,
     "http.host": 421,
     "instance.duplicate": 409,
     "instance.key_taken": 409,
@@ -36,23 +22,5 @@ _STATUSES: Final = {
 
 
 def problem_of(error: AnswerableError) -> tuple[int, dict[str, JSONValue]]:
-    """Status and body. `code` is stable and repeated in `type`; the rest is for people."""
-    status, title = next((status, title) for kind, status, title in _BRANCHES if isinstance(error, kind))
-    status = _STATUSES.get(error.code, status)
-    body: dict[str, JSONValue] = {
-        "type": f"{TYPE_PREFIX}{error.code}",
-        "title": title,
-        "status": status,
-        "detail": error.message,
-        "code": error.code,
-        "branch": type(error).__name__.lower(),
-    }
-    match error:
-        case Unverified(step=step):
-            body["step"] = step
-        case Refused(reasons=reasons):
-            body["reasons"] = list(reasons)
-        case Unavailable(port=port, effect=effect):
-            body["port"] = port
-            body["effect"] = effect
-    return status, body
+    """Status and body, as `problem_details`."""
+    return problem_details(error, _STATUSES)

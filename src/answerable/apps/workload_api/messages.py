@@ -114,23 +114,33 @@ class Schema:
 @functools.cache
 def schema() -> Schema:
     """Built on first use."""
-    pool = descriptor_pool.DescriptorPool()
-    for known in (struct_pb2, any_pb2):
-        copy = FileDescriptorProto()
-        known.DESCRIPTOR.CopyToProto(copy)
-        pool.Add(copy)
     workload = _file("answerable/workloadapi.proto", "", _WORKLOAD_MESSAGES)
     broker = _file("answerable/brokerapi.proto", "spiffe.broker", _BROKER_MESSAGES)
     workload.service.append(_described(WORKLOAD_API, "", _WORKLOAD_METHODS))
     broker.service.append(_described("API", "spiffe.broker", _BROKER_METHODS))
-    for file in (workload, broker, _file("answerable/google_rpc.proto", "google.rpc", _ERROR_MESSAGES)):
-        pool.Add(file)
+    pool = _pool(workload, broker, _file("answerable/google_rpc.proto", "google.rpc", _ERROR_MESSAGES))
     methods = {
         method.path: method
         for name in (WORKLOAD_API, BROKER_API)
         for method in _methods_of(pool.FindServiceByName(name))
     }
     return Schema(pool=pool, methods=methods)
+
+
+def private_pool(name: str, package: str, table: str) -> Any:
+    """A pool of its own for the messages of one table, each `Message name:number:type ...`, as those above."""
+    return _pool(_file(name, package, table))
+
+
+def _pool(*files: FileDescriptorProto) -> descriptor_pool.DescriptorPool:
+    pool = descriptor_pool.DescriptorPool()
+    for known in (struct_pb2, any_pb2):
+        copy = FileDescriptorProto()
+        known.DESCRIPTOR.CopyToProto(copy)
+        pool.Add(copy)
+    for file in files:
+        pool.Add(file)
+    return pool
 
 
 def _file(name: str, package: str, table: str) -> FileDescriptorProto:

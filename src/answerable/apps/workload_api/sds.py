@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from google.protobuf import descriptor_pool, message_factory
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf import message_factory
 from grpclib.const import Cardinality, Status
 from grpclib.const import Handler as GRPCMethod
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from h2.exceptions import StreamClosedError
 
 from answerable.apps.workload_api.call import WORKLOAD_HEADER, Call, invalid, translated
+from answerable.apps.workload_api.messages import private_pool
 from answerable.apps.workload_api.sets import Sight, renewal
 from answerable.apps.workload_api.streams import identities_of, keep_sending
 from answerable.errors import Unavailable
@@ -68,11 +68,6 @@ Secret name:1:string tls_certificate:2:TlsCertificate validation_context:4:Certi
 TrustDomain name:1:string trust_bundle:2:DataSource
 SPIFFECertValidatorConfig trust_domains:1:*TrustDomain
 """  # noqa: E501 - a table
-_SCALARS: Final = {
-    "string": FieldDescriptorProto.TYPE_STRING,
-    "bytes": FieldDescriptorProto.TYPE_BYTES,
-    "int32": FieldDescriptorProto.TYPE_INT32,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,23 +286,5 @@ def _message(name: str) -> Any:
 
 
 @functools.cache
-def _pool() -> descriptor_pool.DescriptorPool:
-    file = FileDescriptorProto(name="answerable/sds.proto", package="answerable.sds", syntax="proto3")
-    for line in _TABLE.strip().splitlines():
-        title, *fields = line.split()
-        message = file.message_type.add(name=title)
-        for text in fields:
-            name, number, kind = text.split(":")
-            field = message.field.add(name=name, number=int(number))
-            repeated = kind.startswith("*")
-            field.label = (
-                FieldDescriptorProto.LABEL_REPEATED if repeated else FieldDescriptorProto.LABEL_OPTIONAL
-            )
-            kind = kind.removeprefix("*")
-            if kind in _SCALARS:
-                field.type = _SCALARS[kind]
-            else:
-                field.type, field.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".answerable.sds.{kind}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return pool
+def _pool() -> Any:
+    return private_pool("answerable/sds.proto", "answerable.sds", _TABLE)

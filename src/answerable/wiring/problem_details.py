@@ -1,0 +1,58 @@
+"""From our errors to problem details (RFC 9457), for the doors that answer so; each adds what its own codes mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+
+PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "urn:answerable:error:"
+
+_BRANCHES: Final[tuple[tuple[type[AnswerableError], int, str], ...]] = (
+    (Malformed, 400, "The request cannot be read"),
+    (Unverified, 401, "Identity, mandate or proof did not check"),
+    (Refused, 403, "Not allowed"),
+    (Unavailable, 503, "Something this needs is not available"),
+    (Broken, 500, "An invariant fell"),
+)
+# Codes whose status says more than their branch does.
+_STATUSES: Final = {
+    "request.path_unknown": 404,
+    "request.method": 405,
+    "request.size": 413,
+    "request.media_type": 415,
+    "json.size": 413,
+}
+
+
+def problem_details(error: AnswerableError, statuses: Mapping[str, int]) -> tuple[int, dict[str, JSONValue]]:
+    """Status and body. `code` is stable and repeated in `type`; the rest is for people.
+
+    statuses: of the door's own codes, where they say more than the branch.
+    """
+    status, title = next((status, title) for kind, status, title in _BRANCHES if isinstance(error, kind))
+    status = statuses.get(error.code) or _STATUSES.get(error.code, status)
+    body: dict[str, JSONValue] = {
+        "type": f"{TYPE_PREFIX}{error.code}",
+        "title": title,
+        "status": status,
+        "detail": error.message,
+        "code": error.code,
+        "branch": type(error).__name__.lower(),
+    }
+    match error:
+        case Unverified(step=step):
+            body["step"] = step
+        case Refused(reasons=reasons, entry_index=entry_index):
+            body["reasons"] = list(reasons)
+            body["entry_index"] = entry_index
+        case Unavailable(port=port, effect=effect):
+            body["port"] = port
+            body["effect"] = effect
+    return status, body
