@@ -33,7 +33,7 @@ class CedarDecisionPoint:
     engine: the call into Cedar; the fastest that works when not given. slicing: off only to compare with.
     """
 
-    __slots__ = ("_agents", "_capabilities", "_digest", "_may_list", "_set", "_slices")
+    __slots__ = ("_agents", "_capabilities", "_digest", "_idle", "_may_list", "_set", "_slices")
 
     def __init__(
         self, policy_set: CedarPolicySet, *, engine: Engine | None = None, slicing: bool = True
@@ -42,6 +42,7 @@ class CedarDecisionPoint:
         self._digest = policy_set.digest
         self._agents = policy_set.registry.agents
         self._capabilities = policy_set.registry.capabilities
+        self._idle = policy_set.registry.idle
         self._slices = Slices(policy_set, engine=engine or fastest_engine(), slicing=slicing)
         self._may_list = lru_cache(maxsize=SLICES_MAX)(self._could_be_allowed)
 
@@ -61,7 +62,10 @@ class CedarDecisionPoint:
             return self._denied(CODE_ERROR, f"the decision failed: {shown(type(fault).__name__)}")
 
     def may_list(self, agent: str, capability: str) -> bool:
-        """As `DecisionPoint.may_list`: False when no permit could match, or an unconditional forbid always does."""
+        """As `DecisionPoint.may_list`: False when no permit could match, or an unconditional forbid always does.
+
+        Also of a capability that is not active at the moment, which no list shows all the same.
+        """
         return self._may_list(agent, capability)
 
     def _decided(self, verified: VerifiedRequest, facts: Facts) -> Decision:
@@ -110,7 +114,7 @@ class CedarDecisionPoint:
 
     def _could_be_allowed(self, agent_name: str, capability_name: str) -> bool:
         agent = self._agents.get(AgentId(agent_name))
-        capability = self._capabilities.get(capability_name)
+        capability = self._capabilities.get(capability_name) or self._idle.get(capability_name)
         if agent is None or capability is None:
             return False
         found = [self._set.policies[number] for number in self._slices.heads_matching(agent, capability)]

@@ -29,6 +29,9 @@ _STRING: Final[dict[str, JSONValue]] = {"type": "String"}
 def schema_of(snapshot: RegistrySnapshot) -> dict[str, JSONValue]:
     """Entity types Agent (in its UseCase) and one for each resource type; an action for each capability, in its kind.
 
+    Capabilities that are not active are among them: a policy that names one is as good as before, and matches nothing,
+    for nobody can ask for it. Else disabling an owner would be refused for the sake of a policy, in an emergency.
+
     Resources have no attributes: what is known of them comes with the capability, in the context, so that no entity
     has to be built for a call.
     """
@@ -38,7 +41,9 @@ def schema_of(snapshot: RegistrySnapshot) -> dict[str, JSONValue]:
     }
     types: dict[str, JSONValue] = {AGENT: agent, USE_CASE: {}}
     actions: dict[str, JSONValue] = {kind: {} for kind in KINDS}
-    for capability in snapshot.capabilities.values():
+    # One that would stand for something else is told when it becomes active, as before.
+    idle = (capability for capability in snapshot.idle.values() if not _faults_of(capability))
+    for capability in (*snapshot.capabilities.values(), *idle):
         types[capability.resource.type] = {}
         actions[capability.name] = {
             "memberOf": [{"id": capability.kind}],
@@ -52,17 +57,20 @@ def schema_of(snapshot: RegistrySnapshot) -> dict[str, JSONValue]:
 
 
 def schema_faults(snapshot: RegistrySnapshot) -> list[str]:
-    """Capabilities whose names or types would stand for something else in a policy."""
+    """Active capabilities whose names or types would stand for something else in a policy."""
+    return [fault for capability in snapshot.capabilities.values() for fault in _faults_of(capability)]
+
+
+def _faults_of(capability: Capability) -> list[str]:
     faults = []
-    for capability in snapshot.capabilities.values():
-        name, entity = shown(capability.name), capability.resource.type
-        if capability.name in KINDS:
-            faults.append(f"capability {name} has the name of a kind of action")
-        if entity in _TYPES_TAKEN or not _ENTITY_TYPE.fullmatch(entity):
-            faults.append(f"capability {name}: resource type {shown(entity)} is taken or not an entity type")
-        names = [mapping.name for mapping in capability.arguments]
-        if len(set(names)) < len(names) or RESERVED_MEMBERS.intersection(names):
-            faults.append(f"capability {name}: an argument name is mapped twice or reserved")
+    name, entity = shown(capability.name), capability.resource.type
+    if capability.name in KINDS:
+        faults.append(f"capability {name} has the name of a kind of action")
+    if entity in _TYPES_TAKEN or not _ENTITY_TYPE.fullmatch(entity):
+        faults.append(f"capability {name}: resource type {shown(entity)} is taken or not an entity type")
+    names = [mapping.name for mapping in capability.arguments]
+    if len(set(names)) < len(names) or RESERVED_MEMBERS.intersection(names):
+        faults.append(f"capability {name}: an argument name is mapped twice or reserved")
     return faults
 
 

@@ -76,6 +76,7 @@ def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
     shapes = _sound(documents)
     down = _why_inactive(shapes)
     active = [found for found in shapes.nouns if (found.kind, found.name) not in down]
+    idle = [found for found in shapes.nouns if (found.kind, found.name) in down]
     return RegistrySnapshot(
         digest=digest_of(documents),
         principals=MappingProxyType({PrincipalId(n): p for n, p in _by_name(active, Principal).items()}),
@@ -83,6 +84,7 @@ def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
         agents=MappingProxyType({AgentId(n): a for n, a in _by_name(active, Agent).items()}),
         servers=_by_name(active, Server),
         capabilities=_by_name(active, Capability),
+        idle=_by_name(idle, Capability),
         templates=_by_name(active, MandateTemplate),
         policy_sets=_by_name(active, PolicySetDocument),
     )

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySnapshot:
-    """digest: SHA-256 of the canonical documents, hex. All mappings are read-only and keyed by exact name."""
+    """digest: SHA-256 of the canonical documents, hex. All mappings are read-only and keyed by exact name.
+
+    idle: capabilities that are registered and not active. They resolve to nothing and are offered to nobody; policies
+    may name them, so that what becomes inactive in an emergency takes no policy set along.
+    """
 
     digest: str
     principals: Mapping[PrincipalId, Principal] = field(default_factory=lambda: MappingProxyType({}))
@@ -35,5 +39,6 @@ class RegistrySnapshot:
     agents: Mapping[AgentId, Agent] = field(default_factory=lambda: MappingProxyType({}))
     servers: Mapping[str, Server] = field(default_factory=lambda: MappingProxyType({}))
     capabilities: Mapping[str, Capability] = field(default_factory=lambda: MappingProxyType({}))
+    idle: Mapping[str, Capability] = field(default_factory=lambda: MappingProxyType({}))
     templates: Mapping[str, MandateTemplate] = field(default_factory=lambda: MappingProxyType({}))
     policy_sets: Mapping[str, PolicySetDocument] = field(default_factory=lambda: MappingProxyType({}))
