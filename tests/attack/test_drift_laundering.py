@@ -16,11 +16,14 @@ from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.manifest_drift import Measured
+from answerable.core.registry.tool_digest import tools_digest
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.enrol_workload import enrol, renew
+from answerable.flows.follow_manifests import compare_running
 from answerable.flows.govern_action import govern_action
 from answerable.flows.known_callers import KnownCallers
 from answerable.flows.register_manifest import register_manifest, standing_manifest
+from answerable.testing.builders import sample_tools
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
 from answerable.wiring.identity import Identity
 from tests.enrolment_world import InventedProcesses, attested_documents, enrolling, evidence_of, key_of
@@ -28,6 +31,7 @@ from tests.enrolment_world import InventedProcesses, attested_documents, enrolli
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from answerable.core.identity.evidence import Grade
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.spiffe_id import SpiffeId
     from answerable.core.registry.manifest import Manifest
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 SCOUT = AgentId("scout")
-MADE = sample_manifest()
+MADE = replace(sample_manifest(), tools_digest=tools_digest({"crm": sample_tools().values()}))
 OTHER = f"sha256:{'f' * 64}"
 WHOLE = Measured(
     values={"prompt_digest": (MADE.prompt_digest, "sidecar"), "code_digest": (MADE.code_digest, "sidecar")}
@@ -143,13 +147,22 @@ async def test_where_drift_is_marked_what_nobody_measured_is_drift() -> None:
     assert not seen(workloads, "i-1").drifted
 
 
-@pytest.mark.requirement("MANIFEST-10")
-async def test_what_only_the_gateway_could_measure_is_compared_where_it_was_measured() -> None:
+@pytest.mark.requirement("MANIFEST-12")
+@pytest.mark.parametrize("grade", ["sidecar", "claimed", "gateway"])
+async def test_of_tools_nobodys_word_counts_but_what_the_gateway_sees(grade: Grade) -> None:
     bench, workloads = await world()
     digest = await manifest(bench)
-    assert (await enrolled(workloads, WHOLE)).manifest == digest
-    tools = Measured(values={**WHOLE.values, "tools_digest": (OTHER, "gateway")})
-    assert await code_of(enrolled(workloads, tools, "i-2")) == "manifest.drifted"
+    said = Measured(values={**WHOLE.values, "tools_digest": (OTHER, grade)})
+    one = await enrolled(workloads, said)
+    assert (one.manifest, one.drift) == (digest, ())
+    changed = {**sample_tools(), "refund": {"name": "refund", "inputSchema": {"type": "object"}}}
+    bench.upstream.lists("crm", changed)
+    said = Measured(values={**WHOLE.values, "tools_digest": (MADE.tools_digest, grade)})
+    assert await code_of(enrolled(workloads, said, "i-2")) == "manifest.drifted"
+    assert await code_of(renew(workloads, one.id, measured=said)) == "manifest.drifted"
+    # It is not kept: with the tools of before it goes on.
+    bench.upstream.lists("crm", sample_tools())
+    assert (await renew(workloads, one.id, measured=said)).drift == ()
 
 
 @pytest.mark.requirement("MANIFEST-10")
@@ -305,16 +318,18 @@ async def test_what_was_measured_against_an_earlier_manifest_is_not_whole_under_
             assert leaf["evidence"]["drifted"] is True
     if rule == "refuse":
         for measured in (None, NOTHING):
-            assert await code_of(renew(workloads, one.id, measured=measured)) == "manifest.unmeasured"
-        assert await code_of(enrolled(workloads, NOTHING, "s-2", one.id)) == "manifest.unmeasured"
+            assert await code_of(renew(workloads, one.id, measured=measured)) == "manifest.drifted"
+        assert await code_of(enrolled(workloads, NOTHING, "s-2", one.id)) == "manifest.drifted"
     else:
-        assert (await renew(workloads, one.id, measured=NOTHING)).drift == ("prompt_digest", "code_digest")
+        assert (await renew(workloads, one.id, measured=NOTHING)).drift == ("prompt_digest",)
     assert seen(workloads, "i-1").drifted
     whole = await renew(workloads, one.id, measured=CRUEL)
     assert (whole.manifest, whole.drift) == (new, ())
     assert (seen(workloads, "i-1").manifest, seen(workloads, "i-1").drifted) == (new, False)
-    # Its sub-agent must be measured itself.
+    # Its sub-agent is held against it, too, before it goes on.
     assert seen(workloads, "s-1").drifted
+    await compare_running(workloads, {})
+    assert (seen(workloads, "s-1").manifest, seen(workloads, "s-1").drifted) == (new, False)
 
 
 @pytest.mark.requirement("MANIFEST-11")

@@ -37,7 +37,12 @@ def test_the_key_of_a_live_instance_speaks_for_it(world: InstanceWorld) -> None:
     caller = world.verifier.verify(world.signed(key=world.instance_key))
     assert (caller.agent, caller.proof) == ("crm", "signature")
     assert caller.identity == CallerIdentity(
-        instance=str(world.instance.id), source="unix", grade="kernel", manifest=MANIFEST
+        instance=str(world.instance.id),
+        source="unix",
+        grade="kernel",
+        manifest=MANIFEST,
+        # It does not say how well it was measured, so it is no better than claimed.
+        manifest_grade="claimed",
     )
     below = world.verifier.verify(world.signed(key=world.sub_key))
     assert below.identity.instance == f"{world.instance.id}/sub-1"

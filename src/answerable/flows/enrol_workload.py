@@ -94,6 +94,8 @@ async def enrol(
             key=key,
             process=process,
             manifest=made.manifest,
+            manifest_grade=made.grade,
+            measured=made.measured,
             drift=made.drift,
         )
         return await _put_into_force(workloads, instance)
@@ -109,18 +111,17 @@ async def renew(
     """Lengthen the life of an instance that asked for it by its key or its connection, measured again.
 
     evidence: measured just now, where that is possible; else what was measured at enrolment is held against today's
-    registry. measured: what is not in it is as it was before, as long as the manifest is the same; under another one it
-    counts as never measured. Before half its life is over, nothing changes and nothing is recorded unless there is
-    something new. Raises as `enrol`, and Refused `instance.ended`, `attestation.changed`. What drifted is known from
-    here on, also where that is refused.
+    registry. measured: what is not in it is as it was measured before. Before half its life is over, nothing changes
+    and nothing is recorded unless there is something new. Raises as `enrol`, and Refused `instance.ended`,
+    `attestation.changed`. What drifted is known from here on, also where that is refused.
     """
     async with workloads.turn(f"instance:{instance}"):
         found = live_instance(workloads, instance)
         now = workloads.walk.clock.now()
         agent = _same_agent(workloads, found, evidence)
-        made = compared(workloads, agent, measured, before=found)
+        made = compared(workloads, agent, measured, before=found, parent=_parent_of(workloads, found))
         fault = made.fault(agent)
-        changed = replace(found, manifest=made.manifest, drift=made.drift)
+        changed = _as_compared(found, made)
         if evidence is not None and not found.parent:
             changed = replace(changed, evidence=evidence)
         half = found.expires_at - workloads.limits.instance_seconds * 500
@@ -133,6 +134,25 @@ async def renew(
     if fault is not None:
         raise fault
     return changed
+
+
+async def compare_again(workloads: Workloads, instance: SpiffeId) -> Instance | None:
+    """Hold what is kept of an instance against the manifest in force now, without asking it: who still fits goes on,
+    who does not acts as drifted. Its life is as long as before. None when it has ended.
+
+    Raises Refused (`workloads.pace`, `manifest.*` for a manifest that does not stand) and Unavailable.
+    """
+    async with workloads.turn(f"instance:{instance}"):
+        try:
+            found = live_instance(workloads, instance)
+        except Refused:
+            return None
+        agent = _active(workloads, found.agent)
+        made = compared(workloads, agent, None, before=found, parent=_parent_of(workloads, found))
+        changed = _as_compared(found, made)
+        if changed != found:
+            await _change(workloads, changed)
+        return changed
 
 
 def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
@@ -196,7 +216,7 @@ async def _enrol_sub_agent(
         _check_new_key(workloads, key)
         _check_room(workloads, above.agent)
         agent = _active(workloads, above.agent)
-        made = _let_in(agent, compared(workloads, agent, measured, before=above))
+        made = _let_in(agent, compared(workloads, agent, measured, parent=above))
         instance = Instance(
             id=_sub_agent_id(workloads, above, last),
             agent=above.agent,
@@ -206,6 +226,8 @@ async def _enrol_sub_agent(
             key=key,
             parent=str(parent),
             manifest=made.manifest,
+            manifest_grade=made.grade,
+            measured=made.measured,
             drift=made.drift,
         )
         return await _put_into_force(workloads, instance)
@@ -353,6 +375,16 @@ def _sub_agent_id(workloads: Workloads, parent: Instance, last: SpiffeId | None)
     number = max(number, workloads.sub_numbers.get(parent.id, 0)) + 1
     workloads.sub_numbers[parent.id] = number
     return agent_instance_id(workloads.trust.domain, parent.agent, name, sub=f"sub-{number}")
+
+
+def _as_compared(instance: Instance, made: Comparison) -> Instance:
+    return replace(
+        instance,
+        manifest=made.manifest,
+        manifest_grade=made.grade,
+        measured=made.measured,
+        drift=made.drift,
+    )
 
 
 def _let_in(agent: Agent, made: Comparison) -> Comparison:

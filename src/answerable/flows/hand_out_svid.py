@@ -14,12 +14,14 @@ from answerable.core.identity.enrolment import ec_thumbprint, spki_digest
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records_workload
 from answerable.errors import Broken
+from answerable.flows.compare_manifest import shown_now
 from answerable.flows.enrol_workload import live_instance
 from answerable.flows.record_entry import record_entry
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
+    from answerable.core.identity.instance import Instance
     from answerable.core.identity.spiffe_id import SpiffeId
     from answerable.core.identity.x509_svid import X509Svid
     from answerable.core.ledger.records_workload import SvidKind
@@ -49,8 +51,8 @@ async def jwt_svid(
     workloads: Workloads, instance: SpiffeId, audience: tuple[str, ...], *, broker: SpiffeId | None = None
 ) -> str:
     """A bearer token for others, for a live instance. broker, and raises: as `x509_svid`."""
-    _admit(workloads, instance, broker)
-    token = await anyio.to_thread.run_sync(partial(workloads.issuer.jwt, instance, audience))
+    shown = shown_now(workloads, _admit(workloads, instance, broker))
+    token = await anyio.to_thread.run_sync(partial(workloads.issuer.jwt, instance, audience, manifest=shown))
     digest = sha256(token.encode()).hexdigest()
     await _record(workloads, instance, "jwt", digest, _end_of(token), broker=broker)
     return token
@@ -58,18 +60,20 @@ async def jwt_svid(
 
 async def wit_svid(workloads: Workloads, instance: SpiffeId, key: EllipticCurvePublicKey, jwk: str) -> str:
     """A workload identity token bound to `key`; jwk: the same key as text. Raises as `x509_svid`."""
-    _admit(workloads, instance)
-    token = await anyio.to_thread.run_sync(partial(workloads.issuer.wit, instance, jwk))
+    shown = shown_now(workloads, _admit(workloads, instance))
+    token = await anyio.to_thread.run_sync(partial(workloads.issuer.wit, instance, jwk, manifest=shown))
     digest = sha256(token.encode()).hexdigest()
     await _record(workloads, instance, "wit", digest, _end_of(token), ec_thumbprint(key))
     return token
 
 
-def _admit(workloads: Workloads, instance: SpiffeId, broker: SpiffeId | None = None) -> None:
+def _admit(workloads: Workloads, instance: SpiffeId, broker: SpiffeId | None = None) -> Instance:
     """Before anything is signed: what is refused costs neither a signature nor an entry."""
     if broker is not None:
         live_instance(workloads, broker)
-    workloads.count_document(live_instance(workloads, instance).agent)
+    found = live_instance(workloads, instance)
+    workloads.count_document(found.agent)
+    return found
 
 
 def _end_of(token: str) -> UnixMillis:

@@ -21,6 +21,7 @@ from answerable.flows.make_authority import new_serial, whole_second
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from answerable.core.identity.instance import ShownManifest
     from answerable.core.identity.spiffe_id import SpiffeId
     from answerable.core.identity.svid_keys import SVIDPublicKey
     from answerable.core.identity.x509_svid import X509Svid
@@ -74,8 +75,9 @@ class SvidIssuer:
 
         return self._issued(id, made)
 
-    def jwt(self, id: SpiffeId, audience: tuple[str, ...]) -> str:
-        """A JWT-SVID for these audiences, a bearer token. 5 minutes unless the limits say otherwise.
+    def jwt(self, id: SpiffeId, audience: tuple[str, ...], *, manifest: ShownManifest | None = None) -> str:
+        """A JWT-SVID for these audiences, a bearer token. 5 minutes unless the limits say otherwise. manifest: that the
+        workload was measured by; the caller has made sure.
 
         Raises what `jwt_svid` raises for audiences that cannot be.
         """
@@ -88,14 +90,15 @@ class SvidIssuer:
                 expires_at=_end(signing, now, self._desk.limits.jwt_seconds),
                 kid=signing.authority.jwt_kid,
                 sign=signing.jwt,
+                manifest=manifest,
             )
             verified_jwt_svid(token, audience=audience[0], bundle_of=self._desk.bundle, now=now)
             return token
 
         return self._issued(id, made)
 
-    def wit(self, id: SpiffeId, jwk: str) -> str:
-        """A WIT-SVID over this public key, as long-lived as a JWT-SVID.
+    def wit(self, id: SpiffeId, jwk: str, *, manifest: ShownManifest | None = None) -> str:
+        """A WIT-SVID over this public key, as long-lived as a JWT-SVID. manifest: as for `jwt`.
 
         Raises what `wit_svid` raises for a key that cannot be.
         """
@@ -109,6 +112,7 @@ class SvidIssuer:
                 kid=signing.authority.wit_kid,
                 sign=signing.wit,
                 jti=self._entropy.token(),
+                manifest=manifest,
             )
             verified_wit_svid(token, bundle_of=self._desk.bundle, now=now)
             return token

@@ -2,7 +2,8 @@
 
 Laws: a registered key is its agent's, whatever was enrolled with it; an instance speaks only while it, its parent and
 its agent stand, and that is asked again for every message; one that was measured against another manifest than the
-one in force has drifted, and so has one whose parent has; of a trust domain without a bundle nothing is believed.
+one in force has drifted, and so has one whose parent has; of a trust domain without a bundle nothing is believed; who
+is no instance of ours was measured by nobody, and its manifest is shown as claimed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from answerable.core.identity.attestation import matching_agent
 from answerable.core.identity.evidence import UNKNOWN_IDENTITY, CallerIdentity
 from answerable.core.identity.http_signature import unverified
+from answerable.core.identity.instance import shown_manifest
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.identity.x509_svid import verified_x509_svid
 from answerable.core.registry.directory import AgentDirectory
@@ -97,7 +99,7 @@ class KnownCallers:
     def registered(self, agent: AgentId) -> CallerIdentity:
         """What is known of a caller with a key registered for its agent."""
         manifest = self._manifest_of(agent) if self._manifest_of is not None else ""
-        return CallerIdentity(manifest=manifest) if manifest else UNKNOWN_IDENTITY
+        return CallerIdentity(manifest=manifest, manifest_grade="claimed") if manifest else UNKNOWN_IDENTITY
 
     def by_channel(self, channel: Channel, now: UnixMillis) -> tuple[Agent, ProofKind, CallerIdentity]:
         """Whose connection it is. Raises Unverified: `proof` when it proves nothing, `channel` when nobody's or of
@@ -178,19 +180,18 @@ class KnownCallers:
 
     def _identity_of(self, instance: Instance) -> CallerIdentity:
         """A digest is shown only while it stands; a sub-agent is never better than its parent."""
-        standing = self._manifest_of(instance.agent) if self._manifest_of is not None else instance.manifest
-        drifted = bool(instance.drift) or instance.manifest != standing
-        if instance.parent and not drifted and self._instances is not None:
+        standing = self._manifest_of(instance.agent) if self._manifest_of is not None else None
+        parent = None
+        if instance.parent and self._instances is not None:
             parent = self._instances.find(_parsed_id(instance.parent))
-            # Without `manifest_of`, nothing is known of which manifest stands, so nobody's is held against it.
-            known = standing if self._manifest_of is not None or parent is None else parent.manifest
-            drifted = parent is None or bool(parent.drift) or parent.manifest != known
+        shown = shown_manifest(instance, parent, standing)
         return CallerIdentity(
             instance=str(instance.id),
             source=instance.evidence.source,
             grade=instance.evidence.grade,
-            manifest=instance.manifest if instance.manifest == standing else "",
-            drifted=drifted,
+            manifest=shown.digest,
+            manifest_grade=shown.grade,
+            drifted=shown.drifted,
         )
 
     def _seen(
@@ -199,7 +200,14 @@ class KnownCallers:
         manifest = (
             self._manifest_of(agent.name) if agent is not None and self._manifest_of is not None else ""
         )
-        return CallerIdentity(instance=instance, source=source, grade=grade, manifest=manifest)
+        return CallerIdentity(
+            instance=instance,
+            source=source,
+            grade=grade,
+            manifest=manifest,
+            # Whoever it is, nobody has looked at what it is made of.
+            manifest_grade="claimed" if manifest else "",
+        )
 
 
 def instance_stands(

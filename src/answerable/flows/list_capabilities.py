@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from answerable.core.mandate.caveat import EnvironmentIs
 from answerable.core.mandate.mandate import MandateId
 from answerable.flows.mandate_standing import shard_elsewhere
+from answerable.flows.observe_tools import tools_fault
 
 if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
@@ -33,7 +34,9 @@ def list_capabilities(
     if not mandate.not_before <= now < mandate.expires_at or not walk.stands(caller.identity, now):
         return frozenset()
     agent = walk.registry.current.agents.get(caller.agent)
-    if caller.identity.drifted and (agent is None or agent.drift == "refuse"):
+    refused = agent is None or agent.drift == "refuse"
+    # Also what a tool says about itself is kept from an agent that may not use it as it is.
+    if refused and (caller.identity.drifted or tools_fault(walk, caller.agent)):
         return frozenset()
     granted = {grant.capability for grant in mandate.grants}
     return frozenset(

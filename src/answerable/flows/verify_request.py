@@ -5,11 +5,14 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from answerable.core.action.request import VerifiedRequest
 from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unverified, shown
 from answerable.flows.mandate_standing import still_stands
+from answerable.flows.observe_tools import tools_fault
 from answerable.flows.register_manifest import standing_manifest
 
 if TYPE_CHECKING:
@@ -36,6 +39,9 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         raise Refused(f"agent {shown(caller.agent)} is not active", code="agent.inactive")
     if agent.drift == "refuse":
         _check_drift(walk, caller)
+    elif not caller.identity.drifted and tools_fault(walk, caller.agent):
+        # Whoever proved himself could not know; policy and ledger do from here on.
+        caller = structs.replace(caller, identity=structs.replace(caller.identity, drifted=True))
     if walk.quota.is_held(caller.agent, caller.at):
         raise Refused(
             f"agent {shown(caller.agent)} is held: it was refused too often in this window", code="agent.held"
@@ -65,8 +71,9 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
 
 
 def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
-    """Raises Refused: `agent.drifted`, also where another manifest came into force since the proof; and `manifest.*`
-    for one that nobody answers for any more. An agent without one is none of this."""
+    """Raises Refused: `agent.drifted`, also where another manifest came into force since the proof, and where the tools
+    offered are others than the manifest says, whoever calls; and `manifest.*` for one that nobody answers for any more.
+    An agent without one is none of this."""
     standing = standing_manifest(walk, caller.agent)
     identity = caller.identity
     outdated = standing is not None and identity.instance and identity.manifest != standing.digest
@@ -74,6 +81,10 @@ def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
         raise Refused(
             f"agent {shown(caller.agent)} differs from its manifest: its owner signs what runs, or what is signed runs",
             code="agent.drifted",
+        )
+    if fault := tools_fault(walk, caller.agent):
+        raise Refused(
+            f"{fault}: its owner signs what is offered, or what is signed is offered", code="agent.drifted"
         )
 
 

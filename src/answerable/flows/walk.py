@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import Reference
     from answerable.core.mandate.mandate import MandateId
+    from answerable.core.registry.manifest_drift import ObservedTools
+    from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.errors import Refused
     from answerable.ports.approval_channel import ApprovalChannel
@@ -89,6 +91,19 @@ class UnderWay:
 
 
 @dataclass(slots=True, kw_only=True)
+class ToolsSeen:
+    """What was measured of tools, good for one registry, one policy set and one state of the upstreams.
+
+    by_agent: with the manifest that it was held against.
+    """
+
+    snapshot: RegistrySnapshot | None = None
+    decision_point: DecisionPoint | None = None
+    generation: int = -1
+    by_agent: dict[AgentId, tuple[SignedManifest, ObservedTools]] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
 class Walk:
     """decision_point is swapped whole when a policy set is published; everything else stays.
 
@@ -98,6 +113,7 @@ class Walk:
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
     sightings: what was seen and is not registered, since it was last written down.
+    tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
     """
 
     clock: Clock
@@ -125,6 +141,7 @@ class Walk:
     strangers_recorded: dict[str, int] = field(default_factory=dict)
     sightings: SightingBatch = field(default_factory=SightingBatch)
     under_way: UnderWay = field(default_factory=UnderWay)
+    tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
     standing_of: RegistrySnapshot | None = None
     standing: dict[MandateId, Refused | None] = field(default_factory=dict)
 

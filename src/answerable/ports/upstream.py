@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.tool_definition import ToolDefinition
+    from answerable.core.canonical import JSONValue
     from answerable.core.ledger.warrant import Warrant
     from answerable.core.registry.capability import Capability
 
@@ -26,6 +27,16 @@ class Upstream(Protocol):
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
         """What the upstream says about this capability's target, or None while that is not known."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Another number whenever what `tools` says may be something else."""
+        ...
+
+    def tools(self, server: str) -> Mapping[str, JSONValue] | None:
+        """The tools that a server listed last and that may be offered, as it described them, by name; None while the
+        server is not known or has not listed anything yet. It is what callers are shown."""
         ...
 
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:

@@ -55,7 +55,7 @@ from answerable.testing.samples import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
@@ -96,6 +96,19 @@ _ARGUMENTS: Final[dict[str, dict[str, type]]] = {
 }
 
 
+def sample_tools() -> dict[str, JSONValue]:
+    """What the server of a bench lists."""
+    return {
+        name: {
+            "name": name,
+            "description": f"The tool {name}",
+            "inputSchema": {"type": "object", "required": [*known]},
+        }
+        for name, known in _ARGUMENTS.items()
+        if "{" not in name
+    }
+
+
 def bench_documents(policies: str = POLICIES) -> list[JSONValue]:
     """The registry of a bench."""
     documents = [d for d in registry_documents() if not (isinstance(d, dict) and d["kind"] == "PolicySet")]
@@ -128,7 +141,8 @@ class RecordingUpstream:
     """Implements ports.upstream.Upstream: remembers effects, and looks for the intent of each in the ledger.
 
     before, after: awaited around the effect, once the warrant is redeemed. answer: what to say of an effect.
-    violations: what broke the first two laws of the walk, one line each.
+    violations: what broke the first two laws of the walk, one line each. listed: the tools of each server, as it lists
+    them; change them by `lists`.
     """
 
     clock: Clock
@@ -139,6 +153,20 @@ class RecordingUpstream:
     before: Callable[[Effect], Awaitable[None]] | None = None
     after: Callable[[Effect], Awaitable[None]] | None = None
     answer: Callable[[Effect], Outcome] | None = None
+    listed: dict[str, dict[str, JSONValue]] = field(default_factory=lambda: {"crm": sample_tools()})
+    generation: int = 0
+
+    def lists(self, server: str, tools: dict[str, JSONValue] | None) -> None:
+        """From now on the server lists these tools; None: nothing is known of it any more."""
+        self.generation += 1
+        if tools is None:
+            self.listed.pop(server, None)
+        else:
+            self.listed[server] = tools
+
+    def tools(self, server: str) -> Mapping[str, JSONValue] | None:
+        """As the port says."""
+        return self.listed.get(server)
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
         """As the port says; every object is closed."""

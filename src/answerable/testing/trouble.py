@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.approval.approval import Approval, ApprovalId
+    from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.entry import Entry, StoredEntry
     from answerable.core.ledger.leaves import Reference
@@ -331,6 +332,15 @@ class TroubledUpstream:
         """As the port says; undone: not known right now."""
         fault = self._trouble.next("upstream.definition")
         return None if fault == "undone" else self._upstream.definition(capability)
+
+    @property
+    def generation(self) -> int:
+        """As the port says."""
+        return self._upstream.generation
+
+    def tools(self, server: str) -> Mapping[str, JSONValue] | None:
+        """As the port says."""
+        return self._upstream.tools(server)
 
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
         """As the port says, but for what breaks."""

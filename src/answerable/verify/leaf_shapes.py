@@ -105,6 +105,7 @@ class IntentLeaf(Leaf):
     lease: str | UnsetType = UNSET
     mandate_ref: Reference | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
+    manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
@@ -136,6 +137,7 @@ class RefusalLeaf(Leaf):
     instance: str | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
+    manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
     policy_set: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
@@ -263,6 +265,7 @@ class EnrolledLeaf(Leaf):
     key: str
     parent: str
     expires: Count
+    manifest_grade: str | UnsetType = UNSET
 
 
 class EndedLeaf(Leaf):

@@ -36,6 +36,7 @@ from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.attest_workload import NO_SSH, AttestationTerms, Attestor
 from answerable.flows.end_instance import follow_standing
 from answerable.flows.follow_bundles import BundleFollowing
+from answerable.flows.follow_manifests import follow_manifests
 from answerable.flows.issue_svid import SvidIssuer
 from answerable.flows.keep_sightings import keep_sightings
 from answerable.flows.keep_trust_domain import TrustDomainDesk
@@ -215,7 +216,7 @@ def verifier_of(
 async def kept_identity(
     identity: Identity, authorities: AuthorityChanges, workloads: Workloads, settings: Settings
 ) -> None:
-    """Rotation, federation, ends of instances, dormancy, sightings: for ever. What fails is tried again.
+    """Rotation, federation, ends of instances, new manifests, dormancy, sightings: for ever. What fails is tried again.
 
     Raises Unavailable (`authority_keys.*`, `authority.domain`) where the trust domain could not be opened.
     """
@@ -226,6 +227,7 @@ async def kept_identity(
         tasks.start_soon(_telling, identity, workloads.walk)
         tasks.start_soon(_keeping_sightings, identity)
         tasks.start_soon(follow_standing, workloads)
+        tasks.start_soon(follow_manifests, workloads)
         # What an agent does in other shards is not seen here, so none of them is judged by this one alone.
         days = settings.identity.dormant_days if not settings.ledger.shard else 0
         tasks.start_soon(partial(follow_dormancy, workloads, days=days))

@@ -102,6 +102,8 @@ async def test_an_argument_without_a_name_names_nobody():
         """An upstream that takes any argument."""
 
         perform = bench.upstream.perform
+        generation = 0
+        tools = bench.upstream.tools
 
         def definition(self, capability: Capability) -> ToolDefinition | None:
             found = bench.upstream.definition(capability)

@@ -59,7 +59,15 @@ _log = logging.getLogger(__name__)
 class Link:
     """The state of one server; `run` keeps it connected until it is cancelled."""
 
-    def __init__(self, server: Server, *, settings: UpstreamSettings, watches: Watches | None = None) -> None:
+    def __init__(
+        self,
+        server: Server,
+        *,
+        settings: UpstreamSettings,
+        watches: Watches | None = None,
+        listed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """listed: called whenever the lists were read, once the new ones are in `catalogue`."""
         self.server = server
         self.watches = watches or Watches()
         self.catalogue: Catalogue | None = None
@@ -70,6 +78,7 @@ class Link:
         path = settings.log_directory / f"{server.name}.log" if settings.log_directory else None
         self.log = StderrLog(path, bytes_max=settings.log_bytes_max)
         self._settings = settings
+        self._tell_listed = listed
         self._live: Live | None = None
         self._modern = False
         self._wants_fields = False
@@ -172,6 +181,7 @@ class Link:
             catalogue.entries["tools"]
         )
         self._listed_at = anyio.current_time()
+        self._tell_listed()
 
     async def _hold(self, lost: anyio.Event) -> None:
         """One connection from start to end. Never raises but cancellation."""

@@ -24,7 +24,7 @@ from answerable.core.action.outcome import Outcome
 from answerable.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from anyio.abc import TaskGroup, TaskStatus
 
@@ -63,6 +63,7 @@ class McpUpstream:
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._wanted: dict[str, Server] = {}
         self._tasks: TaskGroup | None = None
+        self._generation = 0
 
     # --- life ---
 
@@ -79,6 +80,7 @@ class McpUpstream:
         self._wanted = {server.name: server for server in servers}
         if self._tasks is None:
             return
+        self._listed()
         watches = {name: link.watches for name, link in self._links.items()}
         for name, link in list(self._links.items()):
             if self._wanted.get(name) != link.server:
@@ -91,6 +93,7 @@ class McpUpstream:
                     server,
                     settings=self._settings,
                     watches=watches.get(name),
+                    listed=self._listed,
                 )
                 scope = self._scopes[name] = anyio.CancelScope()
                 self._tasks.start_soon(_run_in, scope, link)
@@ -115,6 +118,19 @@ class McpUpstream:
         if link is None or link.catalogue is None:
             return None
         return link.catalogue.definition(capability)
+
+    @property
+    def generation(self) -> int:
+        """As ports.Upstream: counts lists that were read, and servers that came or went."""
+        return self._generation
+
+    def tools(self, server: str) -> Mapping[str, JSONValue] | None:
+        """As ports.Upstream: from the very list that callers are shown."""
+        link = self._links.get(server)
+        return None if link is None or link.catalogue is None else link.catalogue.entries["tools"]
+
+    def _listed(self) -> None:
+        self._generation += 1
 
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
         """As ports.Upstream. Raises Broken (`warrant.spent`, `action.method`), Refused (`warrant.expired`)."""

@@ -46,6 +46,17 @@ class MemoryUpstream:
         """As the port says."""
         return self._definitions.get(capability.target)
 
+    @property
+    def generation(self) -> int:
+        """As the port says: these tools stay as they are."""
+        return 0
+
+    def tools(self, server: str) -> Mapping[str, JSONValue] | None:
+        """As the port says; every server has them all."""
+        return {
+            name: {"name": name, "description": "", "inputSchema": {"type": "object"}} for name in self._tools
+        }
+
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
         """As the port says."""
         action = warrant.redeem(now=self._clock.now()).thaw()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
@@ -32,6 +32,9 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     manifest: str
     drift: list[str]
     ended_by: str = ""
+    # Rows from before these were kept have neither.
+    manifest_grade: Literal["", "kernel", "sidecar", "gateway", "claimed"] = ""
+    measured: list[tuple[str, str, Grade]] = []
 
 
 def body_of(instance: Instance) -> bytes:
@@ -49,6 +52,8 @@ def body_of(instance: Instance) -> bytes:
         "parent": instance.parent,
         "manifest": instance.manifest,
         "drift": [*instance.drift],
+        "manifest_grade": instance.manifest_grade,
+        "measured": [[*one] for one in instance.measured],
     }
     if instance.ended_by:
         row["ended_by"] = instance.ended_by
@@ -75,6 +80,8 @@ def from_body(body: bytes, *, state: str, because: str) -> Instance:
         process=row.process,
         parent=row.parent,
         manifest=row.manifest,
+        manifest_grade=row.manifest_grade,
+        measured=tuple(row.measured),
         drift=tuple(row.drift),
         state=known,
         ended_because=because,

@@ -17,6 +17,7 @@ from answerable.core.identity.challenge import LIFETIME_SECONDS
 from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
+from answerable.flows.compare_manifest import drift_now
 from answerable.flows.end_instance import end_instance
 from answerable.flows.enrol_workload import enrol, live_instance, renew
 from answerable.flows.hand_out_svid import x509_svid
@@ -245,7 +246,7 @@ class EnrolmentDesk:
         left = max(0, instance.expires_at - self._workloads.walk.clock.now())
         answer: dict[str, JSONValue] = {
             "agent": instance.agent,
-            "drift": list(instance.drift),
+            "drift": list(drift_now(self._workloads, instance)),
             "expires_at": instance.expires_at,
             "grade": instance.evidence.grade,
             "instance": str(instance.id),

@@ -4,7 +4,7 @@ Laws: type and values are made from one table, so a published policy never meets
 only declared arguments of the declared type are shown, so nothing a caller writes can become an entity, an extension
 call or an expression; absent and `null` are the same; what has no faithful Cedar value is not shown, it refuses.
 
-    context.agent              drifted, environment, grade, instance, manifest, source: the instance that acts
+    context.agent              drifted, environment, grade, instance, manifest, manifest_grade, source: of who acts
     context.arguments.<name>   as the capability's argument mappings say
     context.capability         environment, kind, reversible, sensitivity, server, tier
     context.now                Unix milliseconds
@@ -78,6 +78,7 @@ _AGENT_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
     "grade": _STRING,
     "instance": _STRING,
     "manifest": _STRING,
+    "manifest_grade": _STRING,
     "source": _STRING,
 }
 AGENT_MEMBERS: Final = tuple(_AGENT_TYPE)
@@ -144,6 +145,7 @@ def agent_facts(identity: CallerIdentity, environment: str) -> dict[str, JSONVal
         "grade": identity.grade,
         "instance": identity.instance,
         "manifest": identity.manifest,
+        "manifest_grade": identity.manifest_grade,
         "source": identity.source,
     }
 

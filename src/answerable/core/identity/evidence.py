@@ -37,13 +37,15 @@ class CallerIdentity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     instance: SPIFFE ID; empty for a caller known by a registered key, user id or certificate alone. grade, source:
     of the evidence behind it. manifest: digest of the agent's manifest in force, hex; empty without one.
-    drifted: the running agent differs from its manifest.
+    manifest_grade: how well it is known that this is what runs, as well as the worst known part of it: `claimed` where
+    nothing was measured, empty without a manifest. drifted: the running agent differs from its manifest.
     """
 
     instance: str = ""
     source: Source = "registered_key"
     grade: Grade = "claimed"
     manifest: str = ""
+    manifest_grade: Grade | Literal[""] = ""
     drifted: bool = False
 
 

@@ -1,15 +1,16 @@
 """One running instance of an agent, from its enrolment to its end.
 
-Laws: an id is given once, for good; an ended instance never lives again; a sub-agent never outlives its parent.
+Laws: an id is given once, for good; an ended instance never lives again; a sub-agent never outlives its parent, and is
+never better than it; a manifest is named as long as it stands, with the grade that was measured and no other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from answerable.core.identity.evidence import Evidence
+    from answerable.core.identity.evidence import Evidence, Grade
     from answerable.core.identity.keys import PublicKey
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.identity.spiffe_id import SpiffeId
@@ -26,9 +27,12 @@ class Instance:
     """key: what its sidecar proves possession of; None for a process of the Workload API, known by its connection.
 
     process: `boot-id:pid:start` of a local process, else empty. manifest: digest in force at the last measurement, hex.
-    drift: names of manifest fields whose measurement differs. parent: SPIFFE ID of the instance it is a sub-agent of.
-    expires_at: when it ends unless it renews. ended_because: stable code, empty while it lives. ended_by: the
-    operator who ended it, as the control door knows them; empty where none of them did.
+    manifest_grade: of its worst known part that matched then; empty where that is not known, which is no better than
+    claimed. measured: what was found of it itself, by manifest field, with its grade: kept, so that it can be held
+    against a manifest that is signed later. drift: names of manifest fields whose measurement differs.
+    parent: SPIFFE ID of the instance it is a sub-agent of. expires_at: when it ends unless it renews. ended_because:
+    stable code, empty while it lives. ended_by: the operator who ended it, as the control door knows them; empty where
+    none of them did.
     """
 
     id: SpiffeId
@@ -40,6 +44,8 @@ class Instance:
     process: str = ""
     parent: str = ""
     manifest: str = ""
+    manifest_grade: Grade | Literal[""] = ""
+    measured: tuple[tuple[str, str, Grade], ...] = ()
     drift: tuple[str, ...] = ()
     state: InstanceState = "live"
     ended_because: str = ""
@@ -48,3 +54,26 @@ class Instance:
     def is_live(self, now: UnixMillis) -> bool:
         """Whether it may act at `now`."""
         return self.state == "live" and now < self.expires_at
+
+
+class ShownManifest(NamedTuple):
+    """What may be said of an instance and its manifest. digest: empty where none that stands is known to be its own."""
+
+    digest: str
+    grade: Grade | Literal[""]
+    drifted: bool
+
+
+def shown_manifest(instance: Instance, parent: Instance | None, standing: str | None) -> ShownManifest:
+    """Which manifest an instance is shown with, and whether it has drifted from it.
+
+    parent: of a sub-agent, None where it is not known any more. standing: digest of the manifest in force, empty for
+    none; None where that is not known, and then what it was measured against last is taken for in force.
+    """
+    in_force = instance.manifest if standing is None else standing
+    drifted = bool(instance.drift) or instance.manifest != in_force
+    if instance.parent and not drifted:
+        known = standing if standing is not None or parent is None else parent.manifest
+        drifted = parent is None or bool(parent.drift) or parent.manifest != known
+    digest = instance.manifest if instance.manifest == in_force else ""
+    return ShownManifest(digest, (instance.manifest_grade or "claimed") if digest else "", drifted)

@@ -19,6 +19,7 @@ from answerable.core.identity.svid_claims import (
     check_signed,
     dated_claims,
     expiry_of,
+    manifest_claim,
     read_claims,
     read_header,
     signed_claims,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.identity.instance import ShownManifest
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
     from answerable.core.identity.trust_bundle import TrustBundle
@@ -58,14 +60,17 @@ def jwt_svid(
     expires_at: UnixMillis,
     kid: str,
     sign: ec.EllipticCurvePrivateKey,
+    manifest: ShownManifest | None = None,
 ) -> str:
-    """A token signed with ES256; times are cut to seconds. sign: the authority's key, or a `PortKey` for it.
+    """A token signed with ES256; times are cut to seconds. sign: the authority's key, or a `PortKey` for it. manifest:
+    that the workload was measured by, as a private claim.
 
     Raises Malformed (`svid.issue`, `svid.audience`), and what `sign` raises.
     """
     _check_audience(audience)
     claims = dated_claims(id, issued_at, expires_at)
     claims[terms.AUDIENCE] = list(audience)
+    claims |= manifest_claim(manifest)
     return signed_claims(claims, typ=terms.JWT_TYPE, kid=kid, sign=sign)
 
 

@@ -52,6 +52,11 @@ NOT_BEFORE: Final = "nbf"
 ISSUER: Final = "iss"
 JWT_ID: Final = "jti"
 
+# JWT-SVID, section 3, and WIT-SVID, section 3.8: claims that the standards do not describe are permitted, and are to be
+# collision-resistant (RFC 7519, section 2). Ours is by its UUID.
+MANIFEST: Final = "answerable-manifest-7be24ac8-aab4-4c11-86fa-4137e7538c1a"
+"""What the workload was measured to be made of, by the word of the domain in `sub`: `{digest, drifted, grade}`."""
+
 # WIT-SVID (incubating), sections 2.2 and 3.2; RFC 7800, section 3.2.
 WIT_TYPE: Final = "wit+jwt"
 CONFIRMATION: Final = "cnf"

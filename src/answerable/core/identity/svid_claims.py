@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.compact_jws import CompactJWS
+    from answerable.core.identity.instance import ShownManifest
     from answerable.core.identity.trust_bundle import TrustBundle
 
 SKEW_MILLIS: Final = 30_000
@@ -136,6 +137,18 @@ def dated_claims(name: SpiffeId, issued_at: UnixMillis, expires_at: UnixMillis) 
     if not 0 <= first < last <= SECONDS_MAX:
         raise Malformed("a token ends after it begins", code="svid.issue")
     return {terms.SUBJECT: str(name), terms.ISSUED: first, terms.EXPIRES: last}
+
+
+def manifest_claim(shown: ShownManifest | None) -> dict[str, JSONValue]:
+    """The claim that says by which manifest the workload was measured; none where it was measured by none that stands.
+
+    It is our word about our own workloads, for whoever trusts our domain. Nothing here ever reads it from a token.
+    """
+    if shown is None or not shown.digest:
+        return {}
+    return {
+        terms.MANIFEST: {"digest": shown.digest, "drifted": shown.drifted, "grade": shown.grade},
+    }
 
 
 def _time(claims: Mapping[str, JSONValue], name: str) -> UnixMillis | None:

@@ -21,6 +21,7 @@ from answerable.core.identity.svid_claims import (
     check_signed,
     dated_claims,
     expiry_of,
+    manifest_claim,
     read_claims,
     read_header,
     signed_claims,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.identity.instance import ShownManifest
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
     from answerable.core.identity.trust_bundle import TrustBundle
@@ -66,10 +68,12 @@ def wit_svid(
     kid: str,
     sign: ec.EllipticCurvePrivateKey,
     jti: str = "",
+    manifest: ShownManifest | None = None,
 ) -> str:
     """A token signed with ES256; times are cut to seconds. sign: the authority's key, or a `PortKey` for it.
 
-    jwk: the workload's public key, with `alg` if it is RSA. jti: left out when empty. Raises Malformed (`key.*`,
+    jwk: the workload's public key, with `alg` if it is RSA. jti: left out when empty. manifest: that the workload
+    was measured by, as a private claim. Raises Malformed (`key.*`,
     `svid.cnf` for a kind of key that a WIT-SVID cannot hold, `svid.issue`), and what `sign` raises.
     """
     members = parse(jwk.encode("utf-8", "surrogatepass")) if isinstance(jwk, str) else dict(jwk)
@@ -87,6 +91,7 @@ def wit_svid(
     }
     if jti:
         claims[terms.JWT_ID] = jti
+    claims |= manifest_claim(manifest)
     return signed_claims(claims, typ=terms.WIT_TYPE, kid=kid, sign=sign)
 
 

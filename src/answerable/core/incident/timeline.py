@@ -350,7 +350,11 @@ def _instance(leaf: Mapping[str, JSONValue]) -> list[str]:
         parts.append(f"shown by {evidence.get('source')}, measured by {_measurer(evidence.get('grade'))}")
     if leaf.get("manifest"):
         differs = isinstance(evidence, dict) and evidence.get("drifted") is True
-        parts.append(f"manifest {_short(leaf.get('manifest'))}{', from which it differs' if differs else ''}")
+        known = leaf.get("manifest_grade")
+        by = f", held against it by {_measurer(known)}" if known else ""
+        parts.append(
+            f"manifest {_short(leaf.get('manifest'))}{by}{', from which it differs' if differs else ''}"
+        )
     return ["; ".join(parts)] if parts else []
 
 

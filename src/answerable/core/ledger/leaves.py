@@ -52,7 +52,10 @@ class EvidenceLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
 
 
 class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Leaf of Tag.INTENT. evidence, instance, manifest: absent where nothing is known beyond the proof."""
+    """Leaf of Tag.INTENT. evidence, instance, manifest: absent where nothing is known beyond the proof.
+
+    manifest_grade: of the manifest; absent without one, and in entries from before it was told.
+    """
 
     sd: list[str] = msgspec.field(name="_sd")
     action: str
@@ -71,6 +74,7 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     mandate: str
     mandate_ref: Reference
     manifest: str = ""
+    manifest_grade: str = ""
     method: str
     payload: str
     policy_ref: Reference
@@ -109,7 +113,9 @@ def encoded_leaf(leaf: IntentLeaf | OutcomeLeaf) -> bytes:
 
 def evidence_leaf(identity: CallerIdentity) -> EvidenceLeaf | None:
     """None for a caller of whom no more is known than the key that proves it."""
-    if identity is UNKNOWN_IDENTITY or (not identity.instance and identity.source == "registered_key"):
+    if identity is UNKNOWN_IDENTITY or (
+        not identity.instance and identity.source == "registered_key" and not identity.drifted
+    ):
         return None
     return EvidenceLeaf(drifted=identity.drifted, grade=identity.grade, source=identity.source)
 
@@ -125,4 +131,6 @@ def identity_members(identity: CallerIdentity) -> dict[str, JSONValue]:
         members["instance"] = identity.instance
     if identity.manifest:
         members["manifest"] = identity.manifest
+        if identity.manifest_grade:
+            members["manifest_grade"] = identity.manifest_grade
     return members

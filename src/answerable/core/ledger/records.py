@@ -93,6 +93,7 @@ def intent(
         mandate=mandate.id,
         mandate_ref=mandate_ref,
         manifest=caller.identity.manifest,
+        manifest_grade=caller.identity.manifest_grade,
         method=request.method,
         payload=sha256(attachment).hexdigest(),
         policy_ref=policy_ref,

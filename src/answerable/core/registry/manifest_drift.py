@@ -2,14 +2,14 @@
 
 Laws: only what somebody measured can match; a value that was merely claimed matches nothing, and differs when it says
 something else; what the manifest does not say is not compared; a grade is shown as it came and never raised; a drift
-ends with a measurement that matches, never with silence.
+ends with a measurement that matches, never with silence; what was measured is kept until something else is found.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from answerable.core.identity.evidence import GRADES
 from answerable.core.registry.manifest import DIGEST_FIELDS, MANIFEST_FIELDS, checked_digest
@@ -68,6 +68,33 @@ class FieldFinding:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedTools:
+    """What the gateway itself saw of the tools that it offers an agent.
+
+    digest: as `tools_digest` makes it, empty where they could not all be seen. why: why not, empty otherwise.
+    tools: pairs of server and name that the digest is over. expected: what the manifest says, empty where it says
+    nothing of tools.
+    """
+
+    digest: str
+    why: str
+    tools: tuple[tuple[str, str], ...]
+    expected: str
+
+    @property
+    def verdict(self) -> Verdict:
+        """`match` only for what was seen and is what the manifest says; `unmeasured` where it could not be seen."""
+        if self.why or not self.expected:
+            return "unmeasured"
+        return "match" if self.digest == self.expected else "differs"
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the agent counts as one that differs: what cannot be seen may be anything."""
+        return bool(self.expected) and self.verdict != "match"
+
+
 def drift(manifest: Manifest, measured: Measured) -> tuple[FieldFinding, ...]:
     """One finding for each field that the manifest says, in the order of `MANIFEST_FIELDS`."""
     return tuple(
@@ -104,6 +131,33 @@ def drift_after(
         or finding.field in needed
         or (finding.field in earlier and finding.verdict != "match")
     )
+
+
+def kept_after(kept: Measured, found: Measured) -> Measured:
+    """What is known of something that was looked at again. What was measured now takes the place of what was known; a
+    claim only where it says something else, for then what was measured before may be true no more."""
+    values = dict(kept.values)
+    for name, (value, grade) in found.values.items():
+        known = values.get(name)
+        if grade != "claimed" or known is None or known[0] != value:
+            values[name] = (value, grade)
+    return Measured(values=values)
+
+
+def measured_in(kept: Iterable[tuple[str, str, Grade]]) -> Measured:
+    """What is kept of an instance, as it was measured. Raises Malformed, as `Measured`."""
+    return Measured(values={cast("ManifestField", name): (value, grade) for name, value, grade in kept})
+
+
+def kept_form(measured: Measured) -> tuple[tuple[str, str, Grade], ...]:
+    """The inverse of `measured_in`, in the order of `MANIFEST_FIELDS`."""
+    return tuple((name, *measured.values[name]) for name in MANIFEST_FIELDS if name in measured.values)
+
+
+def known_grade(findings: Iterable[FieldFinding]) -> Grade:
+    """How well a manifest is known to be what runs: the worst grade of what matched, `claimed` where nothing did."""
+    matched = [one.grade for one in findings if one.verdict == "match" and one.grade is not None]
+    return max(matched, key=GRADES.index) if matched else "claimed"
 
 
 def merged(*parts: Measured) -> Measured:
