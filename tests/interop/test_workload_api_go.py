@@ -17,6 +17,7 @@ def go_client() -> str:
     return str(go_workload())
 
 
+@pytest.mark.requirement("MANIFEST-15")
 @pytest.mark.requirement("WAPI-01")
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_workload_fetches_all_its_svids_with_hints_and_has_a_token_validated(tmp_path, go_client, loop):

@@ -13,6 +13,7 @@ from tests.workload_api_world import DOMAIN, LOOPS, OTHER, World, in_loop, named
 DOMAINS = sorted((DOMAIN, OTHER))
 
 
+@pytest.mark.requirement("MANIFEST-15")
 @pytest.mark.requirement("WAPI-01")
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_workload_fetches_its_svids_and_bundles_and_has_a_token_validated(tmp_path, loop):

@@ -1,4 +1,7 @@
-"""An MCP server over stdio, of both eras, whose resources change when they are touched. It takes no arguments."""
+"""An MCP server over stdio, of both eras, whose resources change when they are touched. It takes no arguments.
+
+Touching `describe:TEXT` has the tool `touch` describe itself so from then on.
+"""
 
 from typing import Any
 
@@ -11,16 +14,24 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, Res
 bus = InMemorySubscriptionBus()
 followed: dict[str, Any] = {}
 names = ["touch", "grow"]
+described: dict[str, str] = {}
 
 
 async def list_tools(ctx: Any, params: Any) -> types.ListToolsResult:
     schema = {"type": "object", "properties": {"uri": {"type": "string"}}}
-    return types.ListToolsResult(tools=[types.Tool(name=name, input_schema=schema) for name in names])
+    tools = [
+        types.Tool(name=name, description=described.get(name) or None, input_schema=schema) for name in names
+    ]
+    return types.ListToolsResult(tools=tools)
 
 
 async def call_tool(ctx: Any, params: Any) -> types.CallToolResult:
     if params.name == "touch":
         uri = params.arguments["uri"]
+        if uri.startswith("describe:"):
+            described["touch"] = uri.removeprefix("describe:")
+            await bus.publish(ToolsListChanged())
+            await ctx.session.send_tool_list_changed()
         await bus.publish(ResourceUpdated(uri=uri))
         if uri in followed:
             await followed[uri].send_resource_updated(uri)

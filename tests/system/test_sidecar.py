@@ -17,6 +17,7 @@ import pytest
 
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
+from answerable.flows.follow_manifests import follow_manifests
 from answerable.flows.workloads import WorkloadLimits
 from tests.enrolment_world import served, sign_manifest
 from tests.gateway_world import HERE, until
@@ -242,6 +243,30 @@ async def test_a_prompt_that_changes_under_a_running_agent_is_told_at_once(tmp_p
         else:
             assert len(intents) == 1
             assert len(world.entries(Tag.REFUSAL)) == 1
+
+
+@pytest.mark.requirement("MANIFEST-13")
+async def test_a_running_agent_goes_on_within_seconds_once_its_owner_signs_what_it_is_now(tmp_path):
+    prompt, go = tmp_path / "prompt.md", tmp_path / "go"
+    prompt.write_text("be kind")
+    async with served(tmp_path) as world, anyio.create_task_group() as tasks:
+        tasks.start_soon(follow_manifests, world.workloads)
+        world.mandate("crm.read")
+        await sign_manifest(world.walk, b"be kind")
+        async with sidecar(world, tmp_path, "act", f"wait:{go}", "act", project=str(prompt)):
+            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=20)
+            prompt.write_text("be frank")
+            (one,) = world.workloads.instances.live()
+            await until(lambda: world.workloads.instances.find(one.id).drift, seconds=20)
+            # Nobody restarts the agent, and it renews at half an hour.
+            await sign_manifest(world.walk, b"be frank")
+            await until(lambda: not world.workloads.instances.find(one.id).drift, seconds=20)
+            go.touch()
+        intents = world.entries(Tag.INTENT)
+        assert [one["instance"] for one in intents] == [str(one.id)] * 2
+        assert intents[0]["manifest"] != intents[1]["manifest"]
+        assert [one["manifest_grade"] for one in intents] == ["sidecar", "sidecar"]
+        tasks.cancel_scope.cancel()
 
 
 @pytest.mark.requirement("ENROL-17")
