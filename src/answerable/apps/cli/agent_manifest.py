@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from answerable.wiring.project_manifest import Collected, FoundField
 
 FILE_NAME: Final = "agent-manifest.yaml"
+OF_GATEWAY: Final = "gateway"
+"""In place of a file of tool definitions."""
 DEFAULT_TIER: Final = 3
 """Of an agent about which nobody has said how much harm it can do: critical."""
 
@@ -48,7 +50,7 @@ Tools = Annotated[
     Path | None,
     typer.Option(
         "--tools",
-        help="JSON file with the tool definitions of each server: {SERVER: [TOOL, ...]}.",
+        help="JSON file with the tool definitions of each server: {SERVER: [TOOL, ...]}; `gateway`: as that sees them.",
         show_default=False,
         metavar="FILE",
     ),
@@ -84,6 +86,7 @@ def register(agent: typer.Typer) -> None:
     command(group, "register", reads=True)(register_token)
     command(group, "show", reads=True)(show)
     command(group, "check", reads=True)(check)
+    command(group, "tools", reads=True)(tools_of)
     agent.add_typer(group, name="manifest")
 
 
@@ -121,10 +124,12 @@ def write(
     from answerable.core.registry.manifest import Manifest, manifest_document
 
     found = _collected(shell, directory, prompt)
-    fields = with_said(found, model=model, image=image, tools=tools)
+    name = agent_id(agent or directory.resolve().name.lower())
+    fields = with_said(found, model=model, image=image, tools=_file_of(tools))
+    fields |= _seen_tools(shell, tools, name)
     said: dict[str, Any] = {one.field: one.value for one in fields.values()}
     manifest = Manifest(
-        agent=agent_id(agent or directory.resolve().name.lower()),
+        agent=name,
         environment=environment,
         tier=tier,
         **said,
@@ -253,7 +258,8 @@ def check(
 
     manifest = _expected(shell, against, agent)
     found = _collected(shell, directory, prompt)
-    fields = with_said(found, model=model, image=image, tools=tools)
+    fields = with_said(found, model=model, image=image, tools=_file_of(tools))
+    fields |= _seen_tools(shell, tools, manifest.agent)
     measured = Measured(values={one.field: (one.value, one.grade) for one in fields.values()})
     findings = drift(manifest, measured)
     drifted = drifted_fields(findings)
@@ -268,6 +274,53 @@ def check(
     if unmeasured:
         shell.terminal.say(f"nothing differs; not measured here: {', '.join(unmeasured)}")
     return None
+
+
+def tools_of(shell: Shell, name: Annotated[str, typer.Argument(help="Name of the agent.")]) -> int | None:
+    """The tools that the gateway offers an agent, as it sees them now.
+
+    Exit code 1 when they are not those of the manifest in force.
+    """
+    answer = _tools_answer(shell, name)
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+    else:
+        rows = [(one["server"], one["name"]) for one in answer["tools"]]
+        shell.terminal.table(("server", "tool"), rows, empty="no tools")
+        shell.terminal.say(
+            answer["unseen"] or f"digest {answer['digest'] or 'of no tools'}, seen by the gateway"
+        )
+    if answer["verdict"] == "differs":
+        shell.terminal.fault(f"the manifest of {name} says {answer['expected']}")
+        return ERROR
+    return None
+
+
+def _tools_answer(shell: Shell, name: str) -> dict[str, Any]:
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        answer: dict[str, Any] = control.get(f"/v1/agents/{segment(name)}/tools")
+    return answer
+
+
+def _file_of(tools: Path | None) -> Path | None:
+    return None if tools is not None and str(tools) == OF_GATEWAY else tools
+
+
+def _seen_tools(shell: Shell, tools: Path | None, agent: str) -> dict[ManifestField, FoundField]:
+    """What the gateway sees, where that was asked for. Raises Refused (`manifest.tools_unseen`)."""
+    if tools is None or _file_of(tools) is not None:
+        return {}
+    from answerable.wiring.project_manifest import FoundField
+
+    answer = _tools_answer(shell, agent)
+    if answer["unseen"]:
+        raise Refused(f"the gateway cannot see the tools: {answer['unseen']}", code="manifest.tools_unseen")
+    if not answer["digest"]:
+        return {}
+    seen = FoundField(field="tools_digest", value=answer["digest"], grade="gateway", where="the gateway")
+    return {"tools_digest": seen}
 
 
 def _show_findings(

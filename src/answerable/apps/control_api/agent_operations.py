@@ -13,6 +13,7 @@ from answerable.core.identity.join_token import LIFETIME_SECONDS
 from answerable.core.identity.principal import AgentId, agent_id
 from answerable.core.identity.spiffe_id import ID_BYTES_MAX, spiffe_id
 from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.flows.compare_manifest import drift_now
 from answerable.flows.end_instance import end_instance
 from answerable.flows.set_agent_standing import set_agent_standing
 
@@ -62,7 +63,7 @@ async def show_agent(call: Call) -> Answer:
         "attestation": [list(one) for one in found.attestation] if found is not None else [],
         "drift_rule": found.drift if found is not None else "",
         "instances": len(live),
-        "drifted": sum(1 for one in live if one.drift),
+        "drifted": sum(1 for one in live if drift_now(workloads, one)),
     }
 
 
@@ -91,7 +92,7 @@ async def list_instances(call: Call) -> Answer:
     wanted = call.query.get("agent")
     found = workloads.instances.live() if wanted is None else workloads.instances.of_agent(AgentId(wanted))
     live = sorted((one for one in found if one.is_live(now)), key=lambda one: (-one.enrolled_at, str(one.id)))
-    return page_of(call, live, name=lambda one: str(one.id), render=_instance)
+    return page_of(call, live, name=lambda one: str(one.id), render=partial(_instance, workloads))
 
 
 async def end_one(call: Call) -> Answer:
@@ -149,7 +150,7 @@ def _workloads(call: Call) -> Workloads:
     return _identities(call).workloads
 
 
-def _instance(one: Instance) -> JSONValue:
+def _instance(workloads: Workloads, one: Instance) -> JSONValue:
     return {
         "id": str(one.id),
         "agent": one.agent,
@@ -160,7 +161,8 @@ def _instance(one: Instance) -> JSONValue:
         "process": one.process,
         "key": one.key.thumbprint if one.key is not None else "",
         "manifest": one.manifest,
-        "drift": list(one.drift),
+        "manifest_grade": one.manifest_grade,
+        "drift": list(drift_now(workloads, one)),
         "enrolled_at": instant(one.enrolled_at),
         "expires_at": instant(one.expires_at),
     }
@@ -210,6 +212,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "process": TEXT,
             "key": TEXT,
             "manifest": TEXT,
+            "manifest_grade": choice("", "kernel", "sidecar", "gateway", "claimed"),
             "drift": TEXTS,
             "enrolled_at": INSTANT,
             "expires_at": INSTANT,

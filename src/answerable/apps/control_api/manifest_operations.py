@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.apps.control_api.call import Operation, instant
-from answerable.apps.control_api.schemas import COUNT, DIGEST, INSTANT, TEXT, Schema, record
+from answerable.apps.control_api.schemas import COUNT, DIGEST, INSTANT, TEXT, Schema, choice, record
 from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
 from answerable.core.identity.principal import agent_id
 from answerable.core.registry.manifest import MANIFEST_FIELDS, form_of
 from answerable.core.registry.manifest_token import standing_fault
 from answerable.errors import Refused, shown
+from answerable.flows.observe_tools import observed_tools
 from answerable.flows.register_manifest import register_manifest
 
 if TYPE_CHECKING:
@@ -31,6 +32,23 @@ async def show_manifest(call: Call) -> Answer:
     if signed is None:
         raise Refused(f"there is no manifest of agent {shown(agent)}", code="manifest.unknown")
     return _manifest(call, signed)
+
+
+async def show_tools(call: Call) -> Answer:
+    """The tools that the gateway offers an agent, as it sees them now, beside what the manifest says of them."""
+    agent = agent_id(call.path["name"])
+    if agent not in call.walk.registry.current.agents:
+        raise Refused(f"agent {shown(agent)} is not active", code="agent.inactive")
+    seen = observed_tools(call.walk, agent)
+    return {
+        "agent": agent,
+        "digest": seen.digest,
+        "grade": "gateway",
+        "expected": seen.expected,
+        "verdict": seen.verdict,
+        "unseen": seen.why,
+        "tools": [{"server": server, "name": name} for server, name in seen.tools],
+    }
 
 
 def _manifest(call: Call, signed: SignedManifest) -> Answer:
@@ -63,7 +81,18 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "manifest": record(_FORM),
             "token": TEXT,
         }
-    )
+    ),
+    "AgentTools": record(
+        {
+            "agent": TEXT,
+            "digest": TEXT,
+            "grade": choice("gateway"),
+            "expected": TEXT,
+            "verdict": choice("match", "differs", "unmeasured"),
+            "unseen": TEXT,
+            "tools": {"type": "array", "items": record({"server": TEXT, "name": TEXT})},
+        }
+    ),
 }
 """Beside those of `schemas`."""
 
@@ -84,5 +113,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="The manifest of one agent that is in force",
         answer="AgentManifest",
         run=show_manifest,
+    ),
+    Operation(
+        id="show_agent_tools",
+        method="GET",
+        path="/v1/agents/{name}/tools",
+        summary="The tools that the gateway offers one agent, as it sees them, and their digest",
+        answer="AgentTools",
+        run=show_tools,
     ),
 )

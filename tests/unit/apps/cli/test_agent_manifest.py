@@ -225,3 +225,33 @@ def test_what_is_missing_is_said(command, project, tmp_path):
     command("agent", "manifest", str(tmp_path / "nowhere"), code=1)
     (tmp_path / "big").write_text("x" * 300_000)
     assert "bytes" in command("agent", "manifest", "register", str(tmp_path / "big"), code=1).stderr
+
+
+@pytest.mark.requirement("MANIFEST-12")
+def test_the_tools_that_the_gateway_sees_are_told_and_go_into_a_manifest_and_a_check(command, world, project):
+    told = command("agent", "manifest", "tools", "support-agent", "--json").stdout
+    seen = json.loads(told)
+    assert seen["digest"].startswith("sha256:")
+    assert {"server": "crm", "name": "case_read"} in seen["tools"]
+    assert "seen by the gateway" in command("agent", "manifest", "tools", "support-agent").stderr
+    result = command("agent", "manifest", "write", str(project), "--tools", "gateway", "--json")
+    fields = {one["field"]: one for one in json.loads(result.stdout)["fields"]}
+    assert fields["tools_digest"]["value"] == seen["digest"]
+    assert fields["tools_digest"]["grade"] == "gateway"
+    command("agent", "manifest", "write", str(project), "--tools", "gateway")
+    command(
+        "agent",
+        "manifest",
+        "check",
+        str(project),
+        "--against",
+        str(manifest_file(project)),
+        "--tools",
+        "gateway",
+    )
+    wrong = manifest_file(project).read_text().replace(seen["digest"], f"sha256:{'0' * 64}")
+    manifest_file(project).write_text(wrong)
+    token = token_file(command, world, project)
+    command("agent", "manifest", "register", str(token))
+    result = command("agent", "manifest", "tools", "support-agent", code=1)
+    assert "the manifest of support-agent says sha256:000" in result.stderr

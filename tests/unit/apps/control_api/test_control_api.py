@@ -110,6 +110,8 @@ async def use_identity(client: Client, product: Product, world: World) -> None:
     signed = signed_manifest(manifest, owner=PrincipalId("ada"), key=load_key(world.key("ada")), at=at)
     registered = await client("register_manifest", {"token": signed})
     assert registered == await client("show_manifest", name=name)
+    seen = await client("show_agent_tools", name=name)
+    assert (seen["verdict"], seen["expected"], seen["grade"]) == ("unmeasured", "", "gateway")
     assert (await client("make_join_token", {"label": "ci"}, name=name))["agent"] == name
     assert (await client("show_agent", name=name))["active"]
     assert (await client("list_instances"))["items"] == (await client("list_seen"))["items"] == []

@@ -1,0 +1,103 @@
+"""Callers of whom nobody measured anything pass for what their manifest says: policy and intent tell them apart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from msgspec import structs
+
+from answerable.core.identity.channel import Channel, PeerCredentials
+from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.incident.timeline import _instance
+from answerable.core.ledger.tags import Tag
+from answerable.flows.apply_registry import apply_registry
+from answerable.flows.known_callers import KnownCallers
+from answerable.testing.samples import signing_key
+from tests.attack.test_drift_laundering import (
+    CLAIMED,
+    SCOUT,
+    WHOLE,
+    acted,
+    code_of,
+    enrolled,
+    manifest,
+    seen,
+    world,
+)
+from tests.enrolment_world import attested_documents
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.testing.builders import Bench
+
+pytestmark = pytest.mark.anyio
+
+MEASURED_ONLY: JSONValue = {
+    "apiVersion": "answerable/v1",
+    "kind": "PolicySet",
+    "metadata": {"name": "measured"},
+    "spec": {
+        "policies": '@id("measured-only") forbid (principal, action, resource)'
+        ' when { context.agent.manifest_grade == "claimed" || context.agent.manifest_grade == "" };'
+    },
+}
+
+
+def known_to(bench: Bench, digest: str) -> KnownCallers:
+    return KnownCallers(
+        registry=bench.walk.registry, manifest_of=lambda agent: digest if agent == SCOUT else ""
+    )
+
+
+@pytest.mark.requirement("MANIFEST-14")
+async def test_a_registered_key_and_a_user_id_show_the_manifest_as_claimed() -> None:
+    bench, _ = await world()
+    digest = await manifest(bench)
+    documents = attested_documents()
+    for one in documents:
+        if (one["kind"], one["metadata"]["name"]) == ("Agent", "scout"):
+            one["spec"] = {**one["spec"], "unixUids": [4711]}
+    await bench.registered(documents)
+    known, now = known_to(bench, digest), bench.clock.now()
+    by_key = known.by_key(signing_key("scout").public.thumbprint, now).identity
+    peer = PeerCredentials(uid=4711, gid=4711, pid=1, started=1)
+    _, _, by_uid = known.by_channel(Channel(connection=1, sequence=1, peer=peer), now)
+    # The kernel's word is about the process, and not about what it is made of.
+    assert (by_uid.grade, by_uid.manifest, by_uid.manifest_grade) == ("kernel", digest, "claimed")
+    assert (by_key.manifest, by_key.manifest_grade) == (digest, "claimed")
+    nobody = known.by_key(signing_key("rover").public.thumbprint, now).identity
+    assert (nobody.manifest, nobody.manifest_grade) == ("", "")
+
+
+@pytest.mark.requirement("MANIFEST-14")
+async def test_policy_and_intent_tell_what_was_measured_from_what_was_claimed() -> None:
+    bench, workloads = await world()
+    await bench.issue()
+    digest = await manifest(bench)
+    claimed = known_to(bench, digest).registered(SCOUT)
+    await enrolled(workloads, WHOLE)
+    measured = seen(workloads, "i-1")
+    for identity in (claimed, measured):
+        await acted(bench, identity)
+    first, second = bench.entries(Tag.INTENT)
+    assert (first["manifest"], first["manifest_grade"]) == (digest, "claimed")
+    assert (second["manifest"], second["manifest_grade"]) == (digest, "sidecar")
+    assert "held against it by nobody" in _instance(first)[0]
+    assert "held against it by its sidecar" in _instance(second)[0]
+    await apply_registry(bench.walk, [MEASURED_ONLY], by="operator")
+    for identity in (claimed, CallerIdentity(), structs.replace(claimed, source="unix", grade="kernel")):
+        assert await code_of(acted(bench, identity)) == "measured-only"
+    await acted(bench, measured)
+    assert len(bench.upstream.effects) == 3
+    assert bench.entries(Tag.REFUSAL)[0]["manifest_grade"] == "claimed"
+
+
+@pytest.mark.requirement("MANIFEST-14")
+async def test_the_grade_is_that_of_the_worst_known_part_and_no_claim_raises_it() -> None:
+    bench, workloads = await world("mark")
+    await manifest(bench)
+    await enrolled(workloads, CLAIMED)
+    assert (seen(workloads, "i-1").manifest, seen(workloads, "i-1").manifest_grade) == ("", "")
+    kept = await enrolled(workloads, WHOLE, "i-2")
+    assert kept.manifest_grade == seen(workloads, "i-2").manifest_grade == "sidecar"
