@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 from answerable.core.canonical import FrozenJSON, parse
 from answerable.core.evidence.archive import parse_archive
 from answerable.core.evidence.bundle import Bundle, disclosure_of
+from answerable.core.identity.dpop import check_signature, read_proof
+from answerable.core.identity.target_url import normal_url
 from answerable.core.ledger.batch_head import HeadFields, verified_batch_head
 from answerable.core.ledger.codec import (
     SegmentHeader,
@@ -143,6 +145,19 @@ def _tile_path(sent: bytes) -> None:
         raise AssertionError(f"two spellings of {name.path}")
 
 
+def _dpop(sent: bytes) -> None:
+    proof = read_proof(sent.decode("latin-1"))
+    check_signature(proof, thumbprint=None)
+    if sent != valid.dpop().encode():
+        raise AssertionError("a changed proof was accepted")
+
+
+def _target_url(sent: bytes) -> None:
+    normal = normal_url(sent.decode("latin-1"))
+    if normal_url(normal) != normal:
+        raise AssertionError(f"{normal} is not the one spelling")
+
+
 def _shard_head(sent: bytes) -> None:
     ShardHead.of_leaf(members_of(sent))
 
@@ -174,6 +189,8 @@ def targets() -> dict[str, Target]:
     entry, log_text = story()[4], Note.parse(valid.witnessed_note()).text
     field = opened_fields(entry.attachment, SUBJECT)[0]
     found = {
+        "dpop proof": Target((valid.dpop().encode(),), _dpop),
+        "target url": Target((b"HTTPS://u%41.example:443/a/./%2e%2E/b",), _target_url),
         "json": Target((entry.leaf, b'{"a":[1,-2.5e-7,"\\u00e9",null,true]}'), parse),
         "canonical json": Target((entry.leaf,), lambda sent: FrozenJSON.from_canonical(sent)),
         "note": Target((valid.checkpoint_note(), valid.witnessed_note()), Note.parse),

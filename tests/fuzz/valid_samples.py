@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from answerable.core.evidence.bundle import Bundle, EvidenceEntry
+from answerable.core.identity.dpop import dpop_proof
 from answerable.core.ledger.batch_head import BatchHead, batch_head_key
 from answerable.core.ledger.codec import SegmentHeader, chain_start, frame_header, origin_hash
 from answerable.core.ledger.disclosure import opened_fields
@@ -16,6 +17,7 @@ from answerable.core.tlog.proof import TlogProof
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN, log_key
+from answerable.testing.samples import signing_key
 from tests.ledger_script import cosigned_note, trusted
 from tests.ledger_world import SUBJECT, story
 from tests.witness_world import Log
@@ -121,3 +123,18 @@ def parted(sent: bytes) -> tuple[bytes, bytes]:
     """The two again, whatever was sent."""
     size = int.from_bytes(sent[:2], "big")
     return sent[2 : 2 + size], sent[2 + size :]
+
+
+@cache
+def dpop() -> str:
+    """A proof with every claim."""
+    return dpop_proof(
+        signing_key("scout"),
+        method="POST",
+        url="https://gateway.example/mcp/crm",
+        identifier="0123456789abcdef",
+        issued_at=1_795_000_000,
+        token="a.b.c",
+        nonce="n" * 22,
+        message=b"{}",
+    )
