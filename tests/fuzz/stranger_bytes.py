@@ -190,7 +190,7 @@ def targets() -> dict[str, Target]:
     field = opened_fields(entry.attachment, SUBJECT)[0]
     found = {
         "dpop proof": Target((valid.dpop().encode(),), _dpop),
-        "target url": Target((b"HTTPS://u%41.example:443/a/./%2e%2E/b",), _target_url),
+        "target url": Target((b"HTTPS://U.example:443/a/./%2e%2E/b",), _target_url),
         "json": Target((entry.leaf, b'{"a":[1,-2.5e-7,"\\u00e9",null,true]}'), parse),
         "canonical json": Target((entry.leaf,), lambda sent: FrozenJSON.from_canonical(sent)),
         "note": Target((valid.checkpoint_note(), valid.witnessed_note()), Note.parse),
