@@ -278,6 +278,7 @@ class Bench:
         seconds: int = 3600,
         grants: tuple[Grant, ...] | None = None,
         principal: str = "alice",
+        budgets: tuple[tuple[str, int], ...] = (),
     ) -> Mandate:
         """A mandate for both capabilities, signed by its principal and issued from now on."""
         now = self.clock.now()
@@ -287,6 +288,7 @@ class Bench:
             agent=AgentId(agent),
             grants=grants or (Grant(capability="crm.read"), Grant(capability="crm.refund")),
             calls_max=calls_max,
+            budgets=budgets,
             not_before=now,
             expires_at=UnixMillis(now + seconds * 1000),
         )
