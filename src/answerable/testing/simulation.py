@@ -86,7 +86,10 @@ _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=0)
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What a run went through. struck: faults that were dealt, as `method: fault`."""
+    """What a run went through. struck: faults that were dealt, as `method: fault`.
+
+    returned, overrun: outcomes that gave something back, or used more than was reserved. spent: refusals for want of it.
+    """
 
     seed: int
     lives: int = 0
@@ -95,6 +98,9 @@ class Report:
     effects: int = 0
     intents: int = 0
     deferred: int = 0
+    returned: int = 0
+    overrun: int = 0
+    spent: int = 0
     left: int = 0
     entries: int = 0
     struck: list[str] = field(default_factory=list)
@@ -374,6 +380,10 @@ class Simulation:
         entries = list(bench.walk.ledger.replay())
         self.report.effects = len(self.effects)
         self.report.entries = len(entries)
+        said = [leaf_of(stored) for stored in entries]
+        self.report.returned = sum("returned" in leaf for leaf in said)
+        self.report.overrun = sum("overrun" in leaf for leaf in said)
+        self.report.spent = sum(leaf.get("code") == "mandate.budget_spent" for leaf in said)
         self.report.intents = sum(stored.tag == Tag.INTENT for stored in entries)
         self.violations += broken_laws(
             entries,

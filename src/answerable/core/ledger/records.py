@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
 
 SOURCES_MAX: Final = 16
-SOURCES_CHARS_MAX: Final = 700
-"""Of all names in one list, so that a leaf has room for two such lists."""
+SOURCES_CHARS_MAX: Final = 500
+"""Of all names in one list, so that a leaf has room for two such lists, and for budgets in several accounts."""
 DETAIL_CHARS_MAX: Final = 500
 REFUSED_ACTION_BYTES_MAX: Final = 8192
 

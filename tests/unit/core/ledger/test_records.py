@@ -387,7 +387,7 @@ def test_as_many_policies_are_named_as_there_is_room_for():
     decision = leaf_of(entry)["decision"]
     assert isinstance(decision, dict)
     assert (decision["by"], decision["lifted"]) == (["a", "b"], [])
-    one = structs.replace(DECISION, determined_by=("p" * records.SOURCES_CHARS_MAX,), lifted=("p" * 701,))
+    one = structs.replace(DECISION, determined_by=("p" * records.SOURCES_CHARS_MAX,), lifted=("p" * 501,))
     entry = records.approval_asked(
         VERIFIED, one, APPROVAL, at=AT, sealing=SEALING, run=RUN, principal=PSEUDONYM
     )
