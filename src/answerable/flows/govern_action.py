@@ -15,13 +15,13 @@ from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
+from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.warrant import Warrant
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
@@ -37,10 +37,9 @@ from answerable.flows.walk import OpenIntent
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import Answer as PersonsAnswer
-    from answerable.core.approval.approval import Approval
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.budget import Reserved
     from answerable.flows.cite_statement import References
@@ -48,16 +47,6 @@ if TYPE_CHECKING:
     from answerable.ports.upstream import Progress
 
 ACTION_ID_BYTES: Final = 16
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Either an outcome with its receipt, or an approval that is still waited for."""
-
-    action_id: str = ""
-    outcome: Outcome | None = None
-    intent: Receipt | None = None
-    receipt: Receipt | None = None
-    approval: Approval | None = None
 
 
 async def govern_action(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.shard_link import ShardLink
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.upstream import Upstream
 
@@ -100,6 +101,8 @@ class Walk:
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
     sightings: what was seen and is not registered, since it was last written down.
+    link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
+    another one than ours.
     """
 
     clock: Clock
@@ -127,6 +130,8 @@ class Walk:
     strangers_recorded: dict[str, int] = field(default_factory=dict)
     sightings: SightingBatch = field(default_factory=SightingBatch)
     under_way: UnderWay = field(default_factory=UnderWay)
+    link: ShardLink | None = None
+    owners: dict[MandateId, str] = field(default_factory=dict)
     standing_of: RegistrySnapshot | None = None
     standing: dict[MandateId, Refused | None] = field(default_factory=dict)
 

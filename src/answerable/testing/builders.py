@@ -60,11 +60,11 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.answer import Answer
     from answerable.core.ledger.warrant import Warrant
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.snapshot import RegistrySnapshot
-    from answerable.flows.govern_action import Answer
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock

@@ -88,7 +88,8 @@ _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=0)
 class Report:
     """What a run went through. struck: faults that were dealt, as `method: fault`.
 
-    returned, overrun: outcomes that gave something back, or used more than was reserved. spent: refusals for want of it.
+    returned, overrun: outcomes that gave something back, or used more than was reserved. spent: refusals for want of
+    budget.
     """
 
     seed: int
