@@ -48,14 +48,24 @@ class Unverified(AnswerableError):
 
 
 class Refused(AnswerableError):
-    """Somebody entitled to say no said no. `reasons` are safe to show; `entry_index` is the ledger entry, if any."""
+    """Somebody entitled to say no said no. `reasons` are safe to show; `entry_index` is the ledger entry, if any.
+
+    log: origin of the log of that entry, where it is another process's; empty for our own.
+    """
 
     def __init__(
-        self, message: str, *, code: str, reasons: tuple[str, ...] = (), entry_index: int | None = None
+        self,
+        message: str,
+        *,
+        code: str,
+        reasons: tuple[str, ...] = (),
+        entry_index: int | None = None,
+        log: str = "",
     ) -> None:
         super().__init__(message, code=code)
         self.reasons = reasons or (message,)
         self.entry_index = entry_index
+        self.log = log
 
 
 class Unavailable(AnswerableError):

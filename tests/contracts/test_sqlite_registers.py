@@ -18,7 +18,8 @@ from answerable.adapters.sqlite import (
     SqliteRegistryStore,
     SqliteStore,
 )
-from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.budget import ONE_CALL
+from answerable.core.mandate.mandate import MandateId, account_of
 from answerable.core.registry.active import stored_form
 from answerable.errors import Malformed, Unavailable
 from answerable.testing.contracts.approval_register import (
@@ -139,7 +140,7 @@ def test_a_failing_file_is_unavailable_and_what_is_known_stays(tmp_path, fault):
     assert mandates.state(M1) == "open"
     assert approvals.find(approval().id) == approval()
     assert registry.documents() == {}
-    assert mandates.reserve(M1) == 1
+    assert mandates.reserve((account_of(mandate()),), ONE_CALL) == 1
 
 
 @pytest.mark.requirement("STORE-02")
@@ -209,7 +210,7 @@ def test_a_mandate_closed_in_another_process_is_closed_here_at_the_next_refresh_
     here, there = store_in(tmp_path), store_in(tmp_path)
     server, terminal = SqliteMandateRegister(here), SqliteMandateRegister(there)
     server.add(mandate())
-    server.reserve(M1)
+    server.reserve((account_of(mandate()),), ONE_CALL)
     terminal.close(M1)
     assert here.refresh()
     assert server.state(M1) == "closed"

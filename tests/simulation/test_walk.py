@@ -19,7 +19,7 @@ SEEDS_ON_FILES = range(1000, 1006)
 SEEDS_OF_PROOF = range(10_000, 12_000)
 
 
-@pytest.mark.requirement("WALK-12", "WALK-01", "WALK-03", "WALK-08")
+@pytest.mark.requirement("WALK-12", "WALK-01", "WALK-03", "WALK-08", "BUDGET-04")
 def test_whatever_strikes_the_walk_no_law_breaks():
     reports = [asyncio.run(simulate(seed)) for seed in SEEDS]
     dealt = Counter(fault for report in reports for fault in report.struck)
@@ -29,6 +29,9 @@ def test_whatever_strikes_the_walk_no_law_breaks():
     assert any(fault.startswith("subject_keys.of: ") for fault in dealt)
     assert sum(report.effects for report in reports) > 4 * len(reports)
     assert sum(report.crashes for report in reports) > len(reports) / 2
+    assert sum(report.returned for report in reports) > len(reports)
+    assert sum(report.spent for report in reports) > len(reports)
+    assert sum(report.overrun for report in reports) > 5
     assert sum(report.left for report in reports) > len(reports) / 2
 
 

@@ -12,16 +12,16 @@ Each step consumes what the step before made, so that it cannot be walked in ano
 from __future__ import annotations
 
 from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
-from answerable.core.approval.approval import ApprovalId
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
+from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.warrant import Warrant
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
@@ -30,32 +30,23 @@ from answerable.flows.mandate_standing import is_signed_by
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.request_approval import request_approval
+from answerable.flows.spend_budget import accounts_of, require_left, reserve, spend_on, unreserve, with_rest
 from answerable.flows.verify_request import verify_request
 from answerable.flows.walk import OpenIntent
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import Answer as PersonsAnswer
-    from answerable.core.approval.approval import Approval
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
+    from answerable.core.mandate.budget import Reserved
     from answerable.flows.cite_statement import References
     from answerable.flows.walk import Walk
     from answerable.ports.upstream import Progress
 
 ACTION_ID_BYTES: Final = 16
-
-
-class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Either an outcome with its receipt, or an approval that is still waited for."""
-
-    action_id: str = ""
-    outcome: Outcome | None = None
-    intent: Receipt | None = None
-    receipt: Receipt | None = None
-    approval: Approval | None = None
 
 
 async def govern_action(
@@ -68,21 +59,26 @@ async def govern_action(
     settling had written down already that the end is not known.
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
-    capability, call, references = "", 0, None
+    capability, call, reserved, references = "", 0, None, None
     try:
         verified = verify_request(walk, request, caller)
         capability = verified.resolved.capability.name
+        accounts = accounts_of(verified)
         while True:
             # 3 gather
             facts = gather_facts(walk, verified)
             # 4 decide
             decision = walk.decision_point.decide(verified, facts)
-            if decision.effect != "allow":
+            if decision.effect == "deny":
+                break
+            amounts = spend_on(walk, verified, accounts)
+            if decision.effect == "defer":
+                require_left(walk, accounts, amounts)
                 break
             references = found_references(walk, verified, decision.policy_set)
             if references is not None:
                 # No await between the decision and this reservation, so that nobody can spend what was just seen.
-                call = reserve(walk, verified, facts)
+                call, reserved = reserve(walk, facts, accounts, amounts)
                 break
             # What the intent will refer to is not in the log yet. Writing it may take time, so it is decided again.
             await cite_statements(walk, verified, decision.policy_set)
@@ -94,13 +90,18 @@ async def govern_action(
     if decision.effect == "defer":
         return Answer(approval=await request_approval(walk, verified, decision, at=facts.at))
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
-    assert references is not None  # noqa: S101 - only an allow comes here
-    warrant, left = await log_intent(walk, verified, decision, facts, references, call=call)
+    assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
+    warrant, left = await log_intent(
+        walk, verified, decision, facts, references, call=call, reserved=reserved
+    )
     opened = walk.open_intents.get(warrant.intent.index)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
+    began = walk.clock.monotonic()
     outcome, broken_off = await act(walk, verified, warrant, progress, left=left)
+    elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000)
     # 8 release: no lease is held by this form of the walk.
-    # 9 log outcome
+    # 9 log outcome, with what it gives back of what was reserved
+    outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
     try:
         receipt = await log_outcome(walk, warrant, outcome, opened)
     except Unavailable as failed:
@@ -142,25 +143,6 @@ def _groups_now(walk: Walk, answer: PersonsAnswer) -> tuple[str, ...]:
     return person.groups if person is not None and is_signed_by(answer.token, person.keys) else ()
 
 
-def reserve(walk: Walk, verified: VerifiedRequest, facts: Facts) -> int:
-    """Take one call from the budget and use up the approval, both for good before anything happens.
-
-    An approval burned by a crash after this line fails closed: people are asked again. Raises Refused.
-    """
-    call = walk.mandates.reserve(verified.mandate.id)
-    if call is None:
-        raise Refused(
-            "the mandate's budget of calls is spent, or it was just closed", code="mandate.budget_spent"
-        )
-    try:
-        if facts.approval is not None and not walk.approvals.use(ApprovalId(facts.approval.id), facts.at):
-            raise Refused("the approval for this action has been used already", code="approval.used")
-    except AnswerableError:
-        walk.mandates.give_back(verified.mandate.id)
-        raise
-    return call
-
-
 async def log_intent(
     walk: Walk,
     verified: VerifiedRequest,
@@ -169,6 +151,7 @@ async def log_intent(
     references: References,
     *,
     call: int,
+    reserved: Reserved,
 ) -> tuple[Warrant, BaseException | None]:
     """Step 6: the intent, with the decision inside, on disk; from its receipt the warrant. And whether the caller left.
 
@@ -199,22 +182,24 @@ async def log_intent(
                 deadline=deadline,
                 call=call,
                 approval_id=facts.approval.id if facts.approval is not None else "",
+                reserved=reserved,
             )
 
         receipt, left = await record_in_run(
-            walk, mandate.id, entry, then=partial(walk.call_counts.started, mandate.id)
+            walk, mandate.id, entry, then=lambda placed: walk.budget_counts.took(reserved, placed.index)
         )
     except AnswerableError as failed:
         if not isinstance(failed, Unavailable):
-            walk.mandates.give_back(mandate.id)
+            unreserve(walk, reserved)
             raise
         if failed.effect == "none":
-            walk.mandates.give_back(mandate.id)
+            unreserve(walk, reserved)
         raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
     walk.open_intents[receipt.index] = OpenIntent(
         action_id=action_id,
         receipt=receipt,
         due_at=UnixMillis(deadline + walk.limits.upstream_ms_max),
+        reserved=reserved,
         mandate=mandate.id,
         sealing=sealing,
     )

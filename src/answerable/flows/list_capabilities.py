@@ -20,14 +20,15 @@ def list_capabilities(
 ) -> frozenset[tuple[str, str]]:
     """Pairs of method and target, as capabilities name them, that could be allowed on `server`.
 
-    Empty for a mandate that is unknown, closed, outside its window, another shard's or another agent's, and for an
-    instance that has ended or may not act for its drift. Not a decision: what is listed may still be refused, and what
-    is refused here is refused when called. Never raises; does no I/O.
+    Empty for a mandate that is unknown, closed, outside its window, of a shard out of reach or another agent's, and for
+    an instance that has ended or may not act for its drift. Not a decision: what is listed may still be refused, and
+    what is refused here is refused when called. Never raises; does no I/O.
     """
     mandate = walk.mandates.find(MandateId(mandate_id))
     if mandate is None or mandate.agent != caller.agent or walk.mandates.state(mandate.id) != "open":
         return frozenset()
-    if shard_elsewhere(mandate, walk.ledger.origin) is not None:
+    elsewhere = shard_elsewhere(mandate, walk.ledger.origin)
+    if elsewhere is not None and (walk.link is None or not walk.link.reaches(elsewhere)):
         return frozenset()
     # The present time, not that of the proof: an event stream asks again long after it was opened.
     now = walk.clock.now()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from answerable.core.canonical import encode
 from answerable.core.ledger import records
+from answerable.core.mandate.budget import NOTHING
 from answerable.errors import Unavailable
 from answerable.flows.record_entry import record_entry, record_in_run, sealing_of_entry
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.core.ledger.warrant import Warrant
+    from answerable.core.mandate.budget import Reserved
     from answerable.flows.walk import OpenIntent, Walk
 
 
@@ -59,7 +62,10 @@ async def end_intent(
         return None
     # To come second must not take the key of a subject, which may not be had by now, nor lose the place in the run.
     of = taken or opened
-    whole = _bytes_of(outcome.result)
+    if of is None:
+        # Nobody knows what it had reserved, so nothing of it is given back.
+        outcome = msgspec.structs.replace(outcome, returned=NOTHING, overrun=NOTHING)
+    whole = result_bytes(outcome.result)
     kept = _cut(whole, walk.limits.recorded_result_bytes_max)
     cut = hashlib.sha256(whole).hexdigest() if kept is not whole else ""
     try:
@@ -84,6 +90,14 @@ def _still_open(walk: Walk, taken: OpenIntent, outcome: Outcome, failed: Unavail
     if failed.effect == "unknown" or outcome.status == "indeterminate":
         return taken
     return msgspec.structs.replace(taken, known=outcome, due_at=walk.clock.now())
+
+
+def _count(walk: Walk, reserved: Reserved, outcome: Outcome, receipt: Receipt) -> None:
+    """The outcome has its place in the log: what it gives back can be spent by whatever comes after it there."""
+    if outcome.returned or outcome.overrun:
+        walk.mandates.give_back(reserved.accounts, outcome.returned)
+        walk.mandates.take_more(reserved.accounts, outcome.overrun)
+    walk.budget_counts.ended(reserved, outcome.returned, outcome.overrun, receipt.index)
 
 
 async def _recorded(
@@ -113,12 +127,13 @@ async def _recorded(
             result_digest=digest,
         )
 
+    count = partial(_count, walk, opened.reserved, outcome) if opened is not None else None
     if opened is not None and opened.mandate:
-        return await record_in_run(walk, opened.mandate, entry, patient=patient)
-    return await record_entry(walk, entry(None), patient=patient)
+        return await record_in_run(walk, opened.mandate, entry, patient=patient, then=count)
+    return await record_entry(walk, entry(None), patient=patient, then=count)
 
 
-def _bytes_of(result: dict[str, JSONValue] | None) -> bytes:
+def result_bytes(result: dict[str, JSONValue] | None) -> bytes:
     """An upstream's answer as JSON bytes; it may hold what our own canonical form refuses, such as huge integers."""
     if result is None:
         return b""

@@ -26,10 +26,16 @@ PSEUDONYMS_MAX = 10_000
 
 
 async def record_entry(
-    walk: Walk, entry: Entry, *, patient: bool = True
+    walk: Walk,
+    entry: Entry,
+    *,
+    patient: bool = True,
+    then: Callable[[Receipt], None] | None = None,
 ) -> tuple[Receipt, BaseException | None]:
     """Make `entry`, which is in no run, durable whether the caller stays or leaves; as `record_in_run`."""
     submitted, left = await _submitted(walk, lambda: entry, patient=patient)
+    if then is not None:
+        then(submitted.receipt)
     return await _durable(submitted, left)
 
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from answerable.core.action.outcome import Outcome
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
+from answerable.core.ledger.budget_counts import reserved_by
 from answerable.core.ledger.entry import Receipt
 from answerable.core.ledger.opened import leaf_of
-from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Broken, Unavailable
 from answerable.flows.keep_budgets import restore_budgets
 from answerable.flows.log_outcome import end_intent
@@ -37,13 +36,7 @@ def recover_from_ledger(walk: Walk) -> None:
     For the start of a process, before anything is in flight. Raises Broken (`ledger.leaf_malformed`) for an intent or
     an end that this version did not write.
     """
-    counted = walk.mandates.used_up_to(walk.ledger.origin)
-    started = [
-        MandateId(str(leaf_of(stored).get("mandate")))
-        for stored in walk.ledger.replay(counted)
-        if stored.tag == Tag.INTENT
-    ]
-    restore_budgets(walk, started, counted)
+    restore_budgets(walk)
     for stored in walk.ledger.open_intents():
         walk.open_intents[stored.index] = _open_intent(stored, walk.limits.upstream_ms_max)
 
@@ -107,6 +100,7 @@ def _open_intent(stored: StoredEntry, upstream_ms_max: int) -> OpenIntent:
         action_id=str(leaf.get("action")),
         receipt=Receipt(index=stored.index, leaf_hash=stored.leaf_hash),
         due_at=UnixMillis(_int(leaf, "deadline") + upstream_ms_max),
+        reserved=reserved_by(leaf),
     )
 
 

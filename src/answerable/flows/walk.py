@@ -9,7 +9,7 @@ import msgspec
 from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
-from answerable.core.ledger.call_counts import CallCounts
+from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
 from answerable.core.registry.sighting import SightingBatch
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import Reference
+    from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.registry.manifest_drift import ObservedTools
     from answerable.core.registry.manifest_token import SignedManifest
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.shard_link import ShardLink
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.upstream import Upstream
 
@@ -65,12 +67,13 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An intent whose end is not on disk yet. due_at: Unix milliseconds from which settling may end it.
 
     mandate, sealing: of an intent of this process, whose end is in the same run and under the same key; else unknown.
-    known: how it ended, when that could not be written down at the time.
+    known: how it ended, when that could not be written down at the time. reserved: what its outcome may give back of.
     """
 
     action_id: str
     receipt: Receipt
     due_at: UnixMillis
+    reserved: Reserved
     mandate: str = ""
     sealing: Sealing | None = None
     known: Outcome | None = None
@@ -114,6 +117,8 @@ class Walk:
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
     sightings: what was seen and is not registered, since it was last written down.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
+    link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
+    another one than ours.
     """
 
     clock: Clock
@@ -134,7 +139,7 @@ class Walk:
     limits: WalkLimits = field(default_factory=WalkLimits)
     quota: RefusalQuota = field(init=False)
     runs: Runs = field(init=False)
-    call_counts: CallCounts = field(default_factory=CallCounts)
+    budget_counts: BudgetCounts = field(default_factory=BudgetCounts)
     cited: dict[tuple[str, str], Reference] = field(default_factory=dict)
     pseudonyms: dict[str, str] = field(default_factory=dict)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
@@ -142,6 +147,8 @@ class Walk:
     sightings: SightingBatch = field(default_factory=SightingBatch)
     under_way: UnderWay = field(default_factory=UnderWay)
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
+    link: ShardLink | None = None
+    owners: dict[MandateId, str] = field(default_factory=dict)
     standing_of: RegistrySnapshot | None = None
     standing: dict[MandateId, Refused | None] = field(default_factory=dict)
 

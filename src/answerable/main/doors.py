@@ -25,13 +25,13 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.apps.enrolment.needs import Needs as Enrolment
     from answerable.apps.mcp_gateway.gateway import Gateway
     from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
-    from answerable.flows.govern_action import govern_action
+    from answerable.flows.forward_action import forward_action
     from answerable.flows.list_capabilities import list_capabilities
     from answerable.wiring.serving import by_path
 
     needs = Needs(
         prover=product.verifier,
-        govern=partial(govern_action, product.walk),
+        govern=partial(forward_action, product.walk),
         visible=partial(list_capabilities, product.walk),
         offers=product.upstream,
         noted=partial(_noted, product),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from answerable.core.ledger.leaves import Reference
+    from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
 
 
@@ -15,9 +16,9 @@ class MandateRegister(Protocol):
     """Promises: `add` and `close` are on stable storage when they return and every later `find` sees them; look-ups and
     `reserve` are synchronous and do no I/O; `reserve` is exact among all callers of this process.
 
-    Budgets are rebuilt from kept counts and the ledger's intents after them at start (`restore_used`), so that a
-    reservation needs no write of its own: the intent is the record. Raises only Unavailable (`register.*`) and, from
-    `add`, Malformed (`mandate.duplicate`, `mandate.malformed`).
+    Budgets are rebuilt from kept counts and the ledger's entries after them at start (`restore_used`), so that a
+    reservation needs no write of its own: the intent is the record, and its outcome that of what is given back. Raises
+    only Unavailable (`register.*`) and, from `add`, Malformed (`mandate.duplicate`, `mandate.malformed`).
     """
 
     def find(self, mandate: MandateId) -> Mandate | None:
@@ -32,29 +33,44 @@ class MandateRegister(Protocol):
         """Actions started under it."""
         ...
 
-    def reserve(self, mandate: MandateId) -> int | None:
-        """Take one call from the budget; returns how many are used now, or None when it is spent or closed."""
+    def used(self, account: str) -> Amounts:
+        """What is used of an account, by budget: of a mandate or of a hop."""
         ...
 
-    def give_back(self, mandate: MandateId) -> None:
-        """Return one call whose intent never became durable."""
+    def lack(self, accounts: Sequence[Account], amounts: Amounts) -> Lack | None:
+        """What `reserve` would find lacking now; None when nothing is. Takes nothing, and looks at no state."""
         ...
 
-    def restore_used(self, mandate: MandateId, calls: int) -> None:
-        """Set the used count from the ledger at start; never lowers it."""
+    def reserve(self, accounts: Sequence[Account], amounts: Amounts) -> int | Lack | None:
+        """Take these amounts from every account or from none; the first is that of the mandate.
+
+        Returns how many calls of the mandate are used now, what is lacking, or None when it is closed or not known.
+        """
         ...
 
-    def keep_used(self, origin: str, used: Mapping[MandateId, int], entries: int) -> None:
-        """Keep, on stable storage, how many calls these mandates have used by the intents of the log `origin` below the
-        entry of that index. Mandates that are not named keep the counts they have."""
+    def give_back(self, accounts: Iterable[str], amounts: Amounts) -> None:
+        """Return what was reserved and not used, or whose intent never became durable; never below nothing."""
         ...
 
-    def kept_used(self, origin: str) -> Mapping[MandateId, int]:
-        """What was kept for this log, by mandate."""
+    def take_more(self, accounts: Iterable[str], amounts: Amounts) -> None:
+        """Count what an action turned out to have used beyond its reservation, whatever the limits say."""
+        ...
+
+    def restore_used(self, account: str, amounts: Amounts) -> None:
+        """Set what is used from the ledger at start; never lowers it."""
+        ...
+
+    def keep_used(self, origin: str, used: Mapping[str, Amounts], entries: int) -> None:
+        """Keep, on stable storage, what is used of these accounts by what the log `origin` says below the entry of that
+        index. Accounts that are not named keep the counts they have."""
+        ...
+
+    def kept_used(self, origin: str) -> Mapping[str, Amounts]:
+        """What was kept for this log, by account."""
         ...
 
     def used_up_to(self, origin: str) -> int:
-        """Up to which entry of this log intents are in the kept counts; 0 when nothing was kept."""
+        """Up to which entry of this log the kept counts go; 0 when nothing was kept."""
         ...
 
     def add(self, mandate: Mandate, *, issued: Reference | None = None) -> None:

@@ -60,11 +60,11 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.answer import Answer
     from answerable.core.ledger.warrant import Warrant
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.snapshot import RegistrySnapshot
-    from answerable.flows.govern_action import Answer
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock
@@ -306,6 +306,7 @@ class Bench:
         seconds: int = 3600,
         grants: tuple[Grant, ...] | None = None,
         principal: str = "alice",
+        budgets: tuple[tuple[str, int], ...] = (),
     ) -> Mandate:
         """A mandate for both capabilities, signed by its principal and issued from now on."""
         now = self.clock.now()
@@ -315,6 +316,7 @@ class Bench:
             agent=AgentId(agent),
             grants=grants or (Grant(capability="crm.read"), Grant(capability="crm.refund")),
             calls_max=calls_max,
+            budgets=budgets,
             not_before=now,
             expires_at=UnixMillis(now + seconds * 1000),
         )

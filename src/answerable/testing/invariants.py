@@ -9,14 +9,16 @@ from answerable.core.canonical import freeze, parse
 from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.mandate import account_of
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
 from answerable.verify.links import Citations, Pairing, Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import Receipt, StoredEntry
+    from answerable.core.mandate.budget import Amounts
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.testing.builders import Effect
@@ -181,13 +183,16 @@ def _budgets(
     intents: dict[int, Members],
     mandates: MandateRegister,
 ) -> Iterable[str]:
+    limits = {str(one.id): account_of(one).limits for one in mandates.all()}
+    spent, faults = spent_by(entries, leaves, limits)
+    yield from faults
     for mandate in mandates.all():
         begun = [index for index, leaf in intents.items() if leaf["mandate"] == mandate.id]
-        if len(begun) > mandate.calls_max:
-            yield f"mandate {mandate.id} allows {mandate.calls_max} calls and had {len(begun)}"
-        if mandates.calls_used(mandate.id) != len(begun):
-            used = mandates.calls_used(mandate.id)
-            yield f"{used} calls of mandate {mandate.id} count as used, there were {len(begun)}"
+        used, counted = dict(mandates.used(mandate.id)), spent.get(mandate.id, {})
+        if {name: amount for name, amount in used.items() if amount} != {
+            name: amount for name, amount in counted.items() if amount
+        }:
+            yield f"{used} of mandate {mandate.id} count as used, the log says {counted}"
         closed = [
             s.index
             for s in entries
@@ -195,6 +200,48 @@ def _budgets(
         ]
         if closed and begun and max(begun) > min(closed):
             yield f"mandate {mandate.id} was used after it was closed"
+
+
+def spent_by(
+    entries: Sequence[StoredEntry], leaves: dict[int, Members], limits: Mapping[str, Amounts]
+) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """What the log says is used, by account and budget, and where a reservation went beyond a limit by itself.
+
+    Counted here in a way of its own: entry by entry, at each of which no account may hold more reserved than its limit.
+    What actions used beyond their reservations is in the sums, and no fault of the reservations.
+    """
+    held: dict[tuple[str, str], int] = {}
+    over: dict[tuple[str, str], int] = {}
+    faults: list[str] = []
+    for stored in entries:
+        leaf = leaves[stored.index]
+        if stored.tag not in (Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE):
+            continue
+        begun = leaf if stored.tag == Tag.INTENT else leaves[cast("int", leaf["intent"])]
+        accounts = [begun["mandate"], *cast("list[str]", begun.get("accounts", []))]
+        for account in cast("list[str]", accounts):
+            for name, amount in _amounts(begun, "reserved", stored.tag == Tag.INTENT):
+                place = account, name
+                held[place] = held.get(place, 0) + amount
+                if held[place] > limits.get(account, {}).get(name, held[place]):
+                    faults.append(f"entry {stored.index}: {held[place]} {name} are reserved of {account}")
+            for name, amount in _amounts(leaf, "returned", stored.tag == Tag.OUTCOME):
+                held[account, name] -= amount
+            for name, amount in _amounts(leaf, "overrun", stored.tag == Tag.OUTCOME):
+                over[account, name] = over.get((account, name), 0) + amount
+    spent: dict[str, dict[str, int]] = {}
+    for sums in (held, over):
+        for (account, name), amount in sums.items():
+            spent.setdefault(account, {})[name] = spent.setdefault(account, {}).get(name, 0) + amount
+    return spent, faults
+
+
+def _amounts(leaf: Members, name: str, wanted: bool) -> Iterable[tuple[str, int]]:
+    """An intent without the member took one call, an outcome without it nothing."""
+    if not wanted:
+        return ()
+    default = {"calls": 1} if name == "reserved" else {}
+    return cast("dict[str, int]", leaf.get(name, default)).items()
 
 
 def _promises(entries: Sequence[StoredEntry], promises: Promises, happened: dict[int, int]) -> Iterable[str]:

@@ -18,6 +18,7 @@ from anyio import CancelScope
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.open_intents import OpenIntents
+from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
 from answerable.flows.apply_registry import apply_registry, policy_text
@@ -42,7 +43,7 @@ from answerable.testing.builders import (
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import MemoryDisk
 from answerable.testing.entropy import SeededEntropy
-from answerable.testing.invariants import Promises, broken_laws
+from answerable.testing.invariants import Promises, broken_laws, spent_by
 from answerable.testing.trouble import (
     Crash,
     Trouble,
@@ -85,7 +86,11 @@ _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=0)
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What a run went through. struck: faults that were dealt, as `method: fault`."""
+    """What a run went through. struck: faults that were dealt, as `method: fault`.
+
+    returned, overrun: outcomes that gave something back, or used more than was reserved. spent: refusals for want of
+    budget.
+    """
 
     seed: int
     lives: int = 0
@@ -94,6 +99,9 @@ class Report:
     effects: int = 0
     intents: int = 0
     deferred: int = 0
+    returned: int = 0
+    overrun: int = 0
+    spent: int = 0
     left: int = 0
     entries: int = 0
     struck: list[str] = field(default_factory=list)
@@ -202,12 +210,14 @@ class Simulation:
         expected = compiled_once(policy_text(walk.registry.current), walk.registry.current)
         if expected.policy_set != walk.decision_point.policy_set:
             self.violations.append("the policies in force are not those of the registry in force")
-        begun = [str(leaf["mandate"]) for leaf in bench.entries(Tag.INTENT)]
+        entries = list(walk.ledger.replay())
+        spent, _ = spent_by(entries, {one.index: leaf_of(one) for one in entries}, {})
         for mandate in walk.mandates.all():
-            used, count = walk.mandates.calls_used(mandate.id), begun.count(mandate.id)
-            # After a failed write only a restart knows whether an intent is on disk.
-            if used < count or (used > count and not ledger.poisoned):
-                self.violations.append(f"{used} calls of {mandate.id} count as used, there were {count}")
+            # After a failed write only a restart knows what is on disk, and nothing more can be started before.
+            used, counted = dict(walk.mandates.used(mandate.id)), spent.get(mandate.id, {})
+            names = used.keys() | counted.keys()
+            if not ledger.poisoned and any(used.get(one, 0) != counted.get(one, 0) for one in names):
+                self.violations.append(f"{used} of {mandate.id} count as used, the log says {counted}")
         # Not by the ledger's own word, which may be that of its opening.
         found = OpenIntents()
         for stored in walk.ledger.replay():
@@ -314,8 +324,17 @@ class Simulation:
             name,
             agent=agent,
             calls_max=self.chance.choice((1, 2, 5, 20)),
+            budgets=self._budgets(),
             principal=self.chance.choice(("alice", "bob")),
         )
+
+    def _budgets(self) -> tuple[tuple[str, int], ...]:
+        """Of some mandates: small enough to be spent, large enough for several actions."""
+        if self.chance.random() < 0.4:
+            return ()
+        sizes = {"bytes": 3_000, "money:EUR": 9_000, "rows": 40, "wall_ms": 600_000}
+        chosen = sorted(name for name in sizes if self.chance.random() < 0.6)
+        return tuple((name, self.chance.choice((1, 2, 5)) * sizes[name]) for name in chosen)
 
     async def _close(self, bench: Bench) -> None:
         await close_mandate(bench.walk, self._any_mandate(), by="operator")
@@ -325,6 +344,7 @@ class Simulation:
 
     async def _register(self, bench: Bench) -> None:
         documents = bench_documents(self.chance.choice((POLICIES, POLICIES, STRICTER, "permit (")))
+        documents = [_spending(one) for one in documents]
         if self.chance.random() < 0.5:
             documents = [_about_customers(one) for one in documents]
         await apply_registry(bench.walk, documents, by="operator", prune=self.chance.random() < 0.5)
@@ -352,12 +372,19 @@ class Simulation:
     def _said(self, _: Effect) -> Outcome:
         status = self.chance.choices(("succeeded", "failed"), weights=(8, 2))[0]
         result: dict[str, JSONValue] = {"text": "x" * self.chance.choice((1, 10, 1000))}
+        if self.chance.random() < 0.7:
+            # Mostly less than was reserved, sometimes more, sometimes nonsense.
+            result["structuredContent"] = {"rows": self.chance.choice((0, 1, 3, 9, 12, -4, "many"))}
         return Outcome(status="failed" if status == "failed" else "succeeded", result=result)
 
     def _judge(self, bench: Bench) -> None:
         entries = list(bench.walk.ledger.replay())
         self.report.effects = len(self.effects)
         self.report.entries = len(entries)
+        said = [leaf_of(stored) for stored in entries]
+        self.report.returned = sum("returned" in leaf for leaf in said)
+        self.report.overrun = sum("overrun" in leaf for leaf in said)
+        self.report.spent = sum(leaf.get("code") == "mandate.budget_spent" for leaf in said)
         self.report.intents = sum(stored.tag == Tag.INTENT for stored in entries)
         self.violations += broken_laws(
             entries,
@@ -373,6 +400,17 @@ class Simulation:
         assert not self.violations, "\n".join(  # noqa: S101 - this is what a simulation is for
             [f"seed {self.report.seed}:", *self.violations, "what happened last:", *self.trace]
         )
+
+
+def _spending(document: JSONValue) -> JSONValue:
+    """The document, but that its capability says what it takes of budgets."""
+    match document:
+        case {"kind": "Capability", "metadata": {"name": str(name)}, "spec": dict(spec)}:
+            pays = name == "crm.refund"
+            spec["amount"] = {"argument": "amount", "currency": "EUR"} if pays else {"fixed": 0}
+            spec["reserves"] = {"rows": 9, "bytes": 1_200}
+            spec["measures"] = {"rows": "/rows"}
+    return document
 
 
 def _about_customers(document: JSONValue) -> JSONValue:

@@ -14,7 +14,7 @@ from answerable.core.tlog.merkle import leaf_hash
 from answerable.errors import Malformed, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.tool_definition import ToolDefinition
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.leaves import Reference
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.ledger.warrant import Warrant
+    from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.resolve import CapabilityIndex
@@ -208,23 +209,35 @@ class TroubledMandates:
         """As the port says."""
         return self._register.calls_used(mandate)
 
-    def reserve(self, mandate: MandateId) -> int | None:
+    def used(self, account: str) -> Amounts:
         """As the port says."""
-        return self._register.reserve(mandate)
+        return self._register.used(account)
 
-    def give_back(self, mandate: MandateId) -> None:
+    def lack(self, accounts: Sequence[Account], amounts: Amounts) -> Lack | None:
         """As the port says."""
-        self._register.give_back(mandate)
+        return self._register.lack(accounts, amounts)
 
-    def restore_used(self, mandate: MandateId, calls: int) -> None:
+    def reserve(self, accounts: Sequence[Account], amounts: Amounts) -> int | Lack | None:
         """As the port says."""
-        self._register.restore_used(mandate, calls)
+        return self._register.reserve(accounts, amounts)
 
-    def keep_used(self, origin: str, used: Mapping[MandateId, int], entries: int) -> None:
+    def give_back(self, accounts: Iterable[str], amounts: Amounts) -> None:
+        """As the port says."""
+        self._register.give_back(accounts, amounts)
+
+    def take_more(self, accounts: Iterable[str], amounts: Amounts) -> None:
+        """As the port says."""
+        self._register.take_more(accounts, amounts)
+
+    def restore_used(self, account: str, amounts: Amounts) -> None:
+        """As the port says."""
+        self._register.restore_used(account, amounts)
+
+    def keep_used(self, origin: str, used: Mapping[str, Amounts], entries: int) -> None:
         """As the port says."""
         self._trouble.call("mandates.keep_used", lambda: self._register.keep_used(origin, used, entries))
 
-    def kept_used(self, origin: str) -> Mapping[MandateId, int]:
+    def kept_used(self, origin: str) -> Mapping[str, Amounts]:
         """As the port says."""
         return self._register.kept_used(origin)
 

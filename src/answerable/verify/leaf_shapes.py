@@ -21,6 +21,10 @@ Count = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Compared = Annotated[str, Meta(min_length=64, max_length=64)]
 FieldDigest = Annotated[str, Meta(min_length=43, max_length=43)]
+Amounts = Annotated[
+    dict[Annotated[str, Meta(min_length=1, max_length=64)], Count], Meta(min_length=1, max_length=32)
+]
+"""Of budgets, by name. Names that this program does not know are let pass."""
 RunId = Annotated[str, Meta(min_length=16, max_length=16)]
 
 
@@ -96,6 +100,7 @@ class IntentLeaf(Leaf):
     digest: Digest
     decision: Decided
     deadline: Count
+    accounts: Annotated[list[str], Meta(min_length=1, max_length=32)] | UnsetType = UNSET
     approval: str | UnsetType = UNSET
     call: Count | UnsetType = UNSET
     capability: str | UnsetType = UNSET
@@ -109,6 +114,7 @@ class IntentLeaf(Leaf):
     method: str | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
+    reserved: Amounts | UnsetType = UNSET
     server: str | UnsetType = UNSET
     tool_ref: Reference | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
@@ -121,7 +127,9 @@ class EndLeaf(Leaf):
     intent: Count
     intent_leaf: Compared
     status: str
+    overrun: Amounts | UnsetType = UNSET
     result: str | UnsetType = UNSET
+    returned: Amounts | UnsetType = UNSET
 
 
 class RefusalLeaf(Leaf):
@@ -183,6 +191,7 @@ class MandateLeaf(Leaf):
     mandate: str
     agent: str
     principal: str
+    budgets: Amounts | UnsetType = UNSET
     calls_max: Count | UnsetType = UNSET
     expires: Count | UnsetType = UNSET
     use_case: str | UnsetType = UNSET

@@ -2,6 +2,7 @@
 
 Laws:
 - every end points at an earlier intent by index, leaf hash and action;
+- an end gives back no more than its intent reserved, and an indeterminate one nothing;
 - an intent has one end, and after an indeterminate one at most one correction;
 - only what was decided `allow` is an intent;
 - the entries of a run are numbered from 0 without a gap, each names the leaf hash of the one before, and all are about
@@ -16,10 +17,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from answerable.core.action.lifecycle import ENDS, TRANSITIONS
 from answerable.core.ledger.tags import Tag
+from answerable.core.registry.budget_name import CALLS
 from answerable.errors import shown
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import (
@@ -72,8 +74,8 @@ class Pairing:
         self._first = first
         self._mark = mark
         self._states = bytearray()
-        # Leaf hash, action and deadline of those that may still get an end.
-        self._intents: dict[int, tuple[bytes, str, int]] = {}
+        # Leaf hash, action, deadline and what was reserved, of those that may still get an end.
+        self._intents: dict[int, tuple[bytes, str, int, dict[str, int] | UnsetType]] = {}
         self._earlier: list[tuple[int, EndLeaf]] = []
         self._past_mark: dict[int, int] = {}
 
@@ -88,7 +90,7 @@ class Pairing:
         states, at = self._states, index - self._first
         states.extend(bytes(at + 1 - len(states)))
         states[at] = _OPEN
-        self._intents[index] = (leaf_hash, leaf.action, leaf.deadline)
+        self._intents[index] = (leaf_hash, leaf.action, leaf.deadline, leaf.reserved)
         if leaf.decision.effect != "allow":
             return Fault("pair.not_allowed", f"an intent that was decided {shown(leaf.decision.effect)}")
         return None
@@ -127,7 +129,7 @@ class Pairing:
 
     def _shown(self, indexes: list[int]) -> Iterable[OpenIntent]:
         for index in indexes:
-            _, action, deadline = self._intents[index]
+            _, action, deadline, _ = self._intents[index]
             yield OpenIntent(index=index, action=action, deadline=deadline)
 
     def _end_fault(self, index: int, leaf: EndLeaf) -> Fault | None:
@@ -138,19 +140,35 @@ class Pairing:
         allowed = _STATUSES[state, indeterminate]
         if not allowed:
             return Fault("pair.second_end", f"the intent of entry {at} had an end before")
-        leaf_hash, action, _ = self._intents[at]
+        leaf_hash, action, _, reserved = self._intents[at]
         if leaf.intent_leaf != leaf_hash.hex():
             return Fault("pair.leaf_hash", f"it names another leaf hash than that of its intent, entry {at}")
         if leaf.action != action:
             return Fault("pair.action", f"it names another action than its intent, entry {at}")
         if leaf.status not in allowed:
             return Fault("pair.status", f"status {shown(leaf.status)} is not one of {', '.join(allowed)}")
+        if leaf.returned is not UNSET and (fault := _returned_fault(leaf.returned, reserved, indeterminate)):
+            return fault
         if index >= self._mark > at and state == _OPEN:
             self._past_mark[at] = index
         self._states[at - self._first] = _INDETERMINATE if indeterminate else _ENDED
         if not indeterminate:
             del self._intents[at]
         return None
+
+
+def _returned_fault(
+    returned: dict[str, int], reserved: dict[str, int] | UnsetType, indeterminate: bool
+) -> Fault | None:
+    """An intent that does not say what it reserved took one call."""
+    took = {CALLS: 1} if reserved is UNSET else reserved
+    for name, amount in returned.items():
+        if indeterminate or amount > took.get(name, 0):
+            return Fault(
+                "pair.returned",
+                f"it gives back {amount} of {shown(name)}, its intent took {took.get(name, 0)}",
+            )
+    return None
 
 
 class _Began(NamedTuple):

@@ -40,6 +40,7 @@ from answerable.wiring import witness_view
 from answerable.wiring.identity import alone, kept_identity, opened_identity, verifier_of
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
+from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
 from answerable.wiring.witnesses import cosigning
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
+    from answerable.adapters.shard_socket import SocketShardDoor
     from answerable.flows.cover_shards import ShardState
     from answerable.flows.gather_cosignatures import Cosigning, WitnessState
     from answerable.flows.verify_caller import CallerVerifier
@@ -73,7 +75,8 @@ class Product:
     """Everything the doors need.
 
     log_key: verifier key of the log (C2SP signed-note). published: the log as strangers read it. settled_policy: its
-    tlog-policy, empty while that cannot be told. heads: None without shards. proofs: of those who hold tokens.
+    tlog-policy, empty while that cannot be told. heads, shard_door: None without shards. proofs: of those who hold
+    tokens.
     """
 
     walk: Walk
@@ -90,6 +93,7 @@ class Product:
     workloads: Workloads
     authorities: AuthorityChanges
     heads: LogOfLogs | None = None
+    shard_door: SocketShardDoor | None = None
 
     @property
     def log_keys(self) -> tuple[str, ...]:
@@ -178,6 +182,7 @@ async def assembled(
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,
                 strangers=verifier.counts,
+                link=shard_link(settings, own),
                 limits=settings.walk,
             )
             # Recovery is the normal path, run again: what an earlier process left open is found and ended.
@@ -196,6 +201,7 @@ async def assembled(
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
+                shard_door=shard_door(settings, own, walk),
                 identity=identity,
                 workloads=identity.workloads(walk, settings),
                 authorities=AuthorityChanges(walk, identity.desk, alone=partial(alone, settings)),

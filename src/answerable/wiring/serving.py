@@ -23,6 +23,7 @@ from answerable.wiring.assemble import Product, assembled, authorities_of, kept_
 from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_workloads, serve_bundle
 from answerable.wiring.local_witness import WitnessProcess
 from answerable.wiring.settings import secret
+from answerable.wiring.shard_links import serve_link
 from answerable.wiring.witness_view import add_watched_log
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ async def _serve(
             doors_open.start_soon(door, doors.control(product), sockets[1], None, answering[1])
             if doors.workloads is not None:
                 await doors_open.start(_workload_door, doors.workloads, product, settings, stop)
+            if product.shard_door is not None:
+                await doors_open.start(serve_link, product.shard_door, stop)
             if doors.bundle is not None and settings.identity.bundle_port:
                 doors_open.start_soon(serve_bundle, doors.bundle(product), product, settings, stop)
             for up in answering:

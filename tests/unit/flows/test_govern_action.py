@@ -208,7 +208,7 @@ async def test_a_mandate_closed_while_policy_decides_covers_nothing():
     )
     with pytest.raises(Refused) as told:
         await bench.act()
-    assert told.value.code == "mandate.budget_spent"
+    assert told.value.code == "mandate.closed"
     assert not bench.entries(Tag.INTENT)
 
 

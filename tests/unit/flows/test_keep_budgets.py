@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.memory.registers import MemoryMandateRegister
-from answerable.core.ledger.call_counts import UNKEPT_ENTRIES_MAX, CallCounts
-from answerable.core.ledger.entry import Receipt
+from answerable.core.ledger.budget_counts import UNKEPT_ENTRIES_MAX, BudgetCounts
+from answerable.core.mandate.budget import ONE_CALL, Reserved
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Broken, Refused
 from answerable.flows.keep_budgets import keep_budgets
@@ -121,7 +121,7 @@ async def test_a_log_that_is_shorter_than_what_was_counted_is_not_opened():
     bench = await Bench().registered()
     await bench.issue("m-1")
     await bench.act()
-    bench.walk.mandates.keep_used(ORIGIN, {M1: 1}, bench.walk.ledger.size + 1)
+    bench.walk.mandates.keep_used(ORIGIN, {M1: {"calls": 1}}, bench.walk.ledger.size + 1)
     with pytest.raises(Broken, match="cut or replaced") as broken:
         restarted(bench, bench.walk.mandates)
     assert broken.value.code == "ledger.entries_missing"
@@ -135,20 +135,35 @@ async def test_nothing_is_kept_where_nothing_was_begun():
     assert bench.walk.mandates.used_up_to(ORIGIN) == 0
 
 
+TOOK = Reserved(accounts=(M1,), amounts=ONE_CALL)
+
+
 def test_nothing_is_due_before_the_log_has_it_on_stable_storage():
-    counts = CallCounts()
+    counts = BudgetCounts()
     assert counts.due(100) is None
-    counts.started(M1, Receipt(index=7, leaf_hash=bytes(32)))
+    counts.took(TOOK, 7)
     assert counts.due(7) is None
-    counts.started(M1, Receipt(index=9, leaf_hash=bytes(32)))
-    assert counts.due(8) == ({M1: 1}, 8)
+    counts.took(TOOK, 9)
+    assert counts.due(8) == ({M1: {"calls": 1}}, 8)
     counts.kept()
     assert counts.due(8) is None
-    assert counts.due(10) == ({M1: 2}, 10)
+    assert counts.due(10) == ({M1: {"calls": 2}}, 10)
+
+
+def test_what_an_outcome_gives_back_is_due_with_that_outcome_and_not_before():
+    counts = BudgetCounts()
+    took = Reserved(accounts=(M1, "hop-1"), amounts={"calls": 1, "rows": 9})
+    counts.took(took, 3)
+    assert counts.due(4) == ({M1: {"calls": 1, "rows": 9}, "hop-1": {"calls": 1, "rows": 9}}, 4)
+    counts.kept()
+    counts.ended(took, {"rows": 7}, {"bytes": 2}, 5)
+    assert counts.due(5) is None
+    left = {"calls": 1, "rows": 2, "bytes": 2}
+    assert counts.due(6) == ({M1: left, "hop-1": left}, 6)
 
 
 def test_entries_without_intents_move_on_from_where_a_start_counts():
-    counts = CallCounts()
+    counts = BudgetCounts()
     assert counts.due(UNKEPT_ENTRIES_MAX - 1) is None
     assert counts.due(UNKEPT_ENTRIES_MAX) == ({}, UNKEPT_ENTRIES_MAX)
     counts.kept()
@@ -156,7 +171,7 @@ def test_entries_without_intents_move_on_from_where_a_start_counts():
 
 
 def test_a_count_that_has_moved_on_is_not_ahead_of_an_intent_on_its_way_to_the_disk():
-    counts = CallCounts()
-    counts.started(M1, Receipt(index=UNKEPT_ENTRIES_MAX, leaf_hash=bytes(32)))
+    counts = BudgetCounts()
+    counts.took(TOOK, UNKEPT_ENTRIES_MAX)
     assert counts.due(UNKEPT_ENTRIES_MAX) is None
-    assert counts.due(UNKEPT_ENTRIES_MAX + 1) == ({M1: 1}, UNKEPT_ENTRIES_MAX + 1)
+    assert counts.due(UNKEPT_ENTRIES_MAX + 1) == ({M1: {"calls": 1}}, UNKEPT_ENTRIES_MAX + 1)

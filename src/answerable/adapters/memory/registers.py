@@ -6,17 +6,20 @@ import threading
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING
 
+from answerable.core.mandate.budget import Spending
+from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.active import documents_in, snapshot_of
 from answerable.core.registry.resolve import CapabilityIndex
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.leaves import Reference
-    from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
+    from answerable.core.mandate.budget import Account, Amounts, Lack
+    from answerable.core.mandate.mandate import Mandate, MandateState
     from answerable.core.registry.snapshot import RegistrySnapshot
 
 
@@ -28,8 +31,8 @@ class MemoryMandateRegister:
         self._mandates: dict[MandateId, Mandate] = {}
         self._issued: dict[MandateId, Reference] = {}
         self._closed: set[MandateId] = set()
-        self._used: dict[MandateId, int] = {}
-        self._kept: dict[str, dict[MandateId, int]] = {}
+        self._spending = Spending()
+        self._kept: dict[str, dict[str, Amounts]] = {}
         self._counted: dict[str, int] = {}
 
     def find(self, mandate: MandateId) -> Mandate | None:
@@ -42,35 +45,48 @@ class MemoryMandateRegister:
 
     def calls_used(self, mandate: MandateId) -> int:
         """As the port says."""
-        return self._used.get(mandate, 0)
+        return self._spending.calls(mandate)
 
-    def reserve(self, mandate: MandateId) -> int | None:
+    def used(self, account: str) -> Amounts:
         """As the port says."""
         with self._lock:
-            found = self._mandates.get(mandate)
-            used = self._used.get(mandate, 0)
-            if found is None or mandate in self._closed or used >= found.calls_max:
+            return self._spending.used(account)
+
+    def lack(self, accounts: Sequence[Account], amounts: Amounts) -> Lack | None:
+        """As the port says."""
+        with self._lock:
+            return self._spending.lack(accounts, amounts)
+
+    def reserve(self, accounts: Sequence[Account], amounts: Amounts) -> int | Lack | None:
+        """As the port says."""
+        mandate = MandateId(accounts[0].id)
+        with self._lock:
+            if mandate not in self._mandates or mandate in self._closed:
                 return None
-            self._used[mandate] = used + 1
-            return used + 1
+            lack = self._spending.reserve(accounts, amounts)
+            return self._spending.calls(mandate) if lack is None else lack
 
-    def give_back(self, mandate: MandateId) -> None:
+    def give_back(self, accounts: Iterable[str], amounts: Amounts) -> None:
         """As the port says."""
         with self._lock:
-            if self._used.get(mandate, 0) > 0:
-                self._used[mandate] -= 1
+            self._spending.give_back(accounts, amounts)
 
-    def restore_used(self, mandate: MandateId, calls: int) -> None:
+    def take_more(self, accounts: Iterable[str], amounts: Amounts) -> None:
         """As the port says."""
         with self._lock:
-            self._used[mandate] = max(calls, self._used.get(mandate, 0))
+            self._spending.take(accounts, amounts)
 
-    def keep_used(self, origin: str, used: Mapping[MandateId, int], entries: int) -> None:
+    def restore_used(self, account: str, amounts: Amounts) -> None:
         """As the port says."""
-        self._kept.setdefault(origin, {}).update(used)
+        with self._lock:
+            self._spending.restore(account, amounts)
+
+    def keep_used(self, origin: str, used: Mapping[str, Amounts], entries: int) -> None:
+        """As the port says."""
+        self._kept.setdefault(origin, {}).update({one: dict(amounts) for one, amounts in used.items()})
         self._counted[origin] = entries
 
-    def kept_used(self, origin: str) -> Mapping[MandateId, int]:
+    def kept_used(self, origin: str) -> Mapping[str, Amounts]:
         """As the port says."""
         return dict(self._kept.get(origin, {}))
 

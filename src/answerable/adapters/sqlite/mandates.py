@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from answerable.adapters.sqlite.columns import read, text, whole
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.leaves import Reference
+from answerable.core.mandate.budget import Spending
 from answerable.core.mandate.mandate import Mandate, MandateId
 from answerable.core.mandate.token import claims_of, signed, terms_of
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
+    from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import MandateState
 
 
@@ -29,7 +31,7 @@ class SqliteMandateRegister:
         self._budgets = threading.Lock()
         self._mandates: dict[MandateId, Mandate] = {}
         self._closed: frozenset[MandateId] = frozenset()
-        self._used: dict[MandateId, int] = {}
+        self._spending = Spending()
         self._read = 0
         store.mirror(self._reload)
 
@@ -43,36 +45,53 @@ class SqliteMandateRegister:
 
     def calls_used(self, mandate: MandateId) -> int:
         """As the port says."""
-        return self._used.get(mandate, 0)
+        return self._spending.calls(mandate)
 
-    def reserve(self, mandate: MandateId) -> int | None:
+    def used(self, account: str) -> Amounts:
         """As the port says."""
-        found = self._mandates.get(mandate)
         with self._budgets:
-            used = self._used.get(mandate, 0)
-            if found is None or mandate in self._closed or used >= found.calls_max:
+            return self._spending.used(account)
+
+    def lack(self, accounts: Sequence[Account], amounts: Amounts) -> Lack | None:
+        """As the port says."""
+        with self._budgets:
+            return self._spending.lack(accounts, amounts)
+
+    def reserve(self, accounts: Sequence[Account], amounts: Amounts) -> int | Lack | None:
+        """As the port says."""
+        mandate = MandateId(accounts[0].id)
+        with self._budgets:
+            if mandate not in self._mandates or mandate in self._closed:
                 return None
-            self._used[mandate] = used + 1
-            return used + 1
+            lack = self._spending.reserve(accounts, amounts)
+            return self._spending.calls(mandate) if lack is None else lack
 
-    def give_back(self, mandate: MandateId) -> None:
+    def give_back(self, accounts: Iterable[str], amounts: Amounts) -> None:
         """As the port says."""
         with self._budgets:
-            if self._used.get(mandate, 0) > 0:
-                self._used[mandate] -= 1
+            self._spending.give_back(accounts, amounts)
 
-    def restore_used(self, mandate: MandateId, calls: int) -> None:
+    def take_more(self, accounts: Iterable[str], amounts: Amounts) -> None:
         """As the port says."""
         with self._budgets:
-            self._used[mandate] = max(calls, self._used.get(mandate, 0))
+            self._spending.take(accounts, amounts)
 
-    def keep_used(self, origin: str, used: Mapping[MandateId, int], entries: int) -> None:
+    def restore_used(self, account: str, amounts: Amounts) -> None:
+        """As the port says."""
+        with self._budgets:
+            self._spending.restore(account, amounts)
+
+    def keep_used(self, origin: str, used: Mapping[str, Amounts], entries: int) -> None:
         """As the port says."""
         with self._store.write() as connection:
             connection.executemany(
-                "INSERT INTO calls_used (origin, mandate, calls) VALUES (?, ?, ?) "
-                "ON CONFLICT (origin, mandate) DO UPDATE SET calls = excluded.calls",
-                [(origin, mandate, calls) for mandate, calls in used.items()],
+                "INSERT INTO budgets_used (origin, account, budget, amount) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (origin, account, budget) DO UPDATE SET amount = excluded.amount",
+                [
+                    (origin, account, budget, amount)
+                    for account, amounts in used.items()
+                    for budget, amount in amounts.items()
+                ],
             )
             connection.execute(
                 "INSERT INTO calls_counted (origin, entries) VALUES (?, ?) "
@@ -80,10 +99,15 @@ class SqliteMandateRegister:
                 (origin, entries),
             )
 
-    def kept_used(self, origin: str) -> Mapping[MandateId, int]:
+    def kept_used(self, origin: str) -> Mapping[str, Amounts]:
         """As the port says."""
-        rows = self._store.rows("SELECT mandate, calls FROM calls_used WHERE origin = ?", (origin,))
-        return {MandateId(text(mandate)): whole(calls) for mandate, calls in rows}
+        rows = self._store.rows(
+            "SELECT account, budget, amount FROM budgets_used WHERE origin = ?", (origin,)
+        )
+        found: dict[str, dict[str, int]] = {}
+        for account, budget, amount in rows:
+            found.setdefault(text(account), {})[text(budget)] = whole(amount)
+        return found
 
     def used_up_to(self, origin: str) -> int:
         """As the port says."""

@@ -108,6 +108,15 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE UNIQUE INDEX authorities_one_active ON authorities (state) WHERE state = 'active'",
         "CREATE TABLE federated (domain TEXT PRIMARY KEY, document BLOB NOT NULL) STRICT",
     ),
+    (
+        """CREATE TABLE budgets_used (
+            origin TEXT NOT NULL, account TEXT NOT NULL, budget TEXT NOT NULL, amount INTEGER NOT NULL,
+            PRIMARY KEY (origin, account, budget)
+        ) STRICT""",
+        """INSERT INTO budgets_used (origin, account, budget, amount)
+            SELECT origin, mandate, 'calls', calls FROM calls_used""",
+        "DROP TABLE calls_used",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
 

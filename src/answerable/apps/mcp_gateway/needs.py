@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.channel import Channel
     from answerable.core.identity.http_signature import SignedRequest
     from answerable.core.identity.principal import AgentId
-    from answerable.flows.govern_action import Answer
+    from answerable.core.ledger.answer import Answer
     from answerable.flows.verify_caller import OpenedSession
     from answerable.ports.upstream import Progress
 

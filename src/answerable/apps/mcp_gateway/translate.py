@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
-    from answerable.flows.govern_action import Answer
+    from answerable.core.ledger.answer import Answer
 
 DENIED: Final = -32001
 UNVERIFIED: Final = -32010
@@ -145,6 +145,8 @@ def _without_result(answer: Answer, outcome: Outcome, *, method: str, version: s
 def _receipts(answer: Answer) -> dict[str, JSONValue]:
     """Where the ledger says what happened."""
     found: dict[str, JSONValue] = {"answerable/action": answer.action_id}
+    if answer.log:
+        found["answerable/log"] = answer.log
     if answer.intent is not None:
         found["answerable/intent"] = answer.intent.index
     if answer.receipt is not None:
@@ -160,6 +162,8 @@ def _refusal(error: Refused) -> dict[str, JSONValue]:
     said: dict[str, JSONValue] = {"code": error.code, "reasons": list(error.reasons[:REASONS_SHOWN_MAX])}
     if error.entry_index is not None:
         said["entry"] = error.entry_index
+        if error.log:
+            said["log"] = error.log
     return said
 
 

@@ -9,15 +9,24 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from answerable.core.mandate.budget import NOTHING
+
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
+    from answerable.core.mandate.budget import Amounts
 
 OutcomeStatus = Literal["succeeded", "failed", "not_started", "indeterminate"]
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """result: what the upstream answered, None when it did not. detail: one line for people, never a secret."""
+    """result: what the upstream answered, None when it did not. detail: one line for people, never a secret.
+
+    returned: of what was reserved for it, what was not used, by budget. overrun: what was used beyond that. The walk
+    says both, no upstream does.
+    """
 
     status: OutcomeStatus
     detail: str = ""
     result: dict[str, JSONValue] | None = None
+    returned: Amounts = NOTHING
+    overrun: Amounts = NOTHING

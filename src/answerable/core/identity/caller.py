@@ -14,7 +14,8 @@ ProofKind = Literal["signature", "session_mac", "unix_peer", "mtls", "svid", "dp
 
 
 class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Made only by the verifying flow, from a proof over the very bytes the action was parsed from.
+    """Made only by the verifying flow, from a proof over the very bytes the action was parsed from, and by the link
+    between processes of one deployment, from what that flow made in another of them.
 
     agent: the registered agent the key or channel belongs to.
     proof: how possession was shown.

@@ -97,6 +97,19 @@ class BatchHead:
         return self._note
 
 
+class ReceivedHead:
+    """The head of a batch of another process's log, as that process signed it. Proves nothing by itself."""
+
+    __slots__ = ("_note",)
+
+    def __init__(self, note: bytes) -> None:
+        self._note = note
+
+    def signed(self) -> bytes:
+        """The signed note as received."""
+        return self._note
+
+
 def batch_head_key(log_key: VerifierKey) -> VerifierKey:
     """The log's key under the name that batch heads are signed with."""
     return VerifierKey.ed25519(f"{log_key.name}/batch-head", log_key.public)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import UnixMillis
-    from answerable.core.ledger.batch_head import BatchHead
+    from answerable.core.ledger.batch_head import BatchHead, ReceivedHead
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.runs import Run
 
@@ -65,7 +65,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     index: int
     leaf_hash: bytes
-    head: BatchHead | None = None
+    head: BatchHead | ReceivedHead | None = None
 
 
 def sealed_entry(

@@ -55,9 +55,12 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     """Leaf of Tag.INTENT. evidence, instance, manifest: absent where nothing is known beyond the proof.
 
     manifest_grade: of the manifest; absent without one, and in entries from before it was told.
+    reserved: amounts by budget, in order of name; absent for one call. accounts: where they were reserved beside the
+    mandate; absent where nowhere else.
     """
 
     sd: list[str] = msgspec.field(name="_sd")
+    accounts: list[str] = []
     action: str
     agent: str
     approval: str
@@ -80,6 +83,7 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     policy_ref: Reference
     principal: str
     proof: ProofLeaf
+    reserved: dict[str, int] = {}
     run: Run
     server: str
     tag: int
@@ -89,14 +93,19 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
 
 
 class OutcomeLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Leaf of Tag.OUTCOME and Tag.INDETERMINATE. run: None for the end of an intent of an earlier opening."""
+    """Leaf of Tag.OUTCOME and Tag.INDETERMINATE. run: None for the end of an intent of an earlier opening.
+
+    returned: of what the intent reserved, what was not used; overrun: what was used beyond. Both absent where nothing.
+    """
 
     sd: list[str] = msgspec.field(name="_sd")
     action: str
     at: int
     intent: int
     intent_leaf: str
+    overrun: dict[str, int] = {}
     payload: str
+    returned: dict[str, int] = {}
     run: Run | None = None
     status: str
     tag: int

@@ -22,6 +22,7 @@ from answerable.core.ledger.leaves import (
     identity_members,
 )
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.budget import ONE_CALL
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.leaves import Reference
     from answerable.core.ledger.runs import Run
+    from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.mandate import Mandate
 
 SOURCES_MAX: Final = 16
-SOURCES_CHARS_MAX: Final = 700
-"""Of all names in one list, so that a leaf has room for two such lists."""
+SOURCES_CHARS_MAX: Final = 500
+"""Of all names in one list, so that a leaf has room for two such lists, and for budgets in several accounts."""
 DETAIL_CHARS_MAX: Final = 500
 REFUSED_ACTION_BYTES_MAX: Final = 8192
 
@@ -61,6 +63,7 @@ def intent(
     deadline: UnixMillis,
     call: int,
     approval_id: str,
+    reserved: Reserved,
 ) -> Entry:
     """The entry that must be durable before the effect: decision, purpose and claimed reason inside.
 
@@ -72,6 +75,7 @@ def intent(
     )
     leaf = IntentLeaf(
         sd=digests,
+        accounts=[*reserved.accounts[1:]],
         action=action_id,
         agent=mandate.agent,
         approval=approval_id,
@@ -99,6 +103,8 @@ def intent(
         policy_ref=policy_ref,
         principal=principal,
         proof=ProofLeaf(binding=caller.binding, kind=caller.proof, sequence=caller.sequence),
+        # One call of the mandate is what an intent takes that says nothing.
+        reserved={} if reserved.amounts is ONE_CALL else {**reserved.amounts},
         run=run,
         server=request.server,
         tag=int(Tag.INTENT),
@@ -139,7 +145,9 @@ def outcome(
         at=at,
         intent=intent.index,
         intent_leaf=intent.leaf_hash.hex(),
+        overrun={**outcome.overrun},
         payload=sha256(attachment).hexdigest(),
+        returned={**outcome.returned},
         run=run,
         status=outcome.status,
         tag=int(tag),
@@ -267,6 +275,7 @@ def mandate_issued(mandate: Mandate, *, at: UnixMillis, sealing: Sealing, princi
     """A signed mandate was registered. principal: pseudonym."""
     members: dict[str, JSONValue] = {
         "agent": mandate.agent,
+        **({"budgets": dict(mandate.budgets)} if mandate.budgets else {}),
         "calls_max": mandate.calls_max,
         "expires": mandate.expires_at,
         "mandate": mandate.id,

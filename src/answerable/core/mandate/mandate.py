@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NewType
 
+from answerable.core.mandate.budget import Account, checked_limits
+from answerable.core.registry.budget_name import CALLS
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
@@ -37,7 +39,8 @@ class Grant:
 class MandateTerms:
     """What a mandate says, signed or not yet. Not a right to anything: only a `Mandate` is.
 
-    not_before, expires_at: Unix milliseconds, half-open. calls_max: actions that may be started in all.
+    not_before, expires_at: Unix milliseconds, half-open. calls_max: actions that may be started in all. budgets: other
+    limits, sorted by name.
     """
 
     id: MandateId
@@ -50,8 +53,11 @@ class MandateTerms:
     calls_max: int
     not_before: UnixMillis
     expires_at: UnixMillis
+    budgets: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.budgets and self.budgets != checked_limits(self.budgets):
+            raise Malformed("budgets are sorted by name", code="budget.name")
         if not self.grants or len(self.grants) > GRANTS_MAX:
             raise Malformed(f"a mandate has 1 to {GRANTS_MAX} grants", code="mandate.malformed")
         if not 0 < len(self.purpose) <= PURPOSE_CHARS_MAX or not self.purpose.isprintable():
@@ -75,6 +81,11 @@ class Mandate(MandateTerms):
     """token: the JWS as received; the signature was checked over those bytes and nothing re-encodes them."""
 
     token: str
+
+
+def account_of(mandate: Mandate) -> Account:
+    """Where actions under the mandate itself are counted, and how far."""
+    return Account(id=mandate.id, limits={CALLS: mandate.calls_max, **dict(mandate.budgets)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,11 @@ Laws: every grant and every caveat is said; what is not said is not allowed, and
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from answerable.core.mandate.budget import unit_of
 from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, EnvironmentIs, ResourceIn
+from answerable.core.registry.budget_name import BYTES, MONEY, ROWS, TOKENS
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.mandate.caveat import Caveat
     from answerable.core.mandate.mandate import Grant, MandateTerms
+
+# Decimal places of minor units (ISO 4217), of the currencies that are shown in whole units too.
+_PLACES: Final = {"CHF": 2, "EUR": 2, "GBP": 2, "JPY": 0, "KWD": 3, "USD": 2}
 
 
 def preview(terms: MandateTerms, *, titles: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -30,10 +35,37 @@ def preview(terms: MandateTerms, *, titles: Mapping[str, str] | None = None) -> 
     lines.append(
         f"It can start {actions} in all, from {start} until {end}; then, or once you close it, nothing."
     )
+    lines += budget_sentences(terms)
     lines.append("It cannot use any other capability, and policy can still refuse or ask for an approval.")
     if not any(isinstance(caveat, EnvironmentIs) for caveat in terms.caveats):
         lines.append("It is not limited to one environment.")
     return tuple(lines)
+
+
+def budget_sentences(terms: MandateTerms) -> list[str]:
+    """What it may spend in all, one sentence for each budget."""
+    return [
+        f"It can {_spent(name, limit)} in all; then it starts nothing more." for name, limit in terms.budgets
+    ]
+
+
+def _spent(name: str, limit: int) -> str:
+    if name.startswith(MONEY):
+        currency = name.removeprefix(MONEY)
+        places = _PLACES.get(currency)
+        # A currency whose minor unit is not known here is not guessed: whoever signs would be shown another sum.
+        whole = f" ({_decimal(limit, places)} {currency})" if places is not None else ""
+        return f"spend at most {limit} minor units of {currency}{whole}"
+    verb = {ROWS: "read or write", BYTES: "receive", TOKENS: "use"}.get(name, "take")
+    what = {BYTES: "bytes of answers", TOKENS: "tokens of language models"}.get(name, unit_of(name))
+    return f"{verb} at most {limit} {what}"
+
+
+def _decimal(minor: int, places: int) -> str:
+    if not places:
+        return f"{minor:,}"
+    whole, rest = divmod(minor, 10**places)
+    return f"{whole:,}.{rest:0{places}d}"
 
 
 def _allowed(grant: Grant, titles: Mapping[str, str]) -> str:

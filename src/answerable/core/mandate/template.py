@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, EnvironmentIs, ResourceIn
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
+from answerable.core.registry.budget_name import is_amount
 from answerable.core.registry.fields import nearest
 from answerable.core.registry.placeholders import placeholders_in, replaced
 from answerable.errors import Malformed, shown
@@ -58,9 +59,21 @@ def filled(
         ),
         caveats=tuple(caveats),
         calls_max=template.calls_max,
+        budgets=_filled_budgets(template, values),
         not_before=now,
         expires_at=UnixMillis(now + template.ttl_seconds * 1000),
     )
+
+
+def _filled_budgets(template: MandateTemplate, values: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+    """Limits with what a person filled in. Raises Malformed (`template.parameter`) for what no limit can be."""
+    found: dict[str, int] = {}
+    for name, written in template.budgets:
+        limit = written if isinstance(written, int) else int(replaced(written, values))
+        if not is_amount(limit):
+            raise _fault(f"a limit of {shown(name)} cannot be {limit}: give a whole number, 0 or more")
+        found[name] = limit
+    return tuple(sorted(found.items()))
 
 
 def _checked(template: MandateTemplate, parameters: Mapping[str, str]) -> dict[str, str]:

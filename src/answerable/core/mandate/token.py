@@ -11,13 +11,15 @@
 | `grants`        | list    | `[[capability, [caveat, ...]], ...]`, caveats as in `caveat.py`      |
 | `caveats`       | list    | caveats that hold for every grant                                    |
 | `calls_max`     | integer | actions that may be started in all                                   |
+| `budgets`       | object  | other limits by name, as in `core/registry/budget_name.py`; optional |
 | `not_before_ms` | integer | Unix milliseconds, first instant                                     |
 | `expires_at_ms` | integer | Unix milliseconds, first instant after                               |
 
 Times are milliseconds under names of their own, so that nobody reads them as the seconds of `nbf` and `exp` (RFC 7519).
 
-Laws: all claims are there and no others; an unknown claim or caveat refuses, for it may be a restriction; a token is
-believed only under a key registered for the very principal it names as its issuer.
+Laws: all claims are there, but for `budgets` where there are none, and no others; an unknown claim or caveat refuses,
+for it may be a restriction; a token is believed only under a key registered for the very principal it names as its
+issuer.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from answerable.core.identity.compact_jws import (
     verified_claims,
 )
 from answerable.core.identity.principal import PrincipalId, UnixMillis, agent_id, checked_name, principal_id
+from answerable.core.mandate.budget import checked_limits
 from answerable.core.mandate.caveat import CAVEATS_MAX, from_wire, to_wire
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
 from answerable.errors import Malformed, Unverified, shown
@@ -55,9 +58,11 @@ CLAIMS: Final = (
     "grants",
     "caveats",
     "calls_max",
+    "budgets",
     "not_before_ms",
     "expires_at_ms",
 )
+OPTIONAL_CLAIMS: Final = frozenset({"budgets"})
 STEP: Final = "mandate"
 
 _CODE: Final = "mandate.malformed"
@@ -79,6 +84,7 @@ def claims_of(terms: MandateTerms, *, audience: str) -> dict[str, JSONValue]:
         ],
         "caveats": [to_wire(caveat) for caveat in terms.caveats],
         "calls_max": terms.calls_max,
+        **_budget_claim(terms),
         "not_before_ms": terms.not_before,
         "expires_at_ms": terms.expires_at,
     }
@@ -87,12 +93,13 @@ def claims_of(terms: MandateTerms, *, audience: str) -> dict[str, JSONValue]:
 def terms_of(claims: Mapping[str, JSONValue]) -> MandateTerms:
     """Read claims whose signature has been checked, or that this process stored itself.
 
-    Raises Malformed: `mandate.malformed`, `name.invalid`, `caveat.unknown`, `caveat.malformed`.
+    Raises Malformed: `mandate.malformed`, `name.invalid`, `caveat.unknown`, `caveat.malformed`, `budget.name`,
+    `budget.amount`.
     """
     unknown = [name for name in claims if name not in CLAIMS]
     if unknown:
         raise Malformed(f"claim {shown(unknown[0], 40)} is not known here, so it refuses", code=_CODE)
-    missing = [name for name in CLAIMS if name not in claims]
+    missing = [name for name in CLAIMS if name not in claims and name not in OPTIONAL_CLAIMS]
     if missing:
         raise Malformed(f"claim `{missing[0]}` is missing", code=_CODE)
     grants = _list(claims, "grants")
@@ -105,6 +112,7 @@ def terms_of(claims: Mapping[str, JSONValue]) -> MandateTerms:
         grants=tuple(_grant(grant) for grant in grants),
         caveats=_caveats(_list(claims, "caveats")),
         calls_max=_integer(claims, "calls_max"),
+        budgets=_budgets(claims),
         not_before=UnixMillis(_integer(claims, "not_before_ms")),
         expires_at=UnixMillis(_integer(claims, "expires_at_ms")),
     )
@@ -154,6 +162,7 @@ def signed(terms: MandateTerms, token: str) -> Mandate:
         grants=terms.grants,
         caveats=terms.caveats,
         calls_max=terms.calls_max,
+        budgets=terms.budgets,
         not_before=terms.not_before,
         expires_at=terms.expires_at,
         token=token,
@@ -178,6 +187,20 @@ def _caveats(wires: list[JSONValue]) -> tuple[Caveat, ...]:
     if len(wires) > CAVEATS_MAX:
         raise Malformed(f"expected at most {CAVEATS_MAX} caveats, got {len(wires)}", code=_CODE)
     return tuple(from_wire(wire) for wire in wires)
+
+
+def _budget_claim(terms: MandateTerms) -> dict[str, JSONValue]:
+    """Absent without budgets, so that such a mandate is what it was before there were any."""
+    return {"budgets": dict(terms.budgets)} if terms.budgets else {}
+
+
+def _budgets(claims: Mapping[str, JSONValue]) -> tuple[tuple[str, int], ...]:
+    if "budgets" not in claims:
+        return ()
+    value = claims["budgets"]
+    if not isinstance(value, dict) or not value:
+        raise Malformed("claim `budgets` must be an object with one limit or more, or absent", code=_CODE)
+    return checked_limits(value.items())
 
 
 def _text(claims: Mapping[str, JSONValue], name: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from answerable.core.registry.ownership import UNOWNED, Ownership
+from answerable.core.registry.spending import UNDECLARED, SpendMapping
 
 ActionKind = Literal["read", "write", "delete", "pay", "execute"]
 ArgumentType = Literal["string", "boolean", "integer", "minor_units", "decimal", "string_set"]
@@ -64,6 +65,7 @@ class Capability:
 
     open_members: top-level argument members allowed although the upstream's schema does not name them.
     tier: 0 (no risk) to 3 (critical). idempotent: the upstream may be asked twice without harm.
+    spending: what its actions take of budgets.
     """
 
     name: str
@@ -81,3 +83,4 @@ class Capability:
     title: str = ""
     subject: SubjectMapping = PRINCIPAL_IS_SUBJECT
     ownership: Ownership = UNOWNED
+    spending: SpendMapping = UNDECLARED

@@ -100,7 +100,10 @@ class TemplateParameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MandateTemplate:
-    """A mandate with holes, so that a person fills in two fields and not a policy."""
+    """A mandate with holes, so that a person fills in two fields and not a policy.
+
+    budgets: limits by name, as numbers or as one placeholder of a parameter that is one.
+    """
 
     name: str
     use_case: str
@@ -111,6 +114,7 @@ class MandateTemplate:
     environment: str = ""
     calls_max: int = 100
     ttl_seconds: int = 3600
+    budgets: tuple[tuple[str, int | str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

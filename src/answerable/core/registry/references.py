@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.registry.budget_name import MONEY, WALL_MS
 from answerable.core.registry.capability import Capability
 from answerable.core.registry.documents import Agent, MandateTemplate, Principal, UseCase
 from answerable.core.registry.fields import Fault, nearest, pointer
@@ -124,6 +125,7 @@ def _template_faults(template: MandateTemplate, shapes: Shapes) -> Iterator[_Fou
         capability = capabilities.get(grant.capability)
         if capability is not None:
             yield from _grant_faults(grant, capability, types, at)
+            yield from _budget_faults(template, capability, at)
             if template.environment and capability.environment != template.environment:
                 message = (
                     f"capability {shown(capability.name)} is in environment {shown(capability.environment)}, "
@@ -155,6 +157,20 @@ def _grant_faults(
         if name in mapped and _PYTHON_TYPE.get(mapped[name]) is not int:
             message = f"argument {shown(name)} of {shown(capability.name)} is {mapped[name]}, not an integer"
             yield pointer(f"{at}/maxima", name), "reference.argument_type", message
+
+
+def _budget_faults(template: MandateTemplate, capability: Capability, at: str) -> Iterator[_Found]:
+    """A capability that does not say what it takes of a budget is refused under a mandate that has one."""
+    for name, _ in template.budgets:
+        spending = capability.spending
+        known = spending.amount is not None if name.startswith(MONEY) else spending.declares(name)
+        if not known and name != WALL_MS:
+            what = "`amount`" if name.startswith(MONEY) else f"`reserves: {{{name}: …}}`"
+            message = (
+                f"capability {shown(capability.name)} does not say what it takes of the budget {shown(name)}: declare "
+                f"{what} there, or leave it out here"
+            )
+            yield f"{at}/capability", "reference.budget_undeclared", message
 
 
 def _type_of(value: str | int | bool, parameters: Mapping[str, TemplateParameter]) -> type:

@@ -17,6 +17,7 @@ from answerable.core.registry.capability import (
 )
 from answerable.core.registry.public_name import checked_plain_target, checked_uri_template
 from answerable.core.registry.spec_shared import ARGUMENT_NAME, matching, name_of, ownership_in
+from answerable.core.registry.spec_spending import SPENDING_KEYS, spending_in
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 CAPABILITY_KEYS: Final = (
     "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
-    "openMembers", "reversible", "title", "subject", "ownership",
+    "openMembers", "reversible", "title", "subject", *SPENDING_KEYS, "ownership",
 )  # fmt: skip
 RESOURCE_KEYS: Final = ("type", "argument", "fixed")
 SUBJECT_KEYS: Final = ("type", "argument")
@@ -43,6 +44,7 @@ def capability_in(spec: Fields, name: str) -> Capability:
         message = f"{shown(name)} is the name of a kind of action: policies could not tell them apart"
         spec.fault(message, code="capability.name")
     sensitivities: tuple[Sensitivity, ...] = get_args(Sensitivity)
+    arguments = _arguments(spec)
     return Capability(
         name=name,
         server=spec.text("server", check=name_of("server")),
@@ -53,12 +55,13 @@ def capability_in(spec: Fields, name: str) -> Capability:
         tier=spec.integer("tier", minimum=0, maximum=3),
         sensitivity=spec.choice("sensitivity", sensitivities),
         resource=_resource(spec, method, variables),
-        arguments=_arguments(spec),
+        arguments=arguments,
         open_members=spec.texts("openMembers", check=matching(ARGUMENT_NAME, "an argument name")),
         reversible=spec.flag("reversible", default=False),
         title=spec.text("title", default=""),
         subject=_subject(spec, method, variables),
         ownership=ownership_in(spec),
+        spending=spending_in(spec, arguments),
     )
 
 

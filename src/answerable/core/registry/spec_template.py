@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import AgentId
+from answerable.core.registry.budget_name import CALLS, checked_budget, is_amount
 from answerable.core.registry.documents import GrantTemplate, MandateTemplate, TemplateParameter
 from answerable.core.registry.fields import checked_pattern, nearest, type_name
 from answerable.core.registry.placeholders import placeholders_in
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.fields import Fields
 
 TEMPLATE_KEYS: Final = (
-    "useCase", "agent", "purpose", "grants", "parameters", "environment", "callsMax", "ttlSeconds",
+    "useCase", "agent", "purpose", "grants", "parameters", "environment", "callsMax", "ttlSeconds", "budgets",
 )  # fmt: skip
 GRANT_KEYS: Final = ("capability", "resources", "arguments", "maxima")
 PARAMETER_KEYS: Final = ("name", "pattern", "type")
@@ -44,6 +45,7 @@ def template_in(spec: Fields, name: str) -> MandateTemplate:
         environment=spec.text("environment", default="", check=name_of("environment")),
         calls_max=spec.integer("callsMax", minimum=1, maximum=CALLS_MAX, default=100),
         ttl_seconds=spec.integer("ttlSeconds", minimum=1, maximum=TTL_SECONDS_MAX, default=3600),
+        budgets=_budgets(spec, parameters),
     )
     _check_placeholders(spec, template)
     return template
@@ -79,6 +81,30 @@ def _grant(item: Fields) -> GrantTemplate:
     )
 
 
+def _budgets(spec: Fields, parameters: tuple[TemplateParameter, ...]) -> tuple[tuple[str, int | str], ...]:
+    """Limits by name: whole numbers, or one placeholder of a parameter that is a whole number."""
+    whole = {f"{{{one.name}}}" for one in parameters if one.type in ("integer", "minor_units")}
+    found: list[tuple[str, int | str]] = []
+    for name, value in spec.pairs("budgets"):
+        try:
+            checked_budget(name)
+        except Malformed as error:
+            spec.fault(error.message, "budgets", name, code=error.code)
+            continue
+        if name == CALLS:
+            spec.fault("the number of calls is limited by `callsMax`", "budgets", name, code="budget.name")
+        elif (isinstance(value, str) and value in whole) or (type(value) is int and is_amount(value)):
+            found.append((name, value))
+        else:
+            spec.fault(
+                "expected a whole number from 0 to 2^53 - 1, or one `{parameter}` of type integer or minor_units",
+                "budgets",
+                name,
+                code="budget.amount",
+            )
+    return tuple(found)
+
+
 def _parameters(spec: Fields) -> tuple[TemplateParameter, ...]:
     types: tuple[ArgumentType, ...] = ("string", "boolean", "integer", "minor_units", "decimal")
     found: list[TemplateParameter] = []
@@ -102,6 +128,7 @@ def _check_placeholders(spec: Fields, template: MandateTemplate) -> None:
         texts += [
             (value, (*at, "arguments", name)) for name, value in grant.arguments if isinstance(value, str)
         ]
+    texts += [(value, ("budgets", name)) for name, value in template.budgets if isinstance(value, str)]
     declared = tuple(parameter.name for parameter in template.parameters)
     used: set[str] = set()
     for text, where in texts:

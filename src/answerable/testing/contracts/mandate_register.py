@@ -6,18 +6,32 @@ import threading
 from typing import TYPE_CHECKING
 
 from answerable.core.ledger.leaves import Reference
+from answerable.core.mandate.budget import ONE_CALL, Account, Lack
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.registry.budget_name import AMOUNT_MAX
 from answerable.errors import Malformed
 from answerable.testing.contracts.claims import claim, raises
 from answerable.testing.samples import mandate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from answerable.ports.mandate_register import MandateRegister
 
 M1 = MandateId("m-1")
 RACERS = 8
+
+
+def account(calls: int, *, id: str = M1, **limits: int) -> Account:
+    """Of the first mandate, when not said otherwise; budgets beside calls by name."""
+    return Account(id=id, limits={"calls": calls, **limits})
+
+
+def took(register: MandateRegister, calls: int) -> int | None:
+    """One call more under the first mandate, whose limit this is: how many are used then, or None."""
+    found = register.reserve((account(calls),), ONE_CALL)
+    return found if isinstance(found, int) else None
 
 
 class MandateRegisterContract:
@@ -38,7 +52,7 @@ class MandateRegisterContract:
         register = self.opened(tmp_path)
         claim(register.find(M1) is None, "an unknown mandate is not found")
         claim(register.state(M1) == "closed", "an unknown mandate is closed")
-        claim(register.reserve(M1) is None, "an unknown mandate has no budget")
+        claim(took(register, 3) is None, "an unknown mandate has no budget")
 
     def test_the_same_id_is_added_only_once(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
@@ -54,7 +68,7 @@ class MandateRegisterContract:
         register.close(M1)
         register.close(M1)
         claim(register.state(M1) == "closed", "closing twice is closing")
-        claim(register.reserve(M1) is None, "a closed mandate reserves nothing")
+        claim(took(register, 3) is None, "a closed mandate reserves nothing")
         claim(register.find(M1) == mandate(), "a closed mandate can still be read")
 
     def test_closing_an_unknown_mandate_opens_nothing_later(self, tmp_path: Path) -> None:
@@ -65,26 +79,66 @@ class MandateRegisterContract:
     def test_a_budget_is_spent_to_the_last_call_and_no_further(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         register.add(mandate(calls_max=2))
-        counts = [register.reserve(M1) for _ in range(3)]
+        counts = [took(register, 2) for _ in range(3)]
         claim(counts == [1, 2, None], "two calls, then none")
-        register.give_back(M1)
-        claim(register.reserve(M1) == 2, "a call given back can be reserved again")
+        register.give_back((M1,), ONE_CALL)
+        claim(took(register, 2) == 2, "a call given back can be reserved again")
         claim(register.calls_used(M1) == 2, "what is used is what was reserved")
 
     def test_giving_back_never_goes_below_nothing(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         register.add(mandate(calls_max=1))
-        register.give_back(M1)
-        claim(register.reserve(M1) == 1, "one call")
-        claim(register.reserve(M1) is None, "and not two")
+        register.give_back((M1,), ONE_CALL)
+        claim(took(register, 1) == 1, "one call")
+        claim(took(register, 1) is None, "and not two")
 
     def test_restoring_never_lowers_what_is_used(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
-        register.restore_used(M1, 2)
-        register.restore_used(M1, 1)
+        register.restore_used(M1, {"calls": 2, "rows": 7})
+        register.restore_used(M1, {"calls": 1, "bytes": 5})
         register.add(mandate(calls_max=3))
         claim(register.calls_used(M1) == 2, "the higher count stays, even when it came before the mandate")
-        claim([register.reserve(M1), register.reserve(M1)] == [3, None], "one call was left")
+        claim(dict(register.used(M1)) == {"calls": 2, "rows": 7, "bytes": 5}, "of each budget by itself")
+        claim([took(register, 3), took(register, 3)] == [3, None], "one call was left")
+
+    def test_all_accounts_are_reserved_from_or_none(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        register.add(mandate())
+        accounts = (account(9, rows=100), account(9, id="hop-1", rows=50), account(9, id="hop-2", rows=500))
+        wanted = {"calls": 1, "rows": 40}
+        claim(register.lack(accounts, wanted) is None, "all three have enough")
+        claim(register.reserve(accounts, wanted) == 1, "so it is taken")
+        found = register.reserve(accounts, wanted)
+        claim(
+            found == Lack(account="hop-1", budget="rows", limit=50, left=10, wanted=40),
+            "the account in the middle has not enough left, and is named",
+        )
+        claim(register.lack(accounts, wanted) == found, "which could be asked before")
+        used = [dict(register.used(one.id)) for one in accounts]
+        claim(used == [wanted] * 3, "nothing more was taken, not even from those that had enough")
+        register.give_back(("hop-1",), {"rows": 30})
+        claim(register.reserve(accounts, wanted) == 2, "what was given back is enough")
+
+    def test_what_was_used_beyond_a_reservation_counts_whatever_the_limit(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        register.add(mandate())
+        accounts = (account(9, bytes=100),)
+        claim(register.reserve(accounts, {"calls": 1, "bytes": 60}) == 1, "there is room")
+        register.take_more((M1,), {"bytes": 70})
+        claim(dict(register.used(M1)) == {"calls": 1, "bytes": 130}, "what was used is used")
+        claim(register.reserve(accounts, {"calls": 1, "bytes": 0}) == 2, "what takes none of it is let pass")
+        claim(isinstance(register.reserve(accounts, {"calls": 1, "bytes": 1}), Lack), "not one byte more")
+        register.take_more((M1,), {"bytes": AMOUNT_MAX})
+        claim(register.used(M1)["bytes"] == AMOUNT_MAX, "counts stop at 2^53 - 1")
+
+    def test_an_amount_without_a_limit_is_counted_and_bounded(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        register.add(mandate())
+        accounts = (account(9),)
+        claim(register.reserve(accounts, {"calls": 1, "rows": AMOUNT_MAX}) == 1, "the account limits no rows")
+        claim(
+            isinstance(register.reserve(accounts, {"calls": 1, "rows": 1}), Lack), "and no count goes further"
+        )
 
     def test_racing_callers_never_exceed_a_budget(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
@@ -92,14 +146,25 @@ class MandateRegisterContract:
         counts: list[int] = []
 
         def race() -> None:
-            counts.extend(count for _ in range(50) if (count := register.reserve(M1)) is not None)
+            counts.extend(count for _ in range(50) if (count := took(register, 100)) is not None)
 
-        racers = [threading.Thread(target=race) for _ in range(RACERS)]
-        for racer in racers:
-            racer.start()
-        for racer in racers:
-            racer.join()
+        _race(race)
         claim(sorted(counts) == list(range(1, 101)), "each call is given out once")
+
+    def test_racing_callers_never_exceed_one_of_two_accounts_by_one_unit(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        register.add(mandate())
+        accounts = (account(10_000, rows=1_000), account(10_000, id="hop-1", rows=700))
+        spent: list[int] = []
+
+        def race() -> None:
+            for size in (7, 3, 1) * 100:
+                if isinstance(register.reserve(accounts, {"calls": 1, "rows": size}), int):
+                    spent.append(size)
+
+        _race(race)
+        claim(sum(spent) == 700, "the smaller of the two is spent to the last row, and no further")
+        claim(register.used(M1)["rows"] == register.used("hop-1")["rows"] == 700, "both count the same")
 
     def test_all_are_listed_newest_first(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
@@ -110,6 +175,14 @@ class MandateRegisterContract:
         claim(listed == ["m-2", "m-3", "m-1"], "newest first, closed ones among them")
 
 
+def _race(race: Callable[[], None]) -> None:
+    racers = [threading.Thread(target=race) for _ in range(RACERS)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+
+
 class DurableMandateRegisterContract(MandateRegisterContract):
     """For a register that promises to survive a restart."""
 
@@ -118,12 +191,15 @@ class DurableMandateRegisterContract(MandateRegisterContract):
         claim(
             register.used_up_to("log/a") == 0 and not register.kept_used("log/a"), "nothing is kept at first"
         )
-        register.keep_used("log/a", {M1: 3, MandateId("m-2"): 1}, 17)
-        register.keep_used("log/a", {M1: 4}, 25)
-        register.keep_used("log/b", {M1: 9}, 11)
+        register.keep_used("log/a", {M1: {"calls": 3, "rows": 5}, "hop-1": {"calls": 1}}, 17)
+        register.keep_used("log/a", {M1: {"calls": 4, "rows": 2}}, 25)
+        register.keep_used("log/b", {M1: {"calls": 9}}, 11)
         again = self.opened(tmp_path)
-        kept = {M1: 4, MandateId("m-2"): 1}
-        claim(dict(again.kept_used("log/a")) == kept, "a count is replaced, those of others stay")
+        kept = {one: dict(amounts) for one, amounts in again.kept_used("log/a").items()}
+        claim(
+            kept == {M1: {"calls": 4, "rows": 2}, "hop-1": {"calls": 1}},
+            "a count is replaced, also by a lower one; those of others stay",
+        )
         claim(again.used_up_to("log/a") == 25, "it is known up to where was counted")
         claim(again.used_up_to("log/b") == 11, "each log has counts of its own")
 

@@ -25,6 +25,7 @@ from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.runs import Run
 from answerable.core.ledger.subject_key import SubjectKey
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.budget import Reserved
 from answerable.core.mandate.mandate import END_OF_TIME, Grant, Mandate, MandateId
 from answerable.core.mandate.token import checked_id
 from answerable.core.registry.capability import GOVERNED_METHODS, Capability, ResourceMapping
@@ -59,6 +60,7 @@ CALLER = VerifiedCaller(
     at=AT,
     identity=LARGEST_IDENTITY,
 )
+BUDGETS = ("bytes", "calls", "money:EUR", "rows", "tokens", "wall_ms")
 MANDATE = Mandate(
     id=MandateId("m" * 64),
     principal=PrincipalId("alice-" + "a" * 57),
@@ -68,6 +70,7 @@ MANDATE = Mandate(
     grants=(Grant(capability=NAME),),
     caveats=(),
     calls_max=INTEGER_MAX,
+    budgets=tuple((name, INTEGER_MAX) for name in BUDGETS if name != "calls"),
     not_before=UnixMillis(END_OF_TIME - 1),
     expires_at=UnixMillis(END_OF_TIME),
     token="the.mandate.token",
@@ -80,6 +83,10 @@ REQUEST = action_request(
     mandate_id=MANDATE.id,
     reason="the reason " + "r" * 489,
     message_digest=CALLER.message_digest,
+)
+RESERVED = Reserved(
+    accounts=(MANDATE.id, *(f"{number:02d}{'h' * 30}" for number in range(8))),
+    amounts=dict.fromkeys(BUDGETS, INTEGER_MAX),
 )
 VERIFIED = VerifiedRequest(
     request=REQUEST,
@@ -149,6 +156,7 @@ def intent() -> Entry:
         lease_name="l" * 64,
         deadline=AT,
         call=INTEGER_MAX,
+        reserved=RESERVED,
         approval_id=TOKEN,
     )
 
@@ -379,7 +387,7 @@ def test_as_many_policies_are_named_as_there_is_room_for():
     decision = leaf_of(entry)["decision"]
     assert isinstance(decision, dict)
     assert (decision["by"], decision["lifted"]) == (["a", "b"], [])
-    one = structs.replace(DECISION, determined_by=("p" * records.SOURCES_CHARS_MAX,), lifted=("p" * 701,))
+    one = structs.replace(DECISION, determined_by=("p" * records.SOURCES_CHARS_MAX,), lifted=("p" * 501,))
     entry = records.approval_asked(
         VERIFIED, one, APPROVAL, at=AT, sealing=SEALING, run=RUN, principal=PSEUDONYM
     )

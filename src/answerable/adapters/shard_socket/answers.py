@@ -1,0 +1,212 @@
+"""The answer of the walk as a message, and back."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+from answerable.adapters.shard_socket.messages import Digest, Failed, Going
+from answerable.core.action.outcome import Outcome, OutcomeStatus
+from answerable.core.approval.approval import Answer as PersonsAnswer
+from answerable.core.approval.approval import Approval, ApprovalId, ApprovalState
+from answerable.core.canonical import FrozenJSON, JSONValue, Limits, encode
+from answerable.core.decision.facts import Requirement
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.ledger.answer import Answer
+from answerable.core.ledger.batch_head import ReceivedHead
+from answerable.core.ledger.entry import Receipt
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Malformed
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """As core.action.outcome.Outcome. result: canonical JSON, None where there is none."""
+
+    status: OutcomeStatus
+    detail: str
+    result: bytes | None
+    returned: dict[str, int]
+    overrun: dict[str, int]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """As core.ledger.entry.Receipt. head: its signed note, where there is one."""
+
+    index: int
+    leaf_hash: Digest
+    head: bytes | None
+
+
+class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person answered."""
+
+    by: str
+    groups: tuple[str, ...]
+    verdict: Literal["approve", "deny"]
+    comment: str
+    at: int
+    token: str
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """As core.approval.approval.Approval."""
+
+    id: str
+    agent: str
+    mandate: str
+    principal: str
+    capability: str
+    action: bytes
+    requirements: tuple[tuple[str, int], ...]
+    reasons: tuple[str, ...]
+    created_at: int
+    expires_at: int
+    state: ApprovalState
+    answers: tuple[Given, ...]
+    subject: str
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="answered"):
+    """As core.ledger.answer.Answer."""
+
+    action_id: str
+    outcome: Ended | None
+    intent: Entry | None
+    receipt: Entry | None
+    approval: Waiting | None
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_REPLY: Final[msgspec.msgpack.Decoder[Going | Answered | Failed]] = msgspec.msgpack.Decoder(
+    Going | Answered | Failed
+)
+
+
+def answer_bytes(answer: Answer) -> bytes:
+    """The message. Raises Malformed (`json.*`) for a result that is no canonical JSON, Broken for an open batch."""
+    outcome, approval = answer.outcome, answer.approval
+    return _ENCODER.encode(
+        Answered(
+            action_id=answer.action_id,
+            outcome=None
+            if outcome is None
+            else Ended(
+                status=outcome.status,
+                detail=outcome.detail,
+                result=None if outcome.result is None else encode(outcome.result),
+                returned=dict(outcome.returned),
+                overrun=dict(outcome.overrun),
+            ),
+            intent=_entry(answer.intent, signed=answer.receipt is None),
+            receipt=_entry(answer.receipt, signed=True),
+            approval=None if approval is None else _waiting(approval),
+        )
+    )
+
+
+def reply_in(message: bytes) -> Going | Answered | Failed:
+    """What the other process said. Raises Malformed (`shard.message`)."""
+    try:
+        return _REPLY.decode(message)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(f"not an answer: {str(error)[:200].lower()}", code="shard.message") from None
+
+
+def answer_in(answered: Answered, log: str) -> Answer:
+    """The answer as the walk gives it, with the log that its receipts are of. Raises Malformed."""
+    outcome, approval = answered.outcome, answered.approval
+    return Answer(
+        action_id=answered.action_id,
+        outcome=None
+        if outcome is None
+        else Outcome(
+            status=outcome.status,
+            detail=outcome.detail,
+            result=None if outcome.result is None else _result(outcome.result),
+            returned=outcome.returned,
+            overrun=outcome.overrun,
+        ),
+        intent=_receipt(answered.intent),
+        receipt=_receipt(answered.receipt),
+        approval=None if approval is None else _approval(approval),
+        log=log,
+    )
+
+
+def _result(encoded: bytes) -> dict[str, JSONValue]:
+    value = FrozenJSON.from_canonical(encoded, limits=Limits(size_bytes_max=max(1, len(encoded)))).thaw()
+    if not isinstance(value, dict):
+        raise Malformed("a result is an object", code="shard.message")
+    return value
+
+
+def _entry(receipt: Receipt | None, *, signed: bool) -> Entry | None:
+    """Only the newest head is ever shown, and making one costs a signature."""
+    if receipt is None:
+        return None
+    head = receipt.head.signed() if signed and receipt.head is not None else None
+    return Entry(index=receipt.index, leaf_hash=receipt.leaf_hash, head=head)
+
+
+def _receipt(entry: Entry | None) -> Receipt | None:
+    if entry is None:
+        return None
+    head = ReceivedHead(entry.head) if entry.head is not None else None
+    return Receipt(index=entry.index, leaf_hash=entry.leaf_hash, head=head)
+
+
+def _waiting(approval: Approval) -> Waiting:
+    return Waiting(
+        id=approval.id,
+        agent=approval.agent,
+        mandate=approval.mandate,
+        principal=approval.principal,
+        capability=approval.capability,
+        action=approval.action.bytes,
+        requirements=tuple((one.group, one.count) for one in approval.requirements),
+        reasons=approval.reasons,
+        created_at=approval.created_at,
+        expires_at=approval.expires_at,
+        state=approval.state,
+        answers=tuple(
+            Given(
+                by=one.by,
+                groups=one.groups,
+                verdict=one.verdict,
+                comment=one.comment,
+                at=one.at,
+                token=one.token,
+            )
+            for one in approval.answers
+        ),
+        subject=approval.subject,
+    )
+
+
+def _approval(waiting: Waiting) -> Approval:
+    return Approval(
+        id=ApprovalId(waiting.id),
+        agent=AgentId(waiting.agent),
+        mandate=MandateId(waiting.mandate),
+        principal=PrincipalId(waiting.principal),
+        capability=waiting.capability,
+        action=FrozenJSON.from_canonical(waiting.action),
+        requirements=tuple(Requirement(group=group, count=count) for group, count in waiting.requirements),
+        reasons=waiting.reasons,
+        created_at=UnixMillis(waiting.created_at),
+        expires_at=UnixMillis(waiting.expires_at),
+        state=waiting.state,
+        answers=tuple(
+            PersonsAnswer(
+                by=PrincipalId(one.by),
+                groups=one.groups,
+                verdict=one.verdict,
+                comment=one.comment,
+                at=UnixMillis(one.at),
+                token=one.token,
+            )
+            for one in waiting.answers
+        ),
+        subject=waiting.subject,
+    )

@@ -1,0 +1,126 @@
+"""Handing an action on: one connection for one action, and never a second try."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from answerable.adapters.shard_socket.answers import Answered, answer_in, reply_in
+from answerable.adapters.shard_socket.frames import LinkLimits, framed, read_message
+from answerable.adapters.shard_socket.messages import Failed, action_bytes, error_in
+from answerable.adapters.shard_socket.place import PORT, check_directory, is_own_account, socket_of
+from answerable.core.ledger.shards import checked_shard_name
+from answerable.errors import Malformed, Unavailable, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anyio.abc import SocketStream
+
+    from answerable.core.action.request import ActionRequest
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.ledger.answer import Answer
+    from answerable.errors import Effect
+    from answerable.ports.upstream import Progress
+
+
+class SocketShardLink:
+    """Port ShardLink."""
+
+    def __init__(self, directory: Path, *, base: str, own: str, limits: LinkLimits | None = None) -> None:
+        """directory: of the sockets. base: what the names of all shards' logs begin with. own: our shard."""
+        self._directory = directory
+        self._prefix = f"{base}/"
+        self._own = own
+        self._limits = limits or LinkLimits()
+
+    def reaches(self, origin: str) -> bool:
+        """As the port says."""
+        return self._shard(origin) not in ("", self._own)
+
+    async def forward(
+        self, origin: str, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
+    ) -> Answer:
+        """As the port says."""
+        shard = self._shard(origin)
+        if not shard:
+            raise _down(f"{shown(origin)} is no shard of this deployment", "shard.refused")
+        try:
+            message = framed(
+                action_bytes(origin, request, caller, progress=progress is not None), self._limits
+            )
+        except Malformed as long:
+            raise _down(long.message, long.code) from None
+        stream = await self._connected(shard)
+        # Leaving this block closes the connection, which cancels the action there if it has not ended.
+        async with stream:
+            # 1 hand on: what was not handed on whole is not begun, so nothing has happened if this fails.
+            try:
+                with anyio.fail_after(self._limits.send_seconds_max):
+                    await stream.send(message)
+            except (OSError, TimeoutError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                raise _down(f"shard {shown(shard)} did not take the action", "shard.down") from None
+            # 2 answer: from here on only an answer says what happened.
+            try:
+                with anyio.fail_after(self._limits.answer_seconds_max):
+                    return await self._answer(origin, shard, stream, progress)
+            except TimeoutError:
+                raise _down(
+                    f"shard {shown(shard)} gave no answer in {self._limits.answer_seconds_max:.0f} s",
+                    "shard.late",
+                    "unknown",
+                ) from None
+
+    def _shard(self, origin: str) -> str:
+        try:
+            return (
+                checked_shard_name(origin.removeprefix(self._prefix))
+                if origin.startswith(self._prefix)
+                else ""
+            )
+        except Malformed:
+            return ""
+
+    async def _connected(self, shard: str) -> SocketStream:
+        check_directory(self._directory)
+        try:
+            with anyio.fail_after(self._limits.connect_seconds_max):
+                stream = await anyio.connect_unix(socket_of(self._directory, shard))
+        except (OSError, TimeoutError):
+            raise _down(
+                f"shard {shown(shard)}, which this mandate belongs to, is not running: try again when it is",
+                "shard.down",
+            ) from None
+        if not is_own_account(stream):
+            await stream.aclose()
+            raise _down(f"another account answers in place of shard {shown(shard)}", "shard.refused")
+        return stream
+
+    async def _answer(
+        self, origin: str, shard: str, stream: SocketStream, progress: Progress | None
+    ) -> Answer:
+        received = BufferedByteReceiveStream(stream)
+        while True:
+            try:
+                reply = reply_in(await read_message(received, self._limits))
+                if isinstance(reply, Answered):
+                    return answer_in(reply, origin)
+            except (OSError, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                raise _down(
+                    f"shard {shown(shard)} went away before it answered", "shard.lost", "unknown"
+                ) from None
+            except Malformed as odd:
+                raise _down(f"shard {shown(shard)} answered {odd.message}", "shard.lost", "unknown") from None
+            if isinstance(reply, Failed):
+                raise error_in(reply, origin)
+            if progress is not None:
+                # Who cannot be told of progress is told the end all the same.
+                with suppress(Exception):
+                    await progress(reply.done, reply.total, reply.text)
+
+
+def _down(message: str, code: str, effect: Effect = "none") -> Unavailable:
+    return Unavailable(message, code=code, port=PORT, effect=effect)

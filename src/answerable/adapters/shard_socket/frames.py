@@ -1,0 +1,55 @@
+"""Messages on the wire, one after another: four bytes of length, big-endian, then so many bytes of MessagePack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from anyio.abc import ByteSendStream
+    from anyio.streams.buffered import BufferedByteReceiveStream
+
+LENGTH_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkLimits:
+    """connect_seconds_max: for reaching the other process. send_seconds_max: for handing it the whole action, or it
+    an answer. answer_seconds_max: from then until there is an answer; past it the action is cancelled there.
+
+    message_bytes_max: of one message. actions_max: handed to one process at a time; more are turned away.
+    stop_seconds_max: time that actions under way get when a process stops.
+    """
+
+    connect_seconds_max: float = 2.0
+    send_seconds_max: float = 10.0
+    answer_seconds_max: float = 180.0
+    message_bytes_max: int = 16_777_216
+    actions_max: int = 1_024
+    stop_seconds_max: float = 10.0
+
+
+def framed(message: bytes, limits: LinkLimits) -> bytes:
+    """The bytes to send. Raises Malformed (`shard.too_long`)."""
+    if len(message) > limits.message_bytes_max:
+        raise Malformed(
+            f"a message of {len(message)} bytes is longer than the {limits.message_bytes_max} that go from one process "
+            "to another",
+            code="shard.too_long",
+        )
+    return len(message).to_bytes(LENGTH_BYTES, "big") + message
+
+
+async def read_message(stream: BufferedByteReceiveStream, limits: LinkLimits) -> bytes:
+    """The next message. Raises Malformed (`shard.too_long`), and what the stream raises when it ends before."""
+    size = int.from_bytes(await stream.receive_exactly(LENGTH_BYTES), "big")
+    if size > limits.message_bytes_max:
+        raise Malformed(f"a message of {size} bytes is too long", code="shard.too_long")
+    return await stream.receive_exactly(size)
+
+
+async def send_message(stream: ByteSendStream, message: bytes, limits: LinkLimits) -> None:
+    """Send all of it. Raises Malformed (`shard.too_long`), and what the stream raises."""
+    await stream.send(framed(message, limits))

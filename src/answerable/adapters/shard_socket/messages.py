@@ -1,0 +1,236 @@
+"""What processes say to one another, and how it becomes what the walk knows.
+
+One connection carries one action: an `Action` there; then any number of `Going` back, and one `Answered` or `Failed`.
+Closing the connection before the answer cancels the action.
+
+Laws: a member that is not known refuses, for it may be a restriction; the action is taken over byte for byte, and only
+if it is what it says it is; a message of another version is not guessed at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from answerable.core.action.request import ActionRequest, action_request
+from answerable.core.canonical import FrozenJSON, Limits
+from answerable.core.identity.caller import ProofKind, VerifiedCaller
+from answerable.core.identity.evidence import CallerIdentity, Grade, Source
+from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+
+if TYPE_CHECKING:
+    from answerable.adapters.shard_socket.frames import LinkLimits
+
+VERSION: Final = 1
+PORT: Final = "shard_link"
+
+Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """As core.identity.evidence.CallerIdentity."""
+
+    instance: str
+    source: Source
+    grade: Grade
+    manifest: str
+    drifted: bool
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """As core.identity.caller.VerifiedCaller."""
+
+    agent: str
+    proof: ProofKind
+    binding: str
+    sequence: Count
+    message_digest: Digest
+    at: Count
+    identity: Identity
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="action"):
+    """to: origin of the log that it is for. action: the frozen bytes. progress: whether notifications are wanted.
+
+    delegation: the chain that the caller presented, root first; empty for a mandate of its own.
+    """
+
+    v: int
+    to: str
+    server: str
+    method: str
+    target: str
+    action: bytes
+    mandate_id: str
+    reason: str
+    message_digest: Digest
+    caller: Caller
+    progress: bool
+    delegation: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
+
+
+class Going(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="going"):
+    """Progress, as MCP has it."""
+
+    done: float
+    total: float | None
+    text: str | None
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="failed"):
+    """An error of the family. more: the reasons of a refusal; else the step, or the port.
+
+    entry: index in the log `to`, of a refusal that was recorded.
+    """
+
+    kind: Literal["malformed", "unverified", "refused", "unavailable"]
+    message: str
+    code: str
+    more: tuple[str, ...] = ()
+    entry: int | None = None
+    effect: Literal["none", "unknown"] = "none"
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_ACTION: Final = msgspec.msgpack.Decoder(Action)
+
+
+def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, progress: bool) -> bytes:
+    """The message that hands an action on."""
+    identity = caller.identity
+    return _ENCODER.encode(
+        Action(
+            v=VERSION,
+            to=to,
+            server=request.server,
+            method=request.method,
+            target=request.target,
+            action=request.action.bytes,
+            mandate_id=request.mandate_id,
+            reason=request.reason,
+            message_digest=request.message_digest,
+            caller=Caller(
+                agent=caller.agent,
+                proof=caller.proof,
+                binding=caller.binding,
+                sequence=caller.sequence,
+                message_digest=caller.message_digest,
+                at=caller.at,
+                identity=Identity(
+                    instance=identity.instance,
+                    source=identity.source,
+                    grade=identity.grade,
+                    manifest=identity.manifest,
+                    drifted=identity.drifted,
+                ),
+            ),
+            progress=progress,
+        )
+    )
+
+
+def action_in(message: bytes) -> Action:
+    """Raises Malformed (`shard.message`) for what this version does not say."""
+    try:
+        found = _ACTION.decode(message)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(
+            f"not an action that was handed on: {str(error)[:200].lower()}", code="shard.message"
+        ) from None
+    if found.v != VERSION or found.delegation:
+        raise Malformed(f"an action of version {found.v} is not understood here", code="shard.message")
+    return found
+
+
+def request_in(action: Action, limits: LinkLimits) -> ActionRequest:
+    """The request, if its frozen bytes are in their one form and say what the message says. Raises Malformed."""
+    frozen = FrozenJSON.from_canonical(action.action, limits=Limits(size_bytes_max=limits.message_bytes_max))
+    value = frozen.thaw()
+    request = action_request(
+        server=action.server,
+        method=action.method,
+        target=action.target,
+        arguments=value.get("arguments") if isinstance(value, dict) else None,
+        mandate_id=action.mandate_id,
+        reason=action.reason,
+        message_digest=action.message_digest,
+    )
+    if request.action != frozen:
+        raise Malformed("the frozen action is not the one that its message names", code="shard.message")
+    return request
+
+
+def caller_in(caller: Caller) -> VerifiedCaller:
+    """Who was proved in the process that handed the action on, which is one of our own account."""
+    identity = caller.identity
+    return VerifiedCaller(
+        agent=AgentId(caller.agent),
+        proof=caller.proof,
+        binding=caller.binding,
+        sequence=caller.sequence,
+        message_digest=caller.message_digest,
+        at=UnixMillis(caller.at),
+        identity=CallerIdentity(
+            instance=identity.instance,
+            source=identity.source,
+            grade=identity.grade,
+            manifest=identity.manifest,
+            drifted=identity.drifted,
+        ),
+    )
+
+
+def going_bytes(done: float, total: float | None, text: str | None) -> bytes:
+    """The message of one progress notification."""
+    return _ENCODER.encode(Going(done=done, total=total, text=text))
+
+
+def failed_bytes(error: AnswerableError) -> bytes:
+    """The message of an error. A fallen invariant over there is, for whoever asks, an effect that is not known."""
+    message, code = error.message, error.code
+    match error:
+        case Malformed():
+            failed = Failed(kind="malformed", message=message, code=code)
+        case Unverified():
+            failed = Failed(kind="unverified", message=message, code=code, more=(error.step,))
+        case Refused():
+            failed = Failed(
+                kind="refused", message=message, code=code, more=error.reasons, entry=error.entry_index
+            )
+        case Unavailable():
+            failed = Failed(
+                kind="unavailable", message=message, code=code, more=(error.port,), effect=error.effect
+            )
+        case _:
+            failed = Failed(
+                kind="unavailable",
+                message="the process that this mandate belongs to found itself broken",
+                code="shard.failed",
+                more=(PORT,),
+                effect="unknown",
+            )
+    return _ENCODER.encode(failed)
+
+
+def error_in(failed: Failed, log: str) -> AnswerableError:
+    """The error to raise here. log: where its entry is."""
+    first = failed.more[0] if failed.more else ""
+    match failed.kind:
+        case "malformed":
+            return Malformed(failed.message, code=failed.code)
+        case "unverified":
+            return Unverified(failed.message, code=failed.code, step=first)
+        case "refused":
+            return Refused(
+                failed.message,
+                code=failed.code,
+                reasons=failed.more,
+                entry_index=failed.entry,
+                log=log if failed.entry is not None else "",
+            )
+        case "unavailable":
+            return Unavailable(failed.message, code=failed.code, port=first, effect=failed.effect)

@@ -1,0 +1,214 @@
+"""Taking actions that other processes hand on, for as long as this process keeps its shard."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
+
+import anyio
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from answerable.adapters.shard_socket.answers import answer_bytes
+from answerable.adapters.shard_socket.frames import LinkLimits, read_message, send_message
+from answerable.adapters.shard_socket.messages import (
+    action_in,
+    caller_in,
+    failed_bytes,
+    going_bytes,
+    request_in,
+)
+from answerable.adapters.shard_socket.place import (
+    PORT,
+    SOCKET_MODE,
+    is_own_account,
+    made_directory,
+    socket_of,
+)
+from answerable.errors import AnswerableError, Malformed, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from anyio.abc import SocketStream
+
+    from answerable.adapters.shard_socket.messages import Action
+    from answerable.core.action.request import ActionRequest
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.ledger.answer import Answer
+    from answerable.ports.upstream import Progress
+
+_log: Final = logging.getLogger(__name__)
+_GONE: Final = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.IncompleteRead)
+
+
+class Govern(Protocol):
+    """As flows.govern_action.govern_action, with the walk bound: it never hands an action on."""
+
+    async def __call__(
+        self, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
+    ) -> Answer:
+        """Raises the errors of the family."""
+        ...
+
+
+class SocketShardDoor:
+    """The socket of one shard. Its process must hold that shard's log, so that there is one of them at a time."""
+
+    def __init__(
+        self, directory: Path, *, shard: str, origin: str, govern: Govern, limits: LinkLimits | None = None
+    ) -> None:
+        self._directory, self._path = directory, socket_of(directory, shard)
+        self._origin, self._govern = origin, govern
+        self._limits = limits or LinkLimits()
+        self._under_way = 0
+        self._idle = anyio.Event()
+
+    async def serve(self, *, stop: anyio.Event, started: Callable[[], None]) -> None:
+        """Take actions until `stop` is set, and then no more; those under way get `stop_seconds_max` to end.
+
+        Raises Unavailable (`shard.directory`, `shard.address`).
+        """
+        made_directory(self._directory)
+        try:
+            listener = await anyio.create_unix_listener(self._path, mode=SOCKET_MODE)
+        except OSError as error:
+            raise Unavailable(
+                f"cannot listen on the socket {shown(self._path.name)} between shards: {error.strerror or error}",
+                code="shard.address",
+                port=PORT,
+            ) from None
+        try:
+            async with anyio.create_task_group() as actions:
+                async with anyio.create_task_group() as accepting, listener:
+                    accepting.start_soon(partial(listener.serve, self._connected, actions))
+                    started()
+                    await stop.wait()
+                    accepting.cancel_scope.cancel()
+                with anyio.move_on_after(self._limits.stop_seconds_max):
+                    while self._under_way:
+                        self._idle = anyio.Event()
+                        await self._idle.wait()
+                actions.cancel_scope.cancel()
+        finally:
+            with suppress(OSError):
+                os.unlink(self._path)
+
+    async def _connected(self, stream: SocketStream) -> None:
+        """One connection. Nothing that a peer does or sends ends more than that."""
+        self._under_way += 1
+        try:
+            async with stream:
+                if not is_own_account(stream):
+                    _log.warning(
+                        "a process of another account was turned away from the socket between shards"
+                    )
+                    return
+                await self._answered(stream)
+        except _GONE:
+            # Whoever handed it on is gone; what happened is in the ledger.
+            return
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def _answered(self, stream: SocketStream) -> None:
+        received = BufferedByteReceiveStream(stream)
+        try:
+            with anyio.fail_after(self._limits.send_seconds_max):
+                action = action_in(await read_message(received, self._limits))
+            request = self._checked(action)
+        except TimeoutError:
+            return
+        except AnswerableError as error:
+            await self._send(stream, failed_bytes(_turned_away(error)))
+            return
+        reply = await self._governed(stream, received, action, request)
+        if reply is not None:
+            await self._send(stream, reply)
+
+    def _checked(self, action: Action) -> ActionRequest:
+        """Before anything is begun. Raises Malformed, Unavailable (`shard.refused`)."""
+        if self._under_way > self._limits.actions_max:
+            raise Unavailable("too many actions were handed on at a time", code="shard.refused", port=PORT)
+        if action.to != self._origin:
+            raise Unavailable(
+                f"the action is for {shown(action.to)}, this is {shown(self._origin)}",
+                code="shard.refused",
+                port=PORT,
+            )
+        return request_in(action, self._limits)
+
+    async def _governed(
+        self,
+        stream: SocketStream,
+        received: BufferedByteReceiveStream,
+        action: Action,
+        request: ActionRequest,
+    ) -> bytes | None:
+        """What to say of it; None when whoever handed it on went away, which cancels it."""
+        reply: bytes | None = None
+        turn = anyio.Lock()
+        async with anyio.create_task_group() as tasks:
+
+            async def going(done: float, total: float | None, text: str | None) -> None:
+                try:
+                    async with turn:
+                        await self._send(stream, going_bytes(done, total, text))
+                except _GONE:
+                    # Half a message may be on the way, so nothing more can be said: it is as if nobody waited.
+                    tasks.cancel_scope.cancel()
+
+            tasks.start_soon(_until_gone, received, tasks.cancel_scope)
+            reply = await self._reply(request, caller_in(action.caller), going if action.progress else None)
+            tasks.cancel_scope.cancel()
+        return reply
+
+    async def _reply(
+        self, request: ActionRequest, caller: VerifiedCaller, progress: Progress | None
+    ) -> bytes:
+        try:
+            with anyio.fail_after(self._limits.answer_seconds_max):
+                answer = await self._govern(request, caller, progress=progress)
+        except AnswerableError as error:
+            return failed_bytes(error)
+        except TimeoutError:
+            return failed_bytes(_failed("the action took too long and was cancelled", "shard.late"))
+        except Exception:
+            _log.exception("an action that was handed on failed")
+            return failed_bytes(_failed("the process that this mandate belongs to failed", "shard.failed"))
+        try:
+            return answer_bytes(answer)
+        except AnswerableError as odd:
+            # It was done and recorded; only its answer cannot be passed on.
+            return failed_bytes(_failed(f"the answer cannot be passed on: {odd.message}", "shard.failed"))
+
+    async def _send(self, stream: SocketStream, message: bytes) -> None:
+        """Raises what the stream raises, also for a peer that does not read."""
+        try:
+            with anyio.fail_after(self._limits.send_seconds_max):
+                await send_message(stream, message, self._limits)
+        except Malformed as long:
+            await send_message(stream, failed_bytes(_failed(long.message, long.code)), self._limits)
+        except TimeoutError:
+            raise anyio.BrokenResourceError from None
+
+
+async def _until_gone(received: BufferedByteReceiveStream, scope: anyio.CancelScope) -> None:
+    """Nothing more is said on a connection after its action: whatever comes, or its end, means that nobody waits."""
+    with suppress(anyio.EndOfStream, *_GONE):
+        await received.receive(1)
+    scope.cancel()
+
+
+def _turned_away(error: AnswerableError) -> Unavailable:
+    """To whoever handed it on, what is odd about a message between processes is no fault of the agent."""
+    return Unavailable(error.message, code="shard.refused", port=PORT)
+
+
+def _failed(message: str, code: str) -> Unavailable:
+    return Unavailable(message, code=code, port=PORT, effect="unknown")

@@ -1,0 +1,202 @@
+"""What one action may take of budgets before it, and what it has not used after it.
+
+Laws: only declared things count; what cannot be known refuses before the action, and is not given back after it; no
+more is given back than was reserved.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from answerable.core.mandate.budget import NOTHING, ONE_CALL
+from answerable.core.registry.budget_name import AMOUNT_MAX, BYTES, CALLS, MONEY, WALL_MS, is_amount, money_in
+from answerable.errors import Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.mandate.budget import Account, Amounts
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.spending import AmountMapping, MeasureMapping, ReserveMapping
+
+End = Literal["succeeded", "failed", "not_started", "indeterminate"]
+
+
+_ONLY_CALLS: Final = {CALLS}
+
+
+class Rest(NamedTuple):
+    """returned: of what was reserved, what was not used. overrun: what was used beyond it."""
+
+    returned: Amounts
+    overrun: Amounts
+
+
+def spend_of(
+    capability: Capability, arguments: Mapping[str, JSONValue], accounts: Sequence[Account], *, wall_ms: int
+) -> Amounts:
+    """The most that this action takes of what the accounts limit, sorted by name.
+
+    wall_ms: the longest that the upstream may take. Raises Refused: `budget.undeclared` where the capability does not
+    say what it takes, `budget.amount` where the arguments do not, `budget.currency` for money of another currency.
+    """
+    limited: set[str] = set()
+    for account in accounts:
+        limited.update(account.limits)
+    if limited == _ONLY_CALLS:
+        # Nothing but calls is limited, which is how most mandates are.
+        return ONE_CALL
+    amounts = {CALLS: 1}
+    for name in limited:
+        if name == WALL_MS:
+            amounts[name] = wall_ms
+        elif name != CALLS and not name.startswith(MONEY):
+            amounts[name] = _most(capability, name, arguments)
+    if any(name.startswith(MONEY) for name in limited):
+        name, amount = _money(capability, arguments)
+        for account in accounts:
+            _check_currency(account, name)
+        if amount:
+            amounts[name] = amount
+    return dict(sorted(amounts.items()))
+
+
+def rest_of(
+    reserved: Amounts,
+    status: End,
+    *,
+    result: JSONValue,
+    result_bytes: int,
+    elapsed_ms: int,
+    measures: Sequence[MeasureMapping],
+) -> Rest:
+    """What of a reservation was not used, by how the action ended.
+
+    - `not_started`: all of it.
+    - `indeterminate`: nothing, for it is not known.
+    - `failed`: the call stays used and money is given back; of `bytes` and `wall_ms` what was not used; of `rows` and
+      `tokens` what the answer does not say was used.
+    - `succeeded`: call and money stay used; of `bytes` and `wall_ms` what was not used; of `rows` and `tokens` what
+      the answer says was not used, and nothing where it does not say.
+    """
+    if status == "not_started":
+        return Rest(reserved, NOTHING)
+    if status == "indeterminate" or reserved is ONE_CALL:
+        return Rest(NOTHING, NOTHING)
+    returned, overrun = {}, {}
+    for name, amount in reserved.items():
+        if name == CALLS:
+            continue
+        if name.startswith(MONEY):
+            used = 0 if status == "failed" else amount
+        elif name == BYTES:
+            used = result_bytes
+        elif name == WALL_MS:
+            used = elapsed_ms
+        else:
+            measured = _measured(name, result, measures)
+            unknown = 0 if status == "failed" else amount
+            used = unknown if measured is None else measured
+        if used < amount:
+            returned[name] = amount - max(0, used)
+        elif used > amount:
+            overrun[name] = min(used, AMOUNT_MAX) - amount
+    return Rest(returned or NOTHING, overrun or NOTHING)
+
+
+def pointed_at(value: JSONValue, pointer: str) -> JSONValue:
+    """What a JSON pointer (RFC 6901) that is not empty leads to; None where it leads nowhere."""
+    for part in pointer.split("/")[1:]:
+        step = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, dict):
+            value = value.get(step)
+        elif (
+            isinstance(value, list)
+            and step.isdecimal()
+            and step.isascii()
+            and (step == "0" or step[0] != "0")
+        ):
+            value = value[int(step)] if len(step) < 10 and int(step) < len(value) else None
+        else:
+            return None
+    return value
+
+
+def _most(capability: Capability, name: str, arguments: Mapping[str, JSONValue]) -> int:
+    declared = next((one for one in capability.spending.reserves if one.budget == name), None)
+    if declared is None:
+        raise Refused(
+            f"the mandate has a budget of {name}, and {shown(capability.name)} does not say how many it takes",
+            code="budget.undeclared",
+        )
+    return _argument(declared, arguments) if declared.argument else declared.fixed
+
+
+def _argument(declared: ReserveMapping, arguments: Mapping[str, JSONValue]) -> int:
+    value = arguments.get(declared.argument)
+    if value is None and declared.default is not None:
+        return declared.default
+    return _amount(value, declared.argument)
+
+
+def _money(capability: Capability, arguments: Mapping[str, JSONValue]) -> tuple[str, int]:
+    """The budget and the amount; no budget where the capability says that no money moves."""
+    declared = capability.spending.amount
+    if declared is None:
+        raise Refused(
+            f"the mandate has a budget of money, and {shown(capability.name)} does not say how much it moves",
+            code="budget.undeclared",
+        )
+    if not declared.argument and not declared.fixed:
+        return "", 0
+    amount = (
+        _amount(arguments.get(declared.argument), declared.argument) if declared.argument else declared.fixed
+    )
+    return _currency(declared, arguments), amount
+
+
+def _currency(declared: AmountMapping, arguments: Mapping[str, JSONValue]) -> str:
+    if declared.currency:
+        return f"{MONEY}{declared.currency}"
+    value = arguments.get(declared.currency_argument)
+    try:
+        return money_in(value if isinstance(value, str) else "")
+    except Malformed:
+        raise Refused(
+            f"argument {shown(declared.currency_argument)} must name a currency by three capital letters, such as "
+            "`EUR`",
+            code="budget.currency",
+        ) from None
+
+
+def _check_currency(account: Account, name: str) -> None:
+    """An account that limits money of some currency has nothing of the others."""
+    known = sorted(limit for limit in account.limits if limit.startswith(MONEY))
+    if name and known and name not in known:
+        listed = ", ".join(limit.removeprefix(MONEY) for limit in known)
+        raise Refused(
+            f"the mandate's budget is in {listed}, and this action moves {name.removeprefix(MONEY)}",
+            code="budget.currency",
+        )
+
+
+def _amount(value: JSONValue, argument: str) -> int:
+    if type(value) is not int or not is_amount(value):
+        got = "nothing" if value is None else shown(value, 40)
+        raise Refused(
+            f"argument {shown(argument)} counts against the mandate's budget: it must be a whole number from 0 to "
+            f"2^53 - 1, got {got}",
+            code="budget.amount",
+        )
+    return value
+
+
+def _measured(name: str, result: JSONValue, measures: Sequence[MeasureMapping]) -> int | None:
+    declared = next((one for one in measures if one.budget == name), None)
+    if declared is None:
+        return None
+    value = pointed_at(result, declared.pointer)
+    if isinstance(value, list):
+        return len(value)
+    return value if type(value) is int and value >= 0 else None

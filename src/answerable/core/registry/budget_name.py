@@ -1,0 +1,60 @@
+"""What can be budgeted, by name, and which amounts there are.
+
+| budget      | counts                                                                               |
+|-------------|--------------------------------------------------------------------------------------|
+| `calls`     | actions; the claim `calls_max` of a mandate is its limit                             |
+| `money:EUR` | minor units of that currency, of what actions move                                   |
+| `rows`      | rows that are read or written                                                        |
+| `bytes`     | of answers, as JSON                                                                  |
+| `tokens`    | of language models that actions use                                                  |
+| `wall_ms`   | milliseconds that upstream systems take                                              |
+
+Laws: an amount is a whole number from 0 to 2^53 - 1; a name that is not in the table is no budget.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from answerable.errors import Malformed, shown
+
+CALLS: Final = "calls"
+ROWS: Final = "rows"
+BYTES: Final = "bytes"
+TOKENS: Final = "tokens"
+WALL_MS: Final = "wall_ms"
+MONEY: Final = "money:"
+"""Before a currency: three capital letters, as in ISO 4217."""
+AMOUNT_MAX: Final = 2**53 - 1
+
+_PLAIN: Final = frozenset({CALLS, ROWS, BYTES, TOKENS, WALL_MS})
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+
+
+def money_in(currency: str) -> str:
+    """The budget of a currency. Raises Malformed (`budget.name`) unless it is three capital letters."""
+    if not _CURRENCY.fullmatch(currency):
+        raise Malformed(
+            f"{shown(currency, 40)} is not a currency: expected three capital letters such as `EUR`",
+            code="budget.name",
+        )
+    return f"{MONEY}{currency}"
+
+
+def checked_budget(name: str) -> str:
+    """The name, if it is that of a budget. Raises Malformed (`budget.name`)."""
+    if name in _PLAIN:
+        return name
+    if name.startswith(MONEY):
+        return money_in(name.removeprefix(MONEY))
+    raise Malformed(
+        f"{shown(name, 40)} is not a budget: known are `rows`, `bytes`, `tokens`, `wall_ms` and money of one currency "
+        "such as `money:EUR`",
+        code="budget.name",
+    )
+
+
+def is_amount(value: object) -> bool:
+    """Whether it is a whole number from 0 to 2^53 - 1."""
+    return type(value) is int and 0 <= value <= AMOUNT_MAX

@@ -1,0 +1,98 @@
+"""Budgets on the walk: what an action takes before it, and what of it is given back after.
+
+The reservation is in the intent and what is given back in the outcome, so that a restart counts both from the log.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from answerable.core.approval.approval import ApprovalId
+from answerable.core.mandate.budget import NOTHING, ONE_CALL, Lack, Reserved
+from answerable.core.mandate.mandate import account_of
+from answerable.core.mandate.spend import rest_of, spend_of
+from answerable.core.registry.budget_name import BYTES
+from answerable.errors import AnswerableError, Refused
+from answerable.flows.log_outcome import result_bytes
+
+if TYPE_CHECKING:
+    from answerable.core.action.outcome import Outcome
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.decision.facts import Facts
+    from answerable.core.mandate.budget import Account, Amounts
+    from answerable.flows.walk import Walk
+
+
+def accounts_of(verified: VerifiedRequest) -> tuple[Account, ...]:
+    """Where the action is counted, the mandate first."""
+    return (account_of(verified.mandate),)
+
+
+def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...]) -> Amounts:
+    """The most that the action takes. Raises Refused as `spend_of` does: what is not known is not leave to spend."""
+    if not verified.mandate.budgets and len(accounts) == 1:
+        return ONE_CALL
+    capability = verified.resolved.capability
+    server = walk.registry.current.servers.get(capability.server)
+    longest = walk.limits.upstream_ms_max
+    wall_ms = longest if server is None else min(longest, server.call_seconds_max * 1000)
+    return spend_of(capability, verified.arguments, accounts, wall_ms=wall_ms)
+
+
+def require_left(walk: Walk, accounts: tuple[Account, ...], amounts: Amounts) -> None:
+    """Before people are asked to approve what could not be done. Raises Refused (`mandate.budget_spent`)."""
+    lack = walk.mandates.lack(accounts, amounts)
+    if lack is not None:
+        raise _spent(lack)
+
+
+def reserve(
+    walk: Walk, facts: Facts, accounts: tuple[Account, ...], amounts: Amounts
+) -> tuple[int, Reserved]:
+    """Take the amounts from all accounts and use up the approval, both for good before anything happens.
+
+    Returns how many calls of the mandate are used now. An approval burned by a crash after this line fails closed:
+    people are asked again. Raises Refused.
+    """
+    call = walk.mandates.reserve(accounts, amounts)
+    if call is None:
+        raise Refused("the mandate for this task was just closed", code="mandate.closed")
+    if isinstance(call, Lack):
+        raise _spent(call)
+    reserved = Reserved(accounts=tuple(one.id for one in accounts), amounts=amounts)
+    try:
+        if facts.approval is not None and not walk.approvals.use(ApprovalId(facts.approval.id), facts.at):
+            raise Refused("the approval for this action has been used already", code="approval.used")
+    except AnswerableError:
+        unreserve(walk, reserved)
+        raise
+    return call, reserved
+
+
+def unreserve(walk: Walk, reserved: Reserved) -> None:
+    """Give back what no durable intent stands for."""
+    walk.mandates.give_back(reserved.accounts, reserved.amounts)
+
+
+def with_rest(outcome: Outcome, reserved: Reserved, verified: VerifiedRequest, *, elapsed_ms: int) -> Outcome:
+    """The outcome with what of its reservation it gives back, measured from the answer itself."""
+    amounts, result = reserved.amounts, outcome.result
+    if amounts is ONE_CALL and outcome.status != "not_started":
+        return outcome
+    rest = rest_of(
+        amounts,
+        outcome.status,
+        result=result.get("structuredContent") if result is not None else None,
+        result_bytes=len(result_bytes(result)) if BYTES in amounts else 0,
+        elapsed_ms=elapsed_ms,
+        measures=verified.resolved.capability.spending.measures,
+    )
+    if rest.returned is NOTHING and rest.overrun is NOTHING:
+        return outcome
+    return msgspec.structs.replace(outcome, returned=rest.returned, overrun=rest.overrun)
+
+
+def _spent(lack: Lack) -> Refused:
+    return Refused(lack.text(), code="mandate.budget_spent")

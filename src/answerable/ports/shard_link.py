@@ -1,0 +1,32 @@
+"""Port: the way to the processes that keep the other shards of this deployment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import ActionRequest
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.ledger.answer import Answer
+    from answerable.ports.upstream import Progress
+
+
+class ShardLink(Protocol):
+    """Promises: `forward` hands one action on at most once and never tries again by itself; only a process of this
+    deployment's own account, on this machine, is spoken to; every wait has an end.
+
+    Cancelling `forward` cancels the action over there. Raises what the other process raised, as the walk does, but
+    never Broken; and Unavailable: with effect `none` as long as the action was not handed on whole (`shard.down`,
+    `shard.refused`, `shard.too_long`), with effect `unknown` once it was and no answer came (`shard.lost`,
+    `shard.late`, `shard.failed`).
+    """
+
+    def reaches(self, origin: str) -> bool:
+        """Whether the log of this name is that of another shard of this deployment. Says nothing about its process."""
+        ...
+
+    async def forward(
+        self, origin: str, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
+    ) -> Answer:
+        """Have the action governed by the process that keeps the log `origin`."""
+        ...
