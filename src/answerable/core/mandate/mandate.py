@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NewType
 
+from answerable.core.mandate.delegability import NOT_DELEGABLE
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.mandate.caveat import Attempt, Caveat
+    from answerable.core.mandate.delegability import Delegability
 
 MandateId = NewType("MandateId", str)
 MandateState = Literal["open", "closed"]
@@ -38,6 +40,8 @@ class MandateTerms:
     """What a mandate says, signed or not yet. Not a right to anything: only a `Mandate` is.
 
     not_before, expires_at: Unix milliseconds, half-open. calls_max: actions that may be started in all.
+    principal: a person, or `schedule:NAME`. application: the registered application whose key signs for a person who
+    showed `id_token` to it; both empty where the principal's own key signs.
     """
 
     id: MandateId
@@ -50,6 +54,9 @@ class MandateTerms:
     calls_max: int
     not_before: UnixMillis
     expires_at: UnixMillis
+    delegability: Delegability = NOT_DELEGABLE
+    application: str = ""
+    id_token: str = ""
 
     def __post_init__(self) -> None:
         if not self.grants or len(self.grants) > GRANTS_MAX:

@@ -199,7 +199,9 @@ LARGEST = {
     Tag.APPROVAL_ANSWER: lambda: records.approval_answer(
         APPROVAL, ANSWER, at=AT, sealing=SEALING, run=RUN, person=PSEUDONYM, digest=PSEUDONYM
     ),
-    Tag.MANDATE_ISSUED: lambda: records.mandate_issued(MANDATE, at=AT, sealing=SEALING, principal=PSEUDONYM),
+    Tag.MANDATE_ISSUED: lambda: records.mandate_issued(
+        MANDATE, at=AT, sealing=SEALING, principal=PSEUDONYM, audience=NAME
+    ),
     Tag.MANDATE_CLOSED: lambda: records.mandate_closed(
         MANDATE, at=AT, sealing=SEALING, by="the operator", pseudonym=PSEUDONYM
     ),
@@ -217,7 +219,9 @@ LARGEST = {
     ),
 }  # fmt: skip
 CITED = {
-    "mandate": lambda: records.cited_mandate(MANDATE, at=AT, sealing=SEALING, principal=PSEUDONYM),
+    "mandate": lambda: records.cited_mandate(
+        MANDATE, at=AT, sealing=SEALING, principal=PSEUDONYM, audience=NAME
+    ),
     "policy_set": lambda: records.cited_text(
         "policy_set", POLICIES, b'"the policies"', at=AT, sealing=SEALING
     ),
