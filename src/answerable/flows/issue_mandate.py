@@ -40,7 +40,8 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     mandate = verify_mandate(
         token,
         audience=walk.ledger.origin,
-        keys_of=lambda issuer, application: _keys(current, issuer, application),
+        keys_of=lambda issuer: _keys(current, issuer),
+        application_keys=lambda name: current.applications[name].keys if name in current.applications else (),
     )
     _check_against_registry(mandate, current)
     now = walk.clock.now()
@@ -74,10 +75,8 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     return mandate
 
 
-def _keys(current: RegistrySnapshot, issuer: PrincipalId, application: str) -> tuple[PublicKey, ...]:
-    """Of an application where one signs, else of the schedule or person itself."""
-    if application:
-        return current.applications[application].keys if application in current.applications else ()
+def _keys(current: RegistrySnapshot, issuer: PrincipalId) -> tuple[PublicKey, ...]:
+    """Of the schedule or the person."""
     schedule = schedule_of(issuer)
     if schedule is not None:
         return current.schedules[schedule].keys if schedule in current.schedules else ()

@@ -75,7 +75,7 @@ def filled(
             Grant(capability=grant.capability, caveats=_grant_caveats(grant, values, types))
             for grant in template.grants
         ),
-        caveats=_common_caveats(template),
+        caveats=_caveats_for_all(template),
         calls_max=template.calls_max,
         not_before=now,
         expires_at=UnixMillis(now + template.ttl_seconds * 1000),
@@ -89,7 +89,7 @@ def unfilled(template: MandateTemplate, parameters: Mapping[str, str]) -> tuple[
     return tuple(parameter for parameter in template.parameters if parameter.name not in parameters)
 
 
-def _common_caveats(template: MandateTemplate) -> tuple[Caveat, ...]:
+def _caveats_for_all(template: MandateTemplate) -> tuple[Caveat, ...]:
     caveats: list[Caveat] = []
     if template.environment:
         caveats.append(EnvironmentIs(environment=template.environment))

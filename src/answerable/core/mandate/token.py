@@ -141,10 +141,14 @@ def terms_of(claims: Mapping[str, JSONValue]) -> MandateTerms:
 
 
 def verify_mandate(
-    token: str, *, keys_of: Callable[[PrincipalId, str], Iterable[PublicKey]], audience: str
+    token: str,
+    *,
+    keys_of: Callable[[PrincipalId], Iterable[PublicKey]],
+    audience: str,
+    application_keys: Callable[[str], Iterable[PublicKey]] = lambda _: (),
 ) -> Mandate:
-    """Verify a mandate token. `keys_of` gives the keys that may sign for a principal through an application, or their
-    own where that is empty; none for an unknown one.
+    """Verify a mandate token. `keys_of` gives the keys registered for a principal, none for an unknown one;
+    `application_keys` those of an application, which alone count where one signs for the principal.
 
     Says nothing about time, budget or state: `shortfall` does, at every action. Raises Malformed
     (`mandate.malformed`, `name.invalid`, `caveat.*`) and Unverified (step `mandate`: `mandate.type`,
@@ -163,7 +167,7 @@ def verify_mandate(
         typ=MANDATE_TYP,
         step=STEP,
         issuer_of=issuer_of,
-        keys_of=lambda issuer: keys_of(PrincipalId(issuer), application),
+        keys_of=lambda issuer: application_keys(application) if application else keys_of(PrincipalId(issuer)),
     )
     terms = terms_of(claims)
     if terms.application and not terms.id_token:

@@ -44,6 +44,7 @@ SEALING = Sealing(key=KEY, random=SeededEntropy("records").bytes)
 NAME = "n" * 63
 AT = UnixMillis(END_OF_TIME)
 PSEUDONYM = "0" * 64
+ABOUT = {"at": AT, "sealing": SEALING, "principal": PSEUDONYM, "audience": "a.test"}
 POLICIES = "1" * 64
 RUN = Run(id="2" * 16, prev="3" * 64, seq=INTEGER_MAX)
 REFERENCE = Reference(entry=INTEGER_MAX, leaf="4" * 64)
@@ -199,9 +200,7 @@ LARGEST = {
     Tag.APPROVAL_ANSWER: lambda: records.approval_answer(
         APPROVAL, ANSWER, at=AT, sealing=SEALING, run=RUN, person=PSEUDONYM, digest=PSEUDONYM
     ),
-    Tag.MANDATE_ISSUED: lambda: records.mandate_issued(
-        MANDATE, at=AT, sealing=SEALING, principal=PSEUDONYM, audience=NAME
-    ),
+    Tag.MANDATE_ISSUED: lambda: records.mandate_issued(MANDATE, **ABOUT),
     Tag.MANDATE_CLOSED: lambda: records.mandate_closed(
         MANDATE, at=AT, sealing=SEALING, by="the operator", pseudonym=PSEUDONYM
     ),
@@ -219,9 +218,7 @@ LARGEST = {
     ),
 }  # fmt: skip
 CITED = {
-    "mandate": lambda: records.cited_mandate(
-        MANDATE, at=AT, sealing=SEALING, principal=PSEUDONYM, audience=NAME
-    ),
+    "mandate": lambda: records.cited_mandate(MANDATE, **ABOUT),
     "policy_set": lambda: records.cited_text(
         "policy_set", POLICIES, b'"the policies"', at=AT, sealing=SEALING
     ),
