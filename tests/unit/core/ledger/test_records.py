@@ -300,11 +300,11 @@ def test_what_the_fields_of_each_kind_are():
         "REFUSAL": ["message", "reason", "reasons", "request"],
         "APPROVAL_ASKED": ["message", "principal_name", "purpose", "reason", "reasons", "request"],
         "APPROVAL_ANSWER": ["comment", "person_name", "token"],
-        "MANDATE_ISSUED": ["principal_name", "purpose", "token"],
+        "MANDATE_ISSUED": ["authority_hash", "intent_hash", "principal_name", "purpose", "token"],
         "MANDATE_CLOSED": ["by_name"],
         "REGISTRY_CHANGE": ["by_name", "changes"],
         "POLICY_CHANGE": ["by_name", "policies"],
-        "mandate": ["principal_name", "purpose", "token"],
+        "mandate": ["authority_hash", "intent_hash", "principal_name", "purpose", "token"],
         "policy_set": ["text"],
         "tool": ["text"],
     }
