@@ -13,18 +13,26 @@ from answerable.core.registry.active import faults_of, findings, inactive, snaps
 from answerable.core.registry.capability import GOVERNED_METHODS
 from answerable.core.registry.parse import KINDS, SPEC_KEYS, TOP_KEYS
 from answerable.core.registry.spec_capability import ARGUMENT_KEYS, RESOURCE_KEYS
+from answerable.core.registry.spec_destination import ALLOWED_KEYS, DESTINATION_KEYS
+from answerable.core.registry.spec_issuer import RULE_KEYS
+from answerable.core.registry.spec_limits import DELEGATION_KEYS
 from answerable.core.registry.spec_shared import OWNERSHIP_KEYS
 from answerable.core.registry.spec_template import GRANT_KEYS, PARAMETER_KEYS
 from answerable.testing.samples import signing_key
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "registry.md").read_text()
 KEYS_OF_FILES = {"Principal": ("keyFile",), "Agent": ("keyFile",), "PolicySet": ("file",)}
+KEYS_OF_FILES |= {"Application": ("keyFile",), "Schedule": ("keyFile",)}
 NESTED = {
     "resource": RESOURCE_KEYS,
     "arguments": ARGUMENT_KEYS,
     "ownership": OWNERSHIP_KEYS,
     "grants": GRANT_KEYS,
     "parameters": PARAMETER_KEYS,
+    "destination": DESTINATION_KEYS,
+    "destinations": ALLOWED_KEYS,
+    "delegation": DELEGATION_KEYS,
+    "rule": RULE_KEYS,
 }
 
 pytestmark = pytest.mark.requirement("REG-05")

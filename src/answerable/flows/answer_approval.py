@@ -9,7 +9,7 @@ from answerable.core.approval.token import verify_answer
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, shown
-from answerable.flows.mandate_standing import shard_elsewhere
+from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
         at=now,
         token=token,
     )
+    if answer.verdict == "approve" and answer.by == schedule_owner(approval.principal, walk.registry.current):
+        raise Refused(
+            "you answer for the schedule this action runs under: somebody else must approve it",
+            code="approval.own_mandate",
+        )
     after = answered(approval, answer)
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)

@@ -12,6 +12,7 @@ from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import policy_text
+from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.record_entry import pseudonym_of, sealing_for
 
 if TYPE_CHECKING:
@@ -73,7 +74,14 @@ async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str
     await _written(
         walk,
         ("mandate", mandate.id),
-        lambda: records.cited_mandate(mandate, at=now(), sealing=person, principal=principal),
+        lambda: records.cited_mandate(
+            mandate,
+            at=now(),
+            sealing=person,
+            principal=principal,
+            audience=walk.ledger.origin,
+            owner=schedule_owner(mandate.principal, walk.registry.current),
+        ),
     )
 
 

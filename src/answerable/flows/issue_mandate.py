@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.identity.oidc_person import person_in, unknown_issuer
+from answerable.core.identity.principal import schedule_of
 from answerable.core.ledger import records
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.subject import principal_subject
+from answerable.core.mandate.mission import terms_nonce
+from answerable.core.mandate.scheduled import RESERVED_IDS, is_due
 from answerable.core.mandate.token import verify_mandate
+from answerable.core.registry.time_rule import said
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.mandate_standing import standing_fault
+from answerable.flows.mandate_standing import schedule_owner, standing_fault
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 
 if TYPE_CHECKING:
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.walk import Walk
@@ -23,16 +30,22 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
 
     Raises Unverified when the signature or its claims do not check; Refused (`mandate.agent_inactive`,
     `mandate.use_case`, `mandate.capability_unknown`, `mandate.expired`, `mandate.not_an_issuer`); Malformed
-    (`mandate.duplicate`, `caveat.*`, `mandate.malformed`); Unavailable.
+    (`mandate.duplicate`, `caveat.*`, `mandate.malformed`, `oidc.malformed`); Unavailable.
+
+    A schedule's mandate is Refused (`mandate.not_due`, `mandate.schedule`) unless it is the one that is due now; one
+    that an application signed, unless the ID token in it was just made for these very terms (Unverified `person.*`,
+    `oidc.*`; Refused `mandate.application`, `mandate.other_person`). `mandate.reserved_id` is Refused, too.
     """
     current = walk.registry.current
     mandate = verify_mandate(
         token,
         audience=walk.ledger.origin,
-        keys_of=lambda name: current.principals[name].keys if name in current.principals else (),
+        keys_of=lambda issuer: _keys(current, issuer),
+        application_keys=lambda name: current.applications[name].keys if name in current.applications else (),
     )
     _check_against_registry(mandate, current)
     now = walk.clock.now()
+    _check_schedule(mandate, current, now)
     if now >= mandate.expires_at:
         raise Refused("the mandate has already expired", code="mandate.expired")
     issuing = walk.under_way.issuing
@@ -40,12 +53,16 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
         raise Malformed(f"there is a mandate {shown(mandate.id)} already", code="mandate.duplicate")
     issuing.add(mandate.id)
     try:
+        if mandate.application:
+            await _check_person(walk, mandate)
         # 1. In the ledger first. A crash after this line: recorded, never in force; the principal signs again.
         entry = records.mandate_issued(
             mandate,
             at=now,
             sealing=sealing_for(walk, principal_subject(mandate.principal)),
             principal=pseudonym_of(walk, mandate.principal),
+            audience=walk.ledger.origin,
+            owner=schedule_owner(mandate.principal, current),
         )
         receipt, left = await record_entry(walk, entry)
         # 2. In force.
@@ -56,6 +73,38 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     if left is not None:
         raise left
     return mandate
+
+
+def _keys(current: RegistrySnapshot, issuer: PrincipalId) -> tuple[PublicKey, ...]:
+    """Of the schedule or the person."""
+    schedule = schedule_of(issuer)
+    if schedule is not None:
+        return current.schedules[schedule].keys if schedule in current.schedules else ()
+    return current.principals[issuer].keys if issuer in current.principals else ()
+
+
+def _check_schedule(mandate: Mandate, current: RegistrySnapshot, now: UnixMillis) -> None:
+    name = schedule_of(mandate.principal)
+    if name is None:
+        if mandate.id.startswith(RESERVED_IDS):
+            message = f"ids that begin with {shown(RESERVED_IDS)} are kept for schedules"
+            raise Refused(message, code="mandate.reserved_id")
+    elif not is_due(current.schedules[name], mandate, now=now):
+        rule = said(current.schedules[name].rule)
+        raise Refused(f"{mandate.principal} is not due now: it is {rule}", code="mandate.not_due")
+
+
+async def _check_person(walk: Walk, mandate: Mandate) -> None:
+    """Once, when it is issued: the token is stale soon after. That its person is still the one is asked for ever."""
+    if walk.people is None:
+        raise unknown_issuer(person_in(mandate.id_token)[0])
+    nonce = terms_nonce(mandate, audience=walk.ledger.origin)
+    person = await walk.people.verify(mandate.id_token, nonce=nonce)
+    current = walk.registry.current
+    # While the issuer was asked for its keys, the registry may have changed.
+    _check_against_registry(mandate, current)
+    if current.principals[mandate.principal].oidc != (person.issuer, person.subject):
+        raise Refused("the ID token is of somebody else", code="mandate.other_person")
 
 
 def _check_against_registry(mandate: Mandate, current: RegistrySnapshot) -> None:

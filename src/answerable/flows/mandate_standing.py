@@ -8,19 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.identity.compact_jws import read_compact
-from answerable.core.mandate.token import audience_of
+from answerable.core.identity.oidc_person import person_in
+from answerable.core.identity.principal import PrincipalId, schedule_of
+from answerable.core.mandate.scheduled import scheduled_terms
+from answerable.core.mandate.token import audience_of, claims_of
 from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:
     from answerable.core.identity.keys import PublicKey
     from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.documents import Principal, UseCase
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.walk import Walk
 
 
 def standing_fault(mandate: Mandate, current: RegistrySnapshot) -> Refused | None:
     """Why the mandate does not stand, or None: `mandate.agent_inactive`, `mandate.use_case`, `mandate.not_an_issuer`,
-    `mandate.issuer_key`."""
+    `mandate.issuer_key`, `mandate.schedule`, `mandate.application`, `mandate.other_person`."""
     agent = current.agents.get(mandate.agent)
     if agent is None or agent.status != "active":
         return Refused(f"agent {shown(mandate.agent)} is not active", code="mandate.agent_inactive")
@@ -30,17 +34,88 @@ def standing_fault(mandate: Mandate, current: RegistrySnapshot) -> Refused | Non
             f"agent {shown(mandate.agent)} does not serve use case {shown(mandate.use_case)}",
             code="mandate.use_case",
         )
-    issuer = current.principals.get(mandate.principal)
-    owners = (use_case.ownership.owner, use_case.ownership.backup_owner)
-    if issuer is None or (issuer.name not in owners and not set(issuer.groups) & set(use_case.issuers)):
+    if schedule_of(mandate.principal) is not None:
+        return _schedule_fault(mandate, use_case, current)
+    return _person_fault(mandate, use_case, current)
+
+
+def schedule_owner(principal: str, current: RegistrySnapshot) -> str:
+    """Who answers for the schedule that is a mandate's principal; empty where the principal is a person."""
+    name = schedule_of(principal)
+    schedule = current.schedules.get(name) if name is not None else None
+    return schedule.ownership.owner if schedule is not None else ""
+
+
+def _schedule_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapshot) -> Refused | None:
+    """What a schedule gives is what its documents say today, word for word, and its owner may give such tasks."""
+    schedule = current.schedules.get(schedule_of(mandate.principal) or "")
+    template = current.templates.get(schedule.template) if schedule is not None else None
+    if schedule is None or template is None:
+        return Refused(f"{mandate.principal} is not active", code="mandate.schedule")
+    if not _may_issue(current.principals.get(PrincipalId(schedule.ownership.owner)), use_case):
         return Refused(
-            f"{mandate.principal} may not issue mandates for use case {shown(mandate.use_case)}: ask its owner, or be "
+            f"{schedule.ownership.owner}, who owns {mandate.principal}, may not issue mandates for use case "
+            f"{shown(use_case.name)}",
+            code="mandate.not_an_issuer",
+        )
+    try:
+        expected = scheduled_terms(schedule, template, start=mandate.not_before)
+    except Malformed as fault:
+        return Refused(f"{mandate.principal}: {fault.message}", code="mandate.schedule")
+    if claims_of(expected, audience="") != claims_of(mandate, audience=""):
+        return Refused(
+            f"this is not what {mandate.principal} gives by its template: it gives a new mandate when it is due next",
+            code="mandate.schedule",
+        )
+    if not is_signed_by(mandate.token, schedule.keys):
+        return Refused(f"the key that signed this is not {mandate.principal}'s", code="mandate.issuer_key")
+    return None
+
+
+def _may_issue(person: Principal | None, use_case: UseCase) -> bool:
+    owners = (use_case.ownership.owner, use_case.ownership.backup_owner)
+    return person is not None and (person.name in owners or bool(set(person.groups) & set(use_case.issuers)))
+
+
+def _person_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapshot) -> Refused | None:
+    issuer = current.principals.get(mandate.principal)
+    if issuer is None or not _may_issue(issuer, use_case):
+        return Refused(
+            f"{mandate.principal} may not issue mandates for use case {shown(use_case.name)}: ask its owner, or be "
             "in one of its issuer groups",
             code="mandate.not_an_issuer",
         )
+    if mandate.application:
+        return _application_fault(mandate, issuer, current)
     if not is_signed_by(mandate.token, issuer.keys):
         return Refused(
             f"the key that signed this mandate is no longer {mandate.principal}'s: ask for a new mandate",
+            code="mandate.issuer_key",
+        )
+    return None
+
+
+def _application_fault(mandate: Mandate, issuer: Principal, current: RegistrySnapshot) -> Refused | None:
+    """The application may still sign for this use case, and whom it showed is still registered as this person."""
+    name = mandate.application
+    application = current.applications.get(name)
+    if application is None or mandate.use_case not in application.use_cases:
+        return Refused(
+            f"application {shown(name)} is not active, or does not serve use case {shown(mandate.use_case)}",
+            code="mandate.application",
+        )
+    try:
+        same = mandate.id_token != "" and person_in(mandate.id_token) == issuer.oidc
+    except Malformed:
+        same = False
+    if not same:
+        return Refused(
+            f"the ID token is of somebody who is not registered as {mandate.principal}",
+            code="mandate.other_person",
+        )
+    if not is_signed_by(mandate.token, application.keys):
+        return Refused(
+            f"the key that signed this mandate is no longer application {shown(name)}'s: ask for a new mandate",
             code="mandate.issuer_key",
         )
     return None

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from answerable.core.action.request import VerifiedRequest
+from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Refused, Unverified, shown
-from answerable.flows.mandate_standing import still_stands
+from answerable.core.registry.destination import destinations_of
+from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.mandate_standing import schedule_owner, still_stands
 from answerable.flows.observe_tools import tools_fault
 from answerable.flows.register_manifest import standing_manifest
 
@@ -30,7 +32,8 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
 
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused for everything else, with
     `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `mandate.unknown`,
-    `mandate.other_agent`, `mandate.other_shard`, `upstream.unknown`, `arguments.invalid`, `resource.unknown`.
+    `mandate.other_agent`, `mandate.other_shard`, `upstream.unknown`, `arguments.invalid`, `resource.unknown`,
+    `destination.unknown`, `destination.invalid`.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
@@ -62,11 +65,12 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         caller=caller,
         resolved=resolved,
         mandate=mandate,
-        principals=(mandate.principal,),
+        principals=_principals(mandate, walk),
         arguments=arguments,
         resource_id=_resource_id(arguments, resolved),
         subject=_subject(arguments, resolved, mandate),
         definition=definition,
+        destinations=_destinations(arguments, resolved),
     )
 
 
@@ -149,6 +153,23 @@ def _resource_id(arguments: dict[str, JSONValue], resolved: Resolved) -> str:
             code="resource.unknown",
         )
     return name
+
+
+def _principals(mandate: Mandate, walk: Walk) -> tuple[PrincipalId, ...]:
+    """The person who answers first: the owner of a schedule answers for what it gives."""
+    owner = schedule_owner(mandate.principal, walk.registry.current)
+    return (PrincipalId(owner), mandate.principal) if owner else (mandate.principal,)
+
+
+def _destinations(arguments: dict[str, JSONValue], resolved: Resolved) -> tuple[str, ...]:
+    """What cannot be read as one place, the upstream might read as another, whatever the mandate says of places."""
+    mapping = resolved.capability.destination
+    if not mapping.type:
+        return ()
+    try:
+        return destinations_of(mapping, arguments, dict(resolved.variables))
+    except Malformed as fault:
+        raise Refused(fault.message, code=fault.code) from None
 
 
 def _id_in(argument: str, arguments: dict[str, JSONValue], resolved: Resolved) -> str:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.errors import Refused
+    from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock
@@ -112,6 +113,7 @@ class Walk:
 
     open_intents: by ledger index; whoever ends one takes it off before the end is written.
     cited: statements that stand in the log since it was opened, by kind and name. pseudonyms: of people, by name.
+    people: judges ID tokens; None where no issuer's people are believed.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
@@ -133,6 +135,7 @@ class Walk:
     compile_policies: PolicyCompiler
     subject_keys: SubjectKeys
     manifests: ManifestRegister
+    people: PersonVerifier | None = None
     unwitnessed: Callable[[], Refused | None] = lambda: None
     strangers: Callable[[], dict[str, int]] = dict
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True

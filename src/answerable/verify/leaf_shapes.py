@@ -195,6 +195,7 @@ class MandateLeaf(Leaf):
     calls_max: Count | UnsetType = UNSET
     expires: Count | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
+    application: str | UnsetType = UNSET
 
 
 class MandateClosedLeaf(Leaf):

@@ -178,6 +178,7 @@ async def assembled(
                 compile_policies=compiled,
                 subject_keys=subject_keys,
                 manifests=identity.manifests,
+                people=identity.people,
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,

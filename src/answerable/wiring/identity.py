@@ -43,7 +43,9 @@ from answerable.flows.keep_trust_domain import TrustDomainDesk
 from answerable.flows.suspend_dormant import follow_dormancy
 from answerable.flows.tell_watchers import Watchers
 from answerable.flows.verify_caller import CallerVerifier
+from answerable.flows.verify_person import PersonVerifier
 from answerable.flows.workloads import WorkloadLimits, Workloads
+from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class Identity:
     desk: TrustDomainDesk
     issuer: SvidIssuer
     attestor: Attestor
+    people: PersonVerifier
     instances: SqliteInstanceRegister
     manifests: SqliteManifestRegister
     observer: LinuxProcessObserver
@@ -166,8 +169,9 @@ async def opened_identity(
     except Unavailable as fault:
         # Who works offline may remove the authority that stands in the way; a server does not start.
         shut = fault
-    issuers = [*_issuers(settings)]
-    async with HttpIssuerKeys([issuer_source(one.issuer) for one in issuers], clock=clock) as keys:
+    issuers, of_people = [*_issuers(settings)], person_issuers(wanted)
+    asked = dict.fromkeys([one.issuer for one in issuers] + [one.issuer for one in of_people])
+    async with HttpIssuerKeys([issuer_source(issuer) for issuer in asked], clock=clock) as keys:
         terms = AttestationTerms(
             issuers=tuple(issuers),
             authorities=authorities_in(secret(wanted.x509_pop_ca, data=settings.data))
@@ -182,6 +186,7 @@ async def opened_identity(
             attestor=Attestor(
                 clock=clock, entropy=entropy, tokens=SqliteJoinTokens(store), keys=keys, terms=terms
             ),
+            people=PersonVerifier(clock=clock, keys=keys, issuers=of_people),
             instances=SqliteInstanceRegister(store),
             manifests=SqliteManifestRegister(store),
             observer=LinuxProcessObserver(),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from answerable.core.identity.broker_grant import broker_grants
 from answerable.core.identity.federation import federation_sources
 from answerable.core.identity.oidc_claims import Kind
+from answerable.core.identity.oidc_person import LOGIN_SECONDS_MAX, PersonIssuer
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.errors import Malformed
 from answerable.wiring.setting_fields import about, flag, number, reference, text, texts
@@ -73,6 +74,11 @@ class IdentitySettings:
         (),
         "issuers whose workload tokens attest, each `URL AUDIENCE [KIND]`; KIND is oidc, kubernetes or github",
     )
+    person_issuers: tuple[str, ...] = texts(
+        (),
+        "OpenID providers whose people may give mandates through applications, each `URL CLIENT-ID [SECONDS]`; "
+        "SECONDS is how long ago they may have logged in, 3600 if left out",
+    )
     x509_pop_ca: str = reference("authorities whose certificates attest by proof of possession, PEM")
     ssh_ca: str = reference(
         "SSH hosts that attest, as lines of known_hosts: `@cert-authority PATTERN KEY`, `HOST KEY`, `@revoked * KEY`"
@@ -135,3 +141,24 @@ def identity_faults(settings: IdentitySettings) -> Iterator[tuple[str, str]]:
                 "each is `URL AUDIENCE [KIND]`, such as `https://issuer.example answerable github`; KIND is one of "
                 f"{', '.join(get_args(Kind))}",
             )
+    try:
+        person_issuers(settings)
+    except Malformed as fault:
+        yield "identity.person_issuers", fault.message
+
+
+def person_issuers(settings: IdentitySettings) -> tuple[PersonIssuer, ...]:
+    """Whose people are believed. Raises Malformed (`settings.person_issuers`)."""
+    found: dict[str, PersonIssuer] = {}
+    for one in settings.person_issuers:
+        words = one.split()
+        seconds = words[2] if len(words) == 3 else str(LOGIN_SECONDS_MAX)
+        good = len(words) in (2, 3) and words[0].startswith(("https://", "http://")) and words[0] not in found
+        if not good or not seconds.isascii() or not seconds.isdigit() or not 1 <= int(seconds) <= 86_400:
+            raise Malformed(
+                "each is `URL CLIENT-ID [SECONDS]`, such as `https://login.example answerable 900`, with another URL "
+                "each, and 1 to 86400 seconds",
+                code="settings.person_issuers",
+            )
+        found[words[0]] = PersonIssuer(issuer=words[0], audience=words[1], login_seconds_max=int(seconds))
+    return tuple(found.values())

@@ -76,6 +76,11 @@ class CedarDecisionPoint:
             resource_type=capability.resource.type,
             resource_id=verified.resource_id,
             arguments=verified.arguments,
+            kind=capability.kind,
+            server=capability.server,
+            sensitivity=capability.sensitivity,
+            destination_type=capability.destination.type,
+            destinations=verified.destinations,
         )
         outside = shortfall(
             verified.mandate,

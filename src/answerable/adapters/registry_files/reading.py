@@ -84,7 +84,9 @@ class _Reader:
             del spec["file"]
             origin.lines["/spec/policies"] = origin.line_of("/spec/file")
             spec["policies"] = "" if text is None else text.decode("utf-8")
-        elif kind in ("Principal", "Agent") and isinstance(name := spec.get("keyFile"), str):
+        elif kind in ("Principal", "Agent", "Application", "Schedule") and isinstance(
+            name := spec.get("keyFile"), str
+        ):
             self._take_key_file(spec, name, directory, origin)
         elif kind == "Server" and "command" in spec:
             _place_server(spec, directory)

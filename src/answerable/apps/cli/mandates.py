@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.core.identity.principal import SCHEDULE_PREFIX
 from answerable.errors import Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
     from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys import SigningKey
     from answerable.core.mandate.mandate import MandateTerms
 
 Person = Annotated[str, typer.Option("--as", help="Registered name of the person.", metavar="PERSON")]
@@ -22,6 +24,11 @@ Values = Annotated[
     list[str] | None,
     typer.Option("--set", help="Value of one parameter of the template.", metavar="NAME=VALUE"),
 ]
+Filled = Annotated[
+    list[str] | None, typer.Argument(help="Values of its parameters.", metavar="[NAME=VALUE]...")
+]
+Scheduled = Annotated[str, typer.Argument(help="Name of the schedule.", metavar="SCHEDULE")]
+SchedulerKey = Annotated[Path, typer.Option("--key", help="The schedule's key file.", metavar="FILE")]
 Id = Annotated[str, typer.Argument(help="Id of the mandate.", metavar="ID")]
 State = Annotated[
     str | None, typer.Option(help="Only those that are open, closed, expired, not_yet or spent.")
@@ -36,6 +43,8 @@ def register(app: typer.Typer) -> None:
     command(group, "templates", reads=True)(list_templates)
     command(group, "preview", reads=True)(preview_mandate)
     command(group, "issue", reads=True, asks=True)(issue)
+    command(group, "new", reads=True, asks=True)(new)
+    command(group, "run", reads=True)(run_schedule)
     command(group, "list", reads=True)(list_mandates)
     command(group, "show", reads=True)(show)
     command(group, "close", reads=True, asks=True)(close)
@@ -87,24 +96,72 @@ def issue(
     Shows what it says, asks, signs with your key, and prints the id.
     """
     from answerable.sdk.keyfile import load_key
-    from answerable.sdk.signing import signed_mandate
 
     signing_key = load_key(key)
     with shell.control() as control:
         draft = _draft(control, template, person, values)
-        terms, sentences = _read_draft(draft, person)
-        for sentence in sentences:
-            shell.terminal.say(sentence)
-        if not shell.terminal.confirmed("Sign this mandate?", yes=shell.yes):
-            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
-        token = signed_mandate(terms, audience=str(draft["audience"]), key=signing_key)
-        mandate = control.post("/v1/mandates", {"token": token})
+        _signed_into_force(shell, control, draft, giver=person, key=signing_key)
+    return None
+
+
+def new(shell: Shell, template: Template, person: Person, key: KeyFile, values: Filled = None) -> int | None:
+    """Give a task by filling in a template.
+
+    Asks for what is missing, shows what the agent will and will not be able to do, asks, and signs.
+    """
+    from answerable.apps.cli.control import segment
+    from answerable.sdk.keyfile import load_key
+
+    signing_key = load_key(key)
+    given = _by_name(values, "a value is given as NAME=VALUE")
+    with shell.control() as control:
+        for parameter in control.get(f"/v1/templates/{segment(template)}")["parameters"]:
+            name, title = str(parameter["name"]), str(parameter["title"])
+            if name in given:
+                continue
+            question = f"{title} ({name})" if title else name
+            given[name] = shell.terminal.asked(question, otherwise=f"give {name}=VALUE")
+        draft = control.post(
+            f"/v1/templates/{segment(template)}/draft", {"principal": person, "parameters": given}
+        )
+        _signed_into_force(shell, control, draft, giver=person, key=signing_key)
+    return None
+
+
+def run_schedule(shell: Shell, schedule: Scheduled, key: SchedulerKey) -> int | None:
+    """Give the task of a schedule that is due.
+
+    For a scheduler: asks nothing, and gives what the schedule says for this time, once.
+    """
+    from answerable.apps.cli.control import segment
+    from answerable.sdk.keyfile import load_key
+
+    signing_key = load_key(key)
+    with shell.control() as control:
+        draft = control.post(f"/v1/schedules/{segment(schedule)}/draft")
+        giver = f"{SCHEDULE_PREFIX}{schedule}"
+        _signed_into_force(shell, control, draft, giver=giver, key=signing_key, ask=False)
+    return None
+
+
+def _signed_into_force(
+    shell: Shell, control: Control, draft: Answer, *, giver: str, key: SigningKey, ask: bool = True
+) -> None:
+    """Show what is signed, ask, sign, register, and say the id."""
+    from answerable.sdk.signing import signed_mandate
+
+    terms, sentences = _read_draft(draft, giver)
+    for sentence in sentences:
+        shell.terminal.say(sentence)
+    if ask and not shell.terminal.confirmed("Sign this mandate?", yes=shell.yes):
+        raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+    token = signed_mandate(terms, audience=str(draft["audience"]), key=key)
+    mandate = control.post("/v1/mandates", {"token": token})
     if shell.terminal.as_json:
         shell.terminal.json(mandate)
-    else:
-        shell.terminal.line(mandate["id"])
-        shell.terminal.say(f"in force until {mandate['expires_at']}; `answerable mandate close` ends it")
-    return None
+        return
+    shell.terminal.line(mandate["id"])
+    shell.terminal.say(f"in force until {mandate['expires_at']}; `answerable mandate close` ends it")
 
 
 def list_mandates(shell: Shell, state: State = None) -> int | None:
@@ -166,21 +223,27 @@ def close(shell: Shell, id: Id) -> int | None:
 def _draft(control: Control, template: str, person: str, values: list[str] | None) -> Answer:
     from answerable.apps.cli.control import segment
 
-    parameters: dict[str, JSONValue] = {}
-    for value in values or ():
-        name, given, text = value.partition("=")
-        if not given or not name:
-            raise Malformed(f"--set takes NAME=VALUE, got {shown(value)}", code="cli.set")
-        if name in parameters:
-            raise Malformed(f"--set gives {shown(name)} twice", code="cli.set")
-        parameters[name] = text
+    parameters = _by_name(values, "--set takes NAME=VALUE")
     return control.post(
         f"/v1/templates/{segment(template)}/draft", {"principal": person, "parameters": parameters}
     )
 
 
+def _by_name(values: list[str] | None, says: str) -> dict[str, JSONValue]:
+    found: dict[str, JSONValue] = {}
+    for value in values or ():
+        name, given, text = value.partition("=")
+        if not given or not name:
+            raise Malformed(f"{says}, got {shown(value)}", code="cli.set")
+        if name in found:
+            raise Malformed(f"{shown(name)} is given twice", code="cli.set")
+        found[name] = text
+    return found
+
+
 def _read_draft(draft: Answer, person: str) -> tuple[MandateTerms, tuple[str, ...]]:
     """What would be signed, and the sentences made from that very text: nobody signs what they were not shown."""
+    from answerable.core.mandate.left_out import LeftOut
     from answerable.core.mandate.preview import preview
     from answerable.core.mandate.token import terms_of
 
@@ -188,7 +251,11 @@ def _read_draft(draft: Answer, person: str) -> tuple[MandateTerms, tuple[str, ..
     if terms.principal != person or draft["claims"]["aud"] != draft["audience"]:
         raise Unverified("the draft is for somebody or something else", code="cli.draft", step="draft")
     titles = {str(name): str(title) for name, title in draft["titles"].items()}
-    return terms, preview(terms, titles=titles)
+    beside = LeftOut(
+        capabilities=tuple(str(name) for name in draft["beside"]["capabilities"]),
+        environments=tuple(str(name) for name in draft["beside"]["environments"]),
+    )
+    return terms, preview(terms, titles=titles, beside=beside)
 
 
 def _show(shell: Shell, mandate: Answer) -> None:
@@ -201,11 +268,14 @@ def _show(shell: Shell, mandate: Answer) -> None:
             ("state", mandate["state"]),
             ("agent", mandate["agent"]),
             ("principal", mandate["principal"]),
+            *((name, mandate[name]) for name in ("owner", "application") if mandate[name]),
             ("use case", mandate["use_case"]),
             ("purpose", mandate["purpose"]),
             ("calls", f"{mandate['calls_used']} of {mandate['calls_max']}"),
             ("from", mandate["not_before"]),
             ("until", mandate["expires_at"]),
+            ("intent", mandate["intent_hash"]),
+            ("authority", mandate["authority_hash"]),
             ("says", mandate["sentences"]),
         ]
     )

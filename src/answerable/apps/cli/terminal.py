@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+ANSWER_CHARS_MAX: Final = 1000
+"""Of what a person types."""
+
 _STYLES: Final = {
     "open": "green",
     "active": "green",
@@ -137,6 +140,19 @@ class Terminal:
             )
         self._print(f"{safe(question)} [y/N] ", "bold", sys.stderr, end="")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    def asked(self, question: str, *, otherwise: str) -> str:
+        """Ask for a value on standard error. otherwise: how to give it where nobody can be asked.
+
+        Raises Malformed (`cli.missing`) there, and when nothing is answered.
+        """
+        if not sys.stdin.isatty():
+            raise Malformed(f"there is no terminal to ask at: {otherwise}", code="cli.missing")
+        self._print(f"{safe(question)}: ", "bold", sys.stderr, end="")
+        answer = sys.stdin.readline(ANSWER_CHARS_MAX + 1).strip()
+        if not answer or len(answer) > ANSWER_CHARS_MAX:
+            raise Malformed(f"expected 1 to {ANSWER_CHARS_MAX} characters: {otherwise}", code="cli.missing")
+        return answer
 
     def _print(self, text: str, style: str = "", stream: TextIO | None = None, end: str = "\n") -> None:
         self._print_pieces([(text, style)], stream, end=end)

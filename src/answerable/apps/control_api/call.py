@@ -80,6 +80,10 @@ class BodyReader:
         self._checked()
         return value
 
+    def has(self, name: str) -> bool:
+        """Whether the member was written at all."""
+        return self._fields.has(name)
+
     def flag(self, name: str) -> bool:
         """True or false; absent is false."""
         value = self._fields.flag(name, default=False)

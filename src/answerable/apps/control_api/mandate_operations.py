@@ -6,42 +6,81 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.apps.control_api.call import instant, page_of
 from answerable.core.identity.principal import principal_id
+from answerable.core.mandate.left_out import left_out
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.mission import authority_hash, intent_hash, terms_nonce
 from answerable.core.mandate.preview import preview
+from answerable.core.mandate.scheduled import scheduled_terms
 from answerable.core.mandate.template import filled
-from answerable.core.mandate.token import claims_of
+from answerable.core.mandate.token import audience_of, claims_of
+from answerable.core.registry.time_rule import due, said
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.mandate_standing import schedule_owner
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
-    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.mandate.mandate import Mandate, MandateTerms
 
 STATES: Final = ("open", "closed", "expired", "not_yet", "spent")
 PRINCIPAL_CHARS_MAX: Final = 63
 
 
 async def draft_mandate(call: Call) -> Answer:
-    """What a template gives with these values: unsigned, and nothing until its principal signs it."""
+    """What a template gives with these values: unsigned, and nothing until its principal signs it.
+
+    With `application`, for that one to sign: the ID token of the principal must then carry `nonce`.
+    """
     name = call.path["name"]
     template = call.walk.registry.current.templates.get(name)
     if template is None:
         raise Refused(f"there is no active mandate template {shown(name)}", code="template.unknown")
-    body = call.members("principal", "parameters")
+    body = call.members("principal", "parameters", "application")
+    application = body.text("application", chars_max=PRINCIPAL_CHARS_MAX) if body.has("application") else ""
+    if application and application not in call.walk.registry.current.applications:
+        raise Refused(f"there is no active application {shown(application)}", code="mandate.application")
     terms = filled(
         template,
         body.texts_by_name("parameters"),
         principal=principal_id(body.text("principal", chars_max=PRINCIPAL_CHARS_MAX)),
         id=MandateId(call.walk.entropy.token()),
         now=call.walk.clock.now(),
+        application=application,
     )
-    titles = _titles(call, terms_capabilities=tuple(grant.capability for grant in terms.grants))
+    return _draft(call, terms)
+
+
+async def draft_scheduled(call: Call) -> Answer:
+    """The mandate that a schedule gives for the time at which it is due now, for its scheduler to sign."""
+    call.members()
+    current, name = call.walk.registry.current, call.path["name"]
+    schedule = current.schedules.get(name)
+    if schedule is None:
+        raise Refused(f"there is no active schedule {shown(name)}", code="mandate.schedule")
+    start = due(schedule.rule, call.walk.clock.now())
+    if start is None:
+        message = f"schedule {shown(name)} is not due now: it is {said(schedule.rule)}"
+        raise Refused(message, code="mandate.not_due")
+    return _draft(call, scheduled_terms(schedule, current.templates[schedule.template], start=start))
+
+
+def _draft(call: Call, terms: MandateTerms) -> Answer:
+    audience = call.walk.ledger.origin
+    beside = left_out(terms, call.walk.registry.current.capabilities)
+    titles = _titles(call, (*(grant.capability for grant in terms.grants), *beside.capabilities))
     return {
-        "audience": call.walk.ledger.origin,
-        "claims": claims_of(terms, audience=call.walk.ledger.origin),
+        "audience": audience,
+        "claims": claims_of(terms, audience=audience),
         "titles": dict(titles),
-        "sentences": list(preview(terms, titles=titles)),
+        "beside": {
+            "capabilities": list(beside.capabilities),
+            "environments": list(beside.environments),
+        },
+        "sentences": list(preview(terms, titles=titles, beside=beside)),
+        "intent_hash": intent_hash(terms, audience=audience),
+        "authority_hash": authority_hash(terms, audience=audience),
+        "nonce": terms_nonce(terms, audience=audience),
     }
 
 
@@ -87,10 +126,13 @@ def _state(call: Call, mandate: Mandate) -> str:
 
 
 def _mandate(call: Call, mandate: Mandate) -> Answer:
-    titles = _titles(call, terms_capabilities=tuple(grant.capability for grant in mandate.grants))
+    titles = _titles(call, tuple(grant.capability for grant in mandate.grants))
+    audience = audience_of(mandate.token)
     return {
         "id": mandate.id,
         "principal": mandate.principal,
+        "owner": schedule_owner(mandate.principal, call.walk.registry.current),
+        "application": mandate.application,
         "agent": mandate.agent,
         "use_case": mandate.use_case,
         "purpose": mandate.purpose,
@@ -100,10 +142,12 @@ def _mandate(call: Call, mandate: Mandate) -> Answer:
         "not_before": instant(mandate.not_before),
         "expires_at": instant(mandate.expires_at),
         "sentences": list(preview(mandate, titles=titles)),
+        "intent_hash": intent_hash(mandate, audience=audience),
+        "authority_hash": authority_hash(mandate, audience=audience),
         "token": mandate.token,
     }
 
 
-def _titles(call: Call, *, terms_capabilities: tuple[str, ...]) -> dict[str, str]:
+def _titles(call: Call, names: tuple[str, ...]) -> dict[str, str]:
     known = call.walk.registry.current.capabilities
-    return {name: known[name].title for name in terms_capabilities if name in known and known[name].title}
+    return {name: known[name].title for name in names if name in known and known[name].title}

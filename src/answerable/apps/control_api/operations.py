@@ -129,6 +129,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         run=mandate_operations.draft_mandate,
     ),
     Operation(
+        id="draft_scheduled",
+        method="POST",
+        path="/v1/schedules/{name}/draft",
+        summary="The mandate that a schedule gives now, for its scheduler to sign",
+        body="Nothing",
+        answer="Draft",
+        run=mandate_operations.draft_scheduled,
+    ),
+    Operation(
         id="list_mandates",
         method="GET",
         path="/v1/mandates",

@@ -236,7 +236,8 @@ def _template(pair: tuple[Registered, list[JSONValue]]) -> Answer:
         "environment": template.environment,
         "capabilities": [grant.capability for grant in template.grants],
         "parameters": [
-            {"name": one.name, "pattern": one.pattern, "type": one.type} for one in template.parameters
+            {"name": one.name, "pattern": one.pattern, "type": one.type, "title": one.title}
+            for one in template.parameters
         ],
         "calls_max": template.calls_max,
         "ttl_seconds": template.ttl_seconds,

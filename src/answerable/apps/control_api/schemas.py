@@ -17,6 +17,11 @@ INSTANT: Final[Schema] = {
     "description": "RFC 3339, UTC, milliseconds",
 }
 DIGEST: Final[Schema] = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "SHA-256, hexadecimal"}
+ANCHOR: Final[Schema] = {
+    "type": "string",
+    "pattern": "^sha-256:[A-Za-z0-9_-]{43}$",
+    "description": "integrity anchor (Mission-Bound Authorization)",
+}
 TEXTS: Final[Schema] = {"type": "array", "items": TEXT}
 DOCUMENT: Final[Schema] = {
     "type": "object",
@@ -162,13 +167,15 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "purpose": TEXT,
             "environment": TEXT,
             "capabilities": TEXTS,
-            "parameters": sequence(record({"name": TEXT, "pattern": TEXT, "type": TEXT})),
+            "parameters": sequence(record({"name": TEXT, "pattern": TEXT, "type": TEXT, "title": TEXT})),
             "calls_max": COUNT,
             "ttl_seconds": COUNT,
             **_STANDING,
         }
     ),
-    "DraftRequest": record({"principal": TEXT, "parameters": mapping(TEXT)}),
+    "DraftRequest": record(
+        {"principal": TEXT, "parameters": mapping(TEXT), "application": TEXT}, optional=("application",)
+    ),
     "Draft": record(
         {
             "audience": TEXT,
@@ -177,13 +184,22 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 "description": "what the principal signs, as canonical JSON members",
             },
             "titles": mapping(TEXT),
+            "beside": record({"capabilities": TEXTS, "environments": TEXTS}),
             "sentences": TEXTS,
+            "intent_hash": ANCHOR,
+            "authority_hash": ANCHOR,
+            "nonce": {
+                "type": "string",
+                "description": "what the principal's ID token must carry if an application is to sign",
+            },
         }
     ),
     "Mandate": record(
         {
             "id": TEXT,
             "principal": TEXT,
+            "owner": TEXT,
+            "application": TEXT,
             "agent": TEXT,
             "use_case": TEXT,
             "purpose": TEXT,
@@ -193,6 +209,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "not_before": INSTANT,
             "expires_at": INSTANT,
             "sentences": TEXTS,
+            "intent_hash": ANCHOR,
+            "authority_hash": ANCHOR,
             "token": TEXT,
         }
     ),

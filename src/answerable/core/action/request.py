@@ -120,7 +120,8 @@ class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     arguments: the frozen arguments, thawed once for deciding. resource_id: the id of what is touched, taken from the
     arguments or the target by the capability's mapping. subject: whose data it is, as the ledger's keys know them.
-    definition: what the upstream says about the target, as the arguments were checked against it.
+    definition: what the upstream says about the target, as the arguments were checked against it. destinations:
+    everywhere the action sends to, each in its one spelling; empty when its capability does not say.
     """
 
     request: ActionRequest
@@ -132,3 +133,4 @@ class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     resource_id: str
     subject: str
     definition: ToolDefinition
+    destinations: tuple[str, ...] = ()

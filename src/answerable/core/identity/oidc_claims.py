@@ -102,17 +102,8 @@ def verified_workload(token: str, *, key_set: bytes, terms: IssuerTerms, now: Un
     `oidc.signature`, `oidc.issuer`, `oidc.audience`, `oidc.time`, `oidc.expired`, `oidc.future`, `oidc.lifetime`,
     `oidc.subject`, `oidc.kubernetes`).
     """
-    jws = _read(token)
-    _check_header(jws.header)
-    name = jws.header["alg"]
-    key = issuer_key(key_set, kid=jws.header.get("kid"), algorithm=name)
-    try:
-        jose.deserialize_compact(jws.token, key, registry=_OneAlgorithm(name))
-    except (JoseError, ValueError):
-        raise _unverified("the signature does not fit", "signature") from None
-    claims = _claims(jws)
-    _check_parties(claims, terms)
-    expires_at = _checked_times(claims, terms, now)
+    claims = verified_token(token, key_set=key_set, terms=terms, now=now, types=_TYPES)
+    expires_at = millis(claims, "exp")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_CHARS_MAX:
         raise _unverified(f"`sub` is not a text of 1 to {SUBJECT_CHARS_MAX} characters", "subject")
@@ -128,6 +119,36 @@ def verified_workload(token: str, *, key_set: bytes, terms: IssuerTerms, now: Un
         selectors=tuple(sorted(found)),
         claims=claims,
     )
+
+
+def verified_token(
+    token: str, *, key_set: bytes, terms: IssuerTerms, now: UnixMillis, types: frozenset[str]
+) -> dict[str, JSONValue]:
+    """The claims of a token whose signature, issuer, audience and times are right, and whose `typ`, if it has one, is
+    of `types`, in lower case. What it is about is for the caller.
+
+    Raises as `verified_workload`, but for its subject.
+    """
+    jws = _read(token)
+    _check_header(jws.header, types)
+    name = jws.header["alg"]
+    key = issuer_key(key_set, kid=jws.header.get("kid"), algorithm=name)
+    try:
+        jose.deserialize_compact(jws.token, key, registry=_OneAlgorithm(name))
+    except (JoseError, ValueError):
+        raise _unverified("the signature does not fit", "signature") from None
+    claims = _claims(jws)
+    _check_parties(claims, terms)
+    _check_times(claims, terms, now)
+    return claims
+
+
+def claimed(token: str) -> dict[str, JSONValue]:
+    """The claims of a token as written; only for one that was verified when it was taken in.
+
+    Raises Malformed (`oidc.malformed`).
+    """
+    return _claims(_read(token))
 
 
 class _OneAlgorithm(jose.JWSRegistry):
@@ -161,12 +182,12 @@ def _claims(jws: CompactJWS) -> dict[str, JSONValue]:
     return claims
 
 
-def _check_header(header: Mapping[str, str]) -> None:
+def _check_header(header: Mapping[str, str], types: frozenset[str]) -> None:
     if not header.keys() <= _HEADER_MEMBERS:
         odd = shown(min(header.keys() - _HEADER_MEMBERS), 40)
         raise _unverified(f"token header has the member {odd}, which is not accepted", "header")
-    if "typ" in header and header["typ"].lower() not in _TYPES:
-        raise _unverified(f"a token of type {shown(header['typ'], 40)} is not a workload token", "type")
+    if "typ" in header and header["typ"].lower() not in types:
+        raise _unverified(f"a token of type {shown(header['typ'], 40)} is not accepted here", "type")
     if header.get("alg") not in ALGORITHMS:
         raise _unverified(f"algorithm {shown(header.get('alg'), 40)} is not accepted", "algorithm")
 
@@ -181,9 +202,9 @@ def _check_parties(claims: Mapping[str, JSONValue], terms: IssuerTerms) -> None:
         raise _unverified(message, "audience")
 
 
-def _checked_times(claims: Mapping[str, JSONValue], terms: IssuerTerms, now: UnixMillis) -> UnixMillis:
-    expires, issued = _millis(claims, "exp"), _millis(claims, "iat")
-    begins = _millis(claims, "nbf") if "nbf" in claims else issued
+def _check_times(claims: Mapping[str, JSONValue], terms: IssuerTerms, now: UnixMillis) -> None:
+    expires, issued = millis(claims, "exp"), millis(claims, "iat")
+    begins = millis(claims, "nbf") if "nbf" in claims else issued
     skew = SKEW_SECONDS * 1000
     if now >= expires + skew:
         raise _unverified("the token has expired", "expired")
@@ -193,10 +214,10 @@ def _checked_times(claims: Mapping[str, JSONValue], terms: IssuerTerms, now: Uni
         lifetime = (expires - issued) // 1000
         message = f"the token lives {lifetime} seconds, expected 1 to {terms.lifetime_seconds_max} seconds"
         raise _unverified(message, "lifetime")
-    return expires
 
 
-def _millis(claims: Mapping[str, JSONValue], name: str) -> UnixMillis:
+def millis(claims: Mapping[str, JSONValue], name: str) -> UnixMillis:
+    """A claim that is a date in seconds, in milliseconds. Raises Unverified (`oidc.time`)."""
     value = claims.get(name)
     # A boolean is an integer to Python, and no date.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:

@@ -6,13 +6,16 @@ Laws: a name is exact and case-sensitive; names that could be mistaken for anoth
 from __future__ import annotations
 
 import re
-from typing import NewType
+from typing import Final, NewType
 
 from answerable.errors import Malformed, shown
 
 AgentId = NewType("AgentId", str)
 PrincipalId = NewType("PrincipalId", str)
 UnixMillis = NewType("UnixMillis", int)
+
+SCHEDULE_PREFIX: Final = "schedule:"
+"""Before the name of a schedule that gives mandates, where a person's name stands otherwise: no person has a colon."""
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 
@@ -38,3 +41,16 @@ def agent_id(text: str) -> AgentId:
 def principal_id(text: str) -> PrincipalId:
     """Raises Malformed (`name.invalid`)."""
     return PrincipalId(checked_name(text, what="principal"))
+
+
+def issuer_id(text: str) -> PrincipalId:
+    """Who may give a mandate: a person, or `schedule:NAME`. Raises Malformed (`name.invalid`)."""
+    name = schedule_of(text)
+    if name is None:
+        return principal_id(text)
+    return PrincipalId(f"{SCHEDULE_PREFIX}{checked_name(name, what='schedule')}")
+
+
+def schedule_of(issuer: str) -> str | None:
+    """The name of the schedule that is meant; None where a person is."""
+    return issuer.removeprefix(SCHEDULE_PREFIX) if issuer.startswith(SCHEDULE_PREFIX) else None

@@ -7,22 +7,21 @@ line of the story; an argument whose name says that it is a secret is told witho
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.core.incident.hiding import payload_to_show
+from answerable.core.incident.wording import listed, named, plain, short
 from answerable.core.ledger.tags import Tag
-from answerable.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
 
-VALUE_CHARS_MAX: Final = 160
 # Of `spiffe://TD/agent/NAME/INSTANCE`, split at its slashes.
 _INSTANCE_SEGMENT: Final = 5
 
@@ -62,6 +61,7 @@ KEYS: Final = (
     "mandate",
     "agent",
     "principal",
+    "owner",
     "person",
     "digest",
     "capability",
@@ -143,15 +143,15 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
     decision = leaf.get("decision")
     decision = decision if isinstance(decision, dict) else {}
     text = (
-        f"Agent {leaf.get('agent')} set out to {_what(leaf, payload)} for {_named('principal', leaf, payload)}"
-        f" under mandate {_short(leaf.get('mandate'))}."
+        f"Agent {leaf.get('agent')} set out to {_what(leaf, payload)} for {_principal(leaf, payload)}"
+        f" under mandate {short(leaf.get('mandate'))}."
     )
     lifted, approval = decision.get("lifted"), leaf.get("approval")
-    aside = f"set {_names(lifted)} aside" if lifted else "was used up"
+    aside = f"set {listed(lifted)} aside" if lifted else "was used up"
     details = [
         *_claims(payload),
-        f"allowed by {_names(decision.get('by'))} of policy set {_short(decision.get('policy_set'))}"
-        + (f", after approval {_short(approval)} {aside}" if approval else ""),
+        f"allowed by {listed(decision.get('by'))} of policy set {short(decision.get('policy_set'))}"
+        + (f", after approval {short(approval)} {aside}" if approval else ""),
         f"identity proved by {_proof(leaf)}; call {leaf.get('call')} of this mandate",
         *_instance(leaf),
     ]
@@ -166,21 +166,21 @@ def _end(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _To
         "not_started": "It was not started.",
         "indeterminate": "Whether it took effect is not known.",
     }.get(str(status), f"It ended as {status}.")
-    details = [f"detail: {_value(payload['detail'])}"] if payload.get("detail") else []
+    details = [f"detail: {plain(payload['detail'])}"] if payload.get("detail") else []
     if "result" in payload:
-        details.append(f"result: {_value(payload['result'])}")
+        details.append(f"result: {plain(payload['result'])}")
     return said, tuple(details)
 
 
 def _refusal(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     reasons = payload.get("reasons")
-    why = "; ".join(_value(r) for r in reasons) if isinstance(reasons, list) else _short(leaf.get("code"))
+    why = "; ".join(plain(r) for r in reasons) if isinstance(reasons, list) else short(leaf.get("code"))
     mandate = leaf.get("mandate")
-    under = f" under mandate {_short(mandate)}" if mandate else " without a mandate"
+    under = f" under mandate {short(mandate)}" if mandate else " without a mandate"
     text = f"Agent {leaf.get('agent')} tried to {_what(leaf, payload)}{under} and was refused: {why}."
     details = [
         *_claims(payload),
-        f"decided by {_names(leaf.get('by'))}; nothing was done",
+        f"decided by {listed(leaf.get('by'))}; nothing was done",
         f"identity proved by {_proof(leaf)}",
         *_instance(leaf),
     ]
@@ -191,52 +191,57 @@ def _asked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _
     wanted = leaf.get("requirements")
     groups = [f"{r[1]} of {r[0]}" for r in wanted if isinstance(r, list)] if isinstance(wanted, list) else []
     text = (
-        f"Agent {leaf.get('agent')} asked to {_what(leaf, payload)} for {_named('principal', leaf, payload)};"
-        f" it waits for {' and '.join(groups)} (approval {_short(leaf.get('approval'))})."
+        f"Agent {leaf.get('agent')} asked to {_what(leaf, payload)} for {_principal(leaf, payload)};"
+        f" it waits for {' and '.join(groups)} (approval {short(leaf.get('approval'))})."
     )
     reasons = payload.get("reasons")
-    because = [f"because {_value(r)}" for r in reasons] if isinstance(reasons, list) else []
+    because = [f"because {plain(r)}" for r in reasons] if isinstance(reasons, list) else []
     return text, (*because, *_claims(payload))
 
 
 def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
-    person, approval = _named("person", leaf, payload), _short(leaf.get("approval"))
+    person, approval = named("person", leaf, payload), short(leaf.get("approval"))
     text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
     comment = payload.get("comment")
-    signed = f"signed over action digest {_short(payload.get('digest', leaf.get('digest')))}"
-    return text, (f"comment: {_value(comment)}", signed) if comment else (signed,)
+    signed = f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}"
+    return text, (f"comment: {plain(comment)}", signed) if comment else (signed,)
 
 
 def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     text = (
-        f"{_named('principal', leaf, payload)} gave agent {leaf.get('agent')} mandate {_short(leaf.get('mandate'))}"
+        f"{_giver(leaf, payload)} gave agent {leaf.get('agent')} mandate {short(leaf.get('mandate'))}"
         f" for use case {leaf.get('use_case')}, at most {leaf.get('calls_max')} calls."
     )
-    return text, (f"purpose: {_value(payload['purpose'])}",) if payload.get("purpose") else ()
+    details = [f"purpose: {plain(payload['purpose'])}"] if payload.get("purpose") else []
+    if payload.get("intent_hash") and payload.get("authority_hash"):
+        details.append(
+            f"intent {plain(payload['intent_hash'])}, authority {plain(payload['authority_hash'])}"
+        )
+    return text, tuple(details)
 
 
 def _closed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    return f"Mandate {_short(leaf.get('mandate'))} was closed by {_named('by', leaf, payload)}.", ()
+    return f"Mandate {short(leaf.get('mandate'))} was closed by {named('by', leaf, payload)}.", ()
 
 
 def _counted(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
-    agents, strangers = _value(leaf.get("agents")), _value(leaf.get("strangers"))
+    agents, strangers = plain(leaf.get("agents")), plain(leaf.get("strangers"))
     return f"Refusals that were only counted: agents {agents}, strangers {strangers}.", ()
 
 
 def _changed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     changes = payload.get("changes", payload)
     names = ", ".join(changes) if isinstance(changes, dict) and "policies" not in payload else "policies"
-    before, after = _short(leaf.get("before")), _short(leaf.get("after"))
-    return f"{_named('by', leaf, payload)} changed {_value(names)}: {before} to {after}.", ()
+    before, after = short(leaf.get("before")), short(leaf.get("after"))
+    return f"{named('by', leaf, payload)} changed {plain(names)}: {before} to {after}.", ()
 
 
 def _cited(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
     what = {"mandate": "mandate", "policy_set": "policy set", "tool": "tool definition"}.get(
         str(leaf.get("kind")), "statement"
     )
-    return f"The {what} {_short(leaf.get('name'))} was written down, to be referred to.", ()
+    return f"The {what} {short(leaf.get('name'))} was written down, to be referred to.", ()
 
 
 def _genesis(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
@@ -248,41 +253,41 @@ def _recovered(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _To
 
 
 def _manifest(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    text = f"{_named('by', leaf, payload)} signed manifest {_short(leaf.get('manifest'))} of agent {leaf.get('agent')}."
+    text = f"{named('by', leaf, payload)} signed manifest {short(leaf.get('manifest'))} of agent {leaf.get('agent')}."
     return text, ()
 
 
 def _enrolled(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    parent = f", a sub-agent of {_value(leaf.get('parent'))}" if leaf.get("parent") else ""
-    text = f"An instance of agent {leaf.get('agent')} was enrolled: {_value(leaf.get('instance'))}{parent}."
+    parent = f", a sub-agent of {plain(leaf.get('parent'))}" if leaf.get("parent") else ""
+    text = f"An instance of agent {leaf.get('agent')} was enrolled: {plain(leaf.get('instance'))}{parent}."
     drift, measured = leaf.get("drift"), payload.get("selectors")
     details = [f"shown by {leaf.get('source')}, measured by {_measurer(leaf.get('grade'))}"]
     if isinstance(measured, list):
-        details.append(f"measured: {_names(measured)}")
+        details.append(f"measured: {listed(measured)}")
     if leaf.get("manifest"):
-        details.append(f"compared with manifest {_short(leaf.get('manifest'))}")
+        details.append(f"compared with manifest {short(leaf.get('manifest'))}")
     if drift:
-        details.append(f"differs from it in {_names(drift)}")
+        details.append(f"differs from it in {listed(drift)}")
     return text, tuple(details)
 
 
 def _ended(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    because = _value(leaf.get("because"))
-    ended = f"was ended by {_named('by', leaf, payload)}" if leaf.get("by") else "ended"
-    return f"Instance {_value(leaf.get('instance'))} of agent {leaf.get('agent')} {ended}: {because}.", ()
+    because = plain(leaf.get("because"))
+    ended = f"was ended by {named('by', leaf, payload)}" if leaf.get("by") else "ended"
+    return f"Instance {plain(leaf.get('instance'))} of agent {leaf.get('agent')} {ended}: {because}.", ()
 
 
 def _svid(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
     kind = {"x509": "An X.509-SVID", "jwt": "A JWT-SVID", "wit": "A WIT-SVID"}.get(
         str(leaf.get("kind")), "An SVID"
     )
-    broker = f" through broker {_value(leaf.get('broker'))}" if leaf.get("broker") else ""
-    return f"{kind} was issued to {_value(leaf.get('instance'))}{broker} ({_short(leaf.get('serial'))}).", ()
+    broker = f" through broker {plain(leaf.get('broker'))}" if leaf.get("broker") else ""
+    return f"{kind} was issued to {plain(leaf.get('instance'))}{broker} ({short(leaf.get('serial'))}).", ()
 
 
 def _authority(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
-    name, domain = _value(leaf.get("authority")), _value(leaf.get("domain"))
-    return f"Authority {name} of trust domain {domain} is now {_value(leaf.get('state'))}.", ()
+    name, domain = plain(leaf.get("authority")), plain(leaf.get("domain"))
+    return f"Authority {name} of trust domain {domain} is now {plain(leaf.get('state'))}.", ()
 
 
 _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONValue]], _Told]]] = {
@@ -308,10 +313,20 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
 }
 
 
-def _named(member: str, leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:
-    """A person: by name where the fields can be opened, else by the pseudonym of the leaf."""
-    name = payload.get(member)
-    return _value(name) if isinstance(name, str) else _short(leaf.get(member))
+def _principal(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:
+    """Who a task is for; of a schedule, who answers for it, too."""
+    name = named("principal", leaf, payload)
+    schedule = schedule_of(name)
+    if schedule is None:
+        return name
+    owner = payload.get("owner")
+    return f"schedule {schedule}" + (f", owned by {plain(owner)}" if isinstance(owner, str) else "")
+
+
+def _giver(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:
+    through = f", through application {plain(leaf['application'])}," if leaf.get("application") else ""
+    text = f"{_principal(leaf, payload)}{through}"
+    return text[:1].upper() + text[1:] if text.startswith("schedule ") else text
 
 
 def _what(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:
@@ -320,17 +335,17 @@ def _what(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> st
         return f"use {leaf.get('capability') or 'something unknown'}"
     arguments = action.get("arguments")
     listed = (
-        ", ".join(f"{_short(k)}={_value(v)}" for k, v in arguments.items())
+        ", ".join(f"{short(k)}={plain(v)}" for k, v in arguments.items())
         if isinstance(arguments, dict)
         else ""
     )
-    return f"call {_value(action.get('target'))}({listed}) on {_value(action.get('server'))}"
+    return f"call {plain(action.get('target'))}({listed}) on {plain(action.get('server'))}"
 
 
 def _claims(payload: Mapping[str, JSONValue]) -> list[str]:
-    lines = [f"purpose of the mandate: {_value(payload['purpose'])}"] if payload.get("purpose") else []
+    lines = [f"purpose of the mandate: {plain(payload['purpose'])}"] if payload.get("purpose") else []
     if payload.get("reason"):
-        lines.append(f"reason the agent claimed: {_value(payload['reason'])}")
+        lines.append(f"reason the agent claimed: {plain(payload['reason'])}")
     return lines
 
 
@@ -338,14 +353,14 @@ def _proof(leaf: Mapping[str, JSONValue]) -> str:
     proof = leaf.get("proof")
     if not isinstance(proof, dict):
         return "nothing on record"
-    return f"{proof.get('kind')} of {_short(proof.get('binding'))}, message {proof.get('sequence')}"
+    return f"{proof.get('kind')} of {short(proof.get('binding'))}, message {proof.get('sequence')}"
 
 
 def _instance(leaf: Mapping[str, JSONValue]) -> list[str]:
     """What is known of the running instance, in one line; none where nothing is."""
     evidence, parts = leaf.get("evidence"), []
     if leaf.get("instance"):
-        parts.append(f"instance {_value(leaf.get('instance'))}")
+        parts.append(f"instance {plain(leaf.get('instance'))}")
     if isinstance(evidence, dict):
         parts.append(f"shown by {evidence.get('source')}, measured by {_measurer(evidence.get('grade'))}")
     if leaf.get("manifest"):
@@ -353,32 +368,11 @@ def _instance(leaf: Mapping[str, JSONValue]) -> list[str]:
         known = leaf.get("manifest_grade")
         by = f", held against it by {_measurer(known)}" if known else ""
         parts.append(
-            f"manifest {_short(leaf.get('manifest'))}{by}{', from which it differs' if differs else ''}"
+            f"manifest {short(leaf.get('manifest'))}{by}{', from which it differs' if differs else ''}"
         )
     return ["; ".join(parts)] if parts else []
 
 
 def _measurer(grade: JSONValue) -> str:
     words = {"kernel": "the kernel", "sidecar": "its sidecar", "gateway": "the gateway", "claimed": "nobody"}
-    return words.get(str(grade), _short(grade))
-
-
-def _names(value: JSONValue) -> str:
-    return ", ".join(_value(v) for v in value) if isinstance(value, list) and value else "default"
-
-
-def _short(value: JSONValue) -> str:
-    text = str(value)
-    return shown(text if len(text) <= 26 else f"{text[:12]}…")[1:-1]
-
-
-def _value(value: JSONValue) -> str:
-    """As a person reads it. An upstream's answer may hold what our own canonical form refuses."""
-    try:
-        text = (
-            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        )
-    except RecursionError:
-        text = "something nested too deeply to show"
-    # Our own reasons quote with backticks, which would be taken for somebody's attempt to end a quotation.
-    return shown(text.replace("`", "'"), VALUE_CHARS_MAX)[1:-1]
+    return words.get(str(grade), short(grade))

@@ -31,6 +31,7 @@ _TOLD_AS: Final = {
     "principal_name": "principal",
     "person_name": "person",
     "by_name": "by",
+    "owner_name": "owner",
 }
 """Fields whose leaves have a member of the plainer name, so that they could not have it themselves."""
 

@@ -21,6 +21,7 @@ from answerable.core.ledger.leaves import (
     evidence_leaf,
     identity_members,
 )
+from answerable.core.ledger.mandate_fields import mandate_fields, owner_fields
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.budget import ONE_CALL
 
@@ -71,7 +72,11 @@ def intent(
     """
     request, mandate, caller = verified.request, verified.mandate, verified.caller
     digests, attachment = sealed_fields(
-        _action_fields(request, caller, principal=mandate.principal, purpose=mandate.purpose), sealing
+        [
+            *_action_fields(request, caller, principal=mandate.principal, purpose=mandate.purpose),
+            *owner_fields(_owner(verified)),
+        ],
+        sealing,
     )
     leaf = IntentLeaf(
         sd=digests,
@@ -240,7 +245,7 @@ def approval_asked(
     fields = _action_fields(
         verified.request, verified.caller, principal=approval.principal, purpose=verified.mandate.purpose
     )
-    fields.append((b"reasons", encode(list(approval.reasons))))
+    fields += [(b"reasons", encode(list(approval.reasons))), *owner_fields(_owner(verified))]
     return sealed_entry(Tag.APPROVAL_ASKED, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
@@ -271,8 +276,11 @@ def approval_answer(
     return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
-def mandate_issued(mandate: Mandate, *, at: UnixMillis, sealing: Sealing, principal: str) -> Entry:
-    """A signed mandate was registered. principal: pseudonym."""
+def mandate_issued(
+    mandate: Mandate, *, at: UnixMillis, sealing: Sealing, principal: str, audience: str, owner: str = ""
+) -> Entry:
+    """A signed mandate was registered. principal: pseudonym. owner: who answers for the schedule that gave it."""
+    through: dict[str, JSONValue] = {"application": mandate.application} if mandate.application else {}
     members: dict[str, JSONValue] = {
         "agent": mandate.agent,
         **({"budgets": dict(mandate.budgets)} if mandate.budgets else {}),
@@ -281,8 +289,9 @@ def mandate_issued(mandate: Mandate, *, at: UnixMillis, sealing: Sealing, princi
         "mandate": mandate.id,
         "principal": principal,
         "use_case": mandate.use_case,
+        **through,
     }
-    fields = _mandate_fields(mandate)
+    fields = mandate_fields(mandate, audience=audience, owner=owner)
     return sealed_entry(Tag.MANDATE_ISSUED, at=at, members=members, fields=fields, sealing=sealing)
 
 
@@ -327,10 +336,13 @@ def policy_change(
     return sealed_entry(Tag.POLICY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
 
 
-def cited_mandate(mandate: Mandate, *, at: UnixMillis, sealing: Sealing, principal: str) -> Entry:
-    """The mandate that intents after this entry refer to. principal: pseudonym."""
+def cited_mandate(
+    mandate: Mandate, *, at: UnixMillis, sealing: Sealing, principal: str, audience: str, owner: str = ""
+) -> Entry:
+    """The mandate that intents after this entry refer to. principal: pseudonym. owner: as in `mandate_issued`."""
     members: dict[str, JSONValue] = {"kind": "mandate", "name": mandate.id, "principal": principal}
-    return sealed_entry(Tag.CITED, at=at, members=members, fields=_mandate_fields(mandate), sealing=sealing)
+    fields = mandate_fields(mandate, audience=audience, owner=owner)
+    return sealed_entry(Tag.CITED, at=at, members=members, fields=fields, sealing=sealing)
 
 
 def cited_text(kind: str, digest: str, text: bytes, *, at: UnixMillis, sealing: Sealing) -> Entry:
@@ -344,12 +356,9 @@ def action_pseudonym(request: ActionRequest, sealing: Sealing) -> str:
     return sealing.key.pseudonym(b"action", request.action.digest)
 
 
-def _mandate_fields(mandate: Mandate) -> list[Field]:
-    return [
-        (b"principal_name", encode(mandate.principal)),
-        (b"purpose", encode(mandate.purpose)),
-        (b"token", encode(mandate.token)),
-    ]
+def _owner(verified: VerifiedRequest) -> str:
+    """The person who answers, where it is not the principal that the mandate names."""
+    return verified.principals[0] if len(verified.principals) > 1 else ""
 
 
 def _decision(decision: Decision) -> dict[str, JSONValue]:

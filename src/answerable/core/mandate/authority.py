@@ -22,13 +22,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.mandate import delegation_terms as terms
-from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, EnvironmentIs, ResourceIn
+from answerable.core.mandate.caveat import (
+    SENSITIVITIES,
+    ArgumentAtMost,
+    ArgumentEquals,
+    DestinationIn,
+    EnvironmentIs,
+    KindIn,
+    ResourceIn,
+    SensitivityAtMost,
+    SystemIn,
+)
 from answerable.core.mandate.constraint import (
     Constraint,
     Max,
     MaxLifetime,
     MaxSubtree,
     OneOf,
+    Rank,
     Unknown,
     from_wire,
     made,
@@ -57,8 +68,8 @@ SENSITIVITY: Final = "sensitivity"
 KIND: Final = "kind"
 SYSTEM: Final = "system"
 CALLS: Final = "calls"
-SENSITIVITY_ORDER: Final = ("public", "internal", "confidential", "restricted")
 
+_EMAIL: Final = "email:"
 _SUM: Final = re.compile(r"calls|rows|bytes|tokens|wall_ms|money:[A-Z]{3}")
 _OF_ALL: Final = frozenset({ENVIRONMENT, DESTINATION, SENSITIVITY, KIND, SYSTEM})
 _MEMBERS: Final = frozenset({terms.DETAIL_TYPE, terms.SCOPES, terms.CONSTRAINTS})
@@ -137,6 +148,7 @@ def authority_of(mandate: MandateTerms) -> Authority:
             code="delegation.ambiguous_grant",
         )
     constraints: list[Constraint] = [MaxSubtree(key=CALLS, bound=mandate.calls_max)]
+    constraints += [MaxSubtree(key=name, bound=limit) for name, limit in mandate.budgets]
     for grant in mandate.grants:
         own = [_constraint(caveat, grant.capability, of_all=False) for caveat in grant.caveats]
         common = [_constraint(caveat, grant.capability, of_all=True) for caveat in mandate.caveats]
@@ -171,11 +183,21 @@ def failure(authority: Authority, attempt: Attempt, *, reserved: Collection[str]
         if isinstance(constraint, MaxLifetime | MaxSubtree) and constraint.key in reserved:
             continue
         for fact in facts:
-            if (why := constraint.failure(fact)) is not None:
+            if (why := _unmet(constraint, fact)) is not None:
                 return Shortfall(
                     code="delegation.ceiling_exceeded", text=f"allows {shown(constraint.key, 60)} {why}"
                 )
     return None
+
+
+def _unmet(constraint: Constraint, fact: JSONValue) -> str | None:
+    """As the constraint's own `failure`; a mail address lies in its domain, too, and nothing below it."""
+    why = constraint.failure(fact)
+    if isinstance(fact, str) and fact.startswith(_EMAIL) and constraint.key.startswith(DESTINATION):
+        in_domain = constraint.failure(_EMAIL + fact.rpartition("@")[2])
+        # What one of two spellings is allowed to be is allowed; what one of them must not be is not.
+        return why and in_domain if isinstance(constraint, OneOf) else why or in_domain
+    return why
 
 
 def limits_of(authority: Authority) -> Mapping[str, int]:
@@ -229,6 +251,14 @@ def _constraint(caveat: Caveat, capability: str, *, of_all: bool) -> Constraint:
             return Max(key=f"{ARGUMENT}:{capability}:{name}", bound=maximum)
         case EnvironmentIs(environment=environment):
             return OneOf(key=f"{ENVIRONMENT}{end}", members=(environment,))
+        case DestinationIn(type=kind, allowed=allowed):
+            return OneOf(key=f"{DESTINATION}{end}", members=tuple(f"{kind}:{one}" for one in allowed))
+        case SensitivityAtMost(ceiling=ceiling):
+            return Rank(key=f"{SENSITIVITY}{end}", rank=ceiling, order=SENSITIVITIES)
+        case KindIn(kinds=kinds):
+            return OneOf(key=f"{KIND}{end}", members=kinds)
+        case SystemIn(servers=servers):
+            return OneOf(key=f"{SYSTEM}{end}", members=servers)
 
 
 def _pair(constraint: Constraint) -> tuple[str, str]:

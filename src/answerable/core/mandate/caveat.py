@@ -9,21 +9,35 @@ cannot obey is a new tag; an unknown tag refuses. The wire form is `[tag, field,
 | 2   | 2026-11-24 | ArgumentEquals: the argument, as text, equals this value           |
 | 3   | 2026-11-24 | ArgumentAtMost: the integer argument is present and at most this   |
 | 4   | 2026-11-24 | EnvironmentIs: the capability's environment is this one            |
+| 5   | 2026-11-25 | DestinationIn: everywhere it sends to is known and one of these    |
+| 6   | 2026-11-25 | SensitivityAtMost: the data it touches is known and no more so     |
+| 7   | 2026-11-25 | KindIn: the kind of action is one of these                         |
+| 8   | 2026-11-25 | SystemIn: the server it happens on is one of these                 |
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 import msgspec
 
 from answerable.core.canonical import JSONValue
+from answerable.core.registry.capability import ActionKind, Sensitivity
+from answerable.core.registry.destination import (
+    DESTINATION_TYPES,
+    DestinationType,
+    admits,
+    checked_allowed,
+)
 from answerable.errors import Malformed, shown
 
 CAVEATS_MAX: Final = 32
-TAGS: Final = (1, 2, 3, 4)
+TAGS: Final = (1, 2, 3, 4, 5, 6, 7, 8)
+SENSITIVITIES: Final[tuple[Sensitivity, ...]] = get_args(Sensitivity)
+"""From what everybody may know to what hardly anybody may."""
+ACTION_KINDS: Final[tuple[ActionKind, ...]] = get_args(ActionKind)
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -104,7 +118,77 @@ class EnvironmentIs:
         return f"is for the {self.environment} environment, not {attempt.environment}"
 
 
-Caveat: TypeAlias = ResourceIn | ArgumentEquals | ArgumentAtMost | EnvironmentIs
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationIn:
+    """Tag 5. All destinations must be allowed; a mail domain allows every address in it, and none below it."""
+
+    type: DestinationType
+    allowed: tuple[str, ...]
+
+    def failure(self, attempt: Attempt) -> str | None:
+        """As ResourceIn.failure."""
+        if attempt.destination_type != self.type or not attempt.destinations:
+            where = f"nothing says where {shown(attempt.capability)} goes"
+            return f"allows {_to(self.type, self.allowed)} only, and {where}"
+        outside = [one for one in attempt.destinations if not admits(self.allowed, one)]
+        if not outside:
+            return None
+        return f"allows {_to(self.type, self.allowed)} only, not {shown(outside[0])}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensitivityAtMost:
+    """Tag 6. The data ceiling; sensitivities are ordered as in `SENSITIVITIES`."""
+
+    ceiling: Sensitivity
+
+    def failure(self, attempt: Attempt) -> str | None:
+        """As ResourceIn.failure."""
+        up_to = SENSITIVITIES[: SENSITIVITIES.index(self.ceiling) + 1]
+        if attempt.sensitivity in up_to:
+            return None
+        got = attempt.sensitivity if attempt.sensitivity in SENSITIVITIES else "data of unknown sensitivity"
+        return f"allows {self.ceiling} data at most, not {got}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindIn:
+    """Tag 7."""
+
+    kinds: tuple[ActionKind, ...]
+
+    def failure(self, attempt: Attempt) -> str | None:
+        """As ResourceIn.failure."""
+        if attempt.kind in self.kinds:
+            return None
+        got = f"to {attempt.kind}" if attempt.kind in ACTION_KINDS else "an action of unknown kind"
+        return f"allows to {' or '.join(self.kinds)} only, not {got}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemIn:
+    """Tag 8."""
+
+    servers: tuple[str, ...]
+
+    def failure(self, attempt: Attempt) -> str | None:
+        """As ResourceIn.failure."""
+        if attempt.server and attempt.server in self.servers:
+            return None
+        got = shown(attempt.server) if attempt.server else "an unknown system"
+        return f"covers system {_listed(self.servers)} only, not {got}"
+
+
+Caveat: TypeAlias = (
+    ResourceIn
+    | ArgumentEquals
+    | ArgumentAtMost
+    | EnvironmentIs
+    | DestinationIn
+    | SensitivityAtMost
+    | KindIn
+    | SystemIn
+)
 CaveatWire: TypeAlias = "list[JSONValue]"
 
 
@@ -117,7 +201,15 @@ def to_wire(caveat: Caveat) -> CaveatWire:
             return [2, name, value]
         case ArgumentAtMost(name=name, maximum=maximum):
             return [3, name, maximum]
-    return [4, caveat.environment]
+        case EnvironmentIs(environment=environment):
+            return [4, environment]
+        case DestinationIn(type=kind, allowed=allowed):
+            return [5, kind, list(allowed)]
+        case SensitivityAtMost(ceiling=ceiling):
+            return [6, ceiling]
+        case KindIn(kinds=kinds):
+            return [7, list(kinds)]
+    return [8, list(caveat.servers)]
 
 
 def from_wire(wire: JSONValue) -> Caveat:
@@ -126,18 +218,48 @@ def from_wire(wire: JSONValue) -> Caveat:
     if not isinstance(wire, list) or not wire or type(wire[0]) is not int:
         raise Malformed("a caveat must be a list that starts with its integer tag", code="caveat.malformed")
     match wire:
-        case [1, [*ids]] if ids and all(isinstance(i, str) for i in ids):
-            return ResourceIn(ids=tuple(str(i) for i in ids))
+        case [1, [*ids]] if texts := _texts(ids):
+            return ResourceIn(ids=texts)
         case [2, str(name), str() | int() | bool() as value]:
             return ArgumentEquals(name=name, value=value)
         case [3, str(name), int(maximum)] if not isinstance(maximum, bool):
             return ArgumentAtMost(name=name, maximum=maximum)
         case [4, str(environment)]:
             return EnvironmentIs(environment=environment)
+        case [5, str(kind), [*allowed]] if (found := _destination(kind, _texts(allowed))) is not None:
+            return found
+        case [6, str(ceiling)] if ceiling in SENSITIVITIES:
+            return SensitivityAtMost(ceiling=next(one for one in SENSITIVITIES if one == ceiling))
+        case [7, [*kinds]] if (texts := _texts(kinds)) and set(texts) <= set(ACTION_KINDS):
+            return KindIn(kinds=tuple(kind for text in texts for kind in ACTION_KINDS if kind == text))
+        case [8, [*servers]] if texts := _texts(servers):
+            return SystemIn(servers=texts)
     if wire[0] in TAGS:
         message = f"caveat with tag {wire[0]} does not have the fields of that tag"
         raise Malformed(message, code="caveat.malformed")
     raise Malformed(f"caveat tag {wire[0]} is not known here, so it refuses", code="caveat.unknown")
+
+
+def _texts(values: list[JSONValue]) -> tuple[str, ...]:
+    """The values when all are text, else nothing."""
+    texts = tuple(one for one in values if isinstance(one, str))
+    return texts if len(texts) == len(values) else ()
+
+
+def _destination(kind: str, allowed: tuple[str, ...]) -> DestinationIn | None:
+    """None for what is not in its one spelling: two readers could take it for two places."""
+    found = next((one for one in DESTINATION_TYPES if one == kind), None)
+    if found is None or not allowed:
+        return None
+    try:
+        return DestinationIn(type=found, allowed=tuple(checked_allowed(found, one) for one in allowed))
+    except Malformed:
+        return None
+
+
+def _to(kind: str, allowed: tuple[str, ...]) -> str:
+    what = {"email": "mail to ", "host": "host ", "name": "destination "}[kind]
+    return f"{what}{_listed(allowed)}"
 
 
 def _listed(ids: tuple[str, ...]) -> str:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NewType
 
 from answerable.core.mandate.budget import Account, checked_limits
+from answerable.core.mandate.delegability import NOT_DELEGABLE
 from answerable.core.registry.budget_name import CALLS
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.mandate.caveat import Attempt, Caveat
+    from answerable.core.mandate.delegability import Delegability
 
 MandateId = NewType("MandateId", str)
 MandateState = Literal["open", "closed"]
@@ -41,6 +43,8 @@ class MandateTerms:
 
     not_before, expires_at: Unix milliseconds, half-open. calls_max: actions that may be started in all. budgets: other
     limits, sorted by name.
+    principal: a person, or `schedule:NAME`. application: the registered application whose key signs for a person who
+    showed `id_token` to it; both empty where the principal's own key signs.
     """
 
     id: MandateId
@@ -54,6 +58,9 @@ class MandateTerms:
     not_before: UnixMillis
     expires_at: UnixMillis
     budgets: tuple[tuple[str, int], ...] = ()
+    delegability: Delegability = NOT_DELEGABLE
+    application: str = ""
+    id_token: str = ""
 
     def __post_init__(self) -> None:
         if self.budgets and self.budgets != checked_limits(self.budgets):

@@ -10,9 +10,20 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, EnvironmentIs, ResourceIn
+from answerable.core.mandate.caveat import (
+    ArgumentAtMost,
+    ArgumentEquals,
+    DestinationIn,
+    EnvironmentIs,
+    KindIn,
+    ResourceIn,
+    SensitivityAtMost,
+    SystemIn,
+)
+from answerable.core.mandate.delegability import NOT_DELEGABLE, Delegability
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.registry.budget_name import is_amount
+from answerable.core.registry.destination import checked_allowed
 from answerable.core.registry.fields import nearest
 from answerable.core.registry.placeholders import placeholders_in, replaced
 from answerable.errors import Malformed, shown
@@ -21,7 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.mandate.caveat import Caveat
-    from answerable.core.registry.documents import GrantTemplate, MandateTemplate, TemplateParameter
+    from answerable.core.registry.destination import DestinationType
+    from answerable.core.registry.documents import (
+        DelegationTemplate,
+        GrantTemplate,
+        MandateTemplate,
+        TemplateParameter,
+    )
 
 VALUE_CHARS_MAX: Final = 200
 """Longest value a person may fill in. Bounds what a careless pattern can cost, too."""
@@ -38,15 +55,17 @@ def filled(
     principal: PrincipalId,
     id: MandateId,
     now: UnixMillis,
+    application: str = "",
 ) -> MandateTerms:
     """The terms a template gives with these values: from `now`, for the template's time and number of calls.
+
+    application: the one that is to sign for the principal, if their own key is not to.
 
     A grant's argument that is one placeholder alone takes its parameter's type, any other stays as written.
     Raises Malformed (`template.parameter`) with what to change, for the first value that does not fit.
     """
     values = _checked(template, parameters)
     types = {parameter.name: parameter.type for parameter in template.parameters}
-    caveats: list[Caveat] = [EnvironmentIs(environment=template.environment)] if template.environment else []
     return MandateTerms(
         id=id,
         principal=principal,
@@ -57,11 +76,42 @@ def filled(
             Grant(capability=grant.capability, caveats=_grant_caveats(grant, values, types))
             for grant in template.grants
         ),
-        caveats=tuple(caveats),
+        caveats=_caveats_for_all(template),
         calls_max=template.calls_max,
         budgets=_filled_budgets(template, values),
         not_before=now,
         expires_at=UnixMillis(now + template.ttl_seconds * 1000),
+        delegability=_delegability(template.delegation),
+        application=application,
+    )
+
+
+def unfilled(template: MandateTemplate, parameters: Mapping[str, str]) -> tuple[TemplateParameter, ...]:
+    """The parameters that have no value yet, in the template's order."""
+    return tuple(parameter for parameter in template.parameters if parameter.name not in parameters)
+
+
+def _caveats_for_all(template: MandateTemplate) -> tuple[Caveat, ...]:
+    caveats: list[Caveat] = []
+    if template.environment:
+        caveats.append(EnvironmentIs(environment=template.environment))
+    if template.ceiling:
+        caveats.append(SensitivityAtMost(ceiling=template.ceiling))
+    if template.kinds:
+        caveats.append(KindIn(kinds=template.kinds))
+    if template.systems:
+        caveats.append(SystemIn(servers=template.systems))
+    return tuple(caveats)
+
+
+def _delegability(wanted: DelegationTemplate | None) -> Delegability:
+    if wanted is None:
+        return NOT_DELEGABLE
+    named = (("agent", wanted.agents), ("use_case", wanted.use_cases), ("group", wanted.groups))
+    return Delegability(
+        depth_max=wanted.depth_max,
+        width_max=wanted.width_max,
+        to=tuple(f"{kind}:{name}" for kind, names in named for name in names),
     )
 
 
@@ -83,7 +133,7 @@ def _checked(template: MandateTemplate, parameters: Mapping[str, str]) -> dict[s
             raise _fault(
                 f"template {shown(template.name)} has no parameter {shown(name)}{nearest(name, known)}"
             )
-    missing = [f"`{parameter.name}`" for parameter in template.parameters if parameter.name not in parameters]
+    missing = [f"`{parameter.name}`" for parameter in unfilled(template, parameters)]
     if missing:
         raise _fault(f"give a value for {', '.join(missing)} of template {shown(template.name)}")
     return {
@@ -131,7 +181,19 @@ def _grant_caveats(
     for name, written in grant.arguments:
         caveats.append(ArgumentEquals(name=name, value=_argument(written, values, types)))
     caveats += [ArgumentAtMost(name=name, maximum=maximum) for name, maximum in grant.maxima]
+    if grant.destinations is not None:
+        kind, texts = grant.destinations
+        found = (_destination(kind, replaced(text, values)) for text in texts)
+        caveats.append(DestinationIn(type=kind, allowed=tuple(dict.fromkeys(found))))
     return tuple(caveats)
+
+
+def _destination(kind: DestinationType, text: str) -> str:
+    """A filled-in value must be in its one spelling, or the mandate would cover nothing, or not what was meant."""
+    try:
+        return checked_allowed(kind, text)
+    except Malformed as error:
+        raise _fault(error.message) from None
 
 
 def _argument(

@@ -2,7 +2,7 @@
 
 | claim           | type    | meaning                                                              |
 |-----------------|---------|----------------------------------------------------------------------|
-| `iss`           | text    | the principal who gives the task; the signing key is theirs          |
+| `iss`           | text    | the person or `schedule:NAME` who gives the task and signs           |
 | `sub`           | text    | the agent who gets it                                                |
 | `aud`           | text    | the deployment it is for, exactly one                                |
 | `jti`           | text    | the mandate's id                                                     |
@@ -11,15 +11,23 @@
 | `grants`        | list    | `[[capability, [caveat, ...]], ...]`, caveats as in `caveat.py`      |
 | `caveats`       | list    | caveats that hold for every grant                                    |
 | `calls_max`     | integer | actions that may be started in all                                   |
-| `budgets`       | object  | other limits by name, as in `core/registry/budget_name.py`; optional |
 | `not_before_ms` | integer | Unix milliseconds, first instant                                     |
 | `expires_at_ms` | integer | Unix milliseconds, first instant after                               |
 
+Claims that may be left out, and then say nothing:
+
+| claim           | type    | meaning                                                              |
+|-----------------|---------|----------------------------------------------------------------------|
+| `budgets`       | object  | other limits by name, as in `core/registry/budget_name.py`           |
+| `delegation`    | object  | how deep, how widely and to whom it may be handed on; else not at all |
+| `application`   | text    | the application that signs for the person in `iss`                   |
+| `id_token`      | text    | what that person showed it: an ID token whose nonce is of these terms |
+
 Times are milliseconds under names of their own, so that nobody reads them as the seconds of `nbf` and `exp` (RFC 7519).
 
-Laws: all claims are there, but for `budgets` where there are none, and no others; an unknown claim or caveat refuses,
-for it may be a restriction; a token is believed only under a key registered for the very principal it names as its
-issuer.
+Laws: all claims of the first table are there, and none that is in neither; an unknown claim or caveat refuses, for it
+may be a restriction; a token is believed only under a key registered for the very principal, or application, that it
+names as its signer.
 """
 
 from __future__ import annotations
@@ -34,9 +42,17 @@ from answerable.core.identity.compact_jws import (
     read_compact,
     verified_claims,
 )
-from answerable.core.identity.principal import PrincipalId, UnixMillis, agent_id, checked_name, principal_id
+from answerable.core.identity.principal import (
+    PrincipalId,
+    UnixMillis,
+    agent_id,
+    checked_name,
+    issuer_id,
+    schedule_of,
+)
 from answerable.core.mandate.budget import checked_limits
 from answerable.core.mandate.caveat import CAVEATS_MAX, from_wire, to_wire
+from answerable.core.mandate.delegability import NOT_DELEGABLE, delegability_in, delegation_claim
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
 from answerable.errors import Malformed, Unverified, shown
 
@@ -58,11 +74,11 @@ CLAIMS: Final = (
     "grants",
     "caveats",
     "calls_max",
-    "budgets",
     "not_before_ms",
     "expires_at_ms",
 )
-OPTIONAL_CLAIMS: Final = frozenset({"budgets"})
+OPTIONAL_CLAIMS: Final = ("budgets", "delegation", "application", "id_token")
+ID_TOKEN_CHARS_MAX: Final = 16_384
 STEP: Final = "mandate"
 
 _CODE: Final = "mandate.malformed"
@@ -72,6 +88,13 @@ _ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 
 def claims_of(terms: MandateTerms, *, audience: str) -> dict[str, JSONValue]:
     """The claims that say these terms; the inverse of `terms_of`."""
+    optional: dict[str, JSONValue] = {}
+    if terms.delegability != NOT_DELEGABLE:
+        optional["delegation"] = delegation_claim(terms.delegability)
+    if terms.application:
+        optional["application"] = terms.application
+    if terms.id_token:
+        optional["id_token"] = terms.id_token
     return {
         "iss": terms.principal,
         "sub": terms.agent,
@@ -87,6 +110,7 @@ def claims_of(terms: MandateTerms, *, audience: str) -> dict[str, JSONValue]:
         **_budget_claim(terms),
         "not_before_ms": terms.not_before,
         "expires_at_ms": terms.expires_at,
+        **optional,
     }
 
 
@@ -96,16 +120,16 @@ def terms_of(claims: Mapping[str, JSONValue]) -> MandateTerms:
     Raises Malformed: `mandate.malformed`, `name.invalid`, `caveat.unknown`, `caveat.malformed`, `budget.name`,
     `budget.amount`.
     """
-    unknown = [name for name in claims if name not in CLAIMS]
+    unknown = [name for name in claims if name not in (*CLAIMS, *OPTIONAL_CLAIMS)]
     if unknown:
         raise Malformed(f"claim {shown(unknown[0], 40)} is not known here, so it refuses", code=_CODE)
-    missing = [name for name in CLAIMS if name not in claims and name not in OPTIONAL_CLAIMS]
+    missing = [name for name in CLAIMS if name not in claims]
     if missing:
         raise Malformed(f"claim `{missing[0]}` is missing", code=_CODE)
     grants = _list(claims, "grants")
     return MandateTerms(
         id=MandateId(checked_id(_text(claims, "jti"))),
-        principal=principal_id(_text(claims, "iss")),
+        principal=issuer_id(_text(claims, "iss")),
         agent=agent_id(_text(claims, "sub")),
         use_case=checked_name(_text(claims, "use_case"), what="use case"),
         purpose=_text(claims, "purpose"),
@@ -115,26 +139,45 @@ def terms_of(claims: Mapping[str, JSONValue]) -> MandateTerms:
         budgets=_budgets(claims),
         not_before=UnixMillis(_integer(claims, "not_before_ms")),
         expires_at=UnixMillis(_integer(claims, "expires_at_ms")),
+        delegability=delegability_in(claims["delegation"]) if "delegation" in claims else NOT_DELEGABLE,
+        application=_application(claims),
+        id_token=_id_token(claims),
     )
 
 
 def verify_mandate(
-    token: str, *, keys_of: Callable[[PrincipalId], Iterable[PublicKey]], audience: str
+    token: str,
+    *,
+    keys_of: Callable[[PrincipalId], Iterable[PublicKey]],
+    audience: str,
+    application_keys: Callable[[str], Iterable[PublicKey]] = lambda _: (),
 ) -> Mandate:
-    """Verify a mandate token. `keys_of` gives the keys registered for a principal, none for an unknown one.
+    """Verify a mandate token. `keys_of` gives the keys registered for a principal, none for an unknown one;
+    `application_keys` those of an application, which alone count where one signs for the principal.
 
     Says nothing about time, budget or state: `shortfall` does, at every action. Raises Malformed
     (`mandate.malformed`, `name.invalid`, `caveat.*`) and Unverified (step `mandate`: `mandate.type`,
     `mandate.algorithm`, `mandate.key`, `mandate.signature`, `mandate.audience`).
     """
+    # Which application it says to come from is believed only together with that application's signature.
+    application = ""
+
+    def issuer_of(unverified: Mapping[str, JSONValue]) -> str:
+        nonlocal application
+        application = _application(unverified)
+        return issuer_id(_text(unverified, "iss"))
+
     claims = verified_claims(
         token,
         typ=MANDATE_TYP,
         step=STEP,
-        issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
-        keys_of=lambda issuer: keys_of(PrincipalId(issuer)),
+        issuer_of=issuer_of,
+        keys_of=lambda issuer: application_keys(application) if application else keys_of(PrincipalId(issuer)),
     )
     terms = terms_of(claims)
+    if terms.application and not terms.id_token:
+        message = "an application signs with the ID token of the person it signs for, which is missing"
+        raise Malformed(message, code=_CODE)
     if claims["aud"] != audience:
         got = shown(claims["aud"], 60)
         message = f"the mandate is for {got}, this is {shown(audience, 60)}"
@@ -165,6 +208,9 @@ def signed(terms: MandateTerms, token: str) -> Mandate:
         budgets=terms.budgets,
         not_before=terms.not_before,
         expires_at=terms.expires_at,
+        delegability=terms.delegability,
+        application=terms.application,
+        id_token=terms.id_token,
         token=token,
     )
 
@@ -174,6 +220,26 @@ def checked_id(text: str) -> str:
     if not _ID.fullmatch(text):
         raise Malformed(f"{shown(text)} is not the id of a mandate", code=_CODE)
     return text
+
+
+def _application(claims: Mapping[str, JSONValue]) -> str:
+    """Whose key signs, if not the principal's own. A draft has no ID token yet, which is made for it."""
+    if "id_token" in claims and "application" not in claims:
+        raise Malformed("an `id_token` is shown by an `application`, which is missing", code=_CODE)
+    if "application" not in claims:
+        return ""
+    if schedule_of(_text(claims, "iss")) is not None:
+        raise Malformed("a schedule signs with its own key, through no application", code=_CODE)
+    return checked_name(_text(claims, "application"), what="application")
+
+
+def _id_token(claims: Mapping[str, JSONValue]) -> str:
+    if "id_token" not in claims:
+        return ""
+    token = _text(claims, "id_token")
+    if not 0 < len(token) <= ID_TOKEN_CHARS_MAX or not token.isascii():
+        raise Malformed(f"claim `id_token` has 1 to {ID_TOKEN_CHARS_MAX} characters of ASCII", code=_CODE)
+    return token
 
 
 def _grant(wire: JSONValue) -> Grant:

@@ -17,9 +17,12 @@ from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.registry.capability import Capability
 from answerable.core.registry.documents import (
     Agent,
+    Application,
     MandateTemplate,
+    Owned,
     PolicySetDocument,
     Principal,
+    Schedule,
     Server,
     UseCase,
 )
@@ -39,7 +42,18 @@ if TYPE_CHECKING:
 APPROVERS_MIN: Final = 2
 """Members of an approver group below which one absent person stops all approvals (check REG-02)."""
 
-N = TypeVar("N", UseCase, Agent, Server, Capability, MandateTemplate, Principal, PolicySetDocument)
+N = TypeVar(
+    "N",
+    UseCase,
+    Agent,
+    Server,
+    Capability,
+    MandateTemplate,
+    Principal,
+    PolicySetDocument,
+    Application,
+    Schedule,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +100,8 @@ def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
         capabilities=_by_name(active, Capability),
         idle=_by_name(idle, Capability),
         templates=_by_name(active, MandateTemplate),
+        applications=_by_name(active, Application),
+        schedules=_by_name(active, Schedule),
         policy_sets=_by_name(active, PolicySetDocument),
     )
 
@@ -162,11 +178,13 @@ def _notes(found: Registered, members: Mapping[str, int], today: str) -> list[tu
     if isinstance(noun, Agent) and not (noun.keys or noun.unix_uids or noun.certificates or noun.attestation):
         message = "has no key, Unix user id, certificate or attestation, so it can prove itself nowhere"
         notes.append(("registry.agent_without_proof", message))
+    if isinstance(noun, Application | Schedule) and not noun.keys:
+        notes.append(("registry.issuer_without_key", "has no key, so it can sign no mandate"))
     if isinstance(noun, Principal) and noun.groups and not noun.keys:
         notes.append(
             ("registry.approver_without_key", "is in a group but has no key, so cannot sign an answer")
         )
-    if not isinstance(noun, Agent | UseCase | Capability):
+    if not isinstance(noun, Owned):
         return notes
     ownership = noun.ownership
     if ownership.review_date and ownership.review_date < today:
@@ -198,7 +216,16 @@ def _why_inactive(shapes: Shapes) -> dict[tuple[Kind, str], tuple[str, ...]]:
     for fault in reference_faults(shapes):
         broken.setdefault(fault.document, []).append(fault.message)
     down: dict[tuple[Kind, str], tuple[str, ...]] = {}
-    order: tuple[Kind, ...] = ("Principal", "Server", "UseCase", "Agent", "Capability", "MandateTemplate")
+    order: tuple[Kind, ...] = (
+        "Principal",
+        "Server",
+        "UseCase",
+        "Agent",
+        "Capability",
+        "MandateTemplate",
+        "Application",
+        "Schedule",
+    )
     for kind in order:
         for found in shapes.nouns:
             if found.kind != kind:
@@ -206,7 +233,10 @@ def _why_inactive(shapes: Shapes) -> dict[tuple[Kind, str], tuple[str, ...]]:
             reasons = list(broken.get(found.document, []))
             if missing := _missing(found):
                 reasons.append(f"ownership lacks {', '.join(missing)}")
-            if isinstance(found.noun, Agent | Principal) and found.noun.status != "active":
+            if (
+                isinstance(found.noun, Agent | Principal | Application | Schedule)
+                and found.noun.status != "active"
+            ):
                 reasons.append(f"its status is {found.noun.status}")
             reasons += [
                 f"its {_words(needed)} {shown(name)} is not active"
@@ -220,7 +250,7 @@ def _why_inactive(shapes: Shapes) -> dict[tuple[Kind, str], tuple[str, ...]]:
 
 def _missing(found: Registered) -> tuple[str, ...]:
     noun = found.noun
-    return noun.ownership.missing() if isinstance(noun, Agent | UseCase | Capability) else ()
+    return noun.ownership.missing() if isinstance(noun, Owned) else ()
 
 
 def _needs(found: Registered) -> list[tuple[Kind, str]]:
@@ -234,6 +264,10 @@ def _needs(found: Registered) -> list[tuple[Kind, str]]:
         case MandateTemplate(use_case=use_case, agent=agent, grants=grants):
             named = dict.fromkeys(grant.capability for grant in grants)
             return [("UseCase", use_case), ("Agent", agent), *(("Capability", name) for name in named)]
+        case Application(use_cases=use_cases, ownership=ownership):
+            return [*(("UseCase", name) for name in use_cases), *_owners(ownership)]
+        case Schedule(template=template, ownership=ownership):
+            return [("MandateTemplate", template), *_owners(ownership)]
         case _:
             return []
 
@@ -243,7 +277,7 @@ def _owners(ownership: Ownership) -> list[tuple[Kind, str]]:
 
 
 def _words(kind: Kind) -> str:
-    return {"UseCase": "use case"}.get(kind, kind.lower())
+    return {"UseCase": "use case", "MandateTemplate": "mandate template"}.get(kind, kind.lower())
 
 
 def _by_name(active: Sequence[Registered], kind: type[N]) -> MappingProxyType[str, N]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from answerable.core.registry.destination import NO_DESTINATION, DestinationMapping
 from answerable.core.registry.ownership import UNOWNED, Ownership
 from answerable.core.registry.spending import UNDECLARED, SpendMapping
 
@@ -82,5 +83,6 @@ class Capability:
     reversible: bool = False
     title: str = ""
     subject: SubjectMapping = PRINCIPAL_IS_SUBJECT
+    destination: DestinationMapping = NO_DESTINATION
     ownership: Ownership = UNOWNED
     spending: SpendMapping = UNDECLARED

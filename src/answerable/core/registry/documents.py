@@ -7,15 +7,18 @@ from typing import Literal
 
 from answerable.core.identity.keys import PublicKey
 from answerable.core.identity.principal import AgentId, PrincipalId
-from answerable.core.registry.capability import ArgumentType
+from answerable.core.registry.capability import ActionKind, ArgumentType, Capability, Sensitivity
+from answerable.core.registry.destination import DestinationType
 from answerable.core.registry.ownership import UNOWNED, Ownership
+from answerable.core.registry.time_rule import TimeRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """A person who may issue mandates, own things and answer approvals, with the keys they sign with.
 
-    A disabled one is not in force, and with it what needs it as an owner.
+    A disabled one is not in force, and with it what needs it as an owner. oidc: issuer and subject under which an
+    OpenID provider knows them.
     """
 
     name: PrincipalId
@@ -23,6 +26,7 @@ class Principal:
     groups: tuple[str, ...] = ()
     keys: tuple[PublicKey, ...] = ()
     status: Literal["active", "disabled"] = "active"
+    oidc: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,22 +84,35 @@ class GrantTemplate:
     """One allowed capability of a mandate template; values may hold `{parameter}` placeholders.
 
     resources: allowed resource ids, empty for any. arguments: exact values per argument, of the argument's own type.
-    maxima: inclusive upper bounds per integer argument.
+    maxima: inclusive upper bounds per integer argument. destinations: where it may send, empty for anywhere.
     """
 
     capability: str
     resources: tuple[str, ...] = ()
     arguments: tuple[tuple[str, str | int | bool], ...] = ()
     maxima: tuple[tuple[str, int], ...] = ()
+    destinations: tuple[DestinationType, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateParameter:
-    """A value a person fills in; `pattern` is a full-match regular expression."""
+    """A value a person fills in; `pattern` is a full-match regular expression. title: what to ask a person for."""
 
     name: str
     pattern: str
     type: ArgumentType = "string"
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationTemplate:
+    """How far a mandate of the template may be handed on; to whom by name, use case, or group of the owner."""
+
+    depth_max: int
+    width_max: int
+    agents: tuple[str, ...] = ()
+    use_cases: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +120,7 @@ class MandateTemplate:
     """A mandate with holes, so that a person fills in two fields and not a policy.
 
     budgets: limits by name, as numbers or as one placeholder of a parameter that is one.
+    ceiling: most sensitive data it may touch, kinds and systems it is for; empty where it is not limited so.
     """
 
     name: str
@@ -115,6 +133,40 @@ class MandateTemplate:
     calls_max: int = 100
     ttl_seconds: int = 3600
     budgets: tuple[tuple[str, int | str], ...] = ()
+    ceiling: Sensitivity | Literal[""] = ""
+    kinds: tuple[ActionKind, ...] = ()
+    systems: tuple[str, ...] = ()
+    delegation: DelegationTemplate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A program through which people give tasks: it signs mandates for those who show it an ID token.
+
+    use_cases: those for which it may. It can give nothing by itself.
+    """
+
+    name: str
+    use_cases: tuple[str, ...]
+    keys: tuple[PublicKey, ...] = ()
+    status: Literal["active", "disabled"] = "active"
+    ownership: Ownership = UNOWNED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """A task that is given again and again without a person, at the times of its rule; its owner answers for it.
+
+    values: of the template's parameters; `{date}` in them is the day of the time at which it is due.
+    """
+
+    name: str
+    template: str
+    rule: TimeRule
+    values: tuple[tuple[str, str], ...] = ()
+    keys: tuple[PublicKey, ...] = ()
+    status: Literal["active", "disabled"] = "active"
+    ownership: Ownership = UNOWNED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +175,7 @@ class PolicySetDocument:
 
     name: str
     policies: str
+
+
+Owned = Agent | UseCase | Capability | Application | Schedule
+"""What somebody must answer for before it is in force."""

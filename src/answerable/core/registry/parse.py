@@ -15,15 +15,24 @@ from answerable.core.identity.principal import PrincipalId, checked_name
 from answerable.core.registry.capability import Capability
 from answerable.core.registry.documents import (
     Agent,
+    Application,
     MandateTemplate,
     PolicySetDocument,
     Principal,
+    Schedule,
     Server,
     UseCase,
 )
 from answerable.core.registry.fields import Fault, Fields, nearest, type_name
 from answerable.core.registry.spec_agent import AGENT_KEYS, agent_in
 from answerable.core.registry.spec_capability import CAPABILITY_KEYS, capability_in
+from answerable.core.registry.spec_issuer import (
+    APPLICATION_KEYS,
+    SCHEDULE_KEYS,
+    application_in,
+    oidc_in,
+    schedule_in,
+)
 from answerable.core.registry.spec_shared import keys_in, matching, name_of, ownership_in, without_nul
 from answerable.core.registry.spec_template import TEMPLATE_KEYS, template_in
 from answerable.errors import Malformed, shown
@@ -37,19 +46,41 @@ API_VERSION: Final = "answerable/v1"
 DOCUMENTS_MAX: Final = 5000
 POLICIES_CHARS_MAX: Final = 900_000
 
-Kind = Literal["Principal", "UseCase", "Agent", "Server", "Capability", "MandateTemplate", "PolicySet"]
-Noun: TypeAlias = Principal | UseCase | Agent | Server | Capability | MandateTemplate | PolicySetDocument
+Kind = Literal[
+    "Principal",
+    "UseCase",
+    "Agent",
+    "Server",
+    "Capability",
+    "MandateTemplate",
+    "Application",
+    "Schedule",
+    "PolicySet",
+]
+Noun: TypeAlias = (
+    Principal
+    | UseCase
+    | Agent
+    | Server
+    | Capability
+    | MandateTemplate
+    | Application
+    | Schedule
+    | PolicySetDocument
+)
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 TOP_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
-    "Principal": ("displayName", "groups", "keys", "status"),
+    "Principal": ("displayName", "groups", "keys", "oidc", "status"),
     "UseCase": ("purpose", "issuers", "ownership"),
     "Agent": AGENT_KEYS,
     "Server": ("command", "args", "env", "cwd", "url", "callSecondsMax"),
     "Capability": CAPABILITY_KEYS,
     "MandateTemplate": TEMPLATE_KEYS,
+    "Application": APPLICATION_KEYS,
+    "Schedule": SCHEDULE_KEYS,
     "PolicySet": ("policies",),
 }
 
@@ -146,6 +177,7 @@ def _principal(spec: Fields, name: str) -> Principal:
         groups=spec.texts("groups", check=name_of("group")),
         keys=keys_in(spec),
         status=spec.choice("status", statuses, default="active"),
+        oidc=oidc_in(spec),
     )
 
 
@@ -210,5 +242,7 @@ _READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
     "Server": _server,
     "Capability": capability_in,
     "MandateTemplate": template_in,
+    "Application": application_in,
+    "Schedule": schedule_in,
     "PolicySet": _policy_set,
 }

@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.registry.budget_name import MONEY, WALL_MS
 from answerable.core.registry.capability import Capability
-from answerable.core.registry.documents import Agent, MandateTemplate, Principal, UseCase
+from answerable.core.registry.documents import (
+    Agent,
+    Application,
+    MandateTemplate,
+    Owned,
+    Principal,
+    Schedule,
+    UseCase,
+)
 from answerable.core.registry.fields import Fault, nearest, pointer
 from answerable.core.registry.placeholders import placeholders_in
+from answerable.core.registry.spec_limits import unreachable
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -66,6 +75,12 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
             yield from _exists(shapes, "Server", server, "/spec/server")
         case MandateTemplate() as template:
             yield from _template_faults(template, shapes)
+            yield from _reach_faults(template, shapes)
+        case Application(use_cases=use_cases):
+            for index, name in enumerate(use_cases):
+                yield from _exists(shapes, "UseCase", name, f"/spec/useCases/{index}")
+        case Schedule() as schedule:
+            yield from _schedule_faults(schedule, shapes)
         case _:
             return
 
@@ -83,7 +98,7 @@ def _hint(name: str, known: tuple[str, ...]) -> str:
 
 
 def _ownership_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
-    if not isinstance(found.noun, Agent | UseCase | Capability):
+    if not isinstance(found.noun, Owned):
         return
     ownership: Ownership = found.noun.ownership
     at = "/spec/ownership"
@@ -98,7 +113,12 @@ def _ownership_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
 
 def _group_faults(found: Registered, groups: set[str]) -> Iterator[_Found]:
     """Groups exist by having members."""
-    if not isinstance(found.noun, Agent | UseCase | Capability):
+    if isinstance(found.noun, MandateTemplate) and found.noun.delegation is not None:
+        for index, group in enumerate(found.noun.delegation.groups):
+            if group not in groups:
+                message = f"no principal is in group {shown(group)}{_hint(group, tuple(sorted(groups)))}"
+                yield f"/spec/delegation/groups/{index}", "reference.missing", message
+    if not isinstance(found.noun, Owned):
         return
     named = [(found.noun.ownership.approver_group, "/spec/ownership/approverGroup")]
     if isinstance(found.noun, UseCase):
@@ -132,6 +152,56 @@ def _template_faults(template: MandateTemplate, shapes: Shapes) -> Iterator[_Fou
                     f"the mandate only in {shown(template.environment)}"
                 )
                 yield f"{at}/capability", "reference.environment", message
+
+
+def _reach_faults(template: MandateTemplate, shapes: Shapes) -> Iterator[_Found]:
+    """What a template says of systems, kinds, data, destinations and receivers, against what its grants name."""
+    for index, name in enumerate(template.systems):
+        yield from _exists(shapes, "Server", name, f"/spec/systems/{index}")
+    capabilities = {found.name: found.noun for found in shapes.nouns if isinstance(found.noun, Capability)}
+    for index, grant in enumerate(template.grants):
+        capability = capabilities.get(grant.capability)
+        if capability is None:
+            continue
+        at = f"/spec/grants/{index}"
+        if (why := unreachable(template, capability)) is not None:
+            yield f"{at}/capability", "reference.beyond_limits", why
+        if grant.destinations is not None and grant.destinations[0] != capability.destination.type:
+            says = f"names {capability.destination.type}" if capability.destination.type else "names none"
+            message = (
+                f"destinations are {grant.destinations[0]}, but capability {shown(capability.name)} {says}"
+            )
+            yield f"{at}/destinations", "reference.destination", message
+    if template.delegation is not None:
+        at = "/spec/delegation"
+        for index, name in enumerate(template.delegation.agents):
+            yield from _exists(shapes, "Agent", name, f"{at}/agents/{index}")
+        for index, name in enumerate(template.delegation.use_cases):
+            yield from _exists(shapes, "UseCase", name, f"{at}/useCases/{index}")
+
+
+def _schedule_faults(schedule: Schedule, shapes: Shapes) -> Iterator[_Found]:
+    """A schedule gives each parameter of its template a value; whether it fits is said when it is due."""
+    yield from _exists(shapes, "MandateTemplate", schedule.template, "/spec/template")
+    template = next(
+        (
+            found.noun
+            for found in shapes.nouns
+            if isinstance(found.noun, MandateTemplate) and found.name == schedule.template
+        ),
+        None,
+    )
+    if template is None:
+        return
+    given, known = dict(schedule.values), tuple(parameter.name for parameter in template.parameters)
+    for name in given:
+        if name not in known:
+            message = f"template {shown(template.name)} has no parameter {shown(name)}{nearest(name, known)}"
+            yield pointer("/spec/values", name), "reference.parameter", message
+    for parameter in template.parameters:
+        if parameter.name not in given:
+            message = f"template {shown(template.name)} needs a value for {shown(parameter.name)}"
+            yield "/spec/values", "reference.parameter", message
 
 
 def _grant_faults(
@@ -215,7 +285,11 @@ def _claims(found: Registered) -> Iterator[tuple[tuple[str, ...], str]]:
             yield from (
                 (("set of selectors", *chosen), f"/spec/attestation/{i}") for i, chosen in enumerate(sets)
             )
-        case Principal(keys=keys):
+        case Principal(keys=keys, oidc=oidc):
+            yield from ((("key", key.thumbprint), f"/spec/keys/{i}") for i, key in enumerate(keys))
+            if oidc is not None:
+                yield ("subject of an issuer", *oidc), "/spec/oidc"
+        case Application(keys=keys) | Schedule(keys=keys):
             yield from ((("key", key.thumbprint), f"/spec/keys/{i}") for i, key in enumerate(keys))
         case _:
             return

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.documents import (
         Agent,
+        Application,
         MandateTemplate,
         PolicySetDocument,
         Principal,
+        Schedule,
         Server,
         UseCase,
     )
@@ -41,4 +43,6 @@ class RegistrySnapshot:
     capabilities: Mapping[str, Capability] = field(default_factory=lambda: MappingProxyType({}))
     idle: Mapping[str, Capability] = field(default_factory=lambda: MappingProxyType({}))
     templates: Mapping[str, MandateTemplate] = field(default_factory=lambda: MappingProxyType({}))
+    applications: Mapping[str, Application] = field(default_factory=lambda: MappingProxyType({}))
+    schedules: Mapping[str, Schedule] = field(default_factory=lambda: MappingProxyType({}))
     policy_sets: Mapping[str, PolicySetDocument] = field(default_factory=lambda: MappingProxyType({}))

@@ -16,6 +16,7 @@ from answerable.core.registry.capability import (
     SubjectMapping,
 )
 from answerable.core.registry.public_name import checked_plain_target, checked_uri_template
+from answerable.core.registry.spec_destination import destination_in
 from answerable.core.registry.spec_shared import ARGUMENT_NAME, matching, name_of, ownership_in
 from answerable.core.registry.spec_spending import SPENDING_KEYS, spending_in
 from answerable.errors import Malformed, shown
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 CAPABILITY_KEYS: Final = (
     "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
-    "openMembers", "reversible", "title", "subject", *SPENDING_KEYS, "ownership",
+    "openMembers", "reversible", "title", "subject", "destination", *SPENDING_KEYS, "ownership",
 )  # fmt: skip
 RESOURCE_KEYS: Final = ("type", "argument", "fixed")
 SUBJECT_KEYS: Final = ("type", "argument")
@@ -60,6 +61,7 @@ def capability_in(spec: Fields, name: str) -> Capability:
         reversible=spec.flag("reversible", default=False),
         title=spec.text("title", default=""),
         subject=_subject(spec, method, variables),
+        destination=destination_in(spec, method, variables),
         ownership=ownership_in(spec),
         spending=spending_in(spec, arguments),
     )

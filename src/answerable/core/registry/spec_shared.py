@@ -76,6 +76,12 @@ def without_nul(text: str) -> None:
         raise Malformed("text holds a zero character", code="document.pattern")
 
 
+def on_one_line(text: str) -> None:
+    """Raises Malformed (`document.pattern`) unless people can read the text on one line."""
+    if not text.isprintable():
+        raise Malformed("expected printable text on one line", code="document.pattern")
+
+
 def checked_date(text: str) -> None:
     """Raises Malformed (`document.date`) unless the text is an ISO 8601 calendar date."""
     try:

@@ -10,7 +10,9 @@ from answerable.core.registry.budget_name import CALLS, checked_budget, is_amoun
 from answerable.core.registry.documents import GrantTemplate, MandateTemplate, TemplateParameter
 from answerable.core.registry.fields import checked_pattern, nearest, type_name
 from answerable.core.registry.placeholders import placeholders_in
-from answerable.core.registry.spec_shared import ARGUMENT_NAME, INTEGER_MAX, matching, name_of
+from answerable.core.registry.spec_destination import allowed_in
+from answerable.core.registry.spec_limits import ceiling_in, delegation_in, kinds_in
+from answerable.core.registry.spec_shared import ARGUMENT_NAME, INTEGER_MAX, matching, name_of, on_one_line
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
 
 TEMPLATE_KEYS: Final = (
     "useCase", "agent", "purpose", "grants", "parameters", "environment", "callsMax", "ttlSeconds", "budgets",
+    "ceiling", "kinds", "systems", "delegation",
 )  # fmt: skip
-GRANT_KEYS: Final = ("capability", "resources", "arguments", "maxima")
-PARAMETER_KEYS: Final = ("name", "pattern", "type")
+GRANT_KEYS: Final = ("capability", "resources", "arguments", "maxima", "destinations")
+PARAMETER_KEYS: Final = ("name", "pattern", "type", "title")
 TTL_SECONDS_MAX: Final = 90 * 24 * 3600
 CALLS_MAX: Final = 1_000_000
+TITLE_CHARS_MAX: Final = 100
 
 _PARAMETER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
@@ -46,6 +50,10 @@ def template_in(spec: Fields, name: str) -> MandateTemplate:
         calls_max=spec.integer("callsMax", minimum=1, maximum=CALLS_MAX, default=100),
         ttl_seconds=spec.integer("ttlSeconds", minimum=1, maximum=TTL_SECONDS_MAX, default=3600),
         budgets=_budgets(spec, parameters),
+        ceiling=ceiling_in(spec),
+        kinds=kinds_in(spec),
+        systems=spec.texts("systems", check=name_of("server")),
+        delegation=delegation_in(spec),
     )
     _check_placeholders(spec, template)
     return template
@@ -78,6 +86,7 @@ def _grant(item: Fields) -> GrantTemplate:
         resources=item.texts("resources", check=placeholders_in),
         arguments=tuple(arguments),
         maxima=tuple(maxima),
+        destinations=allowed_in(item),
     )
 
 
@@ -114,7 +123,12 @@ def _parameters(spec: Fields) -> tuple[TemplateParameter, ...]:
             item.fault(f"parameter {shown(name)} is declared twice", "name", code="document.duplicate")
         pattern = item.text("pattern", check=checked_pattern)
         found.append(
-            TemplateParameter(name=name, pattern=pattern, type=item.choice("type", types, default="string"))
+            TemplateParameter(
+                name=name,
+                pattern=pattern,
+                type=item.choice("type", types, default="string"),
+                title=item.text("title", default="", chars_max=TITLE_CHARS_MAX, check=on_one_line),
+            )
         )
     return tuple(found)
 
@@ -128,6 +142,8 @@ def _check_placeholders(spec: Fields, template: MandateTemplate) -> None:
         texts += [
             (value, (*at, "arguments", name)) for name, value in grant.arguments if isinstance(value, str)
         ]
+        allowed = grant.destinations[1] if grant.destinations is not None else ()
+        texts += [(text, (*at, "destinations", "oneOf", i)) for i, text in enumerate(allowed)]
     texts += [(value, ("budgets", name)) for name, value in template.budgets if isinstance(value, str)]
     declared = tuple(parameter.name for parameter in template.parameters)
     used: set[str] = set()

@@ -104,7 +104,14 @@ def test_a_draft_for_somebody_or_something_else_is_not_signed(tmp_path: Path, ch
         "iss": "ada", "sub": "agent", "aud": "here", "jti": "m", "use_case": "support", "purpose": "Work",
         "grants": [["crm.read", []]], "caveats": [], "calls_max": 1, "not_before_ms": 1, "expires_at_ms": 2, **change,
     }  # fmt: skip
-    draft = {"audience": "here", "claims": claims, "titles": {}, "sentences": ["It can do nothing."]}
+    beside = {"capabilities": [], "environments": []}
+    draft = {
+        "audience": "here",
+        "claims": claims,
+        "titles": {},
+        "beside": beside,
+        "sentences": ["It can do nothing."],
+    }
     create_key(tmp_path / "ada.jwk", seed=bytes(32))
     arguments = ["mandate", "issue", "t", "--as", "ada", "--key", str(tmp_path / "ada.jwk"), "--yes"]
     result = CliRunner().invoke(lying_app(draft), [*arguments, "--data", str(tmp_path)])

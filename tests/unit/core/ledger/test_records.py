@@ -45,6 +45,7 @@ SEALING = Sealing(key=KEY, random=SeededEntropy("records").bytes)
 NAME = "n" * 63
 AT = UnixMillis(END_OF_TIME)
 PSEUDONYM = "0" * 64
+ABOUT = {"at": AT, "sealing": SEALING, "principal": PSEUDONYM, "audience": "a.test"}
 POLICIES = "1" * 64
 RUN = Run(id="2" * 16, prev="3" * 64, seq=INTEGER_MAX)
 REFERENCE = Reference(entry=INTEGER_MAX, leaf="4" * 64)
@@ -207,7 +208,7 @@ LARGEST = {
     Tag.APPROVAL_ANSWER: lambda: records.approval_answer(
         APPROVAL, ANSWER, at=AT, sealing=SEALING, run=RUN, person=PSEUDONYM, digest=PSEUDONYM
     ),
-    Tag.MANDATE_ISSUED: lambda: records.mandate_issued(MANDATE, at=AT, sealing=SEALING, principal=PSEUDONYM),
+    Tag.MANDATE_ISSUED: lambda: records.mandate_issued(MANDATE, **ABOUT),
     Tag.MANDATE_CLOSED: lambda: records.mandate_closed(
         MANDATE, at=AT, sealing=SEALING, by="the operator", pseudonym=PSEUDONYM
     ),
@@ -225,7 +226,7 @@ LARGEST = {
     ),
 }  # fmt: skip
 CITED = {
-    "mandate": lambda: records.cited_mandate(MANDATE, at=AT, sealing=SEALING, principal=PSEUDONYM),
+    "mandate": lambda: records.cited_mandate(MANDATE, **ABOUT),
     "policy_set": lambda: records.cited_text(
         "policy_set", POLICIES, b'"the policies"', at=AT, sealing=SEALING
     ),
@@ -307,11 +308,11 @@ def test_what_the_fields_of_each_kind_are():
         "REFUSAL": ["message", "reason", "reasons", "request"],
         "APPROVAL_ASKED": ["message", "principal_name", "purpose", "reason", "reasons", "request"],
         "APPROVAL_ANSWER": ["comment", "person_name", "token"],
-        "MANDATE_ISSUED": ["principal_name", "purpose", "token"],
+        "MANDATE_ISSUED": ["authority_hash", "intent_hash", "principal_name", "purpose", "token"],
         "MANDATE_CLOSED": ["by_name"],
         "REGISTRY_CHANGE": ["by_name", "changes"],
         "POLICY_CHANGE": ["by_name", "policies"],
-        "mandate": ["principal_name", "purpose", "token"],
+        "mandate": ["authority_hash", "intent_hash", "principal_name", "purpose", "token"],
         "policy_set": ["text"],
         "tool": ["text"],
     }

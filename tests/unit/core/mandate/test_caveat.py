@@ -64,7 +64,7 @@ def test_each_caveat_says_why_an_attempt_is_outside(caveat, says):
 @pytest.mark.parametrize(
     ("wire", "code"),
     [
-        ([5, "x"], "caveat.unknown"),
+        ([9, "x"], "caveat.unknown"),
         ([0], "caveat.unknown"),
         ([-1, ["x"]], "caveat.unknown"),
         ([2**40], "caveat.unknown"),

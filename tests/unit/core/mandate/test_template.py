@@ -132,6 +132,7 @@ def test_a_preview_says_every_grant_caveat_and_limit():
         "All of it only in environment `production`.",
         "It can start 20 actions in all, from 2026-11-18 11:06:40 UTC until 2026-11-18 12:06:40 UTC; then, or once "
         "you close it, nothing.",
+        "It cannot hand this task on.",
         "It cannot use any other capability, and policy can still refuse or ask for an approval.",
     )
 

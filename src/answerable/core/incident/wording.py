@@ -1,0 +1,44 @@
+"""How things out of entries are written for people: one line, printable, cut, in nobody's quotation marks but ours."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+
+VALUE_CHARS_MAX: Final = 160
+
+
+def named(member: str, leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:
+    """A person: by name where the fields can be opened, else by the pseudonym of the leaf."""
+    name = payload.get(member)
+    return plain(name) if isinstance(name, str) else short(leaf.get(member))
+
+
+def listed(value: JSONValue) -> str:
+    """Several of them, or `default` where there is none."""
+    return ", ".join(plain(v) for v in value) if isinstance(value, list) and value else "default"
+
+
+def short(value: JSONValue) -> str:
+    """An id or a digest; of a long one its beginning."""
+    text = str(value)
+    return shown(text if len(text) <= 26 else f"{text[:12]}…")[1:-1]
+
+
+def plain(value: JSONValue) -> str:
+    """As a person reads it. An upstream's answer may hold what our own canonical form refuses."""
+    try:
+        text = (
+            value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        )
+    except RecursionError:
+        text = "something nested too deeply to show"
+    # Our own reasons quote with backticks, which would be taken for somebody's attempt to end a quotation.
+    return shown(text.replace("`", "'"), VALUE_CHARS_MAX)[1:-1]

@@ -1,0 +1,33 @@
+"""What entries about a mandate seal: names of people, purpose, the token itself, and its integrity anchors.
+
+The anchors are digests of what may be personal, and short enough to be guessed: in a leaf they would tell everybody
+who has a guess at the purpose that it is right. So they are fields like the others, to which the leaf commits salted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.canonical import encode
+from answerable.core.mandate.mission import authority_hash, intent_hash
+
+if TYPE_CHECKING:
+    from answerable.core.ledger.disclosure import Field
+    from answerable.core.mandate.mandate import Mandate
+
+
+def mandate_fields(mandate: Mandate, *, audience: str, owner: str) -> list[Field]:
+    """owner: who answers for the schedule that gave it; empty where a person did."""
+    return [
+        (b"authority_hash", encode(authority_hash(mandate, audience=audience))),
+        (b"intent_hash", encode(intent_hash(mandate, audience=audience))),
+        *owner_fields(owner),
+        (b"principal_name", encode(mandate.principal)),
+        (b"purpose", encode(mandate.purpose)),
+        (b"token", encode(mandate.token)),
+    ]
+
+
+def owner_fields(owner: str) -> list[Field]:
+    """None where the principal is a person, who answers for themselves."""
+    return [(b"owner_name", encode(owner))] if owner else []

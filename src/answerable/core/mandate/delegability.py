@@ -1,0 +1,87 @@
+"""How far an agent may hand on what a mandate lets it do: how deep, how widely, and to whom.
+
+Laws: not at all unless it is said; nobody receives who is not named, by their own name, their use case or a group of
+their owner's.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.principal import checked_name
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.canonical import JSONValue
+
+DEPTH_MAX: Final = 16
+WIDTH_MAX: Final = 100
+RECEIVERS_MAX: Final = 64
+RECEIVER_KINDS: Final = ("agent", "use_case", "group")
+
+_MEMBERS: Final = frozenset({"depth_max", "width_max", "to"})
+_RECEIVER: Final = re.compile(r"(agent|use_case|group):(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegability:
+    """depth_max: hops below the agent of the mandate. width_max: agents that each may hand on to.
+
+    to: who may receive, each `agent:NAME`, `use_case:NAME` or `group:NAME`, the last for agents whose owner is in it.
+    """
+
+    depth_max: int = 0
+    width_max: int = 0
+    to: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.depth_max <= DEPTH_MAX or not 0 <= self.width_max <= WIDTH_MAX:
+            raise _fault(
+                f"a mandate is handed on at most {DEPTH_MAX} deep, to at most {WIDTH_MAX} agents each"
+            )
+        if len({bool(self.depth_max), bool(self.width_max), bool(self.to)}) > 1:
+            raise _fault("a mandate that may be handed on says how deep, to how many, and to whom, all three")
+        if len(self.to) > RECEIVERS_MAX or len(set(self.to)) < len(self.to):
+            raise _fault(f"expected at most {RECEIVERS_MAX} receivers, each once")
+        for one in self.to:
+            found = _RECEIVER.fullmatch(one)
+            if found is None:
+                raise _fault(f"{shown(one)} is not a receiver: use `agent:…`, `use_case:…` or `group:…`")
+            checked_name(found[2], what=found[1].replace("_", " "))
+
+    def receives(self, *, agent: str, use_case: str, owner_groups: Iterable[str]) -> bool:
+        """Whether an agent may get a part of this at all; depth and width are for whoever counts hops."""
+        asked = {f"agent:{agent}", f"use_case:{use_case}", *(f"group:{group}" for group in owner_groups)}
+        return not asked.isdisjoint(self.to)
+
+
+NOT_DELEGABLE: Final = Delegability()
+
+
+def delegation_claim(delegability: Delegability) -> dict[str, JSONValue]:
+    """The claim `delegation`; left out altogether for a mandate that may not be handed on."""
+    return {
+        "depth_max": delegability.depth_max,
+        "width_max": delegability.width_max,
+        "to": list(delegability.to),
+    }
+
+
+def delegability_in(claim: JSONValue) -> Delegability:
+    """The inverse of `delegation_claim`. Raises Malformed (`mandate.malformed`, `name.invalid`)."""
+    if not isinstance(claim, dict) or claim.keys() != _MEMBERS:
+        raise _fault("claim `delegation` has `depth_max`, `width_max` and `to`, and nothing else")
+    depth, width, to = claim["depth_max"], claim["width_max"], claim["to"]
+    if type(depth) is not int or type(width) is not int or depth < 1:
+        raise _fault("claim `delegation` has positive integers in `depth_max` and `width_max`")
+    if not isinstance(to, list) or not all(isinstance(one, str) for one in to):
+        raise _fault("claim `delegation` has a list of texts in `to`")
+    return Delegability(depth_max=depth, width_max=width, to=tuple(str(one) for one in to))
+
+
+def _fault(message: str) -> Malformed:
+    return Malformed(message, code="mandate.malformed")

@@ -1,0 +1,43 @@
+"""The mandate that a schedule gives for one due time: all of it follows from the schedule, its template and that time.
+
+Laws: for one due time there is one mandate, with one id; whatever differs from it in anything was not given by the
+schedule.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.principal import SCHEDULE_PREFIX, PrincipalId
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.template import filled
+from answerable.core.registry.placeholders import replaced
+from answerable.core.registry.spec_issuer import DATE_PLACEHOLDER
+from answerable.core.registry.time_rule import due, instant_of
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.mandate import MandateTerms
+    from answerable.core.registry.documents import MandateTemplate, Schedule
+
+RESERVED_IDS: Final = "schedule."
+"""How ids of mandates begin that schedules give, and no others: nobody can take an id before its schedule is due."""
+
+
+def scheduled_terms(schedule: Schedule, template: MandateTemplate, *, start: UnixMillis) -> MandateTerms:
+    """The mandate for the due time `start`. Raises Malformed (`template.parameter`) for values that do not fit."""
+    when = instant_of(start)
+    day = {DATE_PLACEHOLDER: when.date().isoformat()}
+    return filled(
+        template,
+        {name: replaced(value, day) for name, value in schedule.values},
+        principal=PrincipalId(f"{SCHEDULE_PREFIX}{schedule.name}"),
+        id=MandateId(f"{RESERVED_IDS}{schedule.name}.{when:%Y%m%dT%H%MZ}"),
+        now=start,
+    )
+
+
+def is_due(schedule: Schedule, mandate: MandateTerms, *, now: UnixMillis) -> bool:
+    """Whether the mandate is for the due time in whose window we are."""
+    start = due(schedule.rule, now)
+    return start is not None and mandate.not_before == start

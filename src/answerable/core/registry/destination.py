@@ -1,0 +1,175 @@
+"""Where an action sends something: a mail address, a host, or a name in a system; each in one spelling only.
+
+Laws: what has two spellings is brought to one, and what could be taken for another is refused instead of guessed at;
+a list with one unreadable destination is unreadable as a whole; a destination that nothing names is unknown, never
+everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+
+DestinationType = Literal["email", "host", "name"]
+DESTINATION_TYPES: Final[tuple[DestinationType, ...]] = get_args(DestinationType)
+
+DESTINATIONS_MAX: Final = 100
+"""Of one action."""
+ARGUMENTS_MAX: Final = 16
+"""Arguments of one capability that name destinations."""
+
+_CODE: Final = "destination.invalid"
+_HOST_CHARS_MAX: Final = 253
+_URL_CHARS_MAX: Final = 2048
+_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+_NUMERIC: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_LOCAL_PART: Final = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*")
+_NAME: Final = re.compile(r"[!-?A-~](?:[ -?A-~]{0,253}[!-?A-~])?")
+_SCHEME: Final = re.compile(r"(https?|wss?)://", re.IGNORECASE)
+_AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]*)(?::([0-9]{1,5}))?")
+_PORTS: Final = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationMapping:
+    """Which arguments of a capability name where it sends something, or where it always does.
+
+    type: `email` for addresses, `host` for hosts and URLs, `name` for anything else that is compared as it stands.
+    Empty everywhere: the capability does not say where it goes.
+    """
+
+    type: DestinationType | Literal[""] = ""
+    arguments: tuple[str, ...] = ()
+    fixed: str = ""
+
+
+NO_DESTINATION: Final = DestinationMapping()
+
+
+def normalised(kind: DestinationType, text: str) -> str:
+    """The one spelling of a destination: an address, a host with its port where that is not the usual one, a name.
+
+    Domains become lower-case. Raises Malformed (`destination.invalid`) for whatever could be read in two ways: other
+    scripts, display names, lists, routes, userinfo, escapes, numbers that some readers take for IP addresses.
+    """
+    if not text.isascii() or not text.isprintable():
+        raise _fault(text, "has characters outside printable ASCII: write names of other scripts as `xn--…`")
+    match kind:
+        case "email":
+            local, at, domain = text.rpartition("@")
+            if not at or not _LOCAL_PART.fullmatch(local) or len(local) > 64:
+                raise _fault(text, "is not one mail address like `ada@example.com`")
+            return f"{local}@{_domain(domain, text)}"
+        case "host":
+            return _host(text)
+    if not _NAME.fullmatch(text):
+        raise _fault(text, "is not a name of 1 to 255 characters without `@` and without spaces at its ends")
+    return text
+
+
+def checked_allowed(kind: DestinationType, text: str) -> str:
+    """Return what a mandate may allow: a destination in its one spelling, or for mail a whole domain.
+
+    Raises Malformed (`destination.invalid`) for anything else.
+    """
+    domain = kind == "email" and "@" not in text
+    found = _domain(text, text) if domain else normalised(kind, text)
+    if found != text:
+        raise _fault(text, f"is to be written {shown(found)}")
+    return text
+
+
+def admits(allowed: tuple[str, ...], destination: str) -> bool:
+    """Whether a normalised destination is one of those, or lies in a mail domain that is. Nothing below a domain is."""
+    return destination in allowed or destination.rpartition("@")[2] in allowed
+
+
+def destinations_of(
+    mapping: DestinationMapping, arguments: Mapping[str, JSONValue], variables: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Every destination that an action names, normalised; empty when its capability does not say where it goes.
+
+    variables: what a URI template took from the target. Raises Malformed (`destination.invalid`,
+    `destination.unknown`) when one cannot be read, or none is named although the capability says where to look.
+    """
+    if not mapping.type:
+        return ()
+    if mapping.fixed:
+        return (mapping.fixed,)
+    found: list[str] = []
+    for name in mapping.arguments:
+        value = variables.get(name, arguments.get(name))
+        if value is None:
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            if not isinstance(one, str):
+                message = f"argument {shown(name)} must name where this goes, as text or a list of texts"
+                raise Malformed(message, code="destination.unknown")
+            found.append(normalised(mapping.type, one))
+            if len(found) > DESTINATIONS_MAX:
+                message = f"expected at most {DESTINATIONS_MAX} destinations, got more"
+                raise Malformed(message, code=_CODE)
+    if not found:
+        listed = ", ".join(f"`{name}`" for name in mapping.arguments)
+        raise Malformed(f"nothing says where this goes: expected it in {listed}", code="destination.unknown")
+    return tuple(dict.fromkeys(found))
+
+
+def _host(text: str) -> str:
+    """Of a bare authority, or of a URL, in which nothing before the path may hide another host."""
+    if len(text) > _URL_CHARS_MAX or " " in text or "\\" in text:
+        raise _fault(text, "is not a host or a URL")
+    scheme = _SCHEME.match(text)
+    # Everything up to the first of these is the authority (RFC 3986, section 3.2).
+    authority = re.split(r"[/?#]", text[scheme.end() :], maxsplit=1)[0] if scheme else text
+    parts = _AUTHORITY.fullmatch(authority)
+    if parts is None:
+        raise _fault(text, "is not a host or a URL")
+    host = _ip_6(parts[1][1:-1], text) if parts[1].startswith("[") else _domain(parts[1], text)
+    if parts[2] is None:
+        return host
+    port = int(parts[2])
+    if not 0 < port <= 65_535 or parts[2] != str(port):
+        raise _fault(text, "has a port that is none")
+    usual = _PORTS[scheme[1].lower()] if scheme else None
+    return host if port == usual else f"{host}:{port}"
+
+
+def _domain(text: str, whole: str) -> str:
+    """A DNS name or IPv4 address, lower-case. What some resolvers take for an address and others for a name is none."""
+    lowered = text.lower()
+    labels = lowered.split(".")
+    if (
+        not lowered
+        or not lowered.isascii()
+        or len(lowered) > _HOST_CHARS_MAX
+        or not all(_LABEL.fullmatch(one) for one in labels)
+    ):
+        raise _fault(whole, "does not name a host")
+    if _NUMERIC.fullmatch(labels[-1]):
+        try:
+            return str(IPv4Address(lowered))
+        except ValueError:
+            raise _fault(whole, "has a host that is a number, and not an IPv4 address") from None
+    return lowered
+
+
+def _ip_6(text: str, whole: str) -> str:
+    try:
+        address = IPv6Address(text)
+    except ValueError:
+        raise _fault(whole, "has a host in brackets that is no IPv6 address") from None
+    return f"[{address.compressed}]"
+
+
+def _fault(text: str, why: str) -> Malformed:
+    return Malformed(f"destination {shown(text)} {why}", code=_CODE)

@@ -1,0 +1,38 @@
+"""Whether an ID token that an application shows is of a person we believe, and was made for these terms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.oidc_claims import token_hint
+from answerable.core.identity.oidc_person import ShownPerson, unknown_issuer, verified_person
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.identity.oidc_person import PersonIssuer
+    from answerable.ports.clock import Clock
+    from answerable.ports.issuer_keys import IssuerKeys
+
+
+class PersonVerifier:
+    """Judges ID tokens of people. Its issuers are its own: an issuer of workloads does not speak for people."""
+
+    def __init__(self, *, clock: Clock, keys: IssuerKeys, issuers: Iterable[PersonIssuer]) -> None:
+        self._clock = clock
+        self._keys = keys
+        self._issuers = {one.issuer: one for one in issuers}
+
+    async def verify(self, token: str, *, nonce: str) -> ShownPerson:
+        """nonce: what the token must carry, the digest of what its person consents to.
+
+        Raises Malformed (`oidc.malformed`), Unverified (`oidc.*`, `person.*`) and Unavailable (`issuer.*`).
+        """
+        hint = token_hint(token)
+        terms = self._issuers.get(hint.issuer)
+        if terms is None:
+            raise unknown_issuer(hint.issuer)
+        key_set = await self._keys.key_set(terms.issuer, kid=hint.kid)
+        if key_set is None:
+            raise unknown_issuer(hint.issuer)
+        return verified_person(token, key_set=key_set, terms=terms, nonce=nonce, now=self._clock.now())

@@ -1,0 +1,448 @@
+"""Attacks on who gives mandates, for what, and where what they allow may go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.mandate.caveat import DestinationIn, KindIn, SensitivityAtMost, SystemIn
+from answerable.core.mandate.mandate import Grant, MandateId
+from answerable.core.mandate.scheduled import scheduled_terms
+from answerable.core.mandate.template import filled
+from answerable.core.registry.active import faults_of
+from answerable.errors import AnswerableError, Malformed, Refused
+from answerable.flows.answer_approval import answer_approval
+from answerable.flows.apply_registry import apply_registry
+from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.sdk.signing import signed_answer, signed_mandate
+from answerable.testing.builders import Bench
+from answerable.testing.clock import START
+from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key
+from tests.mandate_world import (
+    CLIENT,
+    MINUTE,
+    SUBJECT,
+    bench,
+    changed,
+    documents,
+    for_alice,
+    issued,
+    jwk,
+    shown,
+    without_alice,
+)
+
+pytestmark = [pytest.mark.anyio]
+
+DUE = UnixMillis(round(datetime(2026, 11, 18, 11, tzinfo=UTC).timestamp() * 1000))
+MAIL = {"to": "ada@example.com", "body": "hello"}
+
+
+async def refusal(running) -> str:
+    with pytest.raises(AnswerableError) as told:
+        await running
+    return told.value.code
+
+
+def scheduled(made: Bench, **other):
+    current = made.walk.registry.current
+    schedule = current.schedules["nightly"]
+    return replace(scheduled_terms(schedule, current.templates[schedule.template], start=DUE), **other)
+
+
+def signed(terms, key: str = "nightly") -> str:
+    return signed_mandate(terms, audience=AUDIENCE, key=signing_key(key))
+
+
+async def at_eleven() -> Bench:
+    """The clock of the samples says 11:06:40: six minutes after the schedule is due."""
+    assert START == DUE + 400_000
+    return await bench()
+
+
+# Schedules.
+
+
+@pytest.mark.requirement("MISSION-05")
+async def test_a_schedule_gives_its_task_once_and_its_owner_answers_for_it():
+    made = await at_eleven()
+    mandate = await issue_mandate(made.walk, signed(scheduled(made)))
+    assert mandate.id == "schedule.nightly.20261118T1100Z"
+    assert mandate.purpose == "Mail the report of 2026-11-18 to example.com"
+    await made.act("send", MAIL, mandate=mandate.id)
+    told = reconstruct_timeline(made.walk.ledger.replay(), mandate.id, made.walk.subject_keys.find)
+    text = "\n".join((*(line.text for line in told), *(d for line in told for d in line.details)))
+    assert "Schedule nightly, owned by alice gave agent scout" in text
+    assert "for schedule nightly, owned by alice under mandate" in text
+    assert "intent sha-256:" in text
+    assert await refusal(issue_mandate(made.walk, signed(scheduled(made)))) == "mandate.duplicate"
+    assert any(line.kind == "intent" for line in reconstruct_timeline(
+        made.walk.ledger.replay(), "alice", made.walk.subject_keys.find
+    ))  # fmt: skip
+
+
+@pytest.mark.requirement("MISSION-05")
+@pytest.mark.parametrize("minutes", [4, 60, 24 * 60 - 7])
+async def test_outside_its_window_a_schedule_gives_nothing(minutes: int):
+    made = await at_eleven()
+    made.clock.advance(minutes * 60)
+    code = await refusal(issue_mandate(made.walk, signed(scheduled(made))))
+    assert code in ("mandate.not_due", "mandate.expired")
+
+
+@pytest.mark.requirement("MISSION-05")
+async def test_a_mandate_for_the_next_time_is_not_given_before_it():
+    made = await at_eleven()
+    later = UnixMillis(DUE + 24 * 60 * MINUTE)
+    current = made.walk.registry.current
+    terms = scheduled_terms(current.schedules["nightly"], current.templates["mail-report"], start=later)
+    assert await refusal(issue_mandate(made.walk, signed(terms))) == "mandate.not_due"
+
+
+OTHER_TERMS = {
+    "purpose": {"purpose": "Mail the report of 2026-11-18 to evil.test"},
+    "place": {
+        "grants": (
+            Grant(capability="mail.send", caveats=(DestinationIn(type="email", allowed=("evil.test",)),)),
+        )
+    },
+    "no limits": {"caveats": ()},
+    "calls": {"calls_max": 6},
+    "longer": {"expires_at": UnixMillis(DUE + 3_600_000)},
+    "another id": {"id": MandateId("schedule.nightly.20261118T1101Z")},
+    "other start": {"not_before": UnixMillis(DUE + 1)},
+    "other capability": {"grants": (Grant(capability="crm.refund"),)},
+}
+
+
+@pytest.mark.requirement("MISSION-05")
+@pytest.mark.parametrize("name", OTHER_TERMS)
+async def test_the_key_of_a_schedule_signs_nothing_but_its_template(name: str):
+    made = await at_eleven()
+    code = await refusal(issue_mandate(made.walk, signed(scheduled(made, **OTHER_TERMS[name]))))
+    assert code in ("mandate.schedule", "mandate.not_due")
+    assert not list(made.walk.mandates.all())
+
+
+@pytest.mark.requirement("MISSION-05")
+async def test_neither_a_person_signs_for_a_schedule_nor_a_schedule_for_a_person():
+    made = await at_eleven()
+    assert await refusal(issue_mandate(made.walk, signed(scheduled(made), "alice"))) == "mandate.key"
+    as_alice = replace(mandate_terms(), principal=PrincipalId("alice"))
+    assert await refusal(issue_mandate(made.walk, signed(as_alice))) == "mandate.key"
+    taken = replace(mandate_terms("schedule.nightly.20261119T1100Z"), principal=PrincipalId("alice"))
+    assert await refusal(issue_mandate(made.walk, signed(taken, "alice"))) == "mandate.reserved_id"
+    unknown = replace(scheduled(made), principal=PrincipalId("schedule:nobody"))
+    assert await refusal(issue_mandate(made.walk, signed(unknown))) == "mandate.key"
+
+
+ENDS = {
+    "disabled": lambda given: changed(given, "Schedule", "nightly", status="disabled"),
+    "other values": lambda given: changed(
+        given, "Schedule", "nightly", values={"day": "{date}", "domain": "other.test"}
+    ),
+    "other key": lambda given: changed(given, "Schedule", "nightly", keys=[jwk("stolen")]),
+    "other template": lambda given: changed(given, "MandateTemplate", "mail-report", callsMax=4),
+    "owner leaves": without_alice,
+    "owner may not": lambda given: changed(
+        given,
+        "Schedule",
+        "nightly",
+        ownership={
+            "owner": "dan",
+            "backupOwner": "bob",
+            "approverGroup": "approvers",
+            "auditLevel": "full",
+            "reviewDate": "2027-06-30",
+        },
+    ),
+}
+
+
+@pytest.mark.requirement("MISSION-05")
+@pytest.mark.parametrize("name", ENDS)
+async def test_what_a_schedule_gave_ends_with_its_documents(name: str):
+    made = await at_eleven()
+    mandate = await issue_mandate(made.walk, signed(scheduled(made)))
+    await made.act("send", MAIL, mandate=mandate.id)
+    await apply_registry(made.walk, ENDS[name](documents()), by="operator")
+    with pytest.raises(Refused) as told:
+        await made.act("send", MAIL, mandate=mandate.id)
+    assert told.value.code in (
+        "mandate.schedule",
+        "mandate.issuer_key",
+        "mandate.not_an_issuer",
+        "mandate.use_case",
+        "mandate.agent_inactive",
+        "agent.inactive",
+        "capability.unknown",
+    )
+
+
+@pytest.mark.requirement("MISSION-05")
+async def test_who_owns_a_schedule_cannot_approve_what_runs_under_it():
+    asks = (
+        '@id("all") permit (principal, action, resource);\n'
+        '@id("asks") @reason("mail waits") @approve("approvers:1") forbid (principal, action == Action::"mail.send", '
+        "resource);\n"
+    )
+    made = await at_eleven()
+    await apply_registry(made.walk, changed(documents(), "PolicySet", "house", policies=asks), by="operator")
+    mandate = await issue_mandate(made.walk, signed(scheduled(made)))
+    approval = (await made.act("send", MAIL, mandate=mandate.id)).approval
+    assert approval is not None
+
+    def yes(person: str) -> str:
+        return signed_answer(
+            approval,
+            by=PrincipalId(person),
+            verdict="approve",
+            audience=AUDIENCE,
+            at=made.clock.now(),
+            key=signing_key(person),
+        )
+
+    assert await refusal(answer_approval(made.walk, approval.id, yes("alice"))) == "approval.own_mandate"
+    assert (await answer_approval(made.walk, approval.id, yes("bob"))).answers[0].by == "bob"
+
+
+# People of an OpenID provider.
+
+
+@pytest.mark.requirement("MISSION-06")
+async def test_an_application_gives_a_mandate_for_the_person_who_consents_to_these_terms():
+    made = await bench()
+    mandate = await issue_mandate(made.walk, shown(for_alice()))
+    assert (mandate.principal, mandate.application) == ("alice", "portal")
+    await made.act(mandate=mandate.id)
+    lines = reconstruct_timeline(made.walk.ledger.replay(), mandate.id, made.walk.subject_keys.find)
+    assert lines[0].text.startswith("alice, through application portal, gave agent scout")
+
+
+SECOND = START // 1000
+REPLAYS = {
+    "token for other terms": ({"asked": replace(for_alice(), purpose="Something harmless")}, "person.nonce"),
+    "token for another mandate": ({"asked": for_alice("m-other")}, "person.nonce"),
+    "no nonce": ({"nonce": ""}, "person.nonce"),
+    "expired": ({"iat": SECOND - 7200, "exp": SECOND - 3600}, "oidc.expired"),
+    "stale": ({"iat": SECOND - 400}, "person.stale"),
+    "of tomorrow": ({"iat": SECOND + 4000, "exp": SECOND + 8000}, "oidc.future"),
+    "never logged in": ({"auth_time": None}, "person.login"),
+    "logged in long ago": ({"auth_time": SECOND - 700}, "person.login"),
+    "logs in later": ({"auth_time": SECOND + 700}, "person.login"),
+    "other audience": ({"aud": "somebody-else"}, "oidc.audience"),
+    "two audiences": ({"aud": [CLIENT, "somebody-else"]}, "oidc.audience"),
+    "other party": ({"azp": "somebody-else"}, "person.party"),
+    "other issuer": ({"iss": "https://evil.test"}, "mandate.other_person"),
+    "other key": ({"id_key": "stranger"}, "oidc.signature"),
+    "access token": ({"typ": "at+jwt"}, "oidc.type"),
+    "other person": ({"sub": "999"}, "mandate.other_person"),
+    "no person": ({"sub": ""}, "mandate.other_person"),
+    "signed by another application": ({"key": "stranger"}, "mandate.key"),
+    "signed by the person": ({"key": "alice"}, "mandate.key"),
+}
+
+
+@pytest.mark.requirement("MISSION-06")
+@pytest.mark.parametrize("name", REPLAYS)
+async def test_an_id_token_counts_for_one_person_one_moment_and_one_mandate(name: str):
+    other, code = REPLAYS[name]
+    made = await bench()
+    size = made.walk.ledger.size
+    assert await refusal(issue_mandate(made.walk, shown(for_alice(), **other))) == code
+    assert made.walk.ledger.size == size
+    assert not list(made.walk.mandates.all())
+
+
+@pytest.mark.requirement("MISSION-06")
+async def test_the_same_token_does_not_give_a_second_mandate():
+    made = await bench()
+    token = shown(for_alice())
+    await issue_mandate(made.walk, token)
+    assert await refusal(issue_mandate(made.walk, token)) == "mandate.duplicate"
+
+
+@pytest.mark.requirement("MISSION-06")
+async def test_an_application_signs_for_nobody_who_showed_nothing():
+    made = await bench()
+    bare = signed_mandate(for_alice(), audience=AUDIENCE, key=signing_key("portal"))
+    assert await refusal(issue_mandate(made.walk, bare)) == "mandate.malformed"
+    loose = signed_mandate(
+        replace(mandate_terms(), id_token="a.b.c"), audience=AUDIENCE, key=signing_key("alice")
+    )
+    assert await refusal(issue_mandate(made.walk, loose)) == "mandate.malformed"
+    schedule = replace(scheduled(made), application="portal", id_token="a.b.c")
+    assert await refusal(issue_mandate(made.walk, signed(schedule, "portal"))) == "mandate.malformed"
+    made.walk.people = None
+    assert await refusal(issue_mandate(made.walk, shown(for_alice()))) == "person.issuer"
+
+
+@pytest.mark.requirement("MISSION-06")
+async def test_an_application_serves_only_its_use_cases_and_a_person_who_may_issue():
+    made = await bench()
+    more = changed(documents(), "Application", "portal", status="disabled")
+    await apply_registry(made.walk, more, by="operator")
+    assert await refusal(issue_mandate(made.walk, shown(for_alice()))) == "mandate.key"
+    other = changed(
+        changed(documents(), "Principal", "dan", oidc={"issuer": "https://login.test", "subject": "dan"}),
+        "Principal",
+        "alice",
+        oidc={"issuer": "https://login.test", "subject": "somebody"},
+    )
+    await apply_registry(made.walk, other, by="operator")
+    as_dan = replace(for_alice(), principal=PrincipalId("dan"))
+    assert await refusal(issue_mandate(made.walk, shown(as_dan, sub="dan"))) == "mandate.not_an_issuer"
+    assert await refusal(issue_mandate(made.walk, shown(for_alice()))) == "mandate.other_person"
+
+
+PERSON_ENDS = {
+    "person disabled": without_alice,
+    "another subject": lambda given: changed(
+        given, "Principal", "alice", oidc={"issuer": "https://login.test", "subject": "x"}
+    ),
+    "application disabled": lambda given: changed(given, "Application", "portal", status="disabled"),
+    "application has another key": lambda given: changed(given, "Application", "portal", keys=[jwk("next")]),
+}
+
+
+@pytest.mark.requirement("MISSION-06")
+@pytest.mark.parametrize("name", PERSON_ENDS)
+async def test_what_an_application_gave_ends_with_its_person_and_with_itself(name: str):
+    made = await bench()
+    mandate = await issue_mandate(made.walk, shown(for_alice()))
+    await made.act(mandate=mandate.id)
+    await apply_registry(made.walk, PERSON_ENDS[name](documents()), by="operator")
+    with pytest.raises(Refused):
+        await made.act(mandate=mandate.id)
+
+
+@pytest.mark.requirement("MISSION-06")
+async def test_a_subject_that_two_people_claim_belongs_to_neither():
+    twice = changed(
+        documents(), "Principal", "bob", oidc={"issuer": "https://login.test", "subject": SUBJECT}
+    )
+    assert {fault.code for fault in faults_of(twice)} == {"reference.claimed_twice"}
+
+
+# Where things go.
+
+
+def mail_to(*allowed: str):
+    caveat = DestinationIn(type="email", allowed=allowed)
+    return replace(mandate_terms("m-mail"), grants=(Grant(capability="mail.send", caveats=(caveat,)),))
+
+
+@pytest.mark.requirement("MISSION-02")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"to": "a@evil.test"}, "mandate.caveat"),
+        ({"to": "a@sub.example.com"}, "mandate.caveat"),
+        ({"to": "a@example.com.evil.test"}, "mandate.caveat"),
+        ({"to": "a@xn--exmple-cua.com"}, "mandate.caveat"),
+        ({"to": ["a@example.com", "a@evil.test"]}, "mandate.caveat"),
+        ({"to": "a@example.com", "cc": "a@evil.test"}, "mandate.caveat"),
+        ({"to": "a@exаmple.com"}, "destination.invalid"),
+        ({"to": "a@evil.test,a@example.com"}, "destination.invalid"),
+        ({"to": "<a@evil.test> a@example.com"}, "destination.invalid"),
+        ({"to": "a@example.com\r\nbcc: a@evil.test"}, "destination.invalid"),
+        ({"body": "no address"}, "destination.unknown"),
+        ({"to": []}, "destination.unknown"),
+    ],
+)
+async def test_mail_goes_nowhere_but_where_the_mandate_says(arguments, code):
+    made = await bench()
+    await issued(made, mail_to("example.com"))
+    await made.act("send", MAIL, mandate="m-mail")
+    assert len(made.upstream.effects) == 1
+    with pytest.raises(Refused) as told:
+        await made.act("send", arguments, mandate="m-mail")
+    assert (told.value.code == code) or any(code in reason for reason in told.value.reasons)
+    assert len(made.upstream.effects) == 1
+
+
+@pytest.mark.requirement("MISSION-02")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.test/",
+        "https://example.com@evil.test/",
+        "https://example.com:8443/",
+        "https://example.com.evil.test/",
+        "https:example.com",
+        "http://0x7f.1/",
+    ],
+)
+async def test_no_url_that_hides_another_host_is_asked(url: str):
+    made = await bench()
+    caveat = DestinationIn(type="host", allowed=("example.com",))
+    await issued(
+        made, replace(mandate_terms("m-post"), grants=(Grant(capability="mail.post", caveats=(caveat,)),))
+    )
+    await made.act("post", {"url": "https://EXAMPLE.com/path"}, mandate="m-post")
+    with pytest.raises(Refused):
+        await made.act("post", {"url": url}, mandate="m-post")
+    assert len(made.upstream.effects) == 1
+
+
+@pytest.mark.requirement("MISSION-02")
+async def test_a_capability_that_does_not_say_where_it_goes_goes_nowhere():
+    made = await bench()
+    caveat = DestinationIn(type="email", allowed=("example.com",))
+    await issued(made, replace(mandate_terms("m-1"), caveats=(caveat,)))
+    with pytest.raises(Refused) as told:
+        await made.act()
+    assert "nothing says where `crm.read` goes" in str(told.value)
+
+
+@pytest.mark.requirement("MISSION-03")
+@pytest.mark.parametrize(
+    ("caveat", "says"),
+    [
+        (SensitivityAtMost(ceiling="internal"), "internal data at most, not confidential"),
+        (KindIn(kinds=("write",)), "to write only, not to read"),
+        (SystemIn(servers=("mail",)), "system `mail` only, not `crm`"),
+    ],
+)
+async def test_more_sensitive_data_other_kinds_and_other_systems_are_refused(caveat, says):
+    made = await bench()
+    await issued(made, replace(mandate_terms("m-1"), caveats=(caveat,)))
+    with pytest.raises(Refused) as told:
+        await made.act()
+    assert says in str(told.value)
+    assert made.upstream.effects == []
+
+
+# Templates.
+
+
+@pytest.mark.requirement("MISSION-02", "MISSION-07")
+@pytest.mark.parametrize(
+    "value",
+    [
+        "EXAMPLE.com",
+        "a@b@example.com",
+        "*",
+        "{day}",
+        "exаmple.com",
+        "example.com,evil.test",
+        ".example.com",
+        "https://example.com",
+    ],
+)
+async def test_a_value_that_is_no_destination_fills_no_template(value: str):
+    made = await bench()
+    template = made.walk.registry.current.templates["mail-report"]
+    with pytest.raises(Malformed) as told:
+        filled(
+            template,
+            {"day": "2026-11-18", "domain": value},
+            principal=PrincipalId("alice"),
+            id=MandateId("m-1"),
+            now=made.clock.now(),
+        )
+    assert told.value.code == "template.parameter"
