@@ -18,6 +18,9 @@ class ReplayStore(Protocol):
 
     Time is in seconds of the clock that never goes back (`Clock.monotonic`) and that all processes share.
 
+    Callers read their clock before they ask, and may be late: whatever ends no later than something that was forgotten
+    is "seen", and so is what has ended already.
+
     A store need not outlive its machine's run, but then it has another `epoch`: whatever is to be accepted must be
     bound to the epoch it was made under, as a nonce made with it is, so that what was forgotten is refused for that.
     """

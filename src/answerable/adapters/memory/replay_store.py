@@ -34,6 +34,7 @@ class MemoryReplayStore:
         self._uses_max = uses_per_partition_max
         self._lock = threading.Lock()
         self._uses: dict[bytes, dict[bytes, float]] = {}
+        self._forgotten = 0.0
 
     @property
     def epoch(self) -> bytes:
@@ -45,25 +46,29 @@ class MemoryReplayStore:
         if len(partition) != PARTITION_BYTES or len(digest) != DIGEST_BYTES:
             raise Malformed("a partition has 32 bytes and a digest 16", code="replay.limits")
         with self._lock:
-            uses = self._uses.get(partition)
-            if uses is None:
-                if len(self._uses) >= self._partitions_max and not self._emptied(at):
-                    return "full"
-                uses = self._uses[partition] = {}
-            ends = uses.get(digest)
-            if ends is not None and ends > at:
+            uses = self._uses.get(partition, {})
+            if until <= at or until <= self._forgotten or uses.get(digest, at) > at:
                 return "seen"
-            if ends is None and len(uses) >= self._uses_max:
-                for old in [one for one, end in uses.items() if end <= at]:
-                    del uses[old]
-                if len(uses) >= self._uses_max:
+            if partition not in self._uses:
+                if len(self._uses) >= self._partitions_max:
+                    self._forget(at)
+                if len(self._uses) >= self._partitions_max:
                     return "full"
+                self._uses[partition] = uses
+            if len(uses) >= self._uses_max:
+                self._forget_in(uses, at)
+            if len(uses) >= self._uses_max:
+                return "full"
             uses[digest] = until
             return "new"
 
-    def _emptied(self, at: float) -> bool:
-        """Forget partitions of which every use has passed; whether there were any."""
-        old = [name for name, uses in self._uses.items() if all(end <= at for end in uses.values())]
-        for name in old:
-            del self._uses[name]
-        return bool(old)
+    def _forget(self, at: float) -> None:
+        """Partitions of which every use has passed."""
+        for name, uses in list(self._uses.items()):
+            if all(end <= at for end in uses.values()):
+                self._forget_in(uses, at)
+                del self._uses[name]
+
+    def _forget_in(self, uses: dict[bytes, float], at: float) -> None:
+        for digest in [one for one, end in uses.items() if end <= at]:
+            self._forgotten = max(self._forgotten, uses.pop(digest))
