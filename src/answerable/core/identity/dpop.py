@@ -125,12 +125,12 @@ def check_proof(
     urls: Iterable[str],
     now: UnixMillis,
     skew_seconds_max: int,
-    token: str = "",
+    token: str | None,
 ) -> None:
     """Whether a proof is for this request, now. All but nonce, signature and first use.
 
     urls: those under which the outside knows the target, in the spelling of `normal_url`. token: the access token that
-    came with it, empty where none is asked for. Raises Unverified with step `dpop`: `dpop.method`, `dpop.url`,
+    came with it, None where a key asks for its first one. Raises Unverified with step `dpop`: `dpop.method`, `dpop.url`,
     `dpop.time`, `dpop.token`.
     """
     if proof.method != method:
@@ -141,17 +141,17 @@ def check_proof(
         raise _unverified(
             "time", f"`iat` of the proof is more than {skew_seconds_max} s from this server's clock"
         )
-    if token and not compare_digest(proof.token_digest, token_digest(token)):
+    if token is not None and not compare_digest(proof.token_digest, token_digest(token)):
         raise _unverified("token", "`ath` of the proof does not fit the access token")
 
 
-def check_signature(proof: DpopProof, *, thumbprint: str = "") -> None:
+def check_signature(proof: DpopProof, *, thumbprint: str | None) -> None:
     """Whether the key in the proof made it, and is the one asked for.
 
-    thumbprint: `cnf.jkt` of the token, compared in constant time; empty where any key will do. Raises Unverified with
+    thumbprint: `cnf.jkt` of the token, compared in constant time; None where there is no token yet and any key will do. Raises Unverified with
     step `dpop`: `dpop.binding`, `dpop.signature`.
     """
-    if thumbprint and not compare_digest(
+    if thumbprint is not None and not compare_digest(
         proof.key.thumbprint.encode(), thumbprint.encode("utf-8", "surrogatepass")
     ):
         raise _unverified("binding", "the token is bound to another key than the one that made the proof")
