@@ -130,8 +130,9 @@ def check_proof(
     """Whether a proof is for this request, now. All but nonce, signature and first use.
 
     urls: those under which the outside knows the target, in the spelling of `normal_url`. token: the access token that
-    came with it, None where a key asks for its first one. Raises Unverified with step `dpop`: `dpop.method`, `dpop.url`,
-    `dpop.time`, `dpop.token`.
+    came with it, None where a key asks for its first one.
+
+    Raises Unverified with step `dpop`: `dpop.method`, `dpop.url`, `dpop.time`, `dpop.token`.
     """
     if proof.method != method:
         raise _unverified("method", f"the proof is for another method, expected {shown(method, 20)}")
@@ -148,8 +149,8 @@ def check_proof(
 def check_signature(proof: DpopProof, *, thumbprint: str | None) -> None:
     """Whether the key in the proof made it, and is the one asked for.
 
-    thumbprint: `cnf.jkt` of the token, compared in constant time; None where there is no token yet and any key will do. Raises Unverified with
-    step `dpop`: `dpop.binding`, `dpop.signature`.
+    thumbprint: `cnf.jkt` of the token, compared in constant time; None where there is no token yet and any key will do.
+    Raises Unverified with step `dpop`: `dpop.binding`, `dpop.signature`.
     """
     if thumbprint is not None and not compare_digest(
         proof.key.thumbprint.encode(), thumbprint.encode("utf-8", "surrogatepass")
