@@ -44,6 +44,6 @@ OLD_ED25519: Final = "EdDSA"
 """What clients from before RFC 9864 call Ed25519: taken from them when the key is one, never written."""
 
 # Ours. RFC 9449 covers method and URL only; what follows covers the message, as `hta` does in draft-niyikiza-oauth-
-# attenuating-agent-tokens (state of June 2026) for arguments alone.
+# attenuating-agent-tokens-01 for arguments alone.
 MESSAGE: Final = "answerable/message"
 """Claim: SHA-256 of the body's bytes, in base64url without padding."""
