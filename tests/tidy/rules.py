@@ -82,7 +82,7 @@ ONLY_MAKERS = {
     "VerifiedCaller": (
         "src/answerable/core/identity/",
         "src/answerable/flows/verify_caller.py",
-        "src/answerable/flows/verify_proof.py",
+        "src/answerable/flows/verify_dpop.py",
         "src/answerable/testing/",
     ),
 }

@@ -38,6 +38,7 @@ from answerable.flows.verify_caller import ProofLimits
 from answerable.flows.walk import Walk
 from answerable.wiring import witness_view
 from answerable.wiring.identity import alone, kept_identity, opened_identity, verifier_of
+from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
 from answerable.wiring.witnesses import cosigning
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from answerable.flows.gather_cosignatures import Cosigning, WitnessState
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.workloads import Workloads
+    from answerable.ports.replay_store import ReplayStore
     from answerable.wiring.identity import Identity, alone
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
@@ -71,7 +73,7 @@ class Product:
     """Everything the doors need.
 
     log_key: verifier key of the log (C2SP signed-note). published: the log as strangers read it. settled_policy: its
-    tlog-policy, empty while that cannot be told. heads: None without shards.
+    tlog-policy, empty while that cannot be told. heads: None without shards. proofs: of those who hold tokens.
     """
 
     walk: Walk
@@ -81,6 +83,7 @@ class Product:
     log_key: str
     cosigning: Cosigning
     registers: SqliteStore
+    proofs: ReplayStore
     published: PublishedFiles
     settled_policy: Callable[[], str]
     identity: Identity
@@ -148,6 +151,7 @@ async def assembled(
     async with ledger, asking as rounds, AsyncExitStack() as opening:
         with (
             closing(SqliteStore.open(settings.registers.database)) as store,
+            closing(opened_replay_store(settings, entropy)) as proofs,
             closing(_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             registry = SqliteRegistryStore(store)
@@ -188,6 +192,7 @@ async def assembled(
                 log_key=own.log_key.formatted(),
                 cosigning=rounds,
                 registers=store,
+                proofs=proofs,
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),

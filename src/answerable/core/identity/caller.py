@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hmac import compare_digest
 from typing import Literal
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from answerable.core.identity.evidence import UNKNOWN_IDENTITY, CallerIdentity
 from answerable.core.identity.principal import AgentId, UnixMillis
 
-ProofKind = Literal["signature", "session_mac", "unix_peer", "mtls", "svid"]
+ProofKind = Literal["signature", "session_mac", "unix_peer", "mtls", "svid", "dpop"]
 
 
 class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -22,6 +23,8 @@ class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message_digest: SHA-256 of the message bytes the proof covers, 32 bytes.
     at: when it was checked, Unix milliseconds.
     identity: the running instance behind it, and how well that is known.
+    key: RFC 7638 thumbprint of the key that possession was shown of, empty where it was none.
+    certificate: `x5t#S256` (RFC 8705, section 3.1) of the client certificate that showed it, else empty.
     """
 
     agent: AgentId
@@ -31,3 +34,12 @@ class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message_digest: bytes
     at: UnixMillis
     identity: CallerIdentity = UNKNOWN_IDENTITY
+    key: str = ""
+    certificate: str = ""
+
+    def holds(self, *, key: str = "", certificate: str = "") -> bool:
+        """Whether the proof is by what a token's `cnf` names, `jkt` or `x5t#S256`: by every one that is given, and at
+        least one is. Compared in constant time."""
+        named = [(one, ours) for one, ours in ((key, self.key), (certificate, self.certificate)) if one]
+        fits = [compare_digest(one.encode("utf-8", "surrogatepass"), ours.encode()) for one, ours in named]
+        return bool(fits) and all(fits)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
+
+from answerable.core.identity.keys import to_base64url
 
 CHANNEL_EXTENSION: Final = "answerable.peer"
 """Where the front puts the `Channel` of a request: `scope["extensions"][CHANNEL_EXTENSION]`."""
@@ -42,3 +45,13 @@ class Channel:
     def uid(self) -> int | None:
         """User id of the process at the other end, None where the kernel does not say."""
         return self.peer.uid if self.peer is not None else None
+
+    @property
+    def certificate_thumbprint(self) -> str:
+        """`x5t#S256` (RFC 8705, section 3.1) of the client certificate, empty where there is none or a Unix peer."""
+        return _thumbprint(self.certificate) if self.certificate and self.peer is None else ""
+
+
+@lru_cache(maxsize=4_096)
+def _thumbprint(certificate: str) -> str:
+    return to_base64url(bytes.fromhex(certificate))

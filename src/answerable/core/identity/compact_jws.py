@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 TOKEN_CHARS_MAX: Final = 65_536
 HEADER_BYTES_MAX: Final = 512
+JWE_PARTS: Final = 5
+"""Of an encrypted token in compact form (RFC 7516, section 3.1)."""
 PAYLOAD_DEPTH_MAX: Final = 8
 
 JOSE_NAMES: Final[Mapping[Algorithm, str]] = {"ed25519": "Ed25519", "ecdsa-p256-sha256": "ES256"}
@@ -56,20 +58,40 @@ class _OneAlgorithm(jose.JWSRegistry):
         super().__init__(algorithms=[name])
 
 
-def read_compact(token: str, *, step: str) -> CompactJWS:
-    """Take a token apart; nothing in it is to be believed yet. Raises Malformed (`<step>.malformed`)."""
+def split_compact(token: str, *, step: str) -> tuple[str, str, str]:
+    """Header, payload and signature, each still in base64url. Raises Malformed (`<step>.malformed`)."""
     if len(token) > TOKEN_CHARS_MAX:
         raise Malformed(f"token has more than {TOKEN_CHARS_MAX} characters", code=f"{step}.malformed")
     parts = token.split(".")
+    if len(parts) == JWE_PARTS:
+        raise Malformed(
+            "token has 5 parts, expected 3: encrypted tokens (JWE) are not accepted, send a signed one",
+            code=f"{step}.malformed",
+        )
     if len(parts) != 3:
         raise Malformed(f"token has {len(parts)} parts, expected 3", code=f"{step}.malformed")
-    header, payload, _ = (_from_base64url(part, step) for part in parts)
+    header, payload, signature = parts
+    return header, payload, signature
+
+
+def header_members(header: bytes, *, step: str, depth_max: int = 1) -> dict[str, JSONValue]:
+    """The members of a decoded header. depth_max: more than 1 where a key may lie in it.
+
+    Raises Malformed (`<step>.malformed`).
+    """
     try:
-        members = parse(header, limits=Limits(size_bytes_max=HEADER_BYTES_MAX, depth_max=1))
+        members = parse(header, limits=Limits(size_bytes_max=HEADER_BYTES_MAX, depth_max=depth_max))
     except Malformed as error:
         raise Malformed(f"token header: {error.message}", code=f"{step}.malformed") from None
     if not isinstance(members, dict):
         raise Malformed("token header is not a JSON object", code=f"{step}.malformed")
+    return members
+
+
+def read_compact(token: str, *, step: str) -> CompactJWS:
+    """Take a token apart; nothing in it is to be believed yet. Raises Malformed (`<step>.malformed`)."""
+    header, payload, _ = (from_base64url(part, step=step) for part in split_compact(token, step=step))
+    members = header_members(header, step=step)
     texts = {name: value for name, value in members.items() if isinstance(value, str)}
     if texts.keys() != members.keys():
         # `crit`, `b64`, `jwk`, `x5c`: whatever is not text would change how the token is to be read.
@@ -152,8 +174,11 @@ def signed_statement(claims: Mapping[str, JSONValue], *, typ: str, key: SigningK
     return token
 
 
-def _from_base64url(part: str, step: str) -> bytes:
-    """RFC 7515, section 2, and no second spelling of the same bytes."""
+def from_base64url(part: str, *, step: str) -> bytes:
+    """One part of a token: RFC 7515, section 2, and no second spelling of the same bytes.
+
+    Raises Malformed (`<step>.malformed`).
+    """
     if _BASE64URL.fullmatch(part) and len(part) % 4 != 1:
         octets = urlsafe_b64decode(part + "=" * (-len(part) % 4))
         if to_base64url(octets) == part:

@@ -27,6 +27,7 @@ from answerable.testing.contracts.manifest_register import (
     ManifestRegisterContract,
 )
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
+from answerable.testing.contracts.replay_store import ReplayStoreContract, SharedReplayStoreContract
 from answerable.testing.contracts.subject_keys import DurableSubjectKeysContract, SubjectKeysContract
 from answerable.testing.contracts.witness_register import WitnessRegisterContract
 
@@ -51,6 +52,8 @@ __all__ = [
     "MandateRegisterContract",
     "ManifestRegisterContract",
     "RegistryStoreContract",
+    "ReplayStoreContract",
+    "SharedReplayStoreContract",
     "SubjectKeysContract",
     "WitnessRegisterContract",
 ]

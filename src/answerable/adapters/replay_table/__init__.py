@@ -1,0 +1,7 @@
+"""Accepted proofs in memory that all processes of a deployment share."""
+
+from __future__ import annotations
+
+from answerable.adapters.replay_table.store import SharedReplayStore
+
+__all__ = ["SharedReplayStore"]

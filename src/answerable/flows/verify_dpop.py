@@ -1,0 +1,297 @@
+"""Who holds the key that a token is bound to: from an HTTP message with `Authorization: DPoP` and its proof (RFC 9449).
+
+A token proves nothing by itself: `Bearer`, and whatever else `Authorization` may say, is refused before the token in it
+is looked at. Besides what RFC 9449 asks for, a proof carries one of our nonces, always, and covers the message: by a
+claim of its own, or by a signature over the message with the same key (`flows/verify_caller.py`). All `tools/call` of
+MCP are POST to one URL, so method and URL alone would prove nothing of what is done.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import count
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from answerable.core.identity import dpop_terms as terms
+from answerable.core.identity.caller import VerifiedCaller
+from answerable.core.identity.dpop import (
+    check_message,
+    check_proof,
+    check_signature,
+    read_proof,
+    use_of,
+)
+from answerable.core.identity.dpop_nonce import BUCKET_SECONDS, ServerNonces
+from answerable.core.identity.target_url import normal_path, normal_url
+from answerable.errors import Malformed, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from answerable.core.identity.dpop import DpopProof
+    from answerable.core.identity.evidence import CallerIdentity
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.replay_store import ReplayStore
+
+TOKEN_CHARS_MAX: Final = 16_384
+
+_CREDENTIALS: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([A-Za-z0-9._~+/-]+=*)")
+_SIGNATURE_FIELD: Final = b"signature-input"
+# What only this proof reads, so that the check of a signature, which refuses every `Authorization`, does not see it.
+_OWN_FIELDS: Final = frozenset({terms.AUTHORIZATION_FIELD, terms.PROOF_FIELD})
+
+Token = TypeVar("Token")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DpopLimits:
+    """urls: what the outside calls this server, each `https://HOST[:PORT][/PREFIX]`; the path of a request is appended.
+    No field of a message has a say in it, so a proxy in front needs no header that others could send.
+
+    skew_seconds_max: how far `iat` may be from our clock, either way. nonce_seconds: a nonce is good for one to two
+    times this long.
+    """
+
+    urls: frozenset[str]
+    skew_seconds_max: int = 60
+    nonce_seconds: int = BUCKET_SECONDS
+
+    def __post_init__(self) -> None:
+        """Raises Malformed (`dpop.limits`, `url.malformed`)."""
+        if not self.urls or self.skew_seconds_max < 1:
+            raise Malformed("DPoP needs a URL of this server and a skew of at least 1 s", code="dpop.limits")
+        for url in self.urls:
+            normal_url(url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundToken(Generic[Token]):
+    """A token that was verified. key: `cnf.jkt` of it, RFC 7638 thumbprint; a token bound to no key counts for nothing.
+
+    content: what else its verifier made of it.
+    """
+
+    key: str
+    content: Token
+
+    def __post_init__(self) -> None:
+        """Raises Unverified (`dpop.binding`)."""
+        if not self.key:
+            raise _unverified("binding", "the token is bound to no key: ask for one with a DPoP proof")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvedHolder(Generic[Token]):
+    """Somebody who has the key that the token is bound to, and used it for this very message.
+
+    token: its text. key: thumbprint of the key. message_digest: SHA-256 of the body. binding, sequence: as in
+    `VerifiedCaller`. at: when it was checked, Unix milliseconds.
+    """
+
+    token: str
+    key: str
+    content: Token
+    message_digest: bytes
+    binding: str
+    sequence: int
+    at: UnixMillis
+
+    def caller(self, agent: AgentId, identity: CallerIdentity) -> VerifiedCaller:
+        """The caller of the message. agent, identity: whom the key or the token belongs to, as the caller judged."""
+        return VerifiedCaller(
+            agent=agent,
+            proof="dpop",
+            binding=self.binding,
+            sequence=self.sequence,
+            message_digest=self.message_digest,
+            at=self.at,
+            identity=identity,
+            key=self.key,
+        )
+
+
+class DpopVerifier(Generic[Token]):
+    """Synchronous, safe for several threads. What must not be forgotten is in the store; all processes share it, its
+    epoch and so the nonces.
+
+    token_of: verifies an access token; raises the errors of the family. signed_by: verifies a message that carries a
+    signature of its own, `CallerVerifier` behind it, and returns who it is by; None where none is taken.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        store: ReplayStore,
+        limits: DpopLimits,
+        token_of: Callable[[str], BoundToken[Token]],
+        signed_by: Callable[[str, bytes, list[tuple[bytes, bytes]], bytes], VerifiedCaller] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._limits = limits
+        self._token_of = token_of
+        self._signed_by = signed_by
+        self._urls = tuple(sorted(normal_url(url).rstrip("/") for url in limits.urls))
+        self._nonces = ServerNonces(
+            store.epoch, server="\n".join(self._urls), bucket_seconds=limits.nonce_seconds
+        )
+        # Numbers are never used twice under a name, so the name is of this run of this process.
+        self._run: Final = entropy.token()
+        self._numbers = count(1)
+        self._counts: dict[str, int] = {}
+        self._lock = Lock()
+
+    def counts(self) -> dict[str, int]:
+        """Failures so far by code, of a closed list. A client that learns its nonce is none of them."""
+        with self._lock:
+            return dict(self._counts)
+
+    def nonce_field(self) -> tuple[bytes, bytes]:
+        """For every answer, so that a client always has a nonce that is good (section 8.2)."""
+        return terms.NONCE_FIELD, self._nonces.current(self._clock.monotonic()).encode("ascii")
+
+    def challenge(self, error: Unverified) -> tuple[tuple[bytes, bytes], ...]:
+        """Fields of a 401 (section 7.1): what failed, what to sign with, and a nonce."""
+        algorithms = " ".join(terms.ALGORITHMS)
+        value = f'{terms.SCHEME} error="{challenge_error(error)}", algs="{algorithms}"'
+        return (terms.CHALLENGE_FIELD, value.encode("ascii")), self.nonce_field()
+
+    def verify(
+        self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> ProvedHolder[Token]:
+        """Who holds the token of this message. headers: names in lower case, as in ASGI; target: path and query.
+
+        Raises Unverified (step `dpop`, and what `token_of` and `signed_by` raise) and Unavailable (`replay.*`).
+        """
+        try:
+            token = _token(headers)
+            proof, until, now = self._for_this(method, target, _only_proof(headers), token)
+            signed = any(name == _SIGNATURE_FIELD for name, _ in headers) and self._signed_by is not None
+            digest = check_message(proof, body, needed=bool(body) and not signed)
+            bound = self._token_of(token)
+            if signed and self._signed_by is not None:
+                rest = [field for field in headers if field[0] not in _OWN_FIELDS]
+                if not self._signed_by(method, target, rest, body).holds(key=proof.key.thumbprint):
+                    raise _unverified("binding", "proof and signature of the message are by different keys")
+            self._first_use(proof, bound.key, until)
+        except Unverified as error:
+            raise self._counted(error) from None
+        return ProvedHolder(
+            token=token,
+            key=proof.key.thumbprint,
+            content=bound.content,
+            message_digest=digest,
+            binding=f"dpop:{proof.key.thumbprint},run={self._run}",
+            sequence=next(self._numbers),
+            at=now,
+        )
+
+    def prove_key(
+        self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> str:
+        """Thumbprint of the key that asks for a token, as at a token endpoint (section 5), where none is shown yet.
+
+        What the proof says of the body must fit; it need not say anything, for OAuth clients do not. Raises Unverified
+        (step `dpop`) and Unavailable (`replay.*`).
+        """
+        try:
+            proof, until, _ = self._for_this(method, target, _only_proof(headers), None)
+            check_message(proof, body, needed=False)
+            self._first_use(proof, None, until)
+        except Unverified as error:
+            raise self._counted(error) from None
+        return proof.key.thumbprint
+
+    def _for_this(
+        self, method: str, target: bytes, text: str, token: str | None
+    ) -> tuple[DpopProof, float, UnixMillis]:
+        """The proof, when it is for this request, until when its nonce is good, and the time. All that is cheap."""
+        proof = read_proof(text)
+        until = self._nonces.until(proof.nonce, self._clock.monotonic())
+        if until is None:
+            raise _unverified(
+                "nonce", "the proof carries no nonce that is good now: take the one of this answer"
+            )
+        now = self._clock.now()
+        check_proof(
+            proof,
+            method=method,
+            urls=self._urls_of(target),
+            now=now,
+            skew_seconds_max=self._limits.skew_seconds_max,
+            token=token,
+        )
+        return proof, until, now
+
+    def _first_use(self, proof: DpopProof, key: str | None, until: float) -> None:
+        """Last of all, so that what is forged or stolen uses nothing up."""
+        check_signature(proof, thumbprint=key)
+        partition, digest = use_of(proof)
+        answer = self._store.accept(partition, digest, until=until, at=self._clock.monotonic())
+        if answer == "seen":
+            raise _unverified("replay", "the proof was used before")
+        if answer == "full":
+            raise _unverified("quota", "too many proofs at a time: open a session instead")
+
+    def _urls_of(self, target: bytes) -> list[str]:
+        """What the outside calls this target. A query is covered by no proof of this kind, so none may be there."""
+        try:
+            path = target.decode("ascii")
+            if normal_path(path) == path:
+                return [url + path for url in self._urls]
+        except (UnicodeDecodeError, Malformed):
+            pass
+        raise _unverified(
+            "url", "the target has a query, or is not in the one spelling that a proof can cover"
+        )
+
+    def _counted(self, error: Unverified) -> Unverified:
+        if error.code != "dpop.nonce":
+            with self._lock:
+                self._counts[error.code] = self._counts.get(error.code, 0) + 1
+        return error
+
+
+def challenge_error(error: Unverified) -> terms.ChallengeError:
+    """What RFC 9449 calls a failure: sections 7.1 and 9."""
+    if error.code == "dpop.nonce":
+        return "use_dpop_nonce"
+    proof_at_fault = error.step == "dpop" and error.code not in ("dpop.credential", "dpop.binding")
+    return "invalid_dpop_proof" if proof_at_fault else "invalid_token"
+
+
+def has_credential(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a message is to be judged here: it carries `Authorization` or a DPoP proof."""
+    return any(name in _OWN_FIELDS for name, _ in headers)
+
+
+def _token(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    found = [value for name, value in headers if name == terms.AUTHORIZATION_FIELD]
+    if len(found) != 1 or len(found[0]) > TOKEN_CHARS_MAX:
+        raise _unverified(
+            "credential", f"expected one Authorization field of at most {TOKEN_CHARS_MAX} characters"
+        )
+    parts = _CREDENTIALS.fullmatch(found[0])
+    if parts is None or parts[1].lower() != terms.SCHEME.lower().encode():
+        raise _unverified(
+            "credential",
+            "a token counts with a proof of its key only: send `Authorization: DPoP` and a `DPoP` field",
+        )
+    return parts[2].decode("ascii")
+
+
+def _only_proof(headers: Sequence[tuple[bytes, bytes]]) -> str:
+    found = [value for name, value in headers if name == terms.PROOF_FIELD]
+    if len(found) != 1:
+        raise _unverified("malformed", f"expected one DPoP field, got {len(found)}")
+    return found[0].decode("latin-1")
+
+
+def _unverified(step: str, message: str) -> Unverified:
+    return Unverified(message, code=f"dpop.{step}", step="dpop")

@@ -1,0 +1,53 @@
+"""Tokens that are bound to a key: what remembers the proofs of their holders, and who judges them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from answerable.adapters.replay_table import SharedReplayStore
+from answerable.flows.verify_dpop import DpopVerifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.flows.verify_caller import CallerVerifier
+    from answerable.flows.verify_dpop import BoundToken, DpopLimits
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.replay_store import ReplayStore
+    from answerable.wiring.setting_tree import Settings
+
+FILE: Final = "proofs.table"
+
+Token = TypeVar("Token")
+
+
+def opened_replay_store(settings: Settings, entropy: Entropy) -> SharedReplayStore:
+    """Beside the registers, so that all processes on one data directory share it.
+
+    Raises Unavailable (`replay.unavailable`).
+    """
+    return SharedReplayStore.open(settings.registers.database.with_name(FILE), entropy=entropy)
+
+
+def token_holders(
+    verifier: CallerVerifier,
+    *,
+    store: ReplayStore,
+    limits: DpopLimits,
+    token_of: Callable[[str], BoundToken[Token]],
+    clock: Clock,
+    entropy: Entropy,
+) -> DpopVerifier[Token]:
+    """Who judges `Authorization: DPoP`. A message may be covered by a signature that `verifier` knows, instead of by a
+    claim of the proof."""
+
+    def signed_by(
+        method: str, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> VerifiedCaller:
+        return verifier.verify(verifier.receive(method, target, headers, body))
+
+    return DpopVerifier(
+        clock=clock, entropy=entropy, store=store, limits=limits, token_of=token_of, signed_by=signed_by
+    )
