@@ -59,7 +59,7 @@ async def end_intent(
         return None
     # To come second must not take the key of a subject, which may not be had by now, nor lose the place in the run.
     of = taken or opened
-    whole = _bytes_of(outcome.result)
+    whole = bytes_of(outcome.result)
     kept = _cut(whole, walk.limits.recorded_result_bytes_max)
     cut = hashlib.sha256(whole).hexdigest() if kept is not whole else ""
     try:
@@ -118,7 +118,7 @@ async def _recorded(
     return await record_entry(walk, entry(None), patient=patient)
 
 
-def _bytes_of(result: dict[str, JSONValue] | None) -> bytes:
+def bytes_of(result: dict[str, JSONValue] | None) -> bytes:
     """An upstream's answer as JSON bytes; it may hold what our own canonical form refuses, such as huge integers."""
     if result is None:
         return b""
