@@ -27,13 +27,22 @@ TAGS: Final = (1, 2, 3, 4)
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a caveat can look at: plain values only, so that a rule needs no request to be tested."""
+    """What a caveat can look at: plain values only, so that a rule needs no request to be tested.
+
+    kind, server, sensitivity, destination_type, destinations: empty when unknown, which no caveat about them lets pass.
+    destinations: everywhere the action sends to, each in its one spelling.
+    """
 
     capability: str
     environment: str
     resource_type: str
     resource_id: str
     arguments: Mapping[str, JSONValue]
+    kind: str = ""
+    server: str = ""
+    sensitivity: str = ""
+    destination_type: str = ""
+    destinations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

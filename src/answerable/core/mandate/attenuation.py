@@ -1,0 +1,61 @@
+"""Handing on less, never more: when one authority is narrower than another, and the widest that two have in common.
+
+Laws: `narrower` is an order, and total; what a narrower authority permits, the wider one permits; what is not
+understood is narrower than nothing but itself; `meet` is narrower than either side.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.mandate.authority import Authority
+from answerable.core.mandate.constraint import met
+from answerable.core.mandate.scope import covers
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.mandate.constraint import Constraint
+
+
+def narrower(child: Authority, parent: Authority) -> str | None:
+    """What the child has that its parent does not, as a person would say it; None when there is nothing.
+
+    Every constraint of the parent must be there again, of the same key and type and no looser; nothing is inferred from
+    one type to another.
+    """
+    for scope in child.scopes:
+        if not any(covers(held, scope) for held in parent.scopes):
+            return f"includes {shown(scope, 60)}, which its parent does not"
+    carried = {(one.key, one.type): one for one in child.constraints}
+    for bound in parent.constraints:
+        own = carried.get((bound.key, bound.type))
+        if own is None:
+            return f"drops its parent's `{shown(bound.type, 40)[1:-1]}` bound on {shown(bound.key, 60)}"
+        if not bound.covers(own):
+            return f"loosens its parent's `{shown(bound.type, 40)[1:-1]}` bound on {shown(bound.key, 60)}"
+    return None
+
+
+def meet(parent: Authority, asked: Authority) -> Authority:
+    """What a parent may give to whoever asks for this: all that both name, within the bounds of both.
+
+    Raises Malformed `delegation.nothing_in_common`: no scope, or two bounds that no action could keep both of.
+    """
+    scopes = [scope for scope in asked.scopes if any(covers(held, scope) for held in parent.scopes)]
+    scopes += [held for held in parent.scopes if any(covers(scope, held) for scope in asked.scopes)]
+    if not scopes:
+        raise Malformed(
+            f"nothing of what is asked for can be given: {shown(', '.join(parent.scopes))} is all there is",
+            code="delegation.nothing_in_common",
+        )
+    bounds: dict[tuple[str, str], Constraint] = {(one.key, one.type): one for one in parent.constraints}
+    for one in asked.constraints:
+        pair = (one.key, one.type)
+        both = met(bounds[pair], one) if pair in bounds else one
+        if both is None:
+            raise Malformed(
+                f"the bounds on {shown(one.key, 60)} have nothing in common",
+                code="delegation.nothing_in_common",
+            )
+        bounds[pair] = both
+    return Authority(scopes=tuple(dict.fromkeys(scopes)), constraints=tuple(bounds.values()))

@@ -1,0 +1,239 @@
+"""What one hop may do: named capabilities, within typed bounds. The one form that terms, tokens and checks share.
+
+| key of a constraint                       | fact it is about                                                         |
+|-------------------------------------------|--------------------------------------------------------------------------|
+| `resource:CAPABILITY`                     | id of the resource that an action of this capability touches             |
+| `argument:CAPABILITY:NAME`                | that argument of it                                                      |
+| `environment`, `sensitivity`, `kind`      | of the capability                                                        |
+| `system`                                  | the server it happens on                                                 |
+| `destination`                             | each place it sends to, as `email:…`, `host:…` or `name:…`               |
+| `calls`, `money:EUR`, `rows`, `bytes`, `tokens`, `wall_ms` | sums, of whoever counts                                 |
+
+`environment`, `sensitivity`, `kind`, `system` and `destination` may end in `:CAPABILITY`, and then hold for that one.
+
+Laws: an action is permitted only when a scope names its capability and every constraint that is about it holds; a key
+that is not in the table, a type that is not known and a fact that is not there refuse; no sum is taken for granted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.mandate import delegation_terms as terms
+from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, EnvironmentIs, ResourceIn
+from answerable.core.mandate.constraint import (
+    Constraint,
+    Max,
+    MaxLifetime,
+    MaxSubtree,
+    OneOf,
+    Unknown,
+    from_wire,
+    made,
+    met,
+    to_wire,
+)
+from answerable.core.mandate.mandate import Shortfall
+from answerable.core.mandate.scope import checked_scope, covers
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.mandate.caveat import Attempt, Caveat
+    from answerable.core.mandate.mandate import MandateTerms
+
+SCOPES_MAX: Final = 64
+CONSTRAINTS_MAX: Final = 512
+
+RESOURCE: Final = "resource"
+ARGUMENT: Final = "argument"
+ENVIRONMENT: Final = "environment"
+DESTINATION: Final = "destination"
+SENSITIVITY: Final = "sensitivity"
+KIND: Final = "kind"
+SYSTEM: Final = "system"
+CALLS: Final = "calls"
+SENSITIVITY_ORDER: Final = ("public", "internal", "confidential", "restricted")
+
+_SUM: Final = re.compile(r"calls|rows|bytes|tokens|wall_ms|money:[A-Z]{3}")
+_OF_ALL: Final = frozenset({ENVIRONMENT, DESTINATION, SENSITIVITY, KIND, SYSTEM})
+_MEMBERS: Final = frozenset({terms.DETAIL_TYPE, terms.SCOPES, terms.CONSTRAINTS})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """scopes and constraints in canonical order, each scope once, and one constraint per key and type.
+
+    Raises Malformed (`delegation.malformed`) for what could not be written and read again.
+    """
+
+    scopes: tuple[str, ...]
+    constraints: tuple[Constraint, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.scopes) <= SCOPES_MAX or len(self.constraints) > CONSTRAINTS_MAX:
+            raise _fault(
+                f"expected 1 to {SCOPES_MAX} scopes and at most {CONSTRAINTS_MAX} constraints, got "
+                f"{len(self.scopes)} and {len(self.constraints)}"
+            )
+        scopes = sorted({checked_scope(scope) for scope in self.scopes})
+        if len(scopes) < len(self.scopes):
+            raise _fault("a scope is named twice")
+        constraints = sorted(map(made, self.constraints), key=_pair)
+        if len({_pair(one) for one in constraints}) < len(constraints):
+            raise _fault("two constraints have the same key and type")
+        object.__setattr__(self, "scopes", tuple(scopes))
+        object.__setattr__(self, "constraints", tuple(constraints))
+
+    def names(self, capability: str) -> bool:
+        """Whether a scope covers this capability."""
+        return any(covers(scope, capability) for scope in self.scopes)
+
+
+def detail_of(authority: Authority) -> dict[str, JSONValue]:
+    """The `agent_delegation` object of RFC 9396's `authorization_details`; the inverse of `authority_in`."""
+    return {
+        terms.DETAIL_TYPE: terms.DELEGATION,
+        terms.SCOPES: list(authority.scopes),
+        terms.CONSTRAINTS: [to_wire(one) for one in authority.constraints],
+    }
+
+
+def authority_in(detail: JSONValue) -> Authority:
+    """Read one `agent_delegation` object. Raises Malformed (`delegation.malformed`), for an unknown member too."""
+    if not isinstance(detail, dict) or detail.get(terms.DETAIL_TYPE) != terms.DELEGATION:
+        raise _fault(f"expected an authorization detail of type `{terms.DELEGATION}`")
+    unknown = [name for name in detail if name not in _MEMBERS]
+    if unknown:
+        raise _fault(f"authorization detail has a member {shown(unknown[0], 40)} that is not known here")
+    scopes, constraints = detail.get(terms.SCOPES), detail.get(terms.CONSTRAINTS, [])
+    if not isinstance(scopes, list) or not isinstance(constraints, list):
+        raise _fault("authorization detail must have lists in `scopes` and `constraints`")
+    texts = tuple(scope for scope in scopes if isinstance(scope, str))
+    # Counted before they are read, so that a hostile list costs nothing.
+    if len(texts) < len(scopes) or len(scopes) > SCOPES_MAX or len(constraints) > CONSTRAINTS_MAX:
+        raise _fault(
+            f"expected at most {SCOPES_MAX} scopes, all text, and at most {CONSTRAINTS_MAX} constraints"
+        )
+    return Authority(scopes=texts, constraints=tuple(from_wire(one) for one in constraints))
+
+
+def authority_of(mandate: MandateTerms) -> Authority:
+    """The one authority that the terms of a mandate give; what it permits, they permit.
+
+    Raises Malformed: `delegation.ambiguous_grant` for two grants of one capability, which say "either, or" and cannot
+    be handed on; `delegation.malformed` for caveats that no constraint says, or for more than a token can hold.
+    """
+    capabilities = [grant.capability for grant in mandate.grants]
+    if len(set(capabilities)) < len(capabilities):
+        twice = next(name for name in capabilities if capabilities.count(name) > 1)
+        raise Malformed(
+            f"the mandate grants {shown(twice)} twice, and such a grant cannot be handed on: join the two, or ask for "
+            "two mandates",
+            code="delegation.ambiguous_grant",
+        )
+    constraints: list[Constraint] = [MaxSubtree(key=CALLS, bound=mandate.calls_max)]
+    for grant in mandate.grants:
+        own = [_constraint(caveat, grant.capability, of_all=False) for caveat in grant.caveats]
+        common = [_constraint(caveat, grant.capability, of_all=True) for caveat in mandate.caveats]
+        constraints += own + common
+    merged: dict[tuple[str, str], Constraint] = {}
+    for one in constraints:
+        both = met(merged[_pair(one)], one) if _pair(one) in merged else one
+        if both is None:
+            raise _fault(f"two caveats about {shown(one.key, 60)} cannot be joined into one bound")
+        merged[_pair(one)] = both
+    return Authority(scopes=tuple(capabilities), constraints=tuple(merged.values()))
+
+
+def failure(authority: Authority, attempt: Attempt, *, reserved: Collection[str] = ()) -> Shortfall | None:
+    """Why the authority does not permit an attempted action, as code and sentence; None when it does.
+
+    reserved: sums (`calls`, `rows` …) that the caller takes, before the effect, from an account of this very hop with
+    the limits of `limits_of`. A sum that is bounded and not among them refuses. Codes: `delegation.scope_not_granted`,
+    `delegation.ceiling_exceeded`, `delegation.unknown_constraint`.
+    """
+    if not authority.names(attempt.capability):
+        return Shortfall(
+            code="delegation.scope_not_granted", text=f"does not include {shown(attempt.capability)}"
+        )
+    for constraint in authority.constraints:
+        facts = _facts(constraint.key, attempt)
+        if facts is None or isinstance(constraint, Unknown):
+            return Shortfall(
+                code="delegation.unknown_constraint",
+                text=f"has a bound on {shown(constraint.key, 60)} that is not known here, so it refuses",
+            )
+        if isinstance(constraint, MaxLifetime | MaxSubtree) and constraint.key in reserved:
+            continue
+        for fact in facts:
+            if (why := constraint.failure(fact)) is not None:
+                return Shortfall(
+                    code="delegation.ceiling_exceeded", text=f"allows {shown(constraint.key, 60)} {why}"
+                )
+    return None
+
+
+def limits_of(authority: Authority) -> Mapping[str, int]:
+    """By sum, how much may be reserved under the hop. A lifetime bound is counted over the subtree too: not less."""
+    limits: dict[str, int] = {}
+    for one in authority.constraints:
+        if isinstance(one, MaxLifetime | MaxSubtree):
+            limits[one.key] = min(limits.get(one.key, int(one.bound)), int(one.bound))
+    return limits
+
+
+def _facts(key: str, attempt: Attempt) -> tuple[JSONValue, ...] | None:
+    """What a key is about in this attempt: nothing when it is of another capability, None for an unknown key.
+
+    A fact that should be there and is not is given as null, which no constraint lets pass.
+    """
+    if _SUM.fullmatch(key):
+        return (None,)
+    name, _, rest = key.partition(":")
+    capability, _, argument = rest.partition(":")
+    if name == ARGUMENT and capability and argument:
+        return (attempt.arguments.get(argument),) if capability == attempt.capability else ()
+    if argument or (name not in _OF_ALL and name != RESOURCE) or key.endswith(":"):
+        return None
+    if name == RESOURCE and not capability:
+        return None
+    if capability and capability != attempt.capability:
+        return ()
+    if name == DESTINATION:
+        kind = attempt.destination_type
+        return tuple(f"{kind}:{one}" for one in attempt.destinations if kind) or (None,)
+    known: dict[str, str] = {
+        RESOURCE: attempt.resource_id,
+        ENVIRONMENT: attempt.environment,
+        SENSITIVITY: attempt.sensitivity,
+        KIND: attempt.kind,
+        SYSTEM: attempt.server,
+    }
+    return (known[name] or None,)
+
+
+def _constraint(caveat: Caveat, capability: str, *, of_all: bool) -> Constraint:
+    """of_all: a caveat of the whole mandate. Facts of an action need the capability's name in their key either way."""
+    end = "" if of_all else f":{capability}"
+    match caveat:
+        case ResourceIn(ids=ids):
+            return OneOf(key=f"{RESOURCE}:{capability}", members=tuple(dict.fromkeys(ids)))
+        case ArgumentEquals(name=name, value=value):
+            return OneOf(key=f"{ARGUMENT}:{capability}:{name}", members=(value,))
+        case ArgumentAtMost(name=name, maximum=maximum):
+            return Max(key=f"{ARGUMENT}:{capability}:{name}", bound=maximum)
+        case EnvironmentIs(environment=environment):
+            return OneOf(key=f"{ENVIRONMENT}{end}", members=(environment,))
+
+
+def _pair(constraint: Constraint) -> tuple[str, str]:
+    return constraint.key, constraint.type
+
+
+def _fault(message: str) -> Malformed:
+    return Malformed(message, code="delegation.malformed")

@@ -1,0 +1,343 @@
+"""Chains of hops: who acts, on whose word, back to the mandate; each link checked before any is believed.
+
+Laws, in the order of Agent Delegation Chain -02, section 5:
+1. every hop is signed as `hop_signature` asks: by a trusted issuer, or below the first by its parent's key;
+2. each hop names the one token above it by hash; 3. depth is counted, and the principal is the same throughout;
+4. no hop has more than its parent; 5. none outlives its parent, and all are in their time;
+6. whoever presents the chain proved the key of the last hop; 7. no hop is revoked, and unknown is not leave to act;
+8. every hop is for this deployment. What an action needs is asked of every hop by `chain_failure`.
+
+A chain that verifies does so at every length: each beginning of it is a chain. Nothing here waits or asks the world:
+keys, possession and status come in as values.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
+
+from answerable.core.mandate.attenuation import narrower
+from answerable.core.mandate.authority import failure
+from answerable.core.mandate.hop_signature import DelegatorBound
+from answerable.core.mandate.hop_token import (
+    STEP,
+    Confirmation,
+    Mission,
+    UnverifiedHop,
+    read_hop,
+)
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.authority import Authority
+    from answerable.core.mandate.caveat import Attempt
+    from answerable.core.mandate.hop_signature import Form, KeysOf, Signatures
+    from answerable.core.mandate.mandate import Shortfall
+
+DEPTH_MAX: Final = 16
+"""Of the last hop, whatever is configured; the first has depth 0."""
+DEPTH_USUAL: Final = 5
+CHAIN_CHARS_MAX: Final = 262_144
+OFFLINE_SECONDS_MAX: Final = 300
+"""How long a hop lasts that no token service signed: only the register can end it before."""
+CLOCK_LEEWAY_MS: Final = 60_000
+"""How far the clock of whoever signed may be ahead; an end is never late."""
+SEPARATOR: Final = "~"
+"""Between the tokens of a chain in one field; no token has it."""
+
+Status = Literal["valid", "revoked", "unknown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One verified hop. form: `online` when a trusted issuer signed it, `offline` when its parent's own key did.
+
+    not_before, expires_at: Unix milliseconds, half-open. digest: SHA-256 of the token's characters.
+    """
+
+    jti: str
+    depth: int
+    agent: str
+    principal: str
+    issuer: str
+    audiences: tuple[str, ...]
+    confirmation: Confirmation
+    authority: Authority
+    not_before: UnixMillis
+    expires_at: UnixMillis
+    form: Form
+    mission: Mission | None
+    token: str = field(repr=False)
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """Verified hops, root first, at least one. Made by `verified_chain` alone.
+
+    depth_limit: how many hops there may be; a hop below the last one is the next of them.
+    """
+
+    hops: tuple[Hop, ...]
+    depth_limit: int
+
+    @property
+    def leaf(self) -> Hop:
+        """Who acts."""
+        return self.hops[-1]
+
+    @property
+    def root(self) -> Hop:
+        """What the token service gave for the mandate."""
+        return self.hops[0]
+
+
+def holder_not_asked(confirmation: Confirmation) -> bool:
+    """Instead of a proof of possession, where nobody presents the chain: when it is read, minted or audited."""
+    return True
+
+
+def status_not_asked(hop: Hop) -> Status:
+    """Instead of the register, where the caller asks it by itself, as the gateway does right before the effect."""
+    return "valid"
+
+
+def split_chain(field: str) -> tuple[str, ...]:
+    """The tokens in a field, root first. Raises Malformed (`delegation.malformed`, `delegation.depth_invalid`)."""
+    if len(field) > CHAIN_CHARS_MAX:
+        raise Malformed(f"a chain has more than {CHAIN_CHARS_MAX} characters", code="delegation.malformed")
+    tokens = tuple(field.split(SEPARATOR, DEPTH_MAX + 1))
+    _check_count(tokens)
+    return tokens
+
+
+def verified_chain(
+    tokens: Sequence[str],
+    *,
+    keys_of: KeysOf,
+    audience: str,
+    now: UnixMillis,
+    proved: Callable[[Confirmation], bool],
+    status: Callable[[Hop], Status],
+    depth_max: int = DEPTH_USUAL,
+) -> Chain:
+    """Verify a chain, root first.
+
+    proved: whether the presenter proved possession of the last hop's key. status: what is known of a hop, whose
+    signature and parents were checked. depth_max: of the last hop, at most 16. Raises Malformed
+    (`delegation.malformed`, `.non_canonical`, `.duplicate_member`, `.non_finite`) and Unverified, step `delegation`:
+    `.signature_invalid`, `.par_hash_mismatch`, `.depth_invalid`, `.principal_altered`, `.mission_altered`,
+    `.not_narrower`, `.expired`, `.holder_binding_failed`, `.revoked`, `.status_unknown`, `.audience_mismatch`.
+    """
+    _check_count(tokens)
+    if sum(map(len, tokens)) > CHAIN_CHARS_MAX:
+        raise Malformed(f"a chain has more than {CHAIN_CHARS_MAX} characters", code="delegation.malformed")
+    hops = tuple(_at(index, read_hop, token) for index, token in enumerate(tokens))
+    return checked_chain(
+        hops,
+        signatures=DelegatorBound(keys_of),
+        audience=audience,
+        now=now,
+        proved=proved,
+        status=status,
+        depth_max=depth_max,
+        mission_needed=True,
+    )
+
+
+def checked_chain(
+    hops: Sequence[UnverifiedHop],
+    *,
+    signatures: Signatures,
+    audience: str,
+    now: UnixMillis,
+    proved: Callable[[Confirmation], bool],
+    status: Callable[[Hop], Status],
+    depth_max: int = DEPTH_USUAL,
+    mission_needed: bool = True,
+) -> Chain:
+    """As `verified_chain`, for hops that were read already. signatures: who may sign; anything but `DelegatorBound` is
+    for whoever mints, and for vectors of others. mission_needed: False for chains of others that name no mandate."""
+    _check_count(hops)
+    links = tuple(zip((None, *hops), hops, strict=False))
+    forms = tuple(_at(index, signatures.form, hop, parent) for index, (parent, hop) in enumerate(links))
+    for index, (parent, hop) in enumerate(links):
+        _at(index, _check_parent, hop, parent)
+    limit = _depth_limit(hops, min(depth_max, DEPTH_MAX))
+    for index, hop in enumerate(hops):
+        _at(index, _check_sameness, hop, hops[0], mission_needed)
+    if len({hop.jti for hop in hops}) < len(hops):
+        raise Malformed("two hops of a chain have the same `jti`", code="delegation.malformed")
+    for index, hop in enumerate(hops[1:], start=1):
+        limit = _at(index, _check_narrower, hop, hops[index - 1], limit)
+    for index, (parent, hop) in enumerate(links):
+        _at(index, _check_time, hop, parent, forms[index], now)
+    verified = tuple(_hop(hop, index, forms[index]) for index, hop in enumerate(hops))
+    if proved(verified[-1].confirmation) is not True:
+        raise Unverified(
+            "whoever presents the chain did not prove the key of its last hop",
+            code="delegation.holder_binding_failed",
+            step=STEP,
+        )
+    for index, one in enumerate(verified):
+        _at(index, _check_status, status(one))
+        _at(index, _check_audience, one, audience)
+    return Chain(hops=verified, depth_limit=limit)
+
+
+def chain_failure(
+    chain: Chain, attempt: Attempt, *, reserved: Collection[str] = ()
+) -> tuple[Hop, Shortfall] | None:
+    """The first hop that does not permit an attempted action, root first, and why; None when all permit it.
+
+    reserved: as for `failure`, taken from an account of every hop.
+    """
+    for hop in chain.hops:
+        why = failure(hop.authority, attempt, reserved=reserved)
+        if why is not None:
+            return hop, why
+    return None
+
+
+def _check_count(hops: Sequence[object]) -> None:
+    if not hops:
+        raise Malformed("a chain has at least one hop", code="delegation.malformed")
+    if len(hops) > DEPTH_MAX + 1:
+        raise Unverified(
+            f"a chain has at most {DEPTH_MAX + 1} hops, got more", code="delegation.depth_invalid", step=STEP
+        )
+
+
+def _check_parent(hop: UnverifiedHop, parent: UnverifiedHop | None) -> None:
+    """Step 2."""
+    if parent is None:
+        if hop.parent_hash is not None:
+            raise Malformed("the first hop has no `par_hash`", code="delegation.malformed")
+        return
+    claimed = hop.parent_hash if isinstance(hop.parent_hash, str) else ""
+    if not hmac.compare_digest(claimed.encode("utf-8", "replace"), parent.raw.hash.encode("ascii")):
+        raise Unverified(
+            "`par_hash` is not the hash of the hop before it", code="delegation.par_hash_mismatch", step=STEP
+        )
+
+
+def _depth_limit(hops: Sequence[UnverifiedHop], depth_max: int) -> int:
+    """Step 3: what the first hop says of depth, held against how long the chain is."""
+    limit, depth = hops[0].depth_limit, len(hops) - 1
+    if type(limit) is not int or limit < 1:
+        raise _depth("hop 0: `del_max_depth` must be a positive whole number")
+    for index, hop in enumerate(hops):
+        if type(hop.depth) is not int or hop.depth != index:
+            raise _depth(f"hop {index}: `del_depth` is {shown(hop.depth, 40)}, expected {index}")
+    if depth >= limit:
+        raise _depth(f"the chain has {depth + 1} hops, its first one allows {limit}")
+    if depth > depth_max:
+        raise _depth(f"the chain is {depth} hops deep, expected at most {depth_max}")
+    return limit
+
+
+def _check_sameness(hop: UnverifiedHop, root: UnverifiedHop, mission_needed: bool) -> None:
+    """Step 3: for whom, and for which mandate."""
+    if hop.principal != root.principal:
+        raise Unverified(
+            f"acts for {shown(hop.principal, 60)}, the chain began for {shown(root.principal, 60)}",
+            code="delegation.principal_altered",
+            step=STEP,
+        )
+    if hop.mission is None and mission_needed:
+        raise Malformed("`mission` must name the mandate of a hop", code="delegation.malformed")
+    if hop.mission != root.mission:
+        raise Unverified(
+            "names another mandate than the first hop", code="delegation.mission_altered", step=STEP
+        )
+
+
+def _check_narrower(hop: UnverifiedHop, parent: UnverifiedHop, limit: int) -> int:
+    """Step 4. Returns the limit of depth that holds from here on."""
+    wider = narrower(hop.authority, parent.authority)
+    own = limit if hop.depth_limit is None else hop.depth_limit
+    if type(own) is not int or own < 1:
+        raise Malformed("`del_max_depth` must be a positive whole number", code="delegation.malformed")
+    if own > limit:
+        wider = wider or f"raises `del_max_depth` from {limit} to {own}"
+    if wider is not None:
+        raise Unverified(wider, code="delegation.not_narrower", step=STEP)
+    if type(hop.depth) is int and hop.depth >= own:
+        raise _depth(f"stands at depth {hop.depth} under a `del_max_depth` of {own}")
+    return own
+
+
+def _check_time(hop: UnverifiedHop, parent: UnverifiedHop | None, form: Form, now: UnixMillis) -> None:
+    """Step 5."""
+    if now + CLOCK_LEEWAY_MS < max(hop.not_before, hop.issued_at):
+        raise _expired("is not valid yet")
+    if now >= hop.expires_at:
+        raise _expired("has expired")
+    if parent is not None and hop.expires_at > parent.expires_at:
+        raise _expired("outlives its parent")
+    if form == "offline" and hop.expires_at - hop.issued_at > OFFLINE_SECONDS_MAX * 1000:
+        raise _expired(f"lasts more than {OFFLINE_SECONDS_MAX} seconds, and no token service signed it")
+
+
+def _check_status(found: Status) -> None:
+    """Step 7."""
+    if found == "revoked":
+        raise Unverified("is revoked", code="delegation.revoked", step=STEP)
+    if found != "valid":
+        raise Unverified("has a status that is not known", code="delegation.status_unknown", step=STEP)
+
+
+def _check_audience(hop: Hop, audience: str) -> None:
+    """Step 8. Asked of every hop, not of the last alone: what was given for elsewhere is not handed on to here."""
+    if audience not in hop.audiences:
+        raise Unverified(
+            f"is for {shown(', '.join(hop.audiences))}, this is {shown(audience, 60)}",
+            code="delegation.audience_mismatch",
+            step=STEP,
+        )
+
+
+def _hop(hop: UnverifiedHop, depth: int, form: Form) -> Hop:
+    return Hop(
+        jti=hop.jti,
+        depth=depth,
+        agent=hop.agent,
+        principal=hop.principal,
+        issuer=hop.issuer,
+        audiences=hop.audiences,
+        confirmation=hop.confirmation,
+        authority=hop.authority,
+        not_before=max(hop.not_before, hop.issued_at),
+        expires_at=hop.expires_at,
+        form=form,
+        mission=hop.mission,
+        token=hop.raw.token,
+        digest=sha256(hop.raw.token.encode("ascii")).digest(),
+    )
+
+
+_Given = ParamSpec("_Given")
+_Made = TypeVar("_Made")
+
+
+def _at(index: int, check: Callable[_Given, _Made], *given: _Given.args, **named: _Given.kwargs) -> _Made:
+    """Run a check, and say of which hop its error is."""
+    try:
+        return check(*given, **named)
+    except Unverified as error:
+        raise Unverified(f"hop {index}: {error.message}", code=error.code, step=error.step) from None
+    except Malformed as error:
+        raise Malformed(f"hop {index}: {error.message}", code=error.code) from None
+
+
+def _depth(message: str) -> Unverified:
+    return Unverified(message, code="delegation.depth_invalid", step=STEP)
+
+
+def _expired(message: str) -> Unverified:
+    return Unverified(message, code="delegation.expired", step=STEP)

@@ -1,0 +1,73 @@
+"""Who may sign a hop: a token service that is trusted for its issuer, or the agent that hands on (delegator-bound).
+
+Laws: the issuer that a hop names decides which keys are tried, never the key that its header names; the algorithm is
+the key's own; a first hop is signed by a trusted issuer and by nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal, Protocol, TypeAlias
+
+from answerable.core.identity.compact_jws import CompactJWS, check_compact
+from answerable.core.identity.keys import PublicKey
+from answerable.core.mandate.hop_token import STEP, UnverifiedHop, thumbprint_uri
+from answerable.errors import Unverified, shown
+
+Form = Literal["online", "offline"]
+KeysOf: TypeAlias = Callable[[str], Iterable[PublicKey]]
+
+
+class Signatures(Protocol):
+    """Who may sign a hop. The one in use is `DelegatorBound`."""
+
+    def form(self, hop: UnverifiedHop, parent: UnverifiedHop | None) -> Form:
+        """How the hop is signed. Raises Unverified (`delegation.signature_invalid`) unless it is. parent: None for the
+        first hop; its own signature was checked before."""
+
+
+class DelegatorBound:
+    """Trusted issuers sign any hop; the holder of a hop signs those right below it, with the key in its `cnf`.
+
+    keys_of: keys that are trusted for an issuer, none for an unknown one.
+    """
+
+    __slots__ = ("_keys_of",)
+
+    def __init__(self, keys_of: KeysOf) -> None:
+        self._keys_of = keys_of
+
+    def form(self, hop: UnverifiedHop, parent: UnverifiedHop | None) -> Form:
+        """As Signatures.form. The issuer that is named decides which keys are tried, never the key in the header."""
+        holder = parent.confirmation if parent is not None else None
+        if holder is not None and holder.method == "jkt" and hop.issuer == thumbprint_uri(holder.thumbprint):
+            if holder.key is None:
+                raise signature_fault(
+                    "its parent's `cnf` has no `jwk`, so only a token service can sign below it"
+                )
+            check_signature(hop.raw.jws, holder.key)
+            return "offline"
+        kid = hop.raw.jws.header["kid"]
+        for key in self._keys_of(hop.issuer):
+            if key.thumbprint == kid:
+                check_signature(hop.raw.jws, key)
+                return "online"
+        raise signature_fault(
+            f"no key that is trusted for {shown(hop.issuer, 100)} has the name {shown(kid, 60)}"
+        )
+
+
+def check_signature(jws: CompactJWS, key: PublicKey) -> None:
+    """Raises Unverified (`delegation.signature_invalid`): another algorithm than the key's, another key's name, a
+    signature that does not fit."""
+    if jws.header["kid"] != key.thumbprint:
+        raise signature_fault("`kid` is not the thumbprint of the key that must have signed")
+    try:
+        check_compact(jws, key, step=STEP)
+    except Unverified as error:
+        raise signature_fault(error.message) from None
+
+
+def signature_fault(message: str) -> Unverified:
+    """What every way of failing here is called; the message says which."""
+    return Unverified(message, code="delegation.signature_invalid", step=STEP)

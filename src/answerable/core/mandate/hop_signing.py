@@ -1,0 +1,192 @@
+"""Minting hops: what our own verifier would refuse is refused here, before anybody has it.
+
+Laws: the new hop is read back and checked against its parents in every step but the parents' own signatures, status and
+possession, which whoever mints may not be able to check; nothing is minted that outlives or exceeds its parent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.mandate import delegation_terms as terms
+from answerable.core.mandate.authority import Authority, detail_of
+from answerable.core.mandate.delegation_chain import (
+    DEPTH_USUAL,
+    checked_chain,
+    holder_not_asked,
+    status_not_asked,
+)
+from answerable.core.mandate.hop_signature import Form, check_signature, signature_fault
+from answerable.core.mandate.hop_token import (
+    Confirmation,
+    Mission,
+    UnverifiedHop,
+    confirmation_claim,
+    read_hop,
+    thumbprint_uri,
+)
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.principal import UnixMillis
+
+_OURS: Final = frozenset(
+    {
+        terms.ISSUER,
+        terms.SUBJECT,
+        terms.CLIENT,
+        terms.AUDIENCE,
+        terms.JWT_ID,
+        terms.ISSUED,
+        terms.NOT_BEFORE,
+        terms.EXPIRES,
+        terms.CONFIRMATION,
+        terms.DEPTH,
+        terms.DEPTH_LIMIT,
+        terms.PARENT_HASH,
+        terms.DETAILS,
+        terms.MISSION,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HopTerms:
+    """What a new hop shall say. Times are cut to seconds, the end too.
+
+    depth_limit: how many hops there may be in all; None leaves it as the parent has it, and the first hop needs it.
+    more: further claims, such as `act`, `txn`, `status` or `scope`, for readers that know them.
+    """
+
+    jti: str
+    agent: str
+    confirmation: Confirmation
+    audiences: tuple[str, ...]
+    authority: Authority
+    issued_at: UnixMillis
+    expires_at: UnixMillis
+    depth_limit: int | None = None
+    more: Mapping[str, JSONValue] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def sign_hop(parents: Sequence[str], hop: HopTerms, *, key: SigningKey, depth_max: int = DEPTH_USUAL) -> str:
+    """Hand on without a token service: the token of a hop below `parents`, signed by the key their last one holds.
+
+    parents: tokens, root first. Raises what `verified_chain` would raise for the chain with the new hop at its own
+    `issued_at`, and Malformed (`delegation.malformed`, `json.*`, `statement.size`).
+    """
+    above = tuple(read_hop(token) for token in parents)
+    if not above:
+        raise _fault("a hop without a parent is for the token service to issue")
+    claims = _below(above[-1], hop, issuer=thumbprint_uri(key.public.thumbprint))
+    return _minted(above, hop, claims, key=key, depth_max=depth_max)
+
+
+def issue_hop(
+    parents: Sequence[str], hop: HopTerms, *, issuer: str, key: SigningKey, depth_max: int = DEPTH_USUAL
+) -> str:
+    """A hop below `parents`, signed by the token service `issuer` with its key. Raises as `sign_hop` does."""
+    above = tuple(read_hop(token) for token in parents)
+    if not above:
+        raise _fault("the first hop of a chain needs its principal and mission")
+    return _minted(above, hop, _below(above[-1], hop, issuer=issuer), key=key, depth_max=depth_max)
+
+
+def issue_root(hop: HopTerms, *, issuer: str, principal: str, mission: Mission, key: SigningKey) -> str:
+    """The first hop of a chain, for a mandate. Raises as `sign_hop` does."""
+    claims = _claims(hop, issuer=issuer, principal=principal, mission=mission, depth=0)
+    return _minted((), hop, claims, key=key, depth_max=0)
+
+
+def _below(parent: UnverifiedHop, hop: HopTerms, *, issuer: str) -> dict[str, JSONValue]:
+    if type(parent.depth) is not int:
+        raise _fault("the parent has no `del_depth`")
+    claims = _claims(
+        hop, issuer=issuer, principal=parent.principal, mission=parent.mission, depth=parent.depth + 1
+    )
+    return {**claims, terms.PARENT_HASH: parent.raw.hash}
+
+
+def _claims(
+    hop: HopTerms, *, issuer: str, principal: str, mission: Mission | None, depth: int
+) -> dict[str, JSONValue]:
+    taken = sorted(_OURS.intersection(hop.more))
+    if taken:
+        raise _fault(f"claim {shown(taken[0], 40)} of a hop is not set by hand")
+    audiences: list[JSONValue] = list(hop.audiences)
+    claims: dict[str, JSONValue] = {
+        **hop.more,
+        terms.ISSUER: issuer,
+        terms.SUBJECT: principal,
+        terms.CLIENT: hop.agent,
+        terms.AUDIENCE: audiences[0] if len(audiences) == 1 else audiences,
+        terms.JWT_ID: hop.jti,
+        terms.ISSUED: hop.issued_at // 1000,
+        terms.EXPIRES: hop.expires_at // 1000,
+        terms.CONFIRMATION: confirmation_claim(hop.confirmation),
+        terms.DEPTH: depth,
+        terms.DETAILS: [detail_of(hop.authority)],
+    }
+    if hop.depth_limit is not None:
+        claims[terms.DEPTH_LIMIT] = hop.depth_limit
+    if mission is not None:
+        claims[terms.MISSION] = {terms.MISSION_ID: mission.id, terms.AUTHORITY_HASH: mission.authority_hash}
+    return claims
+
+
+def _minted(
+    above: tuple[UnverifiedHop, ...],
+    hop: HopTerms,
+    claims: Mapping[str, JSONValue],
+    *,
+    key: SigningKey,
+    depth_max: int,
+) -> str:
+    token = signed_statement(claims, typ=terms.TYP, key=key)
+    made = read_hop(token)
+    for audience in made.audiences:
+        checked_chain(
+            (*above, made),
+            signatures=_LastAlone(key, made),
+            audience=audience,
+            now=hop.issued_at,
+            proved=holder_not_asked,
+            status=status_not_asked,
+            depth_max=depth_max,
+        )
+    return token
+
+
+class _LastAlone:
+    """Holds the new hop to the delegator-bound rule; of its parents it reads the form, and no signature."""
+
+    __slots__ = ("_key", "_made")
+
+    def __init__(self, key: SigningKey, made: UnverifiedHop) -> None:
+        self._key = key
+        self._made = made
+
+    def form(self, hop: UnverifiedHop, parent: UnverifiedHop | None) -> Form:
+        holder = parent.confirmation if parent is not None else None
+        by_holder = holder is not None and hop.issuer == thumbprint_uri(holder.thumbprint)
+        if hop is not self._made:
+            return "offline" if by_holder else "online"
+        if by_holder and (holder is None or holder.key is None):
+            raise signature_fault(
+                "its parent's `cnf` has no `jwk`, so only a token service can sign below it"
+            )
+        if hop.issuer.startswith(terms.THUMBPRINT_URI) and not by_holder:
+            raise signature_fault("the key is not the one that the parent's `cnf` names")
+        check_signature(hop.raw.jws, self._key.public)
+        return "offline" if by_holder else "online"
+
+
+def _fault(message: str) -> Malformed:
+    return Malformed(message, code="delegation.malformed")

@@ -1,0 +1,265 @@
+"""One hop on the wire: a JWT access token (RFC 9068) that says who may do what, for whom, and on whose word.
+
+| claim                   | meaning                                                                                  |
+|-------------------------|------------------------------------------------------------------------------------------|
+| `iss`                   | the token service, or the thumbprint URI of the key that signed                          |
+| `sub`                   | the principal the chain acts for, the same on every hop                                  |
+| `client_id`             | the agent that acts                                                                      |
+| `aud`                   | deployments it is for, at least one                                                      |
+| `jti`                   | the hop's id                                                                             |
+| `iat`, `exp`, `nbf`     | seconds; `nbf` may be absent                                                             |
+| `cnf`                   | the agent's key: `jkt`, `jwk` or both for one key, or `x5t#S256`                         |
+| `del_depth`             | 0 for the first hop                                                                      |
+| `del_max_depth`         | how many hops there may be; always on the first one                                      |
+| `par_hash`              | base64url of SHA-256 over header and payload of the parent, as they were signed          |
+| `authorization_details` | one `agent_delegation` object, as in `authority.py`                                      |
+| `mission`               | `id` of the mandate, and `authority_hash`                                                |
+
+Laws: header and payload are canonical JSON to the byte, so that one hop has one token; nothing read here is believed
+before `delegation_chain` checked it; claims that are not listed are carried and never ask for more.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Literal
+
+from answerable.core.canonical import Limits, encode, parse
+from answerable.core.identity.compact_jws import PAYLOAD_DEPTH_MAX, CompactJWS, read_compact
+from answerable.core.identity.keys import PublicKey, from_base64url_32, public_key, to_base64url
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.mandate import delegation_terms as terms
+from answerable.core.mandate.authority import Authority, authority_in
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+
+STEP: Final = "delegation"
+HOP_CHARS_MAX: Final = 32_768
+NAME_CHARS_MAX: Final = 512
+AUDIENCES_MAX: Final = 16
+SECONDS_MAX: Final = 253_402_300_799
+"""The last second of the year 9999."""
+
+Method = Literal["jkt", "x5t#S256"]
+
+_LIMITS: Final = Limits(size_bytes_max=HOP_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
+_HEADER: Final = frozenset({"alg", "kid", "typ"})
+_CONFIRMATIONS: Final = frozenset({terms.KEY, terms.KEY_THUMBPRINT, terms.CERTIFICATE_THUMBPRINT})
+_AUTHORITY_HASH: Final = re.compile(r"sha-256:[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """Whose hop it is, by thumbprint of a key (RFC 7638) or of a certificate (RFC 8705).
+
+    key: the key itself where the token holds it; only who shows it there can hand on without a token service.
+    """
+
+    method: Method
+    thumbprint: str
+    key: PublicKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mission:
+    """The mandate behind a chain, and the anchor of its authority."""
+
+    id: str
+    authority_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawHop:
+    """A token with one reading: canonical, without duplicates, its claims not looked at."""
+
+    jws: CompactJWS
+    claims: Mapping[str, JSONValue]
+
+    @property
+    def token(self) -> str:
+        """The characters that came in."""
+        return self.jws.token
+
+    @property
+    def hash(self) -> str:
+        """What `par_hash` of a child must be."""
+        signed = self.token.rpartition(".")[0]
+        return to_base64url(sha256(signed.encode("ascii")).digest())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedHop:
+    """What a token says of itself. Times are Unix milliseconds, half-open; not_before is 0 where nothing says it."""
+
+    raw: RawHop = field(repr=False)
+    issuer: str
+    principal: str
+    agent: str
+    audiences: tuple[str, ...]
+    jti: str
+    issued_at: UnixMillis
+    not_before: UnixMillis
+    expires_at: UnixMillis
+    confirmation: Confirmation
+    depth: JSONValue
+    depth_limit: JSONValue
+    parent_hash: JSONValue
+    authority: Authority
+    mission: Mission | None
+
+
+def read_hop(token: str) -> UnverifiedHop:
+    """Read a token; nothing in it is to be believed yet. Raises as `read_raw` and `read_claims` do."""
+    return read_claims(read_raw(token))
+
+
+def read_raw(token: str) -> RawHop:
+    """Take a token apart and hold it against its canonical form.
+
+    Raises Malformed: `delegation.malformed`, `.duplicate_member`, `.non_finite`, `.non_canonical`.
+    """
+    if len(token) > HOP_CHARS_MAX:
+        raise _fault(f"a hop has more than {HOP_CHARS_MAX} characters")
+    jws = read_compact(token, step=STEP)
+    header = dict(jws.header)
+    remark, value = terms.CANONICAL_REMARK
+    if header.pop(remark, value) != value or header.keys() != _HEADER:
+        raise _fault("the header of a hop has `alg`, `kid` and `typ`, and nothing else")
+    if header["typ"] not in terms.TYPES:
+        raise _fault(f"expected a token of type {terms.TYP}, got {shown(header['typ'], 40)}")
+    try:
+        claims = parse(jws.payload, limits=_LIMITS)
+    except Malformed as error:
+        raise _as_outcome(error) from None
+    if not isinstance(claims, dict):
+        raise _fault("the claims of a hop are not a JSON object")
+    if to_base64url(encode(dict(jws.header))) != token.partition(".")[0] or encode(claims) != jws.payload:
+        raise Malformed("header and claims of a hop must be canonical JSON", code="delegation.non_canonical")
+    return RawHop(jws=jws, claims=claims)
+
+
+def read_claims(raw: RawHop) -> UnverifiedHop:
+    """Read the claims of a hop; depth and parent are read where they are checked. Raises Malformed
+    (`delegation.malformed`, for a key in `cnf` that is none too)."""
+    claims = raw.claims
+    details = claims.get(terms.DETAILS)
+    if not isinstance(details, list) or len(details) != 1:
+        raise _fault(f"a hop has exactly one authorization detail, of type `{terms.DELEGATION}`")
+    issued, expires = _seconds(claims, terms.ISSUED), _seconds(claims, terms.EXPIRES)
+    starts = _seconds(claims, terms.NOT_BEFORE) if terms.NOT_BEFORE in claims else 0
+    return UnverifiedHop(
+        raw=raw,
+        issuer=_text(claims, terms.ISSUER),
+        principal=_text(claims, terms.SUBJECT),
+        agent=_text(claims, terms.CLIENT),
+        audiences=_audiences(claims.get(terms.AUDIENCE)),
+        jti=_text(claims, terms.JWT_ID),
+        issued_at=_millis(issued),
+        not_before=_millis(starts),
+        expires_at=_millis(expires),
+        confirmation=_confirmation(claims.get(terms.CONFIRMATION)),
+        depth=claims.get(terms.DEPTH),
+        depth_limit=claims.get(terms.DEPTH_LIMIT),
+        parent_hash=claims.get(terms.PARENT_HASH),
+        authority=authority_in(details[0]),
+        mission=_mission(claims[terms.MISSION]) if terms.MISSION in claims else None,
+    )
+
+
+def confirmation_of(key: PublicKey) -> Confirmation:
+    """The holder of this key, who then may hand on by it."""
+    return Confirmation(method="jkt", thumbprint=key.thumbprint, key=key)
+
+
+def confirmation_claim(confirmation: Confirmation) -> dict[str, JSONValue]:
+    """`cnf`; the inverse of how it is read."""
+    claim: dict[str, JSONValue] = {confirmation.method: confirmation.thumbprint}
+    if confirmation.key is not None:
+        claim[terms.KEY] = parse(confirmation.key.jwk.encode("ascii"))
+    return claim
+
+
+def thumbprint_uri(thumbprint: str) -> str:
+    """`iss` of a hop that the holder of this key signed (RFC 9278)."""
+    return f"{terms.THUMBPRINT_URI}{thumbprint}"
+
+
+def _confirmation(claim: JSONValue) -> Confirmation:
+    if not isinstance(claim, dict) or not claim or not claim.keys() <= _CONFIRMATIONS:
+        raise _fault("`cnf` of a hop holds `jkt`, `jwk` or `x5t#S256`, and nothing else")
+    for name in (terms.KEY_THUMBPRINT, terms.CERTIFICATE_THUMBPRINT):
+        value = claim.get(name)
+        if name in claim and (not isinstance(value, str) or from_base64url_32(value) is None):
+            raise _fault(f"`{name}` must be a SHA-256 thumbprint in base64url")
+    if terms.CERTIFICATE_THUMBPRINT in claim:
+        if len(claim) > 1:
+            raise _fault("`cnf` of a hop names one key: a certificate's, or another one")
+        return Confirmation(method="x5t#S256", thumbprint=str(claim[terms.CERTIFICATE_THUMBPRINT]))
+    if terms.KEY not in claim:
+        return Confirmation(method="jkt", thumbprint=str(claim[terms.KEY_THUMBPRINT]))
+    jwk = claim[terms.KEY]
+    try:
+        key = public_key(jwk if isinstance(jwk, dict) else {})
+    except Malformed as error:
+        raise _fault(f"`cnf.jwk`: {error.message}") from None
+    if claim.get(terms.KEY_THUMBPRINT, key.thumbprint) != key.thumbprint:
+        raise _fault("`cnf.jkt` is not the thumbprint of `cnf.jwk`")
+    return confirmation_of(key)
+
+
+def _mission(claim: JSONValue) -> Mission:
+    if isinstance(claim, dict) and claim.keys() == {terms.MISSION_ID, terms.AUTHORITY_HASH}:
+        digest = claim[terms.AUTHORITY_HASH]
+        if isinstance(digest, str) and _AUTHORITY_HASH.fullmatch(digest):
+            return Mission(id=_text(claim, terms.MISSION_ID), authority_hash=digest)
+    raise _fault(
+        "`mission` of a hop has `id` and `authority_hash`, which is `sha-256:` and a digest in base64url"
+    )
+
+
+def _audiences(claim: JSONValue) -> tuple[str, ...]:
+    listed = claim if isinstance(claim, list) else [claim]
+    named = tuple(one for one in listed if isinstance(one, str) and 0 < len(one) <= NAME_CHARS_MAX)
+    if not 0 < len(listed) <= AUDIENCES_MAX or len(named) < len(listed):
+        raise _fault(f"`aud` of a hop is text, or a list of 1 to {AUDIENCES_MAX} texts")
+    return named
+
+
+def _text(claims: Mapping[str, JSONValue], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= NAME_CHARS_MAX or not value.isprintable():
+        raise _fault(f"`{name}` of a hop must be text of 1 to {NAME_CHARS_MAX} printable characters")
+    return value
+
+
+def _seconds(claims: Mapping[str, JSONValue], name: str) -> int | float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= SECONDS_MAX:
+        raise _fault(f"`{name}` of a hop must be seconds between the years 1970 and 9999")
+    return value
+
+
+def _millis(seconds: int | float) -> UnixMillis:
+    """Cut, not rounded: an end never moves on."""
+    return UnixMillis(int(seconds * 1000))
+
+
+def _as_outcome(error: Malformed) -> Malformed:
+    """What the parser refused, under the word that Agent Delegation Chain has for it."""
+    message = f"claims of a hop: {error.message}"
+    match error.code:
+        case "json.duplicate_member":
+            return Malformed(message, code="delegation.duplicate_member")
+        case "json.not_finite":
+            return Malformed(message, code="delegation.non_finite")
+    return _fault(message)
+
+
+def _fault(message: str) -> Malformed:
+    return Malformed(message, code="delegation.malformed")

@@ -1,0 +1,47 @@
+"""Scopes: names of capabilities, alone or all below a dot (Agent Delegation Chain -02, section 4.1).
+
+| form     | example      | covers                                     |
+|----------|--------------|--------------------------------------------|
+| literal  | `crm.refund` | itself                                     |
+| wildcard | `crm.*`      | literals and wildcards that begin `crm.`   |
+| opaque   | `User.Read`  | itself; no wildcard covers it              |
+
+Laws: a scope's form follows from its characters alone; nothing is folded; `covers` is an order.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from answerable.errors import Malformed, shown
+
+SCOPE_CHARS_MAX: Final = 256
+
+_LITERAL: Final = re.compile(r"[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)+")
+_WILDCARD: Final = re.compile(r"[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)*\.\*")
+# RFC 6749, appendix A.4, without the star.
+_OPAQUE: Final = re.compile(r"[!#-)+-\[\]-~]+")
+
+
+def checked_scope(text: str) -> str:
+    """The scope, if it has one of the three forms. Raises Malformed (`delegation.malformed`)."""
+    if len(text) <= SCOPE_CHARS_MAX and any(form.fullmatch(text) for form in (_LITERAL, _WILDCARD, _OPAQUE)):
+        return text
+    raise Malformed(
+        f"{shown(text, 60)} is not a scope: name one capability, or all below a name such as `crm.*`",
+        code="delegation.malformed",
+    )
+
+
+def is_wildcard(scope: str) -> bool:
+    """Whether it names more than one capability."""
+    return _WILDCARD.fullmatch(scope) is not None
+
+
+def covers(held: str, asked: str) -> bool:
+    """Whether all that `asked` names is named by `held`; both as `checked_scope` gives them."""
+    if held == asked:
+        return True
+    inside = _LITERAL.fullmatch(asked) or _WILDCARD.fullmatch(asked)
+    return inside is not None and is_wildcard(held) and asked.startswith(held.removesuffix("*"))
