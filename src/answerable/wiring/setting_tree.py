@@ -14,6 +14,7 @@ from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
+from answerable.wiring.token_settings import TokenSettings
 from answerable.wiring.witness_settings import LocalWitnessSettings, WitnessesSettings
 
 if TYPE_CHECKING:
@@ -308,6 +309,7 @@ class Settings:
     witnesses: WitnessesSettings = field(default_factory=WitnessesSettings)
     local_witness: LocalWitnessSettings = field(default_factory=LocalWitnessSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
+    tokens: TokenSettings = field(default_factory=TokenSettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -323,6 +325,7 @@ SECTIONS: Final[dict[str, type]] = {
     "witnesses": WitnessesSettings,
     "local_witness": LocalWitnessSettings,
     "identity": IdentitySettings,
+    "tokens": TokenSettings,
 }
 
 

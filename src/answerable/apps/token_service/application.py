@@ -1,0 +1,274 @@
+"""The door as an ASGI application: OAuth's endpoints over the flows that answer them.
+
+`docs/reference/wire/token-service.md` is the specification. Wiring sends `/oauth/` and the two well-known paths here.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.routing import Route
+
+from answerable.apps.token_service import metadata
+from answerable.apps.token_service.form import form_of
+from answerable.apps.token_service.problems import problem_of
+from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.mandate import oauth_terms as terms
+from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.flows.authenticate_client import Asked
+from answerable.flows.exchange_token import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request as HttpRequest
+
+    from answerable.apps.token_service.form import Form
+    from answerable.apps.token_service.needs import Needs
+    from answerable.core.canonical import JSONValue
+    from answerable.flows.authenticate_client import TokenClient
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+DPOP_FIELD: Final = b"dpop"
+NONCE_FIELD: Final = "DPoP-Nonce"
+
+_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_log: Final = logging.getLogger("answerable.tokens")
+
+
+def token_app(needs: Needs) -> Starlette:
+    """Every path of this door. Each request is answered; none raises out of here."""
+    door = _Door(needs)
+    posts = {
+        metadata.TOKEN: door.token,
+        metadata.INTROSPECT: door.introspect,
+        metadata.REVOKE: door.revoke,
+    }
+    gets: dict[str, Callable[[HttpRequest], Response]] = {
+        metadata.AS_METADATA: door.service_metadata,
+        metadata.RESOURCE_METADATA: door.resource_metadata,
+        metadata.RESOURCE_METADATA + "/mcp/{server}": door.resource_metadata,
+        metadata.KEYS: door.keys,
+        metadata.STATUS.rstrip("/"): door.status_lists,
+        metadata.STATUS + "{number}": door.status_list,
+    }
+    routes = [Route(path, door.answered(act), methods=["POST"]) for path, act in posts.items()]
+    routes += [Route(path, door.told(tell), methods=["GET"]) for path, tell in gets.items()]
+    return Starlette(routes=routes, exception_handlers={HTTPException: _no_route})
+
+
+class _Door:
+    """Every method that is no route of its own raises the error family."""
+
+    def __init__(self, needs: Needs) -> None:
+        self._needs = needs
+
+    def answered(
+        self, act: Callable[[TokenClient, Form, Asked], Awaitable[Response]]
+    ) -> Callable[[HttpRequest], Awaitable[Response]]:
+        """A POST by a client that proves who it is."""
+
+        async def endpoint(request: HttpRequest) -> Response:
+            client: TokenClient | None = None
+            try:
+                self._check_host(request)
+                asked = await self._asked(request)
+                form = form_of(asked.body, request.headers.get("content-type", ""))
+                asked = msgspec.structs.replace(asked, values=form.values)
+                client = self._needs.authenticate(asked)
+                response = await act(client, form, asked)
+            except Exception as error:
+                return self._failed(error, client)
+            response.headers[NONCE_FIELD] = self._needs.nonce()
+            return response
+
+        return endpoint
+
+    def told(self, tell: Callable[[HttpRequest], Response]) -> Callable[[HttpRequest], Awaitable[Response]]:
+        """A GET of what everybody may know."""
+
+        async def endpoint(request: HttpRequest) -> Response:
+            try:
+                self._check_host(request)
+                return tell(request)
+            except Exception as error:
+                return self._failed(error, None)
+
+        return endpoint
+
+    async def token(self, client: TokenClient, form: Form, asked: Asked) -> Response:
+        """RFC 8693, section 2."""
+        grant = form.required("grant_type")
+        if grant != terms.GRANT_EXCHANGE:
+            raise Malformed(
+                f"grant type {shown(grant)} is not served: use {terms.GRANT_EXCHANGE}",
+                code="oauth.unsupported_grant_type",
+            )
+        if len(form.resources) > 1:
+            raise Malformed("a token is for one resource: name one", code="oauth.invalid_target")
+        granted = await self._needs.exchange(
+            client,
+            Exchange(
+                subject_token=form.required("subject_token"),
+                subject_token_type=form.required("subject_token_type"),
+                actor_token=form.text("actor_token"),
+                actor_token_type=form.text("actor_token_type"),
+                consent=form.text("consent"),
+                chain=form.text("delegation"),
+                resource=form.resources[0] if form.resources else "",
+                scope=form.text("scope"),
+                authorization_details=form.text("authorization_details"),
+                requested_token_type=form.text("requested_token_type") or terms.TYPE_ACCESS,
+                proofs=asked.fields(DPOP_FIELD),
+                url=self._needs.issuer() + metadata.TOKEN,
+            ),
+        )
+        return _json(
+            200,
+            {
+                "access_token": granted.token,
+                "issued_token_type": terms.TYPE_ACCESS,
+                "token_type": terms.DPOP if granted.by_dpop else terms.NOT_APPLICABLE,
+                "expires_in": granted.expires_in,
+                "scope": " ".join(granted.scopes),
+                "authorization_details": granted.authorization_details,
+                "delegation": granted.chain,
+            },
+        )
+
+    async def introspect(self, client: TokenClient, form: Form, asked: Asked) -> Response:
+        """RFC 7662, and RFC 9701 for whoever asks for it signed."""
+        found = self._needs.introspect(client, form.required("token"))
+        if terms.INTROSPECTION_MEDIA_TYPE.encode() in asked.fields(b"accept"):
+            signed = self._needs.signed(client, found)
+            return Response(signed, media_type=terms.INTROSPECTION_MEDIA_TYPE, headers=_UNKEPT)
+        return _json(200, found)
+
+    async def revoke(self, client: TokenClient, form: Form, asked: Asked) -> Response:
+        """RFC 7009: also an unknown token is answered with 200."""
+        del asked
+        self._needs.revoke(client, form.required("token"))
+        return Response(b"", status_code=200, headers=_UNKEPT)
+
+    def service_metadata(self, _: HttpRequest) -> Response:
+        """RFC 8414."""
+        return _json(200, metadata.service_metadata(self._needs.issuer()), kept=True)
+
+    def resource_metadata(self, request: HttpRequest) -> Response:
+        """RFC 9728: of one server behind the gateway, or of the gateway."""
+        server = request.path_params.get("server", "")
+        if server and server not in self._needs.servers():
+            raise Malformed(f"server {shown(server)} is not registered", code="request.path_unknown")
+        return _json(200, metadata.resource_metadata(self._needs.issuer(), server), kept=True)
+
+    def keys(self, _: HttpRequest) -> Response:
+        """RFC 7517: the keys that tokens and lists are signed with, those of former tokens among them."""
+        return _json(200, {"keys": [dict(key) for key in self._needs.jwks()]}, kept=True)
+
+    def status_lists(self, _: HttpRequest) -> Response:
+        """draft-ietf-oauth-status-list-21, section 9: where all the lists are."""
+        uris: list[JSONValue] = [f"{self._needs.issuer()}{metadata.STATUS}{number}" for number in self._needs.status_lists()]
+        return _json(200, {"status_lists": uris})
+
+    def status_list(self, request: HttpRequest) -> Response:
+        """draft-ietf-oauth-status-list-21, section 8. A past time is not answered for."""
+        number = request.path_params["number"]
+        if request.query_params:
+            raise Malformed("lists of another time are not kept", code="request.path_unknown")
+        found = self._needs.status_list(int(number)) if _NUMBER.fullmatch(number) else None
+        if found is None:
+            raise Malformed(f"there is no status list {shown(number)}", code="request.path_unknown")
+        return Response(found, media_type=terms.STATUS_LIST_MEDIA_TYPE, headers=_UNKEPT)
+
+    async def _asked(self, request: HttpRequest) -> Asked:
+        raw: Any = request.scope.get("raw_path")
+        if not isinstance(raw, bytes) or request.scope.get("query_string"):
+            # RFC 6749, section 3.2: and no token ever stands in a URL, which logs keep.
+            raise Malformed("there are no query parameters here", code="oauth.invalid_request")
+        found: Any = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
+        return Asked(
+            method=request.method,
+            target=raw,
+            headers=tuple(request.scope["headers"]),
+            body=await self._body(request),
+            channel=found if isinstance(found, Channel) else None,
+        )
+
+    async def _body(self, request: HttpRequest) -> bytes:
+        """The body, read no further and no longer than it may be."""
+        needs = self._needs
+        received = bytearray()
+        with anyio.move_on_after(needs.body_seconds_max) as reading:
+            try:
+                async for chunk in request.stream():
+                    received += chunk
+                    if len(received) > needs.body_bytes_max:
+                        raise Malformed(
+                            f"the body has more than {needs.body_bytes_max} bytes", code="request.size"
+                        )
+            except ClientDisconnect:
+                raise Malformed("the caller left before the end of the body", code="http.left") from None
+        if reading.cancelled_caught:
+            raise Malformed(
+                f"the body did not come within {needs.body_seconds_max:g} s", code="http.slow_body"
+            )
+        return bytes(received)
+
+    def _check_host(self, request: HttpRequest) -> None:
+        """Refuse what a browser was talked into sending (DNS rebinding)."""
+        host = _AUTHORITY.fullmatch(request.headers.get("host", ""))
+        if host is None or host[1] not in LOOPBACK | self._needs.hosts:
+            raise Refused("this server does not answer to the name in the Host field", code="http.host")
+        if "origin" in request.headers:
+            raise Refused("requests of web pages are not let in", code="http.origin")
+
+    def _failed(self, error: Exception, client: TokenClient | None) -> Response:
+        if not isinstance(error, AnswerableError):
+            _log.error("a request failed", exc_info=error)
+            error = Broken("something of ours failed: the server's log says what", code="oauth.failed")
+        elif isinstance(error, Broken):
+            _log.error("%s: %s", error.code, error.message)
+        if client is not None and isinstance(error, Malformed | Refused | Unverified):
+            self._needs.noted(client.agent, error.code)
+        status, body = problem_of(error)
+        response = _json(status, body)
+        if status == 401:
+            response.headers["www-authenticate"] = 'DPoP error="invalid_client"'
+        if isinstance(error, Unavailable):
+            response.headers["retry-after"] = "1"
+        # Whoever was told to use a nonce gets one at once, and so does whoever may need another (RFC 9449, section 8).
+        response.headers[NONCE_FIELD] = self._needs.nonce()
+        return response
+
+
+_UNKEPT: Final = {"cache-control": "no-store"}
+
+
+async def _no_route(request: HttpRequest, error: Exception) -> Response:
+    code = error.status_code if isinstance(error, HTTPException) else 404
+    path = shown(request.url.path)
+    fault = (
+        Malformed(f"{request.method} is not a method of {path}", code="request.method")
+        if code == 405
+        else Malformed(f"there is no {path} here", code="request.path_unknown")
+    )
+    status, body = problem_of(fault)
+    return _json(status, body)
+
+
+def _json(status: int, value: JSONValue, *, kept: bool = False) -> Response:
+    return Response(
+        msgspec.json.encode(value),
+        status_code=status,
+        media_type="application/json",
+        headers={"cache-control": "public, max-age=60"} if kept else dict(_UNKEPT),
+    )

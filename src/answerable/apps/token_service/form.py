@@ -1,0 +1,74 @@
+"""The body of a request as OAuth has it: `application/x-www-form-urlencoded`, read strictly.
+
+RFC 6749, section 3.2: a parameter is there at most once and an empty one is taken for absent. `resource` may be
+repeated (RFC 8707, section 2), and more than one is refused where it is used, for a token is for one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MEDIA_TYPE: Final = "application/x-www-form-urlencoded"
+FIELDS_MAX: Final = 32
+_REPEATED: Final = frozenset({"resource", "audience"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """values: of parameters that are there once. resources: every `resource` and `audience`, in order."""
+
+    values: Mapping[str, str]
+    resources: tuple[str, ...] = ()
+
+    def text(self, name: str) -> str:
+        """The value, empty when it is not there."""
+        return self.values.get(name, "")
+
+    def required(self, name: str) -> str:
+        """Raises Malformed (`oauth.invalid_request`)."""
+        value = self.values.get(name, "")
+        if not value:
+            raise Malformed(f"parameter `{name}` is missing", code="oauth.invalid_request")
+        return value
+
+
+def form_of(body: bytes, media_type: str) -> Form:
+    """Read a body. Raises Malformed (`oauth.invalid_request`): not a form, not UTF-8, a parameter twice, too many."""
+    kind = media_type.partition(";")[0].strip().lower()
+    if kind != MEDIA_TYPE:
+        raise _fault(f"expected a body of type `{MEDIA_TYPE}`, got {shown(kind)}")
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=bool(body),
+            errors="strict",
+            max_num_fields=FIELDS_MAX,
+        )
+    except UnicodeError:
+        raise _fault("the body is not ASCII, or what it escapes is not UTF-8") from None
+    except ValueError:
+        raise _fault(f"the body is not a form of at most {FIELDS_MAX} parameters") from None
+    values: dict[str, str] = {}
+    resources: list[str] = []
+    for name, value in pairs:
+        if not value:
+            continue
+        if name in _REPEATED:
+            resources.append(value)
+            continue
+        if name in values:
+            raise _fault(f"parameter {shown(name)} is there twice")
+        values[name] = value
+    return Form(values=values, resources=tuple(resources))
+
+
+def _fault(message: str) -> Malformed:
+    return Malformed(message, code="oauth.invalid_request")

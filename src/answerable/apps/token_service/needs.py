@@ -1,0 +1,65 @@
+"""What this door needs of the product around it, and its bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.principal import AgentId
+    from answerable.flows.authenticate_client import Asked, TokenClient
+    from answerable.flows.exchange_token import Exchange, Granted
+
+BODY_BYTES_MAX: Final = 262_144
+BODY_SECONDS_MAX: Final = 10.0
+
+
+class Authenticate(Protocol):
+    """As flows.authenticate_client.ClientAuthenticator.authenticate."""
+
+    def __call__(self, asked: Asked) -> TokenClient:
+        """Who asks. Raises Unverified, Malformed, Refused."""
+        ...
+
+
+class ExchangeToken(Protocol):
+    """As flows.exchange_token.exchange_token, with its desk bound."""
+
+    async def __call__(self, client: TokenClient, wanted: Exchange) -> Granted:
+        """A token for this client. Raises the errors of the family."""
+        ...
+
+
+def _unnoted(agent: AgentId, code: str) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """The product as this door sees it.
+
+    issuer: the service's own identifier, known once it listens. jwks: public keys by which tokens are checked. servers:
+    the registered ones. introspect: what is known of a token, for a client; `active` is always there. signed: an
+    introspection as evidence (RFC 9701). revoke: end a token of the client's. status_list: the signed list
+    of that number, None when there is none. nonce: a fresh one for proofs.
+    noted: told what a known client was refused, so that it can be counted.
+    """
+
+    issuer: Callable[[], str]
+    jwks: Callable[[], Collection[Mapping[str, JSONValue]]]
+    servers: Callable[[], Collection[str]]
+    authenticate: Authenticate
+    exchange: ExchangeToken
+    introspect: Callable[[TokenClient, str], dict[str, JSONValue]]
+    signed: Callable[[TokenClient, dict[str, JSONValue]], str]
+    revoke: Callable[[TokenClient, str], object]
+    status_list: Callable[[int], str | None]
+    status_lists: Callable[[], Collection[int]]
+    nonce: Callable[[], str]
+    hosts: frozenset[str] = frozenset()
+    body_bytes_max: int = BODY_BYTES_MAX
+    body_seconds_max: float = BODY_SECONDS_MAX
+    noted: Callable[[AgentId, str], None] = _unnoted

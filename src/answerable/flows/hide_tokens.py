@@ -1,0 +1,68 @@
+"""Credentials lying about: none goes to a tool with an agent's arguments, and none comes back to it in an answer.
+
+What is found is recorded by kind and number, with the refusal or the outcome; the string itself is not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+import msgspec
+
+from answerable.core.action.outcome import Outcome
+from answerable.core.action.token_shapes import described, found_in, hidden_in
+from answerable.core.canonical import encode
+from answerable.errors import Refused
+from answerable.flows.log_outcome import result_bytes
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.canonical import JSONValue
+
+INLINE_BYTES_MAX: Final = 65_536
+"""A longer answer is searched beside the event loop."""
+NOT_READABLE: Final[dict[str, JSONValue]] = {
+    "isError": True,
+    "content": [{"type": "text", "text": "the answer held a credential and could not be shown without it"}],
+}
+
+
+def refuse_tokens(verified: VerifiedRequest) -> Refused | None:
+    """Why these arguments are not passed on (`arguments.token`), or None.
+
+    Only what the capability says that a tool needs, by name of the argument, may hold a credential.
+    """
+    expected = verified.resolved.capability.credential_arguments
+    arguments = verified.arguments
+    if expected:
+        arguments = {name: value for name, value in arguments.items() if name not in expected}
+    content = verified.request.action.bytes if not expected else encode(arguments)
+    findings = found_in(content)
+    if not findings:
+        return None
+    return Refused(
+        f"the arguments hold what looks like a credential ({described(findings)}): leave it out, tools get theirs from "
+        "the gateway",
+        code="arguments.token",
+    )
+
+
+async def hide_tokens(outcome: Outcome) -> Outcome:
+    """The outcome with every credential in the answer hidden; how many of what kind is in its detail."""
+    if outcome.result is None:
+        return outcome
+    whole = result_bytes(outcome.result)
+    if len(whole) > INLINE_BYTES_MAX:
+        shown, findings = await anyio.to_thread.run_sync(hidden_in, whole)
+    else:
+        shown, findings = hidden_in(whole)
+    if not findings:
+        return outcome
+    said = f"hidden in the answer: {described(findings)}"
+    try:
+        result: dict[str, JSONValue] = msgspec.json.decode(shown)
+    except msgspec.MsgspecError:
+        result = NOT_READABLE
+    detail = f"{outcome.detail}; {said}" if outcome.detail else said
+    return Outcome(status=outcome.status, detail=detail, result=result)
