@@ -191,6 +191,8 @@ class KnownCallers:
             grade=instance.evidence.grade,
             manifest=instance.manifest if instance.manifest == standing else "",
             drifted=drifted,
+            measured=instance.manifest,
+            key=instance.key.thumbprint if instance.key is not None else "",
         )
 
     def _seen(

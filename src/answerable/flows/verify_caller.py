@@ -217,6 +217,7 @@ class CallerVerifier:
             message_digest=digest,
             at=now,
             identity=identity,
+            key=channel.certificate if peer is None else "",
         )
 
     def open_session(self, message: SignedRequest) -> OpenedSession:
@@ -291,6 +292,7 @@ class CallerVerifier:
             message_digest=digest,
             at=now,
             identity=known.identity,
+            key=signature.keyid,
         )
 
     def _verify_mac(self, message: SignedRequest, signature: Signature) -> VerifiedCaller:
@@ -321,6 +323,7 @@ class CallerVerifier:
             message_digest=digest,
             at=now,
             identity=identity,
+            key=session.thumbprint,
         )
 
     def _session_identity(self, name: str, session: _Session, now: UnixMillis) -> CallerIdentity:

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import Reference
     from answerable.core.mandate.mandate import MandateId
+    from answerable.core.mandate.revocation import Revocable
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.errors import Refused
+    from answerable.flows.refuse_revoked import Judged
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.upstream import Upstream
 
@@ -63,6 +66,7 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An intent whose end is not on disk yet. due_at: Unix milliseconds from which settling may end it.
 
     mandate, sealing: of an intent of this process, whose end is in the same run and under the same key; else unknown.
+    names: what it may be revoked under; empty for an intent of an earlier process, whose leaf says as much.
     known: how it ended, when that could not be written down at the time.
     """
 
@@ -71,6 +75,7 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     due_at: UnixMillis
     mandate: str = ""
     sealing: Sealing | None = None
+    names: tuple[Revocable, ...] = ()
     known: Outcome | None = None
 
 
@@ -98,6 +103,7 @@ class Walk:
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
     sightings: what was seen and is not registered, since it was last written down.
+    judged: under which names callers act and what of it was revoked, of one epoch of the register in one registry.
     """
 
     clock: Clock
@@ -112,6 +118,7 @@ class Walk:
     compile_policies: PolicyCompiler
     subject_keys: SubjectKeys
     manifests: ManifestRegister
+    revocations: RevocationRegister
     unwitnessed: Callable[[], Refused | None] = lambda: None
     strangers: Callable[[], dict[str, int]] = dict
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True
@@ -125,6 +132,9 @@ class Walk:
     strangers_recorded: dict[str, int] = field(default_factory=dict)
     sightings: SightingBatch = field(default_factory=SightingBatch)
     under_way: UnderWay = field(default_factory=UnderWay)
+    judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
+    judged_in: RegistrySnapshot | None = None
+    judged_epoch: int = -1
     standing_of: RegistrySnapshot | None = None
     standing: dict[MandateId, Refused | None] = field(default_factory=dict)
 

@@ -17,6 +17,7 @@ from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
+    SqliteRevocationRegister,
     SqliteStore,
     SqliteSubjectKeys,
 )
@@ -170,6 +171,7 @@ async def assembled(
                 compile_policies=compiled,
                 subject_keys=subject_keys,
                 manifests=identity.manifests,
+                revocations=SqliteRevocationRegister(store, clock=clock),
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,

@@ -22,6 +22,8 @@ class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message_digest: SHA-256 of the message bytes the proof covers, 32 bytes.
     at: when it was checked, Unix milliseconds.
     identity: the running instance behind it, and how well that is known.
+    key: what could be stolen and is revoked by its own name: thumbprint of the key that signed this message or opened
+    its session, or SHA-256 of the certificate of its connection, hex; empty for a peer that the kernel knows.
     """
 
     agent: AgentId
@@ -31,3 +33,4 @@ class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message_digest: bytes
     at: UnixMillis
     identity: CallerIdentity = UNKNOWN_IDENTITY
+    key: str = ""

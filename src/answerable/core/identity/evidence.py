@@ -37,7 +37,8 @@ class CallerIdentity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     instance: SPIFFE ID; empty for a caller known by a registered key, user id or certificate alone. grade, source:
     of the evidence behind it. manifest: digest of the agent's manifest in force, hex; empty without one.
-    drifted: the running agent differs from its manifest.
+    drifted: the running agent differs from its manifest. measured: digest of the manifest that it was measured against
+    last, in force or not. key: thumbprint of the instance's own key; both empty where there is none.
     """
 
     instance: str = ""
@@ -45,6 +46,8 @@ class CallerIdentity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     grade: Grade = "claimed"
     manifest: str = ""
     drifted: bool = False
+    measured: str = ""
+    key: str = ""
 
 
 UNKNOWN_IDENTITY: Final = CallerIdentity()
