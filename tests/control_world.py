@@ -24,6 +24,7 @@ from answerable.adapters.memory.registers import (
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.sightings import MemorySightings
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.memory.upstream import MemoryUpstream
@@ -250,6 +251,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             decision_point=compiled(policy_text(registry.current), registry.current),
             compile_policies=compiled,
             manifests=MemoryManifestRegister(),
+            revocations=MemoryRevocationRegister(),
             subject_keys=subject_keys,
             limits=settings.walk,
         )
@@ -278,6 +280,7 @@ def memory_product() -> Product:
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled,
         manifests=MemoryManifestRegister(),
+        revocations=MemoryRevocationRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
     )
     published = PublishedMemory(ledger, log_key)

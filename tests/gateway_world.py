@@ -28,6 +28,7 @@ from answerable.adapters.memory.registers import (
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import Listeners, serve
@@ -309,6 +310,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         decision_point=compiled(policy_text(store.current), store.current),
         compile_policies=compiled,
         manifests=MemoryManifestRegister(),
+        revocations=MemoryRevocationRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
     )
 

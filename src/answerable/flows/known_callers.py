@@ -192,6 +192,8 @@ class KnownCallers:
             manifest=shown.digest,
             manifest_grade=shown.grade,
             drifted=shown.drifted,
+            measured=instance.manifest,
+            key=instance.key.thumbprint if instance.key is not None else "",
         )
 
     def _seen(

@@ -25,6 +25,7 @@ from answerable.adapters.memory.registers import (
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.action.outcome import Outcome
 from answerable.core.action.request import ActionRequest, action_request
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.upstream import Progress, Upstream
 
@@ -261,6 +263,7 @@ class Bench:
         upstream: Upstream | None = None,
         subject_keys: SubjectKeys | None = None,
         limits: WalkLimits | None = None,
+        revocations: RevocationRegister | None = None,
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds."""
         self.clock = clock or ManualClock()
@@ -282,6 +285,7 @@ class Bench:
             decision_point=compiled_once(policy_text(registry.current), registry.current),
             compile_policies=compiled_once,
             manifests=MemoryManifestRegister(),
+            revocations=revocations or MemoryRevocationRegister(),
             subject_keys=subject_keys,
             limits=limits or WalkLimits(),
         )

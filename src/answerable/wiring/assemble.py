@@ -17,6 +17,7 @@ from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
+    SqliteRevocationRegister,
     SqliteStore,
     SqliteSubjectKeys,
 )
@@ -179,6 +180,7 @@ async def assembled(
                 subject_keys=subject_keys,
                 manifests=identity.manifests,
                 people=identity.people,
+                revocations=SqliteRevocationRegister(store, clock=clock),
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,

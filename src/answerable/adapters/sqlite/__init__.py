@@ -9,6 +9,7 @@ from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
+from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
 from answerable.adapters.sqlite.store import SqliteStore
 from answerable.adapters.sqlite.subject_keys import SqliteSubjectKeys
@@ -21,6 +22,7 @@ __all__ = [
     "SqliteMandateRegister",
     "SqliteManifestRegister",
     "SqliteRegistryStore",
+    "SqliteRevocationRegister",
     "SqliteSightings",
     "SqliteStore",
     "SqliteSubjectKeys",

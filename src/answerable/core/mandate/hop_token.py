@@ -92,8 +92,7 @@ class RawHop:
     @property
     def hash(self) -> str:
         """What `par_hash` of a child must be."""
-        signed = self.token.rpartition(".")[0]
-        return to_base64url(sha256(signed.encode("ascii")).digest())
+        return signing_hash(self.token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +172,11 @@ def read_claims(raw: RawHop) -> UnverifiedHop:
         authority=authority_in(details[0]),
         mission=_mission(claims[terms.MISSION]) if terms.MISSION in claims else None,
     )
+
+
+def signing_hash(token: str) -> str:
+    """Base64url of SHA-256 over header and payload as they were signed (Agent Delegation Chain -02, section 3)."""
+    return to_base64url(sha256(token.rpartition(".")[0].encode("ascii")).digest())
 
 
 def confirmation_of(key: PublicKey) -> Confirmation:
