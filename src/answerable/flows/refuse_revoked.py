@@ -22,9 +22,10 @@ from answerable.core.mandate.revocation import (
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from answerable.core.action.request import VerifiedRequest
+    from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.mandate.revocation import Revocation
     from answerable.core.registry.capability import Capability
@@ -48,6 +49,13 @@ def refuse_revoked(walk: Walk, verified: VerifiedRequest) -> None:
     Without I/O while nothing was. Raises Unavailable when that cannot be said.
     """
     revocation = _judged(walk, verified).revocation
+    if revocation is not None:
+        raise revocation.refusal()
+
+
+def refuse_names(walk: Walk, names: Collection[Revocable]) -> None:
+    """Raises Refused (`revoked.<kind>`) when one of these names has been revoked, Unavailable when nobody can say."""
+    revocation = walk.revocations.find(names)
     if revocation is not None:
         raise revocation.refusal()
 
@@ -104,6 +112,18 @@ def agent_names(walk: Walk, agent: AgentId) -> tuple[Revocable, ...]:
     return tuple(names)
 
 
+def names_of_hop(walk: Walk, hop: Hop) -> tuple[Revocable, ...]:
+    """The names that whatever comes by this hop acts under: itself, its agent's, its key, what it was issued to."""
+    names = (
+        *hop_names(jti=hop.jti, par_hash=hop.hash),
+        *agent_names(walk, AgentId(hop.agent)),
+        Revocable("key", hop.confirmation.thumbprint),
+        Revocable("manifest", hop.manifest),
+        *instance_names(hop.instance),
+    )
+    return tuple(one for one in names if one.name)
+
+
 def capability_names(current: RegistrySnapshot, capability: Capability) -> Iterable[Revocable]:
     """The names that whoever uses a capability acts under: who answers for it, who supplies its server."""
     server = current.servers.get(capability.server)
@@ -122,11 +142,7 @@ def signing_key_of(token: str) -> str:
 def _lineage_names(walk: Walk, verified: VerifiedRequest) -> Iterable[Revocable]:
     """The names of every hop between the mandate and the caller, with the agent, key, manifest and instance of each."""
     for hop in verified.hops:
-        yield from hop_names(jti=hop.jti, par_hash=hop.hash)
-        yield from agent_names(walk, AgentId(hop.agent))
-        yield Revocable("key", hop.confirmation.thumbprint)
-        yield Revocable("manifest", hop.manifest)
-        yield from instance_names(hop.instance)
+        yield from names_of_hop(walk, hop)
 
 
 def _judged(walk: Walk, verified: VerifiedRequest) -> Judged:

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import AgentId
     from answerable.flows.authenticate_client import Asked, TokenClient
-    from answerable.flows.exchange_token import Exchange, Granted
+    from answerable.flows.exchange_token import Granted
+    from answerable.flows.find_parent import Exchange
 
 BODY_BYTES_MAX: Final = 262_144
 BODY_SECONDS_MAX: Final = 10.0
@@ -52,6 +53,7 @@ class Needs:
     jwks: Callable[[], Collection[Mapping[str, JSONValue]]]
     servers: Callable[[], Collection[str]]
     authenticate: Authenticate
+    prove_key: Callable[[Asked], str]
     exchange: ExchangeToken
     introspect: Callable[[TokenClient, str], dict[str, JSONValue]]
     signed: Callable[[TokenClient, dict[str, JSONValue]], str]

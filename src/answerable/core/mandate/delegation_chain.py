@@ -28,6 +28,7 @@ from answerable.core.mandate.hop_token import (
     Mission,
     UnverifiedHop,
     read_hop,
+    signing_hash,
 )
 from answerable.errors import Malformed, Unverified, shown
 
@@ -76,6 +77,14 @@ class Hop:
     mission: Mission | None
     token: str = field(repr=False)
     digest: bytes
+    manifest: str = ""
+    instance: str = ""
+    single_use: bool = False
+
+    @property
+    def hash(self) -> str:
+        """By which its children name it, as `par_hash`."""
+        return signing_hash(self.token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

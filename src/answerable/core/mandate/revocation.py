@@ -141,7 +141,7 @@ def _checked(kind: RevocationKind, name: str) -> str:
             if _DIGEST.fullmatch(name):
                 # As `x5t#S256` has it (RFC 8705), and as callers are known by it.
                 return to_base64url(bytes.fromhex(name))
-            what = "the thumbprint of a key (43 of base64url) or the SHA-256 of a certificate (the same, or 64 hex digits)"
+            what = "the thumbprint of a key or certificate: 43 characters of base64url, or 64 hex digits"
             return _matching(_HASH, name, what)
         case "token" | "mandate":
             return _matching(_PRINTABLE, name, f"the id of a {kind}: 1 to 256 characters without blanks")
