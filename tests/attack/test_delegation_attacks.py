@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,8 @@ STRANGER = AGENTS["stranger"]
 def refused(tokens, **changes):
     with pytest.raises((Malformed, Unverified)) as raised:
         verify(tokens, **changes)
-    assert isinstance(raised.value, Malformed) or raised.value.step == "delegation"
+    if isinstance(raised.value, Unverified):
+        assert raised.value.step == "delegation"
     return raised.value.code.removeprefix("delegation.")
 
 
@@ -320,7 +322,7 @@ def test_tokens_and_chains_beyond_their_bounds_are_refused_before_they_are_read(
 @pytest.mark.requirement("DELEG-07")
 def test_a_hop_with_a_hostile_list_is_refused_without_reading_it():
     details = detail_of(WIDE)
-    for changes in (
+    changed: list[dict[str, Any]] = [
         {"scopes": ["a.b"] * 65},
         {"scopes": []},
         {"scopes": ["crm.refund", "crm.refund"]},
@@ -333,7 +335,8 @@ def test_a_hop_with_a_hostile_list_is_refused_without_reading_it():
         {"constraints": [7]},
         {"locations": ["https://evil.test"]},
         {"type": "openid_credential"},
-    ):
+    ]
+    for changes in changed:
         token = resigned(root(), SERVICE, authorization_details=[{**details, **changes}])
         assert refused((token,)) == "malformed", changes
     for several in ([], [details, details], details, None):

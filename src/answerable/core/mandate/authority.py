@@ -51,7 +51,7 @@ from answerable.core.mandate.scope import checked_scope, covers
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.mandate.caveat import Attempt, Caveat
@@ -244,7 +244,7 @@ def _constraint(caveat: Caveat, capability: str, *, of_all: bool) -> Constraint:
     end = "" if of_all else f":{capability}"
     match caveat:
         case ResourceIn(ids=ids):
-            return OneOf(key=f"{RESOURCE}:{capability}", members=tuple(dict.fromkeys(ids)))
+            return OneOf(key=f"{RESOURCE}:{capability}", members=_once(ids))
         case ArgumentEquals(name=name, value=value):
             return OneOf(key=f"{ARGUMENT}:{capability}:{name}", members=(value,))
         case ArgumentAtMost(name=name, maximum=maximum):
@@ -252,13 +252,17 @@ def _constraint(caveat: Caveat, capability: str, *, of_all: bool) -> Constraint:
         case EnvironmentIs(environment=environment):
             return OneOf(key=f"{ENVIRONMENT}{end}", members=(environment,))
         case DestinationIn(type=kind, allowed=allowed):
-            return OneOf(key=f"{DESTINATION}{end}", members=tuple(f"{kind}:{one}" for one in allowed))
+            return OneOf(key=f"{DESTINATION}{end}", members=_once(f"{kind}:{one}" for one in allowed))
         case SensitivityAtMost(ceiling=ceiling):
             return Rank(key=f"{SENSITIVITY}{end}", rank=ceiling, order=SENSITIVITIES)
         case KindIn(kinds=kinds):
-            return OneOf(key=f"{KIND}{end}", members=kinds)
+            return OneOf(key=f"{KIND}{end}", members=_once(kinds))
         case SystemIn(servers=servers):
-            return OneOf(key=f"{SYSTEM}{end}", members=servers)
+            return OneOf(key=f"{SYSTEM}{end}", members=_once(servers))
+
+
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
 
 
 def _pair(constraint: Constraint) -> tuple[str, str]:
