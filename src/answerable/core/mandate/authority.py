@@ -31,7 +31,6 @@ from answerable.core.mandate.caveat import (
     KindIn,
     ResourceIn,
     SensitivityAtMost,
-    SystemIn,
 )
 from answerable.core.mandate.constraint import (
     Constraint,
@@ -42,8 +41,8 @@ from answerable.core.mandate.constraint import (
     Rank,
     Unknown,
     from_wire,
+    joined,
     made,
-    met,
     to_wire,
 )
 from answerable.core.mandate.mandate import Shortfall
@@ -137,7 +136,7 @@ def authority_of(mandate: MandateTerms) -> Authority:
     """The one authority that the terms of a mandate give; what it permits, they permit.
 
     Raises Malformed: `delegation.ambiguous_grant` for two grants of one capability, which say "either, or" and cannot
-    be handed on; `delegation.malformed` for caveats that no constraint says, or for more than a token can hold.
+    be handed on; `delegation.malformed` for more than a token can hold.
     """
     capabilities = [grant.capability for grant in mandate.grants]
     if len(set(capabilities)) < len(capabilities):
@@ -155,10 +154,7 @@ def authority_of(mandate: MandateTerms) -> Authority:
         constraints += own + common
     merged: dict[tuple[str, str], Constraint] = {}
     for one in constraints:
-        both = met(merged[_pair(one)], one) if _pair(one) in merged else one
-        if both is None:
-            raise _fault(f"two caveats about {shown(one.key, 60)} cannot be joined into one bound")
-        merged[_pair(one)] = both
+        merged[_pair(one)] = joined(merged[_pair(one)], one) if _pair(one) in merged else one
     return Authority(scopes=tuple(capabilities), constraints=tuple(merged.values()))
 
 
@@ -257,8 +253,7 @@ def _constraint(caveat: Caveat, capability: str, *, of_all: bool) -> Constraint:
             return Rank(key=f"{SENSITIVITY}{end}", rank=ceiling, order=SENSITIVITIES)
         case KindIn(kinds=kinds):
             return OneOf(key=f"{KIND}{end}", members=_once(kinds))
-        case SystemIn(servers=servers):
-            return OneOf(key=f"{SYSTEM}{end}", members=_once(servers))
+    return OneOf(key=f"{SYSTEM}{end}", members=_once(caveat.servers))
 
 
 def _once(texts: Iterable[str]) -> tuple[str, ...]:
