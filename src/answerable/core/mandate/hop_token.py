@@ -46,7 +46,29 @@ AUDIENCES_MAX: Final = 16
 SECONDS_MAX: Final = 253_402_300_799
 """The last second of the year 9999."""
 
+<<<<<<< HEAD
 Method = Literal["jkt", "x5t#S256", "answerable_process"]
+=======
+CLAIMS: Final = (
+    terms.ISSUER,
+    terms.SUBJECT,
+    terms.CLIENT,
+    terms.AUDIENCE,
+    terms.JWT_ID,
+    terms.ISSUED,
+    terms.EXPIRES,
+    terms.NOT_BEFORE,
+    terms.CONFIRMATION,
+    terms.DEPTH,
+    terms.DEPTH_LIMIT,
+    terms.PARENT_HASH,
+    terms.DETAILS,
+    terms.MISSION,
+)
+"""In the order of the page that describes them."""
+
+Method = Literal["jkt", "x5t#S256"]
+>>>>>>> e9dbee1 (Hold the laws of delegation, and describe hops and chains on a page that is checked)
 
 _LIMITS: Final = Limits(size_bytes_max=HOP_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
 _HEADER: Final = frozenset({"alg", "kid", "typ"})

@@ -1,8 +1,9 @@
-"""A token service, four agents with keys, and chains between them, for the tests of delegation."""
+"""A token service, agents with keys, and chains between them: what tests of delegation begin from."""
 
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.canonical import JSONValue, encode
 from answerable.core.identity.keys import SigningKey, new_private_jwk, to_base64url
@@ -14,16 +15,21 @@ from answerable.core.mandate.delegation_chain import Chain, holder_not_asked, st
 from answerable.core.mandate.hop_signing import HopTerms, issue_hop, issue_root, sign_hop
 from answerable.core.mandate.hop_token import Mission, confirmation_of, read_raw
 from answerable.testing.clock import START
+from answerable.testing.samples import AUDIENCE
 
-ISSUER = "https://tokens.answerable.test"
-AUDIENCE = "answerable.test"
-ALICE = "alice"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.identity.keys import PublicKey
+
+ISSUER: Final = "https://tokens.answerable.test"
+ALICE: Final = "alice"
 NOW = UnixMillis(START - START % 1000)
 MISSION = Mission(id="m-1", authority_hash="sha-256:" + "A" * 43)
 ORDER = ("public", "internal", "confidential", "restricted")
 
 
-def key(name: str, algorithm: str = "ed25519") -> SigningKey:
+def agent_key(name: str, algorithm: str = "ed25519") -> SigningKey:
     """The same key for the same name, every time."""
     octets = sha256(name.encode()).digest() + sha256(name.encode() + b"+").digest()
     if algorithm == "ed25519":
@@ -31,9 +37,9 @@ def key(name: str, algorithm: str = "ed25519") -> SigningKey:
     return SigningKey(new_private_jwk("ecdsa-p256-sha256", octets[:48]))
 
 
-SERVICE = key("token service")
-AGENTS = {name: key(name) for name in ("orchestrator", "researcher", "writer", "stranger")}
-AGENTS["clerk"] = key("clerk", "ecdsa-p256-sha256")
+SERVICE = agent_key("token service")
+AGENTS = {name: agent_key(name) for name in ("orchestrator", "researcher", "writer", "stranger")}
+AGENTS["clerk"] = agent_key("clerk", "ecdsa-p256-sha256")
 
 WIDE = Authority(
     scopes=("crm.*", "files.read"),
@@ -68,14 +74,14 @@ LEAST = Authority(
 RESERVED = ("calls",)
 
 
-def trusted(issuer: str):
+def trusted(issuer: str) -> tuple[PublicKey, ...]:
     """Keys of the token service, none for anybody else."""
     return (SERVICE.public,) if issuer == ISSUER else ()
 
 
-def hop(agent: str, authority: Authority, *, jti: str = "", seconds: int = 240, **changes) -> HopTerms:
+def hop(agent: str, authority: Authority, *, jti: str = "", seconds: int = 240, **changes: Any) -> HopTerms:
     """Terms of a hop for an agent whose key is in its `cnf`."""
-    made = {
+    made: dict[str, Any] = {
         "jti": jti or f"hop-{agent}",
         "agent": agent,
         "confirmation": confirmation_of(AGENTS[agent].public),
@@ -87,7 +93,7 @@ def hop(agent: str, authority: Authority, *, jti: str = "", seconds: int = 240, 
     return HopTerms(**{**made, **changes})
 
 
-def root(authority: Authority = WIDE, agent: str = "orchestrator", **changes) -> str:
+def root(authority: Authority = WIDE, agent: str = "orchestrator", **changes: Any) -> str:
     """The first hop, of the token service."""
     terms = hop(agent, authority, **{"seconds": 3600, "depth_limit": 6, **changes})
     return issue_root(terms, issuer=ISSUER, principal=ALICE, mission=MISSION, key=SERVICE)
@@ -110,9 +116,9 @@ def three() -> tuple[str, ...]:
     return first, second, below((first, second), "researcher", hop("writer", LEAST))
 
 
-def verify(tokens, **changes) -> Chain:
+def verify(tokens: Sequence[str], **changes: Any) -> Chain:
     """Verify as the gateway would, with possession and status granted unless the test says otherwise."""
-    given = {
+    given: dict[str, Any] = {
         "keys_of": trusted,
         "audience": AUDIENCE,
         "now": NOW,
@@ -122,9 +128,9 @@ def verify(tokens, **changes) -> Chain:
     return verified_chain(tokens, **{**given, **changes})
 
 
-def refund(**changes) -> Attempt:
+def refund(**changes: Any) -> Attempt:
     """An action that LEAST permits."""
-    made = {
+    made: dict[str, Any] = {
         "capability": "crm.refund",
         "environment": "production",
         "resource_type": "Case",
