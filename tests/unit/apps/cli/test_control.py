@@ -124,7 +124,14 @@ def test_what_is_shown_of_a_draft_is_made_from_what_will_be_signed(tmp_path: Pat
         "iss": "ada", "sub": "agent", "aud": "here", "jti": "m", "use_case": "support", "purpose": "Work",
         "grants": [["crm.delete", []]], "caveats": [], "calls_max": 1, "not_before_ms": 1, "expires_at_ms": 2,
     }  # fmt: skip
-    draft = {"audience": "here", "claims": claims, "titles": {}, "sentences": ["It can do nothing."]}
+    beside = {"capabilities": [], "environments": []}
+    draft = {
+        "audience": "here",
+        "claims": claims,
+        "titles": {},
+        "beside": beside,
+        "sentences": ["It can do nothing."],
+    }
     arguments = ["mandate", "preview", "t", "--as", "ada", "--data", str(tmp_path)]
     shown = CliRunner().invoke(lying_app(draft), arguments).stdout
     assert "`crm.delete`" in shown

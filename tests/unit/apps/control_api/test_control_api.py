@@ -29,7 +29,8 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.contracts.instance_register import instance as running_instance
-from answerable.testing.samples import document, signing_key
+from answerable.testing.samples import document as document_of
+from answerable.testing.samples import signing_key
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_world import Product, World, asked, made_world, memory_product
@@ -105,7 +106,7 @@ async def issued(client: Client, world: World, case: str = "4711") -> Any:
 
 
 def issuing_documents() -> list[Any]:
-    """An application, and a schedule that is due all day, every day."""
+    """An application, and a schedule that is always due."""
     ownership = {
         "owner": "ada",
         "backupOwner": "bela",
@@ -113,13 +114,13 @@ def issuing_documents() -> list[Any]:
         "auditLevel": "full",
         "reviewDate": "2099-01-01",
     }
-    rule = {"everyMinutes": 1440, "withinMinutes": 1440, "until": "2099-01-01"}
+    rule = {"everyMinutes": 60, "withinMinutes": 60, "until": "2099-01-01"}
     keys = {name: [json.loads(signing_key(name).public.jwk)] for name in ("portal", "daily")}
     return [
-        document(
+        document_of(
             "Application", "portal", {"useCases": ["support"], "keys": keys["portal"], "ownership": ownership}
         ),
-        document(
+        document_of(
             "Schedule",
             "daily",
             {
