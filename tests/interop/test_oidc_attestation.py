@@ -27,7 +27,7 @@ from tests.attestation_world import (
     public_jwk,
     token,
 )
-from tests.interop.oidc_provider import running_provider
+from tests.interop.oidc_provider import free_port, running_provider
 from tests.interop.oidc_provider import tokens_of as tokens_from
 from tests.issuer_server import issuer_server
 

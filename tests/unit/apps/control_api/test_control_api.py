@@ -114,7 +114,7 @@ def issuing_documents() -> list[Any]:
         "auditLevel": "full",
         "reviewDate": "2099-01-01",
     }
-    rule = {"everyMinutes": 60, "withinMinutes": 60, "until": "2099-01-01"}
+    rule = {"everyMinutes": 10, "withinMinutes": 10, "until": "2099-01-01"}
     keys = {name: [json.loads(signing_key(name).public.jwk)] for name in ("portal", "daily")}
     return [
         document_of(
