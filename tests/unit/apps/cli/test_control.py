@@ -166,3 +166,14 @@ def test_a_socket_left_behind_by_a_dead_server_is_no_server(tmp_path: Path) -> N
     )
     assert result.exit_code == 0
     assert "no server is running" in result.stderr
+
+
+def test_what_is_missing_is_asked_for_and_without_a_terminal_named(tmp_path: Path) -> None:
+    template = {"parameters": [{"name": "case", "title": "number of the case"}, {"name": "day", "title": ""}]}
+    create_key(tmp_path / "ada.jwk", seed=bytes(32))
+    arguments = ["mandate", "new", "t", "day=1", "--as", "ada", "--key", str(tmp_path / "ada.jwk")]
+    result = CliRunner().invoke(lying_app(template), [*arguments, "--data", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "there is no terminal to ask at: give case=VALUE" in result.stderr
+    twice = [*arguments, "day=2", "--data", str(tmp_path)]
+    assert "`day` is given twice" in CliRunner().invoke(lying_app(template), twice).stderr
