@@ -22,7 +22,7 @@ from answerable.core.ledger.leaves import (
     evidence_leaf,
     identity_members,
 )
-from answerable.core.ledger.mandate_fields import mandate_fields, owner_fields
+from answerable.core.ledger.mandate_fields import answering_fields, mandate_fields
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.budget import ONE_CALL
 
@@ -77,7 +77,7 @@ def intent(
     digests, attachment = sealed_fields(
         [
             *_action_fields(request, caller, principal=mandate.principal, purpose=mandate.purpose),
-            *owner_fields(_owner(verified)),
+            *answering_fields(verified),
         ],
         sealing,
     )
@@ -254,7 +254,7 @@ def approval_asked(
     fields = _action_fields(
         verified.request, verified.caller, principal=approval.principal, purpose=verified.mandate.purpose
     )
-    fields += [(b"reasons", encode(list(approval.reasons))), *owner_fields(_owner(verified))]
+    fields += [(b"reasons", encode(list(approval.reasons))), *answering_fields(verified)]
     return sealed_entry(Tag.APPROVAL_ASKED, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
@@ -289,7 +289,6 @@ def mandate_issued(
     mandate: Mandate, *, at: UnixMillis, sealing: Sealing, principal: str, audience: str, owner: str = ""
 ) -> Entry:
     """A signed mandate was registered. principal: pseudonym. owner: who answers for the schedule that gave it."""
-    through: dict[str, JSONValue] = {"application": mandate.application} if mandate.application else {}
     members: dict[str, JSONValue] = {
         "agent": mandate.agent,
         **({"budgets": dict(mandate.budgets)} if mandate.budgets else {}),
@@ -298,7 +297,7 @@ def mandate_issued(
         "mandate": mandate.id,
         "principal": principal,
         "use_case": mandate.use_case,
-        **through,
+        **({"application": mandate.application} if mandate.application else {}),
     }
     fields = mandate_fields(mandate, audience=audience, owner=owner)
     return sealed_entry(Tag.MANDATE_ISSUED, at=at, members=members, fields=fields, sealing=sealing)
@@ -363,11 +362,6 @@ def cited_text(kind: str, digest: str, text: bytes, *, at: UnixMillis, sealing: 
 def action_pseudonym(request: ActionRequest, sealing: Sealing) -> str:
     """What a leaf says in place of the action digest: the same for one action under one subject, hex."""
     return sealing.key.pseudonym(b"action", request.action.digest)
-
-
-def _owner(verified: VerifiedRequest) -> str:
-    """The person who answers, where it is not the principal that the mandate names."""
-    return verified.principals[0] if len(verified.principals) > 1 else ""
 
 
 def _decision(decision: Decision) -> dict[str, JSONValue]:

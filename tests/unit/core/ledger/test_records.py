@@ -47,6 +47,8 @@ AT = UnixMillis(END_OF_TIME)
 PSEUDONYM = "0" * 64
 ABOUT = {"at": AT, "sealing": SEALING, "principal": PSEUDONYM, "audience": "a.test"}
 POLICIES = "1" * 64
+CHANGED = {"at": AT, "sealing": SEALING, "by": "the operator", "pseudonym": PSEUDONYM}
+CHANGED |= {"before": POLICIES, "after": POLICIES}
 RUN = Run(id="2" * 16, prev="3" * 64, seq=INTEGER_MAX)
 REFERENCE = Reference(entry=INTEGER_MAX, leaf="4" * 64)
 INTENT = Receipt(index=INTEGER_MAX, leaf_hash=bytes(32))
@@ -212,18 +214,8 @@ LARGEST = {
     Tag.MANDATE_CLOSED: lambda: records.mandate_closed(
         MANDATE, at=AT, sealing=SEALING, by="the operator", pseudonym=PSEUDONYM
     ),
-    Tag.REGISTRY_CHANGE: lambda: records.registry_change(
-        at=AT, sealing=SEALING, by="the operator", pseudonym=PSEUDONYM, before=POLICIES, after=POLICIES, changes=b"{}"
-    ),
-    Tag.POLICY_CHANGE: lambda: records.policy_change(
-        at=AT,
-        sealing=SEALING,
-        by="the operator",
-        pseudonym=PSEUDONYM,
-        before=POLICIES,
-        after=POLICIES,
-        policies="the policies",
-    ),
+    Tag.REGISTRY_CHANGE: lambda: records.registry_change(**CHANGED, changes=b"{}"),
+    Tag.POLICY_CHANGE: lambda: records.policy_change(**CHANGED, policies="the policies"),
 }  # fmt: skip
 CITED = {
     "mandate": lambda: records.cited_mandate(MANDATE, **ABOUT),
