@@ -14,6 +14,7 @@ from answerable.core.registry.capability import GOVERNED_METHODS
 from answerable.core.registry.parse import KINDS, SPEC_KEYS, TOP_KEYS
 from answerable.core.registry.spec_capability import ARGUMENT_KEYS, RESOURCE_KEYS
 from answerable.core.registry.spec_shared import OWNERSHIP_KEYS
+from answerable.core.registry.spec_spending import AMOUNT_KEYS, MEASURE_KEYS, RESERVE_KEYS
 from answerable.core.registry.spec_template import GRANT_KEYS, PARAMETER_KEYS
 from answerable.testing.samples import signing_key
 
@@ -25,6 +26,9 @@ NESTED = {
     "ownership": OWNERSHIP_KEYS,
     "grants": GRANT_KEYS,
     "parameters": PARAMETER_KEYS,
+    "amount": AMOUNT_KEYS,
+    "reserves": RESERVE_KEYS,
+    "measures": MEASURE_KEYS,
 }
 
 pytestmark = pytest.mark.requirement("REG-05")

@@ -97,11 +97,18 @@ def _mandate(call: Call, mandate: Mandate) -> Answer:
         "state": _state(call, mandate),
         "calls_used": call.walk.mandates.calls_used(mandate.id),
         "calls_max": mandate.calls_max,
+        "budgets": _budgets(call, mandate),
         "not_before": instant(mandate.not_before),
         "expires_at": instant(mandate.expires_at),
         "sentences": list(preview(mandate, titles=titles)),
         "token": mandate.token,
     }
+
+
+def _budgets(call: Call, mandate: Mandate) -> Answer:
+    """What is limited beside calls, and used of it as this process counts it."""
+    used = call.walk.mandates.used(mandate.id)
+    return {name: {"used": used.get(name, 0), "limit": limit} for name, limit in mandate.budgets}
 
 
 def _titles(call: Call, *, terms_capabilities: tuple[str, ...]) -> dict[str, str]:

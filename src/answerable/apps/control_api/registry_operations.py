@@ -239,6 +239,7 @@ def _template(pair: tuple[Registered, list[JSONValue]]) -> Answer:
             {"name": one.name, "pattern": one.pattern, "type": one.type} for one in template.parameters
         ],
         "calls_max": template.calls_max,
+        "budgets": {name: str(limit) for name, limit in template.budgets},
         "ttl_seconds": template.ttl_seconds,
         **_standing(pair),
     }

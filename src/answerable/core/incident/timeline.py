@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.budget import unit_of
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -211,9 +212,14 @@ def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
 def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     text = (
         f"{_named('principal', leaf, payload)} gave agent {leaf.get('agent')} mandate {_short(leaf.get('mandate'))}"
-        f" for use case {leaf.get('use_case')}, at most {leaf.get('calls_max')} calls."
+        f" for use case {leaf.get('use_case')}, at most {leaf.get('calls_max')} calls{_limits(leaf)}."
     )
     return text, (f"purpose: {_value(payload['purpose'])}",) if payload.get("purpose") else ()
+
+
+def _limits(leaf: Mapping[str, JSONValue]) -> str:
+    budgets = leaf.get("budgets")
+    return "".join(f", {budgets[name]} {unit_of(name)}" for name in sorted(budgets)) if isinstance(budgets, dict) else ""
 
 
 def _closed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
