@@ -37,8 +37,10 @@ from answerable.testing.builders import (
     Bench,
     Effect,
     RecordingUpstream,
+    about_customers,
     bench_documents,
     compiled_once,
+    with_spending,
 )
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import MemoryDisk
@@ -344,9 +346,9 @@ class Simulation:
 
     async def _register(self, bench: Bench) -> None:
         documents = bench_documents(self.chance.choice((POLICIES, POLICIES, STRICTER, "permit (")))
-        documents = [_spending(one) for one in documents]
+        documents = [with_spending(one) for one in documents]
         if self.chance.random() < 0.5:
-            documents = [_about_customers(one) for one in documents]
+            documents = [about_customers(one) for one in documents]
         await apply_registry(bench.walk, documents, by="operator", prune=self.chance.random() < 0.5)
 
     async def _settle(self, bench: Bench) -> None:
@@ -400,22 +402,3 @@ class Simulation:
         assert not self.violations, "\n".join(  # noqa: S101 - this is what a simulation is for
             [f"seed {self.report.seed}:", *self.violations, "what happened last:", *self.trace]
         )
-
-
-def _spending(document: JSONValue) -> JSONValue:
-    """The document, but that its capability says what it takes of budgets."""
-    match document:
-        case {"kind": "Capability", "metadata": {"name": str(name)}, "spec": dict(spec)}:
-            pays = name == "crm.refund"
-            spec["amount"] = {"argument": "amount", "currency": "EUR"} if pays else {"fixed": 0}
-            spec["reserves"] = {"rows": 9, "bytes": 1_200}
-            spec["measures"] = {"rows": "/rows"}
-    return document
-
-
-def _about_customers(document: JSONValue) -> JSONValue:
-    """The document, but that refunds hold the data of the customer of a case and not of who gave the task."""
-    match document:
-        case {"kind": "Capability", "metadata": {"name": "crm.refund"}, "spec": dict(spec)}:
-            spec["subject"] = {"type": "Customer", "argument": "case"}
-    return document

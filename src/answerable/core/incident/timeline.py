@@ -219,7 +219,11 @@ def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
 
 def _limits(leaf: Mapping[str, JSONValue]) -> str:
     budgets = leaf.get("budgets")
-    return "".join(f", {budgets[name]} {unit_of(name)}" for name in sorted(budgets)) if isinstance(budgets, dict) else ""
+    return (
+        "".join(f", {budgets[name]} {unit_of(name)}" for name in sorted(budgets))
+        if isinstance(budgets, dict)
+        else ""
+    )
 
 
 def _closed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
