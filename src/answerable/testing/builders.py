@@ -127,6 +127,26 @@ def bench_documents(policies: str = POLICIES) -> list[JSONValue]:
     return documents
 
 
+def with_spending(document: JSONValue) -> JSONValue:
+    """The document; a capability says then what it takes: a refund its amount, all of them at most 9 rows, which the
+    answer counts, and 1,200 bytes."""
+    match document:
+        case {"kind": "Capability", "metadata": {"name": str(name)}, "spec": dict(spec)}:
+            pays = name == "crm.refund"
+            spec["amount"] = {"argument": "amount", "currency": "EUR"} if pays else {"fixed": 0}
+            spec["reserves"] = {"rows": 9, "bytes": 1_200}
+            spec["measures"] = {"rows": "/rows"}
+    return document
+
+
+def about_customers(document: JSONValue) -> JSONValue:
+    """The document, but that refunds hold the data of the customer of a case and not of who gave the task."""
+    match document:
+        case {"kind": "Capability", "metadata": {"name": "crm.refund"}, "spec": dict(spec)}:
+            spec["subject"] = {"type": "Customer", "argument": "case"}
+    return document
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """Something that happened on the upstream. intent: ledger index. arguments: as they arrived there."""

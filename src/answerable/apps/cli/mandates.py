@@ -272,6 +272,10 @@ def _show(shell: Shell, mandate: Answer) -> None:
             ("use case", mandate["use_case"]),
             ("purpose", mandate["purpose"]),
             ("calls", f"{mandate['calls_used']} of {mandate['calls_max']}"),
+            *(
+                (name, f"{one['used']} of {one['limit']}")
+                for name, one in sorted(mandate.get("budgets", {}).items())
+            ),
             ("from", mandate["not_before"]),
             ("until", mandate["expires_at"]),
             ("intent", mandate["intent_hash"]),

@@ -139,6 +139,7 @@ def _mandate(call: Call, mandate: Mandate) -> Answer:
         "state": _state(call, mandate),
         "calls_used": call.walk.mandates.calls_used(mandate.id),
         "calls_max": mandate.calls_max,
+        "budgets": _budgets(call, mandate),
         "not_before": instant(mandate.not_before),
         "expires_at": instant(mandate.expires_at),
         "sentences": list(preview(mandate, titles=titles)),
@@ -146,6 +147,12 @@ def _mandate(call: Call, mandate: Mandate) -> Answer:
         "authority_hash": authority_hash(mandate, audience=audience),
         "token": mandate.token,
     }
+
+
+def _budgets(call: Call, mandate: Mandate) -> Answer:
+    """What is limited beside calls, and used of it as this process counts it."""
+    used = call.walk.mandates.used(mandate.id)
+    return {name: {"used": used.get(name, 0), "limit": limit} for name, limit in mandate.budgets}
 
 
 def _titles(call: Call, names: tuple[str, ...]) -> dict[str, str]:

@@ -169,6 +169,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "capabilities": TEXTS,
             "parameters": sequence(record({"name": TEXT, "pattern": TEXT, "type": TEXT, "title": TEXT})),
             "calls_max": COUNT,
+            "budgets": mapping(TEXT),
             "ttl_seconds": COUNT,
             **_STANDING,
         }
@@ -206,6 +207,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "state": choice("open", "closed", "expired", "not_yet", "spent"),
             "calls_used": COUNT,
             "calls_max": COUNT,
+            "budgets": mapping(record({"used": COUNT, "limit": COUNT})),
             "not_before": INSTANT,
             "expires_at": INSTANT,
             "sentences": TEXTS,

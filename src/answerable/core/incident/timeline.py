@@ -16,6 +16,7 @@ from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.wording import listed, named, plain, short
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.budget import unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -211,7 +212,7 @@ def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
 def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     text = (
         f"{_giver(leaf, payload)} gave agent {leaf.get('agent')} mandate {short(leaf.get('mandate'))}"
-        f" for use case {leaf.get('use_case')}, at most {leaf.get('calls_max')} calls."
+        f" for use case {leaf.get('use_case')}, at most {leaf.get('calls_max')} calls{_limits(leaf)}."
     )
     details = [f"purpose: {plain(payload['purpose'])}"] if payload.get("purpose") else []
     if payload.get("intent_hash") and payload.get("authority_hash"):
@@ -219,6 +220,15 @@ def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
             f"intent {plain(payload['intent_hash'])}, authority {plain(payload['authority_hash'])}"
         )
     return text, tuple(details)
+
+
+def _limits(leaf: Mapping[str, JSONValue]) -> str:
+    budgets = leaf.get("budgets")
+    return (
+        "".join(f", {budgets[name]} {unit_of(name)}" for name in sorted(budgets))
+        if isinstance(budgets, dict)
+        else ""
+    )
 
 
 def _closed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
