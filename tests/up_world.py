@@ -109,6 +109,12 @@ class House:
         """What the server of the last start has written."""
         return (self.root / f"said-{self.starts}").read_text()
 
+    @property
+    def tcp(self) -> str:
+        """The address of the gateway that another machine would use."""
+        (line,) = [line for line in self.said.splitlines() if line.startswith("gateway ")]
+        return line.split()[1].removesuffix("/mcp/<server>")
+
     def line(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "answerable.main", "--data", str(self.data), *arguments]
 

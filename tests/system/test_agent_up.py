@@ -40,17 +40,11 @@ def kept(house: House, name: str, content: str) -> str:
     return f"file:{place}"
 
 
-def over_tcp(house: House) -> str:
-    """The address of the gateway that another machine would use."""
-    (line,) = [line for line in house.said.splitlines() if line.startswith("gateway ")]
-    return line.split()[1].removesuffix("/mcp/<server>")
-
-
 async def agent_up(
     house: House, *shown: str, agent: str = "biller", gateway: str = ""
 ) -> tuple[int, str, Any]:
     """Exit code, standard error, and what the agent said; it asks for one sub-agent and ends."""
-    where = ("--gateway", gateway or over_tcp(house))
+    where = ("--gateway", gateway or house.tcp)
     line = house.line("agent", "up", "--agent", agent, *where, *shown, "--", sys.executable, str(ASKING))
     done = await asyncio.to_thread(
         subprocess.run,

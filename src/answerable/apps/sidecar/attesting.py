@@ -117,8 +117,11 @@ def _ssh_signature(path: Path, message: bytes) -> str:
 
 
 def _no_ssh_signature(path: Path, reason: str) -> Unavailable:
-    message = f"`ssh-keygen -Y sign` made no signature with {shown(path.name)}: {shown(reason, 200)}"
-    return Unavailable(message, code="sidecar.ssh", port="ssh-keygen")
+    return Unavailable(
+        f"`ssh-keygen -Y sign` made no signature with {shown(path.name)}: {shown(reason, 200)}",
+        code="sidecar.ssh",
+        port="ssh-keygen",
+    )
 
 
 def _signed(key: object, message: bytes) -> bytes:
@@ -164,8 +167,9 @@ def _require_readable(path: Path) -> None:
 
 
 def _unreadable(path: Path, error: OSError) -> Unavailable:
-    message = f"{shown(path.name)} cannot be read: {error.strerror}"
-    return Unavailable(message, code="sidecar.unreadable", port="file")
+    return Unavailable(
+        f"{shown(path.name)} cannot be read: {error.strerror}", code="sidecar.unreadable", port="file"
+    )
 
 
 def _base64(octets: bytes) -> str:
