@@ -149,6 +149,7 @@ async def sidecar(house: House) -> AsyncIterator[Attached]:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=environment(),
+        start_new_session=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -167,8 +168,9 @@ async def sidecar(house: House) -> AsyncIterator[Attached]:
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             await process.wait()
     finally:
+        # With the agent, which would hold its end of our pipe.
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         await listening
 
@@ -332,6 +334,52 @@ async def test_after_a_loss_of_state_everybody_gets_a_new_name_and_no_old_one_co
         await home.stop(signal.SIGTERM)
         _, enrolled = issued_and_enrolled(home)
         assert all(len(keys) == 1 for keys in enrolled.values())
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("RESIL-06", "RESIL-05", "ENROL-06", "TRUST-02")
+async def test_what_was_ended_and_withdrawn_stays_so_when_an_older_copy_is_brought_back(tmp_path):
+    async with scene(tmp_path) as found, sidecar(found.house) as agent:
+        home = found.house
+        (old,) = home.authorities()
+        barred, *others = found.workloads
+        subs = [await agent.asked("sub")]
+        await home.stop(signal.SIGTERM)
+        copy = tmp_path / "copy"
+        shutil.copytree(home.data / IDENTITY_KEYS, copy / IDENTITY_KEYS)
+        for name in REGISTERS:
+            if (home.data / name).exists():
+                shutil.copy(home.data / name, copy / name)
+        await home.start()
+        # 1. After the copy was made: one instance is ended, a sub-agent comes, and the signing keys are withdrawn.
+        subs.append(await agent.asked("sub"))
+        await asyncio.to_thread(home.command, "agent", "end", barred.svid["id"], "--yes")
+        await asyncio.to_thread(home.command, "trust", "remove", old, "--yes")
+        (newer,) = home.authorities()
+        await home.stop(signal.SIGKILL)
+        # 2. The copy is put in place of what there is.
+        shutil.rmtree(home.data / IDENTITY_KEYS)
+        for name in REGISTERS:
+            (home.data / name).unlink(missing_ok=True)
+        shutil.copytree(copy, home.data, dirs_exist_ok=True)
+        counts = {one.name: len(one.serials) for one in found.workloads}
+        await home.start()
+        # 3. The ledger knew.
+        assert "older than the ledger" in home.said
+        assert {old, newer}.isdisjoint(home.authorities())
+        for one in others:
+            await one.next_svid(counts[one.name], authorities=1)
+        assert (await barred.asked("token billing"))["text"] == ""
+        assert len(barred.serials) == counts[barred.name]
+        subs.append(await agent.asked("sub"))
+        ready = agent.of("ready")[0]["instance"]
+        assert [one["instance"] for one in subs] == [f"{ready}/sub-{number}" for number in (1, 2, 3)]
+        found.of_one_process_each()
+        await home.stop(signal.SIGTERM)
+        is_written_down(home, found.workloads)
+        # 4. Nothing is left to be recalled at the next start.
+        await home.start()
+        assert "older than the ledger" not in home.said
 
 
 def issuer(workload: Attached) -> bytes:

@@ -228,7 +228,7 @@ def require_open(identity: Identity) -> None:
 async def kept_identity(
     identity: Identity, authorities: AuthorityChanges, workloads: Workloads, settings: Settings
 ) -> None:
-    """Rotation, federation, ends of instances, new manifests, dormancy, sightings: for ever. What fails is tried again."""
+    """Rotation, federation, ends of instances, manifests, dormancy, sightings: for ever. What fails is tried again."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tending, authorities)
         tasks.start_soon(_telling, identity, workloads.walk)
