@@ -27,23 +27,16 @@ from tests.attestation_world import (
     public_jwk,
     token,
 )
-from tests.interop.oidc_provider import free_port, running_provider
-from tests.interop.oidc_provider import tokens_of as tokens_from
 from tests.issuer_server import issuer_server
+from tests.oidc_provider import SUBJECT, free_port, oidc_provider, tokens_of
 
 pytestmark = [pytest.mark.anyio]
-
-SUBJECT = "workload@example.test"
 
 
 @pytest.fixture(scope="module")
 def provider():
-    with running_provider() as url:
+    with oidc_provider() as url:
         yield url
-
-
-def tokens_of(url: str, client: str = AUDIENCE) -> dict[str, str]:
-    return tokens_from(url, client=client, subject=SUBJECT)
 
 
 @pytest.mark.requirement("ATTEST-05", "ATTEST-07")

@@ -17,8 +17,9 @@ from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.verify_person import PersonVerifier
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import AUDIENCE, signing_key
-from tests.interop.oidc_provider import running_provider, tokens_of
 from tests.mandate_world import bench, changed, documents, for_alice
+from tests.oidc_provider import oidc_provider as running_provider
+from tests.oidc_provider import tokens_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("MISSION-06")]
 

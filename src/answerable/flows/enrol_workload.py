@@ -188,6 +188,12 @@ def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
     raise Refused("no agent is registered for what was measured", code="attestation.unknown")
 
 
+def sub_agent_number(name: SpiffeId) -> int:
+    """Of the sub-agent of this name; 0 for the name of anything else."""
+    number = name.path.rpartition("/sub-")[2]
+    return int(number) if number.isdecimal() else 0
+
+
 def sub_agent_evidence(parent: Instance) -> Evidence:
     """What is known about a sub-agent: who its parent is, as well as that is known."""
     return Evidence(source="parent", grade=parent.evidence.grade, selectors=(f"spiffe:id:{parent.id}",))
@@ -370,7 +376,7 @@ def _end_of_life(workloads: Workloads, now: UnixMillis, parent: Instance | None 
 def _sub_agent_id(workloads: Workloads, parent: Instance, last: SpiffeId | None) -> SpiffeId:
     """The next number that no sub-agent of this parent has had. last: that the register had last, forgotten or not."""
     name = parent.id.path.rpartition("/")[2]
-    number = int(last.path.rpartition("-")[2]) if last is not None else 0
+    number = sub_agent_number(last) if last is not None else 0
     # Behind those, too, that were written down here and never came into force.
     number = max(number, workloads.sub_numbers.get(parent.id, 0)) + 1
     workloads.sub_numbers[parent.id] = number

@@ -29,6 +29,7 @@ from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.known_callers import instance_stands
+from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
@@ -188,10 +189,9 @@ async def assembled(
                 link=shard_link(settings, own),
                 limits=settings.walk,
             )
-            # Recovery is the normal path, run again: what an earlier process left open is found and ended.
-            recover_from_ledger(walk)
-            with _when_there_is_room():
-                await settle_open_intents(walk, overdue_only=False)
+            workloads = identity.workloads(walk, settings)
+            changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
+            await _recovered(walk, workloads, changes)
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -206,12 +206,22 @@ async def assembled(
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
                 identity=identity,
-                workloads=identity.workloads(walk, settings),
-                authorities=AuthorityChanges(walk, identity.desk, alone=partial(alone, settings)),
+                workloads=workloads,
+                authorities=changes,
             )
             with _when_there_is_room():
                 await record_counted_refusals(walk)
             _keep_budgets(walk)
+
+
+async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges) -> None:
+    """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
+    counted = walk.mandates.used_up_to(walk.ledger.origin)
+    recover_from_ledger(walk)
+    if again := await recall_ends(workloads, changes, since=counted):
+        _log.warning("the registers are older than the ledger: %d ends are in force again", again)
+    with _when_there_is_room():
+        await settle_open_intents(walk, overdue_only=False)
 
 
 async def kept_running(product: Product, settings: Settings) -> None:

@@ -46,9 +46,6 @@ AUDIENCES_MAX: Final = 16
 SECONDS_MAX: Final = 253_402_300_799
 """The last second of the year 9999."""
 
-<<<<<<< HEAD
-Method = Literal["jkt", "x5t#S256", "answerable_process"]
-=======
 CLAIMS: Final = (
     terms.ISSUER,
     terms.SUBJECT,
@@ -67,8 +64,7 @@ CLAIMS: Final = (
 )
 """In the order of the page that describes them."""
 
-Method = Literal["jkt", "x5t#S256"]
->>>>>>> e9dbee1 (Hold the laws of delegation, and describe hops and chains on a page that is checked)
+Method = Literal["jkt", "x5t#S256", "answerable_process"]
 
 _LIMITS: Final = Limits(size_bytes_max=HOP_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
 _HEADER: Final = frozenset({"alg", "kid", "typ"})

@@ -1,21 +1,23 @@
-"""An OpenID provider that others wrote (the PyPI package oidc-provider-mock), in a process of its own."""
+"""An OpenID provider that others wrote, the PyPI package oidc-provider-mock, in a process of its own."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
+from tests.attestation_world import AUDIENCE
 from tests.interop.programs import skip_loudly
 
+SUBJECT = "workload@example.test"
 STARTED_SECONDS_MAX = 60
 
 
@@ -25,9 +27,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def running_provider() -> Iterator[str]:
-    """Its address, while it runs."""
+@contextlib.contextmanager
+def oidc_provider() -> Iterator[str]:
+    """Its URL, for as long as it runs; skips loudly where it is not installed."""
     if find_spec("oidc_provider_mock") is None:
         skip_loudly("oidc-provider-mock", "./dev sets it up")
     url = f"http://127.0.0.1:{free_port()}"
@@ -49,7 +51,9 @@ def running_provider() -> Iterator[str]:
             running.terminate()
 
 
-def tokens_of(url: str, *, client: str, subject: str, nonce: str = "n") -> dict[str, str]:
+def tokens_of(
+    url: str, client: str = AUDIENCE, *, subject: str = SUBJECT, nonce: str = "n"
+) -> dict[str, str]:
     """By the authorization code flow, as a browser and a client go it."""
     asked = {
         "client_id": client,
@@ -58,7 +62,6 @@ def tokens_of(url: str, *, client: str, subject: str, nonce: str = "n") -> dict[
         "scope": "openid email",
         "state": "s",
         "nonce": nonce,
-        "max_age": "600",
     }
     answer = httpx2.post(
         url + "/oauth2/authorize",
