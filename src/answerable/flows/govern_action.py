@@ -27,6 +27,7 @@ from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.revocation import Revocable, described
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
+from answerable.flows.hide_tokens import check_tokens, hide_tokens
 from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
@@ -73,6 +74,7 @@ async def govern_action(
             decision = walk.decision_point.decide(verified, facts)
             if decision.effect == "deny":
                 break
+            check_tokens(verified)
             amounts = spend_on(walk, verified, accounts)
             if decision.effect == "defer":
                 require_left(walk, accounts, amounts)
@@ -104,6 +106,8 @@ async def govern_action(
     # 8 release: no lease is held by this form of the walk.
     # 9 log outcome, with what it gives back of what was reserved
     outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
+    if not verified.resolved.capability.credential_answers:
+        outcome = await hide_tokens(outcome)
     try:
         receipt = await log_outcome(walk, warrant, outcome, opened)
     except Unavailable as failed:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.action.token_shapes import described, hidden_in
 from answerable.core.canonical import encode
 from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
@@ -206,11 +207,15 @@ def refusal(
     fields = [(b"reasons", encode([reason.text for reason in reasons]))]
     if mandate is None and request.mandate_id:
         fields.append((b"mandate_named", encode(request.mandate_id)))
-    if len(request.action.bytes) <= REFUSED_ACTION_BYTES_MAX:
-        fields += _action_fields(request, caller)
+    # Nothing was done with it, so nobody needs a credential among it again.
+    plain, findings = hidden_in(request.action.bytes)
+    if findings:
+        fields.append((b"hidden", encode(described(findings))))
+    if len(plain) <= REFUSED_ACTION_BYTES_MAX:
+        fields += [(b"request", plain), *_claimed(request, caller)]
     else:
         # What was not done is kept by its digest and its beginning: no agent may fill the disk with what it may not do.
-        start = request.action.bytes[:REFUSED_ACTION_BYTES_MAX].decode("utf-8", "replace")
+        start = plain[:REFUSED_ACTION_BYTES_MAX].decode("utf-8", "replace")
         fields += [(b"action_cut", encode(start)), (b"action_digest", encode(request.action.hex))]
         fields += _claimed(request, caller)
     return sealed_entry(Tag.REFUSAL, at=at, members=members, fields=fields, sealing=sealing, run=run)
