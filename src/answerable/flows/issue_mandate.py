@@ -11,6 +11,7 @@ from answerable.core.mandate.token import verify_mandate
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.mandate_standing import standing_fault
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.refuse_revoked import mandate_names
 
 if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate
@@ -22,8 +23,8 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     """Verify a signed mandate against the registry, record it and put it into force.
 
     Raises Unverified when the signature or its claims do not check; Refused (`mandate.agent_inactive`,
-    `mandate.use_case`, `mandate.capability_unknown`, `mandate.expired`, `mandate.not_an_issuer`); Malformed
-    (`mandate.duplicate`, `caveat.*`, `mandate.malformed`); Unavailable.
+    `mandate.use_case`, `mandate.capability_unknown`, `mandate.expired`, `mandate.not_an_issuer`, `revoked.*`);
+    Malformed (`mandate.duplicate`, `caveat.*`, `mandate.malformed`); Unavailable.
     """
     current = walk.registry.current
     mandate = verify_mandate(
@@ -32,6 +33,9 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
         keys_of=lambda name: current.principals[name].keys if name in current.principals else (),
     )
     _check_against_registry(mandate, current)
+    revocation = walk.revocations.find(mandate_names(walk, mandate))
+    if revocation is not None:
+        raise revocation.refusal()
     now = walk.clock.now()
     if now >= mandate.expires_at:
         raise Refused("the mandate has already expired", code="mandate.expired")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.subject_keys import SubjectKeys
+    from answerable.ports.token_register import TokenRegister
     from answerable.ports.upstream import Upstream
 
 
@@ -102,6 +103,7 @@ class Walk:
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
+    tokens: those that were issued here; None where none are.
     sightings: what was seen and is not registered, since it was last written down.
     judged: under which names callers act and what of it was revoked, of one epoch of the register in one registry.
     """
@@ -119,6 +121,7 @@ class Walk:
     subject_keys: SubjectKeys
     manifests: ManifestRegister
     revocations: RevocationRegister
+    tokens: TokenRegister | None = None
     unwitnessed: Callable[[], Refused | None] = lambda: None
     strangers: Callable[[], dict[str, int]] = dict
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True

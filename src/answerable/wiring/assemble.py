@@ -30,6 +30,7 @@ from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.require_subject_keys import require_subject_keys
+from answerable.flows.revoke_authority import record_revocations
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -182,6 +183,8 @@ async def assembled(
             recover_from_ledger(walk)
             with _when_there_is_room():
                 await settle_open_intents(walk, overdue_only=False)
+                # Of several processes another one may be about to record what it revoked a moment ago.
+                await record_revocations(walk, overdue_only=bool(settings.ledger.shard))
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -244,6 +247,7 @@ async def _settling(product: Product, seconds: float) -> None:
         await anyio.sleep(seconds)
         with _when_there_is_room():
             await settle_open_intents(product.walk)
+            await record_revocations(product.walk)
             await record_counted_refusals(product.walk)
         _keep_budgets(product.walk)
 

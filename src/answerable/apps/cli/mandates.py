@@ -24,7 +24,7 @@ Values = Annotated[
 ]
 Id = Annotated[str, typer.Argument(help="Id of the mandate.", metavar="ID")]
 State = Annotated[
-    str | None, typer.Option(help="Only those that are open, closed, expired, not_yet or spent.")
+    str | None, typer.Option(help="Only those that are open, closed, revoked, expired, not_yet or spent.")
 ]
 
 _SHORT_PURPOSE_CHARS: Final = 60

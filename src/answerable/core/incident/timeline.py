@@ -283,6 +283,17 @@ def _authority(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _To
     return f"Authority {name} of trust domain {domain} is now {_value(leaf.get('state'))}.", ()
 
 
+def _revoked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    kind = str(leaf.get("kind")).replace("_", " ")
+    what = _named("person", leaf, payload) if leaf.get("kind") == "owner" else _value(leaf.get("name"))
+    details = [f"reason: {_value(payload['reason'])}"] if payload.get("reason") else []
+    if leaf.get("in_flight_count"):
+        details.append(
+            f"in flight at that moment: {leaf.get('in_flight_count')}, entries {leaf.get('in_flight')}"
+        )
+    return f"{_named('by', leaf, payload)} revoked {kind} {what}, for good.", tuple(details)
+
+
 _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONValue]], _Told]]] = {
     Tag.GENESIS: _genesis,
     Tag.INTENT: _intent,
@@ -303,6 +314,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.WORKLOAD_ENDED: _ended,
     Tag.SVID_ISSUED: _svid,
     Tag.AUTHORITY_CHANGED: _authority,
+    Tag.REVOKED: _revoked,
 }
 
 

@@ -5,7 +5,7 @@ Laws: a child never outlives its parent; a place in a status list is never given
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,9 +14,6 @@ from answerable.core.mandate.revocation import Revocable
 if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
-
-DEPTH_MAX: Final = 16
-"""Of a chain of hops; nothing deeper is issued, so no look-up goes deeper."""
 
 
 class StatusPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -27,8 +24,8 @@ class StatusPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class IssuedToken(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """jti: its id. parent: the `jti` it derives from, empty for one that was issued for a mandate. par_hash: the hash by
-    which its children name it; empty for a token that nothing can be derived from.
+    """jti: its id. parent: the `jti` it derives from, empty for one that was issued for a mandate. par_hash: the hash
+    by which its children name it; empty for a token that nothing can be derived from.
 
     key: thumbprint of the key it is bound to. manifest: digest of the agent's, hex, empty without one. trust_domain: of
     the instance it was issued to, empty for none. expires_at: Unix milliseconds.

@@ -1,16 +1,16 @@
 """What can be ended for good, and under which names somebody's right to act can be ended.
 
-| kind           | its name is                                                | ends                                              |
-|----------------|------------------------------------------------------------|---------------------------------------------------|
-| `token`        | the `jti` of an issued token                               | that token and every token derived from it        |
-| `hop`          | the hash by which its children name it (`par_hash`)        | that hop and its whole subtree, however signed    |
-| `mandate`      | the id of the mandate                                      | everything under it, in whatever chain            |
-| `agent`        | the registered name, or the SPIFFE ID of an instance       | the agent, or that instance and its sub-agents    |
-| `key`          | the thumbprint of a key, or SHA-256 of a certificate       | what it proves or signed: calls, mandates, answers|
-| `manifest`     | the digest of an agent manifest, hex                       | whatever runs as that manifest says               |
-| `owner`        | the registered name of a person                            | what that person owns, gave or signed             |
-| `vendor`       | a `vendor` of servers or agents in the registry            | agents made with it, actions on servers from it   |
-| `trust_domain` | the name of a SPIFFE trust domain                          | every instance that is known by an id of it       |
+| kind           | its name is                                          | ends                                         |
+|----------------|------------------------------------------------------|----------------------------------------------|
+| `token`        | the `jti` of an issued token                         | that token and every token derived from it   |
+| `hop`          | the hash by which its children name it (`par_hash`)  | that hop and its subtree, however signed     |
+| `mandate`      | the id of the mandate                                | everything under it, in whatever chain       |
+| `agent`        | the registered name, or the SPIFFE ID of an instance | the agent; the instance and its sub-agents   |
+| `key`          | thumbprint of a key, or SHA-256 of a certificate     | what it proves or signed                     |
+| `manifest`     | the digest of an agent manifest, hex                 | whatever runs as that manifest says          |
+| `owner`        | the registered name of a person                      | what that person owns, gave or signed        |
+| `vendor`       | a `vendor` of servers or agents in the registry      | agents made with it, actions on its servers  |
+| `trust_domain` | the name of a SPIFFE trust domain                    | every instance that is known by an id of it  |
 
 Laws: what is revoked stays so; whoever acts under any revoked name does not act; a name that is not known yet can be
 revoked, so that nobody is quicker by not having been seen.
@@ -139,7 +139,9 @@ def _checked(kind: RevocationKind, name: str) -> str:
         case "key":
             if _DIGEST.fullmatch(name):
                 return name
-            what = "the thumbprint of a key (43 characters of base64url) or the SHA-256 of a certificate (64 hex digits)"
+            what = (
+                "a key's thumbprint (43 characters of base64url) or a certificate's SHA-256 (64 hex digits)"
+            )
             return _matching(_HASH, name, what)
         case "token" | "mandate":
             return _matching(_PRINTABLE, name, f"the id of a {kind}: 1 to 256 characters without blanks")

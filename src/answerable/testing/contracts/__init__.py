@@ -27,7 +27,12 @@ from answerable.testing.contracts.manifest_register import (
     ManifestRegisterContract,
 )
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
+from answerable.testing.contracts.revocation_register import (
+    DurableRevocationRegisterContract,
+    RevocationRegisterContract,
+)
 from answerable.testing.contracts.subject_keys import DurableSubjectKeysContract, SubjectKeysContract
+from answerable.testing.contracts.token_register import DurableTokenRegisterContract, TokenRegisterContract
 from answerable.testing.contracts.witness_register import WitnessRegisterContract
 
 __all__ = [
@@ -44,13 +49,17 @@ __all__ = [
     "DurableMandateRegisterContract",
     "DurableManifestRegisterContract",
     "DurableRegistryStoreContract",
+    "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
+    "DurableTokenRegisterContract",
     "InstanceRegisterContract",
     "JoinTokensContract",
     "LedgerContract",
     "MandateRegisterContract",
     "ManifestRegisterContract",
     "RegistryStoreContract",
+    "RevocationRegisterContract",
     "SubjectKeysContract",
+    "TokenRegisterContract",
     "WitnessRegisterContract",
 ]
