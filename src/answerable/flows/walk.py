@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.shard_link import ShardLink
     from answerable.ports.subject_keys import SubjectKeys
+    from answerable.ports.token_register import TokenRegister
     from answerable.ports.upstream import Upstream
 
 
@@ -123,6 +124,7 @@ class Walk:
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
+    tokens: those that were issued here; None where none are.
     sightings: what was seen and is not registered, since it was last written down.
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
@@ -145,6 +147,7 @@ class Walk:
     manifests: ManifestRegister
     people: PersonVerifier | None = None
     revocations: RevocationRegister
+    tokens: TokenRegister | None = None
     unwitnessed: Callable[[], Refused | None] = lambda: None
     strangers: Callable[[], dict[str, int]] = dict
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True

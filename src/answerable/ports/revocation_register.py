@@ -26,7 +26,7 @@ class RevocationRegister(Protocol):
     def epoch(self) -> int:
         """A number that is another one after every `add`, of whatever process; costs well under a microsecond.
 
-        What was found out under one epoch holds while the next call gives the same number. Takes over what others
+        What was found out under one epoch holds while the next call gives the same number. Takes over what others have
         added.
         """
         ...

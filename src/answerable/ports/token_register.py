@@ -1,4 +1,4 @@
-"""Port: the tokens that were issued and have not expired, whom each derives from, and their places in status lists."""
+"""Port: tokens that were issued and have not expired, what each derives from, and their places in status lists."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TokenRegister(Protocol):
         """Keep issued tokens, all or none, in this order. A parent is added before its children.
 
         Raises Malformed: `token.duplicate` for a `jti` or place that is taken, `token.parent` for a parent that is not
-        known or has ended.
+        known, has ended, or would be outlived.
         """
         ...
 
@@ -40,9 +40,9 @@ class TokenRegister(Protocol):
         ...
 
     def end(self, names: Collection[Revocable]) -> int:
-        """End every token that has one of these names, with all that derive from them; returns how many it ended.
+        """End every token that has one of these names, with all that derive from them; returns how many that ended.
 
-        Durable on return.
+        Durable on return. What had ended before is not counted.
         """
         ...
 
@@ -52,7 +52,10 @@ class TokenRegister(Protocol):
         ...
 
     def statuses(self, list_number: int) -> bytes:
-        """The bits of one status list, one per place, as `core.mandate.status_list` packs them. May read."""
+        """The bits of one status list, one per place, as `core.mandate.status_list` packs them. May read.
+
+        Raises Malformed (`status.no_list`).
+        """
         ...
 
     def take_places(self, count: int) -> Sequence[StatusPlace]:

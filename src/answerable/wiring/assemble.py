@@ -31,6 +31,7 @@ from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
+from answerable.flows.revoke_authority import record_revocations
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -191,7 +192,7 @@ async def assembled(
             )
             workloads = identity.workloads(walk, settings)
             changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
-            await _recovered(walk, workloads, changes)
+            await _recovered(walk, workloads, changes, is_shard=bool(settings.ledger.shard))
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -214,7 +215,7 @@ async def assembled(
             _keep_budgets(walk)
 
 
-async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges) -> None:
+async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
     counted = walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
@@ -222,6 +223,8 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
         _log.warning("the registers are older than the ledger: %d ends are in force again", again)
     with _when_there_is_room():
         await settle_open_intents(walk, overdue_only=False)
+        # Of several processes another one may be about to record what it revoked a moment ago.
+        await record_revocations(walk, overdue_only=is_shard)
 
 
 async def kept_running(product: Product, settings: Settings) -> None:
@@ -266,6 +269,7 @@ async def _settling(product: Product, seconds: float) -> None:
         await anyio.sleep(seconds)
         with _when_there_is_room():
             await settle_open_intents(product.walk)
+            await record_revocations(product.walk)
             await record_counted_refusals(product.walk)
         _keep_budgets(product.walk)
 

@@ -13,6 +13,7 @@ from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
 from answerable.adapters.sqlite.store import SqliteStore
 from answerable.adapters.sqlite.subject_keys import SqliteSubjectKeys
+from answerable.adapters.sqlite.tokens import SqliteTokenRegister
 
 __all__ = [
     "SqliteApprovalRegister",
@@ -26,4 +27,5 @@ __all__ = [
     "SqliteSightings",
     "SqliteStore",
     "SqliteSubjectKeys",
+    "SqliteTokenRegister",
 ]

@@ -52,7 +52,8 @@ class SqliteRevocationRegister:
 
     def epoch(self) -> int:
         """As the port says."""
-        if self._shared.word != self._seen or self._monotonic() >= self._check_at:
+        # The clock first: past its time the number is not looked at before it is known that its file is whole.
+        if self._monotonic() >= self._check_at or self._shared.word != self._seen:
             self._catch_up()
         return self._epoch
 

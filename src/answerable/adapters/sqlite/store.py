@@ -126,6 +126,20 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT""",
         "CREATE INDEX revocations_unrecorded ON revocations (number) WHERE recorded = 0",
         "CREATE INDEX mandates_closed ON mandates (id) WHERE state = 'closed'",
+        """CREATE TABLE status_lists (
+            number INTEGER PRIMARY KEY, decoys BLOB NOT NULL, taken BLOB NOT NULL, given INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE tokens (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, jti TEXT NOT NULL UNIQUE, parent INTEGER, par_hash TEXT NOT NULL,
+            mandate TEXT NOT NULL, agent TEXT NOT NULL, key TEXT NOT NULL, manifest TEXT NOT NULL,
+            trust_domain TEXT NOT NULL, expires_at INTEGER NOT NULL, list INTEGER NOT NULL, place INTEGER NOT NULL,
+            ended INTEGER NOT NULL CHECK (ended IN (0, 1)), UNIQUE (list, place)
+        ) STRICT""",
+        "CREATE INDEX tokens_parent ON tokens (parent) WHERE parent IS NOT NULL",
+        "CREATE INDEX tokens_hop ON tokens (par_hash) WHERE par_hash <> ''",
+        "CREATE INDEX tokens_mandate ON tokens (mandate)",
+        "CREATE INDEX tokens_expiry ON tokens (expires_at)",
+        "CREATE INDEX tokens_ended ON tokens (list, place) WHERE ended = 1",
     ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

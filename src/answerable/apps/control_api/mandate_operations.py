@@ -18,12 +18,13 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.mandate_standing import schedule_owner
+from answerable.flows.refuse_revoked import mandate_names
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.mandate.mandate import Mandate, MandateTerms
 
-STATES: Final = ("open", "closed", "expired", "not_yet", "spent")
+STATES: Final = ("open", "closed", "revoked", "expired", "not_yet", "spent")
 PRINCIPAL_CHARS_MAX: Final = 63
 
 
@@ -118,6 +119,8 @@ def _state(call: Call, mandate: Mandate) -> str:
     now = call.walk.clock.now()
     if call.walk.mandates.state(mandate.id) == "closed":
         return "closed"
+    if call.walk.revocations.find(mandate_names(call.walk, mandate)) is not None:
+        return "revoked"
     if now >= mandate.expires_at:
         return "expired"
     if now < mandate.not_before:

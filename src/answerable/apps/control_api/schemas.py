@@ -204,7 +204,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "agent": TEXT,
             "use_case": TEXT,
             "purpose": TEXT,
-            "state": choice("open", "closed", "expired", "not_yet", "spent"),
+            "state": choice("open", "closed", "revoked", "expired", "not_yet", "spent"),
             "calls_used": COUNT,
             "calls_max": COUNT,
             "budgets": mapping(record({"used": COUNT, "limit": COUNT})),

@@ -300,6 +300,17 @@ def _authority(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _To
     return f"Authority {name} of trust domain {domain} is now {plain(leaf.get('state'))}.", ()
 
 
+def _revoked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    kind = str(leaf.get("kind")).replace("_", " ")
+    what = named("person", leaf, payload) if leaf.get("kind") == "owner" else plain(leaf.get("name"))
+    details = [f"reason: {plain(payload['reason'])}"] if payload.get("reason") else []
+    if leaf.get("in_flight_count"):
+        details.append(
+            f"in flight at that moment: {leaf.get('in_flight_count')}, entries {leaf.get('in_flight')}"
+        )
+    return f"{named('by', leaf, payload)} revoked {kind} {what}, for good.", tuple(details)
+
+
 _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONValue]], _Told]]] = {
     Tag.GENESIS: _genesis,
     Tag.INTENT: _intent,
@@ -320,6 +331,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.WORKLOAD_ENDED: _ended,
     Tag.SVID_ISSUED: _svid,
     Tag.AUTHORITY_CHANGED: _authority,
+    Tag.REVOKED: _revoked,
 }
 
 

@@ -5,7 +5,7 @@ Laws: a child never outlives its parent; a place in a status list is never given
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,9 +14,6 @@ from answerable.core.mandate.revocation import Revocable
 if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
-
-DEPTH_MAX: Final = 16
-"""Of a chain of hops; nothing deeper is issued, so no look-up goes deeper."""
 
 
 class StatusPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -1,16 +1,16 @@
 """What can be ended for good, and under which names somebody's right to act can be ended.
 
-| kind           | its name is                                          | ends                                       |
-|----------------|------------------------------------------------------|--------------------------------------------|
-| `token`        | the `jti` of an issued token                         | it and every token derived from it         |
-| `hop`          | the hash by which its children name it (`par_hash`)  | that hop and its subtree, however signed   |
-| `mandate`      | the id of the mandate                                | everything under it, in whatever chain     |
-| `agent`        | a registered name, or an instance's SPIFFE ID        | it, or that instance and its sub-agents    |
-| `key`          | thumbprint of a key, or SHA-256 of a certificate     | what it proves or signed                   |
-| `manifest`     | the digest of an agent manifest, hex                 | whatever runs as that manifest says        |
-| `owner`        | the registered name of a person                      | what that person owns, gave or signed      |
-| `vendor`       | a `vendor` of servers or agents                      | agents made with it, actions on its servers |
-| `trust_domain` | the name of a SPIFFE trust domain                    | every instance known by an id of it        |
+| kind           | its name is                                          | ends                                         |
+|----------------|------------------------------------------------------|----------------------------------------------|
+| `token`        | the `jti` of an issued token                         | that token and every token derived from it   |
+| `hop`          | the hash by which its children name it (`par_hash`)  | that hop and its subtree, however signed     |
+| `mandate`      | the id of the mandate                                | everything under it, in whatever chain       |
+| `agent`        | the registered name, or the SPIFFE ID of an instance | the agent; the instance and its sub-agents   |
+| `key`          | thumbprint of a key, or SHA-256 of a certificate     | what it proves or signed                     |
+| `manifest`     | the digest of an agent manifest, hex                 | whatever runs as that manifest says          |
+| `owner`        | the registered name of a person                      | what that person owns, gave or signed        |
+| `vendor`       | a `vendor` of servers or agents in the registry      | agents made with it, actions on its servers  |
+| `trust_domain` | the name of a SPIFFE trust domain                    | every instance that is known by an id of it  |
 
 Laws: what is revoked stays so; whoever acts under any revoked name does not act; a name that is not known yet can be
 revoked, so that nobody is quicker by not having been seen.
