@@ -45,6 +45,7 @@ from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
+from answerable.wiring.tokens import issuer_of, token_desk
 from answerable.wiring.witnesses import cosigning
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from answerable.adapters.shard_socket import SocketShardDoor
     from answerable.flows.cover_shards import ShardState
     from answerable.flows.gather_cosignatures import Cosigning, WitnessState
+    from answerable.flows.token_desk import TokenDesk
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.workloads import Workloads
     from answerable.ports.replay_store import ReplayStore
@@ -90,6 +92,7 @@ class Product:
     cosigning: Cosigning
     registers: SqliteStore
     proofs: ReplayStore
+    tokens: TokenDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
     identity: Identity
@@ -142,10 +145,11 @@ async def assembled(
     authorities: frozenset[str] = frozenset(LOCAL_NAMES),
     wait_seconds_max: float = 0.0,
     witness: tuple[str, ...] = (),
+    address: tuple[str, int] | None = None,
 ) -> AsyncIterator[Product]:
     """The product on one data directory, recovered and settled; no door is open and no upstream started.
 
-    authorities: `host[:port]` names under which callers may address it. wait_seconds_max: how long another process may
+    authorities: `host[:port]` names under which callers may address it. address: on which it listens. wait_seconds_max: how long another process may
     still hold the directory. witness: command that starts the local witness. Raises Unavailable when it holds it
     longer, Broken when its log is corrupt or went back behind what the local witness or the log of logs knows,
     Malformed for settings that contradict one another or the directory.
@@ -190,6 +194,9 @@ async def assembled(
                 link=shard_link(settings, own),
                 limits=settings.walk,
             )
+            tokens = token_desk(
+                settings, walk, store, verifier, entropy=entropy, issuer=issuer_of(settings, address)
+            )
             workloads = identity.workloads(walk, settings)
             changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
             await _recovered(walk, workloads, changes, is_shard=bool(settings.ledger.shard))
@@ -202,6 +209,7 @@ async def assembled(
                 cosigning=rounds,
                 registers=store,
                 proofs=proofs,
+                tokens=tokens,
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),

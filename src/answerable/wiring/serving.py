@@ -112,6 +112,7 @@ async def _serve_product(
         async with assembled(
             settings,
             authorities=authorities,
+            address=sockets.tcp_address,
             wait_seconds_max=LOCK_WAIT_SECONDS_MAX,
             witness=doors.witness,
         ) as product:

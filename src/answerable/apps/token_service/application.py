@@ -155,7 +155,7 @@ class _Door:
     async def revoke(self, client: TokenClient, form: Form, asked: Asked) -> Response:
         """RFC 7009: also an unknown token is answered with 200."""
         del asked
-        self._needs.revoke(client, form.required("token"))
+        await self._needs.revoke(client, form.required("token"))
         return Response(b"", status_code=200, headers=_UNKEPT)
 
     def service_metadata(self, _: HttpRequest) -> Response:

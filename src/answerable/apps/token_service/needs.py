@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import AgentId
@@ -57,7 +57,7 @@ class Needs:
     exchange: ExchangeToken
     introspect: Callable[[TokenClient, str], dict[str, JSONValue]]
     signed: Callable[[TokenClient, dict[str, JSONValue]], str]
-    revoke: Callable[[TokenClient, str], object]
+    revoke: Callable[[TokenClient, str], Awaitable[bool]]
     status_list: Callable[[int], str | None]
     status_lists: Callable[[], Collection[int]]
     nonce: Callable[[], str]
