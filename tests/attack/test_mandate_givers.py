@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from answerable.core.identity.oidc_person import PersonIssuer
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.caveat import DestinationIn
 from answerable.core.mandate.mandate import Grant, MandateId
@@ -17,14 +18,16 @@ from answerable.flows.answer_approval import answer_approval
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.verify_person import PersonVerifier
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.builders import Bench
 from answerable.testing.clock import START
-from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key
+from answerable.testing.samples import AUDIENCE, OWNERSHIP, document, mandate_terms, signing_key
 from tests.mandate_world import (
     CLIENT,
     MINUTE,
     SUBJECT,
+    FixedKeys,
     bench,
     changed,
     documents,
@@ -145,6 +148,12 @@ ENDS = {
     ),
     "other key": lambda given: changed(given, "Schedule", "nightly", keys=[jwk("stolen")]),
     "other template": lambda given: changed(given, "MandateTemplate", "mail-report", callsMax=4),
+    "values that fit no more": lambda given: changed(
+        given,
+        "MandateTemplate",
+        "mail-report",
+        parameters=[{"name": "day", "pattern": "[0-9-]+"}, {"name": "domain", "pattern": "[0-9]+"}],
+    ),
     "owner leaves": without_alice,
     "owner may not": lambda given: changed(
         given,
@@ -295,6 +304,40 @@ async def test_an_application_serves_only_its_use_cases_and_a_person_who_may_iss
     as_dan = replace(for_alice(), principal=PrincipalId("dan"))
     assert await refusal(issue_mandate(made.walk, shown(as_dan, sub="dan"))) == "mandate.not_an_issuer"
     assert await refusal(issue_mandate(made.walk, shown(for_alice()))) == "mandate.other_person"
+
+
+@pytest.mark.requirement("MISSION-06")
+async def test_only_providers_that_the_settings_name_speak_for_people():
+    made = await bench()
+    elsewhere = {"issuer": "https://evil.test", "subject": SUBJECT}
+    known = changed(documents(), "Principal", "alice", oidc=elsewhere)
+    await apply_registry(made.walk, known, by="operator")
+    token = shown(for_alice(), iss="https://evil.test")
+    assert await refusal(issue_mandate(made.walk, token)) == "person.issuer"
+    issuer = PersonIssuer(issuer="https://evil.test", audience=CLIENT)
+    made.walk.people = PersonVerifier(clock=made.clock, keys=FixedKeys(), issuers=(issuer,))
+    assert await refusal(issue_mandate(made.walk, token)) == "person.issuer"
+
+
+@pytest.mark.requirement("MISSION-06")
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("a.b.c", "mandate.other_person"), ("x" * 16_385, "mandate.malformed"), ("é", "mandate.malformed")],
+)
+async def test_what_is_no_id_token_shows_nobody(text: str, code: str):
+    made = await bench()
+    terms = replace(for_alice(), id_token=text)
+    token = signed_mandate(terms, audience=AUDIENCE, key=signing_key("portal"))
+    assert await refusal(issue_mandate(made.walk, token)) == code
+
+
+@pytest.mark.requirement("MISSION-06")
+async def test_an_application_of_another_use_case_signs_nothing_for_this_one():
+    made = await bench()
+    sales = document("UseCase", "sales", {"purpose": "Sell", "ownership": dict(OWNERSHIP)})
+    other = changed([*documents(), sales], "Application", "portal", useCases=["sales"])
+    await apply_registry(made.walk, other, by="operator")
+    assert await refusal(issue_mandate(made.walk, shown(for_alice()))) == "mandate.application"
 
 
 PERSON_ENDS = {
