@@ -160,6 +160,14 @@ class CallerVerifier:
         """Value of the WWW-Authenticate field of every 401: what a client needs to try again."""
         return f'Answerable epoch="{self.epoch}", step="{step}"'
 
+    def refusal_fields(self, error: Unverified) -> tuple[tuple[bytes, bytes], ...]:
+        """Fields of a 401: what failed, and what a client needs to try again."""
+        return ((b"www-authenticate", self.challenge(error.step).encode("latin-1")),)
+
+    def answer_fields(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+        """Fields of any answer to a request with these: none, for these proofs need nothing."""
+        return ()
+
     def counts(self) -> dict[str, int]:
         """Failures so far by step; the steps are a closed list, so strangers cannot make this grow.
 

@@ -111,7 +111,7 @@ class HolderProver:
         """Fields of a 401: what failed, and what a client needs to try again."""
         if error.step == "dpop" or error.code.startswith("delegation."):
             return self._holders.challenge(error)
-        return ((b"www-authenticate", self._verifier.challenge(error.step).encode("latin-1")),)
+        return self._verifier.refusal_fields(error)
 
     def answer_fields(self, headers: Iterable[tuple[bytes, bytes]]) -> Fields:
         """Fields of any answer to whoever shows a token: a nonce that is good (RFC 9449, section 8.2)."""

@@ -149,10 +149,10 @@ async def assembled(
 ) -> AsyncIterator[Product]:
     """The product on one data directory, recovered and settled; no door is open and no upstream started.
 
-    authorities: `host[:port]` names under which callers may address it. address: on which it listens. wait_seconds_max: how long another process may
-    still hold the directory. witness: command that starts the local witness. Raises Unavailable when it holds it
-    longer, Broken when its log is corrupt or went back behind what the local witness or the log of logs knows,
-    Malformed for settings that contradict one another or the directory.
+    authorities: `host[:port]` names under which callers may address it. address: on which it listens.
+    wait_seconds_max: how long another process may still hold the directory. witness: command that starts the local
+    witness. Raises Unavailable when it holds it longer, Broken when its log is corrupt or went back behind what the
+    local witness or the log of logs knows, Malformed for settings that contradict one another or the directory.
     """
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
