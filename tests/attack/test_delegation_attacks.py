@@ -27,6 +27,7 @@ from answerable.core.mandate.hop_signing import issue_root
 from answerable.core.mandate.hop_token import (
     HOP_CHARS_MAX,
     Confirmation,
+    confirmation_by,
     confirmation_of,
     read_raw,
     thumbprint_uri,
@@ -388,6 +389,8 @@ CNF = {"jkt": SERVICE.public.thumbprint}
         {"kid": "somebody"},
         {**CNF, "kid": "somebody"},
         {"x5t#S256": "short"},
+        {"answerable_process": "short"},
+        {"answerable_process": "A" * 43, "jkt": "A" * 43},
         {**CNF, "x5t#S256": "A" * 43},
         {"jwk": None},
         {"jwk": {"kty": "oct", "k": "AAAA"}},
@@ -712,3 +715,25 @@ def test_a_hop_bound_to_a_certificate_is_handed_on_by_the_token_service_alone():
 @pytest.mark.requirement("DELEG-09")
 def test_a_chain_that_names_no_mandate_is_refused_at_its_first_hop():
     assert refused((resigned(root(), SERVICE, mission=None),)) == "malformed"
+
+
+@pytest.mark.requirement("DELEG-13")
+def test_a_hop_for_a_deployment_is_handed_on_for_one_resource_of_it_and_not_the_other_way():
+    whole, part, other = "answerable.test", "answerable.test/mcp/crm", "answerable.test/mcp/files"
+    first = root(audiences=(whole,))
+    second = below((first,), "orchestrator", hop("researcher", NARROW, audiences=(part,)))
+    third = below((first, second), "researcher", hop("writer", LEAST, audiences=(part,)))
+    assert verify((first, second, third)).leaf.audiences == (part,)
+    for wider in (whole, other, "answerable.test/mcp/crm2", "answerable.testx"):
+        with pytest.raises(Unverified) as raised:
+            below((first, second), "researcher", hop("writer", LEAST, audiences=(wider,)))
+        assert raised.value.code == "delegation.audience_mismatch"
+
+
+@pytest.mark.requirement("DELEG-06")
+def test_a_hop_bound_to_a_process_is_handed_on_by_the_token_service_alone():
+    bound = confirmation_by("answerable_process", to_base64url(sha256(b"process").digest()))
+    first = root(confirmation=bound)
+    assert verify((first, online((first,), hop("researcher", NARROW)))).root.confirmation == bound
+    with pytest.raises(Unverified):
+        below((first,), "orchestrator", hop("researcher", NARROW))
