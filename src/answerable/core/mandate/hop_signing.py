@@ -22,6 +22,7 @@ from answerable.core.mandate.delegation_chain import (
 from answerable.core.mandate.hop_signature import Form, check_signature, signature_fault
 from answerable.core.mandate.hop_token import (
     CLAIMS,
+    STEP,
     Confirmation,
     Mission,
     UnverifiedHop,
@@ -29,7 +30,7 @@ from answerable.core.mandate.hop_token import (
     read_hop,
     thumbprint_uri,
 )
-from answerable.errors import Malformed, shown
+from answerable.errors import Malformed, Unverified, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,13 +137,31 @@ def _minted(
         checked_chain(
             (*above, made),
             signatures=_LastAlone(key, made),
-            audience=audience,
+            audience=_shared(audience, above),
             now=hop.issued_at,
             proved=holder_not_asked,
             status=status_not_asked,
             depth_max=depth_max,
         )
     return token
+
+
+def _shared(audience: str, above: tuple[UnverifiedHop, ...]) -> str:
+    """The audience of the first hop that a new one lies within, as within those of all hops between: a hop for a whole
+    deployment may be handed on for one resource of it, and not the other way."""
+    for hop in above:
+        if not any(_lies_within(audience, one) for one in hop.audiences):
+            raise Unverified(
+                f"{shown(audience, 60)} is not what {shown(', '.join(hop.audiences))} is for",
+                code="delegation.audience_mismatch",
+                step=STEP,
+            )
+    firsts = above[0].audiences if above else ()
+    return next((one for one in firsts if _lies_within(audience, one)), audience)
+
+
+def _lies_within(audience: str, wider: str) -> bool:
+    return audience == wider or audience.startswith(f"{wider}/")
 
 
 class _LastAlone:
