@@ -167,16 +167,16 @@ class Shard:
     def said(self) -> str:
         return self.errors.read_text()
 
-    def call(self, mandate: str) -> dict[str, Any]:
-        """Read the customer of the case, as the agent."""
-        body = modern("tools/call", {"name": "customer_read", "arguments": {"case_id": "4711"}})
+    def call(self, mandate: str, *, tool: str = "customer_read", **more: str) -> dict[str, Any]:
+        """Read the customer of the case, or use another tool on it, as the agent."""
+        body = modern("tools/call", {"name": tool, "arguments": {"case_id": "4711", **more}})
         headers = {
             "content-type": "application/json",
             "accept": "application/json, text/event-stream",
             "answerable-mandate": mandate,
             "mcp-protocol-version": "2026-07-28",
             "mcp-method": "tools/call",
-            "mcp-name": "customer_read",
+            "mcp-name": tool,
         }
         transport = httpx2.HTTPTransport(uds=str(self.house.data / f"gateway-{self.name}.sock"))
         with httpx2.Client(transport=transport, timeout=SECONDS_MAX) as client:
