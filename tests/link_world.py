@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,15 +13,19 @@ import anyio
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.shard_socket import LinkLimits, SocketShardDoor, SocketShardLink
 from answerable.core.identity.keys import ed25519_public
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.shards import shard_origin
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.forward_action import forward_action
 from answerable.flows.govern_action import govern_action
+from answerable.flows.issue_mandate import issue_mandate
+from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
-from answerable.testing.samples import signing_key
+from answerable.testing.samples import mandate_terms, signing_key
 
 BASE = "answerable.test"
+A = f"{BASE}/a"
 LIMITS = LinkLimits(
     connect_seconds_max=5,
     send_seconds_max=5,
@@ -83,3 +88,17 @@ async def sent(bench: Bench, target: str = "get_case", arguments: object = None,
     wanted = {"case": "4711"} if arguments is None else arguments
     action, caller = bench.request(target, wanted, **claims)
     return await forward_action(bench.walk, action, caller)
+
+
+async def two_shards(directory: Path, *, calls_max: int = 20) -> tuple[Bench, Bench]:
+    """a, which owns the mandate `m-1`, and b, which knows it and the way to a."""
+    a = await shard("a").registered()
+    now = a.clock.now()
+    terms = replace(
+        mandate_terms(), calls_max=calls_max, not_before=now, expires_at=UnixMillis(now + 3_600_000)
+    )
+    terms = replace(terms, grants=(*terms.grants, replace(terms.grants[0], capability="crm.refund")))
+    await issue_mandate(a.walk, signed_mandate(terms, audience=A, key=signing_key("alice")))
+    b = shard("b", a)
+    b.walk.link = link_of(directory, "b")
+    return a, b

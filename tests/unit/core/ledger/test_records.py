@@ -372,27 +372,6 @@ def test_a_refused_action_that_is_too_long_is_kept_by_its_beginning_and_its_dige
     assert long.action.hex.encode() not in entry.leaf
 
 
-def test_as_many_policies_are_named_as_there_is_room_for():
-    few = structs.replace(DECISION, determined_by=("a", "b"), lifted=())
-    entry = records.approval_asked(
-        VERIFIED, few, APPROVAL, at=AT, sealing=SEALING, run=RUN, principal=PSEUDONYM
-    )
-    decision = leaf_of(entry)["decision"]
-    assert isinstance(decision, dict)
-    assert (decision["by"], decision["lifted"]) == (["a", "b"], [])
-    one = structs.replace(DECISION, determined_by=("p" * records.SOURCES_CHARS_MAX,), lifted=("p" * 501,))
-    entry = records.approval_asked(
-        VERIFIED, one, APPROVAL, at=AT, sealing=SEALING, run=RUN, principal=PSEUDONYM
-    )
-    decision = leaf_of(entry)["decision"]
-    assert isinstance(decision, dict)
-    assert (decision["by"], decision["lifted"]) == (["p" * records.SOURCES_CHARS_MAX], [])
-    intended = leaf_of(intent())["decision"]
-    assert isinstance(intended, dict)
-    assert isinstance(intended["by"], list)
-    assert len(intended["by"]) == records.SOURCES_CHARS_MAX // 128
-
-
 def test_an_approval_answer_names_person_and_action_by_pseudonyms_only():
     leaf = leaf_of(made("APPROVAL_ANSWER"))
     assert (leaf["person"], leaf["digest"]) == (PSEUDONYM, PSEUDONYM)

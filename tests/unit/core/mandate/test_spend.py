@@ -11,6 +11,8 @@ from answerable.core.registry.capability import Capability, ResourceMapping
 from answerable.core.registry.spending import AmountMapping, MeasureMapping, ReserveMapping, SpendMapping
 from answerable.errors import Refused
 
+pytestmark = pytest.mark.requirement("BUDGET-02")
+
 SPENDING = SpendMapping(
     amount=AmountMapping(argument="amount", currency="EUR"),
     reserves=(

@@ -216,3 +216,23 @@ def test_what_is_left_out_is_on_the_same_systems_and_elsewhere():
     far = replace(capabilities["crm.read"], name="far.read", server="far", environment="staging")
     found = left_out(mandate_terms(), {**capabilities, "far.read": far})
     assert found == LeftOut(capabilities=("crm.refund",), environments=("staging",))
+
+
+@pytest.mark.requirement("BUDGET-06")
+def test_whoever_signs_reads_each_budget_as_a_sentence():
+    budgets = (
+        ("bytes", 10), ("money:EUR", 1234567), ("money:JPY", 1200), ("money:KWD", 5), ("money:XTS", 7),
+        ("rows", 3), ("tokens", 4), ("wall_ms", 60_000),
+    )  # fmt: skip
+    lines = preview(replace(mandate_terms(), budgets=budgets))
+    said = [line.partition(" in all; then it starts nothing more.")[0] for line in lines if "at most" in line]
+    assert said == [
+        "It can receive at most 10 bytes of answers",
+        "It can spend at most 1234567 minor units of EUR (12,345.67 EUR)",
+        "It can spend at most 1200 minor units of JPY (1,200 JPY)",
+        "It can spend at most 5 minor units of KWD (0.005 KWD)",
+        "It can spend at most 7 minor units of XTS",
+        "It can read or write at most 3 rows",
+        "It can use at most 4 tokens of language models",
+        "It can take at most 60000 milliseconds of upstream time",
+    ]
