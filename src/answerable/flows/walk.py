@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import Reference
     from answerable.core.mandate.mandate import MandateId
-    from answerable.core.mandate.revocation import Revocable
+    from answerable.core.mandate.revocation import Judged, Revocable
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.errors import Refused
-    from answerable.flows.refuse_revoked import Judged
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock

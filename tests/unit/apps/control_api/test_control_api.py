@@ -31,6 +31,7 @@ from answerable.testing.contracts.instance_register import instance as running_i
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_world import Product, World, asked, made_world, memory_product
+from tests.revocation_calls import revoke_everything
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +136,7 @@ async def use_identity(client: Client, product: Product, world: World) -> None:
     assert (await client("set_agent_standing", {"status": "suspended"}, name=name))["changed"]
 
 
+@pytest.mark.requirement("REVOKE-10")
 async def test_every_operation_answers_what_the_document_says(
     client: Client, product: Product, world: World
 ) -> None:
@@ -189,6 +191,7 @@ async def test_every_operation_answers_what_the_document_says(
     assert (report.status, len(report.entries)) == ("valid_but", len(evidence["entries"]))
     assert evidence["shown"] == sum(len(one.shown) for one in report.entries) > 0
     await use_identity(client, product, world)
+    await revoke_everything(client)
     assert client.used == {row.id for row in OPERATIONS}
 
 
