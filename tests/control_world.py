@@ -32,6 +32,7 @@ from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
+    SqliteRevocationRegister,
     SqliteStore,
     SqliteSubjectKeys,
 )
@@ -251,7 +252,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             decision_point=compiled(policy_text(registry.current), registry.current),
             compile_policies=compiled,
             manifests=MemoryManifestRegister(),
-            revocations=MemoryRevocationRegister(),
+            revocations=SqliteRevocationRegister(store, clock=clock),
             subject_keys=subject_keys,
             limits=settings.walk,
         )
@@ -273,16 +274,13 @@ def memory_product() -> Product:
         entropy=SystemEntropy(),
         ledger=ledger,
         registry=registry,
-        mandates=MemoryMandateRegister(),
-        approvals=MemoryApprovalRegister(),
-        channel=MemoryApprovalChannel(),
+        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
         upstream=_upstream(clock),
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled,
-        manifests=MemoryManifestRegister(),
-        revocations=MemoryRevocationRegister(),
+        manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
-    )
+    )  # fmt: skip
     published = PublishedMemory(ledger, log_key)
     workloads = workloads_over(walk)
     return Product(

@@ -303,16 +303,13 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         entropy=SystemEntropy(),
         ledger=MemoryLedger(key=VerifierKey.ed25519("example.test/log", public), sign=key.sign, clock=clock),
         registry=store,
-        mandates=MemoryMandateRegister(),
-        approvals=MemoryApprovalRegister(),
-        channel=MemoryApprovalChannel(),
+        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
         upstream=upstream,
         decision_point=compiled(policy_text(store.current), store.current),
         compile_policies=compiled,
-        manifests=MemoryManifestRegister(),
-        revocations=MemoryRevocationRegister(),
+        manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
-    )
+    )  # fmt: skip
 
 
 def needs_of(walk: Walk, upstream: McpUpstream, prover: CallerVerifier, calls: list[ActionRequest]) -> Needs:

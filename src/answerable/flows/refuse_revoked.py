@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from answerable.core.identity.compact_jws import read_compact
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.revocation import (
+    Judged,
     Revocable,
     hop_names,
     instance_names,
@@ -34,13 +33,6 @@ if TYPE_CHECKING:
 
 JUDGED_MAX: Final = 10_000
 """Callers and mandates of which it is kept in memory under which names they act."""
-
-
-class Judged(msgspec.Struct, frozen=True, gc=False):
-    """Under which names somebody acts, and which of them has been revoked."""
-
-    names: tuple[Revocable, ...]
-    revocation: Revocation | None
 
 
 def refuse_revoked(walk: Walk, verified: VerifiedRequest) -> None:
@@ -161,5 +153,5 @@ def _judged(walk: Walk, verified: VerifiedRequest) -> Judged:
         if len(walk.judged) >= JUDGED_MAX:
             walk.judged = {}
         names = revocable_names(walk, verified)
-        judged = walk.judged[key] = Judged(names, walk.revocations.find(names))
+        judged = walk.judged[key] = Judged(names=names, revocation=walk.revocations.find(names))
     return judged

@@ -27,12 +27,11 @@ if TYPE_CHECKING:
     from answerable.core.ledger.leaves import Reference
     from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.mandate import MandateId
-    from answerable.core.mandate.revocation import Revocable
+    from answerable.core.mandate.revocation import Judged, Revocable
     from answerable.core.registry.manifest_drift import ObservedTools
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.errors import Refused
-    from answerable.flows.refuse_revoked import Judged
     from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister

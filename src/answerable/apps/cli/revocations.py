@@ -8,7 +8,7 @@ import typer
 
 from answerable.apps.cli.command import Shell, command
 from answerable.core.mandate.revocation import REVOCATION_KINDS, described, revocable
-from answerable.errors import Refused
+from answerable.errors import Malformed, Refused
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
@@ -40,7 +40,7 @@ def revoke(
         _list(shell)
         return None
     if kind is None or name is None:
-        raise typer.BadParameter("say what to revoke: KIND and NAME, or --list")
+        raise Malformed("say what to revoke: KIND and NAME, or --list", code="cli.revoke")
     what = revocable(kind, name)
     if not shell.terminal.confirmed(f"Revoke {described(what)}, for good?", yes=shell.yes):
         raise Refused("not confirmed: nothing was revoked", code="cli.not_confirmed")

@@ -75,7 +75,35 @@ class Revocation:
 
     def refusal(self) -> Refused:
         """What whoever acts under it is told: `revoked.<kind>`. Who ended it, and why, is not theirs to know."""
-        return Refused(f"{described(self.what)} has been revoked", code=f"revoked.{self.what.kind}")
+        said = f"{described(self.what)} has been revoked"
+        # Each code is written out, so that the reference of errors lists them.
+        match self.what.kind:
+            case "token":
+                return Refused(said, code="revoked.token")
+            case "hop":
+                return Refused(said, code="revoked.hop")
+            case "mandate":
+                return Refused(said, code="revoked.mandate")
+            case "agent":
+                return Refused(said, code="revoked.agent")
+            case "key":
+                return Refused(said, code="revoked.key")
+            case "manifest":
+                return Refused(said, code="revoked.manifest")
+            case "owner":
+                return Refused(said, code="revoked.owner")
+            case "vendor":
+                return Refused(said, code="revoked.vendor")
+            case "trust_domain":
+                return Refused(said, code="revoked.trust_domain")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Under which names somebody acts, the nearest first, and a revocation of one of them, if there is any."""
+
+    names: tuple[Revocable, ...]
+    revocation: Revocation | None
 
 
 def revocable(kind: str, name: str) -> Revocable:

@@ -32,6 +32,7 @@ from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_issuers import use_issuers
 from tests.control_world import Product, World, asked, made_world, memory_product
+from tests.revocation_calls import revoke_everything
 
 pytestmark = pytest.mark.anyio
 
@@ -138,6 +139,7 @@ async def use_identity(client: Client, product: Product, world: World) -> None:
     assert (await client("set_agent_standing", {"status": "suspended"}, name=name))["changed"]
 
 
+@pytest.mark.requirement("REVOKE-10")
 async def test_every_operation_answers_what_the_document_says(
     client: Client, product: Product, world: World
 ) -> None:
@@ -193,6 +195,7 @@ async def test_every_operation_answers_what_the_document_says(
     assert evidence["shown"] == sum(len(one.shown) for one in report.entries) > 0
     await use_issuers(client)
     await use_identity(client, product, world)
+    await revoke_everything(client)
     assert client.used == {row.id for row in OPERATIONS}
 
 
