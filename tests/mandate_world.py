@@ -15,9 +15,10 @@ from answerable.core.mandate.mission import terms_nonce
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.verify_person import PersonVerifier
 from answerable.sdk.signing import signed_mandate
-from answerable.testing.builders import Bench, RecordingUpstream, bench_documents, memory_ledger
+from answerable.testing.builders import Bench, bench_documents, memory_ledger
 from answerable.testing.clock import START, ManualClock
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.recording_upstream import RecordingUpstream
 from answerable.testing.samples import AUDIENCE, OWNERSHIP, document, mandate_terms, signing_key
 from tests.attestation_world import key_set, public_jwk, token
 

@@ -24,7 +24,7 @@ from answerable.errors import Unverified
 from answerable.flows.enrol_workload import enrol, renew
 from answerable.flows.follow_manifests import compare_running
 from answerable.flows.hand_out_svid import jwt_svid, wit_svid
-from answerable.testing.builders import sample_tools
+from answerable.testing.recording_upstream import sample_tools
 from tests.attack.test_drift_laundering import (
     CRUEL,
     MADE,

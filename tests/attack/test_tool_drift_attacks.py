@@ -14,7 +14,7 @@ from answerable.core.registry.tool_digest import tools_digest
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.observe_tools import observed_tools, tools_fault
-from answerable.testing.builders import sample_tools
+from answerable.testing.recording_upstream import sample_tools
 from tests.attack.test_drift_laundering import MADE, SCOUT, code_of, manifest, world
 from tests.attack.test_drift_laundering import acted as acted_as
 

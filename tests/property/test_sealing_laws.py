@@ -35,7 +35,7 @@ from answerable.testing.trouble import Trouble, TroubledUpstream
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.testing.builders import Effect
+    from answerable.testing.recording_upstream import Effect
     from answerable.testing.trouble import Fault
 
 KEYS_END = DATA_KEY_BYTES + NONCE_BYTES

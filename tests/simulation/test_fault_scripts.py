@@ -22,11 +22,12 @@ from answerable.flows.settle_open_intents import (
     recover_from_ledger,
     settle_open_intents,
 )
-from answerable.testing.builders import Bench, Effect, RecordingUpstream
+from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import MemoryDisk
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.invariants import Promises, broken_laws
+from answerable.testing.recording_upstream import Effect, RecordingUpstream
 from answerable.testing.trouble import (
     Crash,
     Fault,

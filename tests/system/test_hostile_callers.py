@@ -21,8 +21,9 @@ from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
 from answerable.flows.verify_caller import CallerVerifier
-from answerable.testing.builders import Bench, Effect, RecordingUpstream, ledger_key
+from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.disks import FileDisk
+from answerable.testing.recording_upstream import Effect, RecordingUpstream
 from answerable.testing.samples import signing_key
 from answerable.verify.ledger_history import verify_ledger
 from tests.walk_world import fields_of, sealed_values, stored_of

@@ -11,13 +11,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from answerable.testing.builders import Bench, RecordingUpstream, bench_documents
+    from answerable.testing.builders import Bench, bench_documents
     from answerable.testing.clock import ManualClock
     from answerable.testing.disks import FileDisk, MemoryDisk
     from answerable.testing.entropy import SeededEntropy
     from answerable.testing.faults import FaultyLedger
     from answerable.testing.invariants import broken_laws
     from answerable.testing.policy_model import ModelPolicy
+    from answerable.testing.recording_upstream import RecordingUpstream
     from answerable.testing.simulation import Simulation, simulate
     from answerable.testing.trouble import Trouble
 

@@ -11,7 +11,7 @@ allowed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -27,10 +27,8 @@ from answerable.adapters.memory.registers import (
 )
 from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
-from answerable.core.action.outcome import Outcome
 from answerable.core.action.request import ActionRequest, action_request
-from answerable.core.action.tool_definition import ToolDefinition
-from answerable.core.canonical import encode, parse
+from answerable.core.canonical import parse
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.keys import ed25519_public
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -46,6 +44,7 @@ from answerable.flows.walk import Walk, WalkLimits
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.recording_upstream import RecordingUpstream
 from answerable.testing.samples import (
     AUDIENCE,
     OWNERSHIP,
@@ -56,15 +55,13 @@ from answerable.testing.samples import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.answer import Answer
-    from answerable.core.ledger.warrant import Warrant
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.capability import Capability
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
@@ -76,7 +73,7 @@ if TYPE_CHECKING:
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.subject_keys import SubjectKeys
-    from answerable.ports.upstream import Progress, Upstream
+    from answerable.ports.upstream import Upstream
 
 POLICIES: Final = """
 @id("read") permit (principal, action == Action::"crm.read", resource);
@@ -91,24 +88,6 @@ forbid (principal, action == Action::"crm.refund", resource) when { context.argu
 
 _COMPILED: Final[dict[tuple[str, str], DecisionPoint]] = {}
 _key: Final = cache(signing_key)
-_ARGUMENTS: Final[dict[str, dict[str, type]]] = {
-    "get_case": {"case": str},
-    "refund": {"case": str, "amount": int},
-    "crm://cases/{case}": {},
-}
-
-
-def sample_tools() -> dict[str, JSONValue]:
-    """What the server of a bench lists."""
-    return {
-        name: {
-            "name": name,
-            "description": f"The tool {name}",
-            "inputSchema": {"type": "object", "required": [*known]},
-        }
-        for name, known in _ARGUMENTS.items()
-        if "{" not in name
-    }
 
 
 def bench_documents(policies: str = POLICIES) -> list[JSONValue]:
@@ -145,103 +124,6 @@ def about_customers(document: JSONValue) -> JSONValue:
         case {"kind": "Capability", "metadata": {"name": "crm.refund"}, "spec": dict(spec)}:
             spec["subject"] = {"type": "Customer", "argument": "case"}
     return document
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """Something that happened on the upstream. intent: ledger index. arguments: as they arrived there."""
-
-    intent: int
-    action_id: str
-    key: str
-    digest: str
-    arguments: JSONValue
-
-
-@dataclass(slots=True, kw_only=True)
-class RecordingUpstream:
-    """Implements ports.upstream.Upstream: remembers effects, and looks for the intent of each in the ledger.
-
-    before, after: awaited around the effect, once the warrant is redeemed. answer: what to say of an effect.
-    violations: what broke the first two laws of the walk, one line each. listed: the tools of each server, as it lists
-    them; change them by `lists`.
-    """
-
-    clock: Clock
-    ledger: Ledger
-    subject_keys: SubjectKeys
-    effects: list[Effect] = field(default_factory=list)
-    violations: list[str] = field(default_factory=list)
-    before: Callable[[Effect], Awaitable[None]] | None = None
-    after: Callable[[Effect], Awaitable[None]] | None = None
-    answer: Callable[[Effect], Outcome] | None = None
-    listed: dict[str, dict[str, JSONValue]] = field(default_factory=lambda: {"crm": sample_tools()})
-    generation: int = 0
-
-    def lists(self, server: str, tools: dict[str, JSONValue] | None) -> None:
-        """From now on the server lists these tools; None: nothing is known of it any more."""
-        self.generation += 1
-        if tools is None:
-            self.listed.pop(server, None)
-        else:
-            self.listed[server] = tools
-
-    def tools(self, server: str) -> Mapping[str, JSONValue] | None:
-        """As the port says."""
-        return self.listed.get(server)
-
-    def definition(self, capability: Capability) -> ToolDefinition | None:
-        """As the port says; every object is closed."""
-        known = _ARGUMENTS.get(capability.target)
-        if known is None:
-            return None
-        text = encode([capability.target, *known])
-        return ToolDefinition(
-            text=text, digest=sha256(text).hexdigest(), violations=lambda arguments: _unfit(known, arguments)
-        )
-
-    async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
-        """As the port says."""
-        frozen = warrant.redeem(now=self.clock.now())
-        action = frozen.thaw()
-        effect = Effect(
-            intent=warrant.intent.index,
-            action_id=warrant.action_id,
-            key=warrant.idempotency_key,
-            digest=frozen.hex,
-            arguments=action["arguments"] if isinstance(action, dict) else None,
-        )
-        if self.before is not None:
-            await self.before(effect)
-        self._check(effect)
-        self.effects.append(effect)
-        if self.after is not None:
-            await self.after(effect)
-        return (
-            self.answer(effect)
-            if self.answer is not None
-            else Outcome(status="succeeded", result={"ok": True})
-        )
-
-    def _check(self, effect: Effect) -> None:
-        stored = next(iter(self.ledger.replay(effect.intent)), None)
-        leaf = parse(stored.leaf) if stored is not None else None
-        if stored is None or not isinstance(leaf, dict) or stored.tag != Tag.INTENT:
-            self.violations.append(f"effect {effect.key} without a durable intent at {effect.intent}")
-            return
-        payload = payload_of(stored, leaf, self.subject_keys.find) or {}
-        said = {"key": leaf["key"], "action": leaf["action"], "digest": payload.get("digest")}
-        for name, wanted in (("key", effect.key), ("digest", effect.digest), ("action", effect.action_id)):
-            if said[name] != wanted:
-                self.violations.append(f"intent {effect.intent} has another {name} than effect {effect.key}")
-        if any(earlier.key == effect.key for earlier in self.effects):
-            self.violations.append(f"effect {effect.key} happened twice")
-
-
-def _unfit(known: dict[str, type], arguments: dict[str, JSONValue]) -> tuple[str, ...]:
-    unknown = [f"{name} is not known" for name in arguments if name not in known]
-    missing = [f"{name} is missing" for name, kind in known.items() if type(arguments.get(name)) is not kind]
-    return (*unknown, *missing)
 
 
 def memory_ledger(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Amounts
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.subject_keys import SubjectKeys
-    from answerable.testing.builders import Effect
+    from answerable.testing.recording_upstream import Effect
 
     Members: TypeAlias = dict[str, JSONValue]
 

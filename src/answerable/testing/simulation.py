@@ -35,8 +35,6 @@ from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import (
     POLICIES,
     Bench,
-    Effect,
-    RecordingUpstream,
     about_customers,
     bench_documents,
     compiled_once,
@@ -46,6 +44,7 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.disks import MemoryDisk
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.invariants import Promises, broken_laws, spent_now
+from answerable.testing.recording_upstream import Effect, RecordingUpstream
 from answerable.testing.trouble import (
     Crash,
     Trouble,

@@ -45,7 +45,7 @@ from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
-from answerable.wiring.tokens import issuer_of, token_desk
+from answerable.wiring.tokens import token_desk
 from answerable.wiring.witnesses import cosigning
 
 if TYPE_CHECKING:
@@ -149,10 +149,9 @@ async def assembled(
 ) -> AsyncIterator[Product]:
     """The product on one data directory, recovered and settled; no door is open and no upstream started.
 
-    authorities: `host[:port]` names under which callers may address it. address: on which it listens.
-    wait_seconds_max: how long another process may still hold the directory. witness: command that starts the local
-    witness. Raises Unavailable when it holds it longer, Broken when its log is corrupt or went back behind what the
-    local witness or the log of logs knows, Malformed for settings that contradict one another or the directory.
+    authorities: names under which callers may address it. address: on which it listens. wait_seconds_max: how long
+    another process may still hold the directory. witness: command that starts it. Raises Unavailable when it is held
+    longer, Broken when its log is corrupt or behind what witnesses know, Malformed for settings that contradict.
     """
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
@@ -194,9 +193,7 @@ async def assembled(
                 link=shard_link(settings, own),
                 limits=settings.walk,
             )
-            tokens = token_desk(
-                settings, walk, store, verifier, entropy=entropy, issuer=issuer_of(settings, address)
-            )
+            tokens = token_desk(settings, walk, store, verifier, address)
             workloads = identity.workloads(walk, settings)
             changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
             await _recovered(walk, workloads, changes, is_shard=bool(settings.ledger.shard))
@@ -218,9 +215,13 @@ async def assembled(
                 workloads=workloads,
                 authorities=changes,
             )
-            with _when_there_is_room():
-                await record_counted_refusals(walk)
-            _keep_budgets(walk)
+            await _closed(walk)
+
+
+async def _closed(walk: Walk) -> None:
+    with _when_there_is_room():
+        await record_counted_refusals(walk)
+    _keep_budgets(walk)
 
 
 async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:

@@ -43,12 +43,10 @@ def token_desk(
     walk: Walk,
     store: SqliteStore,
     verifier: CallerVerifier,
-    *,
-    entropy: Entropy,
-    issuer: str,
+    address: tuple[str, int] | None,
 ) -> TokenDesk:
     """The desk, with the walk told whose hops to believe. Raises Unavailable (`key.*`, `register.*`)."""
-    wanted = settings.tokens
+    wanted, entropy, issuer = settings.tokens, walk.entropy, issuer_of(settings, address)
     desk = TokenDesk(
         walk=walk,
         tokens=SqliteTokenRegister(store, entropy=entropy),

@@ -291,3 +291,15 @@ async def test_what_is_cited_is_sealed_for_whose_data_it_is():
         assert isinstance(leaf, dict)
         subject = "principal:alice" if leaf["kind"] == "mandate" else "log:own"
         assert stored.attachment[1:17] == keys.of(subject).id
+
+
+async def test_a_decision_of_many_policies_with_long_names_fits_its_leaf():
+    names = [f"{'x' * 110}-{number:03d}" for number in range(40)]
+    permits = "".join(f'@id("{name}") permit (principal, action, resource);' for name in names)
+    bench = await Bench().registered(bench_documents(permits))
+    await bench.issue()
+    await bench.act()
+    decision = bench.entries(Tag.INTENT)[0]["decision"]
+    assert isinstance(decision, dict)
+    assert isinstance(decision["by"], list)
+    assert 0 < len(decision["by"]) < 16

@@ -20,8 +20,9 @@ from answerable.errors import Broken, Refused, Unavailable
 from answerable.flows.govern_action import govern_action
 from answerable.flows.settle_open_intents import settle_open_intents
 from answerable.flows.walk import WalkLimits
-from answerable.testing.builders import Bench, Effect, bench_documents, memory_ledger
+from answerable.testing.builders import Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
+from answerable.testing.recording_upstream import Effect
 from answerable.testing.trouble import (
     Trouble,
     TroubledApprovals,
@@ -387,15 +388,3 @@ async def test_an_agent_stopped_while_the_intent_is_written_does_not_act():
         bench.walk.registry.put({document_key(d): encode(d) for d in left})
 
     await stopped_while_the_intent_is_written(stop)
-
-
-async def test_a_decision_of_many_policies_with_long_names_fits_its_leaf():
-    names = [f"{'x' * 110}-{number:03d}" for number in range(40)]
-    permits = "".join(f'@id("{name}") permit (principal, action, resource);' for name in names)
-    bench = await Bench().registered(bench_documents(permits))
-    await bench.issue()
-    await bench.act()
-    decision = bench.entries(Tag.INTENT)[0]["decision"]
-    assert isinstance(decision, dict)
-    assert isinstance(decision["by"], list)
-    assert 0 < len(decision["by"]) < 16

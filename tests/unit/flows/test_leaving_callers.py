@@ -25,7 +25,7 @@ from tests.walk_world import cited
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from answerable.testing.builders import Effect
+    from answerable.testing.recording_upstream import Effect
     from answerable.testing.trouble import Fault
 
 pytestmark = pytest.mark.anyio

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.testing.builders import Effect
+    from answerable.testing.recording_upstream import Effect
     from answerable.testing.trouble import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEAL-08")]

@@ -27,7 +27,7 @@ from tests.walk_world import cited, striking
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import Entry
-    from answerable.testing.builders import Effect
+    from answerable.testing.recording_upstream import Effect
     from answerable.testing.trouble import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEAL-05")]

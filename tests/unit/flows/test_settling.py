@@ -24,7 +24,7 @@ from tests.walk_world import fields_of, sealed_values, stored_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answerable.testing.builders import Effect
+    from answerable.testing.recording_upstream import Effect
     from answerable.testing.trouble import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-03")]

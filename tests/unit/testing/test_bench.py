@@ -16,8 +16,9 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.flows.close_mandate import close_mandate
-from answerable.testing.builders import Bench, Effect
+from answerable.testing.builders import Bench
 from answerable.testing.invariants import Promises, broken_laws
+from answerable.testing.recording_upstream import Effect
 from answerable.testing.trouble import Crash, Trouble, TroubledMandates
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-12")]

@@ -381,9 +381,7 @@ async def test_what_lacks_an_owner_is_registered_but_not_active(client: Client, 
     await client("draft_mandate", {"principal": "ada", "parameters": {}}, name="one-case", status=404)
 
 
-async def test_a_fault_of_ours_is_logged_and_not_told(
-    product: Product, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_fault_of_ours_is_logged_not_told(product: Product, caplog: pytest.LogCaptureFixture) -> None:
     class Failing:
         walk = product.walk
         log_key = ""
