@@ -12,56 +12,20 @@ from functools import partial
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-import msgspec
 import pytest
 
 from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.sqlite import SqliteRevocationRegister, SqliteStore
 from answerable.adapters.system import SystemClock
-from answerable.core.identity.evidence import CallerIdentity
-from answerable.core.ledger.tags import OWED, Tag
-from answerable.core.mandate.revocation import Revocable, Revocation, revocable
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.revocation import Revocation, revocable
 from answerable.errors import Refused, Unavailable
-from answerable.flows.govern_action import govern_action
 from answerable.flows.refuse_revoked import signing_key_of
-from answerable.flows.revoke_authority import record_revocations, revoke_authority
-from answerable.testing.builders import Bench, bench_documents
+from answerable.flows.revoke_authority import revoke_authority
+from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
-from answerable.verify.leaf_rules import Fault, read_leaf
-from tests.walk_world import cited, stored_of
-
-INSTANCE = "spiffe://example.org/agent/scout/abc/sub-1"
-MANIFEST = "a" * 64
-
-
-def documents_with_vendors() -> list[object]:
-    found = bench_documents()
-    for one in found:
-        match one:
-            case {"kind": "Agent", "metadata": {"name": "scout"}, "spec": dict(spec)}:
-                spec["vendors"] = ["model-maker", "framework-maker"]
-            case {"kind": "Server", "spec": dict(spec)}:
-                spec["vendor"] = "crm-maker"
-    return found
-
-
-async def bench_with_vendors() -> Bench:
-    bench = await Bench().registered(documents_with_vendors())
-    await bench.issue()
-    return bench
-
-
-async def act_as_instance(bench: Bench) -> object:
-    identity = CallerIdentity(
-        instance=INSTANCE, source="unix", grade="kernel", manifest=MANIFEST, measured=MANIFEST, key="K" * 43
-    )
-    action, caller = bench.request("get_case", {"case": "4711"})
-    caller = msgspec.structs.replace(caller, identity=identity, key=caller.binding)
-    return await govern_action(bench.walk, action, caller)
-
-
-def revoke_now(bench: Bench, what: Revocable) -> None:
-    bench.walk.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
+from tests.revocation_world import INSTANCE, MANIFEST, act_as_instance, bench_with_vendors, revoke_now
+from tests.walk_world import cited
 
 
 @pytest.mark.anyio
@@ -284,103 +248,3 @@ def test_a_process_that_slept_during_the_revocation_sees_it_at_its_first_call(tm
         finally:
             sleeper.stdin.close()
             sleeper.kill()
-
-
-@pytest.mark.anyio
-@pytest.mark.requirement("REVOKE-05")
-async def test_revoking_says_what_was_stopped_what_is_in_flight_and_what_cannot_be_undone():
-    bench = await bench_with_vendors()
-    await bench.issue("m-2", agent="rover")
-    await bench.act()
-    await bench.refund(100)
-    await bench.act(mandate="m-2", agent="rover")
-    waiting = (await bench.refund(6_000)).approval
-    assert waiting is not None
-    started, go_on = anyio.Event(), anyio.Event()
-
-    async def held(_effect) -> None:
-        started.set()
-        await go_on.wait()
-
-    bench.upstream.before = held
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(bench.act)
-        await started.wait()
-        stopped = await revoke_authority(
-            bench.walk, revocable("agent", "scout"), by="operator", reason="its key was seen elsewhere"
-        )
-        go_on.set()
-    assert stopped.is_new
-    assert stopped.mandates == ("m-1",)
-    assert stopped.approvals == (waiting.id,)
-    found = bench.walk.approvals.find(waiting.id)
-    assert found is not None
-    assert found.state == "denied"
-    [flying] = stopped.in_flight
-    assert (flying.agent, flying.capability, flying.since) == ("scout", "crm.read", bench.clock.now())
-    assert {(one.capability, one.undoing) for one in stopped.effects.done} == {
-        ("crm.refund", "not_reversible"),
-        ("crm.read", "read"),
-    }
-    assert stopped.effects.counted == {"not_reversible": 1, "reversible": 0, "read": 1}
-    [leaf] = bench.entries(Tag.REVOKED)
-    assert (leaf["kind"], leaf["agent"], leaf["in_flight"]) == ("agent", "scout", [flying.index])
-    # What was in flight has ended as it would have: it was named, not torn apart.
-    assert [end["status"] for end in bench.entries(Tag.OUTCOME)][-1] == "succeeded"
-
-
-@pytest.mark.anyio
-@pytest.mark.requirement("REVOKE-05")
-async def test_revoking_again_tells_of_the_first_time_and_is_recorded_once():
-    bench = await bench_with_vendors()
-    first = await revoke_authority(bench.walk, revocable("owner", "alice"), by="operator", reason="left")
-    second = await revoke_authority(bench.walk, revocable("owner", "alice"), by="somebody", reason="again")
-    assert (first.is_new, second.is_new) == (True, False)
-    assert second.revocation == first.revocation
-    assert len(bench.entries(Tag.REVOKED)) == 1
-
-
-@pytest.mark.anyio
-@pytest.mark.requirement("REVOKE-07")
-async def test_a_revocation_without_a_record_is_recorded_at_the_next_start_and_names_nobody_in_the_open():
-    bench = await bench_with_vendors()
-    revoke_now(bench, revocable("owner", "alice"))
-    # The process ended here: in force, and not in the ledger.
-    with pytest.raises(Refused):
-        await bench.act()
-    assert await record_revocations(bench.walk, overdue_only=False) == 1
-    assert await record_revocations(bench.walk, overdue_only=False) == 0
-    [stored] = stored_of(bench, Tag.REVOKED)
-    _, fields = bench.opened(stored.index)
-    assert b"alice" not in stored.leaf
-    assert (fields["person"], fields["by"]) == ("alice", "operator")
-    assert not isinstance(read_leaf(stored.leaf), Fault)
-    assert Tag.REVOKED in OWED
-
-
-@pytest.mark.anyio
-@pytest.mark.requirement("REVOKE-07")
-async def test_of_several_processes_the_one_that_revoked_records_first():
-    bench = await bench_with_vendors()
-    revoke_now(bench, revocable("mandate", "m-1"))
-    assert await record_revocations(bench.walk) == 0
-    bench.clock.advance(11)
-    assert await record_revocations(bench.walk) == 1
-
-
-@pytest.mark.anyio
-@pytest.mark.requirement("REVOKE-07")
-async def test_a_full_ledger_does_not_keep_anything_from_being_stopped():
-    bench = await bench_with_vendors()
-
-    def full(_entry):
-        raise Unavailable("no room", code="ledger.full", port="ledger")
-
-    submit, bench.walk.ledger.submit = bench.walk.ledger.submit, full
-    with pytest.raises(Unavailable):
-        await revoke_authority(bench.walk, revocable("mandate", "m-1"), by="operator")
-    bench.walk.ledger.submit = submit
-    with pytest.raises(Refused) as raised:
-        await bench.act()
-    assert raised.value.code == "revoked.mandate"
-    assert await record_revocations(bench.walk, overdue_only=False) == 1

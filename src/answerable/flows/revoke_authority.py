@@ -65,11 +65,18 @@ class Stopped:
 
 
 async def revoke_authority(
-    walk: Walk, what: Revocable, *, by: str, reason: str = "", workloads: Workloads | None = None
+    walk: Walk,
+    what: Revocable,
+    *,
+    by: str,
+    reason: str = "",
+    workloads: Workloads | None = None,
+    looks_back: bool = True,
 ) -> Stopped:
     """Revoke it; asked again, it says what there is to say now, and takes away what was added meanwhile.
 
-    by: who does it, as the control door knows them. workloads: where there are instances to end. Raises Malformed
+    by: who does it, as the control door knows them. workloads: where there are instances to end. looks_back: whether
+    the ledger is read for what was done; an agent that gives tokens back must not make us read it. Raises Malformed
     (`revocation.reason`), Unavailable: where the effect is `unknown`, it may be in force and not be recorded yet.
     """
     revocation = Revocation(what=what, at=walk.clock.now(), by=by, reason=reason)
@@ -88,7 +95,7 @@ async def revoke_authority(
         # 5. Instances end, and with them their documents here.
         instances = await _end_instances(workloads, what) if workloads is not None else ()
     # 6. Only read: a crash after this line has nothing left to leave behind.
-    effects = await effects_under(walk, what)
+    effects = await effects_under(walk, what) if looks_back else Effects(looked_from=walk.ledger.size)
     found = walk.revocations.find((what,))
     return Stopped(
         revocation=found or revocation,
@@ -143,6 +150,9 @@ async def _record(walk: Walk, revocation: Revocation, in_flight: Sequence[InFlig
 
 
 def _open_mandates(walk: Walk, what: Revocable) -> tuple[MandateId, ...]:
+    if what.kind in ("token", "hop"):
+        # A mandate is above every token: nothing below it ends it, and there may be many to look at.
+        return ()
     now: UnixMillis = walk.clock.now()
     return tuple(
         one.id
@@ -152,6 +162,8 @@ def _open_mandates(walk: Walk, what: Revocable) -> tuple[MandateId, ...]:
 
 
 def _drop_approvals(walk: Walk, what: Revocable, mandates: frozenset[MandateId]) -> tuple[ApprovalId, ...]:
+    if what.kind in ("token", "hop"):
+        return ()
     now = walk.clock.now()
     dropped: list[ApprovalId] = []
     for approval in walk.approvals.all(pending_only=False, now=now):

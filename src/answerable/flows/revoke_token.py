@@ -30,7 +30,11 @@ async def revoke_token(desk: TokenDesk, client: TokenClient, text: str) -> bool:
     if not await anyio.to_thread.run_sync(_may_end, desk, client, jti):
         return False
     await revoke_authority(
-        desk.walk, Revocable("token", jti), by=f"agent:{client.agent}", reason="given back by an agent"
+        desk.walk,
+        Revocable("token", jti),
+        by=f"agent:{client.agent}",
+        reason="given back by an agent",
+        looks_back=False,
     )
     return True
 

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Final, Literal
 import anyio.lowlevel
 import msgspec
 
+from answerable.core.identity.keys import to_base64url
 from answerable.core.identity.principal import AgentId, UnixMillis
-from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.delegation_terms import INSTANCE, MANIFEST
+from answerable.core.mandate.hop_token import read_hop, signing_hash
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable, instance_names
 from answerable.flows.refuse_revoked import agent_names, capability_names, mandate_names
@@ -38,6 +41,12 @@ class _Proof(msgspec.Struct):
     kind: str = ""
 
 
+class _Hop(msgspec.Struct):
+    agent: str
+    entry: int
+    id: str
+
+
 class _Intent(msgspec.Struct):
     """What a leaf of Tag.INTENT says of whom and what the action is under."""
 
@@ -49,6 +58,7 @@ class _Intent(msgspec.Struct):
     proof: _Proof
     instance: str = ""
     manifest: str = ""
+    hops: list[_Hop] = []
 
 
 class _End(msgspec.Struct):
@@ -154,8 +164,11 @@ class _LeafReader:
 
     def names(self, leaf: _Intent) -> frozenset[Revocable]:
         """Under which names the intent of this leaf was."""
-        bound = leaf.proof.binding if leaf.proof.kind in ("signature", "mtls", "svid") else leaf.proof.kind
-        key = (leaf.mandate, leaf.agent, leaf.instance, leaf.manifest, leaf.capability, bound)
+        hops = (one.id for one in leaf.hops)
+        key = (
+            leaf.mandate, leaf.agent, leaf.instance, leaf.manifest, leaf.capability, leaf.proof.kind,
+            *self._keys(leaf), *hops,
+        )  # fmt: skip
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = frozenset(self._found(leaf))
@@ -171,9 +184,29 @@ class _LeafReader:
         if leaf.manifest:
             names.append(Revocable("manifest", leaf.manifest))
         names += (Revocable("key", one) for one in self._keys(leaf))
+        for hop in leaf.hops:
+            names += self._hop_names(hop)
         capability = current.capabilities.get(leaf.capability)
         names += capability_names(current, capability) if capability is not None else ()
         return names
+
+    def _hop_names(self, hop: _Hop) -> tuple[Revocable, ...]:
+        """As `names_of_hop`, from the token that was written down; less where its field cannot be opened any more."""
+        walk = self._walk
+        stored = walk.ledger.entry(hop.entry)
+        fields = payload_of(stored, leaf_of(stored), walk.subject_keys.find) or {}
+        names = (Revocable("token", hop.id), *agent_names(walk, AgentId(hop.agent)))
+        token = fields.get("token")
+        if not isinstance(token, str):
+            return names
+        said = read_hop(token)
+        return (
+            *names,
+            Revocable("hop", signing_hash(token)),
+            Revocable("key", said.confirmation.thumbprint),
+            Revocable("manifest", str(said.raw.claims.get(MANIFEST, ""))),
+            *instance_names(str(said.raw.claims.get(INSTANCE, ""))),
+        )
 
     def _keys(self, leaf: _Intent) -> list[str]:
         """A session's leaf does not say which key opened it: every key of its agent counts, rather too many than one
@@ -183,10 +216,11 @@ class _LeafReader:
         if leaf.proof.kind == "session_mac":
             agent = self._walk.registry.current.agents.get(AgentId(leaf.agent))
             return [key.thumbprint for key in agent.keys] if agent is not None else []
-        # `kind:certificate,connection=number`
-        return (
-            [leaf.proof.binding.split(",", 1)[0].partition(":")[2]] if leaf.proof.kind != "unix_peer" else []
-        )
+        if leaf.proof.kind == "unix_peer":
+            return []
+        # `dpop:thumbprint,run=…`, `mtls:certificate,connection=…`
+        bound = leaf.proof.binding.split(",", 1)[0].partition(":")[2]
+        return [bound if leaf.proof.kind == "dpop" else _hash_of(bound)]
 
     def done(self, index: int, leaf: _Intent, status: str) -> Done:
         """The action of this leaf, which has ended so."""
@@ -200,6 +234,14 @@ class _LeafReader:
             status="succeeded" if status == "succeeded" else "indeterminate",
             undoing=_undoing(capability),
         )
+
+
+def _hash_of(hexadecimal: str) -> str:
+    """A SHA-256 as it is named in tokens, base64url; empty for what is none."""
+    try:
+        return to_base64url(bytes.fromhex(hexadecimal)) if hexadecimal else ""
+    except ValueError:
+        return ""
 
 
 def _undoing(capability: Capability | None) -> Undoing:

@@ -35,7 +35,6 @@ from tests.control_world import Product, World, asked, made_world, memory_produc
 from tests.revocation_calls import revoke_everything
 
 pytestmark = pytest.mark.anyio
-
 DOCUMENT: Any = openapi_document()
 
 
