@@ -30,6 +30,7 @@ from answerable.core.mandate.hop_token import Mission, confirmation_of
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId
 from answerable.core.mandate.mission import authority_hash
 from answerable.core.registry.active import stored_form
+from answerable.flows.apply_registry import policy_text
 from answerable.flows.authenticate_client import TokenClient
 from answerable.flows.delegations import Delegations
 from answerable.flows.find_parent import Exchange
@@ -131,8 +132,10 @@ def handed_on(directory: Path, *, agents: int = 5, algorithm: Algorithm = "ed255
     keys = {name: new_key(algorithm) for name in names}
     documents = course.documents(keys[FIRST], ada)
     documents += [_agent(name, key) for name, key in keys.items() if name != FIRST]
+    documents.append(_permits(names[1:]))
     walk.registry.put(stored_form(documents))
-    walk.decision_point = compiled(walk.registry.current.policy_sets["bench"].policies, walk.registry.current)
+    current = walk.registry.current
+    walk.decision_point = compiled(policy_text(current), current)
     now = walk.clock.now()
     mandate = course.signed_by(
         ada,
@@ -169,6 +172,23 @@ def wanted(*, subject: str, chain: str = "") -> Exchange:
         above, _, leaf = chain.rpartition(SEPARATOR)
         return Exchange(subject_token=leaf, subject_token_type=oauth_terms.TYPE_ACCESS, chain=above)
     return Exchange(subject_token=subject, subject_token_type=oauth_terms.TYPE_MANDATE)
+
+
+def _permits(agents: tuple[AgentId, ...]) -> JSONValue:
+    """One policy an agent, each with its own head as the policies of the course have it."""
+    policies = "\n".join(
+        f"""@id("handed.allowed-{number}")
+permit(principal == Agent::"{agent}", action == Action::"crm.customer-read", resource is Case)
+when {{ context.task.use_case == "support" && context.capability.tier < 3 }};
+"""
+        for number, agent in enumerate(agents)
+    )
+    return {
+        "apiVersion": "answerable/v1",
+        "kind": "PolicySet",
+        "metadata": {"name": "handed"},
+        "spec": {"policies": policies},
+    }
 
 
 def _agent(name: str, key: SigningKey) -> JSONValue:
