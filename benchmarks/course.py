@@ -313,6 +313,7 @@ async def one_action(course: Course, sent: Sent) -> None:
         mandate_id=message.mandate_id,
         reason=cast("dict[str, str]", call["_meta"])["answerable/reason"],
         message_digest=caller.message_digest,
+        delegation=message.chain,
     )
     await govern_action(course.walk, request, caller)
 

@@ -36,7 +36,7 @@ from ledger_records import Prepared, prepared
 from sqlite_log import sqlite_group_commit
 
 from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
-from answerable.core.ledger.batch_head import BatchHead
+from answerable.core.ledger.batch_head import BatchHead, ReceivedHead
 from answerable.core.ledger.codec import FRAME_HEADER_BYTES, SEGMENT_BYTES_MAX
 from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.tags import Tag
@@ -161,7 +161,7 @@ async def _recorded_action(made: Course, ready: Prepared, marks: list[float]) ->
     _signed(end.head)
 
 
-def _signed(head: BatchHead | None) -> None:
+def _signed(head: BatchHead | ReceivedHead | None) -> None:
     assert head is not None
     head.signed()
 

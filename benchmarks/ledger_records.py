@@ -15,6 +15,8 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.entry import Entry, Receipt
 from answerable.core.ledger.runs import Run
+from answerable.core.mandate.budget import Reserved
+from answerable.core.registry.budget_name import CALLS
 from answerable.flows.cite_statement import found_references
 from answerable.flows.record_entry import pseudonym_of, sealing_for
 from answerable.flows.verify_request import verify_request
@@ -66,6 +68,8 @@ async def prepared(made: Course) -> Prepared:
             deadline=UnixMillis(now + 10_000),
             call=1,
             approval_id="",
+            reserved=Reserved(accounts=(mandate.id,), amounts={CALLS: 1}),
+            hops=[],
         )
 
     def outcome(action_id: str, receipt: Receipt, run: Run) -> Entry:

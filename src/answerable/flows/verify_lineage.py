@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.mandate.delegation_chain import Chain, Hop
     from answerable.core.mandate.hop_token import Confirmation
     from answerable.core.mandate.mandate import Mandate
+    from answerable.flows.delegations import KnownChain
     from answerable.flows.walk import Walk
 
 
@@ -35,18 +36,29 @@ def verify_lineage(
     """
     if not delegation:
         return Lineage(mandate=_own_mandate(walk, caller, mandate_id))
-    chain = verified_claim(walk, delegation, now)
-    _check_recordable(chain)
-    _check_holder(chain.leaf, caller)
-    mandate = chain_mandate(walk, chain, mandate_id)
-    _check_resource(chain, walk.delegations.audience(), server)
-    return Lineage(mandate=mandate, hops=chain.hops)
+    known, current = _known(walk, delegation, now), walk.registry.current
+    # Asked at every call, of whoever calls: what is remembered below is about the chain alone.
+    _check_holder(known.chain.leaf, caller)
+    lineage = known.lineage(current, mandate_id, server)
+    if lineage is None:
+        chain = known.chain
+        _check_recordable(chain)
+        mandate = chain_mandate(walk, chain, mandate_id)
+        _check_resource(chain, walk.delegations.audience(), server)
+        lineage = Lineage(mandate=mandate, hops=chain.hops)
+        # Terms of a mandate never change; all else that was asked is in this registry.
+        known.keep(lineage, current, mandate_id, server)
+    return lineage
 
 
 def verified_claim(walk: Walk, delegation: str, now: UnixMillis) -> Chain:
     """The chain, or a refusal that can be recorded: who names it has proved who it is. Raises Refused."""
+    return _known(walk, delegation, now).chain
+
+
+def _known(walk: Walk, delegation: str, now: UnixMillis) -> KnownChain:
     try:
-        return walk.delegations.verified(delegation, now)
+        return walk.delegations.known(delegation, now)
     except (Malformed, Unverified) as fault:
         raise Refused(f"the delegation does not hold: {fault.message}", code=fault.code) from None
 

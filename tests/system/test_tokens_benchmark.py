@@ -1,0 +1,52 @@
+"""The benchmark of tokens runs and says what it promises; what the figures are worth is for people."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FIGURES = {
+    "peer: a look into a dict, µs",
+    "peer: one fdatasync, p50, ms",
+    "peer: rows of bare SQLite, one commit each, 1/s",
+    *(
+        f"{name}, {chain}, {what}, µs"
+        for name in ("Ed25519", "ES256")
+        for chain in ("token of one hop", "chain of 3 hops", "chain of 5 hops")
+        for what in ("known, with whether it was revoked", "verified", "verified, no key seen before")
+    ),
+    *(f"peer: bare {name} signature, µs" for name in ("Ed25519", "ES256")),
+    *(
+        f"exchanges {below}, {clients}, 1/s"
+        for below in ("for a mandate", "below a token")
+        for clients in ("one client", "16 clients")
+    ),
+    *(
+        f"DPoP per call, {name}, {what}, µs"
+        for name in ("Ed25519", "ES256")
+        for what in ("key known", "key new", "bare")
+    ),
+    "one action, a signature per call, its own mandate, µs",
+    "one action, a signature per call, a chain of 3 hops, µs",
+    "reopening 3,000 live grants, s",
+    "resident memory with 10,000 live tokens, MB",
+    "another process had refused all 100 after, ms",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("TOKB-01")
+def test_the_tokens_benchmark_prints_one_json_object_with_every_figure():
+    command = [sys.executable, "benchmarks/tokens.py", "--quick", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert printed.keys() == {"bench", "machine", "figures"}
+    assert printed["bench"] == "tokens"
+    assert printed["figures"].keys() >= FIGURES
+    assert all(value > 0 for value in printed["figures"].values())
