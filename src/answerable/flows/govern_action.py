@@ -24,7 +24,9 @@ from answerable.core.ledger import records
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.leaves import HopLeaf
 from answerable.core.ledger.warrant import Warrant
+from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.mandate.revocation import Revocable, described
+from answerable.core.registry.budget_name import WALL_MS
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
 from answerable.flows.hide_tokens import check_tokens, hide_tokens
@@ -63,10 +65,10 @@ async def govern_action(
     settling had written down already that the end is not known.
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
-    verified, call, reserved, references = None, 0, None, None
+    verified, call, amounts, reserved, references = None, 0, ONE_CALL, None, None
     try:
         verified = verify_request(walk, request, caller)
-        accounts = accounts_of(verified)
+        accounts = accounts_of(walk, verified)
         while True:
             # 3 gather
             facts = gather_facts(walk, verified)
@@ -100,12 +102,13 @@ async def govern_action(
     )
     opened = walk.open_intents.get(warrant.intent.index)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
-    began = walk.clock.monotonic()
+    began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
     outcome, broken_off = await act(walk, verified, warrant, progress, left=left)
-    elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000)
     # 8 release: no lease is held by this form of the walk.
     # 9 log outcome, with what it gives back of what was reserved
-    outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
+    if amounts is not ONE_CALL or outcome.status == "not_started":
+        elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
+        outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
     if not verified.resolved.capability.credential_answers:
         outcome = await hide_tokens(outcome)
     try:

@@ -94,9 +94,8 @@ def _still_open(walk: Walk, taken: OpenIntent, outcome: Outcome, failed: Unavail
 
 def _count(walk: Walk, reserved: Reserved, outcome: Outcome, receipt: Receipt) -> None:
     """The outcome has its place in the log: what it gives back can be spent by whatever comes after it there."""
-    if outcome.returned or outcome.overrun:
-        walk.mandates.give_back(reserved.accounts, outcome.returned)
-        walk.mandates.take_more(reserved.accounts, outcome.overrun)
+    walk.mandates.give_back(reserved.accounts, outcome.returned)
+    walk.mandates.take_more(reserved.accounts, outcome.overrun)
     walk.budget_counts.ended(reserved, outcome.returned, outcome.overrun, receipt.index)
 
 
@@ -127,7 +126,9 @@ async def _recorded(
             result_digest=digest,
         )
 
-    count = partial(_count, walk, opened.reserved, outcome) if opened is not None else None
+    count = None
+    if opened is not None and (outcome.returned or outcome.overrun):
+        count = partial(_count, walk, opened.reserved, outcome)
     if opened is not None and opened.mandate:
         return await record_in_run(walk, opened.mandate, entry, patient=patient, then=count)
     return await record_entry(walk, entry(None), patient=patient, then=count)

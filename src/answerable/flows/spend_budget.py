@@ -5,7 +5,7 @@ The reservation is in the intent and what is given back in the outcome, so that 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -25,10 +25,19 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Account, Amounts
     from answerable.flows.walk import Walk
 
+ACCOUNTS_KEPT_MAX: Final = 10_000
+"""Mandates whose accounts are kept in mind; past that all are made anew."""
 
-def accounts_of(verified: VerifiedRequest) -> tuple[Account, ...]:
+
+def accounts_of(walk: Walk, verified: VerifiedRequest) -> tuple[Account, ...]:
     """Where the action is counted, the mandate first, then every hop that it was handed on by."""
-    return (account_of(verified.mandate), *hop_accounts(verified.hops))
+    mandate = verified.mandate
+    found = walk.accounts.get(mandate.id)
+    if found is None:
+        if len(walk.accounts) >= ACCOUNTS_KEPT_MAX:
+            walk.accounts.clear()
+        found = walk.accounts[mandate.id] = (account_of(mandate),)
+    return (*found, *hop_accounts(verified.hops)) if verified.hops else found
 
 
 def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...]) -> Amounts:
@@ -80,8 +89,6 @@ def unreserve(walk: Walk, reserved: Reserved) -> None:
 def with_rest(outcome: Outcome, reserved: Reserved, verified: VerifiedRequest, *, elapsed_ms: int) -> Outcome:
     """The outcome with what of its reservation it gives back, measured from the answer itself."""
     amounts, result = reserved.amounts, outcome.result
-    if amounts is ONE_CALL and outcome.status != "not_started":
-        return outcome
     rest = rest_of(
         amounts,
         outcome.status,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import Reference
-    from answerable.core.mandate.budget import Reserved
+    from answerable.core.mandate.budget import Account, Reserved
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.mandate.revocation import Judged, Revocable
     from answerable.core.registry.manifest_drift import ObservedTools
@@ -128,7 +128,7 @@ class Walk:
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
-    another one than ours.
+    another one than ours. accounts: of mandates that were used, whose terms never change.
     judged: under which names callers act and what of it was revoked, of one epoch of the register in one registry.
     """
 
@@ -167,6 +167,7 @@ class Walk:
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: RegistrySnapshot | None = None
     judged_epoch: int = -1
+    accounts: dict[MandateId, tuple[Account, ...]] = field(default_factory=dict)
     standing_of: RegistrySnapshot | None = None
     standing: dict[MandateId, Refused | None] = field(default_factory=dict)
 

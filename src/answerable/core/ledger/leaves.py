@@ -75,7 +75,7 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     """
 
     sd: list[str] = msgspec.field(name="_sd")
-    accounts: list[str] = []
+    accounts: list[str] | None = None
     action: str
     agent: str
     approval: str
@@ -99,7 +99,7 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     policy_ref: Reference
     principal: str
     proof: ProofLeaf
-    reserved: dict[str, int] = {}
+    reserved: dict[str, int] | None = None
     run: Run
     server: str
     tag: int
@@ -119,9 +119,9 @@ class OutcomeLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
     at: int
     intent: int
     intent_leaf: str
-    overrun: dict[str, int] = {}
+    overrun: dict[str, int] | None = None
     payload: str
-    returned: dict[str, int] = {}
+    returned: dict[str, int] | None = None
     run: Run | None = None
     status: str
     tag: int

@@ -84,7 +84,7 @@ def intent(
     )
     leaf = IntentLeaf(
         sd=digests,
-        accounts=[*reserved.accounts[1:]],
+        accounts=[*reserved.accounts[1:]] or None,
         action=action_id,
         agent=caller.agent,
         approval=approval_id,
@@ -114,7 +114,7 @@ def intent(
         principal=principal,
         proof=ProofLeaf(binding=caller.binding, kind=caller.proof, sequence=caller.sequence),
         # One call of the mandate is what an intent takes that says nothing.
-        reserved={} if reserved.amounts is ONE_CALL else {**reserved.amounts},
+        reserved=None if reserved.amounts is ONE_CALL else {**reserved.amounts},
         run=run,
         server=request.server,
         tag=int(Tag.INTENT),
@@ -155,9 +155,9 @@ def outcome(
         at=at,
         intent=intent.index,
         intent_leaf=intent.leaf_hash.hex(),
-        overrun={**outcome.overrun},
+        overrun={**outcome.overrun} if outcome.overrun else None,
         payload=sha256(attachment).hexdigest(),
-        returned={**outcome.returned},
+        returned={**outcome.returned} if outcome.returned else None,
         run=run,
         status=outcome.status,
         tag=int(tag),
