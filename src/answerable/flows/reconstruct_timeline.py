@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.incident.handed_on import traced_hop
 from answerable.core.incident.timeline import Line, Moment, story, told
 from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from answerable.core.incident.handed_on import TracedHop
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
 
@@ -25,7 +28,15 @@ def reconstruct_timeline(
     cannot be opened for want of a key is told from its leaf alone.
     """
     moments = [opened_moment(stored, find_key) for stored in entries]
-    return tuple(told(moment) for moment in story(moments, name))
+    found = story(moments, name)
+    hops = hops_among(found)
+    return tuple(told(moment, hops) for moment in found)
+
+
+def hops_among(moments: Iterable[Moment]) -> tuple[TracedHop, ...]:
+    """Every hop that one of these entries writes down."""
+    cited = (traced_hop(moment.leaf, moment.payload) for moment in moments if moment.tag == Tag.CITED)
+    return tuple(hop for hop in cited if hop is not None)
 
 
 def opened_moment(stored: StoredEntry, find_key: Callable[[bytes], SubjectKey | None]) -> Moment:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.mandate_tree import tree
 from answerable.core.identity.principal import SCHEDULE_PREFIX
 from answerable.errors import Malformed, Refused, Unverified, shown
 
@@ -47,6 +48,7 @@ def register(app: typer.Typer) -> None:
     command(group, "run", reads=True)(run_schedule)
     command(group, "list", reads=True)(list_mandates)
     command(group, "show", reads=True)(show)
+    command(group, "tree", reads=True)(tree)
     command(group, "close", reads=True, asks=True)(close)
     app.add_typer(group, name="mandate")
 

@@ -97,7 +97,7 @@ async def list_mandates(call: Call) -> Answer:
         raise Malformed(
             f"state {shown(state)} is not known: use one of {', '.join(STATES)}", code="request.query"
         )
-    wanted = (one for one in call.walk.mandates.all() if state in (None, _state(call, one)))
+    wanted = (one for one in call.walk.mandates.all() if state in (None, mandate_state(call, one)))
     return page_of(call, wanted, name=lambda one: one.id, render=lambda one: _mandate(call, one))
 
 
@@ -115,7 +115,8 @@ async def end_mandate(call: Call) -> Answer:
     return _mandate(call, await close_mandate(call.walk, call.path["id"], by=call.by))
 
 
-def _state(call: Call, mandate: Mandate) -> str:
+def mandate_state(call: Call, mandate: Mandate) -> str:
+    """How it stands now, one of STATES. Raises Unavailable."""
     now = call.walk.clock.now()
     if call.walk.mandates.state(mandate.id) == "closed":
         return "closed"
@@ -139,7 +140,7 @@ def _mandate(call: Call, mandate: Mandate) -> Answer:
         "agent": mandate.agent,
         "use_case": mandate.use_case,
         "purpose": mandate.purpose,
-        "state": _state(call, mandate),
+        "state": mandate_state(call, mandate),
         "calls_used": call.walk.mandates.calls_used(mandate.id),
         "calls_max": mandate.calls_max,
         "budgets": _budgets(call, mandate),

@@ -10,6 +10,7 @@ from answerable.apps.control_api import (
     agent_operations,
     manifest_operations,
     revocation_operations,
+    tree_operations,
     trust_operations,
 )
 from answerable.apps.control_api.call import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
@@ -36,6 +37,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     **agent_operations.COMPONENTS,
     **manifest_operations.COMPONENTS,
     **revocation_operations.COMPONENTS,
+    **tree_operations.COMPONENTS,
     **trust_operations.COMPONENTS,
 }
 """Every schema by name."""

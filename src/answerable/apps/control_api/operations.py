@@ -13,6 +13,7 @@ from answerable.apps.control_api import (
     manifest_operations,
     registry_operations,
     revocation_operations,
+    tree_operations,
     trust_operations,
 )
 from answerable.apps.control_api.call import Operation
@@ -246,5 +247,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *agent_operations.OPERATIONS,
     *manifest_operations.OPERATIONS,
     *revocation_operations.OPERATIONS,
+    *tree_operations.OPERATIONS,
     *trust_operations.OPERATIONS,
 )

@@ -13,8 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
+from answerable.core.incident.handed_on import hop_detail, hop_sentence, hops_of, through, traced_hop
 from answerable.core.incident.hiding import payload_to_show
-from answerable.core.incident.wording import listed, named, plain, short
+from answerable.core.incident.wording import (
+    instance_told,
+    listed,
+    measurer,
+    named,
+    plain,
+    proof_told,
+    short,
+)
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.budget import unit_of
 
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.incident.handed_on import TracedHop
 
 # Of `spiffe://TD/agent/NAME/INSTANCE`, split at its slashes.
 _INSTANCE_SEGMENT: Final = 5
@@ -70,6 +80,7 @@ KEYS: Final = (
     "by",
     "manifest",
     "authority",
+    "hop",
 )
 OVER: Final = ("instance", "parent")
 """Members whose value has what belongs to it below: a name stands for its sub-agents, too."""
@@ -84,6 +95,8 @@ def concerns(moment: Moment, names: frozenset[str]) -> bool:
     fields = moment.payload or {}
     values = [part.get(key) for part in (moment.leaf, fields) for key in KEYS]
     if any(isinstance(value, str) and value in names for value in values):
+        return True
+    if any(str(hop.get("id")) in names for hop in hops_of(moment.leaf)):
         return True
     return any(
         isinstance(value, str) and any(_is_within(value, name) for name in names)
@@ -125,13 +138,19 @@ def _mandate(moment: Moment) -> str:
     return mandate if isinstance(mandate, str) else ""
 
 
-def told(moment: Moment) -> Line:
-    """One entry as a sentence. Entries of unknown types are named by their tag and kept."""
+def told(moment: Moment, hops: Sequence[TracedHop] = ()) -> Line:
+    """One entry as a sentence. Entries of unknown types are named by their tag and kept. hops: of the same story."""
     known = _TELLERS.get(moment.tag)
     leaf = moment.leaf
     at = leaf.get("at")
     kind = Tag(moment.tag).name.lower() if moment.tag in Tag._value2member_map_ else f"tag {moment.tag}"
-    text, details = known(leaf, moment.payload or {}) if known else (f"An entry of type {moment.tag}.", ())
+    hop = traced_hop(leaf, moment.payload) if moment.tag == Tag.CITED else None
+    if hop is not None:
+        text, details = hop_sentence(hop, hops)
+    else:
+        text, details = (
+            known(leaf, moment.payload or {}) if known else (f"An entry of type {moment.tag}.", ())
+        )
     return Line(
         index=moment.index, at=at if isinstance(at, int) else 0, kind=kind, text=text, details=details
     )
@@ -145,7 +164,7 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
     decision = decision if isinstance(decision, dict) else {}
     text = (
         f"Agent {leaf.get('agent')} set out to {_what(leaf, payload)} for {_principal(leaf, payload)}"
-        f" under mandate {short(leaf.get('mandate'))}."
+        f"{through(leaf)} under mandate {short(leaf.get('mandate'))}."
     )
     lifted, approval = decision.get("lifted"), leaf.get("approval")
     aside = f"set {listed(lifted)} aside" if lifted else "was used up"
@@ -153,8 +172,9 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
         *_claims(payload),
         f"allowed by {listed(decision.get('by'))} of policy set {short(decision.get('policy_set'))}"
         + (f", after approval {short(approval)} {aside}" if approval else ""),
-        f"identity proved by {_proof(leaf)}; call {leaf.get('call')} of this mandate",
-        *_instance(leaf),
+        f"identity proved by {proof_told(leaf)}; call {leaf.get('call')} of this mandate",
+        *hop_detail(leaf),
+        *instance_told(leaf),
     ]
     return text, tuple(details)
 
@@ -178,12 +198,13 @@ def _refusal(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) ->
     why = "; ".join(plain(r) for r in reasons) if isinstance(reasons, list) else short(leaf.get("code"))
     mandate = leaf.get("mandate")
     under = f" under mandate {short(mandate)}" if mandate else " without a mandate"
-    text = f"Agent {leaf.get('agent')} tried to {_what(leaf, payload)}{under} and was refused: {why}."
+    text = f"Agent {leaf.get('agent')} tried to {_what(leaf, payload)}{through(leaf)}{under} and was refused: {why}."
     details = [
         *_claims(payload),
         f"decided by {listed(leaf.get('by'))}; nothing was done",
-        f"identity proved by {_proof(leaf)}",
-        *_instance(leaf),
+        f"identity proved by {proof_told(leaf)}",
+        *hop_detail(leaf),
+        *instance_told(leaf),
     ]
     return text, tuple(details)
 
@@ -271,7 +292,7 @@ def _enrolled(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -
     parent = f", a sub-agent of {plain(leaf.get('parent'))}" if leaf.get("parent") else ""
     text = f"An instance of agent {leaf.get('agent')} was enrolled: {plain(leaf.get('instance'))}{parent}."
     drift, measured = leaf.get("drift"), payload.get("selectors")
-    details = [f"shown by {leaf.get('source')}, measured by {_measurer(leaf.get('grade'))}"]
+    details = [f"shown by {leaf.get('source')}, measured by {measurer(leaf.get('grade'))}"]
     if isinstance(measured, list):
         details.append(f"measured: {listed(measured)}")
     if leaf.get("manifest"):
@@ -369,32 +390,3 @@ def _claims(payload: Mapping[str, JSONValue]) -> list[str]:
     if payload.get("reason"):
         lines.append(f"reason the agent claimed: {plain(payload['reason'])}")
     return lines
-
-
-def _proof(leaf: Mapping[str, JSONValue]) -> str:
-    proof = leaf.get("proof")
-    if not isinstance(proof, dict):
-        return "nothing on record"
-    return f"{proof.get('kind')} of {short(proof.get('binding'))}, message {proof.get('sequence')}"
-
-
-def _instance(leaf: Mapping[str, JSONValue]) -> list[str]:
-    """What is known of the running instance, in one line; none where nothing is."""
-    evidence, parts = leaf.get("evidence"), []
-    if leaf.get("instance"):
-        parts.append(f"instance {plain(leaf.get('instance'))}")
-    if isinstance(evidence, dict):
-        parts.append(f"shown by {evidence.get('source')}, measured by {_measurer(evidence.get('grade'))}")
-    if leaf.get("manifest"):
-        differs = isinstance(evidence, dict) and evidence.get("drifted") is True
-        known = leaf.get("manifest_grade")
-        by = f", held against it by {_measurer(known)}" if known else ""
-        parts.append(
-            f"manifest {short(leaf.get('manifest'))}{by}{', from which it differs' if differs else ''}"
-        )
-    return ["; ".join(parts)] if parts else []
-
-
-def _measurer(grade: JSONValue) -> str:
-    words = {"kernel": "the kernel", "sidecar": "its sidecar", "gateway": "the gateway", "claimed": "nobody"}
-    return words.get(str(grade), short(grade))

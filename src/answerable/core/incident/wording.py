@@ -42,3 +42,34 @@ def plain(value: JSONValue) -> str:
         text = "something nested too deeply to show"
     # Our own reasons quote with backticks, which would be taken for somebody's attempt to end a quotation.
     return shown(text.replace("`", "'"), VALUE_CHARS_MAX)[1:-1]
+
+
+def proof_told(leaf: Mapping[str, JSONValue]) -> str:
+    """How the caller proved who it is."""
+    proof = leaf.get("proof")
+    if not isinstance(proof, dict):
+        return "nothing on record"
+    return f"{proof.get('kind')} of {short(proof.get('binding'))}, message {proof.get('sequence')}"
+
+
+def instance_told(leaf: Mapping[str, JSONValue]) -> list[str]:
+    """What is known of the running instance, in one line; none where nothing is."""
+    evidence, parts = leaf.get("evidence"), []
+    if leaf.get("instance"):
+        parts.append(f"instance {plain(leaf.get('instance'))}")
+    if isinstance(evidence, dict):
+        parts.append(f"shown by {evidence.get('source')}, measured by {measurer(evidence.get('grade'))}")
+    if leaf.get("manifest"):
+        differs = isinstance(evidence, dict) and evidence.get("drifted") is True
+        known = leaf.get("manifest_grade")
+        by = f", held against it by {measurer(known)}" if known else ""
+        parts.append(
+            f"manifest {short(leaf.get('manifest'))}{by}{', from which it differs' if differs else ''}"
+        )
+    return ["; ".join(parts)] if parts else []
+
+
+def measurer(grade: JSONValue) -> str:
+    """Who measured a process."""
+    words = {"kernel": "the kernel", "sidecar": "its sidecar", "gateway": "the gateway", "claimed": "nobody"}
+    return words.get(str(grade), short(grade))

@@ -176,6 +176,8 @@ async def test_every_operation_answers_what_the_document_says(
     assert [one["by"] for one in answered["answers"]] == ["bela"]
     await asked(product, "case_read", "4711", mandate["id"])
     assert (await client("show_mandate", id=mandate["id"]))["calls_used"] == 1
+    tree = await client("show_mandate_tree", id=mandate["id"])
+    assert (tree["state"], tree["actions"]["done"], tree["hops"]) == ("open", 1, [])
     assert (await client("close_mandate", {}, id=mandate["id"]))["state"] == "closed"
     story = await client("show_timeline", name=mandate["id"])
     assert [line["kind"] for line in story["lines"]][0::6] == ["mandate_issued"]

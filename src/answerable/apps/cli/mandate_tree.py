@@ -1,0 +1,100 @@
+"""A mandate drawn as a tree: who handed what on to whom, what stands, and what was done at each place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from answerable.apps.cli.command import Shell
+from answerable.apps.cli.terminal import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.apps.cli.control import Answer
+
+Id = Annotated[str, typer.Argument(help="Id of the mandate.", metavar="ID")]
+
+_WORDS: Final = (
+    ("done", "done"),
+    ("failed", "failed"),
+    ("refused", "refused"),
+    ("unknown", "with unknown effect"),
+    ("in_flight", "in flight"),
+)
+
+
+def tree(shell: Shell, id: Id) -> int | None:
+    """What was handed on below a mandate.
+
+    Each hop with its agent, what was narrowed, whether it stands, and what was done by it.
+    """
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        answer = control.get(f"/v1/mandates/{segment(id)}/tree")
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+        return None
+    for line in drawn(answer):
+        shell.terminal.line(line)
+    return None
+
+
+def drawn(answer: Answer) -> Iterator[str]:
+    """The lines of the tree, each safe to print."""
+    mandate = safe(answer["id"])
+    yield f"mandate {mandate} · {_state(answer)}"
+    yield f"{safe(answer['principal'])} → {safe(answer['agent'])}: {safe(answer['purpose'])}"
+    if not answer["hops"]:
+        yield f"not handed on; {_actions(answer)}"
+        return
+    if any(answer["actions"].values()):
+        yield f"by the mandate itself: {_actions(answer)}"
+    last = _last_of_their_parents(answer["hops"])
+    bars: list[str] = []
+    for index, hop in enumerate(answer["hops"]):
+        # Whose parent is not in the log stands at the top.
+        depth = hop["depth"] if hop["parent"] else 0
+        del bars[depth:]
+        bars += ["   "] * (depth - len(bars))
+        before = "".join(bars)
+        yield f"{before}{'└─ ' if index in last else '├─ '}{_title(hop)}"
+        bars.append("   " if index in last else "│  ")
+        for text in _below(hop):
+            yield f"{''.join(bars)}   {text}"
+    left = answer["hops_count"] - len(answer["hops"])
+    if left:
+        yield f"and {left} more hops that are not shown"
+
+
+def _title(hop: Answer) -> str:
+    number = f"hop {hop['depth']}" if hop["depth"] else "token of its own"
+    return f"{safe(hop['agent'])} · {number}, {safe(hop['form'])} · {_state(hop)}"
+
+
+def _state(one: Answer) -> str:
+    because = f" ({safe(one['because'])})" if one.get("because") else ""
+    until = f" until {one['expires_at']}" if one["state"] == "open" else ""
+    return f"{safe(one['state'])}{because}{until}"
+
+
+def _below(hop: Answer) -> Iterator[str]:
+    for text in hop["narrowed"]:
+        yield safe(text)
+    yield f"{_actions(hop)} · id {safe(hop['id'])}"
+
+
+def _actions(one: Answer) -> str:
+    counts = one["actions"]
+    parts = [f"{counts[name]} {word}" for name, word in _WORDS if counts[name]]
+    return ", ".join(parts) or "nothing done"
+
+
+def _last_of_their_parents(hops: list[Answer]) -> set[int]:
+    """Places of hops after which nothing more hangs on the same one."""
+    found: dict[str, int] = {}
+    for index, hop in enumerate(hops):
+        found[str(hop["parent"])] = index
+    return set(found.values())

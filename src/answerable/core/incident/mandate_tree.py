@@ -1,0 +1,139 @@
+"""A mandate with everything that was handed on below it, and what was done at each place, out of the log.
+
+Law: an action counts where its actor stood: at the last hop it came by, or at the mandate itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from answerable.core.incident.handed_on import hops_of, parent_of, traced_hop
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.incident.handed_on import TracedHop
+    from answerable.core.incident.timeline import Moment
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """Actions by how they ended. refused: those that are recorded one by one. unknown: nobody knows whether it took
+    effect. in_flight: begun and not ended."""
+
+    done: int = 0
+    failed: int = 0
+    refused: int = 0
+    unknown: int = 0
+    in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """One hop at its place. above: the one that it hangs on, as far as the log knows it."""
+
+    hop: TracedHop
+    above: TracedHop | None
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MandateTree:
+    """tally: of the mandate's own agent without a token. branches: each below the one it hangs on, oldest first."""
+
+    tally: Tally
+    branches: tuple[Branch, ...]
+
+
+@dataclass(slots=True)
+class _Growing:
+    own: Tally = field(default_factory=Tally)
+    hops: dict[str, TracedHop] = field(default_factory=dict)
+    at: dict[int, str] = field(default_factory=dict)
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    begun: dict[int, Tally] = field(default_factory=dict)
+    ends: dict[int, str] = field(default_factory=dict)
+
+
+def grown(moments: Iterable[Moment], mandate: str) -> MandateTree:
+    """The tree of one mandate. moments: of the log, in order; those about other mandates are passed over."""
+    tree = _Growing()
+    for moment in moments:
+        match moment.tag:
+            case Tag.CITED:
+                _add_hop(tree, moment, mandate)
+            case Tag.INTENT if moment.leaf.get("mandate") == mandate:
+                tree.begun[moment.index] = _place(tree, moment.leaf)
+            case Tag.OUTCOME | Tag.INDETERMINATE:
+                intent = moment.leaf.get("intent")
+                if isinstance(intent, int) and intent in tree.begun:
+                    # What turns up later corrects what was said before.
+                    tree.ends[intent] = str(moment.leaf.get("status"))
+            case Tag.REFUSAL if moment.leaf.get("mandate") == mandate:
+                _place(tree, moment.leaf).refused += 1
+    for index, tally in tree.begun.items():
+        _count(tally, tree.ends.get(index, ""))
+    return MandateTree(tally=tree.own, branches=_in_order(tree))
+
+
+def _add_hop(tree: _Growing, moment: Moment, mandate: str) -> None:
+    hop = traced_hop(moment.leaf, moment.payload)
+    if hop is None or hop.mandate != mandate:
+        return
+    tree.at[moment.index] = hop.name
+    tree.hops.setdefault(hop.name, hop)
+    tree.names.setdefault((hop.jti, hop.agent), hop.name)
+    tree.tallies.setdefault(hop.name, Tally())
+
+
+def _place(tree: _Growing, leaf: Mapping[str, JSONValue]) -> Tally:
+    """Where an action counts. An intent says by which entry it came; a refusal knows the id alone."""
+    hops = hops_of(leaf)
+    if not hops:
+        return tree.own
+    last = hops[-1]
+    entry = last.get("entry")
+    if isinstance(entry, int) and entry in tree.at:
+        return tree.tallies[tree.at[entry]]
+    name = tree.names.get((str(last.get("id")), str(last.get("agent"))))
+    return tree.tallies[name] if name is not None else tree.own
+
+
+def _count(tally: Tally, status: str) -> None:
+    match status:
+        case "":
+            tally.in_flight += 1
+        case "succeeded":
+            tally.done += 1
+        case "failed" | "not_started":
+            tally.failed += 1
+        case _:
+            tally.unknown += 1
+
+
+def _in_order(tree: _Growing) -> tuple[Branch, ...]:
+    """Each hop before those below it; one whose parent is not in the log stands at the top."""
+    below: dict[str, list[TracedHop]] = {}
+    above: dict[str, TracedHop | None] = {}
+    by_id: dict[str, list[TracedHop]] = {}
+    for hop in tree.hops.values():
+        by_id.setdefault(hop.jti, []).append(hop)
+    for hop in tree.hops.values():
+        parent = parent_of(hop, by_id.get(hop.parent, ())) if hop.depth else None
+        above[hop.name] = parent
+        below.setdefault(parent.name if parent is not None else "", []).append(hop)
+    found: list[Branch] = []
+    waiting: list[TracedHop] = _reversed(below.get("", ()))
+    while waiting:
+        hop = waiting.pop()
+        found.append(Branch(hop=hop, above=above[hop.name], tally=tree.tallies[hop.name]))
+        waiting += _reversed(below.get(hop.name, ()))
+    return tuple(found)
+
+
+def _reversed(hops: Sequence[TracedHop]) -> list[TracedHop]:
+    return list(reversed(hops))

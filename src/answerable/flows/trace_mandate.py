@@ -1,0 +1,67 @@
+"""From a mandate to everything that was handed on below it: what stands, what has ended, and what was done where.
+
+The log says what happened; the registers say what stands now.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.principal import AgentId
+from answerable.core.incident.mandate_tree import grown
+from answerable.core.mandate import delegation_terms
+from answerable.core.mandate.revocation import Revocable, described, hop_names, instance_names
+from answerable.flows.reconstruct_timeline import opened_moment
+from answerable.flows.refuse_revoked import agent_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.incident.handed_on import TracedHop
+    from answerable.core.incident.mandate_tree import Branch, MandateTree
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.subject_key import SubjectKey
+    from answerable.flows.walk import Walk
+
+
+def trace_mandate(
+    entries: Iterable[StoredEntry], mandate: str, find_key: Callable[[bytes], SubjectKey | None]
+) -> MandateTree:
+    """The tree of a mandate out of the log's entries, in order. Raises Broken (`ledger.leaf_malformed`)."""
+    return grown((opened_moment(stored, find_key) for stored in entries), mandate)
+
+
+def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mapping[str, tuple[str, str]]:
+    """By name of the hop: `open`, `revoked` or `expired`, and for the second what was revoked, in words.
+
+    branches: each after the one it hangs on: what ends a hop ends all below it. Raises Unavailable.
+    """
+    states: dict[str, tuple[str, str]] = {}
+    for branch in branches:
+        above = states.get(branch.above.name) if branch.above is not None else None
+        if above is not None and above[0] == "revoked":
+            states[branch.hop.name] = above
+            continue
+        revocation = walk.revocations.find(_names(walk, branch.hop))
+        if revocation is not None:
+            states[branch.hop.name] = ("revoked", described(revocation.what))
+        elif now >= branch.hop.expires_at or (above is not None and above[0] == "expired"):
+            states[branch.hop.name] = ("expired", "")
+        else:
+            states[branch.hop.name] = ("open", "")
+    return states
+
+
+def _names(walk: Walk, hop: TracedHop) -> tuple[Revocable, ...]:
+    """As `names_of_hop`, as far as the token can be read."""
+    names = [Revocable("token", hop.jti), *agent_names(walk, AgentId(hop.agent))]
+    if hop.said is not None:
+        claims = hop.said.raw.claims
+        names += hop_names(jti=hop.jti, par_hash=hop.said.raw.hash)
+        names += [
+            Revocable("key", hop.said.confirmation.thumbprint),
+            Revocable("manifest", str(claims.get(delegation_terms.MANIFEST) or "")),
+        ]
+        names += instance_names(str(claims.get(delegation_terms.INSTANCE) or ""))
+    return tuple(one for one in names if one.name)
