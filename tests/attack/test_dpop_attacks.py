@@ -108,6 +108,27 @@ def test_another_target_that_reads_like_the_one_in_the_proof_is_refused(
 
 @pytest.mark.requirement("DPOP-04")
 @pytest.mark.parametrize(
+    "target",
+    [
+        "/mcp/crm?amount=50000",
+        "/mcp/crm?",
+        "/mcp/crm#x",
+        "/mcp/%63rm",
+        "/mcp%2fcrm",
+        "/mcp/./crm",
+        "/x/../mcp/crm",
+        "/mcp/payments/%2e%2e/crm",
+    ],
+)
+def test_a_target_in_a_second_spelling_is_refused_even_to_a_proof_that_says_the_same(
+    world: DpopWorld, target: str
+) -> None:
+    said = signed_as_is(world, {"htu": URL + target})
+    assert world.refused(world.headers(said), target=target.encode()) == "dpop.url"
+
+
+@pytest.mark.requirement("DPOP-04")
+@pytest.mark.parametrize(
     "said",
     [
         "https://gateway.example@evil.example/mcp/crm",

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.requirement("DPOP-05", "DPOP-09")
 
 PROCESSES = 8
 RACERS_IN_EACH = 8
-ROUNDS = 50
+ROUNDS = 1_000
 
 
 def table(directory: Path, *, seed: int = 0, uses: int = USES_MAX, name: str = "proofs") -> SharedReplayStore:
@@ -66,7 +66,7 @@ from answerable.adapters.replay_table import SharedReplayStore
 from answerable.testing.contracts.replay_store import PARTITIONS_MAX, START, digest, partition
 from answerable.testing.entropy import SeededEntropy
 store = SharedReplayStore.open(
-    Path(sys.argv[1]), entropy=SeededEntropy(), partitions_max=PARTITIONS_MAX, uses_per_partition_max=64
+    Path(sys.argv[1]), entropy=SeededEntropy(), partitions_max=PARTITIONS_MAX, uses_per_partition_max=1_024
 )
 threads, rounds = int(sys.argv[2]), int(sys.argv[3])
 print("ready", flush=True)

@@ -85,13 +85,11 @@ def head(layout: Layout, *, boot: bytes, epoch: bytes, inode: int) -> bytes:
 
 
 def epoch_of(written: bytes, layout: Layout, *, boot: bytes, inode: int) -> bytes | None:
-    """The epoch of a table that may be gone on with.
+    """The epoch of a table that may be gone on with. written: its first page.
 
     None for any other: of another size or version; of an earlier run of the machine, in whose time its ends are; or a
     copy that was put back, which may have forgotten what was accepted since.
     """
-    if len(written) < _HEAD.size:
-        return None
     epoch: bytes = _HEAD.unpack_from(written)[2]
     expected = head(layout, boot=boot, epoch=epoch, inode=inode)
     return epoch if written[: _HEAD.size] == expected else None

@@ -118,6 +118,18 @@ class ReplayStoreContract:
             "and what it had used is not new there",
         )
 
+    def test_who_lost_its_room_and_comes_late_finds_nothing_forgotten(self, tmp_path: Path) -> None:
+        store = self.opened(tmp_path)
+        claim(used(store, by=1, until=START + 50) == "new", "accepted")
+        for by in range(2, PARTITIONS_MAX + 1):
+            claim(used(store, by=by, until=START + 10) == "new", "and all others have their rooms")
+        at = START + 51
+        claim(used(store, by=9, until=at + 99, at=at) == "new", "another gets the room")
+        claim(
+            used(store, by=1, until=START + 50, at=START + 11) == "seen",
+            "in the next room it is not new either",
+        )
+
     def test_bytes_of_another_length_are_refused(self, tmp_path: Path) -> None:
         store = self.opened(tmp_path)
         for whose, which in (
