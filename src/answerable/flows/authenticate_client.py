@@ -53,8 +53,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TokenClient(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An agent that asks. key: thumbprint of the key that it proved with this request; empty for none. channel: what the
-    proof by its connection is bound to; empty for none. certificate: SHA-256 of its client certificate, hex, or empty.
+    """An agent that asks. key, certificate, process: what it proved with this request, as in `VerifiedCaller`; what it
+    did not prove is empty.
     """
 
     agent: AgentId
@@ -62,7 +62,7 @@ class TokenClient(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     method: str
     key: str = ""
     certificate: str = ""
-    channel: str = ""
+    process: str = ""
 
 
 class ClientAuthenticator:
@@ -108,15 +108,13 @@ class ClientAuthenticator:
         verifier = self._verifier
         message: SignedRequest = verifier.receive(asked.method, asked.target, asked.headers, asked.body)
         caller = verifier.verify(message, asked.channel)
-        certificate = asked.channel.certificate if asked.channel is not None else ""
-        by_connection = caller.proof in ("unix_peer", "mtls", "svid")
         return TokenClient(
             agent=caller.agent,
             identity=caller.identity,
             method=caller.proof,
-            key="" if by_connection else caller.key,
-            certificate=certificate if caller.proof in ("mtls", "svid") else "",
-            channel=_process_of(asked.channel) if caller.proof == "unix_peer" else "",
+            key=caller.key,
+            certificate=caller.certificate,
+            process=caller.process,
         )
 
     def _by_assertion(self, kind: str, asked: Asked) -> TokenClient:
@@ -165,12 +163,6 @@ class ClientAuthenticator:
             method=terms.AUTH_PRIVATE_KEY_JWT,
             key=said.thumbprint,
         )
-
-
-def _process_of(channel: Channel | None) -> str:
-    """What a token for a process known by the kernel is bound to: that very process, not its user."""
-    peer = channel.peer if channel is not None else None
-    return f"unix:uid={peer.uid},pid={peer.pid},started={peer.started}" if peer is not None else ""
 
 
 def _unverified(message: str, code: str) -> Unverified:

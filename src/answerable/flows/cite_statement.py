@@ -9,6 +9,7 @@ import msgspec
 from answerable.core.canonical import encode
 from answerable.core.ledger import records
 from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.records_delegation import KIND, cited_hop
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import policy_text
@@ -16,10 +17,12 @@ from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.record_entry import pseudonym_of, sealing_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.ledger.entry import Entry
+    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.mandate.mandate import Mandate
     from answerable.flows.walk import Walk
 
 CITED_MAX = 50_000
@@ -32,6 +35,7 @@ class References(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     mandate: Reference
     policy_set: Reference
     tool: Reference
+    hops: tuple[Reference, ...] = ()
 
 
 def found_references(walk: Walk, verified: VerifiedRequest, policy_set: str) -> References | None:
@@ -42,7 +46,10 @@ def found_references(walk: Walk, verified: VerifiedRequest, policy_set: str) -> 
     tool = cited.get(("tool", verified.definition.digest))
     if mandate is None or policies is None or tool is None:
         return None
-    return References(mandate=mandate, policy_set=policies, tool=tool)
+    hops = tuple(found for hop in verified.hops if (found := cited.get((KIND, hop.digest.hex()))) is not None)
+    if len(hops) < len(verified.hops):
+        return None
+    return References(mandate=mandate, policy_set=policies, tool=tool, hops=hops)
 
 
 async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str) -> None:
@@ -81,6 +88,28 @@ async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str
             principal=principal,
             audience=walk.ledger.origin,
             owner=schedule_owner(mandate.principal, walk.registry.current),
+        ),
+    )
+    for count in range(1, len(verified.hops) + 1):
+        await cite_hop(walk, verified.hops[:count], mandate)
+
+
+async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifest: str = "") -> None:
+    """Write down the last of these hops, root first, if it does not stand in this log yet. Raises Unavailable."""
+    hop, parent = hops[-1], hops[-2].jti if len(hops) > 1 else ""
+    person = sealing_for(walk, principal_subject(mandate.principal))
+    principal = pseudonym_of(walk, mandate.principal)
+    await _written(
+        walk,
+        (KIND, hop.digest.hex()),
+        lambda: cited_hop(
+            hop,
+            at=walk.clock.now(),
+            sealing=person,
+            principal=principal,
+            mandate=mandate.id,
+            parent=parent,
+            manifest=manifest,
         ),
     )
 

@@ -22,6 +22,7 @@ from answerable.core.decision.facts import Facts
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.answer import Answer
+from answerable.core.ledger.leaves import HopLeaf
 from answerable.core.ledger.warrant import Warrant
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
@@ -59,10 +60,9 @@ async def govern_action(
     settling had written down already that the end is not known.
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
-    capability, call, reserved, references = "", 0, None, None
+    verified, call, reserved, references = None, 0, None, None
     try:
         verified = verify_request(walk, request, caller)
-        capability = verified.resolved.capability.name
         accounts = accounts_of(verified)
         while True:
             # 3 gather
@@ -83,9 +83,9 @@ async def govern_action(
             # What the intent will refer to is not in the log yet. Writing it may take time, so it is decided again.
             await cite_statements(walk, verified, decision.policy_set)
     except Refused as refused:
-        raise await refuse_action(walk, request, caller, no_from(refused, capability=capability)) from None
+        raise await refuse_action(walk, request, caller, no_from(refused, verified)) from None
     if decision.effect == "deny":
-        raise await refuse_action(walk, request, caller, no_of(decision, capability=capability))
+        raise await refuse_action(walk, request, caller, no_of(decision, verified))
     # 5 defer: a durable record waits for people; asking again finds the same one.
     if decision.effect == "defer":
         return Answer(approval=await request_approval(walk, verified, decision, at=facts.at))
@@ -124,7 +124,7 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         raise unwitnessed
     now = walk.clock.now()
     mandate = verified.mandate
-    waiting = walk.approvals.matching(mandate.agent, mandate.id, verified.request.action.digest, now)
+    waiting = walk.approvals.matching(verified.caller.agent, mandate.id, verified.request.action.digest, now)
     approved = (
         waiting is not None and waiting.is_about(verified.subject) and waiting.state_at(now) == "approved"
     )
@@ -183,6 +183,10 @@ async def log_intent(
                 call=call,
                 approval_id=facts.approval.id if facts.approval is not None else "",
                 reserved=reserved,
+                hops=[
+                    HopLeaf(agent=hop.agent, entry=where.entry, id=hop.jti, leaf=where.leaf)
+                    for hop, where in zip(verified.hops, references.hops, strict=True)
+                ],
             )
 
         receipt, left = await record_in_run(

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.mandate.caveat import EnvironmentIs
+from answerable.core.mandate.lineage import Lineage
 from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Refused
 from answerable.flows.mandate_standing import shard_elsewhere
 from answerable.flows.observe_tools import tools_fault
+from answerable.flows.verify_lineage import verify_lineage
 
 if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.principal import UnixMillis
     from answerable.core.mandate.mandate import Mandate
     from answerable.flows.walk import Walk
 
@@ -24,14 +28,15 @@ def list_capabilities(
     an instance that has ended or may not act for its drift. Not a decision: what is listed may still be refused, and
     what is refused here is refused when called. Never raises; does no I/O.
     """
-    mandate = walk.mandates.find(MandateId(mandate_id))
-    if mandate is None or mandate.agent != caller.agent or walk.mandates.state(mandate.id) != "open":
+    # The present time, not that of the proof: an event stream asks again long after it was opened.
+    now = walk.clock.now()
+    lineage = _lineage(walk, caller, mandate_id, delegation, server, now)
+    if lineage is None or walk.mandates.state(lineage.mandate.id) != "open":
         return frozenset()
+    mandate = lineage.mandate
     elsewhere = shard_elsewhere(mandate, walk.ledger.origin)
     if elsewhere is not None and (walk.link is None or not walk.link.reaches(elsewhere)):
         return frozenset()
-    # The present time, not that of the proof: an event stream asks again long after it was opened.
-    now = walk.clock.now()
     if not mandate.not_before <= now < mandate.expires_at or not walk.stands(caller.identity, now):
         return frozenset()
     agent = walk.registry.current.agents.get(caller.agent)
@@ -45,9 +50,25 @@ def list_capabilities(
         for capability in walk.registry.current.capabilities.values()
         if capability.server == server
         and capability.name in granted
+        and all(hop.authority.names(capability.name) for hop in lineage.hops)
         and _in_environment(mandate, capability.environment)
         and walk.decision_point.may_list(caller.agent, capability.name)
     )
+
+
+def _lineage(
+    walk: Walk, caller: VerifiedCaller, mandate_id: str, delegation: str, server: str, now: UnixMillis
+) -> Lineage | None:
+    """What the caller acts under, as far as that can be said here; of another shard's mandate only that it is there."""
+    if not delegation:
+        mandate = walk.mandates.find(MandateId(mandate_id))
+        return Lineage(mandate=mandate) if mandate is not None and mandate.agent == caller.agent else None
+    try:
+        return verify_lineage(
+            walk, caller, mandate_id=mandate_id, delegation=delegation, server=server, now=now
+        )
+    except Refused:
+        return None
 
 
 def _in_environment(mandate: Mandate, environment: str) -> bool:

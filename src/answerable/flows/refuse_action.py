@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from answerable.core.decision.decision import Reason
@@ -13,36 +13,52 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.record_entry import record_entry, record_in_run, sealing_for
 
 if TYPE_CHECKING:
-    from answerable.core.action.request import ActionRequest
+    from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
+    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.mandate.mandate import Mandate
     from answerable.flows.walk import Walk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class No:
-    """Why not. code is stable; reasons: one at least; determined_by names policies or rules."""
+    """Why not. code is stable; reasons: one at least; determined_by names policies or rules.
+
+    capability, mandate, hops: as far as they were verified before it was refused.
+    """
 
     code: str
     reasons: tuple[Reason, ...]
     determined_by: tuple[str, ...] = ()
     capability: str = ""
+    mandate: Mandate | None = None
+    hops: tuple[Hop, ...] = ()
 
 
-def no_from(refused: Refused, *, capability: str = "") -> No:
+def no_from(refused: Refused, verified: VerifiedRequest | None) -> No:
     """The refusal of a verified principal by one of our own rules, ready to be recorded."""
     reasons = tuple(Reason(source=refused.code, text=text) for text in refused.reasons)
-    return No(code=refused.code, reasons=reasons, determined_by=(refused.code,), capability=capability)
+    no = No(code=refused.code, reasons=reasons, determined_by=(refused.code,))
+    return _about(no, verified) if verified is not None else no
 
 
-def no_of(decision: Decision, *, capability: str) -> No:
+def no_of(decision: Decision, verified: VerifiedRequest) -> No:
     """A deny decision, ready to be recorded."""
     reasons = decision.reasons or (Reason(source="policy.unexplained", text="policy gave no reason"),)
-    return No(
-        code=reasons[0].source, reasons=reasons, determined_by=decision.determined_by, capability=capability
+    no = No(code=reasons[0].source, reasons=reasons, determined_by=decision.determined_by)
+    return _about(no, verified)
+
+
+def _about(no: No, verified: VerifiedRequest) -> No:
+    return replace(
+        no,
+        capability=verified.resolved.capability.name,
+        mandate=verified.mandate,
+        hops=verified.hops,
     )
 
 
@@ -72,8 +88,10 @@ async def _recorded(
     walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No, now: UnixMillis
 ) -> tuple[Receipt, BaseException | None]:
     """In the run of the mandate it was tried under, if the caller has that mandate."""
-    named = walk.mandates.find(MandateId(request.mandate_id)) if request.mandate_id else None
-    mandate = named if named is not None and named.agent == caller.agent else None
+    mandate = no.mandate
+    if mandate is None and request.mandate_id:
+        named = walk.mandates.find(MandateId(request.mandate_id))
+        mandate = named if named is not None and named.agent == caller.agent else None
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
     sealing, action_id = sealing_for(walk, subject), walk.entropy.token()
 
@@ -91,6 +109,7 @@ async def _recorded(
             determined_by=no.determined_by,
             policy_set=walk.decision_point.policy_set,
             capability=no.capability,
+            hops=no.hops,
         )
 
     if mandate is not None:

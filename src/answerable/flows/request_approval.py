@@ -31,7 +31,7 @@ async def request_approval(
     (`approval.too_many`, recorded) when the agent has too many waiting, Unavailable.
     """
     mandate, asking = verified.mandate, walk.under_way.asking
-    key = (mandate.agent, mandate.id, verified.request.action.digest)
+    key = (verified.caller.agent, mandate.id, verified.request.action.digest)
     # Of those who ask for the same at the same time one writes it down; the others wait for it and find its approval.
     while (first := asking.get(key)) is not None:
         await first.wait()
@@ -40,14 +40,14 @@ async def request_approval(
         if set(waiting.requirements) == set(decision.requirements) and waiting.is_about(verified.subject):
             return waiting
         walk.approvals.replace(replace(waiting, state="expired"), was=waiting)
-    mine = [a for a in walk.approvals.all(pending_only=True, now=at) if a.agent == mandate.agent]
-    waits = len(mine) + sum(agent == mandate.agent for agent, _, _ in asking)
+    mine = [a for a in walk.approvals.all(pending_only=True, now=at) if a.agent == verified.caller.agent]
+    waits = len(mine) + sum(agent == verified.caller.agent for agent, _, _ in asking)
     if waits >= walk.limits.approvals_pending_per_agent_max:
         too_many = Refused(
             f"{waits} actions of this agent already wait for approval, which is the limit",
             code="approval.too_many",
         )
-        no = no_from(too_many, capability=verified.resolved.capability.name)
+        no = no_from(too_many, verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
     asking[key] = done = Event()
     try:
@@ -61,7 +61,7 @@ async def _asked(walk: Walk, verified: VerifiedRequest, decision: Decision, *, a
     mandate = verified.mandate
     approval = Approval(
         id=ApprovalId(walk.entropy.token()),
-        agent=mandate.agent,
+        agent=verified.caller.agent,
         mandate=mandate.id,
         principal=mandate.principal,
         subject=verified.subject,

@@ -11,6 +11,7 @@ import msgspec
 
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.mandate.budget import NOTHING, ONE_CALL, Lack, Reserved
+from answerable.core.mandate.lineage import hop_accounts
 from answerable.core.mandate.mandate import account_of
 from answerable.core.mandate.spend import rest_of, spend_of
 from answerable.core.registry.budget_name import BYTES
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 
 def accounts_of(verified: VerifiedRequest) -> tuple[Account, ...]:
-    """Where the action is counted, the mandate first."""
-    return (account_of(verified.mandate),)
+    """Where the action is counted, the mandate first, then every hop that it was handed on by."""
+    return (account_of(verified.mandate), *hop_accounts(verified.hops))
 
 
 def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...]) -> Amounts:

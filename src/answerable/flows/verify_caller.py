@@ -218,6 +218,7 @@ class CallerVerifier:
             at=now,
             identity=identity,
             certificate=channel.certificate_thumbprint,
+            process=channel.process,
         )
 
     def open_session(self, message: SignedRequest) -> OpenedSession:

@@ -10,12 +10,12 @@ from msgspec import structs
 from answerable.core.action.request import VerifiedRequest
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
-from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.destination import destinations_of
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.mandate_standing import schedule_owner, still_stands
+from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.observe_tools import tools_fault
 from answerable.flows.register_manifest import standing_manifest
+from answerable.flows.verify_lineage import verify_lineage
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
@@ -33,7 +33,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused for everything else, with
     `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `mandate.unknown`,
     `mandate.other_agent`, `mandate.other_shard`, `upstream.unknown`, `arguments.invalid`, `resource.unknown`,
-    `destination.unknown`, `destination.invalid`.
+    `destination.unknown`, `destination.invalid`, and `delegation.*` for what was handed on.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
@@ -56,7 +56,15 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
             f"no active capability stands for {shown(request.target)} on {shown(request.server)}",
             code="capability.unknown",
         )
-    mandate = _mandate(walk, request, caller)
+    lineage = verify_lineage(
+        walk,
+        caller,
+        mandate_id=request.mandate_id,
+        delegation=request.delegation,
+        server=request.server,
+        now=walk.clock.now() if request.delegation else caller.at,
+    )
+    mandate = lineage.mandate
     # From here on only what was frozen counts, whatever became of the caller's own object.
     arguments = request.arguments
     definition = _checked_definition(walk, arguments, resolved)
@@ -71,6 +79,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         subject=_subject(arguments, resolved, mandate),
         definition=definition,
         destinations=_destinations(arguments, resolved),
+        hops=lineage.hops,
     )
 
 
@@ -98,22 +107,6 @@ def _note_unregistered(walk: Walk, request: ActionRequest, caller: VerifiedCalle
         walk.sightings.note("server", request.server, caller.at)
     else:
         walk.sightings.note("tool", f"{request.server}/{request.target}", caller.at)
-
-
-def _mandate(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mandate:
-    if not request.mandate_id:
-        raise Refused(
-            "the request names no mandate: every action needs one, in the `Answerable-Mandate` header",
-            code="mandate.missing",
-        )
-    mandate = walk.mandates.find(MandateId(request.mandate_id))
-    if mandate is None:
-        raise Refused(f"mandate {shown(request.mandate_id)} is not known", code="mandate.unknown")
-    if mandate.agent != caller.agent:
-        # Worded like the unknown one, so that an agent cannot probe for the mandates of others.
-        raise Refused(f"mandate {shown(request.mandate_id)} is not known", code="mandate.other_agent")
-    still_stands(walk, mandate)
-    return mandate
 
 
 def _checked_definition(walk: Walk, arguments: dict[str, JSONValue], resolved: Resolved) -> ToolDefinition:

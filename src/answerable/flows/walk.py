@@ -12,6 +12,7 @@ from answerable.core.action.quota import RefusalQuota
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
 from answerable.core.registry.sighting import SightingBatch
+from answerable.flows.delegations import Delegations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,6 +119,7 @@ class Walk:
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
     sightings: what was seen and is not registered, since it was last written down.
+    delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours.
@@ -142,6 +144,7 @@ class Walk:
     limits: WalkLimits = field(default_factory=WalkLimits)
     quota: RefusalQuota = field(init=False)
     runs: Runs = field(init=False)
+    delegations: Delegations = field(default_factory=Delegations)
     budget_counts: BudgetCounts = field(default_factory=BudgetCounts)
     cited: dict[tuple[str, str], Reference] = field(default_factory=dict)
     pseudonyms: dict[str, str] = field(default_factory=dict)

@@ -83,6 +83,22 @@ class Evidenced(Struct, kw_only=True, gc=False):
     source: str
 
 
+class CameBy(Struct, kw_only=True, gc=False):
+    """A hop that an action came by, with the entry in which its token stands. id: its `jti`."""
+
+    agent: str
+    entry: Count
+    id: str
+    leaf: Compared
+
+
+class TriedBy(Struct, kw_only=True, gc=False):
+    """A hop that a refused action came by; where its token stands, if anywhere, is not said."""
+
+    agent: str
+    id: str
+
+
 class GenesisLeaf(Leaf):
     """Tag 1."""
 
@@ -105,6 +121,7 @@ class IntentLeaf(Leaf):
     call: Count | UnsetType = UNSET
     capability: str | UnsetType = UNSET
     evidence: Evidenced | UnsetType = UNSET
+    hops: Annotated[list[CameBy], Meta(min_length=1, max_length=17)] | UnsetType = UNSET
     instance: str | UnsetType = UNSET
     key: str | UnsetType = UNSET
     lease: str | UnsetType = UNSET
@@ -142,6 +159,7 @@ class RefusalLeaf(Leaf):
     code: str | UnsetType = UNSET
     digest: Digest | UnsetType = UNSET
     evidence: Evidenced | UnsetType = UNSET
+    hops: Annotated[list[TriedBy], Meta(min_length=1, max_length=17)] | UnsetType = UNSET
     instance: str | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
@@ -227,11 +245,19 @@ class RecoveryLeaf(Leaf):
 
 
 class CitedLeaf(Leaf):
-    """Tag 14. name: of the mandate, or the digest of the policy set or tool definition."""
+    """Tag 14. name: of the mandate, or the digest of the policy set, tool definition or hop. The rest is of a hop."""
 
     kind: str
     name: str
     principal: str | UnsetType = UNSET
+    agent: str | UnsetType = UNSET
+    depth: Count | UnsetType = UNSET
+    expires: Count | UnsetType = UNSET
+    form: str | UnsetType = UNSET
+    hop: str | UnsetType = UNSET
+    mandate: str | UnsetType = UNSET
+    manifest: Digest | UnsetType = UNSET
+    parent: str | UnsetType = UNSET
 
 
 class GapLeaf(Leaf):

@@ -279,13 +279,16 @@ class Citations:
 
     def cited(self, index: int, leaf: CitedLeaf, leaf_hash: bytes) -> None:
         """Take an entry that may be referred to."""
-        self._cited[index] = (leaf_hash, leaf.kind, leaf.name)
+        # A hop is referred to by its own id: its digest is what keeps one token from standing there twice.
+        name = leaf.hop if leaf.kind == "hop" and leaf.hop is not UNSET else leaf.name
+        self._cited[index] = (leaf_hash, leaf.kind, name)
 
     def referred(self, index: int, leaf: IntentLeaf) -> Fault | None:
         """Take an entry that refers to others. References that were looked at before are let pass."""
         mandate, policy, tool = leaf.mandate_ref, leaf.policy_ref, leaf.tool_ref
         if mandate is UNSET or policy is UNSET or tool is UNSET:
             return None
+        hops_fault = self._hops_fault(index, leaf)
         digest = leaf.decision.policy_set
         key = (
             mandate.entry,
@@ -298,7 +301,7 @@ class Citations:
             digest,
         )
         if key in self._seen:
-            return None
+            return hops_fault
         if mandate.log is policy.log is tool.log is UNSET:
             self._seen.add(key)
         found = None
@@ -309,6 +312,18 @@ class Citations:
         ):
             fault = self._followed(index, one, kind, name)
             found = found or fault
+        return found or hops_fault
+
+    def _hops_fault(self, index: int, leaf: IntentLeaf) -> Fault | None:
+        """Each hop that an action came by stands before it, as the hop that it is named as."""
+        if leaf.hops is UNSET:
+            return None
+        found = None
+        for hop in leaf.hops:
+            key = ("hop", hop.entry, hop.leaf, hop.id)
+            if key not in self._seen:
+                self._seen.add(key)
+                found = self._one(index, _Wanted(hop.entry, hop.leaf, "hop", hop.id)) or found
         return found
 
     def joined(self, later: Citations) -> Iterator[tuple[int, Fault]]:

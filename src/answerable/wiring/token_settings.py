@@ -20,7 +20,7 @@ class TokenSettings:
 
     issuer: str = text(
         "",
-        "URL under which agents and other servers reach this one, `https://HOST[:PORT]`; empty takes the gateway's address",
+        "URL under which agents and others reach this server, `https://HOST[:PORT]`; empty takes the gateway's address",
         unit="URL",
     )
     action_seconds: int = number(

@@ -12,6 +12,7 @@ from answerable.core.decision.decision import Decision, Reason, weigh
 from answerable.core.decision.policy_context import Unmappable, mapped_arguments
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.caveat import Attempt
+from answerable.core.mandate.lineage import hops_shortfall
 from answerable.core.mandate.mandate import shortfall
 from answerable.errors import shown
 
@@ -89,6 +90,8 @@ class CedarDecisionPoint:
             calls_used=facts.mandate_calls_used,
             now=facts.at,
         )
+        if outside is None and verified.hops:
+            outside = hops_shortfall(verified.hops, attempt)
         if outside is not None:
             return self._denied(outside.code, outside.text)
         agent = self._agents.get(verified.caller.agent)

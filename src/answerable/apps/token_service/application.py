@@ -176,7 +176,8 @@ class _Door:
 
     def status_lists(self, _: HttpRequest) -> Response:
         """draft-ietf-oauth-status-list-21, section 9: where all the lists are."""
-        uris: list[JSONValue] = [f"{self._needs.issuer()}{metadata.STATUS}{number}" for number in self._needs.status_lists()]
+        base = self._needs.issuer() + metadata.STATUS
+        uris: list[JSONValue] = [f"{base}{number}" for number in self._needs.status_lists()]
         return _json(200, {"status_lists": uris})
 
     def status_list(self, request: HttpRequest) -> Response:

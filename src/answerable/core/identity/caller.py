@@ -26,6 +26,7 @@ class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     identity: the running instance behind it, and how well that is known.
     key: RFC 7638 thumbprint of the key that possession was shown of, empty where it was none.
     certificate: `x5t#S256` (RFC 8705, section 3.1) of the client certificate that showed it, else empty.
+    process: SHA-256, base64url, of what the kernel said of the process that it comes from, else empty.
     """
 
     agent: AgentId
@@ -37,10 +38,12 @@ class VerifiedCaller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     identity: CallerIdentity = UNKNOWN_IDENTITY
     key: str = ""
     certificate: str = ""
+    process: str = ""
 
-    def holds(self, *, key: str = "", certificate: str = "") -> bool:
-        """Whether the proof is by what a token's `cnf` names, `jkt` or `x5t#S256`: by every one that is given, and at
-        least one is. Compared in constant time."""
-        named = [(one, ours) for one, ours in ((key, self.key), (certificate, self.certificate)) if one]
+    def holds(self, *, key: str = "", certificate: str = "", process: str = "") -> bool:
+        """Whether the proof is by what a token's `cnf` names, `jkt`, `x5t#S256` or a process: by every one that is
+        given, and at least one is. Compared in constant time."""
+        pairs = ((key, self.key), (certificate, self.certificate), (process, self.process))
+        named = [(one, ours) for one, ours in pairs if one]
         fits = [compare_digest(one.encode("utf-8", "surrogatepass"), ours.encode()) for one, ours in named]
         return bool(fits) and all(fits)

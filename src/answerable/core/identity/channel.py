@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from typing import Final
 
 from answerable.core.identity.keys import to_base64url
@@ -51,7 +52,18 @@ class Channel:
         """`x5t#S256` (RFC 8705, section 3.1) of the client certificate, empty where there is none or a Unix peer."""
         return _thumbprint(self.certificate) if self.certificate and self.peer is None else ""
 
+    @property
+    def process(self) -> str:
+        """SHA-256, base64url, of what names the process at the other end; empty for none that the kernel can name."""
+        peer = self.peer
+        return _process(peer.uid, peer.pid, peer.started) if peer is not None and peer.started else ""
+
 
 @lru_cache(maxsize=4_096)
 def _thumbprint(certificate: str) -> str:
     return to_base64url(bytes.fromhex(certificate))
+
+
+@lru_cache(maxsize=4_096)
+def _process(uid: int, pid: int, started: int) -> str:
+    return to_base64url(sha256(b"unix\0%d\0%d\0%d" % (uid, pid, started)).digest())

@@ -51,10 +51,20 @@ class EvidenceLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
     source: str
 
 
+class HopLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A hop that an action came by, and the entry in which its token was written down, once. id: its `jti`."""
+
+    agent: str
+    entry: int
+    id: str
+    leaf: str
+
+
 class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Leaf of Tag.INTENT. evidence, instance, manifest: absent where nothing is known beyond the proof.
 
-    manifest_grade: of the manifest; absent without one, and in entries from before it was told.
+    manifest_grade: of the manifest; absent without one, and in entries from before it was told. hops: by which the
+    mandate was handed on, root first; absent where the agent is the mandate's own.
     reserved: amounts by budget, in order of name; absent for one call. accounts: where they were reserved beside the
     mandate; absent where nowhere else.
     """
@@ -71,6 +81,7 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     decision: DecisionLeaf
     digest: str
     evidence: EvidenceLeaf | None = None
+    hops: list[HopLeaf] = []
     instance: str = ""
     key: str
     lease: str

@@ -14,6 +14,7 @@ from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
 from answerable.core.ledger.leaves import (
     DecisionLeaf,
+    HopLeaf,
     IntentLeaf,
     OutcomeLeaf,
     ProofLeaf,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.leaves import Reference
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.budget import Reserved
+    from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
 
 SOURCES_MAX: Final = 16
@@ -65,6 +67,7 @@ def intent(
     call: int,
     approval_id: str,
     reserved: Reserved,
+    hops: list[HopLeaf],
 ) -> Entry:
     """The entry that must be durable before the effect: decision, purpose and claimed reason inside.
 
@@ -82,7 +85,7 @@ def intent(
         sd=digests,
         accounts=[*reserved.accounts[1:]],
         action=action_id,
-        agent=mandate.agent,
+        agent=caller.agent,
         approval=approval_id,
         at=at,
         call=call,
@@ -96,6 +99,7 @@ def intent(
         ),
         digest=action_pseudonym(request, sealing),
         evidence=evidence_leaf(caller.identity),
+        hops=hops,
         instance=caller.identity.instance,
         key=idempotency_key,
         lease=lease_name,
@@ -175,8 +179,11 @@ def refusal(
     determined_by: tuple[str, ...],
     policy_set: str,
     capability: str,
+    hops: tuple[Hop, ...] = (),
 ) -> Entry:
     """An action that was not allowed: nothing was done. mandate: None when the caller has none of that name.
+
+    hops: by which it was handed on, where that was proved.
 
     What the caller merely said, such as the name of a mandate or a server that is not known, is not in the leaf.
     """
@@ -194,6 +201,8 @@ def refusal(
         "server": request.server if capability else "",
         **identity_members(caller.identity),
     }
+    if hops:
+        members["hops"] = [{"agent": hop.agent, "id": hop.jti} for hop in hops]
     fields = [(b"reasons", encode([reason.text for reason in reasons]))]
     if mandate is None and request.mandate_id:
         fields.append((b"mandate_named", encode(request.mandate_id)))

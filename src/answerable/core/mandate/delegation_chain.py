@@ -293,8 +293,11 @@ def _check_status(found: Status) -> None:
 
 
 def _check_audience(hop: Hop, audience: str) -> None:
-    """Step 8. Asked of every hop, not of the last alone: what was given for elsewhere is not handed on to here."""
-    if audience not in hop.audiences:
+    """Step 8. Asked of every hop, not of the last alone: what was given for elsewhere is not handed on to here.
+
+    A hop for one resource of this deployment is for this deployment; which one it is, is asked where that is known.
+    """
+    if not any(one == audience or one.startswith(f"{audience}/") for one in hop.audiences):
         raise Unverified(
             f"is for {shown(', '.join(hop.audiences))}, this is {shown(audience, 60)}",
             code="delegation.audience_mismatch",

@@ -31,6 +31,13 @@ KEY: Final = "jwk"
 KEY_THUMBPRINT: Final = "jkt"
 CERTIFICATE_THUMBPRINT: Final = "x5t#S256"
 
+# Ours: SHA-256, base64url, of what the kernel says of the process at the other end of a local socket.
+PROCESS: Final = "answerable_process"
+# Ours: the manifest that the instance was measured against, hex; the instance; that the token is good for one action.
+MANIFEST: Final = "answerable_manifest"
+INSTANCE: Final = "answerable_instance"
+SINGLE_USE: Final = "answerable_single_use"
+
 THUMBPRINT_URI: Final = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"
 """Before the thumbprint of the key that signed (RFC 9278, section 3): `iss` of a hop that no token service signed."""
 

@@ -8,7 +8,7 @@
 | `aud`                   | deployments it is for, at least one                                                      |
 | `jti`                   | the hop's id                                                                             |
 | `iat`, `exp`, `nbf`     | seconds; `nbf` may be absent                                                             |
-| `cnf`                   | the agent's key: `jkt`, `jwk` or both for one key, or `x5t#S256`                         |
+| `cnf`                   | the agent's key: `jkt`, `jwk` or both for one key, or `x5t#S256`, or a process            |
 | `del_depth`             | 0 for the first hop                                                                      |
 | `del_max_depth`         | how many hops there may be; always on the first one                                      |
 | `par_hash`              | base64url of SHA-256 over header and payload of the parent, as they were signed          |
@@ -46,17 +46,20 @@ AUDIENCES_MAX: Final = 16
 SECONDS_MAX: Final = 253_402_300_799
 """The last second of the year 9999."""
 
-Method = Literal["jkt", "x5t#S256"]
+Method = Literal["jkt", "x5t#S256", "answerable_process"]
 
 _LIMITS: Final = Limits(size_bytes_max=HOP_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
 _HEADER: Final = frozenset({"alg", "kid", "typ"})
-_CONFIRMATIONS: Final = frozenset({terms.KEY, terms.KEY_THUMBPRINT, terms.CERTIFICATE_THUMBPRINT})
+_CONFIRMATIONS: Final = frozenset(
+    {terms.KEY, terms.KEY_THUMBPRINT, terms.CERTIFICATE_THUMBPRINT, terms.PROCESS}
+)
 _AUTHORITY_HASH: Final = re.compile(r"sha-256:[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """Whose hop it is, by thumbprint of a key (RFC 7638) or of a certificate (RFC 8705).
+    """Whose hop it is, by thumbprint of a key (RFC 7638) or of a certificate (RFC 8705), or by SHA-256 of what the
+    kernel says of a process of this machine.
 
     key: the key itself where the token holds it; only who shows it there can hand on without a token service.
     """
@@ -177,6 +180,11 @@ def confirmation_of(key: PublicKey) -> Confirmation:
     return Confirmation(method="jkt", thumbprint=key.thumbprint, key=key)
 
 
+def confirmation_by(method: Method, thumbprint: str) -> Confirmation:
+    """The holder of a certificate, or of a process of this machine, who cannot hand on without a token service."""
+    return Confirmation(method=method, thumbprint=thumbprint)
+
+
 def confirmation_claim(confirmation: Confirmation) -> dict[str, JSONValue]:
     """`cnf`; the inverse of how it is read."""
     claim: dict[str, JSONValue] = {confirmation.method: confirmation.thumbprint}
@@ -192,15 +200,18 @@ def thumbprint_uri(thumbprint: str) -> str:
 
 def _confirmation(claim: JSONValue) -> Confirmation:
     if not isinstance(claim, dict) or not claim or not claim.keys() <= _CONFIRMATIONS:
-        raise _fault("`cnf` of a hop holds `jkt`, `jwk` or `x5t#S256`, and nothing else")
-    for name in (terms.KEY_THUMBPRINT, terms.CERTIFICATE_THUMBPRINT):
+        raise _fault(
+            "`cnf` of a hop holds `jkt`, `jwk`, `x5t#S256` or `answerable_process`, and nothing else"
+        )
+    for name in (terms.KEY_THUMBPRINT, terms.CERTIFICATE_THUMBPRINT, terms.PROCESS):
         value = claim.get(name)
         if name in claim and (not isinstance(value, str) or from_base64url_32(value) is None):
             raise _fault(f"`{name}` must be a SHA-256 thumbprint in base64url")
-    if terms.CERTIFICATE_THUMBPRINT in claim:
-        if len(claim) > 1:
-            raise _fault("`cnf` of a hop names one key: a certificate's, or another one")
-        return Confirmation(method="x5t#S256", thumbprint=str(claim[terms.CERTIFICATE_THUMBPRINT]))
+    for method in ("x5t#S256", "answerable_process"):
+        if method in claim:
+            if len(claim) > 1:
+                raise _fault("`cnf` of a hop names one key: a certificate's, a process's, or another one")
+            return Confirmation(method=method, thumbprint=str(claim[method]))
     if terms.KEY not in claim:
         return Confirmation(method="jkt", thumbprint=str(claim[terms.KEY_THUMBPRINT]))
     jwk = claim[terms.KEY]

@@ -1,0 +1,56 @@
+"""For whom and through whom: a mandate and the hops below it, as one thing that every step of the walk looks at.
+
+Laws: effective authority is that of the mandate and of every hop at once, asked anew at each action; the first that
+says no is named; without hops it is the mandate's own agent that acts for the person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from answerable.core.mandate.authority import failure, limits_of
+from answerable.core.mandate.budget import Account
+from answerable.core.mandate.mandate import Shortfall
+from answerable.errors import shown
+
+if TYPE_CHECKING:
+    from answerable.core.mandate.caveat import Attempt
+    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.mandate.mandate import Mandate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """hops: root first; the last one's holder acts."""
+
+    mandate: Mandate
+    hops: tuple[Hop, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        """How often it was handed on."""
+        return max(0, len(self.hops) - 1)
+
+
+def hops_shortfall(hops: tuple[Hop, ...], attempt: Attempt) -> Shortfall | None:
+    """None when every hop permits the attempt; otherwise the first that does not, named. Sums are left to accounts."""
+    for hop in hops:
+        why = failure(hop.authority, attempt, reserved=limits_of(hop.authority).keys())
+        if why is not None:
+            return Shortfall(code=why.code, text=f"{hop_name(hops, hop)} {why.text}")
+    return None
+
+
+def hop_name(hops: tuple[Hop, ...], hop: Hop) -> str:
+    """Which part of a chain says no, for people."""
+    if not hop.depth:
+        return f"what agent {shown(hop.agent, 60)} was given for this task"
+    giver = hops[hop.depth - 1].agent
+    return f"what {shown(giver, 60)} handed on to {shown(hop.agent, 60)} (hop {hop.depth} of {len(hops) - 1})"
+
+
+def hop_accounts(hops: tuple[Hop, ...]) -> tuple[Account, ...]:
+    """Where an action is counted beside its mandate: in every hop, so that what is split over calls and over children
+    adds up."""
+    return tuple(Account(id=hop.jti, limits=limits_of(hop.authority)) for hop in hops)

@@ -1,0 +1,146 @@
+"""Under what a caller acts: its own mandate, or what was handed on to it by a chain of hops that starts at one.
+
+Both forms of a hop, signed by the token service or by the agent that hands on, are the same here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.mandate.attenuation import narrower
+from answerable.core.mandate.authority import authority_of
+from answerable.core.mandate.lineage import Lineage
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.mandate_standing import still_stands
+
+if TYPE_CHECKING:
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.delegation_chain import Chain, Hop
+    from answerable.core.mandate.hop_token import Confirmation
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.flows.walk import Walk
+
+
+def verify_lineage(
+    walk: Walk, caller: VerifiedCaller, *, mandate_id: str, delegation: str, server: str, now: UnixMillis
+) -> Lineage:
+    """What this caller says that it acts under, checked. server: on which it wants to act.
+
+    Raises Refused: `mandate.*` as for a mandate of its own, and `delegation.*` for a chain that does not verify, whose
+    last hop is another's, that is for another server, or that reaches past what its mandate may be handed on to.
+    """
+    if not delegation:
+        return Lineage(mandate=_own_mandate(walk, caller, mandate_id))
+    chain = verified_claim(walk, delegation, now)
+    _check_holder(chain.leaf, caller)
+    mandate = chain_mandate(walk, chain, mandate_id)
+    _check_resource(chain, walk.delegations.audience(), server)
+    return Lineage(mandate=mandate, hops=chain.hops)
+
+
+def verified_claim(walk: Walk, delegation: str, now: UnixMillis) -> Chain:
+    """The chain, or a refusal that can be recorded: who names it has proved who it is. Raises Refused."""
+    try:
+        return walk.delegations.verified(delegation, now)
+    except (Malformed, Unverified) as fault:
+        raise Refused(f"the delegation does not hold: {fault.message}", code=fault.code) from None
+
+
+def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "") -> Mandate:
+    """The mandate that a verified chain starts at, which stands and allows it. mandate_id: as the caller names it, or
+    empty. Raises Refused (`mandate.*`, `delegation.*`)."""
+    root = chain.root
+    named = root.mission.id if root.mission is not None else ""
+    if mandate_id and mandate_id != named:
+        raise Refused(
+            "the chain starts at another mandate than the one that is named",
+            code="delegation.mission_altered",
+        )
+    mandate = walk.mandates.find(MandateId(named))
+    if mandate is None:
+        raise Refused(f"mandate {shown(named)} is not known", code="mandate.unknown")
+    if (mandate.principal, mandate.agent) != (root.principal, root.agent):
+        raise Refused(
+            "the chain starts for somebody else than the mandate was given by and to",
+            code="delegation.principal_altered",
+        )
+    still_stands(walk, mandate)
+    try:
+        wider = narrower(root.authority, authority_of(mandate))
+    except Malformed as fault:
+        raise Refused(fault.message, code=fault.code) from None
+    if wider is not None:
+        raise Refused(f"the first hop {wider}, as the mandate has it", code="delegation.not_narrower")
+    _check_handing_on(walk, chain, mandate)
+    return mandate
+
+
+def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate:
+    if not mandate_id:
+        raise Refused(
+            "the request names no mandate: every action needs one, in the `Answerable-Mandate` header",
+            code="mandate.missing",
+        )
+    mandate = walk.mandates.find(MandateId(mandate_id))
+    if mandate is None:
+        raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.unknown")
+    if mandate.agent != caller.agent:
+        # Worded like the unknown one, so that an agent cannot probe for the mandates of others.
+        raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.other_agent")
+    still_stands(walk, mandate)
+    return mandate
+
+
+def _check_holder(leaf: Hop, caller: VerifiedCaller) -> None:
+    """A chain is of use to nobody but the holder of its last hop: a copy of it is a copy of what is public anyway."""
+    if leaf.agent != caller.agent or not holds(caller, leaf.confirmation):
+        raise Refused(
+            f"the last hop is for {shown(leaf.agent, 60)} and bound to a key that this caller did not prove",
+            code="delegation.holder_binding_failed",
+        )
+
+
+def holds(caller: VerifiedCaller, confirmation: Confirmation) -> bool:
+    """Whether the caller proved what a hop's `cnf` names."""
+    match confirmation.method:
+        case "jkt":
+            return caller.holds(key=confirmation.thumbprint)
+        case "x5t#S256":
+            return caller.holds(certificate=confirmation.thumbprint)
+    return caller.holds(process=confirmation.thumbprint)
+
+
+def _check_resource(chain: Chain, issuer: str, server: str) -> None:
+    """Every hop is for all of this deployment, or for this very server."""
+    for hop in chain.hops:
+        if issuer not in hop.audiences and f"{issuer}/mcp/{server}" not in hop.audiences:
+            raise Refused(
+                f"hop {hop.depth} is for {shown(', '.join(hop.audiences), 120)}, not for server {shown(server)}",
+                code="delegation.audience_mismatch",
+            )
+
+
+def _check_handing_on(walk: Walk, chain: Chain, mandate: Mandate) -> None:
+    """How deep and to whom, by today's registry: an agent that was stopped holds up everything below it."""
+    allowed, current = mandate.delegability, walk.registry.current
+    below = len(chain.hops) - 1
+    if below > allowed.depth_max:
+        raise Refused(
+            f"the mandate may be handed on {allowed.depth_max} deep, this is hop {below}",
+            code="delegation.depth_invalid",
+        )
+    for hop in chain.hops:
+        agent = current.agents.get(AgentId(hop.agent))
+        if agent is None or agent.status != "active":
+            raise Refused(
+                f"agent {shown(hop.agent)} of hop {hop.depth} is not active", code="delegation.revoked"
+            )
+        owner = current.principals.get(PrincipalId(agent.ownership.owner))
+        groups = owner.groups if owner is not None else ()
+        if hop.depth and not allowed.receives(agent=agent.name, use_case=agent.use_case, owner_groups=groups):
+            raise Refused(
+                f"the mandate may not be handed on to {shown(hop.agent)}", code="delegation.receiver"
+            )
