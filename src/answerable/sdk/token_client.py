@@ -145,8 +145,8 @@ class TokenClient:
         """A token for another one.
 
         Raises Refused (`token.refused`; the first reason is OAuth's `error`), Unverified (step `token`:
-        `token.unbound`, `token.answer`), Unavailable (`token.unavailable`, and what `OAuthHttp.form` raises) and Malformed
-        (`token.actor_type`).
+        `token.unbound`, `token.answer`), Unavailable (`token.unavailable`, and what `OAuthHttp.form` raises) and
+        Malformed (`token.actor_type`).
         """
         if bool(wanted.actor_token) != bool(wanted.actor_token_type):
             raise Malformed(
