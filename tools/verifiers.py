@@ -33,7 +33,9 @@ class Program:
     command: str = ""
 
     def is_here(self) -> bool:
-        return bool(self.command and shutil.which(self.command)) or all(Path(path).exists() for path in self.paths)
+        return bool(self.command and shutil.which(self.command)) or all(
+            Path(path).exists() for path in self.paths
+        )
 
     def advice(self) -> str:
         """What to run for it."""

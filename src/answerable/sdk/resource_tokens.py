@@ -70,8 +70,13 @@ class ResourceTokens:
             return self._token
         return None
 
+    def drop(self, token: AccessToken) -> None:
+        """The resource takes this one no longer. A newer one stays."""
+        if self._token is token:
+            self._token = None
+
     async def asked(self, challenge: Challenge) -> AccessToken:
-        """The token, asked for where there is none yet. challenge: what the resource answered without one.
+        """The token, asked for where there is none. challenge: what the resource answered without one.
 
         Raises what discovery, `trusts` and the grant raise: Unverified (`discovery.untrusted` among others), Refused,
         Unavailable, Malformed.

@@ -44,8 +44,12 @@ class TokenSource(Protocol):
         """A token that is good now, if there is one."""
         ...
 
+    def drop(self, token: AccessToken) -> None:
+        """Give up a token that the resource takes no longer."""
+        ...
+
     async def asked(self, challenge: Challenge) -> AccessToken:
-        """A token, after the resource answered a request without one."""
+        """A token, after the resource answered a request without a good one."""
         ...
 
 
@@ -53,7 +57,8 @@ class DPoPAuth(httpx2.Auth):
     """Sends the token with a fresh proof; for `httpx2.AsyncClient` only.
 
     The first request goes without a token, so that the server can say which it wants. A server that wants a nonce in
-    proofs is answered once per request; a nonce it hands out with any answer is in the next proof.
+    proofs is answered once per token; a nonce it hands out with any answer is in the next proof. A token that was kept
+    and is refused is replaced once; a fresh one that is refused is the end of it.
     """
 
     requires_request_body = True
@@ -81,20 +86,25 @@ class DPoPAuth(httpx2.Auth):
         self._check_target(request)
         await request.aread()
         token = self._tokens.held()
-        if token is None:
-            response = yield request
-            challenge = _challenge(response)
-            if challenge is None:
+        if token is not None:
+            response = yield self._proved(request, token)
+            if self._wants_nonce(response):
+                response = yield self._proved(request, token)
+            if response.status_code != _UNAUTHORIZED:
                 return
-            self._nonce = _nonce(response) or self._nonce
-            token = await self._tokens.asked(challenge)
-        self._prove(request, token)
-        response = yield request
-        self._nonce = _nonce(response) or self._nonce
-        if self._key is not None and _wants_nonce(response):
-            self._prove(request, token)
+            # It was kept from before, and may have been revoked, or its issuer replaced: one more is asked for.
+            self._tokens.drop(token)
+        else:
             response = yield request
-            self._nonce = _nonce(response) or self._nonce
+            self._learn(response)
+            if response.status_code != _UNAUTHORIZED:
+                return
+        token = await self._tokens.asked(_challenge(response))
+        response = yield self._proved(request, token)
+        if self._wants_nonce(response):
+            response = yield self._proved(request, token)
+        if response.status_code == _UNAUTHORIZED:
+            self._tokens.drop(token)
 
     def _check_target(self, request: httpx2.Request) -> None:
         url = str(request.url.copy_with(query=None, fragment=None))
@@ -104,14 +114,14 @@ class DPoPAuth(httpx2.Auth):
                 code="token.elsewhere",
             )
 
-    def _prove(self, request: httpx2.Request, token: AccessToken) -> None:
+    def _proved(self, request: httpx2.Request, token: AccessToken) -> httpx2.Request:
         if self._key is None:
             if token.scheme != BEARER:
                 raise Unverified(
                     "the token is bound to a key that is not here", code="token.unbound", step="token"
                 )
             request.headers["authorization"] = f"{BEARER} {token.token}"
-            return
+            return request
         if token.scheme != terms.DPOP:
             raise Unverified(
                 f"the token is not bound to our key (type {token.scheme}): it is not sent",
@@ -129,23 +139,26 @@ class DPoPAuth(httpx2.Auth):
             nonce=self._nonce,
             message=request.content,
         )
+        return request
+
+    def _wants_nonce(self, response: httpx2.Response) -> bool:
+        """Whether the same request is to be sent with the nonce that just came. Keeps a nonce from any answer."""
+        self._learn(response)
+        return (
+            self._key is not None
+            and response.status_code == _UNAUTHORIZED
+            and any(
+                one.scheme == terms.DPOP.lower() and one.text("error") == _USE_NONCE
+                for one in challenges(response.headers.get_list("www-authenticate"))
+            )
+        )
+
+    def _learn(self, response: httpx2.Response) -> None:
+        values = response.headers.get_list(dpop_terms.NONCE_FIELD.decode())
+        self._nonce = (usable_nonce(values[0]) if len(values) == 1 else "") or self._nonce
 
 
-def _challenge(response: httpx2.Response) -> Challenge | None:
-    """What a 401 asks for; None for any other answer."""
-    if response.status_code != _UNAUTHORIZED:
-        return None
+def _challenge(response: httpx2.Response) -> Challenge:
+    """What a 401 asks for; an empty one where it does not say."""
     found = challenges(response.headers.get_list("www-authenticate"))
     return next((one for one in found if one.scheme in _SCHEMES), Challenge(scheme="", parameters={}))
-
-
-def _wants_nonce(response: httpx2.Response) -> bool:
-    return response.status_code == _UNAUTHORIZED and any(
-        one.scheme == terms.DPOP.lower() and one.text("error") == _USE_NONCE
-        for one in challenges(response.headers.get_list("www-authenticate"))
-    )
-
-
-def _nonce(response: httpx2.Response) -> str:
-    values = response.headers.get_list(dpop_terms.NONCE_FIELD.decode())
-    return usable_nonce(values[0]) if len(values) == 1 else ""
