@@ -1,4 +1,4 @@
-"""The MCP conformance suite, which others wrote, on authorization: our client in its scenarios, our service at its own."""
+"""The MCP conformance suite, which others wrote, on authorization: our client and our service in its scenarios."""
 
 from __future__ import annotations
 
