@@ -28,6 +28,7 @@ from answerable.adapters.memory.registers import (
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import SqliteSubjectKeys
 from answerable.adapters.system import SystemClock, SystemEntropy
@@ -193,6 +194,7 @@ def course(directory: Path, *, settings: TlogFilesSettings = DEFAULTS) -> Course
         decision_point=compiled(registry.current.policy_sets["bench"].policies, registry.current),
         compile_policies=compiled,
         manifests=MemoryManifestRegister(),
+        revocations=MemoryRevocationRegister(),
         subject_keys=SqliteSubjectKeys.open(
             directory / "subject-keys.db", root=entropy.bytes(32), entropy=entropy
         ),

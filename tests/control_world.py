@@ -24,6 +24,7 @@ from answerable.adapters.memory.registers import (
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.sightings import MemorySightings
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.memory.upstream import MemoryUpstream
@@ -31,6 +32,7 @@ from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
+    SqliteRevocationRegister,
     SqliteStore,
     SqliteSubjectKeys,
 )
@@ -250,6 +252,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             decision_point=compiled(policy_text(registry.current), registry.current),
             compile_policies=compiled,
             manifests=MemoryManifestRegister(),
+            revocations=SqliteRevocationRegister(store, clock=clock),
             subject_keys=subject_keys,
             limits=settings.walk,
         )
@@ -271,15 +274,13 @@ def memory_product() -> Product:
         entropy=SystemEntropy(),
         ledger=ledger,
         registry=registry,
-        mandates=MemoryMandateRegister(),
-        approvals=MemoryApprovalRegister(),
-        channel=MemoryApprovalChannel(),
+        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
         upstream=_upstream(clock),
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled,
-        manifests=MemoryManifestRegister(),
+        manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
-    )
+    )  # fmt: skip
     published = PublishedMemory(ledger, log_key)
     workloads = workloads_over(walk)
     return Product(

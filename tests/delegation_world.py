@@ -1,148 +1,154 @@
-"""A token service, four agents with keys, and chains between them, for the tests of delegation."""
+"""Authorities, attempts and the children of authorities, drawn from worlds so small that they meet."""
 
 from __future__ import annotations
 
-from hashlib import sha256
+from typing import Any
 
-from answerable.core.canonical import JSONValue, encode
-from answerable.core.identity.keys import SigningKey, new_private_jwk, to_base64url
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.mandate.authority import Authority
-from answerable.core.mandate.caveat import Attempt
-from answerable.core.mandate.constraint import Max, MaxSubtree, OneOf, Prefix, Rank
-from answerable.core.mandate.delegation_chain import Chain, holder_not_asked, status_not_asked, verified_chain
-from answerable.core.mandate.hop_signing import HopTerms, issue_hop, issue_root, sign_hop
-from answerable.core.mandate.hop_token import Mission, confirmation_of, read_raw
-from answerable.testing.clock import START
+from hypothesis import strategies as st
 
-ISSUER = "https://tokens.answerable.test"
-AUDIENCE = "answerable.test"
-ALICE = "alice"
-NOW = UnixMillis(START - START % 1000)
-MISSION = Mission(id="m-1", authority_hash="sha-256:" + "A" * 43)
-ORDER = ("public", "internal", "confidential", "restricted")
-
-
-def key(name: str, algorithm: str = "ed25519") -> SigningKey:
-    """The same key for the same name, every time."""
-    octets = sha256(name.encode()).digest() + sha256(name.encode() + b"+").digest()
-    if algorithm == "ed25519":
-        return SigningKey(new_private_jwk("ed25519", octets[:32]))
-    return SigningKey(new_private_jwk("ecdsa-p256-sha256", octets[:48]))
-
-
-SERVICE = key("token service")
-AGENTS = {name: key(name) for name in ("orchestrator", "researcher", "writer", "stranger")}
-AGENTS["clerk"] = key("clerk", "ecdsa-p256-sha256")
-
-WIDE = Authority(
-    scopes=("crm.*", "files.read"),
-    constraints=(
-        OneOf(key="resource:crm.refund", members=("4711", "4712")),
-        Max(key="argument:crm.refund:amount", bound=5000),
-        Prefix(key="resource:files.read", prefix="reports/2026"),
-        Rank(key="sensitivity", rank="confidential", order=ORDER),
-        MaxSubtree(key="calls", bound=20),
-    ),
+from answerable.core.mandate.authority import Authority, failure
+from answerable.core.mandate.caveat import (
+    SENSITIVITIES,
+    Attempt,
 )
-NARROW = Authority(
-    scopes=("crm.refund", "files.read"),
-    constraints=(
-        OneOf(key="resource:crm.refund", members=("4711",)),
-        Max(key="argument:crm.refund:amount", bound=1000),
-        Prefix(key="resource:files.read", prefix="reports/2026/q3"),
-        Rank(key="sensitivity", rank="internal", order=ORDER),
-        MaxSubtree(key="calls", bound=5),
-    ),
+from answerable.core.mandate.constraint import (
+    TYPES,
+    Constraint,
+    Max,
+    MaxLifetime,
+    MaxSubtree,
+    Min,
+    NotOneOf,
+    OneOf,
+    Prefix,
+    Rank,
+    Unknown,
+    from_wire,
+    met,
 )
-LEAST = Authority(
-    scopes=("crm.refund",),
-    constraints=(
-        OneOf(key="resource:crm.refund", members=("4711",)),
-        Max(key="argument:crm.refund:amount", bound=100),
-        Prefix(key="resource:files.read", prefix="reports/2026/q3/a"),
-        Rank(key="sensitivity", rank="public", order=ORDER),
-        MaxSubtree(key="calls", bound=1),
-    ),
+from answerable.core.mandate.resource_name import trick_in
+
+# Small worlds, so that what is drawn meets what is bounded.
+CAPABILITIES = ("crm.read", "crm.refund", "crm.admin.drop", "files.read", "ping", "User.Read")
+SCOPES = st.sampled_from([*CAPABILITIES, "crm.*", "crm.admin.*", "files.*"])
+NAMES = st.sampled_from(
+    [
+        "a",
+        "a/b",
+        "a/b/c",
+        "a/bc",
+        "A/b",
+        "a/../b",
+        "a/%2e%2e/b",
+        "a/b\u200b",
+        "a/e\u0301",
+        "a/é",
+        "b",
+        "а/b",
+        "",
+        "a/b ",
+    ]
 )
-RESERVED = ("calls",)
+WORDS = st.sampled_from(["a", "b", "production", "staging", "email:a@x.test", "email:x.test", "host:x.test"])
+NUMBERS = st.sampled_from([-3, -1, 0, 1, 2, 5, 9])
+BOUNDS = st.one_of(NUMBERS, st.sampled_from([0.5, 1.5, -0.5]))
+SCALARS = st.one_of(NAMES, WORDS, NUMBERS, st.booleans())
+FACT_KEYS = st.sampled_from(
+    [
+        "resource:crm.read",
+        "resource:files.read",
+        "argument:crm.refund:n",
+        "argument:crm.refund:a:b",
+        "environment",
+        "environment:crm.read",
+        "sensitivity",
+        "kind",
+        "system",
+        "destination",
+        "destination:crm.refund",
+        "calls",
+        "money:EUR",
+        "tempo",
+        "resource",
+        "resource:",
+        "calls:crm.read",
+        "environment:a:b",
+    ]
+)
+ORDERS = st.sampled_from([("public", "internal", "confidential"), ("public", "confidential"), ("a", "b")])
 
 
-def trusted(issuer: str):
-    """Keys of the token service, none for anybody else."""
-    return (SERVICE.public,) if issuer == ISSUER else ()
+@st.composite
+def constraints(draw: st.DrawFn) -> Constraint:
+    key = draw(FACT_KEYS)
+    kind = draw(st.sampled_from([*TYPES, "novel"]))
+    members = tuple({(type(one), one): one for one in draw(st.lists(SCALARS, max_size=4))}.values())
+    match kind:
+        case "max":
+            return Max(key=key, bound=draw(BOUNDS))
+        case "min":
+            return Min(key=key, bound=draw(BOUNDS))
+        case "one_of":
+            return OneOf(key=key, members=members)
+        case "not_one_of":
+            return NotOneOf(key=key, members=members)
+        case "prefix":
+            return Prefix(key=key, prefix=draw(NAMES.filter(lambda one: one != "" and trick_in(one) is None)))
+        case "rank":
+            order = draw(ORDERS)
+            return Rank(key=key, rank=draw(st.sampled_from(order)), order=order)
+        case "max_lifetime":
+            return MaxLifetime(key=key, bound=abs(draw(BOUNDS)))
+        case "max_subtree":
+            return MaxSubtree(key=key, bound=abs(draw(BOUNDS)))
+    read = from_wire({"key": key, "novel": draw(NUMBERS)})
+    assert isinstance(read, Unknown)
+    return read
 
 
-def hop(agent: str, authority: Authority, *, jti: str = "", seconds: int = 240, **changes) -> HopTerms:
-    """Terms of a hop for an agent whose key is in its `cnf`."""
-    made = {
-        "jti": jti or f"hop-{agent}",
-        "agent": agent,
-        "confirmation": confirmation_of(AGENTS[agent].public),
-        "audiences": (AUDIENCE,),
-        "authority": authority,
-        "issued_at": NOW,
-        "expires_at": UnixMillis(NOW + seconds * 1000),
-    }
-    return HopTerms(**{**made, **changes})
+@st.composite
+def authorities(draw: st.DrawFn, *, constraints_max: int = 3) -> Authority:
+    found = draw(st.lists(constraints(), max_size=constraints_max))
+    return Authority(
+        scopes=tuple(draw(st.lists(SCOPES, min_size=1, max_size=3, unique=True))),
+        constraints=tuple({(one.key, one.type): one for one in found}.values()),
+    )
 
 
-def root(authority: Authority = WIDE, agent: str = "orchestrator", **changes) -> str:
-    """The first hop, of the token service."""
-    terms = hop(agent, authority, **{"seconds": 3600, "depth_limit": 6, **changes})
-    return issue_root(terms, issuer=ISSUER, principal=ALICE, mission=MISSION, key=SERVICE)
+@st.composite
+def attempts(draw: st.DrawFn) -> Attempt:
+    arguments: dict[str, Any] = {}
+    for name in ("n", "a:b"):
+        if draw(st.booleans()):
+            arguments[name] = draw(st.one_of(SCALARS, st.sampled_from([0.5, None, [1], {"n": 1}])))
+    return Attempt(
+        capability=draw(st.sampled_from(CAPABILITIES)),
+        environment=draw(st.sampled_from(["production", "staging", ""])),
+        resource_type="Case",
+        resource_id=draw(NAMES),
+        arguments=arguments,
+        kind=draw(st.sampled_from(["read", "write", ""])),
+        server=draw(st.sampled_from(["a", "b", ""])),
+        sensitivity=draw(st.sampled_from([*SENSITIVITIES, ""])),
+        destination_type=draw(st.sampled_from(["email", "host", "name", ""])),
+        destinations=tuple(draw(st.lists(st.sampled_from(["a@x.test", "b@y.test", "x.test"]), max_size=2))),
+    )
 
 
-def below(parents: tuple[str, ...], holder: str, terms: HopTerms) -> str:
-    """A hop that the holder of the last one signs."""
-    return sign_hop(parents, terms, key=AGENTS[holder])
+RESERVED = st.sampled_from([(), ("calls",), ("calls", "money:EUR")])
 
 
-def online(parents: tuple[str, ...], terms: HopTerms) -> str:
-    """A hop that the token service signs."""
-    return issue_hop(parents, terms, issuer=ISSUER, key=SERVICE)
+def permits(authority: Authority, attempt: Attempt, reserved: tuple[str, ...] = ()) -> bool:
+    return failure(authority, attempt, reserved=reserved) is None
 
 
-def three() -> tuple[str, ...]:
-    """Root, an online hop, and an offline one below it."""
-    first = root()
-    second = online((first,), hop("researcher", NARROW, seconds=900))
-    return first, second, below((first, second), "researcher", hop("writer", LEAST))
-
-
-def verify(tokens, **changes) -> Chain:
-    """Verify as the gateway would, with possession and status granted unless the test says otherwise."""
-    given = {
-        "keys_of": trusted,
-        "audience": AUDIENCE,
-        "now": NOW,
-        "proved": holder_not_asked,
-        "status": status_not_asked,
-    }
-    return verified_chain(tokens, **{**given, **changes})
-
-
-def refund(**changes) -> Attempt:
-    """An action that LEAST permits."""
-    made = {
-        "capability": "crm.refund",
-        "environment": "production",
-        "resource_type": "Case",
-        "resource_id": "4711",
-        "arguments": {"amount": 100},
-        "sensitivity": "public",
-    }
-    return Attempt(**{**made, **changes})
-
-
-def claims_in(token: str) -> dict[str, JSONValue]:
-    """The claims, as a forger would take them out."""
-    return dict(read_raw(token).claims)
-
-
-def forged(claims: dict[str, JSONValue], sign: SigningKey, **header: str) -> str:
-    """A token with any claims and header, signed for real by this key, by nobody's rules but the caller's."""
-    alg = "Ed25519" if sign.algorithm == "ed25519" else "ES256"
-    head: dict[str, JSONValue] = {"alg": alg, "kid": sign.public.thumbprint, "typ": "at+jwt", **header}
-    text = f"{to_base64url(encode(head))}.{to_base64url(encode(claims))}"
-    return f"{text}.{to_base64url(sign.sign(text.encode()))}"
+@st.composite
+def tightened(draw: st.DrawFn, parent: Authority) -> Authority:
+    """Something at or below a parent, more often than chance alone would have it."""
+    asked = draw(authorities())
+    bounds = {(one.key, one.type): one for one in parent.constraints}
+    for one in asked.constraints:
+        both = met(bounds.get((one.key, one.type), one), one)
+        bounds[(one.key, one.type)] = both if both is not None else bounds[(one.key, one.type)]
+    scopes = draw(st.lists(st.sampled_from(parent.scopes), min_size=1, unique=True))
+    return Authority(scopes=tuple(scopes), constraints=tuple(bounds.values()))

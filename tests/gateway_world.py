@@ -28,6 +28,7 @@ from answerable.adapters.memory.registers import (
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import Listeners, serve
@@ -302,15 +303,13 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         entropy=SystemEntropy(),
         ledger=MemoryLedger(key=VerifierKey.ed25519("example.test/log", public), sign=key.sign, clock=clock),
         registry=store,
-        mandates=MemoryMandateRegister(),
-        approvals=MemoryApprovalRegister(),
-        channel=MemoryApprovalChannel(),
+        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
         upstream=upstream,
         decision_point=compiled(policy_text(store.current), store.current),
         compile_policies=compiled,
-        manifests=MemoryManifestRegister(),
+        manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
-    )
+    )  # fmt: skip
 
 
 def needs_of(walk: Walk, upstream: McpUpstream, prover: CallerVerifier, calls: list[ActionRequest]) -> Needs:

@@ -53,7 +53,7 @@ def test_the_two_commands_are_on_the_first_screen():
     assert "$ ./dev test" in first
 
 
-@pytest.mark.requirement("DOCS-22")
+@pytest.mark.requirement("DOCS-22", "MISSION-09")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_a_how_to_page_work(run: Run, tmp_path: Path, page: Path):
     text = page.read_text()

@@ -17,6 +17,7 @@ from answerable.core.registry.spec_destination import ALLOWED_KEYS, DESTINATION_
 from answerable.core.registry.spec_issuer import RULE_KEYS
 from answerable.core.registry.spec_limits import DELEGATION_KEYS
 from answerable.core.registry.spec_shared import OWNERSHIP_KEYS
+from answerable.core.registry.spec_spending import AMOUNT_KEYS, MEASURE_KEYS, RESERVE_KEYS
 from answerable.core.registry.spec_template import GRANT_KEYS, PARAMETER_KEYS
 from answerable.testing.samples import signing_key
 
@@ -33,6 +34,9 @@ NESTED = {
     "destinations": ALLOWED_KEYS,
     "delegation": DELEGATION_KEYS,
     "rule": RULE_KEYS,
+    "amount": AMOUNT_KEYS,
+    "reserves": RESERVE_KEYS,
+    "measures": MEASURE_KEYS,
 }
 
 pytestmark = pytest.mark.requirement("REG-05")

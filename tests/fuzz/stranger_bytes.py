@@ -12,7 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from answerable.core.canonical import FrozenJSON, parse
+from answerable.core.canonical import FrozenJSON, encode, parse
 from answerable.core.evidence.archive import parse_archive
 from answerable.core.evidence.bundle import Bundle, disclosure_of
 from answerable.core.identity.dpop import check_signature, read_proof
@@ -33,6 +33,8 @@ from answerable.core.ledger.open_intents import OpenIntents
 from answerable.core.ledger.opened import disclosures_of, payload_of
 from answerable.core.ledger.shards import ShardHead, checked_shard_name, members_of
 from answerable.core.ledger.subject_key import key_id_of
+from answerable.core.mandate.authority import authority_in, detail_of
+from answerable.core.mandate.delegation_chain import split_chain
 from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.core.tlog.note import Note, VerifierKey
@@ -43,6 +45,7 @@ from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import AnswerableError
 from answerable.flows.cosign_checkpoint import WitnessDesk, cosign_checkpoint
 from answerable.testing.contracts.ledger import ORIGIN
+from answerable.testing.delegation import WIDE, verify
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import payload_fault, read_leaf
 from tests.fuzz import valid_samples as valid
@@ -152,6 +155,19 @@ def _dpop(sent: bytes) -> None:
         raise AssertionError("a changed proof was accepted")
 
 
+def _chain(sent: bytes) -> None:
+    tokens = split_chain(sent.decode("latin-1"))
+    verify(tokens)
+    if tokens != valid.chain()[: len(tokens)]:
+        raise AssertionError("a changed chain was accepted")
+
+
+def _detail(sent: bytes) -> None:
+    authority = authority_in(parse(sent))
+    if authority_in(detail_of(authority)) != authority:
+        raise AssertionError("an authority does not survive the wire")
+
+
 def _target_url(sent: bytes) -> None:
     normal = normal_url(sent.decode("latin-1"))
     if normal_url(normal) != normal:
@@ -190,6 +206,8 @@ def targets() -> dict[str, Target]:
     field = opened_fields(entry.attachment, SUBJECT)[0]
     found = {
         "dpop proof": Target((valid.dpop().encode(),), _dpop),
+        "delegation chain": Target(("~".join(valid.chain()).encode(), valid.chain()[0].encode()), _chain),
+        "delegation detail": Target((encode(detail_of(WIDE)),), _detail),
         "target url": Target((b"HTTPS://U.example:443/a/./%2e%2E/b",), _target_url),
         "json": Target((entry.leaf, b'{"a":[1,-2.5e-7,"\\u00e9",null,true]}'), parse),
         "canonical json": Target((entry.leaf,), lambda sent: FrozenJSON.from_canonical(sent)),

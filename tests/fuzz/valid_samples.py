@@ -17,6 +17,7 @@ from answerable.core.tlog.proof import TlogProof
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN, log_key
+from answerable.testing.delegation import three
 from answerable.testing.samples import signing_key
 from tests.ledger_script import cosigned_note, trusted
 from tests.ledger_world import SUBJECT, story
@@ -31,6 +32,12 @@ SHOWN = (3, 4, 5)
 def hashes() -> list[bytes]:
     """Leaf hashes of the story."""
     return [leaf_hash(one.leaf) for one in story()]
+
+
+@cache
+def chain() -> tuple[str, ...]:
+    """Three hops, the last one signed by an agent."""
+    return three()
 
 
 @cache

@@ -1,7 +1,8 @@
 """A workload written with the PyPI package `spiffe`, run in a process of its own: it says what it got, as JSON lines.
 
-`fetch AUDIENCE` once · `watch` until its input ends · `listen PEER` and `connect PEER PORT` with mutual TLS. The socket
-is in SPIFFE_ENDPOINT_SOCKET. tests/interop/go_spiffe says the same with the same words.
+`fetch AUDIENCE` once · `watch` until its input ends; there `token AUDIENCE` fetches a JWT-SVID and `check` has the last
+one judged by the bundle that is held · `listen PEER` and `connect PEER PORT` with mutual TLS. The socket is in
+SPIFFE_ENDPOINT_SOCKET. tests/interop/go_spiffe says the same with the same words.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from spiffe import JwtSvid, SpiffeId, WorkloadApiClient, X509Source
+from spiffe import JwtBundleSet, JwtSvid, SpiffeId, WorkloadApiClient, X509Source
+from spiffe.errors import PySpiffeError
 from spiffe.workloadapi.x509_context import X509Context
 
 SECONDS_MAX = 20
@@ -49,26 +51,60 @@ def fetch(client: WorkloadApiClient, audience: str) -> None:
 
 
 def watch(client: WorkloadApiClient) -> None:
+    held: list[JwtBundleSet] = []
+
     def got_x509(context: X509Context) -> None:
         svid = context.default_svid
         bundle = context.x509_bundle_set.get_bundle_for_trust_domain(svid.spiffe_id.trust_domain)
+        roots = bundle.x509_authorities if bundle else ()
         say(
             event="x509",
             id=str(svid.spiffe_id),
             serial=str(svid.leaf.serial_number),
-            authorities=len(bundle.x509_authorities) if bundle else 0,
+            authorities=len(roots),
             bundles=sorted(str(b.trust_domain) for b in context.x509_bundle_set.bundles),
+            leaf=pem(svid.leaf),
+            roots=[pem(one) for one in roots],
         )
+
+    def got_jwt(bundles: JwtBundleSet) -> None:
+        held[:] = [bundles]
+        say(event="jwt", kids=sorted(k for b in bundles.bundles for k in b.jwt_authorities))
 
     def failed(error: Exception) -> None:
         say(event="error", error=str(error))
 
     client.stream_x509_contexts(got_x509, failed)
-    client.stream_jwt_bundles(
-        lambda bundles: say(event="jwt", kids=sorted(k for b in bundles.bundles for k in b.jwt_authorities)),
-        failed,
-    )
-    sys.stdin.read()
+    client.stream_jwt_bundles(got_jwt, failed)
+    last: tuple[str, str] = ("", "")
+    for line in sys.stdin:
+        verb, _, audience = line.strip().partition(" ")
+        if verb == "token":
+            try:
+                token = client.fetch_jwt_svid({audience})
+            except PySpiffeError as error:
+                say(event="token", id="", text="", error=str(error))
+                continue
+            last = (token.token, audience)
+            say(event="token", id=str(token.spiffe_id), text=token.token, error="")
+        elif verb == "check":
+            say(event="check", fault=fault_of(held[0], *last))
+
+
+def fault_of(bundles: JwtBundleSet, token: str, audience: str) -> str:
+    domain = JwtSvid.parse_insecure(token, {audience}).spiffe_id.trust_domain
+    bundle = bundles.get_bundle_for_trust_domain(domain)
+    if bundle is None:
+        return "no bundle"
+    try:
+        JwtSvid.parse_and_validate(token, bundle, {audience})
+    except PySpiffeError as error:
+        return str(error)
+    return ""
+
+
+def pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
 
 
 def tls(source: X509Source, side: int) -> ssl.SSLContext:

@@ -17,7 +17,7 @@ from answerable.verify.ledger_history import verify_ledger
 from tests.ledger_world import CITED
 from tests.replay.record_ledger import opened, record
 
-pytestmark = pytest.mark.requirement("LEDGER-09")
+pytestmark = pytest.mark.requirement("LEDGER-09", "BUDGET-08")
 
 RECORDED = Path(__file__).parent / "ledger-v1"
 # Written down when it was recorded, so that nobody can change log and expectation together without noticing.

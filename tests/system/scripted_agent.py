@@ -1,6 +1,7 @@
 """An agent with an MCP client and no key: it has the address of a handle, and writes down what it gets.
 
-Takes FILE and what to do, in order: `act`, `sub`, `wait:FILE` (until it is there), `exit:CODE`, `environment`.
+Takes FILE and what to do, in order: `act`, `sub`, `wait:FILE` (until it is there), `sub-wait:FILE` (the same with a
+sub-agent, which acts then), `exit:CODE`, `environment`.
 """
 
 import json
@@ -56,6 +57,11 @@ async def main() -> None:
                 async with handle_of(made["gateway"]) as http:
                     FOUND.append((await http.post("/sub-agents")).status_code)
                     FOUND.append((await http.delete("/instance")).json())
+            case "sub-wait":
+                async with handle_of(address) as http:
+                    made = (await http.post("/sub-agents")).json()
+                waited(address, Path(argument))
+                FOUND.append(await act(made["gateway"]))
             case "who":
                 async with handle_of(address) as http:
                     FOUND.append((await http.get("/instance")).json())

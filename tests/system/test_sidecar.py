@@ -269,6 +269,31 @@ async def test_a_running_agent_goes_on_within_seconds_once_its_owner_signs_what_
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.requirement("MANIFEST-13")
+async def test_what_changes_under_a_sub_agent_is_told_with_its_parent_and_stands_under_the_next_manifest(
+    tmp_path,
+):
+    prompt, go = tmp_path / "prompt.md", tmp_path / "go"
+    prompt.write_text("be kind")
+    async with served(tmp_path, drift="mark") as world, anyio.create_task_group() as tasks:
+        tasks.start_soon(follow_manifests, world.workloads)
+        world.mandate("crm.read")
+        await sign_manifest(world.walk, b"be kind")
+        async with sidecar(world, tmp_path, f"sub-wait:{go}", project=str(prompt)):
+            await until(lambda: (tmp_path / "found.waiting").exists(), seconds=20)
+            (sub,) = (one for one in world.workloads.instances.live() if one.parent)
+            assert sub.measured == ()
+            prompt.write_text("be frank")
+            await until(lambda: world.workloads.instances.find(sub.id).measured, seconds=20)
+            assert world.workloads.instances.find(sub.id).drift == ("prompt_digest",)
+            await sign_manifest(world.walk, b"be frank")
+            await until(lambda: not any(one.drift for one in world.workloads.instances.live()), seconds=20)
+            go.touch()
+        (intent,) = world.entries(Tag.INTENT)
+        assert (intent["instance"], "drifted" in intent["evidence"]) == (str(sub.id), False)
+        tasks.cancel_scope.cancel()
+
+
 @pytest.mark.requirement("ENROL-17")
 async def test_what_differs_from_its_manifest_is_not_enrolled_where_the_rule_says_so(tmp_path):
     prompt = tmp_path / "prompt.md"

@@ -70,6 +70,13 @@ async def end_agent(
     return await _ended(workloads, [one.id for one in workloads.instances.of_agent(agent)], because, by)
 
 
+async def end_instances(
+    workloads: Workloads, instances: Iterable[SpiffeId], *, because: str
+) -> tuple[Instance, ...]:
+    """End these and their sub-agents; what has ended is left as it is. Raises Unavailable, as `end_instance`."""
+    return await _ended(workloads, [*instances], because)
+
+
 async def end_unfounded(workloads: Workloads) -> tuple[Instance, ...]:
     """End every instance whose agent is not in force today: suspended, retired, gone, or its owner is disabled."""
     current = workloads.walk.registry.current.agents

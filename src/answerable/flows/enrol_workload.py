@@ -23,6 +23,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.identity.spiffe_id import agent_instance_id, spiffe_id
 from answerable.core.ledger import records_workload
 from answerable.core.ledger.subject import agent_subject
+from answerable.core.mandate.revocation import Revocable, instance_names
 from answerable.core.registry.active import documents_in
 from answerable.core.registry.documents import Agent
 from answerable.core.registry.parse import shapes_of
@@ -30,6 +31,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.compare_manifest import compared
 from answerable.flows.end_instance import end_instance, written
 from answerable.flows.record_entry import record_entry, sealing_for
+from answerable.flows.refuse_revoked import agent_names
 from answerable.ports.instance_register import MAY_RETURN
 
 if TYPE_CHECKING:
@@ -156,7 +158,8 @@ async def compare_again(workloads: Workloads, instance: SpiffeId) -> Instance | 
 
 
 def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
-    """The instance if it and its agent may act now. Raises Refused (`instance.unknown`, `.ended`, `agent.inactive`)."""
+    """The instance if it and its agent may act now. Raises Refused (`instance.unknown`, `.ended`, `agent.inactive`,
+    `revoked.*`)."""
     found = workloads.instances.find(instance)
     if found is None:
         raise Refused(f"instance {shown(instance)} is not known", code="instance.unknown")
@@ -165,6 +168,7 @@ def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
     if _parent_of(workloads, found) is None and found.parent:
         raise Refused(f"the parent of {shown(instance)} has ended", code="instance.ended")
     _active(workloads, found.agent)
+    _refuse_revoked(workloads, found)
     return found
 
 
@@ -186,6 +190,12 @@ def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
     if down is not None:
         raise Refused(f"agent {shown(down)} is not active", code="agent.inactive")
     raise Refused("no agent is registered for what was measured", code="attestation.unknown")
+
+
+def sub_agent_number(name: SpiffeId) -> int:
+    """Of the sub-agent of this name; 0 for the name of anything else."""
+    number = name.path.rpartition("/sub-")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def sub_agent_evidence(parent: Instance) -> Evidence:
@@ -239,6 +249,7 @@ async def _put_into_force(workloads: Workloads, instance: Instance) -> Instance:
     left = await _record(workloads, instance)
     # 2. In force, unless what it rests on ended meanwhile.
     _active(workloads, instance.agent)
+    _refuse_revoked(workloads, instance)
     if instance.parent and _parent_of(workloads, instance) is None:
         raise Refused("the parent has ended meanwhile", code="instance.ended")
     try:
@@ -351,7 +362,20 @@ def _active(workloads: Workloads, name: AgentId) -> Agent:
     agent = workloads.walk.registry.current.agents.get(name)
     if agent is None or agent.status != "active":
         raise Refused(f"agent {shown(name)} is not active", code="agent.inactive")
+    domain = Revocable("trust_domain", workloads.trust.domain)
+    revocation = workloads.walk.revocations.find((*agent_names(workloads.walk, name), domain))
+    if revocation is not None:
+        raise revocation.refusal()
     return agent
+
+
+def _refuse_revoked(workloads: Workloads, instance: Instance) -> None:
+    """What an instance can be revoked by beside its agent: for one that was, no document is made."""
+    key = instance.key.thumbprint if instance.key is not None else ""
+    own = (Revocable("key", key), Revocable("manifest", instance.manifest))
+    revocation = workloads.walk.revocations.find((*instance_names(str(instance.id)), *own))
+    if revocation is not None:
+        raise revocation.refusal()
 
 
 def _parent_of(workloads: Workloads, instance: Instance) -> Instance | None:
@@ -370,7 +394,7 @@ def _end_of_life(workloads: Workloads, now: UnixMillis, parent: Instance | None 
 def _sub_agent_id(workloads: Workloads, parent: Instance, last: SpiffeId | None) -> SpiffeId:
     """The next number that no sub-agent of this parent has had. last: that the register had last, forgotten or not."""
     name = parent.id.path.rpartition("/")[2]
-    number = int(last.path.rpartition("-")[2]) if last is not None else 0
+    number = sub_agent_number(last) if last is not None else 0
     # Behind those, too, that were written down here and never came into force.
     number = max(number, workloads.sub_numbers.get(parent.id, 0)) + 1
     workloads.sub_numbers[parent.id] = number

@@ -24,12 +24,15 @@ from answerable.core.ledger import records
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.leaves import HopLeaf
 from answerable.core.ledger.warrant import Warrant
+from answerable.core.mandate.revocation import Revocable, described
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
+from answerable.flows.hide_tokens import check_tokens, hide_tokens
 from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
+from answerable.flows.refuse_revoked import acting_names, refuse_revoked, revocation_of, signing_key_of
 from answerable.flows.request_approval import request_approval
 from answerable.flows.spend_budget import accounts_of, require_left, reserve, spend_on, unreserve, with_rest
 from answerable.flows.verify_request import verify_request
@@ -71,6 +74,7 @@ async def govern_action(
             decision = walk.decision_point.decide(verified, facts)
             if decision.effect == "deny":
                 break
+            check_tokens(verified)
             amounts = spend_on(walk, verified, accounts)
             if decision.effect == "defer":
                 require_left(walk, accounts, amounts)
@@ -102,6 +106,8 @@ async def govern_action(
     # 8 release: no lease is held by this form of the walk.
     # 9 log outcome, with what it gives back of what was reserved
     outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
+    if not verified.resolved.capability.credential_answers:
+        outcome = await hide_tokens(outcome)
     try:
         receipt = await log_outcome(walk, warrant, outcome, opened)
     except Unavailable as failed:
@@ -117,8 +123,10 @@ async def govern_action(
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
     """Step 3: what is true now. Registers are read in memory; none of them takes a default for the unknown.
 
-    Raises Refused (`ledger.unwitnessed`) when witnesses have not cosigned the ledger for longer than is allowed.
+    Raises Refused: `ledger.unwitnessed` when witnesses have not cosigned the ledger for longer than is allowed,
+    `revoked.<kind>` when something that the request acts under has been revoked.
     """
+    refuse_revoked(walk, verified)
     unwitnessed = walk.unwitnessed()
     if unwitnessed is not None:
         raise unwitnessed
@@ -140,7 +148,10 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
 def _groups_now(walk: Walk, answer: PersonsAnswer) -> tuple[str, ...]:
     """The groups in which this answer still counts: none once the person or the key that signed it is gone."""
     person = walk.registry.current.principals.get(answer.by)
-    return person.groups if person is not None and is_signed_by(answer.token, person.keys) else ()
+    if person is None or not is_signed_by(answer.token, person.keys):
+        return ()
+    names = (Revocable("owner", answer.by), Revocable("key", signing_key_of(answer.token)))
+    return person.groups if walk.revocations.find(names) is None else ()
 
 
 async def log_intent(
@@ -162,6 +173,7 @@ async def log_intent(
     deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
     mandate = verified.mandate
     try:
+        names = acting_names(walk, verified)
         sealing = sealing_for(walk, verified.subject)
         principal = pseudonym_of(walk, mandate.principal)
 
@@ -206,6 +218,7 @@ async def log_intent(
         reserved=reserved,
         mandate=mandate.id,
         sealing=sealing,
+        names=names,
     )
     warrant = Warrant(
         receipt=receipt,
@@ -234,6 +247,14 @@ async def act(
     if left is not None:
         return Outcome(status="not_started", detail="the caller left before the start"), left
     # Whoever stopped the task or the agent while the intent was on its way to the disk wins.
+    try:
+        revocation = revocation_of(walk, verified)
+    except Unavailable as failed:
+        # Nothing was started: the intent ends here, and the caller is told what is the matter.
+        return Outcome(status="not_started", detail="what has been revoked cannot be told"), failed
+    if revocation is not None:
+        said = f"{described(revocation.what)} was revoked before the start"
+        return Outcome(status="not_started", detail=said), None
     if walk.mandates.state(verified.mandate.id) != "open":
         return Outcome(status="not_started", detail="the mandate was closed before the start"), None
     if verified.caller.agent not in walk.registry.current.agents:

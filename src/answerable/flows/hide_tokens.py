@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import anyio
 import anyio.to_thread
 import msgspec
 
-from answerable.core.action.outcome import Outcome
 from answerable.core.action.token_shapes import described, found_in, hidden_in
 from answerable.core.canonical import encode
 from answerable.errors import Refused
 from answerable.flows.log_outcome import result_bytes
 
 if TYPE_CHECKING:
+    from answerable.core.action.outcome import Outcome
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.canonical import JSONValue
 
@@ -28,8 +29,8 @@ NOT_READABLE: Final[dict[str, JSONValue]] = {
 }
 
 
-def refuse_tokens(verified: VerifiedRequest) -> Refused | None:
-    """Why these arguments are not passed on (`arguments.token`), or None.
+def check_tokens(verified: VerifiedRequest) -> None:
+    """Raises Refused (`arguments.token`) when the arguments hold a credential.
 
     Only what the capability says that a tool needs, by name of the argument, may hold a credential.
     """
@@ -40,8 +41,8 @@ def refuse_tokens(verified: VerifiedRequest) -> Refused | None:
     content = verified.request.action.bytes if not expected else encode(arguments)
     findings = found_in(content)
     if not findings:
-        return None
-    return Refused(
+        return
+    raise Refused(
         f"the arguments hold what looks like a credential ({described(findings)}): leave it out, tools get theirs from "
         "the gateway",
         code="arguments.token",
@@ -54,7 +55,9 @@ async def hide_tokens(outcome: Outcome) -> Outcome:
         return outcome
     whole = result_bytes(outcome.result)
     if len(whole) > INLINE_BYTES_MAX:
-        shown, findings = await anyio.to_thread.run_sync(hidden_in, whole)
+        # It happened, and must be written down as it happened, whoever leaves meanwhile.
+        with anyio.CancelScope(shield=True):
+            shown, findings = await anyio.to_thread.run_sync(hidden_in, whole)
     else:
         shown, findings = hidden_in(whole)
     if not findings:
@@ -65,4 +68,4 @@ async def hide_tokens(outcome: Outcome) -> Outcome:
     except msgspec.MsgspecError:
         result = NOT_READABLE
     detail = f"{outcome.detail}; {said}" if outcome.detail else said
-    return Outcome(status=outcome.status, detail=detail, result=result)
+    return msgspec.structs.replace(outcome, detail=detail, result=result)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.keys import PublicKey
     from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.spiffe_id import SpiffeId
     from answerable.core.identity.trust_bundle import TrustBundle
     from answerable.core.identity.x509_svid import X509Svid
     from answerable.core.registry.documents import Agent
@@ -95,6 +96,20 @@ class KnownCallers:
             raise unverified("key", "the key is not registered")
         agent = self._standing(instance, now)
         return KnownKey(agent, instance.key, self._identity_of(instance), enrolled=True)
+
+    def by_name(self, name: SpiffeId, now: UnixMillis) -> tuple[Agent, CallerIdentity]:
+        """Whom a SPIFFE ID names that was proved: an instance of ours, or what is registered of others.
+
+        Raises Unverified: `key` when the instance has ended, `agent`, `channel` for nobody's or of several.
+        """
+        instance = self._instances.find(name) if self._instances is not None else None
+        if instance is not None:
+            return self._standing(instance, now), self._identity_of(instance)
+        agent = self._attested({f"spiffe:id:{name}"})
+        if agent is None:
+            self._note(str(name), now)
+            raise unverified("channel", "the SPIFFE ID belongs to no registered agent")
+        return agent, self._seen(agent, "spiffe", "gateway", instance=str(name))
 
     def registered(self, agent: AgentId) -> CallerIdentity:
         """What is known of a caller with a key registered for its agent."""
@@ -192,6 +207,8 @@ class KnownCallers:
             manifest=shown.digest,
             manifest_grade=shown.grade,
             drifted=shown.drifted,
+            measured=instance.manifest,
+            key=instance.key.thumbprint if instance.key is not None else "",
         )
 
     def _seen(

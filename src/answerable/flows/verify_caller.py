@@ -141,14 +141,14 @@ class CallerVerifier:
         sightings: SightingBatch | None = None,
     ) -> None:
         """manifest_of: digest of an agent's manifest in force, asked for callers that are no instance."""
-        self._known = KnownCallers(
+        self.known: Final = KnownCallers(
             registry=registry, instances=instances, trust=trust, manifest_of=manifest_of, sightings=sightings
         )
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
         self._authorities = frozenset(name.encode("ascii") for name in limits.authorities)
-        self._directory = self._known.directory()
+        self._directory = self.known.directory()
         self._lock = Lock()
         self._memories: dict[AgentId, ReplayMemory] = {}
         self._sessions: dict[str, _Session] = {}
@@ -159,6 +159,14 @@ class CallerVerifier:
     def challenge(self, step: str) -> str:
         """Value of the WWW-Authenticate field of every 401: what a client needs to try again."""
         return f'Answerable epoch="{self.epoch}", step="{step}"'
+
+    def refusal_fields(self, error: Unverified) -> tuple[tuple[bytes, bytes], ...]:
+        """Fields of a 401: what failed, and what a client needs to try again."""
+        return ((b"www-authenticate", self.challenge(error.step).encode("latin-1")),)
+
+    def answer_fields(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+        """Fields of any answer to a request with these: none, for these proofs need nothing."""
+        return ()
 
     def counts(self) -> dict[str, int]:
         """Failures so far by step; the steps are a closed list, so strangers cannot make this grow.
@@ -197,7 +205,7 @@ class CallerVerifier:
         """The caller that the connection proves, if any. digest: SHA-256 of the message. Raises Unverified."""
         now = self._clock.now()
         try:
-            agent, proof, identity = self._known.by_channel(channel, now)
+            agent, proof, identity = self.known.by_channel(channel, now)
             with self._lock:
                 fresh = self._connections.accept(channel.connection, channel.sequence)
             if not fresh:
@@ -258,7 +266,7 @@ class CallerVerifier:
 
     def _known_key(self, signature: Signature) -> KnownKey:
         self._current()
-        return self._known.by_key(signature.keyid, self._clock.now())
+        return self.known.by_key(signature.keyid, self._clock.now())
 
     def _verify_signature(
         self, message: SignedRequest, signature: Signature, known: KnownKey
@@ -330,9 +338,9 @@ class CallerVerifier:
     def _session_identity(self, name: str, session: _Session, now: UnixMillis) -> CallerIdentity:
         """As things stand at this message; a session does not outlive the instance that opened it."""
         if not session.enrolled:
-            return self._known.registered(session.agent)
+            return self.known.registered(session.agent)
         try:
-            return self._known.by_key(session.thumbprint, now).identity
+            return self.known.by_key(session.thumbprint, now).identity
         except Unverified:
             with self._lock:
                 self._sessions.pop(name, None)
@@ -355,7 +363,7 @@ class CallerVerifier:
         return digest
 
     def _current(self) -> AgentDirectory:
-        directory = self._known.directory()
+        directory = self.known.directory()
         if directory is self._directory:
             return directory
         with self._lock:

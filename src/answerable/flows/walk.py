@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.leaves import Reference
     from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.mandate import MandateId
+    from answerable.core.mandate.revocation import Judged, Revocable
     from answerable.core.registry.manifest_drift import ObservedTools
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.shard_link import ShardLink
     from answerable.ports.subject_keys import SubjectKeys
+    from answerable.ports.token_register import TokenRegister
     from answerable.ports.upstream import Upstream
 
 
@@ -70,6 +73,7 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     mandate, sealing: of an intent of this process, whose end is in the same run and under the same key; else unknown.
     known: how it ended, when that could not be written down at the time. reserved: what its outcome may give back of.
+    names: what it may be revoked under; empty for an intent of an earlier process, whose leaf says as much.
     """
 
     action_id: str
@@ -78,6 +82,7 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reserved: Reserved
     mandate: str = ""
     sealing: Sealing | None = None
+    names: tuple[Revocable, ...] = ()
     known: Outcome | None = None
 
 
@@ -118,11 +123,13 @@ class Walk:
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
+    tokens: those that were issued here; None where none are.
     sightings: what was seen and is not registered, since it was last written down.
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours.
+    judged: under which names callers act and what of it was revoked, of one epoch of the register in one registry.
     """
 
     clock: Clock
@@ -138,6 +145,8 @@ class Walk:
     subject_keys: SubjectKeys
     manifests: ManifestRegister
     people: PersonVerifier | None = None
+    revocations: RevocationRegister
+    tokens: TokenRegister | None = None
     unwitnessed: Callable[[], Refused | None] = lambda: None
     strangers: Callable[[], dict[str, int]] = dict
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True
@@ -155,6 +164,9 @@ class Walk:
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
     link: ShardLink | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
+    judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
+    judged_in: RegistrySnapshot | None = None
+    judged_epoch: int = -1
     standing_of: RegistrySnapshot | None = None
     standing: dict[MandateId, Refused | None] = field(default_factory=dict)
 

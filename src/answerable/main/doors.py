@@ -28,9 +28,10 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.flows.forward_action import forward_action
     from answerable.flows.list_capabilities import list_capabilities
     from answerable.wiring.serving import by_path
+    from answerable.wiring.tokens import holder_prover
 
     needs = Needs(
-        prover=product.verifier,
+        prover=holder_prover(product),
         govern=partial(forward_action, product.walk),
         visible=partial(list_capabilities, product.walk),
         offers=product.upstream,
@@ -57,7 +58,44 @@ def gateway_app(settings: Settings, product: Product) -> Any:
             noted=partial(_noted, product),
         )
     )
-    return by_path(PREFIX, enrolment, Gateway(needs, limits))
+    tokens = _token_service(settings, product)
+    served = by_path(PREFIX, enrolment, Gateway(needs, limits))
+    return by_path("/oauth/", tokens, by_path("/.well-known/", tokens, served))
+
+
+def _token_service(settings: Settings, product: Product) -> Any:
+    """The door for tokens, on the gateway's own sockets."""
+    from answerable.apps.token_service.application import token_app
+    from answerable.apps.token_service.needs import Needs
+    from answerable.flows.exchange_token import exchange_token
+    from answerable.flows.introspect_token import introspect_token, signed_introspection
+    from answerable.flows.revoke_token import revoke_token
+    from answerable.wiring.tokens import (
+        client_authenticator,
+        holders_of,
+        status_list_of,
+        status_lists_of,
+    )
+
+    desk, holders = product.tokens, holders_of(product)
+    return token_app(
+        Needs(
+            issuer=desk.issuer,
+            jwks=desk.jwks,
+            servers=lambda: product.walk.registry.current.servers,
+            authenticate=client_authenticator(product).authenticate,
+            prove_key=lambda asked: holders.prove_key(asked.method, asked.target, asked.headers, asked.body),
+            exchange=partial(exchange_token, desk),
+            introspect=partial(introspect_token, desk),
+            signed=partial(signed_introspection, desk),
+            revoke=partial(revoke_token, desk),
+            status_list=partial(status_list_of, desk),
+            status_lists=partial(status_lists_of, desk),
+            nonce=lambda: holders.nonce_field()[1].decode("ascii"),
+            hosts=frozenset(settings.gateway.allowed_hosts),
+            noted=partial(_noted, product),
+        )
+    )
 
 
 # What honest clients meet too: a restart of the server, a burst, a probe for what the SDK offers.

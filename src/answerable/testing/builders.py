@@ -25,6 +25,7 @@ from answerable.adapters.memory.registers import (
     MemoryMandateRegister,
     MemoryRegistryStore,
 )
+from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.action.outcome import Outcome
 from answerable.core.action.request import ActionRequest, action_request
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.upstream import Progress, Upstream
 
@@ -123,6 +125,26 @@ def bench_documents(policies: str = POLICIES) -> list[JSONValue]:
         documents.append(document("Principal", person, {"groups": [*groups], "keys": [key]}))
     documents += [document("Agent", "rover", rover), document("PolicySet", "house", {"policies": policies})]
     return documents
+
+
+def with_spending(document: JSONValue) -> JSONValue:
+    """The document; a capability says then what it takes: a refund its amount, all of them at most 9 rows, which the
+    answer counts, and 1,200 bytes."""
+    match document:
+        case {"kind": "Capability", "metadata": {"name": str(name)}, "spec": dict(spec)}:
+            pays = name == "crm.refund"
+            spec["amount"] = {"argument": "amount", "currency": "EUR"} if pays else {"fixed": 0}
+            spec["reserves"] = {"rows": 9, "bytes": 1_200}
+            spec["measures"] = {"rows": "/rows"}
+    return document
+
+
+def about_customers(document: JSONValue) -> JSONValue:
+    """The document, but that refunds hold the data of the customer of a case and not of who gave the task."""
+    match document:
+        case {"kind": "Capability", "metadata": {"name": "crm.refund"}, "spec": dict(spec)}:
+            spec["subject"] = {"type": "Customer", "argument": "case"}
+    return document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +283,7 @@ class Bench:
         upstream: Upstream | None = None,
         subject_keys: SubjectKeys | None = None,
         limits: WalkLimits | None = None,
+        revocations: RevocationRegister | None = None,
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds."""
         self.clock = clock or ManualClock()
@@ -282,6 +305,7 @@ class Bench:
             decision_point=compiled_once(policy_text(registry.current), registry.current),
             compile_policies=compiled_once,
             manifests=MemoryManifestRegister(),
+            revocations=revocations or MemoryRevocationRegister(),
             subject_keys=subject_keys,
             limits=limits or WalkLimits(),
         )

@@ -184,7 +184,7 @@ def _budgets(
     mandates: MandateRegister,
 ) -> Iterable[str]:
     limits = {str(one.id): account_of(one).limits for one in mandates.all()}
-    spent, faults = spent_by(entries, leaves, limits)
+    spent, faults = _spent_by(entries, leaves, limits)
     yield from faults
     for mandate in mandates.all():
         begun = [index for index, leaf in intents.items() if leaf["mandate"] == mandate.id]
@@ -202,7 +202,12 @@ def _budgets(
             yield f"mandate {mandate.id} was used after it was closed"
 
 
-def spent_by(
+def spent_now(entries: Sequence[StoredEntry]) -> dict[str, dict[str, int]]:
+    """What these entries say is used, by account and budget."""
+    return _spent_by(entries, {stored.index: _leaf(stored) for stored in entries}, {})[0]
+
+
+def _spent_by(
     entries: Sequence[StoredEntry], leaves: dict[int, Members], limits: Mapping[str, Amounts]
 ) -> tuple[dict[str, dict[str, int]], list[str]]:
     """What the log says is used, by account and budget, and where a reservation went beyond a limit by itself.

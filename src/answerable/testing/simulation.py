@@ -37,13 +37,15 @@ from answerable.testing.builders import (
     Bench,
     Effect,
     RecordingUpstream,
+    about_customers,
     bench_documents,
     compiled_once,
+    with_spending,
 )
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import MemoryDisk
 from answerable.testing.entropy import SeededEntropy
-from answerable.testing.invariants import Promises, broken_laws, spent_by
+from answerable.testing.invariants import Promises, broken_laws, spent_now
 from answerable.testing.trouble import (
     Crash,
     Trouble,
@@ -86,11 +88,8 @@ _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=0)
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """What a run went through. struck: faults that were dealt, as `method: fault`.
-
-    returned, overrun: outcomes that gave something back, or used more than was reserved. spent: refusals for want of
-    budget.
-    """
+    """What a run went through. struck: faults that were dealt, as `method: fault`. returned, overrun: outcomes that
+    gave back, or used more than was reserved. spent: refusals for want of budget."""
 
     seed: int
     lives: int = 0
@@ -210,8 +209,7 @@ class Simulation:
         expected = compiled_once(policy_text(walk.registry.current), walk.registry.current)
         if expected.policy_set != walk.decision_point.policy_set:
             self.violations.append("the policies in force are not those of the registry in force")
-        entries = list(walk.ledger.replay())
-        spent, _ = spent_by(entries, {one.index: leaf_of(one) for one in entries}, {})
+        spent = spent_now(list(walk.ledger.replay()))
         for mandate in walk.mandates.all():
             # After a failed write only a restart knows what is on disk, and nothing more can be started before.
             used, counted = dict(walk.mandates.used(mandate.id)), spent.get(mandate.id, {})
@@ -332,9 +330,9 @@ class Simulation:
         """Of some mandates: small enough to be spent, large enough for several actions."""
         if self.chance.random() < 0.4:
             return ()
-        sizes = {"bytes": 3_000, "money:EUR": 9_000, "rows": 40, "wall_ms": 600_000}
-        chosen = sorted(name for name in sizes if self.chance.random() < 0.6)
-        return tuple((name, self.chance.choice((1, 2, 5)) * sizes[name]) for name in chosen)
+        sizes = (("bytes", 3_000), ("money:EUR", 9_000), ("rows", 40), ("wall_ms", 600_000))
+        chosen = [one for one in sizes if self.chance.random() < 0.6]
+        return tuple((name, self.chance.choice((1, 2, 5)) * size) for name, size in chosen)
 
     async def _close(self, bench: Bench) -> None:
         await close_mandate(bench.walk, self._any_mandate(), by="operator")
@@ -343,10 +341,10 @@ class Simulation:
         return f"m-{self.chance.randint(1, max(1, self._mandates))}"
 
     async def _register(self, bench: Bench) -> None:
-        documents = bench_documents(self.chance.choice((POLICIES, POLICIES, STRICTER, "permit (")))
-        documents = [_spending(one) for one in documents]
+        policies = self.chance.choice((POLICIES, POLICIES, STRICTER, "permit ("))
+        documents = [with_spending(one) for one in bench_documents(policies)]
         if self.chance.random() < 0.5:
-            documents = [_about_customers(one) for one in documents]
+            documents = [about_customers(one) for one in documents]
         await apply_registry(bench.walk, documents, by="operator", prune=self.chance.random() < 0.5)
 
     async def _settle(self, bench: Bench) -> None:
@@ -373,7 +371,6 @@ class Simulation:
         status = self.chance.choices(("succeeded", "failed"), weights=(8, 2))[0]
         result: dict[str, JSONValue] = {"text": "x" * self.chance.choice((1, 10, 1000))}
         if self.chance.random() < 0.7:
-            # Mostly less than was reserved, sometimes more, sometimes nonsense.
             result["structuredContent"] = {"rows": self.chance.choice((0, 1, 3, 9, 12, -4, "many"))}
         return Outcome(status="failed" if status == "failed" else "succeeded", result=result)
 
@@ -382,8 +379,8 @@ class Simulation:
         self.report.effects = len(self.effects)
         self.report.entries = len(entries)
         said = [leaf_of(stored) for stored in entries]
-        self.report.returned = sum("returned" in leaf for leaf in said)
-        self.report.overrun = sum("overrun" in leaf for leaf in said)
+        for name in ("returned", "overrun"):
+            setattr(self.report, name, sum(name in leaf for leaf in said))
         self.report.spent = sum(leaf.get("code") == "mandate.budget_spent" for leaf in said)
         self.report.intents = sum(stored.tag == Tag.INTENT for stored in entries)
         self.violations += broken_laws(
@@ -400,22 +397,3 @@ class Simulation:
         assert not self.violations, "\n".join(  # noqa: S101 - this is what a simulation is for
             [f"seed {self.report.seed}:", *self.violations, "what happened last:", *self.trace]
         )
-
-
-def _spending(document: JSONValue) -> JSONValue:
-    """The document, but that its capability says what it takes of budgets."""
-    match document:
-        case {"kind": "Capability", "metadata": {"name": str(name)}, "spec": dict(spec)}:
-            pays = name == "crm.refund"
-            spec["amount"] = {"argument": "amount", "currency": "EUR"} if pays else {"fixed": 0}
-            spec["reserves"] = {"rows": 9, "bytes": 1_200}
-            spec["measures"] = {"rows": "/rows"}
-    return document
-
-
-def _about_customers(document: JSONValue) -> JSONValue:
-    """The document, but that refunds hold the data of the customer of a case and not of who gave the task."""
-    match document:
-        case {"kind": "Capability", "metadata": {"name": "crm.refund"}, "spec": dict(spec)}:
-            spec["subject"] = {"type": "Customer", "argument": "case"}
-    return document

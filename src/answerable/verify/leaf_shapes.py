@@ -333,6 +333,19 @@ class AuthorityLeaf(Leaf):
     sequence: Count
 
 
+class RevokedLeaf(Leaf):
+    """Tag 27. name: of what was ended; of a person the pseudonym. since: when it came into force."""
+
+    kind: Annotated[
+        str, Meta(pattern=r"^(?:token|hop|mandate|agent|key|manifest|owner|vendor|trust_domain)\Z")
+    ]
+    name: str
+    by: str
+    since: Count
+    in_flight: list[Count]
+    in_flight_count: Count
+
+
 SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.GENESIS: GenesisLeaf,
     Tag.INTENT: IntentLeaf,
@@ -355,4 +368,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.WORKLOAD_ENDED: EndedLeaf,
     Tag.SVID_ISSUED: SvidLeaf,
     Tag.AUTHORITY_CHANGED: AuthorityLeaf,
+    Tag.REVOKED: RevokedLeaf,
 }

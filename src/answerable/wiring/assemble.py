@@ -17,6 +17,7 @@ from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
+    SqliteRevocationRegister,
     SqliteStore,
     SqliteSubjectKeys,
 )
@@ -28,7 +29,9 @@ from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.known_callers import instance_stands
+from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
+from answerable.flows.revoke_authority import record_revocations
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -42,6 +45,7 @@ from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
+from answerable.wiring.tokens import issuer_of, token_desk
 from answerable.wiring.witnesses import cosigning
 
 if TYPE_CHECKING:
@@ -51,6 +55,7 @@ if TYPE_CHECKING:
     from answerable.adapters.shard_socket import SocketShardDoor
     from answerable.flows.cover_shards import ShardState
     from answerable.flows.gather_cosignatures import Cosigning, WitnessState
+    from answerable.flows.token_desk import TokenDesk
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.workloads import Workloads
     from answerable.ports.replay_store import ReplayStore
@@ -87,6 +92,7 @@ class Product:
     cosigning: Cosigning
     registers: SqliteStore
     proofs: ReplayStore
+    tokens: TokenDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
     identity: Identity
@@ -139,13 +145,14 @@ async def assembled(
     authorities: frozenset[str] = frozenset(LOCAL_NAMES),
     wait_seconds_max: float = 0.0,
     witness: tuple[str, ...] = (),
+    address: tuple[str, int] | None = None,
 ) -> AsyncIterator[Product]:
     """The product on one data directory, recovered and settled; no door is open and no upstream started.
 
-    authorities: `host[:port]` names under which callers may address it. wait_seconds_max: how long another process may
-    still hold the directory. witness: command that starts the local witness. Raises Unavailable when it holds it
-    longer, Broken when its log is corrupt or went back behind what the local witness or the log of logs knows,
-    Malformed for settings that contradict one another or the directory.
+    authorities: `host[:port]` names under which callers may address it. address: on which it listens.
+    wait_seconds_max: how long another process may still hold the directory. witness: command that starts the local
+    witness. Raises Unavailable when it holds it longer, Broken when its log is corrupt or went back behind what the
+    local witness or the log of logs knows, Malformed for settings that contradict one another or the directory.
     """
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
@@ -179,6 +186,7 @@ async def assembled(
                 subject_keys=subject_keys,
                 manifests=identity.manifests,
                 people=identity.people,
+                revocations=SqliteRevocationRegister(store, clock=clock),
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,
@@ -186,10 +194,12 @@ async def assembled(
                 link=shard_link(settings, own),
                 limits=settings.walk,
             )
-            # Recovery is the normal path, run again: what an earlier process left open is found and ended.
-            recover_from_ledger(walk)
-            with _when_there_is_room():
-                await settle_open_intents(walk, overdue_only=False)
+            tokens = token_desk(
+                settings, walk, store, verifier, entropy=entropy, issuer=issuer_of(settings, address)
+            )
+            workloads = identity.workloads(walk, settings)
+            changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
+            await _recovered(walk, workloads, changes, is_shard=bool(settings.ledger.shard))
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -199,17 +209,30 @@ async def assembled(
                 cosigning=rounds,
                 registers=store,
                 proofs=proofs,
+                tokens=tokens,
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
                 identity=identity,
-                workloads=identity.workloads(walk, settings),
-                authorities=AuthorityChanges(walk, identity.desk, alone=partial(alone, settings)),
+                workloads=workloads,
+                authorities=changes,
             )
             with _when_there_is_room():
                 await record_counted_refusals(walk)
             _keep_budgets(walk)
+
+
+async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:
+    """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
+    counted = walk.mandates.used_up_to(walk.ledger.origin)
+    recover_from_ledger(walk)
+    if again := await recall_ends(workloads, changes, since=counted):
+        _log.warning("the registers are older than the ledger: %d ends are in force again", again)
+    with _when_there_is_room():
+        await settle_open_intents(walk, overdue_only=False)
+        # Of several processes another one may be about to record what it revoked a moment ago.
+        await record_revocations(walk, overdue_only=is_shard)
 
 
 async def kept_running(product: Product, settings: Settings) -> None:
@@ -254,6 +277,7 @@ async def _settling(product: Product, seconds: float) -> None:
         await anyio.sleep(seconds)
         with _when_there_is_room():
             await settle_open_intents(product.walk)
+            await record_revocations(product.walk)
             await record_counted_refusals(product.walk)
         _keep_budgets(product.walk)
 

@@ -218,15 +218,17 @@ def verifier_of(
     )
 
 
+def require_open(identity: Identity) -> None:
+    """Before any door opens. Raises Unavailable (`authority_keys.*`, `authority.domain`) where the trust domain could
+    not be opened."""
+    if identity.shut is not None:
+        raise identity.shut
+
+
 async def kept_identity(
     identity: Identity, authorities: AuthorityChanges, workloads: Workloads, settings: Settings
 ) -> None:
-    """Rotation, federation, ends of instances, new manifests, dormancy, sightings: for ever. What fails is tried again.
-
-    Raises Unavailable (`authority_keys.*`, `authority.domain`) where the trust domain could not be opened.
-    """
-    if identity.shut is not None:
-        raise identity.shut
+    """Rotation, federation, ends of instances, manifests, dormancy, sightings: for ever. What fails is tried again."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tending, authorities)
         tasks.start_soon(_telling, identity, workloads.walk)

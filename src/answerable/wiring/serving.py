@@ -20,6 +20,7 @@ from answerable.adapters.uvicorn_front import (
 )
 from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
+from answerable.wiring.identity import require_open
 from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_workloads, serve_bundle
 from answerable.wiring.local_witness import WitnessProcess
 from answerable.wiring.settings import secret
@@ -111,9 +112,11 @@ async def _serve_product(
         async with assembled(
             settings,
             authorities=authorities,
+            address=sockets.tcp_address,
             wait_seconds_max=LOCK_WAIT_SECONDS_MAX,
             witness=doors.witness,
         ) as product:
+            require_open(product.identity)
             await _serve(product, settings, doors, (sockets, control_sockets), tls, started)
     finally:
         sockets.close()

@@ -1,7 +1,7 @@
 // A workload written with go-spiffe (Debian's golang-github-spiffe-go-spiffe-dev): it says what it got, as JSON lines.
 //
-// fetch AUDIENCE · watch until its input ends · listen and connect with mutual TLS, the peer's ID (and port) on its
-// input · bench SECONDS CALLERS AUDIENCE counts FetchJWTSVID. The socket is in SPIFFE_ENDPOINT_SOCKET.
+// fetch AUDIENCE · watch until its input ends; there `token AUDIENCE` fetches a JWT-SVID and `check` has the last one
+// judged by the bundle that is held · listen and connect with mutual TLS, the peer's ID (and port) on its input · bench SECONDS CALLERS AUDIENCE counts FetchJWTSVID. The socket is in SPIFFE_ENDPOINT_SOCKET.
 package main
 
 import (
@@ -9,8 +9,8 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sort"
@@ -24,10 +24,14 @@ import (
 	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"github.com/spiffe/go-spiffe/v2/spiffetls/tlsconfig"
 	"github.com/spiffe/go-spiffe/v2/svid/jwtsvid"
+	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
 )
 
-const timeLimit = 40 * time.Second
+const (
+	timeLimit  = 40 * time.Second
+	watchLimit = 10 * time.Minute
+)
 
 type told map[string]any
 
@@ -49,7 +53,11 @@ func must(err error) {
 }
 
 func main() {
-	ctx, cancel := context.WithTimeout(context.Background(), timeLimit)
+	limit := timeLimit
+	if os.Args[1] == "watch" {
+		limit = watchLimit
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	switch os.Args[1] {
 	case "fetch":
@@ -105,25 +113,41 @@ func fetch(ctx context.Context, audience string) {
 		"checked": checked.ID.String(), "validated": validated.ID.String()})
 }
 
-type watcher struct{}
+type watcher struct {
+	mutex *sync.Mutex
+	held  *jwtbundle.Set
+}
 
-func (watcher) OnX509ContextUpdate(got *workloadapi.X509Context) {
+func (*watcher) OnX509ContextUpdate(got *workloadapi.X509Context) {
 	svid := got.DefaultSVID()
-	authorities, domains := 0, []string{}
+	authorities, domains, roots := 0, []string{}, []string{}
 	for _, bundle := range got.Bundles.Bundles() {
 		domains = append(domains, bundle.TrustDomain().Name())
 		if bundle.TrustDomain() == svid.ID.TrustDomain() {
 			authorities = len(bundle.X509Authorities())
+			for _, root := range bundle.X509Authorities() {
+				roots = append(roots, inPEM(root.Raw))
+			}
 		}
 	}
 	sort.Strings(domains)
+	// The library's own verification, by the bundle that came with it.
+	_, _, err := x509svid.Verify(svid.Certificates, got.Bundles)
+	must(err)
 	say(told{"event": "x509", "id": svid.ID.String(), "serial": svid.Certificates[0].SerialNumber.String(),
-		"authorities": authorities, "bundles": domains})
+		"authorities": authorities, "bundles": domains, "leaf": inPEM(svid.Certificates[0].Raw), "roots": roots})
 }
 
-func (watcher) OnX509ContextWatchError(err error) { say(told{"event": "error", "error": err.Error()}) }
+func inPEM(der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
 
-func (watcher) OnJWTBundlesUpdate(got *jwtbundle.Set) {
+func (*watcher) OnX509ContextWatchError(err error) { say(told{"event": "error", "error": err.Error()}) }
+
+func (w *watcher) OnJWTBundlesUpdate(got *jwtbundle.Set) {
+	w.mutex.Lock()
+	w.held = got
+	w.mutex.Unlock()
 	kids := []string{}
 	for _, bundle := range got.Bundles() {
 		for kid := range bundle.JWTAuthorities() {
@@ -134,16 +158,40 @@ func (watcher) OnJWTBundlesUpdate(got *jwtbundle.Set) {
 	say(told{"event": "jwt", "kids": kids})
 }
 
-func (watcher) OnJWTBundlesWatchError(err error) { say(told{"event": "error", "error": err.Error()}) }
+func (*watcher) OnJWTBundlesWatchError(err error) { say(told{"event": "error", "error": err.Error()}) }
 
 func watch(ctx context.Context) {
 	client, err := workloadapi.New(ctx)
 	must(err)
 	defer client.Close()
 	ctx, cancel := context.WithCancel(ctx)
-	go func() { _ = client.WatchX509Context(ctx, watcher{}) }()
-	go func() { _ = client.WatchJWTBundles(ctx, watcher{}) }()
-	_, _ = io.ReadAll(os.Stdin)
+	watching := &watcher{mutex: &sync.Mutex{}}
+	go func() { _ = client.WatchX509Context(ctx, watching) }()
+	go func() { _ = client.WatchJWTBundles(ctx, watching) }()
+	last, audience := "", ""
+	input := bufio.NewScanner(os.Stdin)
+	for input.Scan() {
+		verb, rest, _ := strings.Cut(input.Text(), " ")
+		switch verb {
+		case "token":
+			token, err := client.FetchJWTSVID(ctx, jwtsvid.Params{Audience: rest})
+			if err != nil {
+				say(told{"event": "token", "id": "", "text": "", "error": err.Error()})
+				continue
+			}
+			last, audience = token.Marshal(), rest
+			say(told{"event": "token", "id": token.ID.String(), "text": last, "error": ""})
+		case "check":
+			watching.mutex.Lock()
+			_, err := jwtsvid.ParseAndValidate(last, watching.held, []string{audience})
+			watching.mutex.Unlock()
+			fault := ""
+			if err != nil {
+				fault = err.Error()
+			}
+			say(told{"event": "check", "fault": fault})
+		}
+	}
 	cancel()
 }
 

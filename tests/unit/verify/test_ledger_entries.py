@@ -184,3 +184,43 @@ def test_a_forged_chain_alone_is_not_enough(tmp_path: Path) -> None:
     log.write_wal()
     assert chain in (tmp_path / FIRST).read_bytes()
     assert rules(checked(log)) == {"checkpoint.root", "tile.content"}
+
+
+# --- budgets ----------------------------------------------------------------------------------------
+
+TOOK = intent("a-1", reserved={"bytes": 9, "calls": 1, "rows": 5}, accounts=["hop-1"])
+
+
+def ended(begun: Entry, status: str = "failed", **members: JSONValue) -> Entry:
+    return end(begun, BEGIN, "a-1", status, **members)
+
+
+@pytest.mark.requirement("BUDGET-08")
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize(
+    ("rule", "entries"),
+    [
+        ("", [TOOK, ended(TOOK, returned={"bytes": 9, "rows": 4}, overrun={"tokens": 3})]),
+        ("", [TOOK, ended(TOOK, "not_started", returned={"bytes": 9, "calls": 1, "rows": 5})]),
+        ("", [TOOK, ended(TOOK, "indeterminate"), ended(TOOK, returned={"rows": 5})]),
+        ("", [BEGUN, ended(BEGUN, "not_started", returned={"calls": 1})]),
+        ("pair.returned", [TOOK, ended(TOOK, returned={"rows": 6})]),
+        ("pair.returned", [TOOK, ended(TOOK, returned={"tokens": 1})]),
+        ("pair.returned", [TOOK, ended(TOOK, "indeterminate", returned={"rows": 1})]),
+        ("pair.returned", [BEGUN, ended(BEGUN, returned={"calls": 2})]),
+        ("leaf.member", [intent("a-1", reserved={"rows": -1})]),
+        ("leaf.member", [intent("a-1", reserved={})]),
+        ("leaf.member", [intent("a-1", reserved={"rows": True})]),
+        ("leaf.member", [intent("a-1", accounts=[])]),
+    ],
+)
+def test_no_end_gives_back_more_than_its_intent_reserved(
+    tmp_path: Path, rule: str, entries: list[Entry], cut: bool
+) -> None:
+    log = ForgedLog(
+        directory=tmp_path,
+        entries=[*prelude(), *entries],
+        seals=(BEGIN + len(entries),),
+        cuts=tuple(range(1, BEGIN + len(entries))) if cut else (),
+    )
+    assert rules(checked(log.written())) == ({rule} if rule else set())

@@ -25,6 +25,11 @@ def test_the_defaults_have_no_fault() -> None:
         ({"pkcs11_token": "token", "pkcs11_pin": "env:PIN"}, "identity.pkcs11_module"),
         ({"oidc_issuers": ("https://issuer.example",)}, "identity.oidc_issuers"),
         ({"oidc_issuers": ("issuer.example answerable",)}, "identity.oidc_issuers"),
+        ({"person_issuers": ("https://login.example",)}, "identity.person_issuers"),
+        ({"person_issuers": ("login.example answerable",)}, "identity.person_issuers"),
+        ({"person_issuers": ("https://login.example answerable 0",)}, "identity.person_issuers"),
+        ({"person_issuers": ("https://login.example answerable soon",)}, "identity.person_issuers"),
+        ({"person_issuers": ("https://l.example a", "https://l.example b")}, "identity.person_issuers"),
         ({"oidc_issuers": ("https://issuer.example answerable gitlab",)}, "identity.oidc_issuers"),
         ({"brokers": ("agent:relay *",)}, "identity.brokers"),
         ({"federation": ("partner.example carrier-pigeon somewhere",)}, "identity.federation"),
@@ -40,6 +45,7 @@ def test_what_cannot_work_is_a_fault_of_its_key(changed: dict[str, object], key:
 
 
 def test_issuers_of_every_kind_have_no_fault() -> None:
+    assert faults(person_issuers=("https://login.example answerable 900", "https://l.example a")) == []
     assert faults(oidc_issuers=tuple(f"https://i.example a {kind}" for kind in get_args(Kind))) == []
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
@@ -33,13 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from anyio.abc import SocketStream
+    from anyio.abc import SocketListener, SocketStream, TaskGroup
 
     from answerable.adapters.shard_socket.messages import Action
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
     from answerable.ports.upstream import Progress
+
+ACCEPT_RETRY_SECONDS: Final = 0.1
 
 _log: Final = logging.getLogger(__name__)
 _GONE: Final = (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.IncompleteRead)
@@ -64,7 +65,8 @@ class SocketShardDoor:
         self._directory, self._path = directory, socket_of(directory, shard)
         self._origin, self._govern = origin, govern
         self._limits = limits or LinkLimits()
-        self._under_way = 0
+        # Connections, and those of them whose action has been begun.
+        self._under_way = self._begun = 0
         self._idle = anyio.Event()
 
     async def serve(self, *, stop: anyio.Event, started: Callable[[], None]) -> None:
@@ -83,8 +85,8 @@ class SocketShardDoor:
             ) from None
         try:
             async with anyio.create_task_group() as actions:
-                async with anyio.create_task_group() as accepting, listener:
-                    accepting.start_soon(partial(listener.serve, self._connected, actions))
+                async with listener, anyio.create_task_group() as accepting:
+                    accepting.start_soon(self._accept, listener, actions)
                     started()
                     await stop.wait()
                     accepting.cancel_scope.cancel()
@@ -96,6 +98,17 @@ class SocketShardDoor:
         finally:
             with suppress(OSError):
                 os.unlink(self._path)
+
+    async def _accept(self, listener: SocketListener, actions: TaskGroup) -> None:
+        while True:
+            try:
+                stream = await listener.accept()
+            except anyio.BrokenResourceError as failed:
+                # Out of descriptors, for one: those who knock meanwhile wait, and are told so by their own deadline.
+                _log.warning("the socket between shards takes nobody for now: %s", failed.__cause__)
+                await anyio.sleep(ACCEPT_RETRY_SECONDS)
+                continue
+            actions.start_soon(self._connected, stream)
 
     async def _connected(self, stream: SocketStream) -> None:
         """One connection. Nothing that a peer does or sends ends more than that."""
@@ -111,6 +124,8 @@ class SocketShardDoor:
         except _GONE:
             # Whoever handed it on is gone; what happened is in the ledger.
             return
+        except Exception:
+            _log.exception("a connection between shards failed")
         finally:
             self._under_way -= 1
             if not self._under_way:
@@ -127,13 +142,17 @@ class SocketShardDoor:
         except AnswerableError as error:
             await self._send(stream, failed_bytes(_turned_away(error)))
             return
-        reply = await self._governed(stream, received, action, request)
+        self._begun += 1
+        try:
+            reply = await self._governed(stream, received, action, request)
+        finally:
+            self._begun -= 1
         if reply is not None:
             await self._send(stream, reply)
 
     def _checked(self, action: Action) -> ActionRequest:
         """Before anything is begun. Raises Malformed, Unavailable (`shard.refused`)."""
-        if self._under_way > self._limits.actions_max:
+        if self._begun >= self._limits.actions_max:
             raise Unavailable("too many actions were handed on at a time", code="shard.refused", port=PORT)
         if action.to != self._origin:
             raise Unavailable(

@@ -9,9 +9,11 @@ from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
+from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
 from answerable.adapters.sqlite.store import SqliteStore
 from answerable.adapters.sqlite.subject_keys import SqliteSubjectKeys
+from answerable.adapters.sqlite.tokens import SqliteTokenRegister
 
 __all__ = [
     "SqliteApprovalRegister",
@@ -21,7 +23,9 @@ __all__ = [
     "SqliteMandateRegister",
     "SqliteManifestRegister",
     "SqliteRegistryStore",
+    "SqliteRevocationRegister",
     "SqliteSightings",
     "SqliteStore",
     "SqliteSubjectKeys",
+    "SqliteTokenRegister",
 ]

@@ -33,7 +33,7 @@ class SqliteMandateRegister:
         self._closed: frozenset[MandateId] = frozenset()
         self._spending = Spending()
         self._read = 0
-        store.mirror(self._reload)
+        store.mirror(self._reload, ends=True)
 
     def find(self, mandate: MandateId) -> Mandate | None:
         """As the port says."""
@@ -148,6 +148,7 @@ class SqliteMandateRegister:
         with self._store.write() as connection:
             connection.execute("UPDATE mandates SET state = 'closed' WHERE id = ?", (mandate,))
         self._closed |= {mandate}
+        self._store.tell_ended()
 
     def all(self) -> Iterable[Mandate]:
         """As the port says."""

@@ -15,6 +15,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from answerable.adapters.sqlite.shared_epoch import SharedEpoch
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -117,6 +118,29 @@ MIGRATIONS: Final[Migrations] = (
             SELECT origin, mandate, 'calls', calls FROM calls_used""",
         "DROP TABLE calls_used",
     ),
+    (
+        """CREATE TABLE revocations (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL,
+            made_by TEXT NOT NULL, reason TEXT NOT NULL, recorded INTEGER NOT NULL CHECK (recorded IN (0, 1)),
+            UNIQUE (kind, name)
+        ) STRICT""",
+        "CREATE INDEX revocations_unrecorded ON revocations (number) WHERE recorded = 0",
+        "CREATE INDEX mandates_closed ON mandates (id) WHERE state = 'closed'",
+        """CREATE TABLE status_lists (
+            number INTEGER PRIMARY KEY, decoys BLOB NOT NULL, taken BLOB NOT NULL, given INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE tokens (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, jti TEXT NOT NULL UNIQUE, parent INTEGER, par_hash TEXT NOT NULL,
+            mandate TEXT NOT NULL, agent TEXT NOT NULL, key TEXT NOT NULL, manifest TEXT NOT NULL,
+            trust_domain TEXT NOT NULL, expires_at INTEGER NOT NULL, list INTEGER NOT NULL, place INTEGER NOT NULL,
+            ended INTEGER NOT NULL CHECK (ended IN (0, 1)), UNIQUE (list, place)
+        ) STRICT""",
+        "CREATE INDEX tokens_parent ON tokens (parent) WHERE parent IS NOT NULL",
+        "CREATE INDEX tokens_hop ON tokens (par_hash) WHERE par_hash <> ''",
+        "CREATE INDEX tokens_mandate ON tokens (mandate)",
+        "CREATE INDEX tokens_expiry ON tokens (expires_at)",
+        "CREATE INDEX tokens_ended ON tokens (list, place) WHERE ended = 1",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
 
@@ -133,6 +157,9 @@ class SqliteStore:
         self._path = path
         self._lock = threading.RLock()
         self._mirrors: list[Callable[[], None]] = []
+        self._ends: list[Callable[[], None]] = []
+        self._readers: list[SqliteReader] = []
+        self._epoch: SharedEpoch | None = None
         self._pause = threading.Event()
         self._seen = 0
         self._unread_since: float | None = None
@@ -168,6 +195,10 @@ class SqliteStore:
     def close(self) -> None:
         """Close the file; whatever is written later raises Unavailable. Idempotent."""
         with self._lock, _faults("cannot close the register file"):
+            for reader in self._readers:
+                reader.close()
+            if self._epoch is not None:
+                self._epoch.close()
             self._connection.close()
 
     def refresh(self) -> bool:
@@ -189,11 +220,51 @@ class SqliteStore:
         self._unread_since = None
         return news
 
-    def mirror(self, reload_mirror: Callable[[], None]) -> None:
-        """Fill a mirror now, and again whenever `refresh` finds news."""
+    def refresh_ends(self) -> None:
+        """Fill the mirrors anew that show what has ended, because somebody told that something has.
+
+        What else there is to take over, the next `refresh` finds. Raises Unavailable (`register.unavailable`).
+        """
+        with self._lock, _faults("cannot read the register file"):
+            for reload_mirror in self._ends:
+                reload_mirror()
+
+    def mirror(self, reload_mirror: Callable[[], None], *, ends: bool = False) -> None:
+        """Fill a mirror now, and again whenever `refresh` finds news. ends: also at every `refresh_ends`."""
         with self._lock, _faults("cannot read the register file"):
             reload_mirror()
             self._mirrors.append(reload_mirror)
+            if ends:
+                self._ends.append(reload_mirror)
+
+    def shared_epoch(self) -> SharedEpoch:
+        """The number in memory that all processes on this file share. Raises Unavailable (`register.epoch`)."""
+        with self._lock:
+            if self._epoch is None:
+                self._epoch = SharedEpoch(self._path.with_suffix(".epoch"))
+            return self._epoch
+
+    def tell_ended(self) -> None:
+        """Tell every process on this file that something has ended: after the write that says so is durable.
+
+        Never raises: what has ended has ended, and who was not told finds out by asking the file.
+        """
+        with suppress(Unavailable):
+            self.shared_epoch().bump()
+
+    def reader(self) -> SqliteReader:
+        """A connection for reading alone, which never waits for a write. Closed with the store.
+
+        Raises Unavailable (`register.unavailable`).
+        """
+        with self._lock:
+            reader = SqliteReader(self._path)
+            self._readers.append(reader)
+            return reader
+
+    def pause(self, seconds: float) -> None:
+        """Wait, in this thread."""
+        self._pause.wait(seconds)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -349,6 +420,34 @@ class SqliteStore:
 
 class _BusyError(Exception):
     """Another process is in the way; never leaves this module."""
+
+
+class SqliteReader:
+    """A second connection to the file of a store, which reads what is committed. From any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises Unavailable (`register.unavailable`)."""
+        self._lock = threading.Lock()
+        with _faults("cannot open the register file"):
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLIS_MAX / 1000
+            )
+            self._connection.execute("PRAGMA query_only = ON")
+
+    def version(self) -> int:
+        """Changes when anybody, also of this process, has committed. Raises Unavailable (`register.unavailable`)."""
+        with self._lock, _faults("cannot read the register file"):
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
+        with self._lock, _faults("cannot read the register file"):
+            return self._connection.execute(query, values).fetchall()
+
+    def close(self) -> None:
+        """Whatever is read later raises Unavailable. Idempotent."""
+        with self._lock, suppress(sqlite3.Error):
+            self._connection.close()
 
 
 @contextmanager

@@ -22,6 +22,7 @@ CERTIFICATES_MAX: Final = 8
 HEAD_SECONDS_MAX: Final = 15.0
 """From the first byte of a request, or from connecting, until its fields are complete."""
 
+_DER: Final = 2  # _ssl.ENCODING_DER, which has no public name.
 _UCRED: Final = struct.Struct("3i")
 # Field 22 of /proc/PID/stat, counted from behind the command, which may hold anything.
 _STARTED_FIELD: Final = 19
@@ -104,18 +105,27 @@ class ChannelProtocol(HttpToolsProtocol):
 
 
 def certificates_of(tls: Any) -> tuple[bytes, ...]:
-    """The client certificate that the handshake checked, and the others that the client sent, DER.
-
-    Before Python 3.13 there is no public way to the others: intermediates are unknown there.
-    """
+    """The client certificate that the handshake checked, and the others that the client sent, DER."""
     certificate = tls.getpeercert(binary_form=True)
     if not certificate:
         return ()
-    chain = [bytes(one) for one in tls.get_unverified_chain()] if hasattr(tls, "get_unverified_chain") else []
+    chain = _sent(tls)
     # What comes first in the chain is what the handshake was about; were it not, the rest would prove nothing.
     if chain and chain[0] == certificate:
         return tuple(chain[:CERTIFICATES_MAX])
     return (certificate,)
+
+
+def _sent(tls: Any) -> list[bytes]:
+    """The chain as it was sent, leaf first; empty where that cannot be told.
+
+    Python 3.13 made public what `_ssl` has had since 3.10. Where neither is there the leaf is all that is known, and an
+    SVID that needs an intermediate is refused.
+    """
+    if hasattr(tls, "get_unverified_chain"):
+        return [bytes(one) for one in tls.get_unverified_chain()]
+    private = getattr(getattr(tls, "_sslobj", None), "get_unverified_chain", None)
+    return [one.public_bytes(_DER) for one in private() or ()] if private is not None else []
 
 
 def peer_credentials(connected: Any) -> PeerCredentials | None:

@@ -19,6 +19,7 @@ from answerable.apps.cli import (
     ledger,
     mandates,
     registry,
+    revocations,
     trust,
 )
 from answerable.apps.cli.command import EXIT_CODES, RootOptions
@@ -77,6 +78,7 @@ def command_line(offline: Offline) -> typer.Typer:
     app.add_typer(agent, name="agent")
     trust.register(app)
     mandates.register(app)
+    revocations.register(app)
     approvals.register(app)
     ledger.register(app)
     evidence.register(app)

@@ -31,7 +31,7 @@ Scheduled = Annotated[str, typer.Argument(help="Name of the schedule.", metavar=
 SchedulerKey = Annotated[Path, typer.Option("--key", help="The schedule's key file.", metavar="FILE")]
 Id = Annotated[str, typer.Argument(help="Id of the mandate.", metavar="ID")]
 State = Annotated[
-    str | None, typer.Option(help="Only those that are open, closed, expired, not_yet or spent.")
+    str | None, typer.Option(help="Only those that are open, closed, revoked, expired, not_yet or spent.")
 ]
 
 _SHORT_PURPOSE_CHARS: Final = 60
@@ -272,6 +272,10 @@ def _show(shell: Shell, mandate: Answer) -> None:
             ("use case", mandate["use_case"]),
             ("purpose", mandate["purpose"]),
             ("calls", f"{mandate['calls_used']} of {mandate['calls_max']}"),
+            *(
+                (name, f"{one['used']} of {one['limit']}")
+                for name, one in sorted(mandate.get("budgets", {}).items())
+            ),
             ("from", mandate["not_before"]),
             ("until", mandate["expires_at"]),
             ("intent", mandate["intent_hash"]),

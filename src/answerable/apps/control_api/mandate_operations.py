@@ -18,12 +18,13 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.mandate_standing import schedule_owner
+from answerable.flows.refuse_revoked import mandate_names
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.mandate.mandate import Mandate, MandateTerms
 
-STATES: Final = ("open", "closed", "expired", "not_yet", "spent")
+STATES: Final = ("open", "closed", "revoked", "expired", "not_yet", "spent")
 PRINCIPAL_CHARS_MAX: Final = 63
 
 
@@ -118,6 +119,8 @@ def _state(call: Call, mandate: Mandate) -> str:
     now = call.walk.clock.now()
     if call.walk.mandates.state(mandate.id) == "closed":
         return "closed"
+    if call.walk.revocations.find(mandate_names(call.walk, mandate)) is not None:
+        return "revoked"
     if now >= mandate.expires_at:
         return "expired"
     if now < mandate.not_before:
@@ -139,6 +142,7 @@ def _mandate(call: Call, mandate: Mandate) -> Answer:
         "state": _state(call, mandate),
         "calls_used": call.walk.mandates.calls_used(mandate.id),
         "calls_max": mandate.calls_max,
+        "budgets": _budgets(call, mandate),
         "not_before": instant(mandate.not_before),
         "expires_at": instant(mandate.expires_at),
         "sentences": list(preview(mandate, titles=titles)),
@@ -146,6 +150,12 @@ def _mandate(call: Call, mandate: Mandate) -> Answer:
         "authority_hash": authority_hash(mandate, audience=audience),
         "token": mandate.token,
     }
+
+
+def _budgets(call: Call, mandate: Mandate) -> Answer:
+    """What is limited beside calls, and used of it as this process counts it."""
+    used = call.walk.mandates.used(mandate.id)
+    return {name: {"used": used.get(name, 0), "limit": limit} for name, limit in mandate.budgets}
 
 
 def _titles(call: Call, names: tuple[str, ...]) -> dict[str, str]:

@@ -6,7 +6,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from answerable import __version__
-from answerable.apps.control_api import agent_operations, manifest_operations, trust_operations
+from answerable.apps.control_api import (
+    agent_operations,
+    manifest_operations,
+    revocation_operations,
+    trust_operations,
+)
 from answerable.apps.control_api.call import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from answerable.apps.control_api.operations import OPERATIONS
 from answerable.apps.control_api.schemas import COMPONENTS, TEXT, page, reference
@@ -30,6 +35,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     **COMPONENTS,
     **agent_operations.COMPONENTS,
     **manifest_operations.COMPONENTS,
+    **revocation_operations.COMPONENTS,
     **trust_operations.COMPONENTS,
 }
 """Every schema by name."""

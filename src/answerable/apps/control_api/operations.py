@@ -12,6 +12,7 @@ from answerable.apps.control_api import (
     mandate_operations,
     manifest_operations,
     registry_operations,
+    revocation_operations,
     trust_operations,
 )
 from answerable.apps.control_api.call import Operation
@@ -244,5 +245,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ),
     *agent_operations.OPERATIONS,
     *manifest_operations.OPERATIONS,
+    *revocation_operations.OPERATIONS,
     *trust_operations.OPERATIONS,
 )

@@ -240,6 +240,7 @@ def _template(pair: tuple[Registered, list[JSONValue]]) -> Answer:
             for one in template.parameters
         ],
         "calls_max": template.calls_max,
+        "budgets": {name: str(limit) for name, limit in template.budgets},
         "ttl_seconds": template.ttl_seconds,
         **_standing(pair),
     }

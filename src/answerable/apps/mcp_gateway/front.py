@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.http_signature import SignedRequest
 
-PROOF_FIELD: Final = b"signature-input"
+PROOF_FIELDS: Final = frozenset({b"signature-input", b"authorization", b"dpop"})
 RETRY_SECONDS: Final = 1
 SESSION_FIELD: Final = b"mcp-session-id"
 PASSED_NOTIFICATIONS: Final = frozenset({"notifications/initialized", "notifications/cancelled"})
@@ -94,9 +94,12 @@ class Front:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; whatever fails, fails alone."""
         started = False
+        given = self._prover.answer_fields(scope["headers"])
 
         async def watched(message: Message) -> None:
             nonlocal started
+            if not started and given:
+                message = {**message, "headers": [*message.get("headers", ()), *given]}
             started = True
             await send(message)
 
@@ -338,7 +341,7 @@ class Front:
         status = translate.status_of(error)
         headers: tuple[tuple[bytes, bytes], ...] = ()
         if isinstance(error, Unverified):
-            headers = ((b"www-authenticate", self._prover.challenge(error.step).encode("latin-1")),)
+            headers = self._prover.refusal_fields(error)
             if error.step == "credential":
                 message = f"{error.message}; MCP clients that cannot do so go through `answerable mcp shim`"
         elif isinstance(error, Refused) and error.code == "http.host":
@@ -378,7 +381,7 @@ def _may_be_proved(scope: Scope, channel: Channel | None) -> bool:
     """Whether head or connection carry anything that could be a proof."""
     if channel is not None and (channel.peer is not None or channel.certificate):
         return True
-    return any(name == PROOF_FIELD for name, _ in scope["headers"])
+    return any(name in PROOF_FIELDS for name, _ in scope["headers"])
 
 
 def _target(scope: Scope) -> bytes:

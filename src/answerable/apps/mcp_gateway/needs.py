@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.http_signature import SignedRequest
     from answerable.core.identity.principal import AgentId
     from answerable.core.ledger.answer import Answer
+    from answerable.errors import Unverified
     from answerable.flows.verify_caller import OpenedSession
     from answerable.ports.upstream import Progress
 
@@ -36,8 +37,12 @@ class Prover(Protocol):
         """Answer a signed handshake. Raises Unverified, Malformed."""
         ...
 
-    def challenge(self, step: str) -> str:
-        """Value of the WWW-Authenticate field."""
+    def refusal_fields(self, error: Unverified) -> tuple[tuple[bytes, bytes], ...]:
+        """Fields of a 401: what failed, and what a client needs to try again."""
+        ...
+
+    def answer_fields(self, headers: Collection[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+        """Fields of any answer to a request with these."""
         ...
 
 

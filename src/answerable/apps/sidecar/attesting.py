@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from base64 import b64encode
 from pathlib import Path
@@ -80,26 +81,47 @@ def by_ssh_host_key(reference: str) -> Attesting:
     def shows(challenge: Challenge, thumbprint: str) -> Mapping[str, JSONValue]:
         certificate = path.with_name(f"{path.name}-cert.pub")
         public = certificate if certificate.exists() else path.with_name(f"{path.name}.pub")
-        command = ["ssh-keygen", "-q", "-Y", "sign", "-n", DOMAIN_TAG, "-f", str(path)]
-        message = possession_message(challenge.attestation, thumbprint)
-        try:
-            made = subprocess.run(
-                command, input=message, capture_output=True, check=True, timeout=SSH_SECONDS_MAX
-            )
-        except (OSError, subprocess.SubprocessError) as fault:
-            raise Unavailable(
-                f"`ssh-keygen -Y sign` made no signature ({type(fault).__name__})",
-                code="sidecar.ssh",
-                port="ssh-keygen",
-            ) from None
+        identity = _text(public)
+        _require_readable(path)
+        made = _ssh_signature(path, possession_message(challenge.attestation, thumbprint))
         return {
             "type": "ssh_host_key",
             "challenge": challenge.attestation,
-            "identity": _text(public),
-            "signature": made.stdout.decode("ascii", "replace"),
+            "identity": identity,
+            "signature": made,
         }
 
     return shows
+
+
+def _ssh_signature(path: Path, message: bytes) -> str:
+    """By `ssh-keygen`, which must ask nobody for a passphrase: there is no terminal that it could find."""
+    command = ["ssh-keygen", "-q", "-Y", "sign", "-n", DOMAIN_TAG, "-f", str(path)]
+    try:
+        made = subprocess.run(
+            command,
+            input=message,
+            capture_output=True,
+            check=False,
+            timeout=SSH_SECONDS_MAX,
+            start_new_session=True,
+            env={**os.environ, "SSH_ASKPASS_REQUIRE": "never"},
+        )
+    except (OSError, subprocess.SubprocessError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else "it did not answer in time"
+        raise _no_ssh_signature(path, str(reason)) from None
+    if made.returncode:
+        told = made.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise _no_ssh_signature(path, told[-1] if told else "it did not say why")
+    return made.stdout.decode("ascii", "replace")
+
+
+def _no_ssh_signature(path: Path, reason: str) -> Unavailable:
+    return Unavailable(
+        f"`ssh-keygen -Y sign` made no signature with {shown(path.name)}: {shown(reason, 200)}",
+        code="sidecar.ssh",
+        port="ssh-keygen",
+    )
 
 
 def _signed(key: object, message: bytes) -> bytes:
@@ -133,9 +155,21 @@ def _octets(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(FILE_BYTES_MAX)
     except OSError as error:
-        raise Unavailable(
-            f"{shown(path.name)} cannot be read: {error.strerror}", code="sidecar.unreadable", port="file"
-        ) from None
+        raise _unreadable(path, error) from None
+
+
+def _require_readable(path: Path) -> None:
+    """Raises as reading it would, without taking what is in it."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"{shown(path.name)} cannot be read: {error.strerror}", code="sidecar.unreadable", port="file"
+    )
 
 
 def _base64(octets: bytes) -> str:

@@ -89,6 +89,7 @@ class _Sidecar:
         self._made_of: MadeOf | None = None
         self._directory = Path()
         self._subs = 0
+        self._sub_identities: set[Identity] = set()
 
     async def run(self) -> int:
         self._made_of = await self._measured()
@@ -152,10 +153,14 @@ class _Sidecar:
         return handle
 
     async def _keep_sub_agent(self, handle: Handle) -> None:
-        async with anyio.create_task_group() as keeping:
-            keeping.start_soon(self._keep_alive, handle.identity)
-            await handle.ended.wait()
-            keeping.cancel_scope.cancel()
+        self._sub_identities.add(handle.identity)
+        try:
+            async with anyio.create_task_group() as keeping:
+                keeping.start_soon(self._keep_alive, handle.identity)
+                await handle.ended.wait()
+                keeping.cancel_scope.cancel()
+        finally:
+            self._sub_identities.discard(handle.identity)
         with anyio.move_on_after(END_SECONDS_MAX):
             try:
                 await handle.identity.end()
@@ -204,6 +209,16 @@ class _Sidecar:
             except AnswerableError as error:
                 self._options.say(error.message)
             self._made_of = found
+            await self._tell_of_sub_agents()
+
+    async def _tell_of_sub_agents(self) -> None:
+        """They are made of the same files: what they reported when they renewed last is true no more either."""
+        for identity in tuple(self._sub_identities):
+            try:
+                await identity.renew(made_of=self._made_of)
+            except AnswerableError as error:
+                # Where it differs it was recorded all the same; what failed is told with its next renewal.
+                _log.info("a sub-agent was not renewed: %s", error.message)
 
     async def _measured(self) -> MadeOf | None:
         measure = self._options.measure

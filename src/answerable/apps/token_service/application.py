@@ -24,7 +24,7 @@ from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
 from answerable.core.mandate import oauth_terms as terms
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.authenticate_client import Asked
-from answerable.flows.exchange_token import Exchange
+from answerable.flows.find_parent import Exchange
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -128,8 +128,7 @@ class _Door:
                 scope=form.text("scope"),
                 authorization_details=form.text("authorization_details"),
                 requested_token_type=form.text("requested_token_type") or terms.TYPE_ACCESS,
-                proofs=asked.fields(DPOP_FIELD),
-                url=self._needs.issuer() + metadata.TOKEN,
+                key=self._needs.prove_key(asked) if asked.fields(DPOP_FIELD) else "",
             ),
         )
         return _json(
@@ -156,7 +155,7 @@ class _Door:
     async def revoke(self, client: TokenClient, form: Form, asked: Asked) -> Response:
         """RFC 7009: also an unknown token is answered with 200."""
         del asked
-        self._needs.revoke(client, form.required("token"))
+        await self._needs.revoke(client, form.required("token"))
         return Response(b"", status_code=200, headers=_UNKEPT)
 
     def service_metadata(self, _: HttpRequest) -> Response:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import AgentId
     from answerable.flows.authenticate_client import Asked, TokenClient
-    from answerable.flows.exchange_token import Exchange, Granted
+    from answerable.flows.exchange_token import Granted
+    from answerable.flows.find_parent import Exchange
 
 BODY_BYTES_MAX: Final = 262_144
 BODY_SECONDS_MAX: Final = 10.0
@@ -52,10 +53,11 @@ class Needs:
     jwks: Callable[[], Collection[Mapping[str, JSONValue]]]
     servers: Callable[[], Collection[str]]
     authenticate: Authenticate
+    prove_key: Callable[[Asked], str]
     exchange: ExchangeToken
     introspect: Callable[[TokenClient, str], dict[str, JSONValue]]
     signed: Callable[[TokenClient, dict[str, JSONValue]], str]
-    revoke: Callable[[TokenClient, str], object]
+    revoke: Callable[[TokenClient, str], Awaitable[bool]]
     status_list: Callable[[int], str | None]
     status_lists: Callable[[], Collection[int]]
     nonce: Callable[[], str]

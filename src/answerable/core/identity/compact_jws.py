@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from joserfc import jws as jose
 from joserfc.errors import JoseError
+from joserfc.registry import HeaderParameter
 
 from answerable.core.canonical import Limits, encode, parse
 from answerable.core.identity.keys import SigningKey, to_base64url, verifying_key
@@ -37,6 +38,8 @@ JOSE_NAMES: Final[Mapping[Algorithm, str]] = {"ed25519": "Ed25519", "ecdsa-p256-
 """`alg` of each algorithm: RFC 9864, section 2.2, and RFC 7518, section 3.4."""
 
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
+# Members that joserfc does not know and that change nothing; each reader says by itself which ones it lets through.
+_REMARKS: Final = {"c14n": HeaderParameter("canonical form of header and payload", "str")}
 _HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
 
 
@@ -55,7 +58,7 @@ class _OneAlgorithm(jose.JWSRegistry):
     max_header_length = (HEADER_BYTES_MAX * 4 + 2) // 3  # characters of base64url
 
     def __init__(self, name: str) -> None:
-        super().__init__(algorithms=[name])
+        super().__init__(header_registry=_REMARKS, algorithms=[name])
 
 
 def split_compact(token: str, *, step: str) -> tuple[str, str, str]:

@@ -38,7 +38,9 @@ class CallerIdentity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     instance: SPIFFE ID; empty for a caller known by a registered key, user id or certificate alone. grade, source:
     of the evidence behind it. manifest: digest of the agent's manifest in force, hex; empty without one.
     manifest_grade: how well it is known that this is what runs, as well as the worst known part of it: `claimed` where
-    nothing was measured, empty without a manifest. drifted: the running agent differs from its manifest.
+    nothing was measured, empty without a manifest. drifted: the running agent differs from its manifest. measured:
+    digest of the manifest that it was measured against last, in force or not. key: thumbprint of the instance's own
+    key; both empty where there is none.
     """
 
     instance: str = ""
@@ -47,6 +49,8 @@ class CallerIdentity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     manifest: str = ""
     manifest_grade: Grade | Literal[""] = ""
     drifted: bool = False
+    measured: str = ""
+    key: str = ""
 
 
 UNKNOWN_IDENTITY: Final = CallerIdentity()

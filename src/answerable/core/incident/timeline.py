@@ -16,6 +16,7 @@ from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.wording import listed, named, plain, short
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.budget import unit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -211,7 +212,7 @@ def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
 def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     text = (
         f"{_giver(leaf, payload)} gave agent {leaf.get('agent')} mandate {short(leaf.get('mandate'))}"
-        f" for use case {leaf.get('use_case')}, at most {leaf.get('calls_max')} calls."
+        f" for use case {leaf.get('use_case')}, at most {leaf.get('calls_max')} calls{_limits(leaf)}."
     )
     details = [f"purpose: {plain(payload['purpose'])}"] if payload.get("purpose") else []
     if payload.get("intent_hash") and payload.get("authority_hash"):
@@ -219,6 +220,15 @@ def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
             f"intent {plain(payload['intent_hash'])}, authority {plain(payload['authority_hash'])}"
         )
     return text, tuple(details)
+
+
+def _limits(leaf: Mapping[str, JSONValue]) -> str:
+    budgets = leaf.get("budgets")
+    return (
+        "".join(f", {budgets[name]} {unit_of(name)}" for name in sorted(budgets))
+        if isinstance(budgets, dict)
+        else ""
+    )
 
 
 def _closed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
@@ -290,6 +300,17 @@ def _authority(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _To
     return f"Authority {name} of trust domain {domain} is now {plain(leaf.get('state'))}.", ()
 
 
+def _revoked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
+    kind = str(leaf.get("kind")).replace("_", " ")
+    what = named("person", leaf, payload) if leaf.get("kind") == "owner" else plain(leaf.get("name"))
+    details = [f"reason: {plain(payload['reason'])}"] if payload.get("reason") else []
+    if leaf.get("in_flight_count"):
+        details.append(
+            f"in flight at that moment: {leaf.get('in_flight_count')}, entries {leaf.get('in_flight')}"
+        )
+    return f"{named('by', leaf, payload)} revoked {kind} {what}, for good.", tuple(details)
+
+
 _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONValue]], _Told]]] = {
     Tag.GENESIS: _genesis,
     Tag.INTENT: _intent,
@@ -310,6 +331,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.WORKLOAD_ENDED: _ended,
     Tag.SVID_ISSUED: _svid,
     Tag.AUTHORITY_CHANGED: _authority,
+    Tag.REVOKED: _revoked,
 }
 
 

@@ -12,6 +12,7 @@ from answerable.core.canonical import encode
 from answerable.core.mandate.mission import authority_hash, intent_hash
 
 if TYPE_CHECKING:
+    from answerable.core.action.request import VerifiedRequest
     from answerable.core.ledger.disclosure import Field
     from answerable.core.mandate.mandate import Mandate
 
@@ -21,13 +22,18 @@ def mandate_fields(mandate: Mandate, *, audience: str, owner: str) -> list[Field
     return [
         (b"authority_hash", encode(authority_hash(mandate, audience=audience))),
         (b"intent_hash", encode(intent_hash(mandate, audience=audience))),
-        *owner_fields(owner),
+        *_owner_fields(owner),
         (b"principal_name", encode(mandate.principal)),
         (b"purpose", encode(mandate.purpose)),
         (b"token", encode(mandate.token)),
     ]
 
 
-def owner_fields(owner: str) -> list[Field]:
+def answering_fields(verified: VerifiedRequest) -> list[Field]:
+    """The person who answers for an action, where it is not the principal that its mandate names."""
+    return _owner_fields(verified.principals[0] if len(verified.principals) > 1 else "")
+
+
+def _owner_fields(owner: str) -> list[Field]:
     """None where the principal is a person, who answers for themselves."""
     return [(b"owner_name", encode(owner))] if owner else []

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.action.token_shapes import described, hidden_in
 from answerable.core.canonical import encode
 from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
@@ -22,7 +23,7 @@ from answerable.core.ledger.leaves import (
     evidence_leaf,
     identity_members,
 )
-from answerable.core.ledger.mandate_fields import mandate_fields, owner_fields
+from answerable.core.ledger.mandate_fields import answering_fields, mandate_fields
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.budget import ONE_CALL
 
@@ -77,7 +78,7 @@ def intent(
     digests, attachment = sealed_fields(
         [
             *_action_fields(request, caller, principal=mandate.principal, purpose=mandate.purpose),
-            *owner_fields(_owner(verified)),
+            *answering_fields(verified),
         ],
         sealing,
     )
@@ -206,11 +207,15 @@ def refusal(
     fields = [(b"reasons", encode([reason.text for reason in reasons]))]
     if mandate is None and request.mandate_id:
         fields.append((b"mandate_named", encode(request.mandate_id)))
-    if len(request.action.bytes) <= REFUSED_ACTION_BYTES_MAX:
-        fields += _action_fields(request, caller)
+    # Nothing was done with it, so nobody needs a credential among it again.
+    plain, findings = hidden_in(request.action.bytes)
+    if findings:
+        fields.append((b"hidden", encode(described(findings))))
+    if len(plain) <= REFUSED_ACTION_BYTES_MAX:
+        fields += [(b"request", plain), *_claimed(request, caller)]
     else:
         # What was not done is kept by its digest and its beginning: no agent may fill the disk with what it may not do.
-        start = request.action.bytes[:REFUSED_ACTION_BYTES_MAX].decode("utf-8", "replace")
+        start = plain[:REFUSED_ACTION_BYTES_MAX].decode("utf-8", "replace")
         fields += [(b"action_cut", encode(start)), (b"action_digest", encode(request.action.hex))]
         fields += _claimed(request, caller)
     return sealed_entry(Tag.REFUSAL, at=at, members=members, fields=fields, sealing=sealing, run=run)
@@ -254,7 +259,7 @@ def approval_asked(
     fields = _action_fields(
         verified.request, verified.caller, principal=approval.principal, purpose=verified.mandate.purpose
     )
-    fields += [(b"reasons", encode(list(approval.reasons))), *owner_fields(_owner(verified))]
+    fields += [(b"reasons", encode(list(approval.reasons))), *answering_fields(verified)]
     return sealed_entry(Tag.APPROVAL_ASKED, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
@@ -289,7 +294,6 @@ def mandate_issued(
     mandate: Mandate, *, at: UnixMillis, sealing: Sealing, principal: str, audience: str, owner: str = ""
 ) -> Entry:
     """A signed mandate was registered. principal: pseudonym. owner: who answers for the schedule that gave it."""
-    through: dict[str, JSONValue] = {"application": mandate.application} if mandate.application else {}
     members: dict[str, JSONValue] = {
         "agent": mandate.agent,
         **({"budgets": dict(mandate.budgets)} if mandate.budgets else {}),
@@ -298,7 +302,7 @@ def mandate_issued(
         "mandate": mandate.id,
         "principal": principal,
         "use_case": mandate.use_case,
-        **through,
+        **({"application": mandate.application} if mandate.application else {}),
     }
     fields = mandate_fields(mandate, audience=audience, owner=owner)
     return sealed_entry(Tag.MANDATE_ISSUED, at=at, members=members, fields=fields, sealing=sealing)
@@ -363,11 +367,6 @@ def cited_text(kind: str, digest: str, text: bytes, *, at: UnixMillis, sealing: 
 def action_pseudonym(request: ActionRequest, sealing: Sealing) -> str:
     """What a leaf says in place of the action digest: the same for one action under one subject, hex."""
     return sealing.key.pseudonym(b"action", request.action.digest)
-
-
-def _owner(verified: VerifiedRequest) -> str:
-    """The person who answers, where it is not the principal that the mandate names."""
-    return verified.principals[0] if len(verified.principals) > 1 else ""
 
 
 def _decision(decision: Decision) -> dict[str, JSONValue]:

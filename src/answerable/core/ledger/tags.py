@@ -28,6 +28,7 @@
 | 24  | 2026-11-24 | workload_ended      | an instance ended, and why; it never lives again                     |
 | 25  | 2026-11-24 | svid_issued         | an identity document was issued to an instance                       |
 | 26  | 2026-11-24 | authority_changed   | a key of the trust domain changed its state                          |
+| 27  | 2026-11-25 | revoked         | a token, hop, mandate, agent, key, manifest, owner, vendor or domain was ended |
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Tag(IntEnum):
     WORKLOAD_ENDED = 24
     SVID_ISSUED = 25
     AUTHORITY_CHANGED = 26
+    REVOKED = 27
 
 
 OWED: Final = frozenset(
@@ -78,6 +80,7 @@ OWED: Final = frozenset(
         Tag.GAP,
         Tag.WORKLOAD_ENDED,
         Tag.AUTHORITY_CHANGED,
+        Tag.REVOKED,
     }
 )
 """Entries we owe because something already happened or is being stopped: they may use the space kept in reserve."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.mandate.authority import Authority
-from answerable.core.mandate.constraint import met
+from answerable.core.mandate.constraint import joined
 from answerable.core.mandate.scope import covers
 from answerable.errors import Malformed, shown
 
@@ -51,11 +51,5 @@ def meet(parent: Authority, asked: Authority) -> Authority:
     bounds: dict[tuple[str, str], Constraint] = {(one.key, one.type): one for one in parent.constraints}
     for one in asked.constraints:
         pair = (one.key, one.type)
-        both = met(bounds[pair], one) if pair in bounds else one
-        if both is None:
-            raise Malformed(
-                f"the bounds on {shown(one.key, 60)} have nothing in common",
-                code="delegation.nothing_in_common",
-            )
-        bounds[pair] = both
+        bounds[pair] = joined(bounds[pair], one) if pair in bounds else one
     return Authority(scopes=tuple(dict.fromkeys(scopes)), constraints=tuple(bounds.values()))

@@ -31,7 +31,6 @@ from answerable.core.mandate.caveat import (
     KindIn,
     ResourceIn,
     SensitivityAtMost,
-    SystemIn,
 )
 from answerable.core.mandate.constraint import (
     Constraint,
@@ -42,8 +41,8 @@ from answerable.core.mandate.constraint import (
     Rank,
     Unknown,
     from_wire,
+    joined,
     made,
-    met,
     to_wire,
 )
 from answerable.core.mandate.mandate import Shortfall
@@ -51,7 +50,7 @@ from answerable.core.mandate.scope import checked_scope, covers
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.mandate.caveat import Attempt, Caveat
@@ -137,7 +136,7 @@ def authority_of(mandate: MandateTerms) -> Authority:
     """The one authority that the terms of a mandate give; what it permits, they permit.
 
     Raises Malformed: `delegation.ambiguous_grant` for two grants of one capability, which say "either, or" and cannot
-    be handed on; `delegation.malformed` for caveats that no constraint says, or for more than a token can hold.
+    be handed on; `delegation.malformed` for more than a token can hold.
     """
     capabilities = [grant.capability for grant in mandate.grants]
     if len(set(capabilities)) < len(capabilities):
@@ -155,10 +154,7 @@ def authority_of(mandate: MandateTerms) -> Authority:
         constraints += own + common
     merged: dict[tuple[str, str], Constraint] = {}
     for one in constraints:
-        both = met(merged[_pair(one)], one) if _pair(one) in merged else one
-        if both is None:
-            raise _fault(f"two caveats about {shown(one.key, 60)} cannot be joined into one bound")
-        merged[_pair(one)] = both
+        merged[_pair(one)] = joined(merged[_pair(one)], one) if _pair(one) in merged else one
     return Authority(scopes=tuple(capabilities), constraints=tuple(merged.values()))
 
 
@@ -244,7 +240,7 @@ def _constraint(caveat: Caveat, capability: str, *, of_all: bool) -> Constraint:
     end = "" if of_all else f":{capability}"
     match caveat:
         case ResourceIn(ids=ids):
-            return OneOf(key=f"{RESOURCE}:{capability}", members=tuple(dict.fromkeys(ids)))
+            return OneOf(key=f"{RESOURCE}:{capability}", members=_once(ids))
         case ArgumentEquals(name=name, value=value):
             return OneOf(key=f"{ARGUMENT}:{capability}:{name}", members=(value,))
         case ArgumentAtMost(name=name, maximum=maximum):
@@ -252,13 +248,16 @@ def _constraint(caveat: Caveat, capability: str, *, of_all: bool) -> Constraint:
         case EnvironmentIs(environment=environment):
             return OneOf(key=f"{ENVIRONMENT}{end}", members=(environment,))
         case DestinationIn(type=kind, allowed=allowed):
-            return OneOf(key=f"{DESTINATION}{end}", members=tuple(f"{kind}:{one}" for one in allowed))
+            return OneOf(key=f"{DESTINATION}{end}", members=_once(f"{kind}:{one}" for one in allowed))
         case SensitivityAtMost(ceiling=ceiling):
             return Rank(key=f"{SENSITIVITY}{end}", rank=ceiling, order=SENSITIVITIES)
         case KindIn(kinds=kinds):
-            return OneOf(key=f"{KIND}{end}", members=kinds)
-        case SystemIn(servers=servers):
-            return OneOf(key=f"{SYSTEM}{end}", members=servers)
+            return OneOf(key=f"{KIND}{end}", members=_once(kinds))
+    return OneOf(key=f"{SYSTEM}{end}", members=_once(caveat.servers))
+
+
+def _once(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
 
 
 def _pair(constraint: Constraint) -> tuple[str, str]:

@@ -236,7 +236,7 @@ def to_wire(constraint: Constraint) -> dict[str, JSONValue]:
             value = prefix
         case Rank(rank=rank, order=order):
             return {terms.CONSTRAINT_KEY: constraint.key, terms.RANK: rank, terms.ORDER: list(order)}
-        case Max() | Min() | MaxLifetime() | MaxSubtree():
+        case _:
             value = constraint.bound
     return {terms.CONSTRAINT_KEY: constraint.key, constraint.type: value}
 
@@ -280,6 +280,16 @@ def met(one: Constraint, other: Constraint) -> Constraint | None:
         more = tuple(m for m in other.members if not _within(m, one.members))
         return NotOneOf(key=one.key, members=one.members + more)
     return None
+
+
+def joined(one: Constraint, other: Constraint) -> Constraint:
+    """As `met`. Raises Malformed (`delegation.nothing_in_common`) where that is None."""
+    both = met(one, other)
+    if both is None:
+        raise Malformed(
+            f"the bounds on {shown(one.key, 60)} have nothing in common", code="delegation.nothing_in_common"
+        )
+    return both
 
 
 def _number(wire: Mapping[str, JSONValue], kind: str) -> int | float:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, ParamSpec, TypeVar
 
+from answerable.core.mandate import delegation_terms as terms
 from answerable.core.mandate.attenuation import narrower
 from answerable.core.mandate.authority import failure
 from answerable.core.mandate.hop_signature import DelegatorBound
@@ -27,6 +28,7 @@ from answerable.core.mandate.hop_token import (
     Mission,
     UnverifiedHop,
     read_hop,
+    signing_hash,
 )
 from answerable.errors import Malformed, Unverified, shown
 
@@ -57,7 +59,8 @@ Status = Literal["valid", "revoked", "unknown"]
 class Hop:
     """One verified hop. form: `online` when a trusted issuer signed it, `offline` when its parent's own key did.
 
-    not_before, expires_at: Unix milliseconds, half-open. digest: SHA-256 of the token's characters.
+    not_before, expires_at: Unix milliseconds, half-open. digest: SHA-256 of the token's characters. manifest, instance:
+    of what the token service issued it to, where it says so. single_use: it is good for one action.
     """
 
     jti: str
@@ -74,6 +77,14 @@ class Hop:
     mission: Mission | None
     token: str = field(repr=False)
     digest: bytes
+    manifest: str = ""
+    instance: str = ""
+    single_use: bool = False
+
+    @property
+    def hash(self) -> str:
+        """By which its children name it, as `par_hash`."""
+        return signing_hash(self.token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,7 +332,15 @@ def _hop(hop: UnverifiedHop, depth: int, form: Form) -> Hop:
         mission=hop.mission,
         token=hop.raw.token,
         digest=sha256(hop.raw.token.encode("ascii")).digest(),
+        manifest=_said(hop, terms.MANIFEST),
+        instance=_said(hop, terms.INSTANCE),
+        single_use=hop.raw.claims.get(terms.SINGLE_USE) is True,
     )
+
+
+def _said(hop: UnverifiedHop, claim: str) -> str:
+    value = hop.raw.claims.get(claim)
+    return value if isinstance(value, str) else ""
 
 
 _Given = ParamSpec("_Given")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.mandate import delegation_terms as terms
@@ -21,6 +21,8 @@ from answerable.core.mandate.delegation_chain import (
 )
 from answerable.core.mandate.hop_signature import Form, check_signature, signature_fault
 from answerable.core.mandate.hop_token import (
+    CLAIMS,
+    STEP,
     Confirmation,
     Mission,
     UnverifiedHop,
@@ -28,7 +30,7 @@ from answerable.core.mandate.hop_token import (
     read_hop,
     thumbprint_uri,
 )
-from answerable.errors import Malformed, shown
+from answerable.errors import Malformed, Unverified, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,25 +38,6 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.keys import SigningKey
     from answerable.core.identity.principal import UnixMillis
-
-_OURS: Final = frozenset(
-    {
-        terms.ISSUER,
-        terms.SUBJECT,
-        terms.CLIENT,
-        terms.AUDIENCE,
-        terms.JWT_ID,
-        terms.ISSUED,
-        terms.NOT_BEFORE,
-        terms.EXPIRES,
-        terms.CONFIRMATION,
-        terms.DEPTH,
-        terms.DEPTH_LIMIT,
-        terms.PARENT_HASH,
-        terms.DETAILS,
-        terms.MISSION,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +89,8 @@ def issue_root(hop: HopTerms, *, issuer: str, principal: str, mission: Mission, 
 
 
 def _below(parent: UnverifiedHop, hop: HopTerms, *, issuer: str) -> dict[str, JSONValue]:
-    if type(parent.depth) is not int:
-        raise _fault("the parent has no `del_depth`")
+    if type(parent.depth) is not int or parent.mission is None:
+        raise _fault("the parent has no `del_depth` or no `mission`")
     claims = _claims(
         hop, issuer=issuer, principal=parent.principal, mission=parent.mission, depth=parent.depth + 1
     )
@@ -115,9 +98,9 @@ def _below(parent: UnverifiedHop, hop: HopTerms, *, issuer: str) -> dict[str, JS
 
 
 def _claims(
-    hop: HopTerms, *, issuer: str, principal: str, mission: Mission | None, depth: int
+    hop: HopTerms, *, issuer: str, principal: str, mission: Mission, depth: int
 ) -> dict[str, JSONValue]:
-    taken = sorted(_OURS.intersection(hop.more))
+    taken = [name for name in hop.more if name in CLAIMS]
     if taken:
         raise _fault(f"claim {shown(taken[0], 40)} of a hop is not set by hand")
     audiences: list[JSONValue] = list(hop.audiences)
@@ -133,11 +116,10 @@ def _claims(
         terms.CONFIRMATION: confirmation_claim(hop.confirmation),
         terms.DEPTH: depth,
         terms.DETAILS: [detail_of(hop.authority)],
+        terms.MISSION: {terms.MISSION_ID: mission.id, terms.AUTHORITY_HASH: mission.authority_hash},
     }
     if hop.depth_limit is not None:
         claims[terms.DEPTH_LIMIT] = hop.depth_limit
-    if mission is not None:
-        claims[terms.MISSION] = {terms.MISSION_ID: mission.id, terms.AUTHORITY_HASH: mission.authority_hash}
     return claims
 
 
@@ -155,13 +137,31 @@ def _minted(
         checked_chain(
             (*above, made),
             signatures=_LastAlone(key, made),
-            audience=audience,
+            audience=_shared(audience, above),
             now=hop.issued_at,
             proved=holder_not_asked,
             status=status_not_asked,
             depth_max=depth_max,
         )
     return token
+
+
+def _shared(audience: str, above: tuple[UnverifiedHop, ...]) -> str:
+    """The audience of the first hop that a new one lies within, as within those of all hops between: a hop for a whole
+    deployment may be handed on for one resource of it, and not the other way."""
+    for hop in above:
+        if not any(_lies_within(audience, one) for one in hop.audiences):
+            raise Unverified(
+                f"{shown(audience, 60)} is not what {shown(', '.join(hop.audiences))} is for",
+                code="delegation.audience_mismatch",
+                step=STEP,
+            )
+    firsts = above[0].audiences if above else ()
+    return next((one for one in firsts if _lies_within(audience, one)), audience)
+
+
+def _lies_within(audience: str, wider: str) -> bool:
+    return audience == wider or audience.startswith(f"{wider}/")
 
 
 class _LastAlone:

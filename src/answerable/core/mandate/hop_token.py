@@ -46,6 +46,24 @@ AUDIENCES_MAX: Final = 16
 SECONDS_MAX: Final = 253_402_300_799
 """The last second of the year 9999."""
 
+CLAIMS: Final = (
+    terms.ISSUER,
+    terms.SUBJECT,
+    terms.CLIENT,
+    terms.AUDIENCE,
+    terms.JWT_ID,
+    terms.ISSUED,
+    terms.EXPIRES,
+    terms.NOT_BEFORE,
+    terms.CONFIRMATION,
+    terms.DEPTH,
+    terms.DEPTH_LIMIT,
+    terms.PARENT_HASH,
+    terms.DETAILS,
+    terms.MISSION,
+)
+"""In the order of the page that describes them."""
+
 Method = Literal["jkt", "x5t#S256", "answerable_process"]
 
 _LIMITS: Final = Limits(size_bytes_max=HOP_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
@@ -92,8 +110,7 @@ class RawHop:
     @property
     def hash(self) -> str:
         """What `par_hash` of a child must be."""
-        signed = self.token.rpartition(".")[0]
-        return to_base64url(sha256(signed.encode("ascii")).digest())
+        return signing_hash(self.token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +190,11 @@ def read_claims(raw: RawHop) -> UnverifiedHop:
         authority=authority_in(details[0]),
         mission=_mission(claims[terms.MISSION]) if terms.MISSION in claims else None,
     )
+
+
+def signing_hash(token: str) -> str:
+    """Base64url of SHA-256 over header and payload as they were signed (Agent Delegation Chain -02, section 3)."""
+    return to_base64url(sha256(token.rpartition(".")[0].encode("ascii")).digest())
 
 
 def confirmation_of(key: PublicKey) -> Confirmation:

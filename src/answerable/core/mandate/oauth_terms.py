@@ -15,6 +15,9 @@ TYPE_JWT: Final = "urn:ietf:params:oauth:token-type:jwt"
 # Ours: the id of a mandate, which is a name and no credential. Only the agent of the mandate may exchange it.
 TYPE_MANDATE: Final = "urn:answerable:params:oauth:token-type:mandate"
 
+# Ours: a hop that lives longer than a token for actions, to hand on from and to exchange.
+TYPE_DELEGATION: Final = "urn:answerable:params:oauth:token-type:delegation"
+
 # RFC 7523, section 2.2, and the draft
 CLIENT_JWT_BEARER: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CLIENT_JWT_SPIFFE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"

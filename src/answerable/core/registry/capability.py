@@ -66,7 +66,8 @@ class Capability:
 
     open_members: top-level argument members allowed although the upstream's schema does not name them.
     tier: 0 (no risk) to 3 (critical). idempotent: the upstream may be asked twice without harm.
-    spending: what its actions take of budgets.
+    spending: what its actions take of budgets. credential_arguments: those in which a credential is let through to the
+    tool. credential_answers: whether one that the tool answers with is let through to the agent.
     """
 
     name: str
@@ -86,3 +87,5 @@ class Capability:
     destination: DestinationMapping = NO_DESTINATION
     ownership: Ownership = UNOWNED
     spending: SpendMapping = UNDECLARED
+    credential_arguments: tuple[str, ...] = ()
+    credential_answers: bool = False

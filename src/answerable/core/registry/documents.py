@@ -50,6 +50,7 @@ class Agent:
     attestation: sets of selectors, each sorted; a process in which all of one set were measured is an instance of it.
     drift: what becomes of actions of an instance that differs from the agent's manifest: refused, or let through and
     marked for policy and ledger. broker: it may fetch documents of the processes that the settings list for it.
+    vendors: who supplies what it is made of, its model and its framework.
     """
 
     name: AgentId
@@ -63,12 +64,13 @@ class Agent:
     attestation: tuple[tuple[str, ...], ...] = ()
     drift: Literal["refuse", "mark"] = "refuse"
     broker: bool = False
+    vendors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """An upstream MCP server: stdio when `command` is set, streamable HTTP when `url` is. Environment values may be
-    secret references (`env:NAME`, `file:PATH`), resolved where the server is started."""
+    secret references (`env:NAME`, `file:PATH`), resolved where the server is started. vendor: who supplies it."""
 
     name: str
     command: str = ""
@@ -77,6 +79,7 @@ class Server:
     cwd: str = ""
     url: str = ""
     call_seconds_max: int = 60
+    vendor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,7 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "Principal": ("displayName", "groups", "keys", "oidc", "status"),
     "UseCase": ("purpose", "issuers", "ownership"),
     "Agent": AGENT_KEYS,
-    "Server": ("command", "args", "env", "cwd", "url", "callSecondsMax"),
+    "Server": ("command", "args", "env", "cwd", "url", "callSecondsMax", "vendor"),
     "Capability": CAPABILITY_KEYS,
     "MandateTemplate": TEMPLATE_KEYS,
     "Application": APPLICATION_KEYS,
@@ -222,6 +222,7 @@ def _server(spec: Fields, name: str) -> Server:
             check=matching(_HTTP_URL, "an http or https URL without user or fragment"),
         ),
         call_seconds_max=spec.integer("callSecondsMax", minimum=1, maximum=3600, default=60),
+        vendor=spec.text("vendor", default="", check=name_of("vendor")),
     )
 
 

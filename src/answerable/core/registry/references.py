@@ -193,6 +193,12 @@ def _schedule_faults(schedule: Schedule, shapes: Shapes) -> Iterator[_Found]:
     )
     if template is None:
         return
+    if schedule.rule.within * 60 > template.ttl_seconds:
+        message = (
+            f"mandates of template {shown(template.name)} end {template.ttl_seconds} seconds after they are due: "
+            "`withinMinutes` must not be longer"
+        )
+        yield "/spec/rule/withinMinutes", "reference.ends_before", message
     given, known = dict(schedule.values), tuple(parameter.name for parameter in template.parameters)
     for name in given:
         if name not in known:

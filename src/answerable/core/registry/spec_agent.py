@@ -30,6 +30,7 @@ AGENT_KEYS: Final = (
     "attestation",
     "drift",
     "broker",
+    "vendors",
     "status",
     "ownership",
 )
@@ -56,6 +57,7 @@ def agent_in(spec: Fields, name: str) -> Agent:
         attestation=_attestation(spec),
         drift=spec.choice("drift", drifts, default="refuse"),
         broker=spec.flag("broker", default=False),
+        vendors=spec.texts("vendors", check=name_of("vendor")),
         status=spec.choice("status", statuses, default="active"),
         ownership=ownership_in(spec),
     )

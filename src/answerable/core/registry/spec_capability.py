@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
 CAPABILITY_KEYS: Final = (
     "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
-    "openMembers", "reversible", "title", "subject", "destination", *SPENDING_KEYS, "ownership",
+    "openMembers", "reversible", "title", "subject", "destination", "credentials", *SPENDING_KEYS, "ownership",
 )  # fmt: skip
 RESOURCE_KEYS: Final = ("type", "argument", "fixed")
 SUBJECT_KEYS: Final = ("type", "argument")
 ARGUMENT_KEYS: Final = ("name", "type", "required")
+CREDENTIALS_KEYS: Final = ("arguments", "answers")
 
 _ENTITY_TYPE: Final = re.compile(r"[A-Z][A-Za-z0-9_]{0,62}")
 _ENTITY_TYPES_TAKEN: Final = frozenset({"Action", "Agent", "Principal", "UseCase"})
@@ -46,6 +47,7 @@ def capability_in(spec: Fields, name: str) -> Capability:
         spec.fault(message, code="capability.name")
     sensitivities: tuple[Sensitivity, ...] = get_args(Sensitivity)
     arguments = _arguments(spec)
+    credentials = spec.section("credentials", CREDENTIALS_KEYS) if spec.has("credentials") else None
     return Capability(
         name=name,
         server=spec.text("server", check=name_of("server")),
@@ -64,6 +66,10 @@ def capability_in(spec: Fields, name: str) -> Capability:
         destination=destination_in(spec, method, variables),
         ownership=ownership_in(spec),
         spending=spending_in(spec, arguments),
+        credential_arguments=credentials.texts("arguments", check=matching(ARGUMENT_NAME, "an argument name"))
+        if credentials is not None
+        else (),
+        credential_answers=credentials is not None and credentials.flag("answers", default=False),
     )
 
 

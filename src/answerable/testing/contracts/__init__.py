@@ -28,7 +28,12 @@ from answerable.testing.contracts.manifest_register import (
 )
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
 from answerable.testing.contracts.replay_store import ReplayStoreContract, SharedReplayStoreContract
+from answerable.testing.contracts.revocation_register import (
+    DurableRevocationRegisterContract,
+    RevocationRegisterContract,
+)
 from answerable.testing.contracts.subject_keys import DurableSubjectKeysContract, SubjectKeysContract
+from answerable.testing.contracts.token_register import DurableTokenRegisterContract, TokenRegisterContract
 from answerable.testing.contracts.witness_register import WitnessRegisterContract
 
 __all__ = [
@@ -45,7 +50,9 @@ __all__ = [
     "DurableMandateRegisterContract",
     "DurableManifestRegisterContract",
     "DurableRegistryStoreContract",
+    "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
+    "DurableTokenRegisterContract",
     "InstanceRegisterContract",
     "JoinTokensContract",
     "LedgerContract",
@@ -53,7 +60,9 @@ __all__ = [
     "ManifestRegisterContract",
     "RegistryStoreContract",
     "ReplayStoreContract",
+    "RevocationRegisterContract",
     "SharedReplayStoreContract",
     "SubjectKeysContract",
+    "TokenRegisterContract",
     "WitnessRegisterContract",
 ]

@@ -6,6 +6,7 @@ import ssl
 import time
 from base64 import encodebytes
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -15,10 +16,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from answerable.adapters.uvicorn_front import TLSMaterial
 from answerable.adapters.uvicorn_front.protocol import CERTIFICATES_MAX, certificates_of
 from answerable.adapters.uvicorn_front.tls import add_client_authorities, tls_context
-from answerable.errors import Unavailable
+from answerable.core.identity.channel import CHANNEL_EXTENSION
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.errors import Unavailable, Unverified
 from answerable.testing.clock import ManualClock
 from tests.instance_world import OURS, Authority, InstanceWorld
 from tests.proof_door import ProofDoor
+from tests.svid_world import AGENT, HOUR, bundle_with, certificate, ec_key, only, signer
 from tests.unit.adapters.uvicorn_front.test_front import Authority as ServerAuthority
 from tests.unit.adapters.uvicorn_front.test_front import client_context, serving
 
@@ -97,6 +102,52 @@ async def test_authorities_come_in_while_the_front_serves_and_nobody_needs_a_cer
         add_client_authorities(context, [b"nonsense"])
 
 
+class Witnessing:
+    """An ASGI application that notes what each connection proves, and answers nothing."""
+
+    def __init__(self) -> None:
+        self.certificates: list[tuple[bytes, ...]] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            for _ in range(2):
+                await send({"type": f"{(await receive())['type']}.complete"})
+            return
+        self.certificates.append(scope["extensions"][CHANNEL_EXTENSION].certificates)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.mark.requirement("IDENT-04")
+async def test_an_svid_under_an_intermediate_is_handed_on_with_it_and_believed(tmp_path: Path) -> None:
+    now = int(time.time() * 1000)
+    times: dict[str, Any] = {"begins": now - HOUR, "ends": now + HOUR}
+    authority = signer("theirs", **times)
+    between = signer("between", issuer=authority, **times)
+    leaf = certificate(issuer=between, key=ec_key("shown"), **times)
+    key = ec_key("shown").private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "svid.pem").write_bytes(pem(leaf) + pem(between.der) + key)
+    servers = ServerAuthority()
+    of_server, server_key, _ = servers.leaf("localhost")
+    context = tls_context(TLSMaterial(certificate=of_server, key=server_key))
+    add_client_authorities(context, [authority.der])
+    shown = client_context(tmp_path, servers.pem, None)
+    shown.load_cert_chain(tmp_path / "svid.pem")
+    app = Witnessing()
+    async with serving(app, tcp=("127.0.0.1", 0), context=context) as listeners:
+        assert listeners.tcp_address is not None
+        async with httpx2.AsyncClient(verify=shown) as client:
+            await client.get(f"https://localhost:{listeners.tcp_address[1]}/mcp")
+    assert app.certificates == [(leaf, between.der)]
+    bundle = bundle_with(authority.der)
+    found = verified_x509_svid(app.certificates[0], bundle_of=only(bundle), now=UnixMillis(now))
+    assert found.id == AGENT
+    with pytest.raises(Unverified):
+        verified_x509_svid([leaf], bundle_of=only(bundle), now=UnixMillis(now))
+
+
 class Shown:
     """As much of `ssl.SSLObject` as is looked at, in Python 3.13 and later."""
 
@@ -111,7 +162,7 @@ class Shown:
 
 
 class Older:
-    """The same before Python 3.13."""
+    """The same before Python 3.13, in a build that keeps the chain to itself."""
 
     def __init__(self, leaf: bytes) -> None:
         self.leaf = leaf

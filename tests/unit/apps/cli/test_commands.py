@@ -20,6 +20,7 @@ from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.flows.record_entry import sealing_for
 from tests.control_world import Product, World, asked, made_world, memory_product
+from tests.revocation_calls import revoke_and_tell
 
 Command = Callable[..., Result]
 
@@ -208,6 +209,12 @@ def test_a_mandate_is_shown_signed_with_the_persons_key_and_put_into_force(
     assert anyio.run(partial(asked, product, "case_read", "4711", mandate)).outcome.status == "succeeded"
     assert applied("mandate", "close", mandate, code=1).stderr.endswith("add --yes\n")
     assert "is closed" in applied("mandate", "close", mandate, "--yes").stderr
+
+
+@pytest.mark.requirement("REVOKE-10")
+def test_revoking_tells_what_was_stopped_and_done(applied: Command, world: World, product: Product) -> None:
+    mandate = issued(applied, world)
+    revoke_and_tell(applied, mandate, partial(asked, product, "case_read", "4711", mandate))
 
 
 def test_a_mandate_signed_with_somebody_elses_key_is_denied(applied: Command, world: World) -> None:

@@ -124,7 +124,14 @@ def test_what_is_shown_of_a_draft_is_made_from_what_will_be_signed(tmp_path: Pat
         "iss": "ada", "sub": "agent", "aud": "here", "jti": "m", "use_case": "support", "purpose": "Work",
         "grants": [["crm.delete", []]], "caveats": [], "calls_max": 1, "not_before_ms": 1, "expires_at_ms": 2,
     }  # fmt: skip
-    draft = {"audience": "here", "claims": claims, "titles": {}, "sentences": ["It can do nothing."]}
+    beside = {"capabilities": [], "environments": []}
+    draft = {
+        "audience": "here",
+        "claims": claims,
+        "titles": {},
+        "beside": beside,
+        "sentences": ["It can do nothing."],
+    }
     arguments = ["mandate", "preview", "t", "--as", "ada", "--data", str(tmp_path)]
     shown = CliRunner().invoke(lying_app(draft), arguments).stdout
     assert "`crm.delete`" in shown
@@ -159,3 +166,14 @@ def test_a_socket_left_behind_by_a_dead_server_is_no_server(tmp_path: Path) -> N
     )
     assert result.exit_code == 0
     assert "no server is running" in result.stderr
+
+
+def test_what_is_missing_is_asked_for_and_without_a_terminal_named(tmp_path: Path) -> None:
+    template = {"parameters": [{"name": "case", "title": "number of the case"}, {"name": "day", "title": ""}]}
+    create_key(tmp_path / "ada.jwk", seed=bytes(32))
+    arguments = ["mandate", "new", "t", "day=1", "--as", "ada", "--key", str(tmp_path / "ada.jwk")]
+    result = CliRunner().invoke(lying_app(template), [*arguments, "--data", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "there is no terminal to ask at: give case=VALUE" in result.stderr
+    twice = [*arguments, "day=2", "--data", str(tmp_path)]
+    assert "`day` is given twice" in CliRunner().invoke(lying_app(template), twice).stderr

@@ -21,7 +21,6 @@ from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCre
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.mission import terms_nonce
 from answerable.core.mandate.token import terms_of
 from answerable.core.registry.manifest import Manifest
 from answerable.core.registry.manifest_token import signed_manifest
@@ -29,10 +28,11 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.contracts.instance_register import instance as running_instance
-from answerable.testing.samples import document, signing_key
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
+from tests.control_issuers import use_issuers
 from tests.control_world import Product, World, asked, made_world, memory_product
+from tests.revocation_calls import revoke_everything
 
 pytestmark = pytest.mark.anyio
 
@@ -104,56 +104,6 @@ async def issued(client: Client, world: World, case: str = "4711") -> Any:
     return await client("issue_mandate", {"token": token})
 
 
-def issuing_documents() -> list[Any]:
-    """An application, and a schedule that is due all day, every day."""
-    ownership = {
-        "owner": "ada",
-        "backupOwner": "bela",
-        "approverGroup": "support-leads",
-        "auditLevel": "full",
-        "reviewDate": "2099-01-01",
-    }
-    rule = {"everyMinutes": 1440, "withinMinutes": 1440, "until": "2099-01-01"}
-    keys = {name: [json.loads(signing_key(name).public.jwk)] for name in ("portal", "daily")}
-    return [
-        document(
-            "Application", "portal", {"useCases": ["support"], "keys": keys["portal"], "ownership": ownership}
-        ),
-        document(
-            "Schedule",
-            "daily",
-            {
-                "template": "one-case",
-                "values": {"case": "4712"},
-                "rule": rule,
-                "keys": keys["daily"],
-                "ownership": ownership,
-            },
-        ),
-    ]
-
-
-async def use_issuers(client: Client) -> None:
-    """What schedulers and applications ask for."""
-    await client("apply_documents", {"documents": issuing_documents()})
-    draft = await client("draft_scheduled", {}, name="daily")
-    token = signed_mandate(terms_of(draft["claims"]), audience=draft["audience"], key=signing_key("daily"))
-    mandate = await client("issue_mandate", {"token": token})
-    assert (mandate["principal"], mandate["owner"]) == ("schedule:daily", "ada")
-    assert {name: mandate[name] for name in ("intent_hash", "authority_hash")} == {
-        name: draft[name] for name in ("intent_hash", "authority_hash")
-    }
-    wanted = {"principal": "ada", "parameters": {"case": "4711"}, "application": "portal"}
-    draft = await client("draft_mandate", wanted, name="one-case")
-    terms = terms_of(draft["claims"])
-    assert (terms.application, terms.id_token) == ("portal", "")
-    assert draft["nonce"] == terms_nonce(terms, audience=draft["audience"])
-    assert draft["beside"]["capabilities"] == sorted(draft["beside"]["capabilities"])
-    refused = await client("draft_mandate", {**wanted, "application": "nobody"}, status=403, name="one-case")
-    assert refused["code"] == "mandate.application"
-    assert (await client("draft_scheduled", {}, status=403, name="nightly"))["code"] == "mandate.schedule"
-
-
 async def use_identity(client: Client, product: Product, world: World) -> None:
     """Every operation about workloads and the trust domain."""
     name = "support-agent"
@@ -189,6 +139,7 @@ async def use_identity(client: Client, product: Product, world: World) -> None:
     assert (await client("set_agent_standing", {"status": "suspended"}, name=name))["changed"]
 
 
+@pytest.mark.requirement("REVOKE-10")
 async def test_every_operation_answers_what_the_document_says(
     client: Client, product: Product, world: World
 ) -> None:
@@ -244,6 +195,7 @@ async def test_every_operation_answers_what_the_document_says(
     assert evidence["shown"] == sum(len(one.shown) for one in report.entries) > 0
     await use_issuers(client)
     await use_identity(client, product, world)
+    await revoke_everything(client)
     assert client.used == {row.id for row in OPERATIONS}
 
 

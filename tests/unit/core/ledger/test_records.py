@@ -47,6 +47,8 @@ AT = UnixMillis(END_OF_TIME)
 PSEUDONYM = "0" * 64
 ABOUT = {"at": AT, "sealing": SEALING, "principal": PSEUDONYM, "audience": "a.test"}
 POLICIES = "1" * 64
+CHANGED = {"at": AT, "sealing": SEALING, "by": "the operator", "pseudonym": PSEUDONYM}
+CHANGED |= {"before": POLICIES, "after": POLICIES}
 RUN = Run(id="2" * 16, prev="3" * 64, seq=INTEGER_MAX)
 REFERENCE = Reference(entry=INTEGER_MAX, leaf="4" * 64)
 INTENT = Receipt(index=INTEGER_MAX, leaf_hash=bytes(32))
@@ -212,18 +214,8 @@ LARGEST = {
     Tag.MANDATE_CLOSED: lambda: records.mandate_closed(
         MANDATE, at=AT, sealing=SEALING, by="the operator", pseudonym=PSEUDONYM
     ),
-    Tag.REGISTRY_CHANGE: lambda: records.registry_change(
-        at=AT, sealing=SEALING, by="the operator", pseudonym=PSEUDONYM, before=POLICIES, after=POLICIES, changes=b"{}"
-    ),
-    Tag.POLICY_CHANGE: lambda: records.policy_change(
-        at=AT,
-        sealing=SEALING,
-        by="the operator",
-        pseudonym=PSEUDONYM,
-        before=POLICIES,
-        after=POLICIES,
-        policies="the policies",
-    ),
+    Tag.REGISTRY_CHANGE: lambda: records.registry_change(**CHANGED, changes=b"{}"),
+    Tag.POLICY_CHANGE: lambda: records.policy_change(**CHANGED, policies="the policies"),
 }  # fmt: skip
 CITED = {
     "mandate": lambda: records.cited_mandate(MANDATE, **ABOUT),
@@ -378,27 +370,6 @@ def test_a_refused_action_that_is_too_long_is_kept_by_its_beginning_and_its_dige
     assert "reason" not in fields, "nothing was claimed"
     assert len(entry.attachment) < 3 * records.REFUSED_ACTION_BYTES_MAX
     assert long.action.hex.encode() not in entry.leaf
-
-
-def test_as_many_policies_are_named_as_there_is_room_for():
-    few = structs.replace(DECISION, determined_by=("a", "b"), lifted=())
-    entry = records.approval_asked(
-        VERIFIED, few, APPROVAL, at=AT, sealing=SEALING, run=RUN, principal=PSEUDONYM
-    )
-    decision = leaf_of(entry)["decision"]
-    assert isinstance(decision, dict)
-    assert (decision["by"], decision["lifted"]) == (["a", "b"], [])
-    one = structs.replace(DECISION, determined_by=("p" * records.SOURCES_CHARS_MAX,), lifted=("p" * 501,))
-    entry = records.approval_asked(
-        VERIFIED, one, APPROVAL, at=AT, sealing=SEALING, run=RUN, principal=PSEUDONYM
-    )
-    decision = leaf_of(entry)["decision"]
-    assert isinstance(decision, dict)
-    assert (decision["by"], decision["lifted"]) == (["p" * records.SOURCES_CHARS_MAX], [])
-    intended = leaf_of(intent())["decision"]
-    assert isinstance(intended, dict)
-    assert isinstance(intended["by"], list)
-    assert len(intended["by"]) == records.SOURCES_CHARS_MAX // 128
 
 
 def test_an_approval_answer_names_person_and_action_by_pseudonyms_only():

@@ -84,6 +84,14 @@ def test_each_caveat_says_why_an_attempt_is_outside(caveat, says):
         ([3, "a", True], "caveat.malformed"),
         ([3, "a", "5"], "caveat.malformed"),
         ([4, 1], "caveat.malformed"),
+        ([5, "email", []], "caveat.malformed"),
+        ([5, "email", [1]], "caveat.malformed"),
+        ([5, "email", ["Example.com"]], "caveat.malformed"),
+        ([5, "fax", ["example.com"]], "caveat.malformed"),
+        ([6, "secret"], "caveat.malformed"),
+        ([7, []], "caveat.malformed"),
+        ([7, ["send"]], "caveat.malformed"),
+        ([8, []], "caveat.malformed"),
     ],
 )
 def test_a_caveat_that_is_not_understood_refuses(wire, code):

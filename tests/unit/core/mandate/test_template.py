@@ -6,12 +6,25 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, EnvironmentIs, ResourceIn
+from answerable.core.identity.principal import PrincipalId
+from answerable.core.mandate.caveat import (
+    ArgumentAtMost,
+    ArgumentEquals,
+    DestinationIn,
+    EnvironmentIs,
+    KindIn,
+    ResourceIn,
+    SensitivityAtMost,
+    SystemIn,
+)
+from answerable.core.mandate.delegability import Delegability
+from answerable.core.mandate.left_out import LeftOut, left_out
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.preview import preview
 from answerable.core.mandate.template import filled
 from answerable.core.registry.active import snapshot_of
 from answerable.core.registry.documents import GrantTemplate, TemplateParameter
+from answerable.core.registry.parse import shapes_of
 from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.samples import mandate_terms, registry_documents
@@ -151,3 +164,75 @@ def test_a_preview_names_what_is_not_limited():
     )
     assert "1 action in all" in lines[3]
     assert lines[-1] == "It is not limited to one environment."
+
+
+def test_a_preview_says_how_far_it_may_be_handed_on_and_what_it_cannot():
+    terms = replace(
+        mandate_terms(),
+        delegability=Delegability(
+            depth_max=2, width_max=3, to=("agent:writer", "use_case:research", "group:team")
+        ),
+        caveats=(
+            SensitivityAtMost(ceiling="internal"),
+            KindIn(kinds=("read", "write", "pay")),
+            SystemIn(servers=("crm", "mail")),
+            DestinationIn(type="email", allowed=("example.com", "ada@x.test")),
+        ),
+    )
+    beside = LeftOut(capabilities=("crm.delete", "crm.refund"), environments=("lab", "staging"))
+    lines = preview(terms, titles={"crm.refund": "refund a customer"}, beside=beside)
+    assert lines[2:6] == (
+        "All of it only with data that is internal at most.",
+        "All of it only to read, write or pay.",
+        "All of it only on system `crm`, `mail`.",
+        "All of it only by mail to `example.com`, `ada@x.test`.",
+    )
+    assert lines[7:10] == (
+        "It may hand parts of it on, two levels deep, to at most 3 agents each, only to `writer`, agents of use case "
+        "`research`, agents whose owner is in `team`.",
+        "It cannot use `crm.delete` or refund a customer (`crm.refund`).",
+        "It cannot act in `lab` or `staging`.",
+    )
+
+
+def test_of_much_that_is_left_out_a_preview_says_how_much():
+    beside = LeftOut(capabilities=tuple(f"c{n}" for n in range(15)))
+    assert preview(mandate_terms(), beside=beside)[4].endswith("use `c11` or 3 more.")
+
+
+def test_a_preview_names_schedule_and_application():
+    scheduled = replace(mandate_terms(), principal=PrincipalId("schedule:nightly"))
+    assert preview(scheduled)[0].startswith("Agent `scout` gets this task from schedule nightly: ")
+    through = replace(mandate_terms(), application="portal")
+    assert "from alice, through application portal: " in preview(through)[0]
+
+
+def test_what_is_left_out_is_on_the_same_systems_and_elsewhere():
+    capabilities = {
+        found.name: found.noun
+        for found in shapes_of(registry_documents()).nouns
+        if found.kind == "Capability"
+    }
+    far = replace(capabilities["crm.read"], name="far.read", server="far", environment="staging")
+    found = left_out(mandate_terms(), {**capabilities, "far.read": far})
+    assert found == LeftOut(capabilities=("crm.refund",), environments=("staging",))
+
+
+@pytest.mark.requirement("BUDGET-06")
+def test_whoever_signs_reads_each_budget_as_a_sentence():
+    budgets = (
+        ("bytes", 10), ("money:EUR", 1234567), ("money:JPY", 1200), ("money:KWD", 5), ("money:XTS", 7),
+        ("rows", 3), ("tokens", 4), ("wall_ms", 60_000),
+    )  # fmt: skip
+    lines = preview(replace(mandate_terms(), budgets=budgets))
+    said = [line.partition(" in all; then it starts nothing more.")[0] for line in lines if "at most" in line]
+    assert said == [
+        "It can receive at most 10 bytes of answers",
+        "It can spend at most 1234567 minor units of EUR (12,345.67 EUR)",
+        "It can spend at most 1200 minor units of JPY (1,200 JPY)",
+        "It can spend at most 5 minor units of KWD (0.005 KWD)",
+        "It can spend at most 7 minor units of XTS",
+        "It can read or write at most 3 rows",
+        "It can use at most 4 tokens of language models",
+        "It can take at most 60000 milliseconds of upstream time",
+    ]

@@ -101,3 +101,40 @@ def test_claims_that_are_not_understood_refuse(change, code):
 def test_terms_read_back_are_the_terms():
     terms = replace(mandate_terms(), caveats=mandate_terms().grants[0].caveats)
     assert terms_of(claims_of(terms, audience="x")) == terms
+
+
+@pytest.mark.requirement("BUDGET-06")
+def test_budgets_are_a_claim_that_is_absent_where_there_are_none():
+    assert "budgets" not in claims_of(mandate_terms(), audience=AUDIENCE)
+    terms = replace(mandate_terms(), budgets=(("money:EUR", 5), ("rows", 0)))
+    claims = claims_of(terms, audience=AUDIENCE)
+    assert claims["budgets"] == {"money:EUR": 5, "rows": 0}
+    assert terms_of(claims) == terms
+    assert verified(token_with(budgets={"rows": 7})).budgets == (("rows", 7),)
+
+
+@pytest.mark.requirement("BUDGET-06")
+@pytest.mark.parametrize(
+    ("budgets", "code"),
+    [
+        ({}, "mandate.malformed"),
+        ([["rows", 5]], "mandate.malformed"),
+        (None, "mandate.malformed"),
+        ({"lines": 5}, "budget.name"),
+        ({"calls": 5}, "budget.name"),
+        ({"money:eur": 5}, "budget.name"),
+        ({"rows": -1}, "budget.amount"),
+        ({"rows": True}, "budget.amount"),
+        ({"rows": 1.5}, "budget.amount"),
+    ],
+)
+def test_a_budget_that_is_not_understood_refuses(budgets, code):
+    with pytest.raises(Malformed) as told:
+        verified(token_with(budgets=budgets))
+    assert told.value.code == code
+
+
+@pytest.mark.requirement("BUDGET-06")
+def test_terms_with_budgets_in_any_other_order_are_none():
+    with pytest.raises(Malformed):
+        replace(mandate_terms(), budgets=(("rows", 1), ("bytes", 1)))

@@ -79,6 +79,7 @@ def test_a_destination_has_one_spelling(kind, text, expected):
         ("host", "example.com/path"),
         ("host", "[::1%25eth0]"),
         ("host", "[::g]"),
+        ("host", "[1:2]"),
         ("host", ""),
         ("host", f"https://{'a' * 64}.test"),
         ("host", f"https://example.com/{'a' * 3000}"),

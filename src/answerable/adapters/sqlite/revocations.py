@@ -1,0 +1,143 @@
+"""Revocations in SQLite: rows that are only ever added, a mirror of their names, and news of them in shared memory."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.sqlite.columns import read, text, whole
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.mandate.revocation import Revocable, Revocation, revocable
+from answerable.errors import Unavailable
+from answerable.ports.revocation_register import UNRECORDED_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from answerable.adapters.sqlite.store import SqliteStore
+    from answerable.ports.clock import Clock
+
+CHECK_SECONDS: Final = 0.001
+"""How long a process relies on the shared number alone before it asks the database itself."""
+MARGIN_SECONDS: Final = 0.0005
+"""By how much longer than that `add` waits: a process that asks at this very moment has read its clock before."""
+
+_COLUMNS: Final = "number, kind, name, at, made_by, reason"
+
+
+class SqliteRevocationRegister:
+    """Port RevocationRegister.
+
+    A process looks at the shared number with each call, and asks the database at its first call after CHECK_SECONDS.
+    `add` returns so much later than its write is durable: whatever became of the shared number, each process then
+    either saw it or asks.
+    """
+
+    def __init__(self, store: SqliteStore, *, clock: Clock) -> None:
+        """Raises Unavailable (`register.unavailable`, `register.corrupt`, `register.epoch`)."""
+        self._store, self._clock = store, clock
+        self._monotonic = clock.monotonic
+        self._shared = store.shared_epoch()
+        # A connection of its own: looking must not wait for a write of this process that is on its way to the disk.
+        self._reader = store.reader()
+        self._turn = threading.RLock()
+        self._by_name: dict[Revocable, Revocation] = {}
+        self._read = 0
+        self._epoch = 0
+        self._seen = -1
+        self._version = -1
+        self._check_at = 0.0
+        self._catch_up()
+
+    def epoch(self) -> int:
+        """As the port says."""
+        # The clock first: past its time the number is not looked at before it is known that its file is whole.
+        if self._monotonic() >= self._check_at or self._shared.word != self._seen:
+            self._catch_up()
+        return self._epoch
+
+    def find(self, names: Collection[Revocable]) -> Revocation | None:
+        """As the port says."""
+        self.epoch()
+        known = self._by_name
+        if not known:
+            return None
+        return next((known[one] for one in names if one in known), None)
+
+    def add(self, revocation: Revocation) -> bool:
+        """As the port says."""
+        kind, name = revocation.what
+        with self._store.write() as connection:
+            added = connection.execute(
+                "INSERT INTO revocations (kind, name, at, made_by, reason, recorded) VALUES (?, ?, ?, ?, ?, 0) "
+                "ON CONFLICT (kind, name) DO NOTHING",
+                (kind, name, revocation.at, revocation.by, revocation.reason),
+            ).rowcount
+        # Also for one that is there already: whoever put it there may have ended before it told anybody.
+        self._store.tell_ended()
+        self._catch_up()
+        self._store.pause(CHECK_SECONDS + MARGIN_SECONDS)
+        return added == 1
+
+    def all(self) -> Iterable[Revocation]:
+        """As the port says."""
+        self.epoch()
+        return tuple(reversed(self._by_name.values()))
+
+    def unrecorded(self) -> Sequence[Revocation]:
+        """As the port says."""
+        query = f"SELECT {_COLUMNS} FROM revocations WHERE recorded = 0 ORDER BY number LIMIT ?"  # noqa: S608
+        return tuple(_revocation(row) for row in self._store.rows(query, (UNRECORDED_MAX,)))
+
+    def recorded(self, names: Iterable[Revocable]) -> None:
+        """As the port says."""
+        with self._store.write() as connection:
+            connection.executemany(
+                "UPDATE revocations SET recorded = 1 WHERE kind = ? AND name = ?",
+                [tuple(one) for one in names],
+            )
+
+    def _catch_up(self) -> None:
+        """Take over what was added since; on a fault nothing counts as seen, so that the next call tries again."""
+        with self._turn:
+            asked_at = self._monotonic()
+            intact = self._shared.is_intact()
+            if not intact:
+                self._seen = -1
+                with suppress(Unavailable):
+                    self._shared.reopen()
+                    intact = True
+            # In this order: what is added after either look is found by the next call.
+            word = self._shared.word
+            version = self._reader.version()
+            if version != self._version or word != self._seen:
+                self._reload()
+            if word != self._seen:
+                # Other ends were told with the same number: mandates that were closed, instances that have ended.
+                self._store.refresh_ends()
+            self._seen, self._version = word, version
+            # Without the shared number the database is asked with each call.
+            self._check_at = asked_at + CHECK_SECONDS if intact else asked_at
+
+    def _reload(self) -> None:
+        query = f"SELECT {_COLUMNS} FROM revocations WHERE number > ? ORDER BY number"  # noqa: S608
+        rows = self._reader.rows(query, (self._read,))
+        if not rows:
+            return
+        fresh = {one.what: one for one in map(_revocation, rows)}
+        # Swapped whole, so that other threads see all of it or nothing.
+        self._by_name = {**self._by_name, **fresh}
+        self._read = whole(rows[-1][0])
+        self._epoch += 1
+
+
+def _revocation(row: tuple[object, ...]) -> Revocation:
+    name = text(row[2])
+    with read("revocation", name):
+        return Revocation(
+            what=revocable(text(row[1]), name),
+            at=UnixMillis(whole(row[3])),
+            by=text(row[4]),
+            reason=text(row[5]),
+        )

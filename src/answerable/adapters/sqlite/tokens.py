@@ -1,0 +1,199 @@
+"""Issued tokens in SQLite: rows on disk, no mirror, so that a million live ones cost no memory."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.sqlite.columns import octets, text, whole
+from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.status_list import INVALID, with_status
+from answerable.core.mandate.status_places import (
+    TOKENS_PER_LIST_MAX,
+    decoys,
+    drawn_places,
+)
+from answerable.errors import Malformed, shown
+from answerable.ports.token_register import SUBTREE_ANSWER_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from answerable.adapters.sqlite.store import SqliteStore
+    from answerable.core.mandate.revocation import Revocable
+    from answerable.ports.entropy import Entropy
+
+_COLUMNS: Final = (
+    "tokens.jti, (SELECT above.jti FROM tokens AS above WHERE above.number = tokens.parent), tokens.par_hash, "
+    "tokens.mandate, tokens.agent, tokens.key, tokens.manifest, tokens.trust_domain, tokens.expires_at, tokens.list, "
+    "tokens.place"
+)
+_INSERT: Final = (
+    "INSERT INTO tokens (jti, parent, par_hash, mandate, agent, key, manifest, trust_domain, expires_at, list, place, "
+    "ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
+)
+_BY_KIND: Final[dict[str, str]] = {
+    "token": "jti",
+    "hop": "par_hash",
+    "mandate": "mandate",
+    "agent": "agent",
+    "key": "key",
+    "manifest": "manifest",
+    "trust_domain": "trust_domain",
+}
+"""Columns by the kind of name that they hold. Names of other kinds are resolved by who asks: tokens do not say them."""
+
+_NAMED: Final = "SELECT number FROM tokens WHERE {column} IN (SELECT value FROM json_each(?))"
+_END: Final = "UPDATE tokens SET ended = 1 WHERE ended = 0 AND number IN ({family} SELECT number FROM family)"
+_COUNT: Final = "SELECT count(*) FROM family"
+_FIRST: Final = (
+    f"SELECT {_COLUMNS} FROM tokens WHERE number IN (SELECT number FROM family) ORDER BY number LIMIT ?"  # noqa: S608
+)
+
+_FAMILY: Final = (
+    "WITH RECURSIVE chosen(number) AS ({chosen}), family(number) AS (SELECT number FROM chosen UNION "
+    "SELECT tokens.number FROM family JOIN tokens ON tokens.parent = family.number WHERE tokens.parent IS NOT NULL) "
+)
+"""A child's number is greater than its parent's, so a subtree in order of numbers has its roots first."""
+
+
+class SqliteTokenRegister:
+    """Port TokenRegister. Blocking: asked in a worker thread, but for `find` and `has_ended`, which look up one row."""
+
+    def __init__(self, store: SqliteStore, *, entropy: Entropy) -> None:
+        """Raises Unavailable (`register.unavailable`)."""
+        self._store, self._entropy = store, entropy
+        self._reader = store.reader()
+
+    def add(self, tokens: Iterable[IssuedToken]) -> None:
+        """As the port says."""
+        with self._store.write() as connection:
+            for one in tokens:
+                parent = self._parent(connection, one) if one.parent else None
+                values = (
+                    one.jti, parent, one.par_hash, one.mandate, one.agent, one.key, one.manifest, one.trust_domain,
+                    one.expires_at, one.place.list_number, one.place.index,
+                )  # fmt: skip
+                try:
+                    connection.execute(_INSERT, values)
+                except sqlite3.IntegrityError:
+                    message = f"token {shown(one.jti)}, or its place in a status list, is there already"
+                    raise Malformed(message, code="token.duplicate") from None
+
+    def find(self, jti: str) -> IssuedToken | None:
+        """As the port says."""
+        rows = self._reader.rows(f"SELECT {_COLUMNS} FROM tokens WHERE jti = ?", (jti,))  # noqa: S608
+        return _token(rows[0]) if rows else None
+
+    def has_ended(self, jti: str) -> bool:
+        """As the port says."""
+        rows = self._reader.rows("SELECT ended FROM tokens WHERE jti = ?", (jti,))
+        return not rows or bool(rows[0][0])
+
+    def end(self, names: Collection[Revocable]) -> int:
+        """As the port says."""
+        family, values = _family(names)
+        if not values:
+            return 0
+        with self._store.write() as connection:
+            return connection.execute(_END.format(family=family), values).rowcount
+
+    def subtree(self, names: Collection[Revocable]) -> tuple[int, Sequence[IssuedToken]]:
+        """As the port says."""
+        family, values = _family(names)
+        if not values:
+            return 0, ()
+        count = whole(self._reader.rows(family + _COUNT, values)[0][0])
+        rows = self._reader.rows(family + _FIRST, (*values, SUBTREE_ANSWER_MAX))
+        return count, tuple(_token(row) for row in rows)
+
+    def statuses(self, list_number: int) -> bytes:
+        """As the port says."""
+        lists = self._reader.rows("SELECT decoys FROM status_lists WHERE number = ?", (list_number,))
+        if not lists:
+            raise Malformed(f"there is no status list {list_number}", code="status.no_list")
+        found = bytearray(octets(lists[0][0]))
+        rows = self._reader.rows("SELECT place FROM tokens WHERE list = ? AND ended = 1", (list_number,))
+        with_status(found, bits=1, indexes=(whole(row[0]) for row in rows), status=INVALID)
+        return bytes(found)
+
+    def take_places(self, count: int) -> Sequence[StatusPlace]:
+        """As the port says."""
+        found: list[StatusPlace] = []
+        with self._store.write() as connection:
+            while len(found) < count:
+                number, taken, given = self._open_list(connection)
+                wanted = min(count - len(found), TOKENS_PER_LIST_MAX - given)
+                drawn = drawn_places(taken, wanted, self._entropy.bytes)
+                connection.execute(
+                    "UPDATE status_lists SET taken = ?, given = ? WHERE number = ?",
+                    (bytes(taken), given + wanted, number),
+                )
+                found += (StatusPlace(list_number=number, index=one) for one in drawn)
+        return tuple(found)
+
+    def prune(self, *, before: UnixMillis, count_max: int) -> int:
+        """As the port says. A child never outlives its parent, so it is not left without one."""
+        with self._store.write() as connection:
+            return connection.execute(
+                "DELETE FROM tokens WHERE number IN (SELECT number FROM tokens WHERE expires_at < ? "
+                "ORDER BY expires_at, number DESC LIMIT ?)",
+                (before, count_max),
+            ).rowcount
+
+    def _parent(self, connection: sqlite3.Connection, token: IssuedToken) -> int:
+        row = connection.execute(
+            "SELECT number, ended, expires_at FROM tokens WHERE jti = ?", (token.parent,)
+        ).fetchone()
+        if row is None or row[1]:
+            raise Malformed(
+                f"the parent of token {shown(token.jti)} is not known or has ended", code="token.parent"
+            )
+        if token.expires_at > whole(row[2]):
+            raise Malformed(f"token {shown(token.jti)} would outlive its parent", code="token.parent")
+        return whole(row[0])
+
+    def _open_list(self, connection: sqlite3.Connection) -> tuple[int, bytearray, int]:
+        row = connection.execute(
+            "SELECT number, taken, given FROM status_lists ORDER BY number DESC LIMIT 1"
+        ).fetchone()
+        if row is not None and whole(row[2]) < TOKENS_PER_LIST_MAX:
+            return whole(row[0]), bytearray(octets(row[1])), whole(row[2])
+        number = whole(row[0]) + 1 if row is not None else 1
+        # Places of nobody are taken, too: a token must not be born invalid.
+        nobodys = decoys(self._entropy.bytes)
+        connection.execute(
+            "INSERT INTO status_lists (number, decoys, taken, given) VALUES (?, ?, ?, 0)",
+            (number, nobodys, nobodys),
+        )
+        return number, bytearray(nobodys), 0
+
+
+def _family(names: Collection[Revocable]) -> tuple[str, tuple[str, ...]]:
+    """The beginning of a query over `family`, tokens that have one of these names and all below; and its values."""
+    parts: list[str] = []
+    values: list[str] = []
+    for kind, column in _BY_KIND.items():
+        of_kind = [one.name for one in names if one.kind == kind and one.name]
+        if of_kind:
+            parts.append(_NAMED.format(column=column))
+            values.append(json.dumps(of_kind))
+    return _FAMILY.format(chosen=" UNION ".join(parts)), tuple(values)
+
+
+def _token(row: tuple[object, ...]) -> IssuedToken:
+    return IssuedToken(
+        jti=text(row[0]),
+        parent=text(row[1]) if row[1] is not None else "",
+        par_hash=text(row[2]),
+        mandate=MandateId(text(row[3])),
+        agent=AgentId(text(row[4])),
+        key=text(row[5]),
+        manifest=text(row[6]),
+        trust_domain=text(row[7]),
+        expires_at=UnixMillis(whole(row[8])),
+        place=StatusPlace(list_number=whole(row[9]), index=whole(row[10])),
+    )

@@ -1,0 +1,106 @@
+"""Revoking, and what was revoked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from answerable.apps.cli.command import Shell, command
+from answerable.core.mandate.revocation import REVOCATION_KINDS, described, revocable
+from answerable.errors import Malformed, Refused
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer
+    from answerable.core.canonical import JSONValue
+
+Kind = Annotated[
+    str | None, typer.Argument(help=f"What to end: {', '.join(REVOCATION_KINDS)}.", metavar="KIND")
+]
+Name = Annotated[str | None, typer.Argument(help="Its name.", metavar="NAME")]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the ledger.", metavar="TEXT")]
+Listed = Annotated[bool, typer.Option("--list", help="List what was revoked, and revoke nothing.")]
+
+_UNDOING: Final = {"not_reversible": "no", "reversible": "yes, by hand", "read": "no: it was read"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    command(app, "revoke", reads=True, asks=True)(revoke)
+
+
+def revoke(
+    shell: Shell, kind: Kind = None, name: Name = None, reason: Reason = "", listed: Listed = False
+) -> int | None:
+    """End a right to act, at once and for good.
+
+    Says what that stopped, what was in flight, and what could not be undone.
+    """
+    if listed:
+        _list(shell)
+        return None
+    if kind is None or name is None:
+        raise Malformed("say what to revoke: KIND and NAME, or --list", code="cli.revoke")
+    what = revocable(kind, name)
+    if not shell.terminal.confirmed(f"Revoke {described(what)}, for good?", yes=shell.yes):
+        raise Refused("not confirmed: nothing was revoked", code="cli.not_confirmed")
+    body: dict[str, JSONValue] = {"kind": what.kind, "name": what.name}
+    if reason:
+        body["reason"] = reason
+    with shell.control() as control:
+        answer = control.post("/v1/revocations", body)
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+        return None
+    _tell(shell, answer)
+    return None
+
+
+def _list(shell: Shell) -> None:
+    with shell.control() as control:
+        items = list(control.every("/v1/revocations"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return
+    shell.terminal.table(
+        ("kind", "name", "at", "by", "reason"),
+        [(one["kind"], one["name"], one["at"], one["by"], one["reason"]) for one in items],
+        empty="nothing was revoked",
+    )
+
+
+def _tell(shell: Shell, answer: Answer) -> None:
+    revocation, stopped, terminal = answer["revocation"], answer["stopped"], shell.terminal
+    what = f"{revocation['kind']} {revocation['name']}"
+    if answer["new"]:
+        terminal.say(f"{what} is revoked: nothing is started under it any more")
+    else:
+        terminal.say(f"{what} was revoked before, at {revocation['at']} by {revocation['by']}")
+    rows = [("stopped", "mandate", one, "") for one in stopped["mandates"]]
+    rows += [("stopped", "token", one, "") for one in stopped["tokens"]]
+    rows += [("stopped", "approval", one, "denied") for one in stopped["approvals"]]
+    rows += [("stopped", "instance", one, "ended") for one in stopped["instances"]]
+    for name in ("mandates", "tokens", "instances"):
+        rest = stopped[f"{name}_count"] - len(stopped[name])
+        rows += [("stopped", name, f"{rest} more", "")] if rest > 0 else []
+    rows += [
+        ("in flight", one["capability"], one["action"], f"by {one['agent']} since {one['since']}")
+        for one in answer["in_flight"]
+    ]
+    rows += [
+        (
+            "done",
+            one["capability"],
+            one["action"],
+            f"{one['status']} at {one['at']}; can be undone: {_UNDOING[one['undoing']]}",
+        )
+        for one in answer["done"]
+    ]
+    terminal.table(("what", "of", "name", "more"), rows, empty="nothing ran or waited under it")
+    counted = answer["done_count"]
+    terminal.say(
+        f"could not be undone: {counted['not_reversible']}; reversible, by hand: {counted['reversible']}; "
+        f"reads: {counted['read']}"
+    )
+    if answer["looked_from"]:
+        terminal.say(f"looked at the ledger from entry {answer['looked_from']} on")

@@ -1,0 +1,56 @@
+"""A token that was issued: who it is for, what it derives from, and its place in a status list.
+
+Laws: a child never outlives its parent; a place in a status list is never given to a second token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from answerable.core.mandate.revocation import Revocable
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.mandate.mandate import MandateId
+
+
+class StatusPlace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where a token's status stands. list_number: which list. index: which place in it."""
+
+    list_number: int
+    index: int
+
+
+class IssuedToken(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """jti: its id. parent: the `jti` it derives from, empty for one that was issued for a mandate. par_hash: the hash
+    by which its children name it; empty for a token that nothing can be derived from.
+
+    key: thumbprint of the key it is bound to. manifest: digest of the agent's, hex, empty without one. trust_domain: of
+    the instance it was issued to, empty for none. expires_at: Unix milliseconds.
+    """
+
+    jti: str
+    parent: str = ""
+    par_hash: str = ""
+    mandate: MandateId
+    agent: AgentId
+    key: str
+    manifest: str = ""
+    trust_domain: str = ""
+    expires_at: UnixMillis
+    place: StatusPlace
+
+    def own_names(self) -> tuple[Revocable, ...]:
+        """The names that it has by itself; those of its ancestors end it, too."""
+        pairs: tuple[Revocable, ...] = (
+            Revocable("token", self.jti),
+            Revocable("hop", self.par_hash),
+            Revocable("mandate", self.mandate),
+            Revocable("agent", self.agent),
+            Revocable("key", self.key),
+            Revocable("manifest", self.manifest),
+            Revocable("trust_domain", self.trust_domain),
+        )
+        return tuple(one for one in pairs if one.name)

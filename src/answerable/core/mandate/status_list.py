@@ -1,0 +1,239 @@
+"""Token Status List (draft-ietf-oauth-status-list, text of revision 21): one array of small numbers says of every token
+whether it stands; verifiers elsewhere read it and ask again when its `ttl` is over.
+
+    eyJ…  JWS in compact form, header `typ` = `statuslist+jwt`
+    {"exp": 1790000000, "iat": 1789999940, "status_list": {"bits": 1, "lst": "eNrbuRgAAhcBXQ"},
+     "sub": "https://gateway.example/status/1", "ttl": 60}
+
+`lst` is base64url of the zlib stream (RFC 1950) over the array; entry 0 stands in the lowest bits of byte 0.
+
+Laws: a list is read whole or not at all; reading takes no more memory than `STATUSES_BYTES_MAX`, whatever a stream
+would become; a place outside the list refuses, and so does a list that is too old, from the future or about something
+else; what a status does not say is never taken for valid.
+"""
+
+from __future__ import annotations
+
+import zlib
+from base64 import urlsafe_b64decode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from answerable.core.identity.compact_jws import signed_statement, verified_claims
+from answerable.core.identity.keys import to_base64url
+from answerable.errors import Malformed, Refused, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys import PublicKey, SigningKey
+    from answerable.core.identity.principal import UnixMillis
+
+Bits = Literal[1, 2, 4, 8]
+
+STATUS_LIST_TYP: Final = "statuslist+jwt"
+MEDIA_TYPE: Final = "application/statuslist+jwt"
+STEP: Final = "status"
+STATUSES_BYTES_MAX: Final = 1 << 20
+"""Of one list, unpacked: eight million tokens of one bit."""
+PACKED_CHARS_MAX: Final = 1_500_000
+"""Of `lst`: what does not compress is a little longer packed than not."""
+TTL_SECONDS_MAX: Final = 86_400
+URI_CHARS_MAX: Final = 2_048
+CLOCK_AHEAD_SECONDS_MAX: Final = 60
+
+VALID: Final = 0
+INVALID: Final = 1
+SUSPENDED: Final = 2
+
+_BITS: Final[tuple[Bits, ...]] = get_args(Bits)
+_ALPHABET: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusList:
+    """bits: of one status. statuses: the array, as it is before it is packed."""
+
+    bits: Bits
+    statuses: bytes
+
+    @property
+    def size(self) -> int:
+        """How many places it has."""
+        return len(self.statuses) * (8 // self.bits)
+
+    def status(self, index: int) -> int:
+        """The status at this place. Raises Refused (`status.out_of_range`)."""
+        if type(index) is not int or not 0 <= index < self.size:
+            raise Refused(
+                f"the status list has {self.size} places, none of them {shown(index)}: the token is refused",
+                code="status.out_of_range",
+            )
+        per_byte = 8 // self.bits
+        octet = self.statuses[index // per_byte]
+        return octet >> (index % per_byte * self.bits) & ((1 << self.bits) - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusListToken:
+    """A list as its issuer signed it. uri: `sub`. issued_at, expires_at: Unix seconds; expires_at 0 for no end said.
+
+    ttl: seconds after which who keeps it asks again; 0 for none said.
+    """
+
+    uri: str
+    issued_at: int
+    expires_at: int
+    ttl: int
+    statuses: StatusList
+
+
+def with_status(statuses: bytearray, *, bits: Bits, indexes: Iterable[int], status: int) -> None:
+    """Set the status of these places. Raises Malformed (`status.value`, `status.index`)."""
+    if not 0 <= status < 1 << bits:
+        raise Malformed(f"{status} does not fit into {bits} bits", code="status.value")
+    per_byte, mask = 8 // bits, (1 << bits) - 1
+    size = len(statuses) * per_byte
+    for index in indexes:
+        if not 0 <= index < size:
+            raise Malformed(f"place {index} is none of {size}", code="status.index")
+        at, shift = index // per_byte, index % per_byte * bits
+        statuses[at] = statuses[at] & ~(mask << shift) | status << shift
+
+
+def packed(statuses: StatusList) -> dict[str, JSONValue]:
+    """The member `status_list`. Raises Malformed (`status.size`)."""
+    if not 0 < len(statuses.statuses) <= STATUSES_BYTES_MAX:
+        raise Malformed(f"a status list has 1 to {STATUSES_BYTES_MAX} bytes", code="status.size")
+    return {"bits": statuses.bits, "lst": to_base64url(zlib.compress(statuses.statuses, 9))}
+
+
+def unpacked(member: JSONValue) -> StatusList:
+    """Read the member `status_list`, whatever a stranger put there. Raises Malformed (`status.malformed`)."""
+    if not isinstance(member, dict):
+        raise _malformed("`status_list` is not an object")
+    bits = next((one for one in _BITS if type(member.get("bits")) is int and one == member["bits"]), None)
+    if bits is None:
+        raise _malformed(f"`bits` must be 1, 2, 4 or 8, got {shown(member.get('bits'), 20)}")
+    text = member.get("lst")
+    if not isinstance(text, str) or not 0 < len(text) <= PACKED_CHARS_MAX:
+        raise _malformed(f"`lst` must be text of 1 to {PACKED_CHARS_MAX} characters")
+    if "aggregation_uri" in member and not isinstance(member["aggregation_uri"], str):
+        raise _malformed("`aggregation_uri` must be text")
+    return StatusList(bits=bits, statuses=_inflated(_octets(text)))
+
+
+def signed_status_list(
+    statuses: StatusList, *, uri: str, at: UnixMillis, ttl: int, lifetime_seconds: int, key: SigningKey
+) -> str:
+    """The status list token over these statuses. ttl, lifetime_seconds: how soon to ask again, how long it is good.
+
+    Raises Malformed (`status.ttl`, `status.size`, `statement.size` for a list that does not fit a token).
+    """
+    if not 0 < ttl <= lifetime_seconds <= TTL_SECONDS_MAX:
+        raise Malformed(
+            f"a status list is good for at most {TTL_SECONDS_MAX} s, and asked for again within that",
+            code="status.ttl",
+        )
+    seconds = at // 1000
+    claims: dict[str, JSONValue] = {
+        "exp": seconds + lifetime_seconds,
+        "iat": seconds,
+        "status_list": packed(statuses),
+        "sub": uri,
+        "ttl": ttl,
+    }
+    return signed_statement(claims, typ=STATUS_LIST_TYP, key=key)
+
+
+def verified_status_list(
+    token: str, *, uri: str, keys: Iterable[PublicKey], now: UnixMillis
+) -> StatusListToken:
+    """A status list that somebody handed over, as the answer for `uri`, signed by one of these keys.
+
+    Raises Malformed (`status.malformed`), Unverified (step `status`: `status.type`, `.key`, `.algorithm`,
+    `.signature`, `.uri` for a list about something else, `.expired`, `.future`).
+    """
+    known = tuple(keys)
+    claims = verified_claims(
+        token, typ=STATUS_LIST_TYP, step=STEP, issuer_of=lambda _: "the status list", keys_of=lambda _: known
+    )
+    return status_list_in(claims, uri=uri, now=now)
+
+
+def status_list_in(claims: Mapping[str, JSONValue], *, uri: str, now: UnixMillis) -> StatusListToken:
+    """The claims of a token whose signature was checked. Raises as `verified_status_list`."""
+    issued = _seconds(claims, "iat", needed=True)
+    expires, ttl = _seconds(claims, "exp"), _seconds(claims, "ttl")
+    if "ttl" in claims and ttl == 0:
+        raise _malformed("`ttl` must be a positive number")
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= URI_CHARS_MAX:
+        raise _malformed(f"`sub` must be text of 1 to {URI_CHARS_MAX} characters")
+    if subject != uri:
+        message = f"expected the status list of {shown(uri)}, got that of {shown(subject)}"
+        raise Unverified(message, code="status.uri", step=STEP)
+    seconds = now / 1000
+    if "exp" in claims and seconds >= expires:
+        raise Unverified("the status list has expired", code="status.expired", step=STEP)
+    if issued > seconds + CLOCK_AHEAD_SECONDS_MAX:
+        raise Unverified("the status list is from the future", code="status.future", step=STEP)
+    return StatusListToken(
+        uri=subject,
+        issued_at=issued,
+        expires_at=expires,
+        ttl=ttl,
+        statuses=unpacked(claims.get("status_list")),
+    )
+
+
+def reference_of(status: JSONValue) -> tuple[str, int]:
+    """Uri and place that the claim `status` of a token names. Raises Malformed (`status.malformed`).
+
+    A token that names none of this kind is not one without a status: who asks here wants to know.
+    """
+    named = status.get("status_list") if isinstance(status, dict) else None
+    if not isinstance(named, dict):
+        raise _malformed("`status` names no status list")
+    index, uri = named.get("idx"), named.get("uri")
+    if type(index) is not int or index < 0:
+        raise _malformed("`idx` must be a whole number of 0 or more")
+    if not isinstance(uri, str) or not 0 < len(uri) <= URI_CHARS_MAX:
+        raise _malformed(f"`uri` must be text of 1 to {URI_CHARS_MAX} characters")
+    return uri, index
+
+
+def _inflated(stream: bytes) -> bytes:
+    """Exactly one zlib stream, of a bounded size: one that would become more is not unpacked further."""
+    unpacking = zlib.decompressobj()
+    try:
+        found = unpacking.decompress(stream, STATUSES_BYTES_MAX + 1)
+    except zlib.error:
+        raise _malformed("`lst` is not a zlib stream") from None
+    if len(found) > STATUSES_BYTES_MAX:
+        raise _malformed(f"the list would have more than {STATUSES_BYTES_MAX} bytes")
+    if not unpacking.eof or unpacking.unused_data:
+        raise _malformed("`lst` is not one whole zlib stream")
+    if not found:
+        raise _malformed("the list is empty")
+    return found
+
+
+def _octets(text: str) -> bytes:
+    if _ALPHABET.issuperset(text) and len(text) % 4 != 1:
+        octets = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        if to_base64url(octets) == text:
+            return octets
+    raise _malformed("`lst` is not base64url without padding")
+
+
+def _seconds(claims: Mapping[str, JSONValue], name: str, *, needed: bool = False) -> int:
+    value = claims.get(name, None if needed else 0)
+    if type(value) is not int or value < 0:
+        raise _malformed(f"`{name}` must be a whole number of 0 or more")
+    return value
+
+
+def _malformed(message: str) -> Malformed:
+    return Malformed(message, code="status.malformed")

@@ -1,0 +1,306 @@
+"""Exchanging a mandate, or what an agent was handed, for a token of its own (RFC 8693).
+
+Two questions are decided apart, and both must be answered yes: may this agent act under that parent at all, and may it
+have this much. What is issued is within the mandate, every hop, what the parent consented to and what was asked for; it
+is bound to a key that the client proved with this very request; and it is in the ledger before anybody has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from anyio import Lock
+
+from answerable.core.canonical import Limits, parse
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.mandate import delegation_terms, oauth_terms
+from answerable.core.mandate.attenuation import meet
+from answerable.core.mandate.authority import Authority, authority_in, detail_of
+from answerable.core.mandate.delegation_chain import SEPARATOR
+from answerable.core.mandate.hop_signing import HopTerms, issue_hop, issue_root
+from answerable.core.mandate.hop_token import Confirmation, Mission
+from answerable.core.mandate.issued_token import IssuedToken
+from answerable.core.mandate.mission import authority_hash
+from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.scope import covers
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.cite_statement import cite_hop
+from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
+from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.mandate.issued_token import StatusPlace
+    from answerable.core.registry.documents import Agent
+    from answerable.flows.authenticate_client import TokenClient
+    from answerable.flows.token_desk import TokenDesk
+
+DETAILS_BYTES_MAX: Final = 65_536
+JTI_BYTES: Final = 16
+
+
+class Granted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """chain: all hops, root first, as the gateway takes them. by_dpop: the token goes with DPoP proofs."""
+
+    token: str
+    chain: str
+    expires_in: int
+    scopes: tuple[str, ...]
+    authorization_details: list[JSONValue]
+    by_dpop: bool
+
+
+async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Granted:
+    """A token for this client. Raises Malformed (`oauth.*`), Unverified, Refused, Unavailable."""
+    _check_form(wanted)
+    now = desk.walk.clock.now()
+    confirmation = confirmation_for(desk, client, wanted.key, now)
+    parent = parent_of(desk, client, wanted, confirmation, now)
+    agent = _may_act(desk, client, parent)
+    authority = _may_have(desk, parent, wanted)
+    name = parent.hops[-1].jti if parent.hops else str(parent.mandate.id)
+    lock = desk.issuing.setdefault(name, Lock())
+    try:
+        async with lock:
+            _check_width(desk, parent, agent)
+            return await _issued(desk, client, wanted, parent, authority, confirmation, now)
+    finally:
+        # Whoever has the lock object and not the lock is among the waiting: nothing is awaited in between.
+        if not lock.statistics().tasks_waiting:
+            desk.issuing.pop(name, None)
+
+
+def _check_form(wanted: Exchange) -> None:
+    if wanted.requested_token_type not in (oauth_terms.TYPE_ACCESS, oauth_terms.TYPE_DELEGATION):
+        raise Malformed(
+            f"tokens of type {shown(wanted.requested_token_type)} are not issued: ask for {oauth_terms.TYPE_ACCESS} or "
+            f"{oauth_terms.TYPE_DELEGATION}",
+            code="oauth.invalid_request",
+        )
+    if bool(wanted.actor_token) != bool(wanted.actor_token_type):
+        raise Malformed(
+            "`actor_token` and `actor_token_type` come together (RFC 8693, section 2.1)",
+            code="oauth.invalid_request",
+        )
+    if wanted.actor_token:
+        raise Malformed(
+            "the actor is the client that authenticates: leave `actor_token` out",
+            code="oauth.invalid_request",
+        )
+
+
+def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
+    """The first question: whether this agent may act for that parent at all, by today's registry and register."""
+    walk, mandate = desk.walk, parent.mandate
+    agent = walk.registry.current.agents.get(client.agent)
+    if agent is None or agent.status != "active":
+        raise Refused(f"agent {shown(client.agent)} is not active", code="agent.inactive")
+    if client.identity.drifted and agent.drift == "refuse":
+        raise Refused(f"agent {shown(client.agent)} differs from its manifest", code="agent.drifted")
+    if walk.mandates.state(mandate.id) != "open":
+        raise Refused("the mandate for this task has been closed", code="mandate.closed")
+    if not mandate.not_before <= walk.clock.now() < mandate.expires_at:
+        raise Refused("the mandate for this task is not in its time", code="mandate.expired")
+    refuse_names(walk, mandate_names(walk, mandate))
+    for hop in parent.hops:
+        refuse_names(walk, names_of_hop(walk, hop))
+    depth = len(parent.hops)
+    if depth and depth > min(mandate.delegability.depth_max, desk.limits.depth_max):
+        raise Refused(
+            f"the mandate may be handed on {mandate.delegability.depth_max} deep, this would be hop {depth}",
+            code="delegation.depth_invalid",
+        )
+    owner = walk.registry.current.principals.get(PrincipalId(agent.ownership.owner))
+    groups = owner.groups if owner is not None else ()
+    if depth and not mandate.delegability.receives(
+        agent=agent.name, use_case=agent.use_case, owner_groups=groups
+    ):
+        raise Refused(
+            f"the mandate may not be handed on to {shown(client.agent)}", code="delegation.receiver"
+        )
+    return agent
+
+
+def _may_have(desk: TokenDesk, parent: Parent, wanted: Exchange) -> Authority:
+    """The second question: whether it may have this much. What is not asked for is what the parent consented to."""
+    asked = parent.within
+    if wanted.authorization_details:
+        try:
+            asked = authority_in(_only_detail(wanted.authorization_details))
+        except Malformed as fault:
+            raise Malformed(fault.message, code="oauth.invalid_authorization_details") from None
+    scopes = asked.scopes
+    if wanted.scope:
+        scopes = tuple(wanted.scope.split(" "))
+        outside = [one for one in scopes if not any(covers(held, one) for held in asked.scopes)]
+        if outside:
+            raise Refused(f"{shown(outside[0])} is not within what was handed on", code="oauth.invalid_scope")
+    if server := _server(desk, wanted.resource):
+        scopes = tuple(one for one in scopes if _is_on(desk, one, server))
+        if not scopes:
+            raise Refused(f"nothing of it is on server {shown(server)}", code="oauth.invalid_target")
+    if scopes != asked.scopes:
+        asked = replace(asked, scopes=scopes)
+    try:
+        return meet(parent.within, asked)
+    except Malformed as fault:
+        raise Refused(fault.message, code="oauth.invalid_authorization_details") from None
+
+
+def _only_detail(text: str) -> JSONValue:
+    value = parse(text.encode(), limits=Limits(size_bytes_max=DETAILS_BYTES_MAX))
+    if not isinstance(value, list) or len(value) != 1:
+        raise Malformed(
+            f"`authorization_details` must be a list of one `{delegation_terms.DELEGATION}`",
+            code="oauth.invalid_authorization_details",
+        )
+    return value[0]
+
+
+def _server(desk: TokenDesk, resource: str) -> str:
+    """The server that a resource names; empty for the whole gateway."""
+    issuer = desk.issuer()
+    if resource in ("", issuer):
+        return ""
+    server = resource.removeprefix(f"{issuer}/mcp/")
+    if server == resource or server not in desk.walk.registry.current.servers:
+        raise Malformed(
+            f"resource {shown(resource)} is not one of this gateway: they are called {issuer}/mcp/SERVER",
+            code="oauth.invalid_target",
+        )
+    return server
+
+
+def _is_on(desk: TokenDesk, scope: str, server: str) -> bool:
+    found = desk.walk.registry.current.capabilities.get(scope)
+    return found is not None and found.server == server
+
+
+def _check_width(desk: TokenDesk, parent: Parent, agent: Agent) -> None:
+    """How many agents one hands on to. Handing on to the same one again is no more of them."""
+    if not parent.hops:
+        return
+    _, issued = desk.tokens.subtree([Revocable("token", parent.hops[-1].jti)])
+    children = {one.agent for one in issued if one.parent == parent.hops[-1].jti} | {agent.name}
+    if len(children) > parent.mandate.delegability.width_max:
+        raise Refused(
+            f"each agent may hand this on to {parent.mandate.delegability.width_max}, and did already",
+            code="delegation.width",
+        )
+
+
+async def _issued(
+    desk: TokenDesk,
+    client: TokenClient,
+    wanted: Exchange,
+    parent: Parent,
+    authority: Authority,
+    confirmation: Confirmation,
+    now: UnixMillis,
+) -> Granted:
+    """Names first, then the ledger, then the register, and the token last: a crash leaves a record, and no token."""
+    walk, mandate, key = desk.walk, parent.mandate, desk.keys[0]
+    jti = walk.entropy.bytes(JTI_BYTES).hex()
+    is_action = wanted.requested_token_type == oauth_terms.TYPE_ACCESS
+    tier = _tier(desk, authority)
+    seconds = min(desk.limits.action, desk.limits.action_max[tier]) if is_action else desk.limits.delegation
+    # Seconds on the wire; a token never outlives what it derives from.
+    expires_at = UnixMillis(min(now // 1000 * 1000 + seconds * 1000, parent.expires_at // 1000 * 1000))
+    if expires_at <= now:
+        raise Refused("what this derives from ends within the second", code="delegation.expired")
+    place = desk.tokens.take_places(1)[0]
+    issuer = desk.issuer()
+    single = is_action and tier >= desk.limits.single_use_tier
+    terms = HopTerms(
+        jti=jti,
+        agent=client.agent,
+        confirmation=confirmation,
+        audiences=(wanted.resource or issuer,),
+        authority=authority,
+        issued_at=now,
+        expires_at=expires_at,
+        depth_limit=None if parent.hops else parent.depth_limit,
+        more=_more(client, parent, authority, status_uri(issuer, place.list_number), place.index, single),
+    )
+    above = tuple(hop.token for hop in parent.hops)
+    if above:
+        token = issue_hop(above, terms, issuer=issuer, key=key, depth_max=desk.limits.depth_max)
+    else:
+        digest = authority_hash(mandate, audience=walk.ledger.origin)
+        mission = Mission(id=mandate.id, authority_hash=digest)
+        token = issue_root(terms, issuer=issuer, principal=mandate.principal, mission=mission, key=key)
+    text = SEPARATOR.join((*above, token))
+    chain = walk.delegations.verified(text, now)
+    for count in range(1, len(chain.hops) + 1):
+        manifest = client.identity.manifest if count == len(chain.hops) else ""
+        await cite_hop(walk, chain.hops[:count], mandate, manifest=manifest)
+    desk.tokens.add([_record(desk, client, parent, chain.leaf, place)])
+    return Granted(
+        token=token,
+        chain=text,
+        expires_in=(expires_at - now) // 1000,
+        scopes=authority.scopes,
+        authorization_details=[detail_of(authority)],
+        by_dpop=confirmation.method == "jkt",
+    )
+
+
+def _more(
+    client: TokenClient, parent: Parent, authority: Authority, uri: str, index: int, single: bool
+) -> Mapping[str, JSONValue]:
+    """What readers beside us want: scope, status, the actors so far (RFC 8693, section 4.1), and what acts."""
+    claims: dict[str, JSONValue] = {
+        "scope": " ".join(authority.scopes),
+        "status": {"status_list": {"idx": index, "uri": uri}},
+        "txn": str(parent.mandate.id),
+    }
+    act: dict[str, JSONValue] | None = None
+    for hop in parent.hops:
+        act = {"sub": hop.agent, "sub_profile": "ai_agent", **({"act": act} if act else {})}
+    claims["act"] = {"sub": client.agent, "sub_profile": "ai_agent", **({"act": act} if act else {})}
+    if client.identity.manifest:
+        claims[delegation_terms.MANIFEST] = client.identity.manifest
+    if client.identity.instance:
+        claims[delegation_terms.INSTANCE] = client.identity.instance
+    if single:
+        claims[delegation_terms.SINGLE_USE] = True
+    return claims
+
+
+def _record(
+    desk: TokenDesk, client: TokenClient, parent: Parent, hop: Hop, place: StatusPlace
+) -> IssuedToken:
+    """Below the nearest hop that was issued here: one that an agent signed is known by its chain alone."""
+    above = next((one.jti for one in reversed(parent.hops) if desk.tokens.find(one.jti) is not None), "")
+    instance = client.identity.instance
+    domain = instance.removeprefix(SCHEME).partition("/")[0] if instance.startswith(SCHEME) else ""
+    return IssuedToken(
+        jti=hop.jti,
+        parent=above,
+        par_hash=hop.hash,
+        mandate=parent.mandate.id,
+        agent=AgentId(hop.agent),
+        key=hop.confirmation.thumbprint,
+        manifest=client.identity.manifest,
+        trust_domain=domain,
+        expires_at=hop.expires_at,
+        place=place,
+    )
+
+
+def _tier(desk: TokenDesk, authority: Authority) -> int:
+    """The highest of the capabilities that it could be used for; what is not known counts as the highest there is."""
+    known = desk.walk.registry.current.capabilities.values()
+    tiers = [one.tier for one in known if authority.names(one.name)]
+    return max(tiers, default=3)
+
+
+def status_uri(issuer: str, number: int) -> str:
+    """Where a status list is."""
+    return f"{issuer}/oauth/status/{number}"

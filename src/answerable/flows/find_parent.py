@@ -1,0 +1,124 @@
+"""What an exchange hands on from, and what its token is bound to: both proved, neither merely named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.mandate import oauth_terms
+from answerable.core.mandate.authority import Authority, authority_of
+from answerable.core.mandate.delegation_chain import SEPARATOR, Chain, Hop
+from answerable.core.mandate.hop_token import Confirmation, confirmation_by, confirmation_of
+from answerable.core.mandate.mandate import Mandate, MandateId
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.mandate_standing import still_stands
+from answerable.flows.verify_lineage import chain_mandate, verified_claim
+
+if TYPE_CHECKING:
+    from answerable.flows.authenticate_client import TokenClient
+    from answerable.flows.token_desk import TokenDesk
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a client asks for. consent: a hop that the parent signed for it. chain: hops above the subject token, root
+    first. key: thumbprint of the key that a DPoP proof of this request was made with; empty without one.
+    """
+
+    subject_token: str
+    subject_token_type: str
+    actor_token: str = ""
+    actor_token_type: str = ""
+    consent: str = ""
+    chain: str = ""
+    resource: str = ""
+    scope: str = ""
+    authorization_details: str = ""
+    requested_token_type: str = oauth_terms.TYPE_ACCESS
+    key: str = ""
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is handed on from: a mandate, and the hops below it. within: what of it this client may have at most."""
+
+    mandate: Mandate
+    hops: tuple[Hop, ...]
+    within: Authority
+    depth_limit: int
+    expires_at: UnixMillis
+
+
+def confirmation_for(desk: TokenDesk, client: TokenClient, key: str, now: UnixMillis) -> Confirmation:
+    """What the token is bound to: what this client proved with this very request, and nothing it merely named.
+
+    Raises Malformed (`oauth.invalid_request`), Unverified, Refused (`oauth.invalid_grant`).
+    """
+    proved = key or client.key
+    if proved:
+        known = desk.known.by_key(proved, now)
+        if known.agent.name != client.agent or known.identity.instance != client.identity.instance:
+            raise Refused("the proof is by a key of somebody else", code="oauth.invalid_grant")
+        return confirmation_of(known.key)
+    if client.certificate:
+        return confirmation_by("x5t#S256", client.certificate)
+    if client.process:
+        return confirmation_by("answerable_process", client.process)
+    raise Malformed(
+        "nothing binds the token to you: send a DPoP proof by your key, or prove it in another way",
+        code="oauth.invalid_request",
+    )
+
+
+def parent_of(
+    desk: TokenDesk, client: TokenClient, wanted: Exchange, confirmation: Confirmation, now: UnixMillis
+) -> Parent:
+    """A mandate of the client's own, a token of its own, or another's that was consented to. Raises Malformed
+    (`oauth.*`), Refused."""
+    if wanted.subject_token_type == oauth_terms.TYPE_MANDATE:
+        return _from_mandate(desk, client, wanted)
+    if wanted.subject_token_type not in (oauth_terms.TYPE_ACCESS, oauth_terms.TYPE_DELEGATION):
+        raise Malformed(
+            f"subject tokens of type {shown(wanted.subject_token_type)} are not taken: use {oauth_terms.TYPE_MANDATE} "
+            f"or {oauth_terms.TYPE_ACCESS}",
+            code="oauth.invalid_request",
+        )
+    tokens = [one for one in (wanted.chain, wanted.subject_token) if one]
+    chain = verified_claim(desk.walk, SEPARATOR.join(tokens), now)
+    mandate = chain_mandate(desk.walk, chain)
+    if chain.leaf.agent == client.agent and chain.leaf.confirmation.thumbprint == confirmation.thumbprint:
+        return _below(chain, mandate, chain.leaf.authority, chain.leaf.expires_at)
+    if not wanted.consent:
+        raise Refused(
+            f"this token is {shown(chain.leaf.agent)}'s: `consent` must be a hop that it signed for you",
+            code="oauth.invalid_grant",
+        )
+    consent = verified_claim(desk.walk, SEPARATOR.join((*tokens, wanted.consent)), now)
+    chain_mandate(desk.walk, consent)
+    if (
+        consent.leaf.form != "offline"
+        or consent.leaf.agent != client.agent
+        or consent.leaf.confirmation.thumbprint != confirmation.thumbprint
+    ):
+        raise Refused("the consent is for another agent or key than yours", code="oauth.invalid_grant")
+    return _below(chain, mandate, consent.leaf.authority, chain.leaf.expires_at)
+
+
+def _from_mandate(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Parent:
+    mandate = desk.walk.mandates.find(MandateId(wanted.subject_token))
+    if mandate is None or mandate.agent != client.agent:
+        raise Refused(f"mandate {shown(wanted.subject_token)} is not known", code="mandate.unknown")
+    still_stands(desk.walk, mandate)
+    return Parent(
+        mandate=mandate,
+        hops=(),
+        within=authority_of(mandate),
+        depth_limit=mandate.delegability.depth_max + 1,
+        expires_at=mandate.expires_at,
+    )
+
+
+def _below(chain: Chain, mandate: Mandate, within: Authority, expires_at: UnixMillis) -> Parent:
+    return Parent(
+        mandate=mandate, hops=chain.hops, within=within, depth_limit=chain.depth_limit, expires_at=expires_at
+    )

@@ -1,0 +1,78 @@
+"""What has ended stays ended, also where registers are brought back from an older copy: the ledger knows of the ends.
+
+Runs at every start, over the entries that the register of mandates has not counted yet: after a crash these are the
+last few, of which the registers know already, and nothing changes. After an older copy was put in place they are all
+that came after it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.flows.end_instance import written
+from answerable.flows.enrol_workload import sub_agent_number
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.flows.change_authorities import AuthorityChanges
+    from answerable.flows.workloads import Workloads
+
+
+async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, since: int) -> int:
+    """End again what the ledger says ended from entry `since` on, remove authorities that were removed, and give no
+    sub-agent a number that one had; returns how many ends and removals the registers did not know.
+
+    For the start of a process, before anything is in flight. Raises Unavailable; an authority that is removed again
+    while the trust domain cannot be opened is left to whoever opens it.
+    """
+    ended: dict[SpiffeId, str] = {}
+    removed: list[str] = []
+    for stored in workloads.walk.ledger.replay(since):
+        if stored.tag == Tag.WORKLOAD_ENROLLED:
+            _note_number(workloads, leaf_of(stored))
+        elif stored.tag == Tag.WORKLOAD_ENDED:
+            leaf = leaf_of(stored)
+            ended[spiffe_id(str(leaf.get("instance")))] = str(leaf.get("because"))
+        elif stored.tag == Tag.AUTHORITY_CHANGED:
+            leaf = leaf_of(stored)
+            if leaf.get("state") == "removed":
+                removed.append(str(leaf.get("authority")))
+    return await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)
+
+
+def _note_number(workloads: Workloads, leaf: dict[str, JSONValue]) -> None:
+    parent = leaf.get("parent")
+    if not parent:
+        return
+    above, name = spiffe_id(str(parent)), spiffe_id(str(leaf.get("instance")))
+    known = workloads.sub_numbers.get(above, 0)
+    workloads.sub_numbers[above] = max(known, sub_agent_number(name))
+
+
+async def _ended_again(workloads: Workloads, ended: dict[SpiffeId, str]) -> int:
+    count = 0
+    for identity, because in ended.items():
+        found = workloads.instances.find(identity)
+        if found is None or found.state != "live":
+            continue
+        again = await written(partial(workloads.instances.end, identity, because=because))
+        # The ledger has these ends: of what ends with them, too, for they stand there one by one.
+        await written(partial(workloads.instances.recorded, [one.id for one in again if one.id in ended]))
+        count += len(again)
+    return count
+
+
+async def _removed_again(workloads: Workloads, authorities: AuthorityChanges, removed: list[str]) -> int:
+    count = 0
+    published = {one.id for one in workloads.trust.authorities() if one.is_published}
+    for authority in removed:
+        if authority in published:
+            published.discard(authority)
+            await authorities.remove(authority)
+            count += 1
+    return count

@@ -1,0 +1,157 @@
+"""Whether anything that a request acts under has been revoked: asked before the decision and right before the effect.
+
+Laws: everybody and everything that a right to act comes from is among the names; what was found out holds for one epoch
+of the register and one registry, and never longer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.compact_jws import read_compact
+from answerable.core.identity.principal import AgentId
+from answerable.core.mandate.revocation import (
+    Judged,
+    Revocable,
+    hop_names,
+    instance_names,
+    owner_names,
+    vendor_names,
+)
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.mandate.revocation import Revocation
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.walk import Walk
+
+JUDGED_MAX: Final = 10_000
+"""Callers and mandates of which it is kept in memory under which names they act."""
+
+
+def refuse_revoked(walk: Walk, verified: VerifiedRequest) -> None:
+    """Raises Refused (`revoked.<kind>`) when a name that this request acts under has been revoked, by whatever process.
+
+    Without I/O while nothing was. Raises Unavailable when that cannot be said.
+    """
+    revocation = _judged(walk, verified).revocation
+    if revocation is not None:
+        raise revocation.refusal()
+
+
+def refuse_names(walk: Walk, names: Collection[Revocable]) -> None:
+    """Raises Refused (`revoked.<kind>`) when one of these names has been revoked, Unavailable when nobody can say."""
+    revocation = walk.revocations.find(names)
+    if revocation is not None:
+        raise revocation.refusal()
+
+
+def revocation_of(walk: Walk, verified: VerifiedRequest) -> Revocation | None:
+    """As `refuse_revoked`, for who has to write down what was found. Raises Unavailable."""
+    return _judged(walk, verified).revocation
+
+
+def acting_names(walk: Walk, verified: VerifiedRequest) -> tuple[Revocable, ...]:
+    """`revocable_names`, found out once for each epoch and registry. Raises Unavailable as `refuse_revoked`."""
+    return _judged(walk, verified).names
+
+
+def revocable_names(walk: Walk, verified: VerifiedRequest) -> tuple[Revocable, ...]:
+    """Every name that this request acts under, the nearest first. Without I/O."""
+    caller, identity = verified.caller, verified.caller.identity
+    names = (
+        *_lineage_names(walk, verified),
+        *mandate_names(walk, verified.mandate),
+        *instance_names(identity.instance),
+        *(Revocable("key", one) for one in (caller.key, caller.certificate, identity.key)),
+        *(Revocable("manifest", one) for one in (identity.manifest, identity.measured)),
+        *capability_names(walk.registry.current, verified.resolved.capability),
+    )
+    return tuple(dict.fromkeys(one for one in names if one.name))
+
+
+def mandate_names(walk: Walk, mandate: Mandate) -> tuple[Revocable, ...]:
+    """The names that everything under a mandate acts under: itself, who gave it with which key, and its agent's."""
+    names = (
+        Revocable("mandate", mandate.id),
+        *agent_names(walk, mandate.agent),
+        *owner_names([mandate.principal]),
+        Revocable("key", signing_key_of(mandate.token)),
+    )
+    return tuple(dict.fromkeys(one for one in names if one.name))
+
+
+def agent_names(walk: Walk, agent: AgentId) -> tuple[Revocable, ...]:
+    """The names that everything an agent does is under: itself, its manifest with who signed it, owners, vendors."""
+    current = walk.registry.current
+    names: list[Revocable] = [Revocable("agent", agent)]
+    signed = walk.manifests.current(agent)
+    if signed is not None:
+        names += [Revocable("manifest", signed.digest), Revocable("key", signed.key)]
+        names += owner_names([signed.signed_by])
+    found = current.agents.get(agent)
+    if found is not None:
+        names += owner_names([found.ownership.owner])
+        names += vendor_names(found.vendors)
+        use_case = current.use_cases.get(found.use_case)
+        names += owner_names([use_case.ownership.owner]) if use_case is not None else ()
+    return tuple(names)
+
+
+def names_of_hop(walk: Walk, hop: Hop) -> tuple[Revocable, ...]:
+    """The names that whatever comes by this hop acts under: itself, its agent's, its key, what it was issued to."""
+    names = (
+        *hop_names(jti=hop.jti, par_hash=hop.hash),
+        *agent_names(walk, AgentId(hop.agent)),
+        Revocable("key", hop.confirmation.thumbprint),
+        Revocable("manifest", hop.manifest),
+        *instance_names(hop.instance),
+    )
+    return tuple(one for one in names if one.name)
+
+
+def capability_names(current: RegistrySnapshot, capability: Capability) -> Iterable[Revocable]:
+    """The names that whoever uses a capability acts under: who answers for it, who supplies its server."""
+    server = current.servers.get(capability.server)
+    yield from owner_names([capability.ownership.owner])
+    yield from vendor_names([server.vendor] if server is not None else ())
+
+
+def signing_key_of(token: str) -> str:
+    """Thumbprint of the key that a statement, verified when it was taken in, names as its own; empty for none."""
+    try:
+        return read_compact(token, step="statement").header.get("kid", "")
+    except Malformed:
+        return ""
+
+
+def _lineage_names(walk: Walk, verified: VerifiedRequest) -> Iterable[Revocable]:
+    """The names of every hop between the mandate and the caller, with the agent, key, manifest and instance of each."""
+    for hop in verified.hops:
+        yield from names_of_hop(walk, hop)
+
+
+def _judged(walk: Walk, verified: VerifiedRequest) -> Judged:
+    # In this order: what is revoked after this line is another epoch, and asked for anew.
+    epoch, current = walk.revocations.epoch(), walk.registry.current
+    if epoch != walk.judged_epoch or current is not walk.judged_in:
+        walk.judged_epoch, walk.judged_in, walk.judged = epoch, current, {}
+    caller = verified.caller
+    identity = caller.identity
+    key = (
+        verified.mandate.id, caller.key, caller.certificate, identity.instance, identity.manifest, identity.measured,
+        verified.resolved.capability.name, verified.hops[-1].digest.hex() if verified.hops else "",
+    )  # fmt: skip
+    judged = walk.judged.get(key)
+    if judged is None:
+        if len(walk.judged) >= JUDGED_MAX:
+            walk.judged = {}
+        names = revocable_names(walk, verified)
+        judged = walk.judged[key] = Judged(names=names, revocation=walk.revocations.find(names))
+    return judged

@@ -1,0 +1,196 @@
+"""Ending a right to act, for good: by a token, hop, mandate, agent, key, manifest, owner, vendor or trust domain.
+
+Stopping comes first and needs no record to be safe. When `add` of the register has returned, no process starts anything
+more under that name; what follows only says what that stopped, takes away what waits, and writes it down. A crash
+between the register and the ledger: the register says that it is not recorded, and the next start records it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+
+from answerable.core.ledger import records_revocation
+from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
+from answerable.core.mandate.revocation import Revocable, Revocation, instance_names
+from answerable.flows.end_instance import end_instances
+from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.refuse_revoked import agent_names, mandate_names
+from answerable.flows.trace_effects import Effects, effects_under, in_flight_under
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.approval.approval import Approval, ApprovalId
+    from answerable.core.identity.instance import Instance
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.mandate import MandateId
+    from answerable.flows.trace_effects import InFlight
+    from answerable.flows.walk import Walk
+    from answerable.flows.workloads import Workloads
+
+GRACE_MILLIS: Final = 10_000
+"""How long a revocation may wait for the process that made it to record it; then whoever notices does."""
+NAMED_MAX: Final = 200
+"""Mandates, tokens and instances that an answer names; the rest are counted."""
+ENDED_AT_A_TIME: Final = 256
+BECAUSE: Final = "revoked"
+"""Why instances ended, as the ledger has it: a local process is not let in again as it runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """What a revocation stopped, and what it came too late for.
+
+    is_new: whether this call revoked it; else it was revoked before, and `revocation` is that one. mandates: open ones
+    under which nothing can be done any more. tokens: how many ended, with the first of their ids. approvals: those that
+    waited and are denied now. instances: SPIFFE IDs that ended. in_flight: started before, not ended; of this process.
+    effects: what has been done under it.
+    """
+
+    revocation: Revocation
+    is_new: bool
+    mandates: tuple[MandateId, ...]
+    mandates_count: int
+    tokens: tuple[str, ...]
+    tokens_count: int
+    approvals: tuple[ApprovalId, ...]
+    instances: tuple[str, ...]
+    instances_count: int
+    in_flight: tuple[InFlight, ...]
+    effects: Effects
+
+
+async def revoke_authority(
+    walk: Walk, what: Revocable, *, by: str, reason: str = "", workloads: Workloads | None = None
+) -> Stopped:
+    """Revoke it; asked again, it says what there is to say now, and takes away what was added meanwhile.
+
+    by: who does it, as the control door knows them. workloads: where there are instances to end. Raises Malformed
+    (`revocation.reason`), Unavailable: where the effect is `unknown`, it may be in force and not be recorded yet.
+    """
+    revocation = Revocation(what=what, at=walk.clock.now(), by=by, reason=reason)
+    with anyio.CancelScope(shield=True):
+        # 1. In force, in every process. A crash after this line: in force, recorded at the next start.
+        is_new = await anyio.to_thread.run_sync(walk.revocations.add, revocation)
+        # 2. What it came too late for, before anything else happens here.
+        in_flight = in_flight_under(walk, what)
+        # 3. On record. A crash after this line may record it a second time.
+        await _record_one(walk, what, in_flight)
+        # 4. Nobody is asked any more about what cannot be done. A crash after this line: refused when it is tried.
+        mandates = await anyio.to_thread.run_sync(_open_mandates, walk, what)
+        approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, what, frozenset(mandates))
+        names = frozenset((what, *(Revocable("mandate", one) for one in mandates)))
+        count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, names)
+        # 5. Instances end, and with them their documents here.
+        instances = await _end_instances(workloads, what) if workloads is not None else ()
+    # 6. Only read: a crash after this line has nothing left to leave behind.
+    effects = await effects_under(walk, what)
+    found = walk.revocations.find((what,))
+    return Stopped(
+        revocation=found or revocation,
+        is_new=is_new,
+        mandates=mandates[:NAMED_MAX],
+        mandates_count=len(mandates),
+        tokens=tokens,
+        tokens_count=count,
+        approvals=approvals,
+        instances=tuple(str(one.id) for one in instances[:NAMED_MAX]),
+        instances_count=len(instances),
+        in_flight=in_flight,
+        effects=effects,
+    )
+
+
+async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
+    """Write down revocations that are in force and not in the ledger; returns how many. Raises Unavailable.
+
+    For the start of a process, where nobody else can be about to do it (`overdue_only=False`), and for a timer.
+    """
+    now = walk.clock.now()
+    waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
+    due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
+    for one in due:
+        await _record(walk, one, in_flight_under(walk, one.what))
+    return len(due)
+
+
+async def _record_one(walk: Walk, what: Revocable, in_flight: Sequence[InFlight]) -> None:
+    waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
+    for one in waiting:
+        if one.what == what:
+            await _record(walk, one, in_flight)
+
+
+async def _record(walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight]) -> None:
+    kind, name = revocation.what
+    about_person = kind == "owner"
+    entry = records_revocation.revoked(
+        revocation,
+        at=walk.clock.now(),
+        sealing=sealing_for(walk, principal_subject(name) if about_person else LOG_SUBJECT),
+        by=pseudonym_of(walk, revocation.by),
+        person=pseudonym_of(walk, name) if about_person else "",
+        in_flight=[one.index for one in in_flight],
+    )
+    _, left = await record_entry(walk, entry)
+    await anyio.to_thread.run_sync(walk.revocations.recorded, [revocation.what])
+    if left is not None:
+        raise left
+
+
+def _open_mandates(walk: Walk, what: Revocable) -> tuple[MandateId, ...]:
+    now: UnixMillis = walk.clock.now()
+    return tuple(
+        one.id
+        for one in walk.mandates.all()
+        if now < one.expires_at and walk.mandates.state(one.id) == "open" and what in mandate_names(walk, one)
+    )
+
+
+def _drop_approvals(walk: Walk, what: Revocable, mandates: frozenset[MandateId]) -> tuple[ApprovalId, ...]:
+    now = walk.clock.now()
+    dropped: list[ApprovalId] = []
+    for approval in walk.approvals.all(pending_only=False, now=now):
+        if approval.state_at(now) not in ("pending", "approved"):
+            continue
+        if approval.mandate in mandates or what in agent_names(walk, approval.agent):
+            dropped += [approval.id] if _denied(walk, approval, now) else []
+    return tuple(dropped)
+
+
+def _denied(walk: Walk, approval: Approval, now: UnixMillis) -> bool:
+    """Whether it is denied now: who answers or uses it at this very moment comes first, and is refused in the walk."""
+    return approval.state_at(now) in ("pending", "approved") and walk.approvals.replace(
+        replace(approval, state="denied"), was=approval
+    )
+
+
+def _end_tokens(walk: Walk, names: frozenset[Revocable]) -> tuple[int, tuple[str, ...]]:
+    if walk.tokens is None:
+        return 0, ()
+    count = walk.tokens.end(names)
+    _, first = walk.tokens.subtree(names)
+    return count, tuple(one.jti for one in first[:NAMED_MAX])
+
+
+async def _end_instances(workloads: Workloads, what: Revocable) -> tuple[Instance, ...]:
+    walk = workloads.walk
+    hit = [one.id for one in workloads.instances.live() if what in _names_of(walk, one)]
+    ended: list[Instance] = []
+    for start in range(0, len(hit), ENDED_AT_A_TIME):
+        ended += await end_instances(workloads, hit[start : start + ENDED_AT_A_TIME], because=BECAUSE)
+    return tuple(ended)
+
+
+def _names_of(walk: Walk, instance: Instance) -> tuple[Revocable, ...]:
+    key = instance.key.thumbprint if instance.key is not None else ""
+    return (
+        *agent_names(walk, instance.agent),
+        *instance_names(str(instance.id)),
+        Revocable("manifest", instance.manifest),
+        Revocable("key", key),
+    )

@@ -1,0 +1,129 @@
+"""The gateway's prover with one more proof: an access token in `Authorization: DPoP`, held by a key that is known here.
+
+Everything else goes to the prover behind it, which refuses any other `Authorization`, `Bearer` above all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from answerable.core.identity import dpop_terms
+from answerable.core.identity.http_signature import SignedRequest, request_from_http
+from answerable.core.mandate.delegation_chain import SEPARATOR
+from answerable.core.mandate.hop_signature import DelegatorBound
+from answerable.core.mandate.hop_token import read_hop
+from answerable.errors import Malformed, Unverified
+from answerable.flows.verify_dpop import BoundToken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.channel import Channel
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.hop_signature import KeysOf
+    from answerable.flows.known_callers import KnownCallers
+    from answerable.flows.verify_caller import CallerVerifier, OpenedSession
+    from answerable.flows.verify_dpop import DpopVerifier
+
+_DPOP: bytes = dpop_terms.SCHEME.lower().encode() + b" "
+
+Fields = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldRequest(SignedRequest):
+    """A message whose caller was proved by a token that it holds. `delegation` ends with that token."""
+
+    caller: VerifiedCaller
+
+
+def bound_token(keys_of: KeysOf) -> Callable[[str], BoundToken[str]]:
+    """Reads an access token of our own token service. Whether its chain stands is asked where it is used."""
+
+    def token_of(text: str) -> BoundToken[str]:
+        try:
+            hop = read_hop(text)
+        except Malformed as fault:
+            raise Unverified(fault.message, code="dpop.token", step="dpop") from None
+        if DelegatorBound(keys_of).form(hop, None) != "online" or hop.confirmation.method != "jkt":
+            raise Unverified("the token is bound to no key of its own", code="dpop.token", step="dpop")
+        return BoundToken(key=hop.confirmation.thumbprint, content=text)
+
+    return token_of
+
+
+class HolderProver:
+    """As the gateway's `Prover` asks. Safe for several threads."""
+
+    def __init__(
+        self,
+        verifier: CallerVerifier,
+        *,
+        holders: DpopVerifier[str],
+        known: KnownCallers,
+        now: Callable[[], UnixMillis],
+    ) -> None:
+        self._verifier = verifier
+        self._holders = holders
+        self._known = known
+        self._now = now
+
+    def receive(
+        self, method: str, target: bytes, headers: Collection[tuple[bytes, bytes]], body: bytes
+    ) -> SignedRequest:
+        """Pick out what a proof covers; of a token's holder, judge it. Raises Unverified, Unavailable (`replay.*`)."""
+        if not _shows_token(headers):
+            return self._verifier.receive(method, target, headers, body)
+        fields = list(headers)
+        rest = [(name, value) for name, value in fields if name not in _TOKEN_FIELDS]
+        plain = request_from_http(method, target, rest, body)
+        held = self._holders.verify(method, target, fields, body)
+        found = self._known.by_key(held.key, self._now())
+        above = plain.chain
+        chain = above if above.endswith(held.token) else SEPARATOR.join(filter(None, (above, held.token)))
+        return HeldRequest(
+            method=plain.method,
+            authority=plain.authority,
+            target=plain.target,
+            body=plain.body,
+            mandate=plain.mandate,
+            delegation=chain.encode("ascii"),
+            caller=held.caller(found.agent.name, found.identity),
+        )
+
+    def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:
+        """The proved caller. Raises Unverified."""
+        if isinstance(message, HeldRequest):
+            return message.caller
+        return self._verifier.verify(message, channel)
+
+    def open_session(self, message: SignedRequest) -> OpenedSession:
+        """Answer a signed handshake. Raises Unverified, Malformed."""
+        return self._verifier.open_session(message)
+
+    def challenge(self, step: str) -> str:
+        """As `CallerVerifier.challenge`."""
+        return self._verifier.challenge(step)
+
+    def refusal_fields(self, error: Unverified) -> Fields:
+        """Fields of a 401: what failed, and what a client needs to try again."""
+        if error.step == "dpop" or error.code.startswith("delegation."):
+            return self._holders.challenge(error)
+        return self._verifier.refusal_fields(error)
+
+    def answer_fields(self, headers: Iterable[tuple[bytes, bytes]]) -> Fields:
+        """Fields of any answer to whoever shows a token: a nonce that is good (RFC 9449, section 8.2)."""
+        return (self._holders.nonce_field(),) if _shows_token(headers) else ()
+
+
+_TOKEN_FIELDS = frozenset({dpop_terms.AUTHORIZATION_FIELD, dpop_terms.PROOF_FIELD})
+
+
+def _shows_token(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name == dpop_terms.PROOF_FIELD
+        or (name == dpop_terms.AUTHORIZATION_FIELD and value[: len(_DPOP)].lower() == _DPOP)
+        for name, value in headers
+    )

@@ -1,0 +1,179 @@
+"""What every TokenRegister promises. Subclass in a test module, say how to open one, and the tests run on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.status_list import StatusList
+from answerable.core.mandate.status_places import LIST_BYTES
+from answerable.errors import Malformed
+from answerable.testing.clock import START
+from answerable.testing.contracts.claims import claim, raises
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.ports.token_register import TokenRegister
+
+
+def sample_token(
+    jti: str, *, place: StatusPlace, parent: str = "", agent: str = "scout", seconds: int = 60, **more: str
+) -> IssuedToken:
+    """A token of the sample mandate."""
+    return IssuedToken(
+        jti=jti,
+        parent=parent,
+        par_hash=f"hash-of-{jti}",
+        mandate=MandateId(more.get("mandate", "m-1")),
+        agent=AgentId(agent),
+        key=more.get("key", f"key-of-{agent}"),
+        manifest=more.get("manifest", ""),
+        trust_domain=more.get("trust_domain", "example.org"),
+        expires_at=UnixMillis(START + seconds * 1000),
+        place=place,
+    )
+
+
+def sample_tree(register: TokenRegister) -> dict[str, IssuedToken]:
+    """root → (left → (leaf, twig), right), and another root alone, in a register."""
+    parents = {"root": "", "left": "root", "right": "root", "leaf": "left", "twig": "leaf", "other": ""}
+    agents = {"left": "rover", "leaf": "third", "other": "fourth"}
+    places = register.take_places(len(parents))
+    tokens = [
+        sample_token(jti, place=place, parent=parent, agent=agents.get(jti, "scout"))
+        for (jti, parent), place in zip(parents.items(), places, strict=True)
+    ]
+    register.add(tokens)
+    return {one.jti: one for one in tokens}
+
+
+class TokenRegisterContract:
+    """For any register. `tmp_path` is an empty directory of the test's own."""
+
+    def opened(self, tmp_path: Path) -> TokenRegister:
+        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        raise NotImplementedError
+
+    def test_a_token_is_found_as_it_was_and_has_not_ended(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        tree = sample_tree(register)
+        for jti, token in tree.items():
+            claim(register.find(jti) == token, "found whole, with its parent and its place")
+            claim(not register.has_ended(jti), "and it stands")
+        claim(register.find("nobody") is None, "an unknown one is not found")
+        claim(register.has_ended("nobody"), "and gets no good word")
+
+    def test_ending_any_token_ends_all_that_derive_from_it_and_nothing_else(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        tree = sample_tree(register)
+        count, first = register.subtree([Revocable("hop", "hash-of-left")])
+        claim((count, [one.jti for one in first]) == (3, ["left", "leaf", "twig"]), "roots first")
+        claim(register.end([Revocable("token", "left")]) == 3, "with two below")
+        ended = {jti for jti in tree if register.has_ended(jti)}
+        claim(ended == {"left", "leaf", "twig"}, "the whole subtree and nothing beside it")
+        claim(register.end([Revocable("token", "left")]) == 0, "what has ended does not end again")
+        claim(register.end([Revocable("mandate", "m-1")]) == 3, "and the rest ends by another name")
+
+    def test_each_kind_of_name_reaches_its_tokens(self, tmp_path: Path) -> None:
+        names = {
+            Revocable("agent", "rover"): {"left", "leaf", "twig"},
+            Revocable("key", "key-of-third"): {"leaf", "twig"},
+            Revocable("hop", "hash-of-right"): {"right"},
+            Revocable("agent", "fourth"): {"other"},
+        }
+        for number, (name, expected) in enumerate(names.items()):
+            register = self.opened(tmp_path / str(number))
+            tree = sample_tree(register)
+            register.end([name])
+            claim({jti for jti in tree if register.has_ended(jti)} == expected, f"by {name.kind}")
+        register = self.opened(tmp_path / "domain")
+        sample_tree(register)
+        claim(register.end([Revocable("trust_domain", "example.org")]) == 6, "by trust domain")
+        claim(register.end([Revocable("vendor", "acme")]) == 0, "tokens do not say who supplies what")
+
+    def test_nothing_derives_from_what_has_ended_or_is_unknown_or_would_be_outlived(
+        self, tmp_path: Path
+    ) -> None:
+        register = self.opened(tmp_path)
+        sample_tree(register)
+        register.end([Revocable("token", "left")])
+        [place, late] = register.take_places(2)
+        for parent in ("left", "twig", "nobody"):
+            with raises(Malformed, "token.parent", f"no child of {parent}"):
+                register.add([sample_token("new", place=place, parent=parent)])
+        with raises(Malformed, "token.parent", "no child that outlives its parent"):
+            register.add([sample_token("late", place=late, parent="right", seconds=61)])
+        claim(register.find("new") is None, "nothing of it was kept")
+
+    def test_an_id_or_a_place_that_is_taken_is_refused_and_nothing_of_the_batch_is_kept(
+        self, tmp_path: Path
+    ) -> None:
+        register = self.opened(tmp_path)
+        tree = sample_tree(register)
+        [fresh, other] = register.take_places(2)
+        with raises(Malformed, "token.duplicate", "an id is given once"):
+            register.add([sample_token("first", place=fresh), sample_token("root", place=other)])
+        claim(register.find("first") is None, "all or none")
+        with raises(Malformed, "token.duplicate", "a place is given once"):
+            register.add([sample_token("second", place=tree["root"].place)])
+
+    def test_the_status_list_says_of_each_place_what_is_so(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        tree = sample_tree(register)
+        number = tree["root"].place.list_number
+        before = StatusList(bits=1, statuses=register.statuses(number))
+        claim(len(before.statuses) == LIST_BYTES, "all lists have one size")
+        claim(all(before.status(one.place.index) == 0 for one in tree.values()), "none is born invalid")
+        register.end([Revocable("token", "left")])
+        after = StatusList(bits=1, statuses=register.statuses(number))
+        told = {jti for jti, one in tree.items() if after.status(one.place.index) == 1}
+        claim(told == {"left", "leaf", "twig"}, "exactly the ended ones")
+        changed = sum((a ^ b).bit_count() for a, b in zip(before.statuses, after.statuses, strict=True))
+        claim(changed == 3, "and no other bit changed")
+        with raises(Malformed, "status.no_list", "an unknown list is not an empty one"):
+            register.statuses(number + 1)
+
+    def test_places_are_given_once_and_not_in_order(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        places = [(one.list_number, one.index) for _ in range(4) for one in register.take_places(500)]
+        claim(len(set(places)) == 2000, "none twice")
+        claim(places != sorted(places), "and their order says nothing")
+
+    def test_what_has_expired_is_forgotten_a_part_at_a_time_and_its_place_stays_taken(
+        self, tmp_path: Path
+    ) -> None:
+        register = self.opened(tmp_path)
+        tree = sample_tree(register)
+        [place] = register.take_places(1)
+        register.add([sample_token("young", place=place, seconds=600)])
+        before = UnixMillis(START + 61_000)
+        claim(register.prune(before=before, count_max=4) == 4, "so many at a time")
+        claim(register.prune(before=before, count_max=4) == 2, "then the rest")
+        claim(register.prune(before=before, count_max=4) == 0, "and no more")
+        claim(register.find("young") is not None, "the young one stays")
+        claim(all(register.has_ended(jti) for jti in tree), "of the forgotten nothing good is said")
+        taken = {one.place for one in tree.values()}
+        claim(taken.isdisjoint(register.take_places(2000)), "nobody inherits a place")
+
+
+class DurableTokenRegisterContract(TokenRegisterContract):
+    """For registers whose state outlives the process."""
+
+    def test_tokens_ends_and_taken_places_survive_a_restart(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        tree = sample_tree(register)
+        register.end([Revocable("token", "leaf")])
+        unused = set(register.take_places(100))
+        statuses = register.statuses(1)
+        again = self.opened(tmp_path)
+        claim({jti for jti in tree if again.has_ended(jti)} == {"leaf", "twig"}, "ends are ends")
+        claim(again.find("leaf") == tree["leaf"], "and tokens are what they were")
+        claim(again.statuses(1) == statuses, "the list says the same, decoys included")
+        claim(
+            unused.isdisjoint(again.take_places(2000)),
+            "a place that was taken and not used is not given again",
+        )

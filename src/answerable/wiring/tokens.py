@@ -1,0 +1,148 @@
+"""The token service put together: its keys, its register, who asks it, and who shows what it issued."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from itertools import takewhile
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.local_keys import open_key, open_or_create_key
+from answerable.adapters.sqlite import SqliteTokenRegister
+from answerable.core.mandate.status_list import StatusList, signed_status_list
+from answerable.errors import Malformed
+from answerable.flows.authenticate_client import ClientAuthenticator
+from answerable.flows.delegations import Delegations
+from answerable.flows.exchange_token import status_uri
+from answerable.flows.token_desk import TokenDesk, TokenLimits
+from answerable.flows.verify_dpop import DpopLimits
+from answerable.flows.verify_holder import HolderProver, bound_token
+from answerable.wiring.proofs import token_holders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.adapters.sqlite import SqliteStore
+    from answerable.core.identity.keys import SigningKey
+    from answerable.flows.verify_caller import CallerVerifier
+    from answerable.flows.verify_dpop import DpopVerifier
+    from answerable.flows.walk import Walk
+    from answerable.ports.entropy import Entropy
+    from answerable.wiring.assemble import Product
+    from answerable.wiring.setting_tree import Settings
+
+LISTS_MAX: Final = 10_000
+_KEY_FILE: Final = re.compile(r"([0-9]{1,6})\.key")
+
+
+def issuer_of(settings: Settings, address: tuple[str, int] | None) -> str:
+    """What the token service is called: as the settings say, else by the address that the gateway listens on."""
+    if settings.tokens.issuer:
+        return settings.tokens.issuer
+    scheme = "https" if settings.gateway.tls_certificate else "http"
+    host, port = address or (settings.gateway.host, settings.gateway.port)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def token_desk(
+    settings: Settings,
+    walk: Walk,
+    store: SqliteStore,
+    verifier: CallerVerifier,
+    *,
+    entropy: Entropy,
+    issuer: str,
+) -> TokenDesk:
+    """The desk, with the walk told whose hops to believe. Raises Unavailable (`key.*`, `register.*`)."""
+    wanted = settings.tokens
+    desk = TokenDesk(
+        walk=walk,
+        tokens=SqliteTokenRegister(store, entropy=entropy),
+        known=verifier.known,
+        keys=tuple(_keys(settings, entropy)),
+        issuer=lambda: issuer,
+        limits=TokenLimits(
+            action=wanted.action_seconds,
+            action_max=wanted.action_seconds_max,
+            delegation=wanted.delegation_seconds,
+            status_list=wanted.status_list_seconds,
+        ),
+    )
+    walk.tokens = desk.tokens
+    walk.delegations = Delegations(keys_of=desk.public_keys, audience=desk.issuer)
+    return desk
+
+
+def _keys(settings: Settings, entropy: Entropy) -> Iterator[SigningKey]:
+    """Those of the folder, the highest number first: it signs, the others are believed until they are taken away."""
+    folder = settings.data / "keys" / "tokens"
+    first = open_or_create_key(folder / "1.key", entropy=entropy)
+    numbers = sorted(
+        (int(found[1]) for one in folder.iterdir() if (found := _KEY_FILE.fullmatch(one.name))), reverse=True
+    )
+    for number in numbers:
+        yield first if number == 1 else open_key(folder / f"{number}.key")
+
+
+def holders_of(product: Product) -> DpopVerifier[str]:
+    """Who judges DPoP proofs, at the gateway and at the token service."""
+    desk = product.tokens
+    return token_holders(
+        product.verifier,
+        store=product.proofs,
+        limits=DpopLimits(urls=frozenset({desk.issuer()})),
+        token_of=bound_token(desk.public_keys),
+        clock=product.walk.clock,
+        entropy=product.walk.entropy,
+    )
+
+
+def holder_prover(product: Product) -> HolderProver:
+    """The gateway's prover, which takes tokens that are held by DPoP, too."""
+    return HolderProver(
+        product.verifier,
+        holders=holders_of(product),
+        known=product.verifier.known,
+        now=product.walk.clock.now,
+    )
+
+
+def client_authenticator(product: Product) -> ClientAuthenticator:
+    """Who asks the token service."""
+    return ClientAuthenticator(
+        verifier=product.verifier,
+        known=product.verifier.known,
+        trust=product.identity.desk,
+        replay=product.proofs,
+        clock=product.walk.clock,
+        issuer=product.tokens.issuer,
+    )
+
+
+def status_lists_of(desk: TokenDesk) -> tuple[int, ...]:
+    """The numbers of the lists that there are."""
+    return tuple(takewhile(partial(_is_list, desk), range(1, LISTS_MAX)))
+
+
+def _is_list(desk: TokenDesk, number: int) -> bool:
+    try:
+        desk.tokens.statuses(number)
+    except Malformed:
+        return False
+    return True
+
+
+def status_list_of(desk: TokenDesk, number: int) -> str | None:
+    """The signed list of that number, None when there is none yet. Raises Unavailable."""
+    try:
+        octets = desk.tokens.statuses(number)
+    except Malformed:
+        return None
+    return signed_status_list(
+        StatusList(bits=1, statuses=octets),
+        uri=status_uri(desk.issuer(), number),
+        at=desk.walk.clock.now(),
+        ttl=desk.limits.status_list,
+        lifetime_seconds=desk.limits.status_list,
+        key=desk.keys[0],
+    )

@@ -1,0 +1,386 @@
+"""Whoever is revoked tries to act all the same: before the decision, after it, in a crowd, in a process that slept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from functools import partial
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import msgspec
+import pytest
+
+from answerable.adapters.memory.revocations import MemoryRevocationRegister
+from answerable.adapters.sqlite import SqliteRevocationRegister, SqliteStore
+from answerable.adapters.system import SystemClock
+from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.ledger.tags import OWED, Tag
+from answerable.core.mandate.revocation import Revocable, Revocation, revocable
+from answerable.errors import Refused, Unavailable
+from answerable.flows.govern_action import govern_action
+from answerable.flows.refuse_revoked import signing_key_of
+from answerable.flows.revoke_authority import record_revocations, revoke_authority
+from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.samples import signing_key
+from answerable.verify.leaf_rules import Fault, read_leaf
+from tests.walk_world import cited, stored_of
+
+INSTANCE = "spiffe://example.org/agent/scout/abc/sub-1"
+MANIFEST = "a" * 64
+
+
+def documents_with_vendors() -> list[object]:
+    found = bench_documents()
+    for one in found:
+        match one:
+            case {"kind": "Agent", "metadata": {"name": "scout"}, "spec": dict(spec)}:
+                spec["vendors"] = ["model-maker", "framework-maker"]
+            case {"kind": "Server", "spec": dict(spec)}:
+                spec["vendor"] = "crm-maker"
+    return found
+
+
+async def bench_with_vendors() -> Bench:
+    bench = await Bench().registered(documents_with_vendors())
+    await bench.issue()
+    return bench
+
+
+async def act_as_instance(bench: Bench) -> object:
+    identity = CallerIdentity(
+        instance=INSTANCE, source="unix", grade="kernel", manifest=MANIFEST, measured=MANIFEST, key="K" * 43
+    )
+    action, caller = bench.request("get_case", {"case": "4711"})
+    caller = msgspec.structs.replace(caller, identity=identity, key=caller.binding)
+    return await govern_action(bench.walk, action, caller)
+
+
+def revoke_now(bench: Bench, what: Revocable) -> None:
+    bench.walk.revocations.add(Revocation(what=what, at=bench.clock.now(), by="operator"))
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-03")
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("mandate", "m-1"),
+        ("agent", "scout"),
+        ("agent", "spiffe://example.org/agent/scout/abc"),
+        ("agent", INSTANCE),
+        ("key", signing_key("scout").public.thumbprint),
+        ("key", "K" * 43),
+        ("key", signing_key("alice").public.thumbprint),
+        ("manifest", MANIFEST),
+        ("owner", "alice"),
+        ("vendor", "model-maker"),
+        ("vendor", "framework-maker"),
+        ("vendor", "crm-maker"),
+        ("trust_domain", "example.org"),
+    ],
+)
+async def test_an_action_under_any_revoked_name_is_refused_and_recorded(kind, name):
+    bench = await bench_with_vendors()
+    await act_as_instance(bench)
+    revoke_now(bench, revocable(kind, name))
+    with pytest.raises(Refused) as raised:
+        await act_as_instance(bench)
+    assert raised.value.code == f"revoked.{kind}"
+    assert name in raised.value.message
+    assert len(bench.upstream.effects) == 1
+    assert [leaf["code"] for leaf in bench.entries(Tag.REFUSAL)] == [f"revoked.{kind}"]
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-03")
+async def test_names_of_others_stop_nobody():
+    bench = await bench_with_vendors()
+    for kind, name in (("agent", "rover"), ("vendor", "other"), ("mandate", "m-2"), ("owner", "carol")):
+        revoke_now(bench, revocable(kind, name))
+    revoke_now(bench, revocable("agent", "spiffe://example.org/agent/scout/abd"))
+    await act_as_instance(bench)
+    assert len(bench.upstream.effects) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-03")
+async def test_a_revoked_person_or_key_can_give_no_new_mandate():
+    bench = await bench_with_vendors()
+    revoke_now(bench, revocable("key", signing_key("alice").public.thumbprint))
+    with pytest.raises(Refused) as raised:
+        await bench.issue("m-2")
+    assert raised.value.code == "revoked.key"
+    assert bench.walk.mandates.find("m-2") is None
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-03")
+async def test_an_approval_counts_no_more_once_the_key_that_signed_it_is_revoked():
+    bench = await bench_with_vendors()
+    waiting = (await bench.refund(6_000)).approval
+    assert waiting is not None
+    approved = await bench.answer(waiting)
+    revoke_now(bench, revocable("key", signing_key_of(approved.answers[0].token)))
+    answer = await bench.refund(6_000)
+    assert answer.outcome is None
+    assert not bench.upstream.effects
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-04")
+@pytest.mark.parametrize(("kind", "name"), [("mandate", "m-1"), ("agent", "scout"), ("owner", "alice")])
+async def test_what_was_decided_and_has_not_started_when_it_is_revoked_does_not_start(kind, name):
+    bench = await bench_with_vendors()
+    await cited(bench)
+    ledger = bench.walk.ledger
+    submit = ledger.submit
+
+    def revoked_meanwhile(entry):
+        if entry.tag == Tag.INTENT:
+            revoke_now(bench, revocable(kind, name))
+        return submit(entry)
+
+    ledger.submit = revoked_meanwhile
+    answer = await bench.act()
+    assert answer.outcome is not None
+    assert answer.outcome.status == "not_started"
+    assert f"`{name}` was revoked before the start" in answer.outcome.detail
+    assert not bench.upstream.effects
+    [end] = bench.entries(Tag.OUTCOME)
+    assert end["status"] == "not_started"
+
+
+class Asleep(MemoryRevocationRegister):
+    """A register that cannot say what was revoked, from the second look on."""
+
+    looks = 0
+
+    def epoch(self) -> int:
+        self.looks += 1
+        if self.looks > 2:
+            raise Unavailable("the disk is gone", code="register.unavailable", port="register")
+        return 0
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-04")
+async def test_where_it_cannot_be_said_what_was_revoked_nothing_starts():
+    bench = await Bench(revocations=Asleep()).registered()
+    await bench.issue()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await bench.act()
+    assert not bench.upstream.effects
+    assert all(leaf["status"] == "not_started" for leaf in bench.entries(Tag.OUTCOME))
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-04")
+async def test_of_many_in_flight_none_starts_after_the_revocation_returned(tmp_path):
+    store = SqliteStore.open(tmp_path / "registers.db")
+    register = SqliteRevocationRegister(store, clock=SystemClock())
+    bench = await Bench(revocations=register).registered()
+    await bench.issue(calls_max=100_000)
+    await cited(bench)
+    over = anyio.Event()
+    late: list[str] = []
+
+    async def noticed(effect):
+        if over.is_set():
+            late.append(effect.action_id)
+        await anyio.lowlevel.checkpoint()
+
+    bench.upstream.before = noticed
+    ends: list[str] = []
+
+    async def agent() -> None:
+        try:
+            while True:
+                await bench.act()
+        except Refused as refused:
+            ends.append(refused.code)
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(agent)
+            while len(bench.upstream.effects) < 50:
+                await anyio.lowlevel.checkpoint()
+            await revoke_authority(bench.walk, revocable("mandate", "m-1"), by="operator")
+            over.set()
+    assert ends == ["revoked.mandate"] * 8
+    assert late == []
+
+
+@pytest.mark.requirement("REVOKE-04")
+def test_no_thread_finds_a_name_unrevoked_after_the_revocation_returned(tmp_path):
+    clock = SystemClock()
+    opened = partial(SqliteStore.open, tmp_path / "registers.db")
+    register = SqliteRevocationRegister(opened(), clock=clock)
+    other = SqliteRevocationRegister(opened(), clock=clock)
+    missed: list[int] = []
+    for number in range(6):
+        what = revocable("agent", f"agent-{number}")
+        returned, done = threading.Event(), threading.Event()
+
+        def ask(what=what, returned=returned, done=done) -> None:
+            while not done.is_set():
+                was_over = returned.is_set()
+                if register.find((what,)) is None and was_over:
+                    missed.append(1)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        other.add(Revocation(what=what, at=clock.now(), by="operator"))
+        returned.set()
+        done.wait(0.005)
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert missed == []
+
+
+SLEEPER = """
+import sys
+from pathlib import Path
+from answerable.adapters.sqlite import SqliteRevocationRegister, SqliteStore
+from answerable.adapters.system import SystemClock
+from answerable.core.mandate.revocation import revocable
+register = SqliteRevocationRegister(SqliteStore.open(Path(sys.argv[1])), clock=SystemClock())
+scout = (revocable("agent", "scout"),)
+for line in sys.stdin:
+    print("revoked" if register.find(scout) else "stands", flush=True)
+"""
+
+
+@pytest.mark.requirement("REVOKE-02")
+def test_a_process_that_slept_during_the_revocation_sees_it_at_its_first_call(tmp_path):
+    file = tmp_path / "registers.db"
+    here = SqliteRevocationRegister(SqliteStore.open(file), clock=SystemClock())
+    sleeper = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert sleeper.stdin is not None
+    assert sleeper.stdout is not None
+    with sleeper:
+        try:
+            sleeper.stdin.write("ask\n")
+            sleeper.stdin.flush()
+            assert sleeper.stdout.readline() == "stands\n"
+            os.kill(sleeper.pid, signal.SIGSTOP)
+            what = revocable("agent", "scout")
+            here.add(Revocation(what=what, at=SystemClock().now(), by="operator"))
+            # The question waits in the pipe: it is the very first thing that the process does.
+            sleeper.stdin.write("ask\n")
+            sleeper.stdin.flush()
+            os.kill(sleeper.pid, signal.SIGCONT)
+            assert sleeper.stdout.readline() == "revoked\n"
+        finally:
+            sleeper.stdin.close()
+            sleeper.kill()
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-05")
+async def test_revoking_says_what_was_stopped_what_is_in_flight_and_what_cannot_be_undone():
+    bench = await bench_with_vendors()
+    await bench.issue("m-2", agent="rover")
+    await bench.act()
+    await bench.refund(100)
+    await bench.act(mandate="m-2", agent="rover")
+    waiting = (await bench.refund(6_000)).approval
+    assert waiting is not None
+    started, go_on = anyio.Event(), anyio.Event()
+
+    async def held(_effect) -> None:
+        started.set()
+        await go_on.wait()
+
+    bench.upstream.before = held
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bench.act)
+        await started.wait()
+        stopped = await revoke_authority(
+            bench.walk, revocable("agent", "scout"), by="operator", reason="its key was seen elsewhere"
+        )
+        go_on.set()
+    assert stopped.is_new
+    assert stopped.mandates == ("m-1",)
+    assert stopped.approvals == (waiting.id,)
+    found = bench.walk.approvals.find(waiting.id)
+    assert found is not None
+    assert found.state == "denied"
+    [flying] = stopped.in_flight
+    assert (flying.agent, flying.capability, flying.since) == ("scout", "crm.read", bench.clock.now())
+    assert {(one.capability, one.undoing) for one in stopped.effects.done} == {
+        ("crm.refund", "not_reversible"),
+        ("crm.read", "read"),
+    }
+    assert stopped.effects.counted == {"not_reversible": 1, "reversible": 0, "read": 1}
+    [leaf] = bench.entries(Tag.REVOKED)
+    assert (leaf["kind"], leaf["agent"], leaf["in_flight"]) == ("agent", "scout", [flying.index])
+    # What was in flight has ended as it would have: it was named, not torn apart.
+    assert [end["status"] for end in bench.entries(Tag.OUTCOME)][-1] == "succeeded"
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-05")
+async def test_revoking_again_tells_of_the_first_time_and_is_recorded_once():
+    bench = await bench_with_vendors()
+    first = await revoke_authority(bench.walk, revocable("owner", "alice"), by="operator", reason="left")
+    second = await revoke_authority(bench.walk, revocable("owner", "alice"), by="somebody", reason="again")
+    assert (first.is_new, second.is_new) == (True, False)
+    assert second.revocation == first.revocation
+    assert len(bench.entries(Tag.REVOKED)) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-07")
+async def test_a_revocation_without_a_record_is_recorded_at_the_next_start_and_names_nobody_in_the_open():
+    bench = await bench_with_vendors()
+    revoke_now(bench, revocable("owner", "alice"))
+    # The process ended here: in force, and not in the ledger.
+    with pytest.raises(Refused):
+        await bench.act()
+    assert await record_revocations(bench.walk, overdue_only=False) == 1
+    assert await record_revocations(bench.walk, overdue_only=False) == 0
+    [stored] = stored_of(bench, Tag.REVOKED)
+    _, fields = bench.opened(stored.index)
+    assert b"alice" not in stored.leaf
+    assert (fields["person"], fields["by"]) == ("alice", "operator")
+    assert not isinstance(read_leaf(stored.leaf), Fault)
+    assert Tag.REVOKED in OWED
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-07")
+async def test_of_several_processes_the_one_that_revoked_records_first():
+    bench = await bench_with_vendors()
+    revoke_now(bench, revocable("mandate", "m-1"))
+    assert await record_revocations(bench.walk) == 0
+    bench.clock.advance(11)
+    assert await record_revocations(bench.walk) == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-07")
+async def test_a_full_ledger_does_not_keep_anything_from_being_stopped():
+    bench = await bench_with_vendors()
+
+    def full(_entry):
+        raise Unavailable("no room", code="ledger.full", port="ledger")
+
+    submit, bench.walk.ledger.submit = bench.walk.ledger.submit, full
+    with pytest.raises(Unavailable):
+        await revoke_authority(bench.walk, revocable("mandate", "m-1"), by="operator")
+    bench.walk.ledger.submit = submit
+    with pytest.raises(Refused) as raised:
+        await bench.act()
+    assert raised.value.code == "revoked.mandate"
+    assert await record_revocations(bench.walk, overdue_only=False) == 1
