@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,10 +44,13 @@ class Scenario:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the suite said: ids of checks by outcome, its exit status, and what our client said in its own words."""
+    """What the suite said: checks by outcome, its exit status, and what our client said in its own words.
+
+    bad: why, by id.
+    """
 
     good: frozenset[str]
-    bad: frozenset[str]
+    bad: Mapping[str, str]
     status: int
     told: str
     output: str
@@ -100,7 +104,6 @@ def judged_server(name: str, url: str, folder: Path) -> Verdict:
 
 def _judged(folder: Path, revision: str, *arguments: str) -> Verdict:
     more = ("--spec-version", revision) if revision else ()
-    # Found before our own virtual environment by nobody: the suite's shell starts what we name in full.
     done = run(*suite(), *arguments, "-o", str(folder), *more, here=folder)
     found = list(folder.rglob("checks.json"))
     assert len(found) == 1, done.stderr
@@ -109,7 +112,11 @@ def _judged(folder: Path, revision: str, *arguments: str) -> Verdict:
     word = json.loads(said[0]) if said and said[0].strip() else {}
     return Verdict(
         good=frozenset(one["id"] for one in checks if one["status"] == "SUCCESS"),
-        bad=frozenset(one["id"] for one in checks if one["status"] in ("FAILURE", "WARNING")),
+        bad={
+            one["id"]: one.get("errorMessage", "")
+            for one in checks
+            if one["status"] in ("FAILURE", "WARNING")
+        },
         status=done.returncode,
         told="called" if "called" in word else str(word.get("refused", "")),
         output=done.stderr[-4000:],
