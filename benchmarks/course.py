@@ -59,7 +59,8 @@ from answerable.core.mandate.token import signed
 from answerable.core.registry.active import stored_form
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.govern_action import govern_action
-from answerable.flows.verify_caller import CallerVerifier, ProofLimits
+from answerable.flows.proof_limits import ProofLimits
+from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
 from answerable.sdk.signing import signed_mandate
 

@@ -43,8 +43,9 @@ from answerable.errors import Unverified
 from answerable.flows.attest_workload import AttestationTerms, Attestor
 from answerable.flows.issue_svid import SvidIssuer
 from answerable.flows.keep_trust_domain import TrustDomainDesk
+from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.register_manifest import register_manifest
-from answerable.flows.verify_caller import CallerVerifier, ProofLimits
+from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
 from answerable.flows.workloads import WorkloadLimits, Workloads
 from answerable.ports.process_observer import ProcessFacts

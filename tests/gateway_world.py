@@ -46,7 +46,8 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.flows.apply_registry import policy_text
 from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.list_capabilities import list_capabilities
-from answerable.flows.verify_caller import CallerVerifier, ProofLimits
+from answerable.flows.proof_limits import ProofLimits
+from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
 from answerable.sdk.signing import signed_answer, signed_mandate

@@ -19,7 +19,8 @@ from answerable.core.action.quota import RefusalQuota
 from answerable.core.canonical import encode
 from answerable.core.identity.http_signature import SignedRequest, sign_request
 from answerable.flows.govern_action import Answer
-from answerable.flows.verify_caller import CallerVerifier, ProofLimits
+from answerable.flows.proof_limits import ProofLimits
+from answerable.flows.verify_caller import CallerVerifier
 from answerable.testing.samples import registry_documents, signing_key
 from tests.gateway_world import modern
 

@@ -18,8 +18,9 @@ from answerable.core.identity.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Refused, Unverified
 from answerable.flows.govern_action import Answer, govern_action
+from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
-from answerable.flows.verify_caller import CallerVerifier, ProofLimits
+from answerable.flows.verify_caller import CallerVerifier
 from answerable.testing.builders import Bench, Effect, RecordingUpstream, ledger_key
 from answerable.testing.disks import FileDisk
 from answerable.testing.samples import signing_key

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from answerable.core.canonical import encode, parse
-from answerable.core.ledger import records
+from answerable.core.ledger import records_statements
 from answerable.core.ledger.subject import operator_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
@@ -147,7 +147,7 @@ async def _record(walk: Walk, plan: _Plan, *, by: str) -> BaseException | None:
         change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
         for change in plan.applied.changes
     }
-    entry = records.registry_change(
+    entry = records_statements.registry_change(
         at=now,
         sealing=sealing,
         by=by,
@@ -158,7 +158,7 @@ async def _record(walk: Walk, plan: _Plan, *, by: str) -> BaseException | None:
     )
     _, left = await record_entry(walk, entry)
     if plan.decision_point.policy_set != walk.decision_point.policy_set:
-        entry = records.policy_change(
+        entry = records_statements.policy_change(
             at=now,
             sealing=sealing,
             by=by,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from answerable.core.canonical import encode
-from answerable.core.ledger import records
+from answerable.core.ledger import records_statements
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.records_delegation import KIND, cited_hop
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
@@ -71,17 +71,19 @@ async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str
         await _written(
             walk,
             ("policy_set", policy_set),
-            lambda: records.cited_text("policy_set", policy_set, policies, at=now(), sealing=own),
+            lambda: records_statements.cited_text("policy_set", policy_set, policies, at=now(), sealing=own),
         )
     await _written(
         walk,
         ("tool", definition.digest),
-        lambda: records.cited_text("tool", definition.digest, definition.text, at=now(), sealing=own),
+        lambda: records_statements.cited_text(
+            "tool", definition.digest, definition.text, at=now(), sealing=own
+        ),
     )
     await _written(
         walk,
         ("mandate", mandate.id),
-        lambda: records.cited_mandate(
+        lambda: records_statements.cited_mandate(
             mandate,
             at=now(),
             sealing=person,

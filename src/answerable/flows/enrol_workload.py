@@ -30,6 +30,7 @@ from answerable.core.registry.parse import shapes_of
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.compare_manifest import compared
 from answerable.flows.end_instance import end_instance, written
+from answerable.flows.name_sub_agent import next_sub_agent, sub_agent_evidence
 from answerable.flows.record_entry import record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names
 from answerable.ports.instance_register import MAY_RETURN
@@ -192,17 +193,6 @@ def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
     raise Refused("no agent is registered for what was measured", code="attestation.unknown")
 
 
-def sub_agent_number(name: SpiffeId) -> int:
-    """Of the sub-agent of this name; 0 for the name of anything else."""
-    number = name.path.rpartition("/sub-")[2]
-    return int(number) if number.isdecimal() else 0
-
-
-def sub_agent_evidence(parent: Instance) -> Evidence:
-    """What is known about a sub-agent: who its parent is, as well as that is known."""
-    return Evidence(source="parent", grade=parent.evidence.grade, selectors=(f"spiffe:id:{parent.id}",))
-
-
 async def _enrol_sub_agent(
     workloads: Workloads, parent: SpiffeId, key: PublicKey | None, measured: Measured | None
 ) -> Instance:
@@ -228,7 +218,7 @@ async def _enrol_sub_agent(
         agent = _active(workloads, above.agent)
         made = _let_in(agent, compared(workloads, agent, measured, parent=above))
         instance = Instance(
-            id=_sub_agent_id(workloads, above, last),
+            id=next_sub_agent(workloads, above, last),
             agent=above.agent,
             evidence=sub_agent_evidence(above),
             enrolled_at=now,
@@ -389,16 +379,6 @@ def _parent_of(workloads: Workloads, instance: Instance) -> Instance | None:
 def _end_of_life(workloads: Workloads, now: UnixMillis, parent: Instance | None = None) -> UnixMillis:
     own = UnixMillis(now + workloads.limits.instance_seconds * 1000)
     return own if parent is None else min(own, parent.expires_at)
-
-
-def _sub_agent_id(workloads: Workloads, parent: Instance, last: SpiffeId | None) -> SpiffeId:
-    """The next number that no sub-agent of this parent has had. last: that the register had last, forgotten or not."""
-    name = parent.id.path.rpartition("/")[2]
-    number = sub_agent_number(last) if last is not None else 0
-    # Behind those, too, that were written down here and never came into force.
-    number = max(number, workloads.sub_numbers.get(parent.id, 0)) + 1
-    workloads.sub_numbers[parent.id] = number
-    return agent_instance_id(workloads.trust.domain, parent.agent, name, sub=f"sub-{number}")
 
 
 def _as_compared(instance: Instance, made: Comparison) -> Instance:

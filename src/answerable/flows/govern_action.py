@@ -195,10 +195,7 @@ async def log_intent(
                 call=call,
                 approval_id=facts.approval.id if facts.approval is not None else "",
                 reserved=reserved,
-                hops=[
-                    HopLeaf(agent=hop.agent, entry=where.entry, id=hop.jti, leaf=where.leaf)
-                    for hop, where in zip(verified.hops, references.hops, strict=True)
-                ],
+                hops=_hops(verified, references),
             )
 
         receipt, left = await record_in_run(
@@ -230,6 +227,13 @@ async def log_intent(
         deadline=deadline,
     )
     return warrant, left
+
+
+def _hops(verified: VerifiedRequest, references: References) -> list[HopLeaf]:
+    return [
+        HopLeaf(agent=hop.agent, entry=where.entry, id=hop.jti, leaf=where.leaf)
+        for hop, where in zip(verified.hops, references.hops, strict=True)
+    ]
 
 
 async def act(

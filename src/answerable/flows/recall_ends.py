@@ -14,7 +14,7 @@ from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.end_instance import written
-from answerable.flows.enrol_workload import sub_agent_number
+from answerable.flows.name_sub_agent import sub_agent_number
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

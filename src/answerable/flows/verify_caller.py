@@ -29,7 +29,6 @@ from answerable.core.identity.keys import verifying_key
 from answerable.core.identity.replay import ConnectionSequences, ReplayMemory
 from answerable.core.identity.session import (
     EPHEMERAL_BYTES,
-    LIFETIME_SECONDS_MAX,
     SESSION_TARGET,
     SequenceWindow,
     SessionAnswer,
@@ -39,7 +38,7 @@ from answerable.core.identity.session import (
     ephemeral_public,
     parse_offer,
 )
-from answerable.errors import Malformed, Unverified
+from answerable.errors import Unverified
 from answerable.flows.known_callers import KnownCallers
 
 if TYPE_CHECKING:
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.directory import AgentDirectory
     from answerable.core.registry.sighting import SightingBatch
     from answerable.flows.known_callers import KnownKey
+    from answerable.flows.proof_limits import ProofLimits
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
     from answerable.ports.instance_register import InstanceRegister
@@ -60,42 +60,6 @@ if TYPE_CHECKING:
 
 
 SESSIONS_PER_INSTANCE_MAX: Final = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProofLimits:
-    """authorities: the `host[:port]` names this server answers to, lower case; a proof made for another server's name
-    is refused here, so that nobody can pass on what he was sent.
-
-    skew_seconds_max: how far `created` may be from our clock, either way. nonces_per_agent_max: signed messages of one
-    agent in twice that time; past it the agent is refused, and only it. sessions_per_agent_max: past it the least
-    recently used session of that agent ends; an enrolled instance has `SESSIONS_PER_INSTANCE_MAX`.
-    session_seconds: lifetime. connections_max: connections remembered.
-    """
-
-    authorities: frozenset[str]
-    skew_seconds_max: int = 60
-    nonces_per_agent_max: int = 60_000
-    sessions_per_agent_max: int = 64
-    session_seconds: int = LIFETIME_SECONDS_MAX
-    connections_max: int = 65_536
-
-    def __post_init__(self) -> None:
-        if not 0 < self.session_seconds <= LIFETIME_SECONDS_MAX:
-            raise Malformed(
-                f"a session lives 1 to {LIFETIME_SECONDS_MAX} s, got {self.session_seconds}",
-                code="proof.limits",
-            )
-        if (
-            min(
-                self.skew_seconds_max,
-                self.nonces_per_agent_max,
-                self.sessions_per_agent_max,
-                self.connections_max,
-            )
-            < 1
-        ):
-            raise Malformed("limits of proofs are at least 1 each", code="proof.limits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.ledger.leaves import HOP_ID_CHARS_MAX
 from answerable.core.mandate.attenuation import narrower
 from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.lineage import Lineage
@@ -35,6 +36,7 @@ def verify_lineage(
     if not delegation:
         return Lineage(mandate=_own_mandate(walk, caller, mandate_id))
     chain = verified_claim(walk, delegation, now)
+    _check_recordable(chain)
     _check_holder(chain.leaf, caller)
     mandate = chain_mandate(walk, chain, mandate_id)
     _check_resource(chain, walk.delegations.audience(), server)
@@ -92,6 +94,12 @@ def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate
         raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.other_agent")
     still_stands(walk, mandate)
     return mandate
+
+
+def _check_recordable(chain: Chain) -> None:
+    """An agent chooses the `jti` of what it signs; the intent has room for so much of it."""
+    if any(len(hop.jti) > HOP_ID_CHARS_MAX for hop in chain.hops):
+        raise Refused(f"a `jti` has at most {HOP_ID_CHARS_MAX} characters", code="delegation.malformed")
 
 
 def _check_holder(leaf: Hop, caller: VerifiedCaller) -> None:

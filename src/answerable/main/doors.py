@@ -28,7 +28,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.flows.forward_action import forward_action
     from answerable.flows.list_capabilities import list_capabilities
     from answerable.wiring.serving import by_path
-    from answerable.wiring.tokens import holder_prover
+    from answerable.wiring.token_doors import holder_prover
 
     needs = Needs(
         prover=holder_prover(product),
@@ -58,24 +58,20 @@ def gateway_app(settings: Settings, product: Product) -> Any:
             noted=partial(_noted, product),
         )
     )
-    tokens = _token_service(settings, product)
+    tokens = _token_door(settings, product)
     served = by_path(PREFIX, enrolment, Gateway(needs, limits))
     return by_path("/oauth/", tokens, by_path("/.well-known/", tokens, served))
 
 
-def _token_service(settings: Settings, product: Product) -> Any:
+def _token_door(settings: Settings, product: Product) -> Any:
     """The door for tokens, on the gateway's own sockets."""
     from answerable.apps.token_service.application import token_app
     from answerable.apps.token_service.needs import Needs
     from answerable.flows.exchange_token import exchange_token
     from answerable.flows.introspect_token import introspect_token, signed_introspection
     from answerable.flows.revoke_token import revoke_token
-    from answerable.wiring.tokens import (
-        client_authenticator,
-        holders_of,
-        status_list_of,
-        status_lists_of,
-    )
+    from answerable.wiring.token_doors import client_authenticator, holders_of
+    from answerable.wiring.tokens import status_list_of, status_lists_of
 
     desk, holders = product.tokens, holders_of(product)
     return token_app(

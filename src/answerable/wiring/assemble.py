@@ -29,6 +29,7 @@ from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.known_callers import instance_stands
+from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations
@@ -37,7 +38,6 @@ from answerable.flows.settle_open_intents import (
     recover_from_ledger,
     settle_open_intents,
 )
-from answerable.flows.verify_caller import ProofLimits
 from answerable.flows.walk import Walk
 from answerable.wiring import witness_view
 from answerable.wiring.identity import alone, kept_identity, opened_identity, verifier_of

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.change_authorities import AuthorityChanges
-    from answerable.flows.verify_caller import ProofLimits
+    from answerable.flows.proof_limits import ProofLimits
     from answerable.flows.walk import Walk
     from answerable.ports.authority_keys import AuthorityKeys
     from answerable.ports.bundle_endpoint import BundleEndpoint

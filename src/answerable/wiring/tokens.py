@@ -11,13 +11,9 @@ from answerable.adapters.local_keys import open_key, open_or_create_key
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.mandate.status_list import StatusList, signed_status_list
 from answerable.errors import Malformed
-from answerable.flows.authenticate_client import ClientAuthenticator
 from answerable.flows.delegations import Delegations
 from answerable.flows.exchange_token import status_uri
 from answerable.flows.token_desk import TokenDesk, TokenLimits
-from answerable.flows.verify_dpop import DpopLimits
-from answerable.flows.verify_holder import HolderProver, bound_token
-from answerable.wiring.proofs import token_holders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,10 +21,8 @@ if TYPE_CHECKING:
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.identity.keys import SigningKey
     from answerable.flows.verify_caller import CallerVerifier
-    from answerable.flows.verify_dpop import DpopVerifier
     from answerable.flows.walk import Walk
     from answerable.ports.entropy import Entropy
-    from answerable.wiring.assemble import Product
     from answerable.wiring.setting_tree import Settings
 
 LISTS_MAX: Final = 10_000
@@ -82,41 +76,6 @@ def _keys(settings: Settings, entropy: Entropy) -> Iterator[SigningKey]:
     )
     for number in numbers:
         yield first if number == 1 else open_key(folder / f"{number}.key")
-
-
-def holders_of(product: Product) -> DpopVerifier[str]:
-    """Who judges DPoP proofs, at the gateway and at the token service."""
-    desk = product.tokens
-    return token_holders(
-        product.verifier,
-        store=product.proofs,
-        limits=DpopLimits(urls=frozenset({desk.issuer()})),
-        token_of=bound_token(desk.public_keys),
-        clock=product.walk.clock,
-        entropy=product.walk.entropy,
-    )
-
-
-def holder_prover(product: Product) -> HolderProver:
-    """The gateway's prover, which takes tokens that are held by DPoP, too."""
-    return HolderProver(
-        product.verifier,
-        holders=holders_of(product),
-        known=product.verifier.known,
-        now=product.walk.clock.now,
-    )
-
-
-def client_authenticator(product: Product) -> ClientAuthenticator:
-    """Who asks the token service."""
-    return ClientAuthenticator(
-        verifier=product.verifier,
-        known=product.verifier.known,
-        trust=product.identity.desk,
-        replay=product.proofs,
-        clock=product.walk.clock,
-        issuer=product.tokens.issuer,
-    )
 
 
 def status_lists_of(desk: TokenDesk) -> tuple[int, ...]:

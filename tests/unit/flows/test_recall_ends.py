@@ -12,8 +12,9 @@ from answerable.core.identity.authority import TrustLimits
 from answerable.core.ledger.tags import Tag
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.end_instance import end_instance
-from answerable.flows.enrol_workload import enrol, sub_agent_number
+from answerable.flows.enrol_workload import enrol
 from answerable.flows.keep_trust_domain import TrustDomainDesk
+from answerable.flows.name_sub_agent import sub_agent_number
 from answerable.flows.recall_ends import recall_ends
 from tests.enrolment_world import DOMAIN, enrolling, evidence_of, key_of
 

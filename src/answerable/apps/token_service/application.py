@@ -54,7 +54,7 @@ def token_app(needs: Needs) -> Starlette:
         metadata.REVOKE: door.revoke,
     }
     gets: dict[str, Callable[[HttpRequest], Response]] = {
-        metadata.AS_METADATA: door.service_metadata,
+        metadata.AS_METADATA: door.issuer_metadata,
         metadata.RESOURCE_METADATA: door.resource_metadata,
         metadata.RESOURCE_METADATA + "/mcp/{server}": door.resource_metadata,
         metadata.KEYS: door.keys,
@@ -158,9 +158,9 @@ class _Door:
         await self._needs.revoke(client, form.required("token"))
         return Response(b"", status_code=200, headers=_UNKEPT)
 
-    def service_metadata(self, _: HttpRequest) -> Response:
+    def issuer_metadata(self, _: HttpRequest) -> Response:
         """RFC 8414."""
-        return _json(200, metadata.service_metadata(self._needs.issuer()), kept=True)
+        return _json(200, metadata.issuer_metadata(self._needs.issuer()), kept=True)
 
     def resource_metadata(self, request: HttpRequest) -> Response:
         """RFC 9728: of one server behind the gateway, or of the gateway."""

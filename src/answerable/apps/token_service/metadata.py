@@ -20,7 +20,7 @@ STATUS: Final = PREFIX + "status/"
 SERVERS: Final = "/mcp/"
 
 
-def service_metadata(issuer: str) -> dict[str, JSONValue]:
+def issuer_metadata(issuer: str) -> dict[str, JSONValue]:
     """RFC 8414, section 2. No authorization endpoint: nobody logs in here, workloads prove who they are."""
     methods: list[JSONValue] = list(terms.AUTH_METHODS)
     algorithms: list[JSONValue] = list(terms.SIGNING_ALGORITHMS)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.runs import Run
 
-LEAF_BYTES_MAX: Final = 4096
+LEAF_BYTES_MAX: Final = 10_240
+"""4 KiB hold any leaf but that of an action that came by many hops, each of which needs up to 320 bytes."""
 SALT_BYTES: Final = 16
 """Before the text of an attachment of version 1."""
 LEAF_VERSION: Final = 2

@@ -51,6 +51,11 @@ class EvidenceLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_def
     source: str
 
 
+HOPS_MAX: Final = 17
+"""Of one action, the root among them, as deep as a mandate can be handed on (`delegability.DEPTH_MAX`)."""
+HOP_ID_CHARS_MAX: Final = 64
+
+
 class HopLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A hop that an action came by, and the entry in which its token was written down, once. id: its `jti`."""
 

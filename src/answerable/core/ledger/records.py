@@ -329,41 +329,6 @@ def mandate_closed(
     return sealed_entry(Tag.MANDATE_CLOSED, at=at, members=members, fields=fields, sealing=sealing)
 
 
-def registry_change(
-    *, at: UnixMillis, sealing: Sealing, by: str, pseudonym: str, before: str, after: str, changes: bytes
-) -> Entry:
-    """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents.
-
-    pseudonym: of `by`."""
-    members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
-    fields = [(b"by_name", encode(by)), (b"changes", changes)]
-    return sealed_entry(Tag.REGISTRY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
-
-
-def policy_change(
-    *, at: UnixMillis, sealing: Sealing, by: str, pseudonym: str, before: str, after: str, policies: str
-) -> Entry:
-    """A policy set came into force. pseudonym: of `by`."""
-    members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
-    fields = [(b"by_name", encode(by)), (b"policies", encode(policies))]
-    return sealed_entry(Tag.POLICY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
-
-
-def cited_mandate(
-    mandate: Mandate, *, at: UnixMillis, sealing: Sealing, principal: str, audience: str, owner: str = ""
-) -> Entry:
-    """The mandate that intents after this entry refer to. principal: pseudonym. owner: as in `mandate_issued`."""
-    members: dict[str, JSONValue] = {"kind": "mandate", "name": mandate.id, "principal": principal}
-    fields = mandate_fields(mandate, audience=audience, owner=owner)
-    return sealed_entry(Tag.CITED, at=at, members=members, fields=fields, sealing=sealing)
-
-
-def cited_text(kind: str, digest: str, text: bytes, *, at: UnixMillis, sealing: Sealing) -> Entry:
-    """A policy set or tool definition that intents after this entry refer to. text: JSON. digest: hex, its name."""
-    members: dict[str, JSONValue] = {"kind": kind, "name": digest}
-    return sealed_entry(Tag.CITED, at=at, members=members, fields=[(b"text", text)], sealing=sealing)
-
-
 def action_pseudonym(request: ActionRequest, sealing: Sealing) -> str:
     """What a leaf says in place of the action digest: the same for one action under one subject, hex."""
     return sealing.key.pseudonym(b"action", request.action.digest)

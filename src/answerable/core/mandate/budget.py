@@ -29,15 +29,17 @@ ACCOUNTS_MAX: Final = 16
 """That one action is counted in: its mandate, and the hops it was handed on by."""
 NOTHING: Final[Amounts] = MappingProxyType({})
 ONE_CALL: Final[Amounts] = MappingProxyType({CALLS: 1})
+THE_MANDATE: Final = "the mandate"
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where actions are counted: a mandate by its id, or a hop by its token's.
 
-    limits: by name; what is absent has none."""
+    limits: by name; what is absent has none. whose: for people, who is limited by it."""
 
     id: str
     limits: Amounts
+    whose: str = THE_MANDATE
 
 
 class Reserved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -48,21 +50,23 @@ class Reserved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Lack(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What stood in the way of a reservation: the account, the budget, and what is left of it."""
+    """What stood in the way of a reservation: the account and whose it is, the budget, and what is left of it."""
 
     account: str
     budget: str
     limit: int
     left: int
     wanted: int
+    whose: str = THE_MANDATE
 
     def text(self) -> str:
         """As a person would say it."""
+        budget = "the mandate's budget" if self.whose == THE_MANDATE else f"{self.whose}: the budget"
         if self.budget == CALLS:
-            return f"the mandate's budget of {self.limit} calls is spent"
+            return f"{budget} of {self.limit} calls is spent"
         what = unit_of(self.budget)
         takes = f"this action may take {self.wanted}"
-        return f"the mandate's budget of {self.limit} {what} has {self.left} left, and {takes}"
+        return f"{budget} of {self.limit} {what} has {self.left} left, and {takes}"
 
 
 def checked_limits(limits: Iterable[tuple[str, object]]) -> tuple[tuple[str, int], ...]:
@@ -123,7 +127,12 @@ class Spending:
                 left = limit - used.get(name, 0)
                 if amount and amount > left:
                     return Lack(
-                        account=account.id, budget=name, limit=limit, left=max(0, left), wanted=amount
+                        account=account.id,
+                        budget=name,
+                        limit=limit,
+                        left=max(0, left),
+                        wanted=amount,
+                        whose=account.whose,
                     )
         return None
 

@@ -7,17 +7,23 @@ says no is named; without hops it is the mandate's own agent that acts for the p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.mandate.authority import failure, limits_of
 from answerable.core.mandate.budget import Account
 from answerable.core.mandate.mandate import Shortfall
+from answerable.core.registry.budget_name import CALLS
 from answerable.errors import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from answerable.core.mandate.caveat import Attempt
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
+
+ACCOUNT: Final = "hop:"
+"""What the ids of hops' accounts begin with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,5 +58,16 @@ def hop_name(hops: tuple[Hop, ...], hop: Hop) -> str:
 
 def hop_accounts(hops: tuple[Hop, ...]) -> tuple[Account, ...]:
     """Where an action is counted beside its mandate: in every hop, so that what is split over calls and over children
-    adds up."""
-    return tuple(Account(id=hop.jti, limits=limits_of(hop.authority)) for hop in hops)
+    adds up. A hop that is good for one action has one call in all, its own and those of whoever it was handed on to.
+
+    Accounts go by the hash that a hop's children name it by. Its `jti` is the choice of whoever signed it, who could
+    name the account of somebody else and empty it; and one hop with two spellings of its signature is one account.
+    """
+    return tuple(
+        Account(id=f"{ACCOUNT}{hop.hash}", limits=_limits(hop), whose=hop_name(hops, hop)) for hop in hops
+    )
+
+
+def _limits(hop: Hop) -> Mapping[str, int]:
+    limits = limits_of(hop.authority)
+    return {**limits, CALLS: min(1, limits.get(CALLS, 1))} if hop.single_use else limits

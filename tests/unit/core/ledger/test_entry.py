@@ -67,7 +67,7 @@ def test_fields_without_a_key_a_leaf_too_large_or_with_floats_are_not_made():
     with pytest.raises(Broken) as unsealed:
         sealed_entry(Tag.REFUSAL, at=AT, members={}, fields=((b"a", b"1"),))
     assert unsealed.value.code == "ledger.unsealed"
-    with pytest.raises(Broken, match="4096") as large:
+    with pytest.raises(Broken, match="10240") as large:
         sealed_entry(Tag.REFUSAL, at=AT, members={"x": "y" * LEAF_BYTES_MAX})
     assert large.value.code == "ledger.leaf_too_large"
     with pytest.raises(Malformed):

@@ -18,13 +18,14 @@ from answerable.core.decision.decision import Decision, Reason
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis, checked_name
-from answerable.core.ledger import records
+from answerable.core.ledger import records, records_statements
 from answerable.core.ledger.disclosure import Sealing, opened_fields
 from answerable.core.ledger.entry import LEAF_BYTES_MAX, Entry, Receipt
-from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.leaves import HOP_ID_CHARS_MAX, HOPS_MAX, HopLeaf, Reference
 from answerable.core.ledger.runs import Run
 from answerable.core.ledger.subject_key import SubjectKey
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate import delegability, delegation_chain
 from answerable.core.mandate.budget import Reserved
 from answerable.core.mandate.mandate import END_OF_TIME, Grant, Mandate, MandateId
 from answerable.core.mandate.token import checked_id
@@ -88,7 +89,7 @@ REQUEST = action_request(
     message_digest=CALLER.message_digest,
 )
 RESERVED = Reserved(
-    accounts=(MANDATE.id, *(f"{number:02d}{'h' * 30}" for number in range(8))),
+    accounts=(MANDATE.id, *(f"hop:{number:064d}" for number in range(HOPS_MAX))),
     amounts=dict.fromkeys(BUDGETS, INTEGER_MAX),
 )
 VERIFIED = VerifiedRequest(
@@ -143,6 +144,9 @@ ANSWER = Answer(
 )
 
 
+HOPS = [HopLeaf(agent="a" * 63, entry=INTEGER_MAX, id="i" * HOP_ID_CHARS_MAX, leaf="f" * 64)] * HOPS_MAX
+
+
 def intent() -> Entry:
     return records.intent(
         VERIFIED,
@@ -161,6 +165,7 @@ def intent() -> Entry:
         call=INTEGER_MAX,
         reserved=RESERVED,
         approval_id=TOKEN,
+        hops=HOPS,
     )
 
 
@@ -214,15 +219,17 @@ LARGEST = {
     Tag.MANDATE_CLOSED: lambda: records.mandate_closed(
         MANDATE, at=AT, sealing=SEALING, by="the operator", pseudonym=PSEUDONYM
     ),
-    Tag.REGISTRY_CHANGE: lambda: records.registry_change(**CHANGED, changes=b"{}"),
-    Tag.POLICY_CHANGE: lambda: records.policy_change(**CHANGED, policies="the policies"),
+    Tag.REGISTRY_CHANGE: lambda: records_statements.registry_change(**CHANGED, changes=b"{}"),
+    Tag.POLICY_CHANGE: lambda: records_statements.policy_change(**CHANGED, policies="the policies"),
 }  # fmt: skip
 CITED = {
-    "mandate": lambda: records.cited_mandate(MANDATE, **ABOUT),
-    "policy_set": lambda: records.cited_text(
+    "mandate": lambda: records_statements.cited_mandate(MANDATE, **ABOUT),
+    "policy_set": lambda: records_statements.cited_text(
         "policy_set", POLICIES, b'"the policies"', at=AT, sealing=SEALING
     ),
-    "tool": lambda: records.cited_text("tool", "5" * 64, b'{"the":"tool"}', at=AT, sealing=SEALING),
+    "tool": lambda: records_statements.cited_text(
+        "tool", "5" * 64, b'{"the":"tool"}', at=AT, sealing=SEALING
+    ),
 }
 
 
@@ -249,6 +256,10 @@ def test_the_names_used_here_are_as_long_as_names_may_be():
     for longer in (lambda: checked_name(NAME + "n", what="agent"), lambda: checked_id(MANDATE.id + "m")):
         with pytest.raises(Malformed):
             longer()
+
+
+def test_a_leaf_names_as_many_hops_as_a_mandate_may_be_handed_on():
+    assert HOPS_MAX == delegability.DEPTH_MAX + 1 == delegation_chain.DEPTH_MAX + 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from answerable.core.identity.keys import to_base64url
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.revocation import (
     REVOCATION_KINDS,
@@ -52,7 +53,7 @@ def test_an_unknown_kind_is_told_what_there_is():
         ("manifest", f"sha256:{DIGEST}", DIGEST),
         ("trust_domain", "spiffe://Example.ORG", "example.org"),
         ("agent", "SPIFFE://Example.org/agent/scout/1", "spiffe://example.org/agent/scout/1"),
-        ("key", DIGEST, DIGEST),
+        ("key", DIGEST, to_base64url(bytes.fromhex(DIGEST))),
     ],
 )
 def test_two_spellings_of_one_name_are_one_name(kind, given, kept):

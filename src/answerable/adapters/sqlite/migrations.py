@@ -1,0 +1,113 @@
+"""The schema of the registers, version after version."""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+Migrations: TypeAlias = "tuple[tuple[str, ...], ...]"
+
+MIGRATIONS: Final[Migrations] = (
+    (
+        "CREATE TABLE documents (key TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT",
+        """CREATE TABLE mandates (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, claims BLOB NOT NULL,
+            token TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('open', 'closed'))
+        ) STRICT""",
+        """CREATE TABLE approvals (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'expired', 'used')),
+            expires_at INTEGER NOT NULL, body BLOB NOT NULL
+        ) STRICT""",
+    ),
+    (
+        """CREATE TABLE calls_used (
+            origin TEXT NOT NULL, mandate TEXT NOT NULL, calls INTEGER NOT NULL, PRIMARY KEY (origin, mandate)
+        ) STRICT""",
+        "CREATE TABLE calls_counted (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT",
+    ),
+    (
+        """CREATE TABLE mandates_issued (
+            mandate TEXT PRIMARY KEY, origin TEXT NOT NULL, entry INTEGER NOT NULL, leaf TEXT NOT NULL
+        ) STRICT""",
+    ),
+    (
+        """CREATE TABLE instances (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, key TEXT UNIQUE,
+            process TEXT UNIQUE, parent TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('live', 'ended')),
+            because TEXT NOT NULL, expires_at INTEGER NOT NULL, body BLOB, change INTEGER NOT NULL,
+            ended_process TEXT, recorded INTEGER NOT NULL CHECK (recorded IN (0, 1)), told TEXT NOT NULL
+        ) STRICT""",
+        "CREATE INDEX instances_change ON instances (change)",
+        "CREATE INDEX instances_unrecorded ON instances (number) WHERE state = 'ended' AND recorded = 0",
+        """CREATE INDEX instances_old ON instances (expires_at)
+            WHERE state = 'ended' AND recorded = 1 AND body IS NOT NULL""",
+        "CREATE INDEX instances_parent ON instances (parent) WHERE parent <> ''",
+        """CREATE TABLE sightings (
+            kind TEXT NOT NULL CHECK (kind IN ('agent', 'server', 'tool')), name TEXT NOT NULL,
+            first INTEGER NOT NULL, last INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (kind, name)
+        ) STRICT""",
+        "CREATE INDEX sightings_last ON sightings (last)",
+    ),
+    (
+        """CREATE TABLE join_tokens (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
+            agent TEXT NOT NULL, selectors BLOB NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+            used_at INTEGER
+        ) STRICT""",
+    ),
+    (
+        """CREATE TABLE manifests (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, agent TEXT NOT NULL, digest TEXT NOT NULL,
+            signed_at INTEGER NOT NULL, token TEXT NOT NULL
+        ) STRICT""",
+        "CREATE INDEX manifests_agent ON manifests (agent, number)",
+    ),
+    (
+        """CREATE TABLE trust_domain (
+            one INTEGER PRIMARY KEY CHECK (one = 1), sequence INTEGER NOT NULL, revision INTEGER NOT NULL,
+            beginning TEXT NOT NULL
+        ) STRICT""",
+        """CREATE TABLE authorities (
+            number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'old', 'removed')), certificate BLOB NOT NULL,
+            jwt_kid TEXT NOT NULL, jwt_jwk TEXT NOT NULL, wit_kid TEXT NOT NULL, wit_jwk TEXT NOT NULL,
+            not_before INTEGER NOT NULL, not_after INTEGER NOT NULL, prepared_at INTEGER NOT NULL,
+            since INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE UNIQUE INDEX authorities_one_active ON authorities (state) WHERE state = 'active'",
+        "CREATE TABLE federated (domain TEXT PRIMARY KEY, document BLOB NOT NULL) STRICT",
+    ),
+    (
+        """CREATE TABLE budgets_used (
+            origin TEXT NOT NULL, account TEXT NOT NULL, budget TEXT NOT NULL, amount INTEGER NOT NULL,
+            PRIMARY KEY (origin, account, budget)
+        ) STRICT""",
+        """INSERT INTO budgets_used (origin, account, budget, amount)
+            SELECT origin, mandate, 'calls', calls FROM calls_used""",
+        "DROP TABLE calls_used",
+    ),
+    (
+        """CREATE TABLE revocations (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL,
+            made_by TEXT NOT NULL, reason TEXT NOT NULL, recorded INTEGER NOT NULL CHECK (recorded IN (0, 1)),
+            UNIQUE (kind, name)
+        ) STRICT""",
+        "CREATE INDEX revocations_unrecorded ON revocations (number) WHERE recorded = 0",
+        "CREATE INDEX mandates_closed ON mandates (id) WHERE state = 'closed'",
+        """CREATE TABLE status_lists (
+            number INTEGER PRIMARY KEY, decoys BLOB NOT NULL, taken BLOB NOT NULL, given INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE tokens (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, jti TEXT NOT NULL UNIQUE, parent INTEGER, par_hash TEXT NOT NULL,
+            mandate TEXT NOT NULL, agent TEXT NOT NULL, key TEXT NOT NULL, manifest TEXT NOT NULL,
+            trust_domain TEXT NOT NULL, expires_at INTEGER NOT NULL, list INTEGER NOT NULL, place INTEGER NOT NULL,
+            ended INTEGER NOT NULL CHECK (ended IN (0, 1)), UNIQUE (list, place)
+        ) STRICT""",
+        "CREATE INDEX tokens_parent ON tokens (parent) WHERE parent IS NOT NULL",
+        "CREATE INDEX tokens_hop ON tokens (par_hash) WHERE par_hash <> ''",
+        "CREATE INDEX tokens_mandate ON tokens (mandate)",
+        "CREATE INDEX tokens_expiry ON tokens (expires_at)",
+        "CREATE INDEX tokens_ended ON tokens (list, place) WHERE ended = 1",
+    ),
+)
+"""One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

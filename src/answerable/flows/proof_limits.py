@@ -1,0 +1,44 @@
+"""Bounds on what callers may prove at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from answerable.core.identity.session import LIFETIME_SECONDS_MAX
+from answerable.errors import Malformed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofLimits:
+    """authorities: the `host[:port]` names this server answers to, lower case; a proof made for another server's name
+    is refused here, so that nobody can pass on what he was sent.
+
+    skew_seconds_max: how far `created` may be from our clock, either way. nonces_per_agent_max: signed messages of one
+    agent in twice that time; past it the agent is refused, and only it. sessions_per_agent_max: past it the least
+    recently used session of that agent ends; an enrolled instance has `SESSIONS_PER_INSTANCE_MAX`.
+    session_seconds: lifetime. connections_max: connections remembered.
+    """
+
+    authorities: frozenset[str]
+    skew_seconds_max: int = 60
+    nonces_per_agent_max: int = 60_000
+    sessions_per_agent_max: int = 64
+    session_seconds: int = LIFETIME_SECONDS_MAX
+    connections_max: int = 65_536
+
+    def __post_init__(self) -> None:
+        if not 0 < self.session_seconds <= LIFETIME_SECONDS_MAX:
+            raise Malformed(
+                f"a session lives 1 to {LIFETIME_SECONDS_MAX} s, got {self.session_seconds}",
+                code="proof.limits",
+            )
+        if (
+            min(
+                self.skew_seconds_max,
+                self.nonces_per_agent_max,
+                self.sessions_per_agent_max,
+                self.connections_max,
+            )
+            < 1
+        ):
+            raise Malformed("limits of proofs are at least 1 each", code="proof.limits")
