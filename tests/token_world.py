@@ -20,7 +20,8 @@ from answerable.sdk.token_client import AccessToken, TokenClient
 
 RESOURCE_METADATA = "/.well-known/oauth-protected-resource/mcp"
 SERVER_METADATA = "/.well-known/oauth-authorization-server"
-KEY = SigningKey(new_private_jwk("ecdsa-p256-sha256", bytes([7]) * SEED_BYTES["ecdsa-p256-sha256"]))
+PRIVATE_JWK = new_private_jwk("ecdsa-p256-sha256", bytes([7]) * SEED_BYTES["ecdsa-p256-sha256"])
+KEY = SigningKey(PRIVATE_JWK)
 ASSERTION_KEY = SigningKey(new_private_jwk("ed25519", bytes([8]) * SEED_BYTES["ed25519"]))
 SECRET = "s3cr3t-token-0123456789abcdefghijklmnop"
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from answerable.core.canonical import encode
 from answerable.core.mandate import oauth_terms
 from answerable.errors import Refused
 from answerable.sdk.client_identity import PrivateKeyClient
@@ -19,9 +23,11 @@ from answerable.sdk.resource_tokens import ResourceTokens
 from answerable.sdk.token_auth import DPoPAuth
 from answerable.sdk.token_client import AccessToken, TokenClient, TokenExchange
 from tests.shard_house import House, Shard, made_house, until
-from tests.token_world import KEY
+from tests.token_world import KEY, PRIVATE_JWK
 
 pytestmark = pytest.mark.anyio
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/call-a-server-with-tokens.md"
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +117,18 @@ async def test_a_mandate_that_is_not_the_agents_gives_no_token(running):
         with pytest.raises(Refused) as caught:
             await caller.post(f"{address(shard)}/mcp/crm", json={})
     assert caught.value.reasons[0] == "invalid_grant"
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("CONF-11")
+async def test_the_page_on_calling_a_server_with_tokens_does_what_it_says(running, tmp_path, monkeypatch):
+    house, shard = running
+    (tmp_path / "support-agent.jwk").touch(mode=0o600)
+    (tmp_path / "support-agent.jwk").write_bytes(encode(PRIVATE_JWK))
+    monkeypatch.chdir(tmp_path)
+    found = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    page: dict[str, Any] = {}
+    exec(compile(found[1], str(PAGE), "exec"), page)  # noqa: S102 - our own page
+    page.update(ISSUER=address(shard), SERVER=f"{address(shard)}/mcp/crm")
+    assert not (await page["read"](house.issue("a"))).is_error
