@@ -222,7 +222,9 @@ def _spent_by(
         leaf = leaves[stored.index]
         if stored.tag not in (Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE):
             continue
-        begun = leaf if stored.tag == Tag.INTENT else leaves[cast("int", leaf["intent"])]
+        begun = leaf if stored.tag == Tag.INTENT else leaves.get(cast("int", leaf["intent"]), {})
+        if "mandate" not in begun:
+            continue  # The end of nothing, which is a fault that another law tells of.
         accounts = [begun["mandate"], *cast("list[str]", begun.get("accounts", []))]
         for account in cast("list[str]", accounts):
             for name, amount in _amounts(begun, "reserved", stored.tag == Tag.INTENT):
@@ -231,7 +233,7 @@ def _spent_by(
                 if held[place] > limits.get(account, {}).get(name, held[place]):
                     faults.append(f"entry {stored.index}: {held[place]} {name} are reserved of {account}")
             for name, amount in _amounts(leaf, "returned", stored.tag == Tag.OUTCOME):
-                held[account, name] -= amount
+                held[account, name] = held.get((account, name), 0) - amount
             for name, amount in _amounts(leaf, "overrun", stored.tag == Tag.OUTCOME):
                 over[account, name] = over.get((account, name), 0) + amount
     spent: dict[str, dict[str, int]] = {}

@@ -12,6 +12,7 @@ from msgspec import structs
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import encode
 from answerable.core.decision.decision import Decision, Reason
+from answerable.core.ledger.entry import LEAF_BYTES_MAX
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.parse import document_key
@@ -254,7 +255,7 @@ async def test_an_intent_that_cannot_be_written_down_gives_the_call_back():
                 effect="allow",
                 reasons=(Reason(source="p", text="yes"),),
                 determined_by=found.determined_by,
-                policy_set="0" * 5000,
+                policy_set="0" * LEAF_BYTES_MAX,
             )
 
     bench.walk.decision_point = Talkative(inner, lambda: None)
@@ -268,7 +269,7 @@ async def test_an_intent_that_is_too_large_though_all_it_refers_to_is_cited_give
     bench = await ready()
     action, caller = bench.request("get_case", {"case": "4711"})
     with pytest.raises(Broken, match="leaf"):
-        await govern_action(bench.walk, action, structs.replace(caller, binding="b" * 5000))
+        await govern_action(bench.walk, action, structs.replace(caller, binding="b" * LEAF_BYTES_MAX))
     assert bench.walk.mandates.calls_used(MandateId("m-1")) == 0
     assert not bench.entries(Tag.INTENT)
     assert (await bench.act()).outcome is not None

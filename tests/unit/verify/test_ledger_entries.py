@@ -101,7 +101,7 @@ def test_entries_must_fit_together(tmp_path: Path, rule: str, entries: list[Entr
         ("leaf.canonical", b"[]"),
         ("leaf.member", b'{"at":1,"tag":"2","v":1}'),
         ("leaf.version", b'{"at":1,"tag":99,"v":3}'),
-        ("leaf.size", b'{"at":1,"tag":99,"v":1,"x":"' + b"x" * 5000 + b'"}'),
+        ("leaf.size", b'{"at":1,"tag":99,"v":1,"x":"' + b"x" * 11_000 + b'"}'),
     ],
 )
 def test_leaves_must_be_canonical_and_of_a_known_version(tmp_path: Path, rule: str, leaf: bytes) -> None:

@@ -70,7 +70,7 @@ async def test_a_register_that_takes_nothing_ends_nothing_and_the_count_is_kept_
     bench.walk.mandates = FullRegister(mandates, times=2)
     with move_on_after(0.1):
         await _settling(cast("Product", SimpleNamespace(walk=bench.walk)), 0.005)
-    assert mandates.kept_used(origin) == {"m-1": 1}
+    assert mandates.kept_used(origin) == {"m-1": {"calls": 1}}
 
 
 async def test_a_lost_root_key_of_subjects_is_named_and_none_is_made_in_its_place(tmp_path):
