@@ -10,7 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import node_packages
@@ -110,7 +112,11 @@ def install_programs() -> bool:
 def make_environments() -> bool:
     """Makes the Python and Node environments of verifiers; says why if one cannot be, and goes on."""
     made = True
-    for make in (lambda: set_up.set_up(set_up.VERIFIERS), node_packages.set_up_all):
+    steps: tuple[Callable[[], None], ...] = (
+        partial(set_up.set_up, set_up.VERIFIERS),
+        node_packages.set_up_all,
+    )
+    for make in steps:
         try:
             make()
         except set_up.SetUpError as error:

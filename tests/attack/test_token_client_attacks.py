@@ -170,6 +170,16 @@ async def test_an_answer_that_is_long_or_has_two_readings_is_none(server, http, 
 
 
 @pytest.mark.requirement("CONF-04")
+async def test_no_more_of_an_answer_is_read_than_is_taken(server, http):
+    # All of it would be a hundred times as much, and then some that never comes.
+    content = b" " * ANSWER_BYTES_MAX * 2
+    server.answers["/token"] = Said(body=content, headers={"content-length": str(len(content) * 50)})
+    with pytest.raises(Unavailable) as caught:
+        await server.client(http).client_credentials(resource=server.resource)
+    assert f"more than {ANSWER_BYTES_MAX} bytes" in str(caught.value)
+
+
+@pytest.mark.requirement("CONF-04")
 async def test_a_server_that_does_not_answer_is_given_up_on(server):
     async with open_oauth_client() as client:
         server.answers["/token"] = Said(headers={"content-length": "100"}, body=b"{")
