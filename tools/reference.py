@@ -1,4 +1,4 @@
-"""The reference pages that are made from the code: commands, settings, errors, control API.
+"""The reference pages that are made from the code: commands, settings, errors, control API, conformance.
 
 `python tools/reference.py` writes them to docs/reference; tests/docs/test_reference_drift.py holds them to the code.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ from error_codes import DECISION, ErrorCode, error_codes
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
 SOURCES = ROOT / "src" / "answerable"
+CONFORMANCE = ROOT / "tests" / "interop" / "mcp_conformance.toml"
+OUTCOMES = {"pass": "pass", "fail": "fail", "not_applicable": "not applicable"}
+ROLES = {
+    "client": "Our client: `answerable.sdk`, under the client of the MCP SDK",
+    "authorization": "Our token service",
+}
 MADE = "<!-- Made by tools/reference.py from the code. Do not edit. -->"
 
 
@@ -34,9 +41,49 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page,
         "errors.md": errors_page,
         "api.md": api_page,
+        "conformance.md": conformance_page,
         "openapi.json": lambda: json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n",
     }
     return {name: make() for name, make in makers.items()}
+
+
+def conformance_page() -> str:
+    """What the MCP conformance suite says of client and token service, from the table that a test holds to it."""
+    table = tomllib.loads(CONFORMANCE.read_text(encoding="utf-8"))
+    rows = table["scenario"]
+    counted = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in OUTCOMES}
+    lines = ["# MCP conformance", "", MADE.replace("the code", "tests/interop/mcp_conformance.toml"), ""]
+    lines += [
+        f"What `{table['package']}` {table['version']}, which others wrote, says of us in every scenario about",
+        "authorization. `./dev prove` runs each that passes or fails, at every revision of the protocol it is for, and",
+        "is red when a check that fails begins to hold: the list of failures only shrinks.",
+        "",
+        *_table(
+            ("Outcome", "Scenarios"), [(OUTCOMES[name], str(number)) for name, number in counted.items()]
+        ),
+    ]
+    for role, heading in ROLES.items():
+        lines += ["", f"## {heading}", ""]
+        lines += _table(
+            ("Scenario", "Outcome", "Checks that fail", "Why"),
+            [
+                (
+                    f"`{row['name']}`",
+                    OUTCOMES[row["outcome"]],
+                    ", ".join(f"`{one}`" for one in row.get("failing", ())) or "none"
+                    if row["outcome"] != "not_applicable"
+                    else "",
+                    row.get("reason", ""),
+                )
+                for row in rows
+                if row["role"] == role
+            ],
+        )
+    lines += [
+        "",
+        "The suite's scenarios for MCP servers call without any credential, and none of them is about authorization.",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def cli_page() -> str:

@@ -1,4 +1,4 @@
-"""`./dev verifiers`: gets the programs of others to which tests/interop shows our log; standard library only.
+"""`./dev verifiers`: gets the programs of others by which tests/interop judges us; standard library only.
 
 Promises: what is there is left alone; what cannot be had is named with what to do about it, and the rest goes on.
 Exit status 1 says that something is missing: the tests that need it are skipped, and say so.
@@ -10,9 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import node_packages
 import set_up
 
 APT_SECONDS_MAX = 300
@@ -22,13 +25,19 @@ APT_OPTIONS = ("-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=1", "-
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What one verifier is made of: Debian packages, and a path by which it is known to be there."""
+    """What one verifier is made of: Debian packages, and a path by which it is known to be there.
+
+    command: one that does as well, wherever it comes from.
+    """
 
     packages: tuple[str, ...]
     paths: tuple[str, ...]
+    command: str = ""
 
     def is_here(self) -> bool:
-        return all(Path(path).exists() for path in self.paths)
+        return bool(self.command and shutil.which(self.command)) or all(
+            Path(path).exists() for path in self.paths
+        )
 
     def advice(self) -> str:
         """What to run for it."""
@@ -59,7 +68,9 @@ GO_SPIFFE = Program(
 )
 SPICY = Program(packages=("litetlog",), paths=("/usr/bin/spicy-litetlog",))
 SIGSUM = Program(packages=("sigsum-go",), paths=("/usr/bin/sigsum-witness", "/usr/bin/sigsum-key"))
-PROGRAMS = (GO, GO_SPIFFE, SPICY, SIGSUM)
+# Only to install what node_packages lists, Node included.
+NPM = Program(packages=("npm",), paths=("/usr/bin/npm",), command="npm")
+PROGRAMS = (GO, GO_SPIFFE, SPICY, SIGSUM, NPM)
 
 
 def apt_get(*arguments: str) -> str:
@@ -99,13 +110,19 @@ def install_programs() -> bool:
 
 
 def make_environments() -> bool:
-    """Makes the Python environments of verifiers; says why if one cannot be."""
-    try:
-        set_up.set_up(set_up.VERIFIERS)
-    except set_up.SetUpError as error:
-        set_up.say(f"dev: {error}")
-        return False
-    return True
+    """Makes the Python and Node environments of verifiers; says why if one cannot be, and goes on."""
+    made = True
+    steps: tuple[Callable[[], None], ...] = (
+        partial(set_up.set_up, set_up.VERIFIERS),
+        node_packages.set_up_all,
+    )
+    for make in steps:
+        try:
+            make()
+        except set_up.SetUpError as error:
+            set_up.say(f"dev: {error}")
+            made = False
+    return made
 
 
 def main() -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import shutil
 
 import pytest
 
+import node_packages
 import set_up
 import verifiers
 
@@ -53,6 +56,7 @@ def test_a_machine_without_a_new_python_says_so(monkeypatch, capsys):
         raise set_up.SetUpError("no interpreter found for Python >=3.12")
 
     monkeypatch.setattr(set_up, "set_up", fail)
+    monkeypatch.setattr(node_packages, "set_up_all", lambda: None)
     assert not verifiers.make_environments()
     assert "3.12" in capsys.readouterr().err
 
@@ -61,3 +65,47 @@ def test_every_environment_has_its_source_and_a_lock_with_hashes():
     for environment in (*set_up.ENVIRONMENTS, *set_up.VERIFIERS):
         assert (set_up.ROOT / environment.source).exists(), environment
         assert "--hash=sha256:" in (set_up.ROOT / environment.lock).read_text(), environment
+
+
+def test_a_machine_without_npm_says_so_and_keeps_nothing_half_made(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(set_up, "set_up", lambda _: None)
+    monkeypatch.setattr(set_up, "DEV", tmp_path / ".dev")
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert not verifiers.make_environments()
+    assert "apt-get install npm" in capsys.readouterr().err
+    assert not [one for one in node_packages.ALL if one.is_ready() or one.folder.exists()]
+
+
+def test_an_npm_that_fails_leaves_no_stamp(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(set_up, "set_up", lambda _: None)
+    monkeypatch.setattr(set_up, "DEV", tmp_path / ".dev")
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho EINTEGRITY >&2\nexit 1\n")
+    npm.chmod(0o700)
+    monkeypatch.setattr(shutil, "which", lambda _: str(npm))
+    assert not verifiers.make_environments()
+    assert "EINTEGRITY" in capsys.readouterr().err
+    assert not node_packages.MCP_CONFORMANCE.stamp.exists()
+
+
+def test_an_environment_of_another_lock_is_not_ready(monkeypatch, tmp_path):
+    monkeypatch.setattr(set_up, "DEV", tmp_path)
+    packages = node_packages.MCP_CONFORMANCE
+    for path, text in ((packages.node, ""), (packages.stamp, packages.fingerprint())):
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    assert packages.is_ready()
+    packages.stamp.write_text(packages.fingerprint().replace("1 ", "0 ", 1))
+    assert not packages.is_ready()
+    assert not dataclasses.replace(packages, path="elsewhere").is_ready()
+
+
+def test_every_node_package_in_a_lock_has_its_hash_and_nobodys_address():
+    for packages in node_packages.ALL:
+        lock = json.loads((set_up.ROOT / packages.sources / "package-lock.json").read_text())
+        entries = {name: entry for name, entry in lock["packages"].items() if name}
+        assert len(entries) > 50
+        for name, entry in entries.items():
+            assert entry["integrity"].startswith("sha512-"), name
+            assert "resolved" not in entry, name
+            assert "hasInstallScript" not in entry, name

@@ -99,7 +99,12 @@ class Front:
         async def watched(message: Message) -> None:
             nonlocal started
             if not started and given:
-                message = {**message, "headers": [*message.get("headers", ()), *given]}
+                # Each once: a refusal may have put its nonce there already, and clients take two for none (RFC 9449,
+                # section 8.2).
+                headers = list(message.get("headers", ()))
+                there = {name.lower() for name, _ in headers}
+                headers += [field for field in given if field[0] not in there]
+                message = {**message, "headers": headers}
             started = True
             await send(message)
 

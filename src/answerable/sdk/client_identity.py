@@ -1,0 +1,84 @@
+"""How an agent shows a token endpoint which client it is. Shared secrets are not among the ways: they can be copied."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.identity.keys import to_base64url
+from answerable.core.mandate import oauth_terms as terms
+from answerable.sdk.world import SYSTEM_WORLD, World
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from answerable.core.identity.keys import SigningKey
+
+ASSERTION_SECONDS: Final = 60
+_ID_BYTES: Final = 16
+
+
+class ClientIdentity(Protocol):
+    """Makes the parameters by which one request says who sends it."""
+
+    async def parameters(self, issuer: str) -> list[tuple[str, str]]:
+        """Fresh ones for one request to this issuer. They are credentials: never logged."""
+        ...
+
+
+class NamedClient:
+    """A client that only says its name: what it presents as a grant must speak for itself (RFC 7521, section 4.1)."""
+
+    def __init__(self, client_id: str = "") -> None:
+        """client_id: empty to send none, as where the grant alone says who asks."""
+        self._client_id = client_id
+
+    async def parameters(self, issuer: str) -> list[tuple[str, str]]:
+        """As the protocol says."""
+        del issuer
+        return [("client_id", self._client_id)] if self._client_id else []
+
+
+class PrivateKeyClient:
+    """`private_key_jwt` (RFC 7523, section 3): a statement signed for this issuer alone, good once and for a minute."""
+
+    def __init__(self, client_id: str, key: SigningKey, *, world: World = SYSTEM_WORLD) -> None:
+        self._client_id = client_id
+        self._key = key
+        self._world = world
+
+    async def parameters(self, issuer: str) -> list[tuple[str, str]]:
+        """As the protocol says. Raises Malformed (`json.*`, `statement.size`)."""
+        now = int(self._world.unix_seconds())
+        assertion = signed_statement(
+            {
+                "iss": self._client_id,
+                "sub": self._client_id,
+                "aud": issuer,
+                "iat": now,
+                "exp": now + ASSERTION_SECONDS,
+                "jti": to_base64url(self._world.random_bytes(_ID_BYTES)),
+            },
+            typ="JWT",
+            key=self._key,
+        )
+        return [
+            ("client_id", self._client_id),
+            ("client_assertion_type", terms.CLIENT_JWT_BEARER),
+            ("client_assertion", assertion),
+        ]
+
+
+class SpiffeClient:
+    """A JWT-SVID for this issuer alone (draft-ietf-oauth-spiffe-client-auth-02)."""
+
+    def __init__(self, svid: Callable[[str], Awaitable[str]]) -> None:
+        """svid: fetches one for the audience it is given, from the Workload API."""
+        self._svid = svid
+
+    async def parameters(self, issuer: str) -> list[tuple[str, str]]:
+        """As the protocol says. Raises what fetching an SVID raises."""
+        return [
+            ("client_assertion_type", terms.CLIENT_JWT_SPIFFE),
+            ("client_assertion", await self._svid(issuer)),
+        ]

@@ -1,0 +1,147 @@
+"""Who protects a resource, and where its authorization server does what: RFC 9728 and RFC 8414.
+
+Laws:
+- metadata speak for exactly the resource or issuer whose URL they were read from, letter by letter (RFC 9728, section
+  3.3; RFC 8414, section 3.3); with any other they are refused, and the search ends there;
+- a server can name metadata of its own origin only, and can send nobody to loopback who is not there already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from answerable.errors import Unverified, shown
+from answerable.sdk.oauth_http import checked_url, origin_of
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.sdk.oauth_http import Answer, OAuthHttp
+
+STEP: Final = "discovery"
+RESOURCE_PATH: Final = "/.well-known/oauth-protected-resource"
+SERVER_PATH: Final = "/.well-known/oauth-authorization-server"
+OPENID_PATH: Final = "/.well-known/openid-configuration"
+LIST_LENGTH_MAX: Final = 64
+TEXT_CHARS_MAX: Final = 2_048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceMetadata:
+    """resource: what tokens must be for (RFC 8707). issuers: its authorization servers, in its own order."""
+
+    resource: str
+    issuers: tuple[str, ...]
+    scopes: tuple[str, ...] = ()
+    dpop_required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerMetadata:
+    """dpop_algorithms: empty when the server says nothing of DPoP."""
+
+    issuer: str
+    token_endpoint: str
+    dpop_algorithms: tuple[str, ...] = ()
+
+
+async def resource_metadata(http: OAuthHttp, resource: str, *, named: str = "") -> ResourceMetadata:
+    """The metadata of a resource. named: `resource_metadata` of its challenge; else the well-known places are asked.
+
+    At the root of the origin there may be metadata for all of it; then the token is for the origin.
+
+    Raises Malformed (`url.malformed`), Unverified (step `discovery`: `discovery.resource`, `.origin`, `.insecure`,
+    `.malformed`, `.missing`) and what `OAuthHttp.document` raises.
+    """
+    origin, path = _split(checked_url(resource))
+    if named:
+        if origin_of(checked_url(named)) != origin:
+            raise _unverified(
+                f"{shown(resource)} names metadata of another origin: {shown(named)}", code="origin"
+            )
+        places: list[tuple[str, tuple[str, ...]]] = [(named, (resource,))]
+    else:
+        places = [(f"{origin}{RESOURCE_PATH}{path}", (resource,))]
+        if path:
+            places.append((origin + RESOURCE_PATH, (origin, f"{origin}/")))
+    for url, expected in places:
+        answer = await http.document(url)
+        if answer is not None:
+            return _resource(answer, expected)
+    raise _unverified(f"{shown(resource)} publishes no metadata (RFC 9728)", code="missing")
+
+
+async def server_metadata(http: OAuthHttp, issuer: str, *, near: str = "") -> ServerMetadata:
+    """The metadata of an authorization server. near: the resource that named it.
+
+    Raises Malformed (`url.malformed`), Unverified (step `discovery`: `discovery.issuer`, `.insecure`, `.malformed`,
+    `.missing`) and what `OAuthHttp.document` raises.
+    """
+    origin, path = _split(checked_url(issuer, near=near))
+    places = [f"{origin}{SERVER_PATH}{path}", f"{origin}{OPENID_PATH}{path}"]
+    if path:
+        places.append(f"{origin}{path}{OPENID_PATH}")
+    for url in places:
+        answer = await http.document(url)
+        if answer is not None:
+            return _server(answer, issuer)
+    raise _unverified(f"{shown(issuer)} publishes no metadata (RFC 8414)", code="missing")
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Origin and path of a checked URL; no path for a lone slash."""
+    return origin_of(url), urlsplit(url).path.rstrip("/")
+
+
+def _resource(answer: Answer, expected: tuple[str, ...]) -> ResourceMetadata:
+    said = answer.text("resource")
+    if said not in expected:
+        raise _unverified(
+            f"these metadata are for {shown(said)}, expected {shown(expected[0])}: no token is asked for",
+            code="resource",
+        )
+    issuers = _texts(answer, "authorization_servers")
+    if not issuers:
+        raise _unverified(f"{shown(said)} names no authorization server", code="malformed")
+    return ResourceMetadata(
+        resource=said,
+        issuers=issuers,
+        scopes=_texts(answer, "scopes_supported"),
+        dpop_required=answer.members.get("dpop_bound_access_tokens_required") is True,
+    )
+
+
+def _server(answer: Answer, issuer: str) -> ServerMetadata:
+    said = answer.text("issuer")
+    if said != issuer:
+        raise _unverified(
+            f"these metadata are of issuer {shown(said)}, expected {shown(issuer)}: they are not used",
+            code="issuer",
+        )
+    endpoint = answer.text("token_endpoint")
+    if not endpoint:
+        raise _unverified(f"{shown(issuer)} names no token endpoint", code="malformed")
+    return ServerMetadata(
+        issuer=issuer,
+        token_endpoint=checked_url(endpoint, near=issuer),
+        dpop_algorithms=_texts(answer, "dpop_signing_alg_values_supported"),
+    )
+
+
+def _texts(answer: Answer, name: str) -> tuple[str, ...]:
+    """A list of short texts; empty when it is not there."""
+    value: JSONValue = answer.members.get(name, [])
+    if not isinstance(value, list) or len(value) > LIST_LENGTH_MAX:
+        raise _unverified(f"`{name}` is not a list of at most {LIST_LENGTH_MAX} texts", code="malformed")
+    texts = tuple(one for one in value if isinstance(one, str) and len(one) <= TEXT_CHARS_MAX)
+    if len(texts) != len(value):
+        raise _unverified(
+            f"`{name}` holds something else than texts of at most {TEXT_CHARS_MAX} characters",
+            code="malformed",
+        )
+    return texts
+
+
+def _unverified(message: str, *, code: str) -> Unverified:
+    return Unverified(message, code=f"{STEP}.{code}", step=STEP)

@@ -1,0 +1,209 @@
+"""The HTTP of an OAuth client: bounded answers, one deadline, TLS except on loopback, no cookies, no proxies.
+
+Laws:
+- a request that carries a credential is never redirected; a document may be, three times, within its origin;
+- what a server answers is parsed strictly, and nothing of a body goes into an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import anyio
+import httpx2
+
+from answerable.core.canonical import Limits, parse
+from answerable.core.identity.target_url import normal_url
+from answerable.errors import Malformed, Unavailable, Unverified, shown
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+
+    from answerable.core.canonical import JSONValue
+    from answerable.errors import Effect
+
+PORT: Final = "authorization_server"
+ANSWER_BYTES_MAX: Final = 524_288
+"""Of one answer. A delegation chain may have half of it."""
+ANSWER_SECONDS_MAX: Final = 30.0
+"""From the first connection to the last byte, redirects included."""
+REDIRECTS_MAX: Final = 3
+
+_LIMITS: Final = Limits(size_bytes_max=ANSWER_BYTES_MAX, depth_max=16)
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_PLAIN: Final = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "answerable"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """members: of the JSON object, empty when the body was none. nonce: `DPoP-Nonce`, empty when there was none."""
+
+    status: int
+    members: Mapping[str, JSONValue]
+    nonce: str = ""
+
+    def text(self, name: str) -> str:
+        """A member that is text, else empty."""
+        value = self.members.get(name)
+        return value if isinstance(value, str) else ""
+
+    def __repr__(self) -> str:
+        # Members of an answer are credentials.
+        return f"Answer({self.status})"
+
+
+def open_oauth_client(tls: ssl.SSLContext | None = None) -> httpx2.AsyncClient:
+    """A client that takes nothing from the environment. tls: whom to trust; the system's authorities by default."""
+    transport = httpx2.AsyncHTTPTransport(verify=True if tls is None else tls, trust_env=False)
+    return httpx2.AsyncClient(transport=transport, timeout=ANSWER_SECONDS_MAX, trust_env=False)
+
+
+def checked_url(url: str, *, near: str = "") -> str:
+    """The URL as it is, when tokens may go there: `https`, or `http` on loopback.
+
+    near: who named this URL. A server elsewhere cannot send us to loopback, where it could reach what only we can.
+    Raises Malformed (`url.malformed`) and Unverified (step `discovery`: `discovery.insecure`).
+    """
+    normal = normal_url(url)
+    local = is_loopback(normal)
+    if (normal.startswith("http://") and not local) or (local and near and not is_loopback(near)):
+        raise Unverified(
+            f"{shown(url)} is not used: expected `https`, or `http` on loopback named by a server of loopback",
+            code="discovery.insecure",
+            step="discovery",
+        )
+    return url
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host is this machine by name or number."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port in one spelling, without a slash behind. Raises Malformed (`url.malformed`)."""
+    parts = urlsplit(normal_url(url))
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+class OAuthHttp:
+    """Requests of an OAuth client over somebody's `httpx2` client, whose own `auth` they never use."""
+
+    def __init__(self, client: httpx2.AsyncClient, *, seconds_max: float = ANSWER_SECONDS_MAX) -> None:
+        self._client = client
+        self._seconds_max = seconds_max
+
+    async def document(self, url: str) -> Answer | None:
+        """A JSON object that everybody may read; None for a status of 4xx.
+
+        Raises Unavailable: `oauth.unreachable`, `oauth.slow`, `oauth.answer`.
+        """
+        try:
+            with anyio.fail_after(self._seconds_max):
+                return await self._followed(url)
+        except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise self._failed(url, error, effect="none") from None
+        except Unavailable as error:
+            # Reading changes nothing over there, whatever comes back.
+            error.effect = "none"
+            raise
+
+    async def form(self, url: str, fields: Sequence[tuple[str, str]], *, proof: str = "") -> Answer:
+        """The answer to a form sent by POST, whatever its status. proof: for the field `DPoP`.
+
+        Raises Unavailable: `oauth.unreachable`, `oauth.slow`, `oauth.answer`; after the last two it is not known
+        whether the server did something.
+        """
+        headers = {"content-type": "application/x-www-form-urlencoded"} | ({"dpop": proof} if proof else {})
+        try:
+            with anyio.fail_after(self._seconds_max):
+                async with self._sent("POST", url, headers, urlencode(fields).encode("ascii")) as response:
+                    body = await _body(url, response)
+        except (TimeoutError, httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            effect: Effect = "none" if isinstance(error, httpx2.ConnectError) else "unknown"
+            raise self._failed(url, error, effect=effect) from None
+        if response.status_code in _REDIRECTS:
+            raise _wrong(url, "a redirect, and credentials go to the named server only")
+        return Answer(
+            status=response.status_code,
+            members=_object(url, body) if body else {},
+            nonce=response.headers.get("dpop-nonce", ""),
+        )
+
+    async def _followed(self, url: str) -> Answer | None:
+        origin = origin_of(url)
+        for _ in range(REDIRECTS_MAX + 1):
+            async with self._sent("GET", url, {}, b"") as response:
+                status = response.status_code
+                if status in _REDIRECTS:
+                    url = _within(origin, url, response.headers.get("location", ""))
+                    continue
+                if 400 <= status < 500:
+                    return None
+                if status != 200:
+                    raise _wrong(url, f"status {status}")
+                return Answer(status=status, members=_object(url, await _body(url, response)))
+        raise _wrong(url, f"more than {REDIRECTS_MAX} redirects")
+
+    def _sent(
+        self, method: str, url: str, headers: dict[str, str], body: bytes
+    ) -> AbstractAsyncContextManager[httpx2.Response]:
+        # A cookie is a credential, too: none is kept.
+        self._client.cookies.clear()
+        return self._client.stream(
+            method, url, headers=_PLAIN | headers, content=body, auth=None, follow_redirects=False
+        )
+
+    def _failed(self, url: str, error: Exception, *, effect: Effect) -> Unavailable:
+        if isinstance(error, TimeoutError | httpx2.TimeoutException):
+            message = f"{shown(url)} gave no whole answer within {self._seconds_max:g} seconds"
+            return Unavailable(message, code="oauth.slow", port=PORT, effect=effect)
+        # The library's own message may quote what was sent.
+        message = f"{shown(url)} cannot be reached: {type(error).__name__}"
+        return Unavailable(message, code="oauth.unreachable", port=PORT, effect=effect)
+
+
+async def _body(url: str, response: httpx2.Response) -> bytes:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise _wrong(url, "a packed body, which nobody asked for")
+    received = bytearray()
+    # Raw: nothing is unpacked, so nothing can grow on the way.
+    async for chunk in response.aiter_raw():
+        received += chunk
+        if len(received) > ANSWER_BYTES_MAX:
+            raise _wrong(url, f"more than {ANSWER_BYTES_MAX} bytes")
+    return bytes(received)
+
+
+def _object(url: str, body: bytes) -> Mapping[str, JSONValue]:
+    """Strictly, and without a word of the body in the error: it may hold tokens."""
+    try:
+        value = parse(body, limits=_LIMITS)
+    except Malformed as error:
+        raise _wrong(url, f"no JSON that has one reading ({error.code})") from None
+    if not isinstance(value, dict):
+        raise _wrong(url, "JSON that is no object")
+    return value
+
+
+def _within(origin: str, url: str, location: str) -> str:
+    try:
+        target = urljoin(url, location) if location else ""
+        if origin_of(target) == origin:
+            return target
+    except (ValueError, Malformed):
+        pass
+    raise _wrong(url, f"a redirect to {shown(location)}, which is not of its origin")
+
+
+def _wrong(url: str, what: str) -> Unavailable:
+    return Unavailable(f"{shown(url)} answered with {what}", code="oauth.answer", port=PORT, effect="unknown")

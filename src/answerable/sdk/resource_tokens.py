@@ -1,0 +1,112 @@
+"""The token for one resource: found out what it must be, asked for once, kept until shortly before its end.
+
+Laws:
+- only an issuer that the agent's author trusts is asked, whatever a resource says of itself: what proves the agent's
+  identity to one server would otherwise be a resource's to ask for;
+- callers who need a token at the same time share one request, and a refusal is remembered for a while, so that a
+  server that said no is not asked again by every call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import anyio
+
+from answerable.errors import Refused, Unverified, shown
+from answerable.sdk.discovery import resource_metadata, server_metadata
+from answerable.sdk.world import SYSTEM_WORLD, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.sdk.challenge import Challenge
+    from answerable.sdk.discovery import ServerMetadata
+    from answerable.sdk.oauth_http import OAuthHttp
+    from answerable.sdk.token_client import AccessToken
+
+RENEW_SECONDS_BEFORE_END_MAX: Final = 30.0
+REFUSED_SECONDS: Final = 30.0
+
+
+class Obtain(Protocol):
+    """Asks a server for a token by whatever grant the agent has."""
+
+    async def __call__(self, server: ServerMetadata, *, resource: str, scope: str) -> AccessToken:
+        """A token for this resource, with this scope, which may be empty. Raises as `TokenClient` does."""
+        ...
+
+
+class ResourceTokens:
+    """Tokens for one resource, for `DPoPAuth`. Safe for many requests at a time, of one event loop."""
+
+    def __init__(
+        self,
+        resource: str,
+        *,
+        http: OAuthHttp,
+        trusts: Callable[[str], bool],
+        obtain: Obtain,
+        scope: str = "",
+        world: World = SYSTEM_WORLD,
+    ) -> None:
+        """resource: its URL. trusts: whether tokens may be asked of this issuer. scope: empty takes the challenge's."""
+        self.resource: Final = resource
+        self._http = http
+        self._trusts = trusts
+        self._obtain = obtain
+        self._scope = scope
+        self._world = world
+        self._asking = anyio.Lock()
+        self._token: AccessToken | None = None
+        self._renew_at = 0.0
+        self._server: ServerMetadata | None = None
+        self._refused: Refused | None = None
+        self._refused_until = 0.0
+
+    def held(self) -> AccessToken | None:
+        """The token while it is good for some time yet."""
+        if self._token is not None and self._world.monotonic() < self._renew_at:
+            return self._token
+        return None
+
+    def drop(self, token: AccessToken) -> None:
+        """The resource takes this one no longer. A newer one stays."""
+        if self._token is token:
+            self._token = None
+
+    async def asked(self, challenge: Challenge) -> AccessToken:
+        """The token, asked for where there is none. challenge: what the resource answered without one.
+
+        Raises what discovery, `trusts` and the grant raise: Unverified (`discovery.untrusted` among others), Refused,
+        Unavailable, Malformed.
+        """
+        async with self._asking:
+            token = self.held()
+            if token is not None:
+                return token
+            if self._refused is not None and self._world.monotonic() < self._refused_until:
+                known = self._refused
+                raise Refused(known.message, code=known.code, reasons=known.reasons)
+            try:
+                token = await self._fresh(challenge)
+            except Refused as refusal:
+                self._refused, self._refused_until = refusal, self._world.monotonic() + REFUSED_SECONDS
+                raise
+            self._token = token
+            left = token.ends_at - self._world.monotonic()
+            self._renew_at = token.ends_at - min(RENEW_SECONDS_BEFORE_END_MAX, left / 2)
+            return token
+
+    async def _fresh(self, challenge: Challenge) -> AccessToken:
+        found = await resource_metadata(self._http, self.resource, named=challenge.text("resource_metadata"))
+        issuer = next((one for one in found.issuers if self._trusts(one)), None)
+        if issuer is None:
+            raise Unverified(
+                f"{shown(self.resource)} wants tokens of {shown(', '.join(found.issuers))}, which is not trusted here",
+                code="discovery.untrusted",
+                step="discovery",
+            )
+        server = await server_metadata(self._http, issuer, near=self.resource)
+        scope = self._scope or challenge.text("scope")
+        return await self._obtain(server, resource=found.resource, scope=scope)

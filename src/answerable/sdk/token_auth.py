@@ -1,0 +1,164 @@
+"""Calling a resource with an access token that only the holder of its key can use (RFC 9449, section 7).
+
+    client = httpx2.AsyncClient(auth=DPoPAuth(ResourceTokens(...), key))
+
+Every request carries a proof of its own, over method, URL, token and body. The key never leaves the process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+import httpx2
+
+from answerable.core.identity import dpop_terms
+from answerable.core.identity.dpop import dpop_proof
+from answerable.core.identity.keys import to_base64url
+from answerable.core.mandate import oauth_terms as terms
+from answerable.errors import Malformed, Unverified, shown
+from answerable.sdk.challenge import Challenge, challenges
+from answerable.sdk.oauth_http import checked_url, origin_of
+from answerable.sdk.token_client import BEARER, IDENTIFIER_BYTES, usable_nonce
+from answerable.sdk.world import SYSTEM_WORLD, World
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from answerable.core.identity.keys import SigningKey
+    from answerable.sdk.token_client import AccessToken
+
+_UNAUTHORIZED: Final = 401
+_USE_NONCE: Final = "use_dpop_nonce"
+_SCHEMES: Final = (terms.DPOP.lower(), BEARER.lower())
+
+
+class TokenSource(Protocol):
+    """Where tokens come from, as `ResourceTokens`."""
+
+    @property
+    def resource(self) -> str:
+        """The URL that tokens are shown to: to its origin, and to no other."""
+        ...
+
+    def held(self) -> AccessToken | None:
+        """A token that is good now, if there is one."""
+        ...
+
+    def drop(self, token: AccessToken) -> None:
+        """Give up a token that the resource takes no longer."""
+        ...
+
+    async def asked(self, challenge: Challenge) -> AccessToken:
+        """A token, after the resource answered a request without a good one."""
+        ...
+
+
+class DPoPAuth(httpx2.Auth):
+    """Sends the token with a fresh proof; for `httpx2.AsyncClient` only.
+
+    The first request goes without a token, so that the server can say which it wants. A server that wants a nonce in
+    proofs is answered once per token; a nonce it hands out with any answer is in the next proof. A token that was kept
+    and is refused is replaced once; a fresh one that is refused is the end of it.
+    """
+
+    requires_request_body = True
+
+    def __init__(self, tokens: TokenSource, key: SigningKey | None, *, world: World = SYSTEM_WORLD) -> None:
+        """key: the one tokens are bound to. None only for a resource that knows no DPoP: whoever sees its tokens can
+        use them, too.
+
+        Raises Malformed (`url.malformed`) and Unverified (`discovery.insecure`) for a resource where no token may go.
+        """
+        self._origin = origin_of(checked_url(tokens.resource))
+        self._tokens = tokens
+        self._key = key
+        self._world = world
+        self._nonce = ""
+
+    def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        """Not there: asking for tokens waits."""
+        raise NotImplementedError("use httpx2.AsyncClient")
+
+    async def async_auth_flow(
+        self, request: httpx2.Request
+    ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """As httpx2 says. Raises Malformed (`token.elsewhere`) for a URL of another origin, and what `asked` raises."""
+        self._check_target(request)
+        await request.aread()
+        token = self._tokens.held()
+        if token is not None:
+            response = yield self._proved(request, token)
+            if self._wants_nonce(response):
+                response = yield self._proved(request, token)
+            if response.status_code != _UNAUTHORIZED:
+                return
+            # It was kept from before, and may have been revoked, or its issuer replaced: one more is asked for.
+            self._tokens.drop(token)
+        else:
+            response = yield request
+            self._learn(response)
+            if response.status_code != _UNAUTHORIZED:
+                return
+        token = await self._tokens.asked(_challenge(response))
+        response = yield self._proved(request, token)
+        if self._wants_nonce(response):
+            response = yield self._proved(request, token)
+        if response.status_code == _UNAUTHORIZED:
+            self._tokens.drop(token)
+
+    def _check_target(self, request: httpx2.Request) -> None:
+        url = str(request.url.copy_with(query=None, fragment=None))
+        if origin_of(url) != self._origin:
+            raise Malformed(
+                f"{shown(url)} is not of {shown(self._origin)}: its token is not sent there",
+                code="token.elsewhere",
+            )
+
+    def _proved(self, request: httpx2.Request, token: AccessToken) -> httpx2.Request:
+        if self._key is None:
+            if token.scheme != BEARER:
+                raise Unverified(
+                    "the token is bound to a key that is not here", code="token.unbound", step="token"
+                )
+            request.headers["authorization"] = f"{BEARER} {token.token}"
+            return request
+        if token.scheme != terms.DPOP:
+            raise Unverified(
+                f"the token is not bound to our key (type {token.scheme}): it is not sent",
+                code="token.unbound",
+                step="token",
+            )
+        request.headers["authorization"] = f"{dpop_terms.SCHEME} {token.token}"
+        request.headers["dpop"] = dpop_proof(
+            self._key,
+            method=request.method,
+            url=str(request.url.copy_with(query=None, fragment=None)),
+            identifier=to_base64url(self._world.random_bytes(IDENTIFIER_BYTES)),
+            issued_at=int(self._world.unix_seconds()),
+            token=token.token,
+            nonce=self._nonce,
+            message=request.content,
+        )
+        return request
+
+    def _wants_nonce(self, response: httpx2.Response) -> bool:
+        """Whether the same request is to be sent with the nonce that just came. Keeps a nonce from any answer."""
+        self._learn(response)
+        return (
+            self._key is not None
+            and response.status_code == _UNAUTHORIZED
+            and any(
+                one.scheme == terms.DPOP.lower() and one.text("error") == _USE_NONCE
+                for one in challenges(response.headers.get_list("www-authenticate"))
+            )
+        )
+
+    def _learn(self, response: httpx2.Response) -> None:
+        values = response.headers.get_list(dpop_terms.NONCE_FIELD.decode())
+        self._nonce = (usable_nonce(values[0]) if len(values) == 1 else "") or self._nonce
+
+
+def _challenge(response: httpx2.Response) -> Challenge:
+    """What a 401 asks for; an empty one where it does not say."""
+    found = challenges(response.headers.get_list("www-authenticate"))
+    return next((one for one in found if one.scheme in _SCHEMES), Challenge(scheme="", parameters={}))

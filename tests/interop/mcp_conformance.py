@@ -1,0 +1,123 @@
+"""Runs the MCP conformance suite, and reads the table of what it says of us."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from node_packages import MCP_CONFORMANCE
+from set_up import ROOT
+from tests.interop.programs import run, skip_loudly
+
+TABLE = ROOT / "tests/interop/mcp_conformance.toml"
+CLIENT = ROOT / "tests/interop/mcp_conformance_client.py"
+# Our SDK speaks the last two: the session-based one and the one without sessions.
+REVISIONS = ("2025-11-25", "2026-07-28")
+EXTENSION = "extension"
+
+_LISTED = re.compile(r"^  - (\S+) \[([^\]]*)\]$", re.MULTILINE)
+_SECTIONS = {
+    "client": "Client scenarios (test against a client):",
+    "authorization": "Authorization server scenarios (test against an authorization server):",
+    "server": "Server scenarios (test against a server):",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One row of the table."""
+
+    name: str
+    role: str
+    outcome: str
+    reason: str = ""
+    failing: tuple[str, ...] = ()
+    told: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What the suite said: checks by outcome, its exit status, and what our client said in its own words.
+
+    bad: why, by id.
+    """
+
+    good: frozenset[str]
+    bad: Mapping[str, str]
+    status: int
+    told: str
+    output: str
+
+
+def table() -> dict[str, Scenario]:
+    """Every row by name."""
+    rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))["scenario"]
+    made = [Scenario(**{**row, "failing": tuple(row.get("failing", ()))}) for row in rows]
+    by_name = {scenario.name: scenario for scenario in made}
+    assert len(by_name) == len(made), "a scenario is in the table twice"
+    return by_name
+
+
+def suite() -> tuple[str, str]:
+    """Node and the suite, or a loud skip."""
+    if not MCP_CONFORMANCE.is_ready():
+        skip_loudly("the MCP conformance suite", "./dev verifiers, which needs npm (apt-get install npm)")
+    return MCP_CONFORMANCE.command()
+
+
+@cache
+def listed() -> dict[str, dict[str, tuple[str, ...]]]:
+    """By role, what scenarios the suite has, and the revisions each is for."""
+    done = run(*suite(), "list")
+    assert done.returncode == 0, done.stderr
+    starts = sorted((done.stdout.index(heading), role) for role, heading in _SECTIONS.items())
+    ends = [start for start, _ in starts[1:]] + [len(done.stdout)]
+    return {
+        role: {name: tuple(tags.split(",")) for name, tags in _LISTED.findall(done.stdout[start:end])}
+        for (start, role), end in zip(starts, ends, strict=True)
+    }
+
+
+def revisions(scenario: Scenario) -> tuple[str, ...]:
+    """At which revisions to run it; one empty text for an extension, which belongs to none."""
+    tags = listed()[scenario.role][scenario.name]
+    return ("",) if EXTENSION in tags else tuple(one for one in REVISIONS if one in tags)
+
+
+def judged_client(name: str, revision: str, folder: Path) -> Verdict:
+    """The suite's verdict on our client, in one scenario at one revision."""
+    command = shlex.join([sys.executable, str(CLIENT)])
+    return _judged(folder, revision, "client", "--command", command, "--scenario", name)
+
+
+def judged_server(name: str, url: str, folder: Path) -> Verdict:
+    """The suite's verdict on the authorization server with this issuer."""
+    return _judged(folder, "", "authorization", "--url", url, "--scenario", name)
+
+
+def _judged(folder: Path, revision: str, *arguments: str) -> Verdict:
+    more = ("--spec-version", revision) if revision else ()
+    done = run(*suite(), *arguments, "-o", str(folder), *more, here=folder)
+    found = list(folder.rglob("checks.json"))
+    assert len(found) == 1, done.stderr
+    checks = json.loads(found[0].read_text(encoding="utf-8"))
+    said = [path.read_text(encoding="utf-8") for path in folder.rglob("stdout.txt")]
+    word = json.loads(said[0]) if said and said[0].strip() else {}
+    return Verdict(
+        good=frozenset(one["id"] for one in checks if one["status"] == "SUCCESS"),
+        bad={
+            one["id"]: one.get("errorMessage", "")
+            for one in checks
+            if one["status"] in ("FAILURE", "WARNING")
+        },
+        status=done.returncode,
+        told="called" if "called" in word else str(word.get("refused", "")),
+        output=done.stderr[-4000:],
+    )
