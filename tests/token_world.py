@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ import anyio
 import httpx2
 
 from answerable.adapters.uvicorn_front import listen, serve
+from answerable.core.approval.approval import Approval
 from answerable.core.canonical import JSONValue, encode, parse
 from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.identity.dpop import dpop_proof
@@ -34,11 +35,12 @@ from answerable.core.mandate.oauth_terms import (
     TYPE_DELEGATION,
     TYPE_MANDATE,
 )
+from answerable.flows.answer_approval import answer_approval
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.main.doors import gateway_app
 from answerable.sdk.proof_auth import SignatureAuth
-from answerable.sdk.signing import signed_mandate
+from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.settings import load_settings
@@ -276,6 +278,24 @@ class TokenWorld:
             headers["answerable-delegation"] = text
         async with httpx2.AsyncClient(trust_env=False, auth=auth, timeout=30) as http:
             return await http.post(url, content=body, headers=headers)
+
+    async def at_once(self, act: Callable[[], Awaitable[None]], *, times: int) -> None:
+        """Many of the same in one moment."""
+        async with anyio.create_task_group() as tasks:
+            for _ in range(times):
+                tasks.start_soon(act)
+
+    async def approve(self, approval: Approval, by: str = "bob") -> None:
+        """Bob says yes to exactly this."""
+        token = signed_answer(
+            approval,
+            by=PrincipalId(by),
+            verdict="approve",
+            audience=self.walk.ledger.origin,
+            at=self.now(),
+            key=signing_key(by),
+        )
+        await answer_approval(self.walk, approval.id, token)
 
     # -- the ledger
 
