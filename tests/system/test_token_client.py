@@ -23,7 +23,7 @@ from answerable.sdk.resource_tokens import ResourceTokens
 from answerable.sdk.token_auth import DPoPAuth
 from answerable.sdk.token_client import AccessToken, TokenClient, TokenExchange
 from tests.shard_house import House, Shard, made_house, until
-from tests.token_world import KEY, PRIVATE_JWK
+from tests.token_server_world import KEY, PRIVATE_JWK
 
 pytestmark = pytest.mark.anyio
 

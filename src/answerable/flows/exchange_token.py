@@ -20,11 +20,10 @@ from answerable.core.mandate import delegation_terms, oauth_terms
 from answerable.core.mandate.attenuation import meet
 from answerable.core.mandate.authority import Authority, authority_in, detail_of
 from answerable.core.mandate.delegation_chain import SEPARATOR
-from answerable.core.mandate.hop_signing import HopTerms, issue_hop, issue_root
+from answerable.core.mandate.hop_signing import HopTerms, issue_hop, issue_root, lies_within
 from answerable.core.mandate.hop_token import Confirmation, Mission
 from answerable.core.mandate.issued_token import IssuedToken
 from answerable.core.mandate.mission import authority_hash
-from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.scope import covers
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.cite_statement import cite_hop
@@ -108,7 +107,7 @@ def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
     if not mandate.not_before <= walk.clock.now() < mandate.expires_at:
         raise Refused("the mandate for this task is not in its time", code="mandate.expired")
     refuse_names(walk, mandate_names(walk, mandate))
-    for hop in parent.hops:
+    for hop in (*parent.hops, *((parent.consent,) if parent.consent is not None else ())):
         refuse_names(walk, names_of_hop(walk, hop))
     depth = len(parent.hops)
     if depth and depth > min(mandate.delegability.depth_max, desk.limits.depth_max):
@@ -186,8 +185,7 @@ def _check_width(desk: TokenDesk, parent: Parent, agent: Agent) -> None:
     """How many agents one hands on to. Handing on to the same one again is no more of them."""
     if not parent.hops:
         return
-    _, issued = desk.tokens.subtree([Revocable("token", parent.hops[-1].jti)])
-    children = {one.agent for one in issued if one.parent == parent.hops[-1].jti} | {agent.name}
+    children = {*desk.tokens.receivers(parent.hops[-1].hash), agent.name}
     if len(children) > parent.mandate.delegability.width_max:
         raise Refused(
             f"each agent may hand this on to {parent.mandate.delegability.width_max}, and did already",
@@ -221,11 +219,11 @@ async def _issued(
         jti=jti,
         agent=client.agent,
         confirmation=confirmation,
-        audiences=(wanted.resource or issuer,),
+        audiences=_audiences(parent, wanted.resource or issuer),
         authority=authority,
         issued_at=now,
         expires_at=expires_at,
-        depth_limit=None if parent.hops else parent.depth_limit,
+        depth_limit=parent.depth_limit,
         more=_more(client, parent, authority, status_uri(issuer, place.list_number), place.index, single),
     )
     above = tuple(hop.token for hop in parent.hops)
@@ -249,6 +247,22 @@ async def _issued(
         authorization_details=[detail_of(authority)],
         by_dpop=confirmation.method == "jkt",
     )
+
+
+def _audiences(parent: Parent, wanted: str) -> tuple[str, ...]:
+    """What is asked for; of what is for less than that, what the parent or its consent is for. Raises Refused
+    (`oauth.invalid_target`)."""
+    above = parent.consent or (parent.hops[-1] if parent.hops else None)
+    allowed = above.audiences if above is not None else (wanted,)
+    if any(lies_within(wanted, one) for one in allowed):
+        return (wanted,)
+    narrower = tuple(one for one in allowed if lies_within(one, wanted))
+    if not narrower:
+        raise Refused(
+            f"what is handed on is for {shown(', '.join(allowed), 120)}, not for {shown(wanted)}",
+            code="oauth.invalid_target",
+        )
+    return narrower
 
 
 def _more(
@@ -277,7 +291,7 @@ def _record(
     desk: TokenDesk, client: TokenClient, parent: Parent, hop: Hop, place: StatusPlace
 ) -> IssuedToken:
     """Below the nearest hop that was issued here: one that an agent signed is known by its chain alone."""
-    above = next((one.jti for one in reversed(parent.hops) if desk.tokens.find(one.jti) is not None), "")
+    above = next((one.jti for one in reversed(parent.hops) if _is_ours(desk, one)), "")
     instance = client.identity.instance
     domain = instance.removeprefix(SCHEME).partition("/")[0] if instance.startswith(SCHEME) else ""
     return IssuedToken(
@@ -292,6 +306,12 @@ def _record(
         expires_at=hop.expires_at,
         place=place,
     )
+
+
+def _is_ours(desk: TokenDesk, hop: Hop) -> bool:
+    """Whether we issued this very hop: a `jti` alone is the choice of whoever signed it."""
+    found = desk.tokens.find(hop.jti)
+    return found is not None and found.par_hash == hop.hash
 
 
 def _tier(desk: TokenDesk, authority: Authority) -> int:

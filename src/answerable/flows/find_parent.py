@@ -9,7 +9,7 @@ import msgspec
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate import oauth_terms
 from answerable.core.mandate.authority import Authority, authority_of
-from answerable.core.mandate.delegation_chain import SEPARATOR, Chain, Hop
+from answerable.core.mandate.delegation_chain import SEPARATOR, Hop
 from answerable.core.mandate.hop_token import Confirmation, confirmation_by, confirmation_of
 from answerable.core.mandate.mandate import Mandate, MandateId
 from answerable.errors import Malformed, Refused, shown
@@ -40,13 +40,17 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Parent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What is handed on from: a mandate, and the hops below it. within: what of it this client may have at most."""
+    """What is handed on from: a mandate, and the hops below it. within: what of it this client may have at most.
+
+    depth_limit: how many hops there may be. consent: the hop by which the one above agreed, where it is another agent.
+    """
 
     mandate: Mandate
     hops: tuple[Hop, ...]
     within: Authority
     depth_limit: int
     expires_at: UnixMillis
+    consent: Hop | None = None
 
 
 def confirmation_for(desk: TokenDesk, client: TokenClient, key: str, now: UnixMillis) -> Confirmation:
@@ -86,8 +90,14 @@ def parent_of(
     tokens = [one for one in (wanted.chain, wanted.subject_token) if one]
     chain = verified_claim(desk.walk, SEPARATOR.join(tokens), now)
     mandate = chain_mandate(desk.walk, chain)
-    if chain.leaf.agent == client.agent and chain.leaf.confirmation.thumbprint == confirmation.thumbprint:
-        return _below(chain, mandate, chain.leaf.authority, chain.leaf.expires_at)
+    if _is_for(chain.leaf, client, confirmation):
+        return Parent(
+            mandate=mandate,
+            hops=chain.hops,
+            within=chain.leaf.authority,
+            depth_limit=chain.depth_limit,
+            expires_at=chain.leaf.expires_at,
+        )
     if not wanted.consent:
         raise Refused(
             f"this token is {shown(chain.leaf.agent)}'s: `consent` must be a hop that it signed for you",
@@ -95,13 +105,27 @@ def parent_of(
         )
     consent = verified_claim(desk.walk, SEPARATOR.join((*tokens, wanted.consent)), now)
     chain_mandate(desk.walk, consent)
-    if (
-        consent.leaf.form != "offline"
-        or consent.leaf.agent != client.agent
-        or consent.leaf.confirmation.thumbprint != confirmation.thumbprint
-    ):
+    if consent.leaf.form != "offline" or not _is_for(consent.leaf, client, confirmation):
         raise Refused("the consent is for another agent or key than yours", code="oauth.invalid_grant")
-    return _below(chain, mandate, consent.leaf.authority, chain.leaf.expires_at)
+    return Parent(
+        mandate=mandate,
+        hops=chain.hops,
+        within=consent.leaf.authority,
+        depth_limit=consent.depth_limit,
+        # The consent says what may be had; that it can be exchanged for five minutes at most does not end what is.
+        expires_at=chain.leaf.expires_at,
+        consent=consent.leaf,
+    )
+
+
+def _is_for(hop: Hop, client: TokenClient, confirmation: Confirmation) -> bool:
+    """Whether a hop is this client's, by agent and by what it proved."""
+    bound = hop.confirmation
+    return (hop.agent, bound.method, bound.thumbprint) == (
+        client.agent,
+        confirmation.method,
+        confirmation.thumbprint,
+    )
 
 
 def _from_mandate(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Parent:
@@ -115,10 +139,4 @@ def _from_mandate(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Par
         within=authority_of(mandate),
         depth_limit=mandate.delegability.depth_max + 1,
         expires_at=mandate.expires_at,
-    )
-
-
-def _below(chain: Chain, mandate: Mandate, within: Authority, expires_at: UnixMillis) -> Parent:
-    return Parent(
-        mandate=mandate, hops=chain.hops, within=within, depth_limit=chain.depth_limit, expires_at=expires_at
     )

@@ -19,7 +19,7 @@ from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.decision.facts import Facts
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.leaves import HopLeaf
@@ -264,7 +264,9 @@ async def act(
         return Outcome(status="not_started", detail=said), None
     if walk.mandates.state(verified.mandate.id) != "open":
         return Outcome(status="not_started", detail="the mandate was closed before the start"), None
-    if verified.caller.agent not in walk.registry.current.agents:
+    agents = walk.registry.current.agents
+    through = (verified.caller.agent, *(AgentId(hop.agent) for hop in verified.hops))
+    if any(one not in agents or agents[one].status != "active" for one in through):
         return Outcome(status="not_started", detail="the agent was stopped before the start"), None
     if not walk.stands(verified.caller.identity, walk.clock.now()):
         return Outcome(status="not_started", detail="the instance was ended before the start"), None

@@ -9,8 +9,9 @@ import anyio.to_thread
 from answerable.core.mandate.delegation_chain import DEPTH_MAX, SEPARATOR
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.revocation import Revocable
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Refused
 from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.verify_lineage import verified_claim
 
 if TYPE_CHECKING:
     from answerable.flows.authenticate_client import TokenClient
@@ -18,25 +19,36 @@ if TYPE_CHECKING:
 
 
 async def revoke_token(desk: TokenDesk, client: TokenClient, text: str) -> bool:
-    """End it with its whole subtree. text: a token, or a chain of which the last is meant.
+    """End it with its whole subtree. text: a token, or a chain of which the last is meant; what an agent signed away
+    from here is known by its whole chain alone.
 
     False, and nothing is done, for what is unknown or not this client's to end: to the client both are the same.
     Raises Unavailable.
     """
     try:
-        jti = read_hop(text.rpartition(SEPARATOR)[2]).jti
-    except Malformed:
+        what = await _ended_by(desk, client, text)
+    except (Malformed, Refused):
         return False
-    if not await anyio.to_thread.run_sync(_may_end, desk, client, jti):
+    if what is None:
         return False
     await revoke_authority(
-        desk.walk,
-        Revocable("token", jti),
-        by=f"agent:{client.agent}",
-        reason="given back by an agent",
-        looks_back=False,
+        desk.walk, what, by=f"agent:{client.agent}", reason="given back by an agent", looks_back=False
     )
     return True
+
+
+async def _ended_by(desk: TokenDesk, client: TokenClient, text: str) -> Revocable | None:
+    """The name under which it ends, if it is the client's to end. Raises Malformed, Refused."""
+    hop = read_hop(text.rpartition(SEPARATOR)[2])
+    if await anyio.to_thread.run_sync(_may_end, desk, client, hop.jti):
+        return Revocable("token", hop.jti)
+    if SEPARATOR not in text:
+        return None
+    chain = verified_claim(desk.walk, text, desk.walk.clock.now())
+    if client.agent not in {one.agent for one in chain.hops}:
+        return None
+    # By its hash: its `jti` is the choice of whoever signed it, and may be that of somebody else's token.
+    return Revocable("hop", chain.leaf.hash)
 
 
 def _may_end(desk: TokenDesk, client: TokenClient, jti: str) -> bool:

@@ -82,7 +82,8 @@ class HolderProver:
         held = self._holders.verify(method, target, fields, body)
         found = self._known.by_key(held.key, self._now())
         above = plain.chain
-        chain = above if above.endswith(held.token) else SEPARATOR.join(filter(None, (above, held.token)))
+        named = above == held.token or above.endswith(SEPARATOR + held.token)
+        chain = above if named else SEPARATOR.join(filter(None, (above, held.token)))
         return HeldRequest(
             method=plain.method,
             authority=plain.authority,

@@ -87,6 +87,7 @@ def _token_door(settings: Settings, product: Product) -> Any:
             revoke=partial(revoke_token, desk),
             status_list=partial(status_list_of, desk),
             status_lists=partial(status_lists_of, desk),
+            challenge=product.verifier.challenge,
             nonce=lambda: holders.nonce_field()[1].decode("ascii"),
             hosts=frozenset(settings.gateway.allowed_hosts),
             noted=partial(_noted, product),

@@ -242,7 +242,9 @@ class _Door:
         status, body = problem_of(error)
         response = _json(status, body)
         if status == 401:
-            response.headers["www-authenticate"] = 'DPoP error="invalid_client"'
+            # A client that signs its requests learns our epoch from it, and tries once more.
+            challenge = self._needs.challenge(error.step) if isinstance(error, Unverified) else ""
+            response.headers["www-authenticate"] = challenge or 'DPoP error="invalid_client"'
         if isinstance(error, Unavailable):
             response.headers["retry-after"] = "1"
         # Whoever was told to use a nonce gets one at once, and so does whoever may need another (RFC 9449, section 8).

@@ -38,6 +38,10 @@ def _unnoted(agent: AgentId, code: str) -> None:
     return
 
 
+def _unchallenged(step: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
     """The product as this door sees it.
@@ -45,7 +49,8 @@ class Needs:
     issuer: the service's own identifier, known once it listens. jwks: public keys by which tokens are checked. servers:
     the registered ones. introspect: what is known of a token, for a client; `active` is always there. signed: an
     introspection as evidence (RFC 9701). revoke: end a token of the client's. status_list: the signed list
-    of that number, None when there is none. nonce: a fresh one for proofs.
+    of that number, None when there is none. nonce: a fresh one for proofs. challenge: by step, what a client whose
+    proof failed needs to try again; empty for nothing.
     noted: told what a known client was refused, so that it can be counted.
     """
 
@@ -61,6 +66,7 @@ class Needs:
     status_list: Callable[[int], str | None]
     status_lists: Callable[[], Collection[int]]
     nonce: Callable[[], str]
+    challenge: Callable[[str], str] = _unchallenged
     hosts: frozenset[str] = frozenset()
     body_bytes_max: int = BODY_BYTES_MAX
     body_seconds_max: float = BODY_SECONDS_MAX

@@ -150,17 +150,18 @@ def _shared(audience: str, above: tuple[UnverifiedHop, ...]) -> str:
     """The audience of the first hop that a new one lies within, as within those of all hops between: a hop for a whole
     deployment may be handed on for one resource of it, and not the other way."""
     for hop in above:
-        if not any(_lies_within(audience, one) for one in hop.audiences):
+        if not any(lies_within(audience, one) for one in hop.audiences):
             raise Unverified(
                 f"{shown(audience, 60)} is not what {shown(', '.join(hop.audiences))} is for",
                 code="delegation.audience_mismatch",
                 step=STEP,
             )
     firsts = above[0].audiences if above else ()
-    return next((one for one in firsts if _lies_within(audience, one)), audience)
+    return next((one for one in firsts if lies_within(audience, one)), audience)
 
 
-def _lies_within(audience: str, wider: str) -> bool:
+def lies_within(audience: str, wider: str) -> bool:
+    """Whether one audience is the other, or one resource of it."""
     return audience == wider or audience.startswith(f"{wider}/")
 
 
