@@ -165,9 +165,8 @@ async def assembled(
             closing(_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             registry = SqliteRegistryStore(store)
-            identity = await opening.enter_async_context(
-                opened_identity(settings, store, clock=clock, entropy=entropy)
-            )
+            opened = opened_identity(settings, store, clock=clock, entropy=entropy)
+            identity = await opening.enter_async_context(opened)
             limits = ProofLimits(authorities=authorities, **asdict(settings.proof))
             verifier = verifier_of(identity, registry, clock=clock, entropy=entropy, limits=limits)
             upstream = _upstream(settings, clock)
