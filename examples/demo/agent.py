@@ -45,17 +45,18 @@ class Agent:
     server: str
     client: Client
     narrator: Narrator
+    shown_as: str = "agent"
 
     async def tools(self) -> list[str]:
         """The names of the tools that the agent is shown."""
-        self.narrator.asks(self.server, "tools/list")
+        self.narrator.asks(self.server, "tools/list", who=self.shown_as)
         names = [tool.name for tool in (await self.client.list_tools()).tools]
         self.narrator.answer("allowed", ", ".join(names) or "nothing")
         return names
 
     async def call(self, tool: str, arguments: dict[str, object], *, reason: str, show: bool = True) -> Reply:
         """Call a tool and tell what came of it. show: false leaves an allowed answer for the story to tell."""
-        self.narrator.asks(self.server, tool, arguments)
+        self.narrator.asks(self.server, tool, arguments, who=self.shown_as)
         try:
             result = await self.client.call_tool(
                 tool, arguments, meta=cast("RequestParamsMeta", {REASON: reason})
@@ -105,4 +106,11 @@ async def agent(
         async with Client(
             stdio_client(shim, errlog=log), mode="auto", cache=None, read_timeout_seconds=CALL_SECONDS_MAX
         ) as client:
-            yield Agent(name=name, server=server, client=client, narrator=product.narrator)
+            yield Agent(
+                name=name,
+                server=server,
+                client=client,
+                narrator=product.narrator,
+                # Where several work on one task, who asks is the story.
+                shown_as="agent" if delegation is None else name,
+            )
