@@ -1,4 +1,4 @@
-"""The demo: three stories of a governed agent on real MCP servers, each claim checked. Run it with `./dev demo`."""
+"""The demo: four stories of a governed agent on real MCP servers, each claim checked. Run it with `./dev demo`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Final
 import anyio
 import ending
 import found_token
+import handed_on
 import one_case_only
 import prepared_not_paid
 from company import AGENTS, COMMITS, INVOICES, PEOPLE, Home, SetUpError, found_company, new_home
@@ -64,8 +65,9 @@ async def demonstrate(home: Home, narrator: Narrator, interactive: bool) -> None
             await one_case_only.tell(product),
             await found_token.tell(product),
             await prepared_not_paid.tell(product, interactive=interactive),
+            await handed_on.tell(product),
         ]
-        await ending.tell(product, stories)
+        await ending.tell(product, stories, payment=stories[2])
     narrator.title(f"Every claim held, {narrator.claims} of them, in {time.monotonic() - started:.1f} s.")
     narrator.say("Try next:")
     for command in ending.next_commands(Path(shortened(str(home.path)))):

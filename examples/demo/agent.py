@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from mcp import MCPError, StdioServerParameters
@@ -38,22 +39,24 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """One agent's client to one server behind the gateway, under one mandate."""
+    """One agent's client to one server behind the gateway, under one mandate or what was handed on of it."""
 
+    name: str
     server: str
     client: Client
     narrator: Narrator
+    shown_as: str = "agent"
 
     async def tools(self) -> list[str]:
         """The names of the tools that the agent is shown."""
-        self.narrator.asks(self.server, "tools/list")
+        self.narrator.asks(self.server, "tools/list", who=self.shown_as)
         names = [tool.name for tool in (await self.client.list_tools()).tools]
         self.narrator.answer("allowed", ", ".join(names) or "nothing")
         return names
 
     async def call(self, tool: str, arguments: dict[str, object], *, reason: str, show: bool = True) -> Reply:
         """Call a tool and tell what came of it. show: false leaves an allowed answer for the story to tell."""
-        self.narrator.asks(self.server, tool, arguments)
+        self.narrator.asks(self.server, tool, arguments, who=self.shown_as)
         try:
             result = await self.client.call_tool(
                 tool, arguments, meta=cast("RequestParamsMeta", {REASON: reason})
@@ -85,16 +88,29 @@ def kind_of(fields: dict[str, Any], *, is_error: bool) -> Kind:
 
 
 @asynccontextmanager
-async def agent(product: Product, name: str, server: str, mandate: str) -> AsyncIterator[Agent]:
-    """Connect one agent to one server, through a shim of its own that is given the agent's key and the mandate's id."""
+async def agent(
+    product: Product, name: str, server: str, mandate: str, *, delegation: Path | None = None
+) -> AsyncIterator[Agent]:
+    """Connect one agent to one server, through a shim of its own that is given the agent's key and the mandate's id.
+
+    delegation: a file with what was handed on to the agent, which it acts under then.
+    """
     home = product.home
     command, *arguments = program(
         *("mcp", "shim", "--server", server, "--gateway", f"unix:{home.path / 'gateway.sock'}"),
-        *("--key", str(home.key(name)), "--mandate", mandate),
+        *("--key", str(home.key(name))),
+        *(("--mandate", mandate) if delegation is None else ("--delegation", str(delegation))),
     )
     shim = StdioServerParameters(command=command, args=arguments, env=environment(home))
     with (home.path / "shim.log").open("a", encoding="utf-8") as log:
         async with Client(
             stdio_client(shim, errlog=log), mode="auto", cache=None, read_timeout_seconds=CALL_SECONDS_MAX
         ) as client:
-            yield Agent(server=server, client=client, narrator=product.narrator)
+            yield Agent(
+                name=name,
+                server=server,
+                client=client,
+                narrator=product.narrator,
+                # Where several work on one task, who asks is the story.
+                shown_as="agent" if delegation is None else name,
+            )

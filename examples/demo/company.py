@@ -25,7 +25,7 @@ SOCKET_PATH_BYTES_MAX: Final = 107
 """What fits the address of a Unix socket on Linux."""
 
 PEOPLE: Final = ("ada", "bela", "chen", "dora", "emil", "fay")
-AGENTS: Final = ("support-agent", "finance-agent", "coding-agent")
+AGENTS: Final = ("support-agent", "finance-agent", "coding-agent", "orchestrator", "researcher", "writer")
 PAYEE: Final = "Linden Bakery"
 INVOICES: Final = [
     ("INV-2038", "Lindqvist Print", 89_000, "EUR", "2026-11-10", "paid"),

@@ -87,13 +87,15 @@ class Narrator:
             indent = " " * (len(line) - len(line.lstrip()))
             self._write(line.strip(), first="    " + indent, then="      " + indent, style="output")
 
-    def asks(self, server: str, call: str, arguments: Mapping[str, object] | None = None) -> None:
-        """What the agent asks for."""
+    def asks(
+        self, server: str, call: str, arguments: Mapping[str, object] | None = None, *, who: str = "agent"
+    ) -> None:
+        """What an agent asks for."""
         listed = ", ".join(
             f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in (arguments or {}).items()
         )
         text = f"{call}({listed})" if arguments is not None else call
-        self._write(f"{text} on {server}", first="  agent ▸ ", then="          ", style="agent")
+        self._write(f"{text} on {server}", first=f"  {who} ▸ ", then="          ", style="agent")
 
     def answer(self, kind: str, text: str) -> None:
         """What the agent got: `allowed`, `denied`, `waiting` or `failed`, and in which words."""

@@ -56,9 +56,14 @@ def rows(database: Path, query: str) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.requirement("DEMO-01")
-def test_the_demo_tells_three_stories_and_every_claim_holds(run: Run):
+def test_the_demo_tells_four_stories_and_every_claim_holds(run: Run):
     assert run.code == 0, run.out
-    for title in ("Story 1 · One case only", "Story 2 · Found token", "Story 3 · Prepared, not paid"):
+    for title in (
+        "Story 1 · One case only",
+        "Story 2 · Found token",
+        "Story 3 · Prepared, not paid",
+        "Story 4 · Handed on",
+    ):
         assert run.out.count(title) == 2, "once told, once out of the ledger"
     claims = run.out.count("  ✓ ")
     assert claims >= 20

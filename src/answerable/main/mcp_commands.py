@@ -41,6 +41,15 @@ def shim(
     key: KeyFile,
     gateway: GatewayAddress = "",
     mandate: MandateId = "",
+    delegation: Annotated[
+        Path | None,
+        typer.Option(
+            "--delegation",
+            help="What was handed on to the agent, as it got it; read anew for every message.",
+            show_default=False,
+            metavar="FILE",
+        ),
+    ] = None,
 ) -> int | None:
     """Serve MCP over stdio, and hold the agent's key.
 
@@ -48,6 +57,7 @@ def shim(
     """
     import anyio
 
+    from answerable.apps.mcp_shim.received import ReceivedAuth
     from answerable.apps.mcp_shim.relay import run_shim
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.proof_auth import SessionAuth
@@ -57,7 +67,7 @@ def shim(
         run_shim,
         server=server,
         gateway=gateway or default_gateway(shell),
-        auth=auth,
+        auth=auth if delegation is None else ReceivedAuth(auth, delegation),
         stdin=sys.stdin.buffer,
         stdout=sys.stdout.buffer,
     )

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 HOPS_MAX: Final = 1_000
 """Of one answer; how many more there are is in it."""
 ENTRIES_PER_TURN: Final = 256
+ENDED: Final = ("closed", "revoked", "expired")
+"""States of a mandate that all of its hops are in, too."""
 
 
 async def show_tree(call: Call) -> Answer:
@@ -44,14 +46,18 @@ async def show_tree(call: Call) -> Answer:
         if len(entries) % ENTRIES_PER_TURN == 0:
             await anyio.lowlevel.checkpoint()
     tree = await to_thread.run_sync(trace_mandate, entries, mandate.id, call.walk.subject_keys.find)
-    states = hop_states(call.walk, tree.branches, call.walk.clock.now())
+    state = mandate_state(call, mandate)
+    states = {
+        name: (state, "") if found[0] != "revoked" and state in ENDED else found
+        for name, found in hop_states(call.walk, tree.branches, call.walk.clock.now()).items()
+    }
     whole = _authority(mandate)
     return {
         "id": mandate.id,
         "principal": mandate.principal,
         "agent": mandate.agent,
         "purpose": mandate.purpose,
-        "state": mandate_state(call, mandate),
+        "state": state,
         "expires_at": instant(mandate.expires_at),
         "actions": _actions(tree.tally),
         "hops": [_hop(one, states, whole) for one in tree.branches[:HOPS_MAX]],
@@ -116,7 +122,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
                         "agent": TEXT,
                         "form": choice("online", "offline"),
                         "narrowed": TEXTS,
-                        "state": choice("open", "revoked", "expired"),
+                        "state": choice("open", *ENDED),
                         "because": TEXT,
                         "expires_at": INSTANT,
                         "revocable_as": TEXT,

@@ -1,0 +1,62 @@
+"""What was handed on to the agent that the shim speaks for: a chain in a file, read anew for every message.
+
+A part that another agent handed on is good for minutes, so whoever hands on writes the file again; the shim never has
+to be started anew for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+from answerable.core.identity.http_signature import DELEGATION_HEADER
+from answerable.errors import Unavailable, shown
+
+CHAIN_BYTES_MAX: Final = 262_144
+
+
+class ReceivedAuth(httpx2.Auth):
+    """Names the chain in the request, where the proof of `inner` covers it. A file that is not there stops the request.
+
+    Raises Unavailable (`shim.delegation`) for a file that cannot be read or is too large.
+    """
+
+    requires_request_body = True
+
+    def __init__(self, inner: httpx2.Auth, file: Path) -> None:
+        self._inner = inner
+        self._file = file
+
+    async def async_auth_flow(
+        self, request: httpx2.Request
+    ) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
+        """As httpx2 asks for it."""
+        request.headers[DELEGATION_HEADER] = self._chain()
+        flow = self._inner.async_auth_flow(request)
+        try:
+            sent = await anext(flow)
+            while True:
+                response = yield sent
+                sent = await flow.asend(response)
+        except StopAsyncIteration:
+            return
+        finally:
+            await flow.aclose()
+
+    def _chain(self) -> str:
+        try:
+            with self._file.open("rb") as file:
+                content = file.read(CHAIN_BYTES_MAX + 1)
+        except OSError as error:
+            raise _unusable(f"cannot be read: {error.strerror}", self._file) from None
+        text = content.decode("ascii", "replace").strip()
+        if not text or len(content) > CHAIN_BYTES_MAX or not text.isprintable() or not text.isascii():
+            raise _unusable("holds no chain of hops", self._file)
+        return text
+
+
+def _unusable(why: str, file: Path) -> Unavailable:
+    return Unavailable(f"{shown(file.name)} {why}", code="shim.delegation", port="file")

@@ -1,0 +1,142 @@
+"""Taking a mandate as a token of one's own, and handing part of it on to another agent, with one's own key.
+
+    chain = await token_for(client, base, key=key, mandate="...")
+    part = hand_on(chain, Receiver(agent="writer", key=their_key), Narrowing(scopes=("crm.note-add",)), key=key)
+
+What comes out is a chain, root first, as the field `Answerable-Delegation` has it. It may travel in the open: only the
+holder of the key that its last hop names can act by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx2
+import msgspec
+
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.mandate import oauth_terms
+from answerable.core.mandate.authority import Authority
+from answerable.core.mandate.delegation_chain import OFFLINE_SECONDS_MAX, SEPARATOR, split_chain
+from answerable.core.mandate.hop_signing import HopTerms, sign_hop
+from answerable.core.mandate.hop_token import confirmation_of, read_hop
+from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.sdk.proof_auth import SignatureAuth
+from answerable.sdk.world import SYSTEM_WORLD, World
+
+if TYPE_CHECKING:
+    from answerable.core.identity.keys import PublicKey, SigningKey
+    from answerable.core.mandate.constraint import Constraint
+
+EXCHANGE_PATH: Final = "/oauth/token"
+ANSWER_BYTES_MAX: Final = 1_048_576
+JTI_BYTES: Final = 16
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """Who gets a part: the agent's registered name, and the public key that it proves its requests with."""
+
+    agent: str
+    key: PublicKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowing:
+    """What is left of it. scopes: those that are handed on, else all. constraints: bounds beside those there are, or
+    tighter in their place. seconds: how long it is good for, never longer than what it comes from."""
+
+    scopes: tuple[str, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    seconds: int = OFFLINE_SECONDS_MAX
+
+
+async def token_for(
+    client: httpx2.AsyncClient, base: str, *, mandate: str, auth: httpx2.Auth | SigningKey
+) -> str:
+    """The first hop for a mandate of one's own, by the token service, to hand on from. auth: proves the agent's key.
+
+    Raises Refused (`token.refused`) with the reason of the service, Unavailable (`token.unreachable`, `token.answer`).
+    """
+    form = {
+        "grant_type": oauth_terms.GRANT_EXCHANGE,
+        "subject_token": mandate,
+        "subject_token_type": oauth_terms.TYPE_MANDATE,
+        "requested_token_type": oauth_terms.TYPE_DELEGATION,
+    }
+    proof = auth if isinstance(auth, httpx2.Auth) else SignatureAuth(auth)
+    try:
+        response = await client.post(base + EXCHANGE_PATH, data=form, auth=proof)
+    except httpx2.HTTPError as fault:
+        raise Unavailable(
+            f"the token service cannot be reached ({type(fault).__name__})",
+            code="token.unreachable",
+            port="gateway",
+        ) from None
+    answer = _answer(response)
+    if response.status_code != _OK:
+        said = answer.get("error_description") or answer.get("error") or f"HTTP {response.status_code}"
+        raise Refused(f"the token service refused: {shown(said, 300)}", code="token.refused")
+    chain = answer.get("delegation")
+    if not isinstance(chain, str):
+        raise _senseless()
+    return chain
+
+
+def hand_on(
+    chain: str,
+    receiver: Receiver,
+    narrowing: Narrowing,
+    *,
+    key: SigningKey,
+    world: World = SYSTEM_WORLD,
+) -> str:
+    """The chain with one hop more, signed by the key that its last hop names: for the receiver, and for no more.
+
+    Raises Malformed and Unverified (`delegation.*`) for a chain that does not read, is another's or has ended, and for
+    more than it holds.
+    """
+    tokens = split_chain(chain)
+    leaf = read_hop(tokens[-1])
+    if not 1 <= narrowing.seconds <= OFFLINE_SECONDS_MAX:
+        raise Malformed(
+            f"what an agent hands on is good for 1 to {OFFLINE_SECONDS_MAX} seconds, got {narrowing.seconds}",
+            code="delegation.lifetime",
+        )
+    bounds = {(one.key, one.type): one for one in (*leaf.authority.constraints, *narrowing.constraints)}
+    now = UnixMillis(int(world.unix_seconds() * 1000))
+    # Whole seconds on the wire: cut here, so that the hop lasts no longer than was said.
+    issued_at = UnixMillis(now // 1000 * 1000)
+    terms = HopTerms(
+        jti=world.random_bytes(JTI_BYTES).hex(),
+        agent=receiver.agent,
+        confirmation=confirmation_of(receiver.key),
+        audiences=leaf.audiences,
+        authority=Authority(
+            scopes=narrowing.scopes or leaf.authority.scopes, constraints=tuple(bounds.values())
+        ),
+        issued_at=issued_at,
+        expires_at=UnixMillis(min(issued_at + narrowing.seconds * 1000, leaf.expires_at)),
+    )
+    return SEPARATOR.join((*tokens, sign_hop(tokens, terms, key=key)))
+
+
+def _answer(response: httpx2.Response) -> dict[str, Any]:
+    content = response.content
+    try:
+        value = msgspec.json.decode(content) if len(content) <= ANSWER_BYTES_MAX else None
+    except msgspec.DecodeError:
+        value = None
+    if not isinstance(value, dict):
+        raise _senseless()
+    return value
+
+
+def _senseless() -> Unavailable:
+    return Unavailable(
+        "what answered is no token service: is the address that of the gateway?",
+        code="token.answer",
+        port="gateway",
+    )
