@@ -51,13 +51,13 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     message_digest: Digest
     at: Count
     identity: Identity
+    key: str
+    certificate: str
+    process: str
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="action"):
-    """to: origin of the log that it is for. action: the frozen bytes. progress: whether notifications are wanted.
-
-    delegation: the chain that the caller presented, root first; empty for a mandate of its own.
-    """
+    """to: origin of the log that it is for. action: the frozen bytes. progress: whether notifications are wanted."""
 
     v: int
     to: str
@@ -70,7 +70,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     message_digest: Digest
     caller: Caller
     progress: bool
-    delegation: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
+    delegation: str
 
 
 class Going(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="going"):
@@ -127,8 +127,12 @@ def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, pro
                     manifest=identity.manifest,
                     drifted=identity.drifted,
                 ),
+                key=caller.key,
+                certificate=caller.certificate,
+                process=caller.process,
             ),
             progress=progress,
+            delegation=request.delegation,
         )
     )
 
@@ -141,7 +145,7 @@ def action_in(message: bytes) -> Action:
         raise Malformed(
             f"not an action that was handed on: {str(error)[:200].lower()}", code="shard.message"
         ) from None
-    if found.v != VERSION or found.delegation:
+    if found.v != VERSION:
         raise Malformed(f"an action of version {found.v} is not understood here", code="shard.message")
     return found
 
@@ -158,6 +162,7 @@ def request_in(action: Action, limits: LinkLimits) -> ActionRequest:
         mandate_id=action.mandate_id,
         reason=action.reason,
         message_digest=action.message_digest,
+        delegation=action.delegation,
     )
     if request.action != frozen:
         raise Malformed("the frozen action is not the one that its message names", code="shard.message")
@@ -181,6 +186,9 @@ def caller_in(caller: Caller) -> VerifiedCaller:
             manifest=identity.manifest,
             drifted=identity.drifted,
         ),
+        key=caller.key,
+        certificate=caller.certificate,
+        process=caller.process,
     )
 
 
