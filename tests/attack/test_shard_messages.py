@@ -187,7 +187,14 @@ def test_everything_that_is_known_of_an_action_and_its_caller_is_handed_on():
     bench = Bench()
     action, caller = bench.request("refund", {"case": "4711", "amount": 5, "note": "é\u0000"})
     identity = CallerIdentity(
-        instance="spiffe://x/y", source="unix", grade="kernel", manifest="a" * 64, drifted=True
+        instance="spiffe://x/y",
+        source="unix",
+        grade="kernel",
+        manifest="a" * 64,
+        drifted=True,
+        manifest_grade="sidecar",
+        measured="b" * 64,
+        key="i" * 43,
     )
     caller = msgspec.structs.replace(
         caller, identity=identity, key="k" * 43, certificate="c" * 43, process="p" * 43

@@ -38,7 +38,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     source: Source
     grade: Grade
     manifest: str
+    manifest_grade: Grade | Literal[""]
     drifted: bool
+    measured: str
+    key: str
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,7 +128,10 @@ def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, pro
                     source=identity.source,
                     grade=identity.grade,
                     manifest=identity.manifest,
+                    manifest_grade=identity.manifest_grade,
                     drifted=identity.drifted,
+                    measured=identity.measured,
+                    key=identity.key,
                 ),
                 key=caller.key,
                 certificate=caller.certificate,
@@ -184,7 +190,10 @@ def caller_in(caller: Caller) -> VerifiedCaller:
             source=identity.source,
             grade=identity.grade,
             manifest=identity.manifest,
+            manifest_grade=identity.manifest_grade,
             drifted=identity.drifted,
+            measured=identity.measured,
+            key=identity.key,
         ),
         key=caller.key,
         certificate=caller.certificate,
