@@ -15,8 +15,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.entry import Entry, Receipt
 from answerable.core.ledger.runs import Run
-from answerable.core.mandate.budget import Reserved
-from answerable.core.registry.budget_name import CALLS
+from answerable.core.mandate.budget import ONE_CALL, Reserved
 from answerable.flows.cite_statement import found_references
 from answerable.flows.record_entry import pseudonym_of, sealing_for
 from answerable.flows.verify_request import verify_request
@@ -47,6 +46,7 @@ async def prepared(made: Course) -> Prepared:
         determined_by=("bench.allowed",),
         policy_set=walk.decision_point.policy_set,
     )
+    reserved = Reserved(accounts=(verified.mandate.id,), amounts=ONE_CALL)
     result = encode({"content": [{"type": "text", "text": "ok"}], "isError": False})
     done = Outcome(status="succeeded", result={})
 
@@ -68,7 +68,7 @@ async def prepared(made: Course) -> Prepared:
             deadline=UnixMillis(now + 10_000),
             call=1,
             approval_id="",
-            reserved=Reserved(accounts=(mandate.id,), amounts={CALLS: 1}),
+            reserved=reserved,
             hops=[],
         )
 

@@ -178,7 +178,7 @@ async def test_half_a_message_a_slow_one_and_a_long_one_start_nothing(tmp_path):
 
 def test_everything_that_is_known_of_an_action_and_its_caller_is_handed_on():
     """A member that somebody adds and does not hand on would be a restriction that holds in one process only."""
-    own = {"to", "v", "caller", "progress", "delegation"}
+    own = {"to", "v", "caller", "progress"}
     assert set(messages.Action.__struct_fields__) - own == set(ActionRequest.__struct_fields__)
     assert set(messages.Caller.__struct_fields__) == set(VerifiedCaller.__struct_fields__)
     assert set(messages.Identity.__struct_fields__) == set(CallerIdentity.__struct_fields__)
@@ -187,9 +187,19 @@ def test_everything_that_is_known_of_an_action_and_its_caller_is_handed_on():
     bench = Bench()
     action, caller = bench.request("refund", {"case": "4711", "amount": 5, "note": "é\u0000"})
     identity = CallerIdentity(
-        instance="spiffe://x/y", source="unix", grade="kernel", manifest="a" * 64, drifted=True
+        instance="spiffe://x/y",
+        source="unix",
+        grade="kernel",
+        manifest="a" * 64,
+        drifted=True,
+        manifest_grade="sidecar",
+        measured="b" * 64,
+        key="i" * 43,
     )
-    caller = msgspec.structs.replace(caller, identity=identity)
+    caller = msgspec.structs.replace(
+        caller, identity=identity, key="k" * 43, certificate="c" * 43, process="p" * 43
+    )
+    action = msgspec.structs.replace(action, delegation="a.b.c~d.e.f")
     found = action_in(action_bytes(A, action, caller, progress=True))
     assert request_in(found, LIMITS) == action
     assert caller_in(found.caller) == caller

@@ -10,14 +10,16 @@ import hmac
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Unverified
+from answerable.errors import Refused, Unverified
 from answerable.flows.govern_action import govern_action
 from answerable.flows.mandate_standing import shard_elsewhere
+from answerable.flows.verify_lineage import holds, verified_claim
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
+    from answerable.core.mandate.mandate import Mandate
     from answerable.flows.walk import Walk
     from answerable.ports.upstream import Progress
 
@@ -43,8 +45,8 @@ async def forward_action(
 
 def _owner_elsewhere(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> str | None:
     """The log of the process that this goes to; None where it is ours, or is refused and recorded here."""
-    mandate = walk.mandates.find(MandateId(request.mandate_id))
-    if mandate is None or mandate.agent != caller.agent:
+    mandate = _mandate(walk, request, caller)
+    if mandate is None:
         return None
     owner = walk.owners.get(mandate.id)
     if owner is None:
@@ -52,3 +54,22 @@ def _owner_elsewhere(walk: Walk, request: ActionRequest, caller: VerifiedCaller)
             walk.owners.clear()
         owner = walk.owners[mandate.id] = shard_elsewhere(mandate, walk.ledger.origin) or ""
     return owner if owner and walk.link is not None and walk.link.reaches(owner) else None
+
+
+def _mandate(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mandate | None:
+    """The mandate that the caller acts under, its own or the one that its chain starts at; None where that does not
+    hold. Everything else about it, and all of this again, is for the owner to judge."""
+    name = request.mandate_id
+    if request.delegation:
+        try:
+            chain = verified_claim(walk, request.delegation, walk.clock.now())
+        except Refused:
+            return None
+        leaf, mission = chain.leaf, chain.root.mission
+        if leaf.agent != caller.agent or not holds(caller, leaf.confirmation) or mission is None:
+            return None
+        name = mission.id
+    mandate = walk.mandates.find(MandateId(name))
+    if mandate is None or (not request.delegation and mandate.agent != caller.agent):
+        return None
+    return mandate
