@@ -378,7 +378,8 @@ OTHER_ACTION = encode(
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 2},
+        {"v": 1},
+        {"v": 3},
         {"to": f"{BASE}/b"},
         {"restriction": "none above 5"},
         {"delegation": ["a.b.c"]},
@@ -495,7 +496,7 @@ async def test_what_could_be_used_elsewhere_is_listed_here_too(tmp_path):
 
 def test_everything_that_is_known_of_an_action_and_its_caller_is_handed_on():
     """A member that somebody adds and does not hand on would be a restriction that holds in one process only."""
-    own = {"to", "v", "caller", "progress", "delegation"}
+    own = {"to", "v", "caller", "progress"}
     assert set(messages.Action.__struct_fields__) - own == set(ActionRequest.__struct_fields__)
     assert set(messages.Caller.__struct_fields__) == set(VerifiedCaller.__struct_fields__)
     assert set(messages.Identity.__struct_fields__) == set(CallerIdentity.__struct_fields__)
@@ -504,9 +505,11 @@ def test_everything_that_is_known_of_an_action_and_its_caller_is_handed_on():
     bench = Bench()
     action, caller = bench.request("refund", {"case": "4711", "amount": 5, "note": "é\u0000"})
     identity = CallerIdentity(
-        instance="spiffe://x/y", source="unix", grade="kernel", manifest="a" * 64, drifted=True
-    )
-    caller = msgspec.structs.replace(caller, identity=identity)
+        instance="spiffe://x/y", source="unix", grade="kernel", manifest="a" * 64, drifted=True,
+        manifest_grade="sidecar", measured="b" * 64, key="K",
+    )  # fmt: skip
+    caller = msgspec.structs.replace(caller, identity=identity, key="k", certificate="c", process="p")
+    action = msgspec.structs.replace(action, delegation="a.b.c~d.e.f")
     found = action_in(action_bytes(A, action, caller, progress=True))
     assert request_in(found, LIMITS) == action
     assert caller_in(found.caller) == caller

@@ -10,14 +10,16 @@ import hmac
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Unverified
+from answerable.errors import Refused, Unverified
 from answerable.flows.govern_action import govern_action
 from answerable.flows.mandate_standing import shard_elsewhere
+from answerable.flows.verify_lineage import is_held_by, verified_claim
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
+    from answerable.core.mandate.mandate import Mandate
     from answerable.flows.walk import Walk
     from answerable.ports.upstream import Progress
 
@@ -43,8 +45,8 @@ async def forward_action(
 
 def _owner_elsewhere(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> str | None:
     """The log of the process that this goes to; None where it is ours, or is refused and recorded here."""
-    mandate = walk.mandates.find(MandateId(request.mandate_id))
-    if mandate is None or mandate.agent != caller.agent:
+    mandate = _mandate_of(walk, request, caller)
+    if mandate is None:
         return None
     owner = walk.owners.get(mandate.id)
     if owner is None:
@@ -52,3 +54,18 @@ def _owner_elsewhere(walk: Walk, request: ActionRequest, caller: VerifiedCaller)
             walk.owners.clear()
         owner = walk.owners[mandate.id] = shard_elsewhere(mandate, walk.ledger.origin) or ""
     return owner if owner and walk.link is not None and walk.link.reaches(owner) else None
+
+
+def _mandate_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mandate | None:
+    """The mandate at the root of what this caller acts under, as far as it is known here; None for what is refused."""
+    if not request.delegation:
+        mandate = walk.mandates.find(MandateId(request.mandate_id))
+        return mandate if mandate is not None and mandate.agent == caller.agent else None
+    try:
+        chain = verified_claim(walk, request.delegation, walk.clock.now())
+    except Refused:
+        return None
+    mission = chain.root.mission
+    if mission is None or not is_held_by(chain.leaf, caller):
+        return None
+    return walk.mandates.find(MandateId(mission.id))

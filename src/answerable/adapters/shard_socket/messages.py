@@ -19,12 +19,14 @@ from answerable.core.canonical import FrozenJSON, Limits
 from answerable.core.identity.caller import ProofKind, VerifiedCaller
 from answerable.core.identity.evidence import CallerIdentity, Grade, Source
 from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.mandate.delegation_chain import CHAIN_CHARS_MAX
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 
 if TYPE_CHECKING:
     from answerable.adapters.shard_socket.frames import LinkLimits
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""1 said less of callers, and nothing of what was handed on."""
 PORT: Final = "shard_link"
 
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -38,7 +40,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     source: Source
     grade: Grade
     manifest: str
+    manifest_grade: Grade | Literal[""]
     drifted: bool
+    measured: str
+    key: str
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,12 +56,15 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     message_digest: Digest
     at: Count
     identity: Identity
+    key: str
+    certificate: str
+    process: str
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="action"):
     """to: origin of the log that it is for. action: the frozen bytes. progress: whether notifications are wanted.
 
-    delegation: the chain that the caller presented, root first; empty for a mandate of its own.
+    delegation: the chain that the caller presented, root first, joined by `~`; empty for a mandate of its own.
     """
 
     v: int
@@ -70,7 +78,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     message_digest: Digest
     caller: Caller
     progress: bool
-    delegation: Annotated[tuple[str, ...], Meta(max_length=16)] = ()
+    delegation: Annotated[str, Meta(max_length=CHAIN_CHARS_MAX)]
 
 
 class Going(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="going"):
@@ -125,10 +133,17 @@ def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, pro
                     source=identity.source,
                     grade=identity.grade,
                     manifest=identity.manifest,
+                    manifest_grade=identity.manifest_grade,
                     drifted=identity.drifted,
+                    measured=identity.measured,
+                    key=identity.key,
                 ),
+                key=caller.key,
+                certificate=caller.certificate,
+                process=caller.process,
             ),
             progress=progress,
+            delegation=request.delegation,
         )
     )
 
@@ -141,7 +156,7 @@ def action_in(message: bytes) -> Action:
         raise Malformed(
             f"not an action that was handed on: {str(error)[:200].lower()}", code="shard.message"
         ) from None
-    if found.v != VERSION or found.delegation:
+    if found.v != VERSION:
         raise Malformed(f"an action of version {found.v} is not understood here", code="shard.message")
     return found
 
@@ -158,6 +173,7 @@ def request_in(action: Action, limits: LinkLimits) -> ActionRequest:
         mandate_id=action.mandate_id,
         reason=action.reason,
         message_digest=action.message_digest,
+        delegation=action.delegation,
     )
     if request.action != frozen:
         raise Malformed("the frozen action is not the one that its message names", code="shard.message")
@@ -179,8 +195,14 @@ def caller_in(caller: Caller) -> VerifiedCaller:
             source=identity.source,
             grade=identity.grade,
             manifest=identity.manifest,
+            manifest_grade=identity.manifest_grade,
             drifted=identity.drifted,
+            measured=identity.measured,
+            key=identity.key,
         ),
+        key=caller.key,
+        certificate=caller.certificate,
+        process=caller.process,
     )
 
 
