@@ -129,7 +129,8 @@ OTHER_ACTION = encode(
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 2},
+        {"v": 1},
+        {"v": 3},
         {"to": f"{BASE}/b"},
         {"restriction": "none above 5"},
         {"delegation": ["a.b.c"]},

@@ -179,7 +179,7 @@ async def test_however_many_ask_at_once_no_agent_hands_on_wider_or_deeper_than_t
         deeper = world.handed(chain, issued[0], issued[1], read)
         chain = (*chain, deeper)
         assert succeeded(await world.call(issued[1], chain=chain))
-        with pytest.raises(Exception, match=r"hops, its first one allows|del_max_depth"):
+        with pytest.raises(Exception, match="its first one allows"):
             world.handed(chain, issued[1], "stranger", read)
         answer = await world.exchange(issued[1], deeper, delegation="~".join(chain[:-1]))
         assert why(answer) == "delegation.depth_invalid"

@@ -13,7 +13,7 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unverified
 from answerable.flows.govern_action import govern_action
 from answerable.flows.mandate_standing import shard_elsewhere
-from answerable.flows.verify_lineage import holds, verified_claim
+from answerable.flows.verify_lineage import is_held_by, verified_claim
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
@@ -45,7 +45,7 @@ async def forward_action(
 
 def _owner_elsewhere(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> str | None:
     """The log of the process that this goes to; None where it is ours, or is refused and recorded here."""
-    mandate = _mandate(walk, request, caller)
+    mandate = _mandate_of(walk, request, caller)
     if mandate is None:
         return None
     owner = walk.owners.get(mandate.id)
@@ -56,20 +56,16 @@ def _owner_elsewhere(walk: Walk, request: ActionRequest, caller: VerifiedCaller)
     return owner if owner and walk.link is not None and walk.link.reaches(owner) else None
 
 
-def _mandate(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mandate | None:
-    """The mandate that the caller acts under, its own or the one that its chain starts at; None where that does not
-    hold. Everything else about it, and all of this again, is for the owner to judge."""
-    name = request.mandate_id
-    if request.delegation:
-        try:
-            chain = verified_claim(walk, request.delegation, walk.clock.now())
-        except Refused:
-            return None
-        leaf, mission = chain.leaf, chain.root.mission
-        if leaf.agent != caller.agent or not holds(caller, leaf.confirmation) or mission is None:
-            return None
-        name = mission.id
-    mandate = walk.mandates.find(MandateId(name))
-    if mandate is None or (not request.delegation and mandate.agent != caller.agent):
+def _mandate_of(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> Mandate | None:
+    """The mandate at the root of what this caller acts under, as far as it is known here; None for what is refused."""
+    if not request.delegation:
+        mandate = walk.mandates.find(MandateId(request.mandate_id))
+        return mandate if mandate is not None and mandate.agent == caller.agent else None
+    try:
+        chain = verified_claim(walk, request.delegation, walk.clock.now())
+    except Refused:
         return None
-    return mandate
+    mission = chain.root.mission
+    if mission is None or not is_held_by(chain.leaf, caller):
+        return None
+    return walk.mandates.find(MandateId(mission.id))

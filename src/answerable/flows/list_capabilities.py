@@ -65,7 +65,13 @@ def _lineage(
         return Lineage(mandate=mandate) if mandate is not None and mandate.agent == caller.agent else None
     try:
         return verify_lineage(
-            walk, caller, mandate_id=mandate_id, delegation=delegation, server=server, now=now
+            walk,
+            caller,
+            mandate_id=mandate_id,
+            delegation=delegation,
+            server=server,
+            now=now,
+            anywhere=True,
         )
     except Refused:
         return None

@@ -14,7 +14,7 @@ from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.lineage import Lineage
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.mandate_standing import still_stands
+from answerable.flows.mandate_standing import shard_elsewhere, still_stands
 
 if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
@@ -27,9 +27,17 @@ if TYPE_CHECKING:
 
 
 def verify_lineage(
-    walk: Walk, caller: VerifiedCaller, *, mandate_id: str, delegation: str, server: str, now: UnixMillis
+    walk: Walk,
+    caller: VerifiedCaller,
+    *,
+    mandate_id: str,
+    delegation: str,
+    server: str,
+    now: UnixMillis,
+    anywhere: bool = False,
 ) -> Lineage:
-    """What this caller says that it acts under, checked. server: on which it wants to act.
+    """What this caller says that it acts under, checked. server: on which it wants to act. anywhere: also under a
+    mandate of another shard, whose standing is asked there.
 
     Raises Refused: `mandate.*` as for a mandate of its own, and `delegation.*` for a chain that does not verify, whose
     last hop is another's, that is for another server, or that reaches past what its mandate may be handed on to.
@@ -43,11 +51,12 @@ def verify_lineage(
     if lineage is None:
         chain = known.chain
         _check_recordable(chain)
-        mandate = chain_mandate(walk, chain, mandate_id)
+        mandate = chain_mandate(walk, chain, mandate_id, anywhere=anywhere)
         _check_resource(chain, walk.delegations.audience(), server)
         lineage = Lineage(mandate=mandate, hops=chain.hops)
         # Terms of a mandate never change; all else that was asked is in this registry.
-        known.keep(lineage, current, mandate_id, server)
+        if not anywhere:
+            known.keep(lineage, current, mandate_id, server)
     return lineage
 
 
@@ -63,9 +72,9 @@ def _known(walk: Walk, delegation: str, now: UnixMillis) -> KnownChain:
         raise Refused(f"the delegation does not hold: {fault.message}", code=fault.code) from None
 
 
-def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "") -> Mandate:
+def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: bool = False) -> Mandate:
     """The mandate that a verified chain starts at, which stands and allows it. mandate_id: as the caller names it, or
-    empty. Raises Refused (`mandate.*`, `delegation.*`)."""
+    empty. anywhere: as for `verify_lineage`. Raises Refused (`mandate.*`, `delegation.*`)."""
     root = chain.root
     named = root.mission.id if root.mission is not None else ""
     if mandate_id and mandate_id != named:
@@ -81,7 +90,8 @@ def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "") -> Mandate:
             "the chain starts for somebody else than the mandate was given by and to",
             code="delegation.principal_altered",
         )
-    still_stands(walk, mandate)
+    if not anywhere or shard_elsewhere(mandate, walk.ledger.origin) is None:
+        still_stands(walk, mandate)
     try:
         wider = narrower(root.authority, authority_of(mandate))
     except Malformed as fault:
@@ -116,11 +126,16 @@ def _check_recordable(chain: Chain) -> None:
 
 def _check_holder(leaf: Hop, caller: VerifiedCaller) -> None:
     """A chain is of use to nobody but the holder of its last hop: a copy of it is a copy of what is public anyway."""
-    if leaf.agent != caller.agent or not holds(caller, leaf.confirmation):
+    if not is_held_by(leaf, caller):
         raise Refused(
             f"the last hop is for {shown(leaf.agent, 60)} and bound to a key that this caller did not prove",
             code="delegation.holder_binding_failed",
         )
+
+
+def is_held_by(leaf: Hop, caller: VerifiedCaller) -> bool:
+    """Whether a hop is this caller's, by agent and by what it proved."""
+    return leaf.agent == caller.agent and holds(caller, leaf.confirmation)
 
 
 def holds(caller: VerifiedCaller, confirmation: Confirmation) -> bool:

@@ -7,7 +7,8 @@ Laws:
 - only what was decided `allow` is an intent;
 - the entries of a run are numbered from 0 without a gap, each names the leaf hash of the one before, and all are about
   one mandate;
-- what an intent refers to stands before it, with the leaf hash it names, and is of the kind it is used as.
+- what an intent refers to stands before it, with the leaf hash it names, and is of the kind it is used as;
+- the hops that an action came by are those of its mandate, each handed on from the one before, the last to who acted.
 
 A log may be read in stretches, each by itself: what a stretch says about entries before it is kept, and told when it
 joins what came before. Needs one byte an entry, and more only for intents without an end, runs and cited entries.
@@ -249,6 +250,11 @@ class _Wanted(NamedTuple):
     name: str
 
 
+def _hop_name(hop: str, agent: str, parent: str, mandate: str) -> str:
+    """What a hop is referred to as: itself, whom it is for, the hop above it, and the mandate. No id has a line end."""
+    return "\n".join((hop, agent, parent, mandate))
+
+
 class Citations:
     """What is cited in a log and who refers to it, from entry `first` on. here: the entries to be had, if not all."""
 
@@ -279,8 +285,10 @@ class Citations:
 
     def cited(self, index: int, leaf: CitedLeaf, leaf_hash: bytes) -> None:
         """Take an entry that may be referred to."""
-        # A hop is referred to by its own id: its digest is what keeps one token from standing there twice.
-        name = leaf.hop if leaf.kind == "hop" and leaf.hop is not UNSET else leaf.name
+        name = leaf.name
+        if leaf.kind == "hop":
+            # By all that places it in a chain: its digest is what keeps one token from standing there twice.
+            name = _hop_name(leaf.hop or "", leaf.agent or "", leaf.parent or "", leaf.mandate or "")
         self._cited[index] = (leaf_hash, leaf.kind, name)
 
     def referred(self, index: int, leaf: IntentLeaf) -> Fault | None:
@@ -315,15 +323,20 @@ class Citations:
         return found or hops_fault
 
     def _hops_fault(self, index: int, leaf: IntentLeaf) -> Fault | None:
-        """Each hop that an action came by stands before it, as the hop that it is named as."""
+        """Each hop that an action came by stands before it, as the hop that it is named as, below the one before it."""
         if leaf.hops is UNSET:
             return None
-        found = None
+        found, parent = None, ""
         for hop in leaf.hops:
-            key = ("hop", hop.entry, hop.leaf, hop.id)
-            if key not in self._seen:
-                self._seen.add(key)
-                found = self._one(index, _Wanted(hop.entry, hop.leaf, "hop", hop.id)) or found
+            wanted = _Wanted(hop.entry, hop.leaf, "hop", _hop_name(hop.id, hop.agent, parent, leaf.mandate))
+            parent = hop.id
+            if wanted not in self._seen:
+                self._seen.add(wanted)
+                found = self._one(index, wanted) or found
+        if leaf.hops[-1].agent != leaf.agent:
+            found = found or Fault(
+                "reference.kind", "the last hop it names is for another agent than it is about"
+            )
         return found
 
     def joined(self, later: Citations) -> Iterator[tuple[int, Fault]]:

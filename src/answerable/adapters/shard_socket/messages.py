@@ -19,12 +19,14 @@ from answerable.core.canonical import FrozenJSON, Limits
 from answerable.core.identity.caller import ProofKind, VerifiedCaller
 from answerable.core.identity.evidence import CallerIdentity, Grade, Source
 from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.mandate.delegation_chain import CHAIN_CHARS_MAX
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 
 if TYPE_CHECKING:
     from answerable.adapters.shard_socket.frames import LinkLimits
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""1 said less of callers, and nothing of what was handed on."""
 PORT: Final = "shard_link"
 
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -60,7 +62,10 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="action"):
-    """to: origin of the log that it is for. action: the frozen bytes. progress: whether notifications are wanted."""
+    """to: origin of the log that it is for. action: the frozen bytes. progress: whether notifications are wanted.
+
+    delegation: the chain that the caller presented, root first, joined by `~`; empty for a mandate of its own.
+    """
 
     v: int
     to: str
@@ -73,7 +78,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     message_digest: Digest
     caller: Caller
     progress: bool
-    delegation: str
+    delegation: Annotated[str, Meta(max_length=CHAIN_CHARS_MAX)]
 
 
 class Going(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="going"):
