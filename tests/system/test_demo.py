@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -95,6 +96,43 @@ def test_the_found_token_is_never_printed(run: Run):
     assert token[:6] not in run.out
     for log in run.home.glob("*.log"):
         assert token not in log.read_text()
+
+
+@pytest.mark.requirement("HAND-01")
+def test_one_note_was_written_by_whom_it_was_handed_on_to(run: Run):
+    notes = rows(run.home / "company/crm.db", "SELECT case_id, text FROM notes ORDER BY note_id DESC LIMIT 1")
+    assert notes == [("4711", "Both receipts agree: the October invoice was charged twice.")]
+    assert rows(run.home / "company/crm.db", "SELECT count(*) FROM notes WHERE text = 'Pay me.'") == [(0,)]
+
+
+@pytest.mark.requirement("HAND-02")
+def test_the_tree_outlives_the_server(run: Run):
+    mandate = re.findall(r"\$ answerable mandate tree (\S+)", run.out)[0]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "answerable.main",
+            "--data",
+            str(run.home),
+            "mandate",
+            "tree",
+            mandate,
+            "--json",
+        ],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    tree = json.loads(done.stdout)
+    assert tree["state"] == "revoked"
+    assert [(hop["agent"], hop["depth"], hop["state"]) for hop in tree["hops"]] == [
+        ("orchestrator", 0, "revoked"),
+        ("researcher", 1, "revoked"),
+        ("writer", 2, "revoked"),
+    ]
+    assert tree["hops"][2]["actions"] == {"done": 1, "failed": 0, "refused": 3, "unknown": 0, "in_flight": 0}
 
 
 @pytest.mark.requirement("DEMO-03")

@@ -1,7 +1,8 @@
 """A handle: a Unix socket in a private directory that speaks for one identity, to our own child processes alone.
 
 POST /mcp/SERVER     an MCP message, proved and sent on (GET and DELETE as MCP has them)
-GET /instance        who this is
+GET /instance        who this is, and the public key that others hand on to
+/tasks, /delegations what it works under, and handing on; see `tasks.py`
 POST /sub-agents     another handle, for a sub-agent with a key and a name of its own
 DELETE /instance     ends it, where this is the handle of a sub-agent
 """
@@ -20,6 +21,7 @@ from anyio.abc import SocketAttribute, TaskGroup, TaskStatus
 from answerable.apps.sidecar.http_server import converse
 from answerable.apps.sidecar.kinship import is_kin
 from answerable.apps.sidecar.relay import relay
+from answerable.apps.sidecar.tasks import Tasks
 from answerable.errors import AnswerableError, Refused, Unavailable, Unverified
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class Handle:
         self._client = client
         self._base = base
         self._sub_agent = sub_agent
+        self._tasks = Tasks(client, base, identity)
 
     @property
     def address(self) -> str:
@@ -118,8 +121,10 @@ class Handle:
                 await reply.json(200, {"ended": [str(self.identity.enrolled.instance)]})
                 await reply.end()
                 self.ended.set()
+            case _ if self._tasks.serves(request):
+                await self._tasks.answer(request, reply)
             case _:
-                await relay(self._client, self._base, self.identity, request, reply)
+                await relay(self._client, self._base, self.identity, self._tasks, request, reply)
 
     async def _asked_for_sub_agent(self, reply: Reply) -> None:
         if self._sub_agent is None:
@@ -140,6 +145,7 @@ class Handle:
             "drift": list(enrolled.drift),
             "grade": enrolled.grade,
             "instance": str(enrolled.instance),
+            "key": self.identity.public_jwk,
             "manifest": enrolled.manifest,
             "milliseconds_left": int(self.identity.seconds_left() * 1000),
             "source": enrolled.source,

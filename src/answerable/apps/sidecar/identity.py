@@ -12,12 +12,16 @@ import anyio
 import anyio.to_thread
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from answerable.core.canonical import parse
 from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.sdk.delegation import hand_on
 from answerable.sdk.enrolment import certificate_request
 from answerable.sdk.proof_auth import SessionAuth
 
 if TYPE_CHECKING:
     from answerable.apps.sidecar.attesting import Attesting
+    from answerable.core.canonical import JSONValue
+    from answerable.sdk.delegation import Narrowing, Receiver
     from answerable.sdk.enrolment import Enrolled, EnrolmentClient, MadeOf
 
 SHORTEST_SECONDS: Final = 1.0
@@ -44,6 +48,20 @@ class Identity:
         if self._enrolled is None:
             raise RuntimeError("this identity is not enrolled yet")
         return self._enrolled
+
+    @property
+    def thumbprint(self) -> str:
+        """Of the key that proves its requests, and that what is handed on to it is bound to."""
+        return self._key.public.thumbprint
+
+    @property
+    def public_jwk(self) -> JSONValue:
+        """The public half of that key (RFC 7517)."""
+        return parse(self._key.public.jwk.encode("ascii"))
+
+    def hand_on(self, chain: str, receiver: Receiver, narrowing: Narrowing) -> str:
+        """As `answerable.sdk.delegation.hand_on`, with the key that only this object has."""
+        return hand_on(chain, receiver, narrowing, key=self._key)
 
     def seconds_left(self) -> float:
         """Of its life, on our own monotonic clock."""

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 import httpx2
 
+from answerable.apps.sidecar.tasks import status_of
 from answerable.core.canonical import Limits, parse
 from answerable.errors import AnswerableError, Malformed, shown
 
 if TYPE_CHECKING:
     from answerable.apps.sidecar.http_server import HttpRequest, Reply
     from answerable.apps.sidecar.identity import Identity
+    from answerable.apps.sidecar.tasks import Tasks
     from answerable.core.canonical import JSONValue
 
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -39,7 +41,12 @@ _ANSWERED: Final = ("content-type", "mcp-session-id")
 
 
 async def relay(
-    client: httpx2.AsyncClient, base: str, identity: Identity, request: HttpRequest, reply: Reply
+    client: httpx2.AsyncClient,
+    base: str,
+    identity: Identity,
+    tasks: Tasks,
+    request: HttpRequest,
+    reply: Reply,
 ) -> None:
     """Send one message on with the proof of this identity, and pass back whatever answers it, as it comes."""
     try:
@@ -47,6 +54,15 @@ async def relay(
         fields = _fields(request)
     except Malformed as fault:
         await reply.json(400, _rpc_error(None, INVALID_REQUEST, fault.message, code=fault.code))
+        return
+    try:
+        fields |= await tasks.fields(request)
+    except AnswerableError as error:
+        status = status_of(error)
+        number = INVALID_REQUEST if status == 400 else INTERNAL_ERROR
+        await reply.json(
+            status, _rpc_error(identifier, number, error.message, code=error.code, effect="none")
+        )
         return
     try:
         async with client.stream(
@@ -82,7 +98,7 @@ def _checked(request: HttpRequest) -> JSONValue:
     if request.method not in ("POST", "GET", "DELETE") or not _TARGET.fullmatch(request.target):
         raise Malformed(
             f"{shown(request.method, 16)} {shown(request.target)} is not what a handle serves: MCP at "
-            "/mcp/SERVER, /instance and /sub-agents",
+            "/mcp/SERVER, /instance, /sub-agents, /tasks and /delegations",
             code="sidecar.path",
         )
     if request.method != "POST":

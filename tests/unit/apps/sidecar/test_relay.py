@@ -10,6 +10,7 @@ import pytest
 
 from answerable.apps.sidecar.http_server import HttpRequest
 from answerable.apps.sidecar.relay import relay
+from answerable.apps.sidecar.tasks import Tasks
 
 pytestmark = pytest.mark.anyio
 MESSAGE = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/list"}).encode()
@@ -35,6 +36,7 @@ class Written:
 
 class Someone:
     auth = httpx2.BasicAuth("stands", "for a proof")
+    thumbprint = "of nobody's key"
 
 
 async def relayed(request, answer):
@@ -46,7 +48,8 @@ async def relayed(request, answer):
 
     reply = Written()
     async with httpx2.AsyncClient(transport=httpx2.MockTransport(gateway)) as client:
-        await relay(client, "http://gateway.test", cast("Any", Someone()), request, cast("Any", reply))
+        base, someone = "http://gateway.test", cast("Any", Someone())
+        await relay(client, base, someone, Tasks(client, base, someone), request, cast("Any", reply))
     return reply, seen
 
 

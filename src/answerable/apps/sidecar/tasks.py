@@ -1,0 +1,261 @@
+"""What an agent works under, by names: tokens and chains of hops stay here, the agent has the names alone.
+
+GET /tasks               names, with mandate, scopes and end
+POST /tasks              {name, mandate}: a token for a mandate of its own; {name, delegation}: what it was handed
+DELETE /tasks/NAME       forgets it
+POST /delegations        {task, to: {agent, key}, scopes, constraints, seconds}: a narrower hop for another agent
+
+Laws: the instance's key signs hops that `sign_hop` accepts and never bytes of the agent's choice; what is received is
+kept and passed on only if its last hop is bound to this key. What is handed on goes back to the agent as text: it is of
+use to the holder of the key that it names, and to nobody else.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from answerable.core.canonical import Limits, parse
+from answerable.core.identity.http_signature import DELEGATION_HEADER, MANDATE_HEADER
+from answerable.core.identity.keys import public_key
+from answerable.core.identity.principal import agent_id
+from answerable.core.mandate.constraint import Constraint, from_wire
+from answerable.core.mandate.delegation_chain import OFFLINE_SECONDS_MAX, split_chain
+from answerable.core.mandate.hop_token import read_hop
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.sdk.delegation import Narrowing, Receiver, token_for
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from answerable.apps.sidecar.http_server import HttpRequest, Reply
+    from answerable.apps.sidecar.identity import Identity
+    from answerable.core.canonical import JSONValue
+    from answerable.core.mandate.hop_token import UnverifiedHop
+
+TASK_FIELD: Final = "answerable-task"
+TASKS_MAX: Final = 64
+"""Of one handle."""
+BODY_BYTES_MAX: Final = 262_144
+LIST_MAX: Final = 512
+RENEW_SECONDS_BEFORE_END: Final = 60.0
+MANDATE_CHARS_MAX: Final = 256
+
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
+_LIMITS: Final = Limits(size_bytes_max=BODY_BYTES_MAX)
+
+
+@dataclass(slots=True)
+class _Task:
+    """mandate: of which the token is to be had again when it ends; empty for what another agent handed on."""
+
+    chain: str
+    leaf: UnverifiedHop
+    mandate: str
+
+
+class Tasks:
+    """Of one identity. Every method that is not a predicate raises the error family."""
+
+    def __init__(self, client: httpx2.AsyncClient, base: str, identity: Identity) -> None:
+        self._client = client
+        self._base = base
+        self._identity = identity
+        self._tasks: dict[str, _Task] = {}
+        self._renewing = anyio.Lock()
+
+    def serves(self, request: HttpRequest) -> bool:
+        """Whether a request is about tasks, and not a message of MCP."""
+        target = request.target
+        return target in ("/tasks", "/delegations") or target.startswith("/tasks/")
+
+    async def answer(self, request: HttpRequest, reply: Reply) -> None:
+        """Answer one of those requests. Raises nothing of the error family."""
+        try:
+            status, body = await self._answered(request)
+        except AnswerableError as error:
+            await reply.json(status_of(error), {"code": error.code, "detail": error.message})
+            return
+        await reply.json(status, body)
+
+    async def fields(self, request: HttpRequest) -> dict[str, str]:
+        """The header fields under which a message goes on: none for one that names no task and shows no chain.
+
+        Raises Malformed (`sidecar.field`, `delegation.*`), Refused (`sidecar.task`, `sidecar.delegation`, `token.*`),
+        Unavailable.
+        """
+        named, shown_chain = request.values(TASK_FIELD), request.values(DELEGATION_HEADER)
+        if len(named) + len(shown_chain) > 1:
+            raise Malformed(
+                f"a message names one task in `{TASK_FIELD}`, or shows one chain in `{DELEGATION_HEADER}`",
+                code="sidecar.field",
+            )
+        if not named and not shown_chain:
+            return {}
+        chain = await self._chain(named[0]) if named else shown_chain[0]
+        if shown_chain:
+            self._own(chain)
+        fields = {DELEGATION_HEADER: chain}
+        mission = read_hop(split_chain(chain)[0]).mission
+        if mission is not None and not request.values(MANDATE_HEADER):
+            # Else the mandate that this sidecar names by default would be taken for the one of the chain.
+            fields[MANDATE_HEADER] = mission.id
+        return fields
+
+    async def _answered(self, request: HttpRequest) -> tuple[int, dict[str, JSONValue]]:
+        match request.method, request.target:
+            case "GET", "/tasks":
+                return 200, {"tasks": [_told(name, one) for name, one in sorted(self._tasks.items())]}
+            case "POST", "/tasks":
+                return 201, await self._add(_object(request.body, "name", "mandate", "delegation"))
+            case "POST", "/delegations":
+                members = ("task", "to", "scopes", "constraints", "seconds")
+                return 201, await self._hand_on(_object(request.body, *members))
+            case "DELETE", target if target.startswith("/tasks/"):
+                name = target.removeprefix("/tasks/")
+                self._found(name)
+                del self._tasks[name]
+                return 200, {"forgotten": name}
+        raise Malformed(
+            f"{shown(request.method, 16)} {shown(request.target)} is not served: GET and POST /tasks, DELETE "
+            "/tasks/NAME, POST /delegations",
+            code="sidecar.path",
+        )
+
+    async def _add(self, body: dict[str, JSONValue]) -> dict[str, JSONValue]:
+        name = _text(body, "name", 63)
+        if not _NAME.fullmatch(name):
+            raise Malformed(
+                f"{shown(name)} is no name of a task: letters, digits, `.`, `_` and `-`, all small",
+                code="sidecar.task_name",
+            )
+        if ("mandate" in body) == ("delegation" in body):
+            raise Malformed(
+                "a task comes from a `mandate` or from a `delegation`: give one", code="sidecar.members"
+            )
+        if name not in self._tasks and len(self._tasks) >= TASKS_MAX:
+            raise Refused(f"a handle has at most {TASKS_MAX} tasks: forget one", code="sidecar.tasks")
+        if "mandate" in body:
+            task = await self._from_mandate(_text(body, "mandate", MANDATE_CHARS_MAX))
+        else:
+            chain = _text(body, "delegation", BODY_BYTES_MAX)
+            task = _Task(chain, self._own(chain), "")
+        self._tasks[name] = task
+        return _told(name, task)
+
+    async def _from_mandate(self, mandate: str) -> _Task:
+        chain = await token_for(self._client, self._base, mandate=mandate, auth=self._identity.auth)
+        return _Task(chain, self._own(chain), mandate)
+
+    async def _hand_on(self, body: dict[str, JSONValue]) -> dict[str, JSONValue]:
+        to = body.get("to")
+        if not isinstance(to, dict) or to.keys() != {"agent", "key"} or not isinstance(to["key"], dict):
+            raise Malformed(
+                "`to` has the receiver's registered name in `agent` and its public JWK in `key`",
+                code="sidecar.members",
+            )
+        receiver = Receiver(agent=agent_id(_text(to, "agent", 63)), key=public_key(to["key"]))
+        seconds = body.get("seconds", OFFLINE_SECONDS_MAX)
+        if type(seconds) is not int:
+            raise Malformed("`seconds` must be a whole number", code="sidecar.members")
+        narrowing = Narrowing(scopes=_scopes(body), constraints=_constraints(body), seconds=seconds)
+        chain = await self._chain(_text(body, "task", 63))
+        handed = self._identity.hand_on(chain, receiver, narrowing)
+        leaf = read_hop(split_chain(handed)[-1])
+        return {
+            "delegation": handed,
+            "id": leaf.jti,
+            "scopes": list(leaf.authority.scopes),
+            "expires_at": leaf.expires_at // 1000,
+        }
+
+    async def _chain(self, name: str) -> str:
+        """Of a task by name; what comes from a mandate is had anew shortly before it ends."""
+        task = self._found(name)
+        if not task.mandate or not _ends_soon(task):
+            return task.chain
+        async with self._renewing:
+            task = self._found(name)
+            if _ends_soon(task):
+                task = self._tasks[name] = await self._from_mandate(task.mandate)
+        return task.chain
+
+    def _found(self, name: str) -> _Task:
+        task = self._tasks.get(name)
+        if task is None:
+            raise Refused(f"there is no task {shown(name)} here: POST /tasks makes one", code="sidecar.task")
+        return task
+
+    def _own(self, chain: str) -> UnverifiedHop:
+        """The last hop of a chain that is bound to this instance's key. The gateway checks all the rest."""
+        leaf = read_hop(split_chain(chain)[-1])
+        if leaf.confirmation.thumbprint != self._identity.thumbprint:
+            raise Refused(
+                f"what was handed on is for {shown(leaf.agent, 60)} and for another key than this instance's",
+                code="sidecar.delegation",
+            )
+        return leaf
+
+
+def status_of(error: AnswerableError) -> int:
+    """The HTTP status under which a handle tells it."""
+    return {Refused: 403, Unverified: 403, Unavailable: 503}.get(type(error), 400)
+
+
+def _told(name: str, task: _Task) -> dict[str, JSONValue]:
+    """A task as the agent may know it: without its tokens."""
+    leaf = task.leaf
+    return {
+        "name": name,
+        "mandate": leaf.mission.id if leaf.mission is not None else "",
+        "depth": leaf.depth,
+        "scopes": list(leaf.authority.scopes),
+        "expires_at": leaf.expires_at // 1000,
+    }
+
+
+def _ends_soon(task: _Task) -> bool:
+    return task.leaf.expires_at / 1000 - time.time() < RENEW_SECONDS_BEFORE_END
+
+
+def _object(body: bytes, *known: str) -> dict[str, JSONValue]:
+    value = parse(body, limits=_LIMITS)
+    if not isinstance(value, dict):
+        raise Malformed("the body must be a JSON object", code="sidecar.members")
+    unknown = [name for name in value if name not in known]
+    if unknown:
+        raise Malformed(
+            f"{shown(unknown[0], 40)} is not known here: expected {', '.join(known)}", code="sidecar.members"
+        )
+    return value
+
+
+def _text(body: dict[str, Any], name: str, chars_max: int) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= chars_max:
+        raise Malformed(f"`{name}` must be text of 1 to {chars_max} characters", code="sidecar.members")
+    return value
+
+
+def _scopes(body: dict[str, JSONValue]) -> tuple[str, ...]:
+    found = body.get("scopes", [])
+    if not isinstance(found, list) or len(found) > LIST_MAX:
+        raise Malformed(f"`scopes` must be a list of at most {LIST_MAX} texts", code="sidecar.members")
+    texts = tuple(one for one in found if isinstance(one, str))
+    # An empty list could be meant as nothing at all, and must not come out as everything.
+    if len(texts) < len(found) or ("scopes" in body and not texts):
+        raise Malformed(
+            "`scopes` must name what is handed on; left out, all of it is", code="sidecar.members"
+        )
+    return texts
+
+
+def _constraints(body: dict[str, JSONValue]) -> tuple[Constraint, ...]:
+    found = body.get("constraints", [])
+    if not isinstance(found, list) or len(found) > LIST_MAX:
+        raise Malformed(f"`constraints` must be a list of at most {LIST_MAX} objects", code="sidecar.members")
+    return tuple(from_wire(one) for one in found)
