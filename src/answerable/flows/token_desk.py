@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TIERS: Final = 4
 PLACES_AHEAD: Final = 64
-"""Places in status lists that are taken at a time: one write for so many tokens. Those left at a crash stay nobody's."""
+"""Places in status lists that are taken at a time, with one write. Those left over at a crash stay nobody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
