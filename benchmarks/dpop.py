@@ -29,7 +29,7 @@ import course
 from answerable.adapters.memory.replay_store import MemoryReplayStore
 from answerable.adapters.replay_table import SharedReplayStore
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.core.identity import dpop
+from answerable.core.identity import dpop, keys
 from answerable.core.identity.dpop import dpop_proof
 from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk, to_base64url, verifying_key
 from answerable.flows.verify_dpop import BoundToken, DpopLimits, DpopVerifier
@@ -99,9 +99,9 @@ class Resource:
         )
         return [(b"authorization", b"DPoP " + token.encode()), (b"dpop", proof.encode())], body
 
-    def calls(self, keys: Iterator[SigningKey]) -> Iterator[Callable[[], object]]:
+    def calls(self, senders: Iterator[SigningKey]) -> Iterator[Callable[[], object]]:
         """One verified message each, by these keys in turn."""
-        for number, key in enumerate(keys):
+        for number, key in enumerate(senders):
             fields, body = self.message(key, f"{TOKEN}{number}")
             yield partial(self.verifier.verify, "POST", TARGET, fields, body)
 
@@ -110,6 +110,7 @@ def forget_keys() -> None:
     """As at the first proof of a client: whoever made proofs in this process has prepared their keys already."""
     dpop._key_in.cache_clear()
     verifying_key.cache_clear()
+    keys._is_point.cache_clear()
 
 
 def proof_costs(directory: Path, times: int) -> dict[str, float]:

@@ -13,7 +13,6 @@ import json
 import multiprocessing
 import os
 import platform
-import resource
 import sys
 import time
 from multiprocessing.connection import Connection
@@ -276,8 +275,12 @@ def _each(action: Any, count: int) -> float:
 
 
 def _rss_megabytes() -> float:
-    """The most that was ever resident, which is more than what is."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most that was ever resident, which is more than what is.
+
+    Not `ru_maxrss`: that begins with what the process had that this one was spawned from.
+    """
+    peak = next(one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM:"))
+    return int(peak.split()[1]) / 1024
 
 
 def _line(name: str, value: float, unit: str, limit: float | None = None) -> Line:

@@ -20,7 +20,11 @@ FIGURES = {
         for chain in ("token of one hop", "chain of 3 hops", "chain of 5 hops")
         for what in ("known, with whether it was revoked", "verified", "verified, no key seen before")
     ),
-    *(f"peer: bare {name} signature, µs" for name in ("Ed25519", "ES256")),
+    *(
+        f"peer: {hops} bare {name} of the same turns, µs"
+        for name in ("Ed25519", "ES256")
+        for hops in (1, 3, 5)
+    ),
     *(
         f"exchanges {below}, {clients}, 1/s"
         for below in ("for a mandate", "below a token")

@@ -212,7 +212,7 @@ async def _issued(
     expires_at = UnixMillis(min(now // 1000 * 1000 + seconds * 1000, parent.expires_at // 1000 * 1000))
     if expires_at <= now:
         raise Refused("what this derives from ends within the second", code="delegation.expired")
-    place = desk.tokens.take_places(1)[0]
+    place = desk.place()
     issuer = desk.issuer()
     single = is_action and tier >= desk.limits.single_use_tier
     terms = HopTerms(

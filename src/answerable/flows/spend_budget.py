@@ -31,13 +31,15 @@ ACCOUNTS_KEPT_MAX: Final = 10_000
 
 def accounts_of(walk: Walk, verified: VerifiedRequest) -> tuple[Account, ...]:
     """Where the action is counted, the mandate first, then every hop that it was handed on by."""
-    mandate = verified.mandate
-    found = walk.accounts.get(mandate.id)
+    mandate, hops = verified.mandate, verified.hops
+    # The last hop names every one above it by hash, and the mandate too, so that its digest stands for all of them.
+    name = hops[-1].digest if hops else mandate.id
+    found = walk.accounts.get(name)
     if found is None:
         if len(walk.accounts) >= ACCOUNTS_KEPT_MAX:
             walk.accounts.clear()
-        found = walk.accounts[mandate.id] = (account_of(mandate),)
-    return (*found, *hop_accounts(verified.hops)) if verified.hops else found
+        found = walk.accounts[name] = (account_of(mandate), *hop_accounts(hops))
+    return found
 
 
 def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...]) -> Amounts:

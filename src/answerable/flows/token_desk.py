@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.keys import PublicKey, SigningKey
+    from answerable.core.mandate.issued_token import StatusPlace
     from answerable.flows.known_callers import KnownCallers
     from answerable.flows.walk import Walk
     from answerable.ports.token_register import TokenRegister
 
 TIERS: Final = 4
+PLACES_AHEAD: Final = 64
+"""Places in status lists that are taken at a time, with one write. Those left over at a crash stay nobody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,13 @@ class TokenDesk:
     issuer: Callable[[], str]
     limits: TokenLimits = field(default_factory=TokenLimits)
     issuing: dict[str, Lock] = field(default_factory=dict)
+    _places: list[StatusPlace] = field(default_factory=list)
+
+    def place(self) -> StatusPlace:
+        """A place in a status list, given once. Raises Unavailable (`register.*`)."""
+        if not self._places:
+            self._places.extend(self.tokens.take_places(PLACES_AHEAD))
+        return self._places.pop()
 
     def public_keys(self, issuer: str) -> tuple[PublicKey, ...]:
         """Those that are believed for an issuer: ours for ourselves, none for anybody else."""

@@ -128,7 +128,8 @@ class Walk:
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
-    another one than ours. accounts: of mandates that were used, whose terms never change.
+    another one than ours. accounts: of mandates that were used, by id, and of chains, by the digest of the last
+    hop; the terms of neither ever change.
     judged: under which names callers act and what of it was revoked, of one epoch of the register in one registry.
     """
 
@@ -167,7 +168,7 @@ class Walk:
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: RegistrySnapshot | None = None
     judged_epoch: int = -1
-    accounts: dict[MandateId, tuple[Account, ...]] = field(default_factory=dict)
+    accounts: dict[MandateId | bytes, tuple[Account, ...]] = field(default_factory=dict)
     standing_of: RegistrySnapshot | None = None
     standing: dict[MandateId, Refused | None] = field(default_factory=dict)
 

@@ -241,13 +241,19 @@ def _public_key(members: Mapping[str, JSONValue]) -> PublicKey:
     _check_remarks(members, algorithm)
     required: dict[str, JSONValue] = {"crv": members["crv"], "kty": members["kty"], "x": members.get("x")}
     if algorithm == "ed25519":
-        if not bindings.crypto_core_ed25519_is_valid_point(_coordinate(members, "x")):
+        if not _is_point(_coordinate(members, "x")):
             raise Malformed("`x` is not a point of the prime-order group of Ed25519", code="key.point")
     else:
         required["y"] = members.get("y")
         _p256(members)
     canonical = encode(required)
     return PublicKey(jwk=canonical.decode("ascii"), thumbprint=to_base64url(sha256(canonical).digest()))
+
+
+@lru_cache(maxsize=PREPARED_KEYS_MAX)
+def _is_point(octets: bytes) -> bool:
+    """Whether these are an Ed25519 key; remembered, because asking costs half of a check, for each hop."""
+    return bool(bindings.crypto_core_ed25519_is_valid_point(octets))
 
 
 def _check_remarks(members: Mapping[str, JSONValue], algorithm: Algorithm) -> None:
