@@ -33,7 +33,7 @@ import revocation
 import sqlite_log
 import uvloop
 import walk
-from handed_on import MANDATE, HandedOn, handed_on, wanted
+from handing_on import MANDATE, HandedOn, handed_on, wanted
 
 from answerable.core.action.request import action_request
 from answerable.core.identity.keys import verifying_key

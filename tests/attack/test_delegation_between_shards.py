@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import msgspec
 import pytest
 
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.authority import Authority, authority_of
-from answerable.core.mandate.delegability import Delegability
-from answerable.core.mandate.hop_signing import HopTerms, issue_root, sign_hop
-from answerable.core.mandate.hop_token import Mission, confirmation_of
-from answerable.core.mandate.mission import authority_hash
 from answerable.errors import Refused
 from answerable.flows.delegations import Delegations
 from answerable.flows.forward_action import forward_action
-from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.list_capabilities import list_capabilities
-from answerable.sdk.signing import signed_mandate
-from answerable.testing.delegation import ISSUER, SERVICE, trusted
-from answerable.testing.samples import mandate_terms, signing_key
+from answerable.testing.delegation import ISSUER, trusted
+from tests.lineage_world import asked, believing, chain_of, mandated
 from tests.link_world import BASE, door, link_of, shard
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LINE-03")]
@@ -32,47 +21,11 @@ A = f"{BASE}/a"
 async def two_shards(directory, *, calls_max=20):
     """a, which owns the mandate; b, which knows it and the way to a; and a chain from scout to rover."""
     a = await shard("a").registered()
-    now = a.clock.now()
-    terms = replace(
-        mandate_terms(),
-        principal=PrincipalId("alice"),
-        agent=AgentId("scout"),
-        calls_max=calls_max,
-        not_before=now,
-        expires_at=UnixMillis(now + 3_600_000),
-        delegability=Delegability(depth_max=1, width_max=1, to=("agent:rover",)),
-    )
-    mandate = await issue_mandate(a.walk, signed_mandate(terms, audience=A, key=signing_key("alice")))
+    mandate = await mandated(a, calls_max=calls_max)
     b = shard("b", a)
     b.walk.link = link_of(directory, "b")
-    for bench in (a, b):
-        bench.walk.delegations = Delegations(keys_of=trusted, audience=lambda: ISSUER)
-
-    def hop(agent, authority, **more):
-        return HopTerms(
-            jti=f"hop-{agent}",
-            agent=agent,
-            confirmation=confirmation_of(signing_key(agent).public),
-            audiences=(ISSUER,),
-            authority=authority,
-            issued_at=now,
-            expires_at=UnixMillis(now // 1000 * 1000 + 200_000),
-            **more,
-        )
-
-    authority = authority_of(mandate)
-    mission = Mission(id=mandate.id, authority_hash=authority_hash(mandate, audience=A))
-    root = issue_root(
-        hop("scout", authority, depth_limit=2), issuer=ISSUER, principal="alice", mission=mission, key=SERVICE
-    )
-    narrow = Authority(scopes=("crm.read",), constraints=authority.constraints)
-    return a, b, (root, sign_hop((root,), hop("rover", narrow), key=signing_key("scout")))
-
-
-def asked(bench, chain, *, agent="rover", key="", mandate=""):
-    action, caller = bench.request("get_case", {"case": "4711"}, agent=agent, mandate=mandate)
-    action = msgspec.structs.replace(action, delegation="~".join(chain))
-    return action, msgspec.structs.replace(caller, key=signing_key(key or agent).public.thumbprint)
+    believing(a, b)
+    return a, b, chain_of(a, mandate)
 
 
 async def test_what_was_handed_on_is_governed_by_the_owner_of_the_mandate_at_its_root(tmp_path):

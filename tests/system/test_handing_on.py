@@ -13,7 +13,9 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.status_list import INVALID, VALID, verified_status_list
+from answerable.core.tlog.note import VerifierKey
 from answerable.testing.samples import signing_key
+from answerable.verify.ledger_history import verify_ledger
 from tests.token_world import narrow, succeeded, token_world, why_not
 
 pytestmark = pytest.mark.anyio
@@ -48,6 +50,10 @@ async def test_a_task_is_handed_on_twice_and_every_hand_is_in_the_record(tmp_pat
         [refusal] = world.entries(Tag.REFUSAL)
         assert refusal["code"] == "delegation.scope_not_granted"
         assert [hop["agent"] for hop in refusal["hops"]] == ["orchestrator", "researcher", "writer"]
+        key = VerifierKey.parse(world.product.log_key)
+        world.product.seal()
+    report = verify_ledger(tmp_path / "house" / "ledger", key=key)
+    assert (report.errors, report.findings) == (0, ())
 
 
 @pytest.mark.requirement("TOKEN-02")

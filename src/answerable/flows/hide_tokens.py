@@ -30,27 +30,30 @@ NOT_READABLE: Final[dict[str, JSONValue]] = {
 
 
 def check_tokens(verified: VerifiedRequest) -> None:
-    """Raises Refused (`arguments.token`) when the arguments hold a credential.
+    """Raises Refused (`arguments.token`) when the action, or the reason that the agent gives, holds a credential.
 
     Only what the capability says that a tool needs, by name of the argument, may hold a credential.
     """
-    expected = verified.resolved.capability.credential_arguments
-    arguments = verified.arguments
+    expected, request = verified.resolved.capability.credential_arguments, verified.request
+    content = request.action.bytes
     if expected:
-        arguments = {name: value for name, value in arguments.items() if name not in expected}
-    content = verified.request.action.bytes if not expected else encode(arguments)
-    findings = found_in(content)
-    if not findings:
-        return
-    raise Refused(
-        f"the arguments hold what looks like a credential ({described(findings)}): leave it out, tools get theirs from "
-        "the gateway",
-        code="arguments.token",
-    )
+        arguments = {name: value for name, value in verified.arguments.items() if name not in expected}
+        content = encode({"arguments": arguments, "target": request.target})
+    findings = found_in(content) or (found_in(encode(request.reason)) if request.reason else ())
+    if findings:
+        raise Refused(
+            f"the arguments hold what looks like a credential ({described(findings)}): leave it out, tools get theirs "
+            "from the gateway",
+            code="arguments.token",
+        )
 
 
 async def hide_tokens(outcome: Outcome) -> Outcome:
     """The outcome with every credential in the answer hidden; how many of what kind is in its detail."""
+    if outcome.detail:
+        plain, found = hidden_in(outcome.detail.encode("utf-8", "replace"))
+        if found:
+            outcome = msgspec.structs.replace(outcome, detail=plain.decode())
     if outcome.result is None:
         return outcome
     whole = result_bytes(outcome.result)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from answerable.core.action.request import VerifiedRequest
+from answerable.core.action.token_shapes import hidden_in
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.registry.destination import destinations_of
@@ -102,11 +103,12 @@ def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
 
 
 def _note_unregistered(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> None:
-    """Remember, without I/O, that somebody proved asked for what nobody registered."""
-    if request.server not in walk.registry.current.servers:
-        walk.sightings.note("server", request.server, caller.at)
-    else:
-        walk.sightings.note("tool", f"{request.server}/{request.target}", caller.at)
+    """Remember, without I/O, that somebody proved asked for what nobody registered. A name may be anything, a
+    credential too, and is written down."""
+    is_server = request.server not in walk.registry.current.servers
+    name = request.server if is_server else f"{request.server}/{request.target}"
+    plain, _ = hidden_in(name.encode("utf-8", "replace"))
+    walk.sightings.note("server" if is_server else "tool", plain.decode(), caller.at)
 
 
 def _checked_definition(walk: Walk, arguments: dict[str, JSONValue], resolved: Resolved) -> ToolDefinition:

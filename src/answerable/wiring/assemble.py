@@ -45,7 +45,7 @@ from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
-from answerable.wiring.tokens import token_desk
+from answerable.wiring.tokens import forgetting_tokens, token_desk
 from answerable.wiring.witnesses import cosigning
 
 if TYPE_CHECKING:
@@ -248,6 +248,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(_following_registry, product)
         tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
         tasks.start_soon(product.cosigning.gather_always)
+        tasks.start_soon(forgetting_tokens, product.tokens)
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:

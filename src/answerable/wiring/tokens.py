@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
+import anyio
+import anyio.to_thread
+
 from answerable.adapters.local_keys import open_key, open_or_create_key
 from answerable.adapters.sqlite import SqliteTokenRegister
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.status_list import StatusList, signed_status_list
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Unavailable
 from answerable.flows.delegations import Delegations
 from answerable.flows.exchange_token import status_uri
 from answerable.flows.token_desk import TokenDesk, TokenLimits
@@ -26,6 +31,10 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 LISTS_MAX: Final = 10_000
+KEPT_MILLIS: Final = 86_400_000
+"""How long a token that ran out can still be found by its id."""
+FORGOTTEN_MAX: Final = 10_000
+_log: Final = logging.getLogger(__name__)
 _KEY_FILE: Final = re.compile(r"([0-9]{1,6})\.key")
 
 
@@ -74,6 +83,17 @@ def _keys(settings: Settings, entropy: Entropy) -> Iterator[SigningKey]:
     )
     for number in numbers:
         yield first if number == 1 else open_key(folder / f"{number}.key")
+
+
+async def forgetting_tokens(desk: TokenDesk, *, seconds: float = 60.0) -> None:
+    """Forget tokens that ran out a day ago, so many at a time, until cancelled; their places in lists stay taken."""
+    while True:
+        before = UnixMillis(desk.walk.clock.now() - KEPT_MILLIS)
+        try:
+            await anyio.to_thread.run_sync(partial(desk.tokens.prune, before=before, count_max=FORGOTTEN_MAX))
+        except Unavailable as failed:
+            _log.warning("tokens that ran out are not forgotten for now: %s", failed.message)
+        await anyio.sleep(seconds)
 
 
 def status_lists_of(desk: TokenDesk) -> tuple[int, ...]:

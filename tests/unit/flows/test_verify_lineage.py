@@ -1,158 +1,202 @@
-"""What was handed on, at calls after the first: remembered of it is what its registry says, nothing of who calls."""
+"""What a caller says that it acts under: its own mandate, or what was handed on to it, and nothing in between."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-
+import msgspec
 import pytest
 
+from answerable.core.canonical import encode
 from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.principal import AgentId, UnixMillis
-from answerable.core.mandate.authority import authority_of
-from answerable.core.mandate.delegability import Delegability
-from answerable.core.mandate.delegation_chain import SEPARATOR
-from answerable.core.mandate.hop_signing import HopTerms, issue_root, sign_hop
-from answerable.core.mandate.hop_token import Mission, confirmation_of
-from answerable.core.mandate.token import signed
+from answerable.core.identity.principal import AgentId
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.authority import Authority, authority_of
+from answerable.core.mandate.caveat import ResourceIn
+from answerable.core.mandate.constraint import MaxSubtree
+from answerable.core.mandate.delegability import NOT_DELEGABLE
+from answerable.core.mandate.hop_signing import issue_root, sign_hop
+from answerable.core.mandate.hop_token import Mission, confirmation_by
+from answerable.core.mandate.mandate import Grant
+from answerable.core.mandate.mission import authority_hash
 from answerable.errors import Refused
-from answerable.flows import delegations, verify_lineage
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.delegations import Delegations
-from answerable.sdk.signing import signed_mandate
+from answerable.flows import delegations
+from answerable.flows.govern_action import govern_action
+from answerable.flows.verify_lineage import holds
 from answerable.testing.builders import Bench, bench_documents
-from answerable.testing.delegation import ISSUER, MISSION, NOW, SERVICE, trusted
-from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key
+from answerable.testing.delegation import ISSUER, SERVICE
+from answerable.testing.samples import signing_key
+from tests.lineage_world import asked, believing, chain_of, hop, mandated, root_of
 
-pytestmark = [pytest.mark.anyio]
-
-
-class HandedOn:
-    """A bench whose scout hands its mandate on to rover."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.walk = bench.walk
-        terms = replace(
-            mandate_terms("m-1"),
-            delegability=Delegability(depth_max=1, width_max=2, to=("agent:rover",)),
-            grants=mandate_terms("m-1").grants[:1],
-        )
-        mandate = signed(terms, signed_mandate(terms, audience=AUDIENCE, key=signing_key("alice")))
-        self.walk.mandates.add(mandate)
-        self.walk.delegations = Delegations(keys_of=trusted, audience=lambda: ISSUER)
-        self.authority = authority_of(mandate)
-        self.chain = self.chain_for((ISSUER,))
-
-    def chain_for(self, audiences: tuple[str, ...]) -> str:
-        first = issue_root(
-            self.terms("scout", audiences, depth_limit=2),
-            issuer=ISSUER,
-            principal="alice",
-            mission=Mission(id="m-1", authority_hash=MISSION.authority_hash),
-            key=SERVICE,
-        )
-        second = sign_hop((first,), self.terms("rover", audiences), key=signing_key("scout"))
-        return SEPARATOR.join((first, second))
-
-    def terms(self, agent: str, audiences: tuple[str, ...], **more: int) -> HopTerms:
-        return HopTerms(
-            jti=f"hop-{agent}",
-            agent=agent,
-            confirmation=confirmation_of(signing_key(agent).public),
-            audiences=audiences,
-            authority=self.authority,
-            issued_at=NOW,
-            expires_at=UnixMillis(NOW + 60_000),
-            **more,
-        )
-
-    def call(
-        self, *, agent: str = "rover", key: str = "", mandate: str = "", server: str = "crm", chain: str = ""
-    ):
-        caller = VerifiedCaller(
-            agent=AgentId(agent),
-            proof="dpop",
-            binding="",
-            sequence=1,
-            message_digest=bytes(32),
-            at=NOW,
-            key=signing_key(key or agent).public.thumbprint,
-        )
-        return verify_lineage.verify_lineage(
-            self.walk,
-            caller,
-            mandate_id=mandate,
-            delegation=chain or self.chain,
-            server=server,
-            now=NOW,
-        )
-
-    def refused(self, **changes: str) -> str:
-        with pytest.raises(Refused) as no:
-            self.call(**changes)
-        return no.value.code
+pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-async def handed_on() -> HandedOn:
-    return HandedOn(await Bench().registered())
+async def handed_on(**changes):
+    bench = await Bench().registered()
+    mandate = await mandated(bench, **changes)
+    believing(bench)
+    return bench, mandate
 
 
-async def test_what_a_chain_stands_for_is_found_out_once_for_a_registry(handed_on, monkeypatch):
-    first = handed_on.call()
-    assert [hop.agent for hop in first.hops] == ["scout", "rover"]
-    assert first.mandate.id == "m-1"
-
-    def asked_again(*_: object) -> None:
-        raise AssertionError("it was found out already")
-
-    monkeypatch.setattr(verify_lineage, "chain_mandate", asked_again)
-    assert handed_on.call() is first
+async def refused(bench, chain, **claims):
+    with pytest.raises(Refused) as told:
+        await govern_action(bench.walk, *asked(bench, chain, **claims))
+    return told.value.code
 
 
-async def test_a_remembered_chain_is_of_use_to_the_holder_of_its_last_hop_alone(handed_on):
-    handed_on.call()
-    assert handed_on.refused(agent="scout") == "delegation.holder_binding_failed"
-    assert handed_on.refused(key="scout") == "delegation.holder_binding_failed"
-    assert handed_on.refused(agent="scout", key="rover") == "delegation.holder_binding_failed"
-
-
-async def test_a_remembered_chain_is_refused_under_another_mandate(handed_on):
-    handed_on.call()
-    handed_on.call(mandate="m-1")
-    assert handed_on.refused(mandate="m-2") == "delegation.mission_altered"
-
-
-async def test_a_chain_for_one_server_is_refused_on_another_however_often_it_was_used(handed_on):
-    chain = handed_on.chain_for((f"{ISSUER}/mcp/crm",))
-    handed_on.call(chain=chain)
-    assert handed_on.refused(chain=chain, server="files") == "delegation.audience_mismatch"
-    handed_on.call(chain=chain)
+async def test_rover_acts_for_alice_by_what_scout_handed_on():
+    bench, mandate = await handed_on()
+    answer = await govern_action(bench.walk, *asked(bench, chain_of(bench, mandate)))
+    assert answer.outcome is not None
+    [intent] = bench.entries(Tag.INTENT)
+    assert (intent["agent"], intent["mandate"]) == ("rover", "m-1")
 
 
 @pytest.mark.parametrize(
-    ("kind", "name", "spec", "code"),
+    ("changes", "code"),
     [
-        ("Agent", "scout", {"status": "suspended"}, "mandate.agent_inactive"),
-        ("Agent", "rover", {"status": "suspended"}, "delegation.revoked"),
-        ("Principal", "alice", {"keys": []}, "mandate.issuer_key"),
+        ({"principal": "bob"}, "delegation.principal_altered"),
+        ({"agent": "rover"}, "delegation.principal_altered"),
     ],
 )
-async def test_what_the_registry_took_away_ends_a_remembered_chain(handed_on, kind, name, spec, code):
-    handed_on.call()
-    documents = json.loads(json.dumps(bench_documents()))
-    for document in documents:
-        if (document["kind"], document["metadata"]["name"]) == (kind, name):
-            document["spec"] |= spec
-    await apply_registry(handed_on.walk, documents, by="operator")
-    assert handed_on.refused() == code
-    await apply_registry(handed_on.walk, bench_documents(), by="operator")
-    handed_on.call()
+async def test_a_first_hop_that_is_not_the_mandates_is_refused(changes, code):
+    """Also one that the token service itself signed: a mistake of its own must not become anybody's right."""
+
+    bench, mandate = await handed_on()
+    digest = authority_hash(mandate, audience=bench.walk.ledger.origin)
+    agent = changes.get("agent", "scout")
+    token = issue_root(
+        hop(bench, agent, authority_of(mandate), depth_limit=2),
+        issuer=ISSUER,
+        principal=changes.get("principal", "alice"),
+        mission=Mission(id=mandate.id, authority_hash=digest),
+        key=SERVICE,
+    )
+    assert await refused(bench, (token,), agent=agent) == code
+    unknown = issue_root(
+        hop(bench, "scout", authority_of(mandate), depth_limit=2),
+        issuer=ISSUER,
+        principal="alice",
+        mission=Mission(id="m-9", authority_hash=digest),
+        key=SERVICE,
+    )
+    assert await refused(bench, (unknown,), agent="scout") == "mandate.unknown"
 
 
-async def test_what_is_kept_of_a_chain_is_bounded_whatever_servers_are_asked_for(handed_on, monkeypatch):
-    monkeypatch.setattr(delegations, "LINEAGES_MAX", 3)
-    for number in range(10):
-        handed_on.call(server=f"server-{number}")
-    known = handed_on.walk.delegations.known(handed_on.chain, NOW)
-    assert 0 < len(known.lineages) <= 3
+async def test_a_first_hop_that_is_wider_than_the_mandate_or_of_one_that_says_either_or_is_refused():
+    bench, mandate = await handed_on()
+    wide = Authority(scopes=("crm.*",), constraints=authority_of(mandate).constraints)
+    assert (
+        await refused(bench, (root_of(bench, mandate, authority=wide),), agent="scout")
+        == "delegation.not_narrower"
+    )
+    either = (
+        Grant(capability="crm.read", caveats=(ResourceIn(ids=("4711",)),)),
+        Grant(capability="crm.read", caveats=(ResourceIn(ids=("4712",)),)),
+    )
+    twice = await mandated(bench, identity="m-2", grants=either)
+    root = root_of(bench, twice, authority=authority_of(mandate))
+    assert await refused(bench, (root,), agent="scout") == "delegation.ambiguous_grant"
+
+
+async def test_a_mandate_that_may_not_be_handed_on_is_of_use_to_its_own_agent_alone():
+    bench, mandate = await handed_on(delegability=NOT_DELEGABLE)
+    chain = chain_of(bench, mandate)
+    assert await refused(bench, chain) == "delegation.depth_invalid"
+    answer = await govern_action(bench.walk, *asked(bench, chain[:1], agent="scout"))
+    assert answer.outcome is not None
+
+
+async def test_a_budget_of_a_hop_is_spent_for_all_below_it_and_its_giver_is_named():
+    bench, mandate = await handed_on()
+    root = root_of(bench, mandate)
+    held = authority_of(mandate).constraints
+    one = Authority(
+        scopes=("crm.read",),
+        constraints=(*(one for one in held if one.key != "calls"), MaxSubtree(key="calls", bound=1)),
+    )
+    chain = (root, sign_hop((root,), hop(bench, "rover", one), key=signing_key("scout")))
+    await govern_action(bench.walk, *asked(bench, chain))
+    with pytest.raises(
+        Refused, match=r"what `scout` handed on to `rover` \(hop 1 of 1\): the budget of 1 calls"
+    ):
+        await govern_action(bench.walk, *asked(bench, chain))
+
+
+async def test_what_stops_an_agent_above_between_decision_and_effect_wins():
+    bench, mandate = await handed_on()
+    chain = chain_of(bench, mandate)
+    answer = await govern_action(bench.walk, *asked(bench, chain))
+    documents = [
+        {**one, "spec": {**one["spec"], "status": "suspended"}}
+        if isinstance(one, dict) and (one["kind"], one["metadata"]["name"]) == ("Agent", "scout")
+        else one
+        for one in bench_documents()
+    ]
+    submit = bench.walk.ledger.submit
+
+    def stopping(entry, **more):
+        """The registry changes while the intent is on its way to the disk."""
+        keyed = {f"{one['kind']}/{one['metadata']['name']}": encode(one) for one in documents}
+        bench.walk.registry.put(keyed)
+        return submit(entry, **more)
+
+    bench.walk.ledger.submit = stopping
+    answer = await govern_action(bench.walk, *asked(bench, chain))
+    bench.walk.ledger.submit = submit
+    assert answer.outcome is not None
+    assert (answer.outcome.status, answer.outcome.detail) == (
+        "not_started",
+        "the agent was stopped before the start",
+    )
+    assert len(bench.upstream.effects) == 1
+    assert await refused(bench, chain) in ("delegation.revoked", "mandate.agent_inactive")
+
+
+async def test_a_mandate_that_is_closed_between_decision_and_effect_stops_those_it_was_handed_on_to():
+    bench, mandate = await handed_on()
+    chain = chain_of(bench, mandate)
+    await govern_action(bench.walk, *asked(bench, chain))
+    submit = bench.walk.ledger.submit
+
+    def closing(entry, **more):
+        bench.walk.mandates.close(mandate.id)
+        return submit(entry, **more)
+
+    bench.walk.ledger.submit = closing
+    answer = await govern_action(bench.walk, *asked(bench, chain))
+    assert answer.outcome is not None
+    assert answer.outcome.status == "not_started"
+    assert len(bench.upstream.effects) == 1
+
+
+async def test_a_chain_is_verified_anew_once_it_is_forgotten_and_never_longer_than_it_lasts(monkeypatch):
+    bench, mandate = await handed_on()
+    known = bench.walk.delegations
+    chain = "~".join(chain_of(bench, mandate))
+    first = known.verified(chain, bench.clock.now())
+    assert known.verified(chain, bench.clock.now()) is first
+    known.forget()
+    again = known.verified(chain, bench.clock.now())
+    assert (again is first, again == first) == (False, True)
+    monkeypatch.setattr(delegations, "CHAINS_MAX", 1)
+    known.verified(chain.partition("~")[0], bench.clock.now())
+    assert len(known._known) == 1
+    bench.clock.advance(seconds=201)
+    assert await refused(bench, tuple(chain.split("~"))) == "delegation.expired"
+
+
+def test_a_hop_is_held_by_the_kind_of_proof_that_it_names_and_by_no_other():
+    caller = VerifiedCaller(
+        agent=AgentId("rover"), proof="svid", binding="b", sequence=1, message_digest=bytes(32), at=0,
+        key="K" * 43, certificate="C" * 43, process="P" * 43,
+    )  # fmt: skip
+    for method, own in (("x5t#S256", "C"), ("answerable_process", "P"), ("jkt", "K")):
+        held = [mark for mark in "CPK" if holds(caller, confirmation_by(method, mark * 43))]
+        assert held == [own]
+    bare = replace_all(caller)
+    assert not any(
+        holds(bare, confirmation_by(method, "")) for method in ("x5t#S256", "answerable_process", "jkt")
+    )
+
+
+def replace_all(caller):
+    return msgspec.structs.replace(caller, key="", certificate="", process="")

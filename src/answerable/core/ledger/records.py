@@ -204,20 +204,21 @@ def refusal(
     }
     if hops:
         members["hops"] = [{"agent": hop.agent, "id": hop.jti} for hop in hops]
-    fields = [(b"reasons", encode([reason.text for reason in reasons]))]
+    # Nothing was done with it, so nobody needs a credential among it again, wherever the agent put it.
+    said = encode([reason.text for reason in reasons])
+    fields = [(b"reasons", hidden_in(said)[0])]
     if mandate is None and request.mandate_id:
-        fields.append((b"mandate_named", encode(request.mandate_id)))
-    # Nothing was done with it, so nobody needs a credential among it again.
+        fields.append((b"mandate_named", hidden_in(encode(request.mandate_id))[0]))
     plain, findings = hidden_in(request.action.bytes)
     if findings:
         fields.append((b"hidden", encode(described(findings))))
+    claimed = [(name, hidden_in(value)[0]) for name, value in _claimed(request, caller)]
     if len(plain) <= REFUSED_ACTION_BYTES_MAX:
-        fields += [(b"request", plain), *_claimed(request, caller)]
+        fields += [(b"request", plain), *claimed]
     else:
         # What was not done is kept by its digest and its beginning: no agent may fill the disk with what it may not do.
         start = plain[:REFUSED_ACTION_BYTES_MAX].decode("utf-8", "replace")
-        fields += [(b"action_cut", encode(start)), (b"action_digest", encode(request.action.hex))]
-        fields += _claimed(request, caller)
+        fields += [(b"action_cut", encode(start)), (b"action_digest", encode(request.action.hex)), *claimed]
     return sealed_entry(Tag.REFUSAL, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
