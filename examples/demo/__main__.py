@@ -13,9 +13,9 @@ from typing import Final
 import anyio
 import ending
 import found_token
-import handed_on
 import one_case_only
 import prepared_not_paid
+import team_of_agents
 from company import AGENTS, COMMITS, INVOICES, PEOPLE, Home, SetUpError, found_company, new_home
 from narrator import Narrator, UnexpectedError
 from product import Product, running, shortened
@@ -65,7 +65,7 @@ async def demonstrate(home: Home, narrator: Narrator, interactive: bool) -> None
             await one_case_only.tell(product),
             await found_token.tell(product),
             await prepared_not_paid.tell(product, interactive=interactive),
-            await handed_on.tell(product),
+            await team_of_agents.tell(product),
         ]
         await ending.tell(product, stories, payment=stories[2])
     narrator.title(f"Every claim held, {narrator.claims} of them, in {time.monotonic() - started:.1f} s.")
