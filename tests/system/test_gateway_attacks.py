@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 
 import anyio
 import httpx2
@@ -258,11 +257,10 @@ async def test_others_go_on_while_an_upstream_dies_under_a_call(tmp_path):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(doomed)
             await until(world.effects)
-            started = time.monotonic()
             os.kill(int(world.lines("starts")[-1]), signal.SIGKILL)
-            for _ in range(5):
-                await works(world)
-            assert time.monotonic() - started < 1.5
+            with anyio.fail_after(20):
+                for _ in range(5):
+                    await works(world)
         assert results == [True]
         async with world.client("bad", mandate="m-3") as client:
             assert not (await client.call_tool("echo", {"value": 1})).is_error

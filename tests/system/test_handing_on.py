@@ -108,6 +108,10 @@ async def test_what_the_doors_say_about_themselves_is_what_they_do(tmp_path):
         assert about["issuer"] == world.url
         assert about["token_endpoint"] == f"{world.url}/oauth/token"
         resource = (await world.get("/.well-known/oauth-protected-resource/mcp/crm")).json()
+        unknown = await world.post("/mcp/crm", "orchestrator", {}, by="none", headers={})
+        assert unknown.status_code == 401
+        where = f'resource_metadata="{world.url}/.well-known/oauth-protected-resource/mcp/crm"'
+        assert f"DPoP {where}" in unknown.headers.get_list("www-authenticate")
         assert (resource["resource"], resource["authorization_servers"]) == (
             f"{world.url}/mcp/crm",
             [world.url],

@@ -124,8 +124,8 @@ class CallerVerifier:
         """Value of the WWW-Authenticate field of every 401: what a client needs to try again."""
         return f'Answerable epoch="{self.epoch}", step="{step}"'
 
-    def refusal_fields(self, error: Unverified) -> tuple[tuple[bytes, bytes], ...]:
-        """Fields of a 401: what failed, and what a client needs to try again."""
+    def refusal_fields(self, error: Unverified, path: str = "") -> tuple[tuple[bytes, bytes], ...]:
+        """Fields of a 401: what failed, and what a client needs to try again, which is the same at every path."""
         return ((b"www-authenticate", self.challenge(error.step).encode("latin-1")),)
 
     def answer_fields(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:

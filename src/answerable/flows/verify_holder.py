@@ -54,8 +54,15 @@ def bound_token(keys_of: KeysOf) -> Callable[[str], BoundToken[str]]:
     return token_of
 
 
+def _nowhere(_path: str) -> str:
+    return ""
+
+
 class HolderProver:
-    """As the gateway's `Prover` asks. Safe for several threads."""
+    """As the gateway's `Prover` asks. Safe for several threads.
+
+    metadata_of: URL of the metadata of the resource at a path, empty where there is none.
+    """
 
     def __init__(
         self,
@@ -64,11 +71,13 @@ class HolderProver:
         holders: DpopVerifier[str],
         known: KnownCallers,
         now: Callable[[], UnixMillis],
+        metadata_of: Callable[[str], str] = _nowhere,
     ) -> None:
         self._verifier = verifier
         self._holders = holders
         self._known = known
         self._now = now
+        self._metadata_of = metadata_of
 
     def receive(
         self, method: str, target: bytes, headers: Collection[tuple[bytes, bytes]], body: bytes
@@ -108,11 +117,20 @@ class HolderProver:
         """As `CallerVerifier.challenge`."""
         return self._verifier.challenge(step)
 
-    def refusal_fields(self, error: Unverified) -> Fields:
-        """Fields of a 401: what failed, and what a client needs to try again."""
+    def refusal_fields(self, error: Unverified, path: str = "") -> Fields:
+        """Fields of a 401: what failed, what a client needs to try again, and where it reads who issues tokens for this
+        path (RFC 9728, section 5.1, which MCP asks of every 401)."""
+        where = self._metadata_of(path)
+        named = f'resource_metadata="{where}"'.encode("ascii") if where else b""
         if error.step == "dpop" or error.code.startswith("delegation."):
-            return self._holders.challenge(error)
-        return self._verifier.refusal_fields(error)
+            (field, value), *rest = self._holders.challenge(error)
+            return (field, b", ".join(filter(None, (value, named)))), *rest
+        told = self._verifier.refusal_fields(error)
+        return (
+            (*told, (dpop_terms.CHALLENGE_FIELD, dpop_terms.SCHEME.encode() + b" " + named))
+            if named
+            else told
+        )
 
     def answer_fields(self, headers: Iterable[tuple[bytes, bytes]]) -> Fields:
         """Fields of any answer to whoever shows a token: a nonce that is good (RFC 9449, section 8.2)."""

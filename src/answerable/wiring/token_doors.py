@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
+from answerable.core.mandate.oauth_terms import RESOURCE_METADATA
 from answerable.flows.authenticate_client import ClientAuthenticator
 from answerable.flows.verify_dpop import DpopLimits
 from answerable.flows.verify_holder import HolderProver, bound_token
 from answerable.wiring.proofs import token_holders
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.flows.verify_dpop import DpopVerifier
     from answerable.wiring.assemble import Product
+
+_SERVER: Final = re.compile(r"/mcp/[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 
 
 def holders_of(product: Product) -> DpopVerifier[str]:
@@ -34,7 +41,12 @@ def holder_prover(product: Product) -> HolderProver:
         holders=holders_of(product),
         known=product.verifier.known,
         now=product.walk.clock.now,
+        metadata_of=partial(_metadata_of, product.tokens.issuer),
     )
+
+
+def _metadata_of(issuer: Callable[[], str], path: str) -> str:
+    return f"{issuer()}{RESOURCE_METADATA}{path}" if _SERVER.fullmatch(path) else ""
 
 
 def client_authenticator(product: Product) -> ClientAuthenticator:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from anyio import move_on_after
+from anyio import create_task_group, move_on_after
 
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
@@ -15,6 +15,7 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.wiring.assemble import _settling, assembled
 from answerable.wiring.settings import load_settings
+from tests.gateway_world import until
 
 if TYPE_CHECKING:
     from answerable.testing.trouble import Fault
@@ -46,7 +47,7 @@ async def beside_a_log_that_is(fault: Fault) -> Bench:
     bench.walk.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: next(left, None) if "submit" in method else None)
     )
-    with move_on_after(0.1):
+    with move_on_after(1):
         await _settling(cast("Product", SimpleNamespace(walk=bench.walk)), 0.005)
     return bench
 
@@ -68,8 +69,10 @@ async def test_a_register_that_takes_nothing_ends_nothing_and_the_count_is_kept_
     await bench.act()
     mandates, origin = bench.walk.mandates, bench.walk.ledger.origin
     bench.walk.mandates = FullRegister(mandates, times=2)
-    with move_on_after(0.1):
-        await _settling(cast("Product", SimpleNamespace(walk=bench.walk)), 0.005)
+    async with create_task_group() as tasks:
+        tasks.start_soon(_settling, cast("Product", SimpleNamespace(walk=bench.walk)), 0.005)
+        await until(lambda: mandates.kept_used(origin), seconds=20)
+        tasks.cancel_scope.cancel()
     assert mandates.kept_used(origin) == {"m-1": {"calls": 1}}
 
 

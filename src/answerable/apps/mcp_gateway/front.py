@@ -117,7 +117,7 @@ class Front:
         except _StoppedError as stop:
             await self._stop(watched, stop.status, stop.code, stop.message, stop.reason, request_id[0])
         except AnswerableError as error:
-            await self._refuse(watched, error, request_id[0])
+            await self._refuse(watched, error, request_id[0], scope["path"])
         except Exception:
             _log.exception("a request failed at the front")
             if not started:
@@ -341,12 +341,12 @@ class Front:
         else:
             del self._requests[agent]
 
-    async def _refuse(self, send: Send, error: AnswerableError, request_id: JSONValue) -> None:
+    async def _refuse(self, send: Send, error: AnswerableError, request_id: JSONValue, path: str) -> None:
         code, message, extra = translate.error_of(error)
         status = translate.status_of(error)
         headers: tuple[tuple[bytes, bytes], ...] = ()
         if isinstance(error, Unverified):
-            headers = self._prover.refusal_fields(error)
+            headers = self._prover.refusal_fields(error, path)
             if error.step == "credential":
                 message = f"{error.message}; MCP clients that cannot do so go through `answerable mcp shim`"
         elif isinstance(error, Refused) and error.code == "http.host":

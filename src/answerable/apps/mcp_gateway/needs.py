@@ -37,8 +37,8 @@ class Prover(Protocol):
         """Answer a signed handshake. Raises Unverified, Malformed."""
         ...
 
-    def refusal_fields(self, error: Unverified) -> tuple[tuple[bytes, bytes], ...]:
-        """Fields of a 401: what failed, and what a client needs to try again."""
+    def refusal_fields(self, error: Unverified, path: str) -> tuple[tuple[bytes, bytes], ...]:
+        """Fields of a 401 at this path: what failed, and what a client needs to try again."""
         ...
 
     def answer_fields(self, headers: Collection[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 AS_METADATA: Final = "/.well-known/oauth-authorization-server"
-RESOURCE_METADATA: Final = "/.well-known/oauth-protected-resource"
+RESOURCE_METADATA: Final = terms.RESOURCE_METADATA
 PREFIX: Final = "/oauth/"
 TOKEN: Final = PREFIX + "token"
 INTROSPECT: Final = PREFIX + "introspect"

@@ -40,3 +40,6 @@ AUTH_METHODS: Final = (AUTH_PRIVATE_KEY_JWT, AUTH_SPIFFE_JWT, AUTH_TLS)
 SIGNING_ALGORITHMS: Final = ("ES256", "Ed25519")
 
 AUTHORIZATION_DETAILS_TYPE: Final = "agent_delegation"
+
+RESOURCE_METADATA: Final = "/.well-known/oauth-protected-resource"
+"""Path of RFC 9728, section 3, before the path of the resource."""
