@@ -76,7 +76,8 @@ class Callers:
         result = answer["result"]
         if not result.get("isError"):
             return "done"
-        said = result["structuredContent"]
+        # What the tool itself reports, a database that is too busy for one, comes without a state of ours.
+        said = result.get("structuredContent", {"state": "failed"})
         return str(said.get("code", said.get("state")))
 
 
@@ -177,6 +178,7 @@ def test_a_thousand_callers_at_two_processes_spend_one_budget_to_the_last_unit_a
         "shard.lost",
         "shard.down",
         "agent.held",
+        "failed",
     }, told
     assert told["cut off"] > 0, "somebody was cut off by the kill, or nothing was tried"
     assert told["shard.lost"] > 0, "and somebody whose action had been sent on"
