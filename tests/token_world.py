@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +105,7 @@ class TokenWorld:
         return self.product.walk
 
     def now(self) -> UnixMillis:
-        return self.walk.clock.now()
+        return UnixMillis(self.walk.clock.now())
 
     async def mandate(
         self,
@@ -279,7 +279,7 @@ class TokenWorld:
         async with httpx2.AsyncClient(trust_env=False, auth=auth, timeout=30) as http:
             return await http.post(url, content=body, headers=headers)
 
-    async def at_once(self, act: Callable[[], Awaitable[None]], *, times: int) -> None:
+    async def at_once(self, act: Callable[[], Coroutine[Any, Any, None]], *, times: int) -> None:
         """Many of the same in one moment."""
         async with anyio.create_task_group() as tasks:
             for _ in range(times):

@@ -186,7 +186,7 @@ async def test_an_approval_is_for_the_agent_that_asked_for_it(tmp_path):
         await world.mandate()
         root = await world.root()
         note = {"case_id": "4711", "text": "called back"}
-        chains = {"orchestrator": (root,)}
+        chains: dict[str, tuple[str, ...]] = {"orchestrator": (root,)}
         for agent in ("researcher", "writer"):
             hop = world.handed((root,), "orchestrator", agent, narrow(("crm.note",), root))
             chains[agent] = (root, hop)

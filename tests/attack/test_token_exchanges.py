@@ -157,7 +157,7 @@ async def test_however_many_ask_at_once_no_agent_hands_on_wider_or_deeper_than_t
         read = narrow(("crm.read",), root)
         takers = ("researcher", "writer", "stranger")
         consents = {agent: world.handed((root,), "orchestrator", agent, read) for agent in takers}
-        found = {agent: [] for agent in takers}
+        found: dict[str, list[str]] = {agent: [] for agent in takers}
 
         async def ask(agent):
             answer = await world.exchange(agent, root, consent=consents[agent])

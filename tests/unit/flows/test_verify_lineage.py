@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from answerable.core.canonical import encode
 from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.authority import Authority, authority_of
 from answerable.core.mandate.caveat import ResourceIn
@@ -125,12 +127,10 @@ async def test_what_stops_an_agent_above_between_decision_and_effect_wins():
     bench, mandate = await handed_on()
     chain = chain_of(bench, mandate)
     answer = await govern_action(bench.walk, *asked(bench, chain))
-    documents = [
-        {**one, "spec": {**one["spec"], "status": "suspended"}}
-        if isinstance(one, dict) and (one["kind"], one["metadata"]["name"]) == ("Agent", "scout")
-        else one
-        for one in bench_documents()
-    ]
+    documents: Any = bench_documents()
+    for one in documents:
+        if (one["kind"], one["metadata"]["name"]) == ("Agent", "scout"):
+            one["spec"]["status"] = "suspended"
     submit = bench.walk.ledger.submit
 
     def stopping(entry, **more):
@@ -184,18 +184,19 @@ async def test_a_chain_is_verified_anew_once_it_is_forgotten_and_never_longer_th
     assert await refused(bench, tuple(chain.split("~"))) == "delegation.expired"
 
 
+METHODS: tuple[Any, ...] = ("x5t#S256", "answerable_process", "jkt")
+
+
 def test_a_hop_is_held_by_the_kind_of_proof_that_it_names_and_by_no_other():
     caller = VerifiedCaller(
-        agent=AgentId("rover"), proof="svid", binding="b", sequence=1, message_digest=bytes(32), at=0,
+        agent=AgentId("rover"), proof="svid", binding="b", sequence=1, message_digest=bytes(32), at=UnixMillis(0),
         key="K" * 43, certificate="C" * 43, process="P" * 43,
     )  # fmt: skip
-    for method, own in (("x5t#S256", "C"), ("answerable_process", "P"), ("jkt", "K")):
+    for method, own in zip(METHODS, "CPK", strict=True):
         held = [mark for mark in "CPK" if holds(caller, confirmation_by(method, mark * 43))]
         assert held == [own]
     bare = replace_all(caller)
-    assert not any(
-        holds(bare, confirmation_by(method, "")) for method in ("x5t#S256", "answerable_process", "jkt")
-    )
+    assert not any(holds(bare, confirmation_by(method, "")) for method in METHODS)
 
 
 def replace_all(caller):
