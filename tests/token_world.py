@@ -342,14 +342,19 @@ def case_only(*cases: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def token_world(
-    home: Path, *, settings: str = "", policies: str = "", tiers: Mapping[str, int] | None = None
+    home: Path,
+    *,
+    settings: str = "",
+    policies: str = "",
+    tiers: Mapping[str, int] | None = None,
+    port: int = 0,
 ) -> AsyncIterator[TokenWorld]:
-    """Everything up, with doors as `answerable up` opens them."""
+    """Everything up, with doors as `answerable up` opens them. port: that of an earlier world, to go on with it."""
     place = home / "house"
-    place.mkdir(mode=0o700)
+    place.mkdir(mode=0o700, exist_ok=True)
     (place / "answerable.toml").write_text(f"[gateway]\nport = 0\n{settings}")
     loaded = load_settings(place)
-    sockets = listen(tcp=("127.0.0.1", 0))
+    sockets = listen(tcp=("127.0.0.1", port))
     address = sockets.tcp_address
     assert address is not None
     started, stop = anyio.Event(), anyio.Event()

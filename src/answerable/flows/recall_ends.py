@@ -1,4 +1,4 @@
-"""What has ended stays ended, also where registers are brought back from an older copy: the ledger knows of the ends.
+"""What has ended or was revoked stays so, also where an older copy of the registers is brought back: the ledger knows.
 
 Runs at every start, over the entries that the register of mandates has not counted yet: after a crash these are the
 last few, of which the registers know already, and nothing changes. After an older copy was put in place they are all
@@ -7,6 +7,7 @@ that came after it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,23 +16,39 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.end_instance import written
 from answerable.flows.name_sub_agent import sub_agent_number
+from answerable.flows.recall_revocations import revocation_in, revoked_again
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.mandate.revocation import Revocable, Revocation
     from answerable.flows.change_authorities import AuthorityChanges
     from answerable.flows.workloads import Workloads
 
 
-async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, since: int) -> int:
-    """End again what the ledger says ended from entry `since` on, remove authorities that were removed, and give no
-    sub-agent a number that one had; returns how many ends and removals the registers did not know.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """What the ledger knew and the registers did not. ends: of instances and authorities. revocations: put back.
+
+    nameless: entries with revocations of which it cannot be said who was revoked, whether in force or not.
+    """
+
+    ends: int
+    revocations: int
+    nameless: tuple[int, ...] = ()
+
+
+async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, since: int) -> Recalled:
+    """Revoke and end again what the ledger says was revoked or ended from entry `since` on, remove authorities that
+    were removed, and give no sub-agent a number that one had; says what of this the registers did not know.
 
     For the start of a process, before anything is in flight. Raises Unavailable; an authority that is removed again
     while the trust domain cannot be opened is left to whoever opens it.
     """
     ended: dict[SpiffeId, str] = {}
     removed: list[str] = []
+    revoked: dict[Revocable, Revocation] = {}
+    nameless: list[int] = []
     for stored in workloads.walk.ledger.replay(since):
         if stored.tag == Tag.WORKLOAD_ENROLLED:
             _note_number(workloads, leaf_of(stored))
@@ -42,7 +59,16 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
             leaf = leaf_of(stored)
             if leaf.get("state") == "removed":
                 removed.append(str(leaf.get("authority")))
-    return await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)
+        elif stored.tag == Tag.REVOKED:
+            one = revocation_in(workloads.walk, stored)
+            if one is None:
+                nameless.append(stored.index)
+            else:
+                revoked.setdefault(one.what, one)
+    # Before everything else: who was revoked must not act, whatever becomes of the rest.
+    again = await revoked_again(workloads.walk, revoked.values())
+    ends = await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)
+    return Recalled(ends=ends, revocations=again, nameless=tuple(nameless))
 
 
 def _note_number(workloads: Workloads, leaf: dict[str, JSONValue]) -> None:

@@ -8,7 +8,7 @@ between the register and the ledger: the register says that it is not recorded, 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -64,6 +64,15 @@ class Stopped:
     effects: Effects
 
 
+class TakenAway(NamedTuple):
+    """What was open under a name when it was revoked. tokens_count: how many ended. tokens: the first of their ids."""
+
+    mandates: tuple[MandateId, ...]
+    approvals: tuple[ApprovalId, ...]
+    tokens_count: int
+    tokens: tuple[str, ...]
+
+
 async def revoke_authority(
     walk: Walk,
     what: Revocable,
@@ -88,10 +97,7 @@ async def revoke_authority(
         # 3. On record. A crash after this line may record it a second time.
         await _record_one(walk, what, in_flight)
         # 4. Nobody is asked any more about what cannot be done. A crash after this line: refused when it is tried.
-        mandates = await anyio.to_thread.run_sync(_open_mandates, walk, what)
-        approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, what, frozenset(mandates))
-        names = frozenset((what, *(Revocable("mandate", one) for one in mandates)))
-        count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, names)
+        taken = await take_away(walk, what)
         # 5. Instances end, and with them their documents here.
         instances = await _end_instances(workloads, what) if workloads is not None else ()
     # 6. Only read: a crash after this line has nothing left to leave behind.
@@ -100,16 +106,28 @@ async def revoke_authority(
     return Stopped(
         revocation=found or revocation,
         is_new=is_new,
-        mandates=mandates[:NAMED_MAX],
-        mandates_count=len(mandates),
-        tokens=tokens,
-        tokens_count=count,
-        approvals=approvals,
+        mandates=taken.mandates[:NAMED_MAX],
+        mandates_count=len(taken.mandates),
+        tokens=taken.tokens,
+        tokens_count=taken.tokens_count,
+        approvals=taken.approvals,
         instances=tuple(str(one.id) for one in instances[:NAMED_MAX]),
         instances_count=len(instances),
         in_flight=in_flight,
         effects=effects,
     )
+
+
+async def take_away(walk: Walk, what: Revocable) -> TakenAway:
+    """End what was issued and deny what waits under a name that is revoked; asked again, it takes what was added since.
+
+    Raises Unavailable: the revocation is in force all the same.
+    """
+    mandates = await anyio.to_thread.run_sync(_open_mandates, walk, what)
+    approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, what, frozenset(mandates))
+    names = frozenset((what, *(Revocable("mandate", one) for one in mandates)))
+    count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, names)
+    return TakenAway(mandates=mandates, approvals=approvals, tokens_count=count, tokens=tokens)
 
 
 async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:

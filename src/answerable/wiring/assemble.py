@@ -71,6 +71,8 @@ REGISTRY_SECONDS: Final = 0.1
 REGISTERS_SECONDS: Final = 0.05
 """How soon what another process wrote into the registers holds here."""
 LOCK_RETRY_SECONDS: Final = 0.05
+NAMELESS_SAID_MAX: Final = 10
+"""Entries that a warning names; the rest are counted."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -227,8 +229,20 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
     counted = walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
-    if again := await recall_ends(workloads, changes, since=counted):
-        _log.warning("the registers are older than the ledger: %d ends are in force again", again)
+    recalled = await recall_ends(workloads, changes, since=counted)
+    if recalled.ends or recalled.revocations:
+        _log.warning(
+            "the registers are older than the ledger: %d ends and %d revocations are in force again",
+            recalled.ends,
+            recalled.revocations,
+        )
+    if recalled.nameless:
+        _log.warning(
+            "people were revoked whose names cannot be opened, as their keys are gone; revoke each again whom "
+            "`answerable revoke --list` does not name: %d entries of the ledger, the first of them %s",
+            len(recalled.nameless),
+            ", ".join(map(str, recalled.nameless[:NAMELESS_SAID_MAX])),
+        )
     with _when_there_is_room():
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.

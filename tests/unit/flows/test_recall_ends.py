@@ -8,17 +8,24 @@ import pytest
 
 from answerable.adapters.memory.authorities import MemoryAuthorityKeys, MemoryAuthorityRegister
 from answerable.adapters.memory.instances import MemoryInstanceRegister
+from answerable.adapters.memory.revocations import MemoryRevocationRegister
+from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.revocation import revocable
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.end_instance import end_instance
 from answerable.flows.enrol_workload import enrol
 from answerable.flows.keep_trust_domain import TrustDomainDesk
 from answerable.flows.name_sub_agent import sub_agent_number
-from answerable.flows.recall_ends import recall_ends
+from answerable.flows.recall_ends import Recalled, recall_ends
+from answerable.flows.record_entry import pseudonym_of
+from answerable.flows.revoke_authority import record_revocations, revoke_authority
+from answerable.testing.entropy import SeededEntropy
 from tests.enrolment_world import DOMAIN, enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
+NOTHING = Recalled(ends=0, revocations=0)
 
 
 async def test_what_an_older_register_shows_as_live_is_ended_with_its_sub_agents_for_its_own_reason():
@@ -32,12 +39,12 @@ async def test_what_an_older_register_shows_as_live_is_ended_with_its_sub_agents
         older.add(one)
     again = replace(workloads, instances=older, sub_numbers={})
     authorities = AuthorityChanges(bench.walk, workloads.trust)
-    assert await recall_ends(again, authorities, since=0) == 2
+    assert await recall_ends(again, authorities, since=0) == Recalled(ends=2, revocations=0)
     assert [one.id for one in older.live()] == [other.id]
     assert older.process_ended("boot:1:1") == "operator.ended"
     # They are in the ledger already, and are not written down again.
     assert older.unrecorded() == ()
-    assert await recall_ends(again, authorities, since=0) == 0
+    assert await recall_ends(again, authorities, since=0) == NOTHING
     assert len(bench.entries(Tag.WORKLOAD_ENDED)) == 2
 
 
@@ -49,7 +56,7 @@ async def test_a_sub_agent_that_an_older_register_does_not_know_keeps_its_number
     older = MemoryInstanceRegister()
     older.add(parent)
     again = replace(workloads, instances=older, sub_numbers={})
-    assert await recall_ends(again, AuthorityChanges(bench.walk, workloads.trust), since=0) == 0
+    assert await recall_ends(again, AuthorityChanges(bench.walk, workloads.trust), since=0) == NOTHING
     fresh = await enrol(again, evidence=parent.evidence, key=key_of("s-9"), parent=parent.id)
     assert sub_agent_number(fresh.id) == 4
     assert sub_agent_number(parent.id) == 0
@@ -85,10 +92,82 @@ async def test_an_authority_that_was_withdrawn_and_is_back_is_withdrawn_again():
     (withdrawn,) = desk.authorities()
     authorities = AuthorityChanges(bench.walk, desk)
     await authorities.remove(withdrawn.id)
-    assert await recall_ends(replace(workloads, trust=desk), authorities, since=0) == 0
+    assert await recall_ends(replace(workloads, trust=desk), authorities, since=0) == NOTHING
     again = opened(older)
     assert [one.id for one in again.authorities() if one.is_published] == [withdrawn.id]
     recalled = AuthorityChanges(bench.walk, again)
-    assert await recall_ends(replace(workloads, trust=again), recalled, since=0) == 1
+    assert await recall_ends(replace(workloads, trust=again), recalled, since=0) == Recalled(
+        ends=1, revocations=0
+    )
     (published,) = [one.id for one in again.authorities() if one.is_published]
     assert published != withdrawn.id
+
+
+EVERY_KIND = (
+    ("token", "jti-1"),
+    ("hop", "h" * 43),
+    ("mandate", "m-1"),
+    ("agent", "scout"),
+    ("agent", "spiffe://example.test/agent/scout/abc"),
+    ("key", "K" * 43),
+    ("manifest", "a" * 64),
+    ("owner", "carol"),
+    ("vendor", "model-maker"),
+    ("trust_domain", "partner.test"),
+)
+
+
+async def test_what_was_revoked_of_any_kind_is_put_back_as_it_was_and_is_not_recorded_again():
+    bench, workloads = await enrolling()
+    authorities = AuthorityChanges(bench.walk, workloads.trust)
+    for kind, name in EVERY_KIND:
+        await revoke_authority(bench.walk, revocable(kind, name), by="operator", reason=f"of {name}")
+        bench.clock.advance(1)
+    before = bench.walk.revocations
+    bench.walk.revocations = MemoryRevocationRegister()
+    since = bench.entries(Tag.REVOKED)[2]["index"]
+    assert isinstance(since, int)
+    recalled = await recall_ends(workloads, authorities, since=since)
+    assert recalled == Recalled(ends=0, revocations=len(EVERY_KIND) - 2)
+    # The two that the register is said to have counted already are looked for only where they may be missing.
+    assert await recall_ends(workloads, authorities, since=0) == Recalled(ends=0, revocations=2)
+    assert await recall_ends(workloads, authorities, since=0) == NOTHING
+    assert set(bench.walk.revocations.all()) == set(before.all())
+    assert await record_revocations(bench.walk, overdue_only=False) == 0
+    assert len(bench.entries(Tag.REVOKED)) == len(EVERY_KIND)
+
+
+async def test_who_was_revoked_and_whose_key_is_gone_is_told_of_and_nobody_is_revoked_by_a_pseudonym():
+    bench, workloads = await enrolling()
+    authorities = AuthorityChanges(bench.walk, workloads.trust)
+    for kind, name in (("owner", "carol"), ("vendor", "model-maker")):
+        await revoke_authority(bench.walk, revocable(kind, name), by="operator", reason="left")
+    pseudonym = pseudonym_of(bench.walk, "operator")
+    person, vendor = bench.entries(Tag.REVOKED)
+    assert isinstance(person["index"], int)
+    bench.walk.revocations = MemoryRevocationRegister()
+    bench.walk.subject_keys = MemorySubjectKeys(entropy=SeededEntropy("another"))
+    recalled = await recall_ends(workloads, authorities, since=0)
+    assert recalled == Recalled(ends=0, revocations=1, nameless=(person["index"],))
+    # What needs no key is in force: who did it stands as in the leaf, the reason is gone.
+    [back] = bench.walk.revocations.all()
+    assert (back.what, back.at) == (revocable("vendor", "model-maker"), vendor["since"])
+    assert (back.by, back.reason) == (pseudonym, "")
+
+
+async def test_a_revocation_that_is_put_back_denies_the_approvals_that_an_older_register_shows_as_waiting():
+    bench, workloads = await enrolling()
+    await bench.issue()
+    waiting = (await bench.refund(6_000)).approval
+    assert waiting is not None
+    approvals = bench.walk.approvals
+    await revoke_authority(bench.walk, revocable("agent", "scout"), by="operator")
+    denied = approvals.find(waiting.id)
+    assert denied is not None
+    assert approvals.replace(replace(denied, state="pending"), was=denied)
+    bench.walk.revocations = MemoryRevocationRegister()
+    authorities = AuthorityChanges(bench.walk, workloads.trust)
+    assert await recall_ends(workloads, authorities, since=0) == Recalled(ends=0, revocations=1)
+    found = approvals.find(waiting.id)
+    assert found is not None
+    assert found.state == "denied"

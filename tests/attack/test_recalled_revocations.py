@@ -1,0 +1,132 @@
+"""Whoever was revoked has an older copy of the registers put in place, and comes again."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.hop_token import read_hop
+from answerable.core.mandate.revocation import Revocable
+from answerable.flows.revoke_authority import revoke_authority
+from tests.token_world import TokenWorld, succeeded, token_world, why_not
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-12")]
+
+OLDER = "the registers are older than the ledger"
+
+
+def registers(place: Path) -> Iterator[Path]:
+    """The file, and what SQLite has beside it."""
+    return place.glob("answerable.db*")
+
+
+def taken_away(place: Path) -> None:
+    for one in registers(place):
+        one.unlink()
+
+
+def copied(place: Path, copy: Path) -> None:
+    copy.mkdir(exist_ok=True)
+    for one in registers(place):
+        shutil.copy(one, copy / one.name)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    found = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    caplog.clear()
+    return [one for one in found if one.startswith((OLDER, "people were revoked"))]
+
+
+def code_of(response: httpx2.Response) -> str:
+    assert response.status_code in (400, 401), response.text
+    return str(response.json()["answerable_code"])
+
+
+async def are_refused(world: TokenWorld, root: str) -> None:
+    assert "has been revoked" in why_not(await world.call("orchestrator", chain=(root,)))
+    assert "has been revoked" in why_not(await world.call("writer", mandate="m-2"))
+    assert code_of(await world.exchange("orchestrator", root)) == "revoked.token"
+    assert code_of(await world.exchange("writer", "m-2")) == "revoked.agent"
+
+
+async def test_a_token_and_an_agent_that_were_revoked_are_refused_over_an_older_copy_of_the_registers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, copy = tmp_path / "house", tmp_path / "copy"
+    async with token_world(tmp_path) as world:
+        port = int(world.url.rpartition(":")[2])
+        await world.mandate()
+        await world.mandate(agent="writer", identity="m-2")
+        root = await world.root()
+        assert succeeded(await world.call("orchestrator", chain=(root,)))
+        assert succeeded(await world.call("writer", mandate="m-2"))
+    copied(place, copy)
+    async with token_world(tmp_path, port=port) as world:
+        # The copy is good for everything until something is revoked.
+        assert succeeded(await world.call("orchestrator", chain=(root,)))
+        for what in (Revocable("token", read_hop(root).jti), Revocable("agent", "writer")):
+            await revoke_authority(world.walk, what, by="operator", reason="seen elsewhere")
+        before = set(world.walk.revocations.all())
+        await are_refused(world, root)
+    taken_away(place)
+    copied(copy, place)
+    said(caplog)
+    async with token_world(tmp_path, port=port) as world:
+        assert said(caplog) == [f"{OLDER}: 0 ends and 2 revocations are in force again"]
+        await are_refused(world, root)
+        assert set(world.walk.revocations.all()) == before
+        # Others who ask us learn it, too, and the ledger is not told a second time.
+        asked = await world.post("/oauth/introspect", "orchestrator", {"token": root})
+        assert asked.json()["active"] is False
+        assert world.walk.tokens.has_ended(read_hop(root).jti)
+        assert len(world.entries(Tag.REVOKED)) == 2
+    async with token_world(tmp_path, port=port) as world:
+        assert said(caplog) == []
+        await are_refused(world, root)
+
+
+async def test_a_revoked_person_is_known_by_name_where_the_registers_are_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = tmp_path / "house"
+    async with token_world(tmp_path) as world:
+        await revoke_authority(world.walk, Revocable("owner", "alice"), by="operator", reason="left")
+        before = set(world.walk.revocations.all())
+    taken_away(place)
+    said(caplog)
+    async with token_world(tmp_path) as world:
+        assert said(caplog) == [f"{OLDER}: 0 ends and 1 revocations are in force again"]
+        assert set(world.walk.revocations.all()) == before
+        with pytest.raises(Exception, match="has been revoked") as refused:
+            await world.mandate()
+        assert getattr(refused.value, "code", "") == "revoked.owner"
+
+
+async def test_a_revoked_person_whose_name_cannot_be_opened_is_told_of_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, copy = tmp_path / "house", tmp_path / "copy"
+    keys = place / "subject-keys.db"
+    async with token_world(tmp_path):
+        pass
+    copied(place, copy)
+    shutil.copy(keys, copy)
+    async with token_world(tmp_path) as world:
+        await revoke_authority(world.walk, Revocable("owner", "somebody"), by="operator")
+        [entry] = world.entries(Tag.REVOKED)
+    taken_away(place)
+    for one in place.glob("subject-keys.db*"):
+        one.unlink()
+    copied(copy, place)
+    shutil.copy(copy / keys.name, place)
+    said(caplog)
+    async with token_world(tmp_path):
+        [warning] = said(caplog)
+        assert warning.startswith("people were revoked whose names cannot be opened")
+        assert warning.endswith(f": 1 entries of the ledger, the first of them {entry['index']}")
