@@ -105,9 +105,11 @@ def agent_names(walk: Walk, agent: AgentId) -> tuple[Revocable, ...]:
 
 
 def names_of_hop(walk: Walk, hop: Hop) -> tuple[Revocable, ...]:
-    """The names that whatever comes by this hop acts under: itself, its agent's, its key, what it was issued to."""
+    """The names that whatever comes by this hop acts under: itself, what it was exchanged for, its
+    agent's, its key, what it was issued to."""
     names = (
         *hop_names(jti=hop.jti, par_hash=hop.hash),
+        Revocable("hop", hop.consent.hash if hop.consent is not None else ""),
         *agent_names(walk, AgentId(hop.agent)),
         Revocable("key", hop.confirmation.thumbprint),
         Revocable("manifest", hop.manifest),
