@@ -23,6 +23,7 @@ from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.core.mandate.hop_signing import HopTerms, issue_hop, issue_root, lies_within
 from answerable.core.mandate.hop_token import Confirmation, Mission
 from answerable.core.mandate.issued_token import IssuedToken
+from answerable.core.mandate.lineage import hop_limits
 from answerable.core.mandate.mission import authority_hash
 from answerable.core.mandate.scope import covers
 from answerable.errors import Malformed, Refused, shown
@@ -284,6 +285,12 @@ def _more(
         claims[delegation_terms.INSTANCE] = client.identity.instance
     if single:
         claims[delegation_terms.SINGLE_USE] = True
+    if parent.consent is not None:
+        # It is exchanged as often as its taker likes, and stands in no chain of what is issued for it.
+        claims[delegation_terms.CONSENT] = {
+            delegation_terms.CONSENT_HASH: parent.consent.hash,
+            delegation_terms.CONSENT_LIMITS: dict(hop_limits(parent.consent)),
+        }
     return claims
 
 

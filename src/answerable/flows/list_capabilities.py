@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from answerable.core.mandate.caveat import EnvironmentIs
 from answerable.core.mandate.lineage import Lineage
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Refused
+from answerable.errors import Refused, Unavailable
 from answerable.flows.mandate_standing import shard_elsewhere
 from answerable.flows.observe_tools import tools_fault
+from answerable.flows.refuse_revoked import refuse_names, task_names
 from answerable.flows.verify_lineage import verify_lineage
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ def list_capabilities(
 ) -> frozenset[tuple[str, str]]:
     """Pairs of method and target, as capabilities name them, that could be allowed on `server`.
 
-    Empty for a mandate that is unknown, closed, outside its window, of a shard out of reach or another agent's, and for
-    an instance that has ended or may not act for its drift. Not a decision: what is listed may still be refused, and
-    what is refused here is refused when called. Never raises; does no I/O.
+    Empty for a mandate that is unknown, closed, outside its window, of a shard out of reach or another agent's, for an
+    instance that has ended or may not act for its drift, and where anything that it acts under was revoked. Not a
+    decision: what is listed may still be refused, and what is refused here is refused when called. Never raises; does
+    no I/O.
     """
     # The present time, not that of the proof: an event stream asks again long after it was opened.
     now = walk.clock.now()
@@ -38,6 +40,8 @@ def list_capabilities(
     if elsewhere is not None and (walk.link is None or not walk.link.reaches(elsewhere)):
         return frozenset()
     if not mandate.not_before <= now < mandate.expires_at or not walk.stands(caller.identity, now):
+        return frozenset()
+    if _is_revoked(walk, caller, lineage):
         return frozenset()
     agent = walk.registry.current.agents.get(caller.agent)
     refused = agent is None or agent.drift == "refuse"
@@ -75,6 +79,15 @@ def _lineage(
         )
     except Refused:
         return None
+
+
+def _is_revoked(walk: Walk, caller: VerifiedCaller, lineage: Lineage) -> bool:
+    """Where nobody can say, nothing is shown."""
+    try:
+        refuse_names(walk, task_names(walk, caller, lineage.mandate, lineage.hops))
+    except (Refused, Unavailable):
+        return True
+    return False
 
 
 def _in_environment(mandate: Mandate, environment: str) -> bool:

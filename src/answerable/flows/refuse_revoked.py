@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from answerable.core.action.request import VerifiedRequest
+    from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.mandate.revocation import Revocation
@@ -64,14 +65,24 @@ def acting_names(walk: Walk, verified: VerifiedRequest) -> tuple[Revocable, ...]
 
 def revocable_names(walk: Walk, verified: VerifiedRequest) -> tuple[Revocable, ...]:
     """Every name that this request acts under, the nearest first. Without I/O."""
-    caller, identity = verified.caller, verified.caller.identity
     names = (
-        *_lineage_names(walk, verified),
-        *mandate_names(walk, verified.mandate),
+        *task_names(walk, verified.caller, verified.mandate, verified.hops),
+        *capability_names(walk.registry.current, verified.resolved.capability),
+    )
+    return tuple(dict.fromkeys(names))
+
+
+def task_names(
+    walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...]
+) -> tuple[Revocable, ...]:
+    """The names that whatever this caller does for this task is under, the nearest first. Without I/O."""
+    identity = caller.identity
+    names = (
+        *(name for hop in hops for name in names_of_hop(walk, hop)),
+        *mandate_names(walk, mandate),
         *instance_names(identity.instance),
         *(Revocable("key", one) for one in (caller.key, caller.certificate, identity.key)),
         *(Revocable("manifest", one) for one in (identity.manifest, identity.measured)),
-        *capability_names(walk.registry.current, verified.resolved.capability),
     )
     return tuple(dict.fromkeys(one for one in names if one.name))
 
@@ -105,9 +116,11 @@ def agent_names(walk: Walk, agent: AgentId) -> tuple[Revocable, ...]:
 
 
 def names_of_hop(walk: Walk, hop: Hop) -> tuple[Revocable, ...]:
-    """The names that whatever comes by this hop acts under: itself, its agent's, its key, what it was issued to."""
+    """The names that whatever comes by this hop acts under: itself, what it was exchanged for, its
+    agent's, its key, what it was issued to."""
     names = (
         *hop_names(jti=hop.jti, par_hash=hop.hash),
+        Revocable("hop", hop.consent.hash if hop.consent is not None else ""),
         *agent_names(walk, AgentId(hop.agent)),
         Revocable("key", hop.confirmation.thumbprint),
         Revocable("manifest", hop.manifest),
@@ -129,12 +142,6 @@ def signing_key_of(token: str) -> str:
         return read_compact(token, step="statement").header.get("kid", "")
     except Malformed:
         return ""
-
-
-def _lineage_names(walk: Walk, verified: VerifiedRequest) -> Iterable[Revocable]:
-    """The names of every hop between the mandate and the caller, with the agent, key, manifest and instance of each."""
-    for hop in verified.hops:
-        yield from names_of_hop(walk, hop)
 
 
 def _judged(walk: Walk, verified: VerifiedRequest) -> Judged:

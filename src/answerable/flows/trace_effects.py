@@ -16,7 +16,7 @@ from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.delegation_terms import INSTANCE, MANIFEST
-from answerable.core.mandate.hop_token import read_hop, signing_hash
+from answerable.core.mandate.hop_token import consent_in, read_hop, signing_hash
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable, instance_names
 from answerable.flows.refuse_revoked import agent_names, capability_names, mandate_names
@@ -200,9 +200,11 @@ class _LeafReader:
         if not isinstance(token, str):
             return names
         said = read_hop(token)
+        consent = consent_in(said)
         return (
             *names,
             Revocable("hop", signing_hash(token)),
+            *([Revocable("hop", consent.hash)] if consent is not None else []),
             Revocable("key", said.confirmation.thumbprint),
             Revocable("manifest", str(said.raw.claims.get(MANIFEST, ""))),
             *instance_names(str(said.raw.claims.get(INSTANCE, ""))),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from answerable.core.identity.principal import AgentId
 from answerable.core.incident.mandate_tree import grown
 from answerable.core.mandate import delegation_terms
+from answerable.core.mandate.hop_token import consent_in
 from answerable.core.mandate.revocation import Revocable, described, hop_names, instance_names
 from answerable.flows.reconstruct_timeline import opened_moment
 from answerable.flows.refuse_revoked import agent_names
@@ -58,7 +59,9 @@ def _names(walk: Walk, hop: TracedHop) -> tuple[Revocable, ...]:
     names = [Revocable("token", hop.jti), *agent_names(walk, AgentId(hop.agent))]
     if hop.said is not None:
         claims = hop.said.raw.claims
+        consent = consent_in(hop.said)
         names += hop_names(jti=hop.jti, par_hash=hop.said.raw.hash)
+        names += [Revocable("hop", consent.hash)] if consent is not None else []
         names += [
             Revocable("key", hop.said.confirmation.thumbprint),
             Revocable("manifest", str(claims.get(delegation_terms.MANIFEST) or "")),

@@ -116,7 +116,7 @@ class IntentLeaf(Leaf):
     digest: Digest
     decision: Decided
     deadline: Count
-    accounts: Annotated[list[str], Meta(min_length=1, max_length=32)] | UnsetType = UNSET
+    accounts: Annotated[list[str], Meta(min_length=1, max_length=33)] | UnsetType = UNSET
     approval: str | UnsetType = UNSET
     call: Count | UnsetType = UNSET
     capability: str | UnsetType = UNSET

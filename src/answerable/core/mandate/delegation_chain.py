@@ -25,8 +25,10 @@ from answerable.core.mandate.hop_signature import DelegatorBound
 from answerable.core.mandate.hop_token import (
     STEP,
     Confirmation,
+    Consent,
     Mission,
     UnverifiedHop,
+    consent_in,
     read_hop,
     signing_hash,
 )
@@ -60,7 +62,8 @@ class Hop:
     """One verified hop. form: `online` when a trusted issuer signed it, `offline` when its parent's own key did.
 
     not_before, expires_at: Unix milliseconds, half-open. digest: SHA-256 of the token's characters. manifest, instance:
-    of what the token service issued it to, where it says so. single_use: it is good for one action.
+    of what the token service issued it to, where it says so. single_use: it is good for one action. consent: the
+    hop that it was exchanged for, which stands in no chain with it, and binds it all the same.
     """
 
     jti: str
@@ -80,6 +83,7 @@ class Hop:
     manifest: str = ""
     instance: str = ""
     single_use: bool = False
+    consent: Consent | None = None
 
     @property
     def hash(self) -> str:
@@ -335,6 +339,7 @@ def _hop(hop: UnverifiedHop, depth: int, form: Form) -> Hop:
         manifest=_said(hop, terms.MANIFEST),
         instance=_said(hop, terms.INSTANCE),
         single_use=hop.raw.claims.get(terms.SINGLE_USE) is True,
+        consent=_at(depth, consent_in, hop),
     )
 
 

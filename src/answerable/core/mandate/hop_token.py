@@ -96,6 +96,17 @@ class Mission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """The hop that an agent signed, for which the token service issued another one in its place.
+
+    hash: as its children would name it. limits: what may be spent by it, in all that came of it.
+    """
+
+    hash: str
+    limits: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawHop:
     """A token with one reading: canonical, without duplicates, its claims not looked at."""
 
@@ -190,6 +201,27 @@ def read_claims(raw: RawHop) -> UnverifiedHop:
         authority=authority_in(details[0]),
         mission=_mission(claims[terms.MISSION]) if terms.MISSION in claims else None,
     )
+
+
+def consent_in(hop: UnverifiedHop) -> Consent | None:
+    """What a hop was exchanged for, if the token service says so; an agent that signs by its own key has no say in it.
+
+    Raises Malformed (`delegation.malformed`): what cannot be read may be a bound.
+    """
+    claim = hop.raw.claims.get(terms.CONSENT)
+    if claim is None or hop.issuer.startswith(terms.THUMBPRINT_URI):
+        return None
+    digest, limits = (
+        (claim.get(terms.CONSENT_HASH), claim.get(terms.CONSENT_LIMITS))
+        if isinstance(claim, dict)
+        else (None, None)
+    )
+    if not isinstance(digest, str) or from_base64url_32(digest) is None or not isinstance(limits, dict):
+        raise _fault(f"`{terms.CONSENT}` of a hop has a hash and limits")
+    found = {name: limit for name, limit in limits.items() if type(limit) is int and limit >= 0}
+    if len(found) < len(limits):
+        raise _fault(f"limits in `{terms.CONSENT}` are whole numbers of 0 or more")
+    return Consent(hash=digest, limits=found)
 
 
 def signing_hash(token: str) -> str:

@@ -62,12 +62,20 @@ def hop_accounts(hops: tuple[Hop, ...]) -> tuple[Account, ...]:
 
     Accounts go by the hash that a hop's children name it by. Its `jti` is the choice of whoever signed it, who could
     name the account of somebody else and empty it; and one hop with two spellings of its signature is one account.
+    A hop that was exchanged for a consent is counted in that one's account, too, which all share that came of it.
     """
-    return tuple(
-        Account(id=f"{ACCOUNT}{hop.hash}", limits=_limits(hop), whose=hop_name(hops, hop)) for hop in hops
-    )
+    own = [
+        Account(id=f"{ACCOUNT}{hop.hash}", limits=hop_limits(hop), whose=hop_name(hops, hop)) for hop in hops
+    ]
+    consents = [
+        Account(id=f"{ACCOUNT}{hop.consent.hash}", limits=hop.consent.limits, whose=hop_name(hops, hop))
+        for hop in hops
+        if hop.consent is not None
+    ]
+    return (*own, *consents)
 
 
-def _limits(hop: Hop) -> Mapping[str, int]:
+def hop_limits(hop: Hop) -> Mapping[str, int]:
+    """By sum, what may be spent by a hop and all below it."""
     limits = limits_of(hop.authority)
     return {**limits, CALLS: min(1, limits.get(CALLS, 1))} if hop.single_use else limits
