@@ -112,3 +112,17 @@ async def test_whoever_was_handed_on_by_a_revoked_hop_is_shown_nothing_any_more(
             seen.append(bool(list_capabilities(world.walk, caller, "", "crm", delegation=f"{root}~{hop}")))
             await world.post("/oauth/revoke", "orchestrator", {"token": f"{root}~{hop}"})
         assert seen == [True, False]
+
+
+@pytest.mark.requirement("ATTACKD-01")
+async def test_an_agent_that_signs_by_itself_names_no_consent_and_so_nobody_elses_account(tmp_path):
+    async with token_world(tmp_path) as world:
+        await world.mandate()
+        root = await world.root()
+        own = world.handed((root,), "orchestrator", "researcher", few_calls(root, 1))
+        claim = {
+            terms.CONSENT: {terms.CONSENT_HASH: read_hop(own).raw.hash, terms.CONSENT_LIMITS: {"calls": 9}}
+        }
+        forged = world.handed((root,), "orchestrator", "writer", narrow(("crm.read",), root), more=claim)
+        assert succeeded(await world.call("writer", chain=(root, forged)))
+        assert succeeded(await world.call("researcher", chain=(root, own))), "its account was emptied"
