@@ -9,7 +9,7 @@ from msgspec import structs
 
 from answerable.core.identity.channel import Channel, PeerCredentials
 from answerable.core.identity.evidence import CallerIdentity
-from answerable.core.incident.timeline import _instance
+from answerable.core.incident.wording import instance_told
 from answerable.core.ledger.tags import Tag
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.known_callers import KnownCallers
@@ -83,8 +83,8 @@ async def test_policy_and_intent_tell_what_was_measured_from_what_was_claimed() 
     first, second = bench.entries(Tag.INTENT)
     assert (first["manifest"], first["manifest_grade"]) == (digest, "claimed")
     assert (second["manifest"], second["manifest_grade"]) == (digest, "sidecar")
-    assert "held against it by nobody" in _instance(first)[0]
-    assert "held against it by its sidecar" in _instance(second)[0]
+    assert "held against it by nobody" in instance_told(first)[0]
+    assert "held against it by its sidecar" in instance_told(second)[0]
     await apply_registry(bench.walk, [MEASURED_ONLY], by="operator")
     for identity in (claimed, CallerIdentity(), structs.replace(claimed, source="unix", grade="kernel")):
         assert await code_of(acted(bench, identity)) == "measured-only"
