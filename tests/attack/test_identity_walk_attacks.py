@@ -41,7 +41,8 @@ def test_the_key_of_a_live_instance_speaks_for_it(world: InstanceWorld) -> None:
         source="unix",
         grade="kernel",
         manifest=MANIFEST,
-        key=world.instance_key.thumbprint,
+        measured=MANIFEST,
+        key=world.instance_key.public.thumbprint,
         # It does not say how well it was measured, so it is no better than claimed.
         manifest_grade="claimed",
     )

@@ -89,7 +89,7 @@ REQUEST = action_request(
     message_digest=CALLER.message_digest,
 )
 RESERVED = Reserved(
-    accounts=(MANDATE.id, *(f"hop:{number:064d}" for number in range(HOPS_MAX))),
+    accounts=(MANDATE.id, *(f"hop:{number:064d}" for number in range(2 * HOPS_MAX - 1))),
     amounts=dict.fromkeys(BUDGETS, INTEGER_MAX),
 )
 VERIFIED = VerifiedRequest(
