@@ -186,6 +186,25 @@ async def test_however_many_ask_at_once_no_agent_hands_on_wider_or_deeper_than_t
 
 
 @pytest.mark.requirement("TOKEN-07")
+async def test_no_agent_hands_on_wider_by_signing_itself_or_with_several_tokens(tmp_path):
+    async with token_world(tmp_path) as world:
+        await world.mandate(delegability=Delegability(depth_max=2, width_max=1, to=("use_case:support",)))
+        root, second = await world.root(), await world.root()
+        read = narrow(("crm.read",), root)
+        first = world.handed((root,), "orchestrator", "researcher", read)
+        assert succeeded(await world.call("researcher", chain=(root, first)))
+        for agent, above in (("writer", root), ("stranger", root), ("writer", second)):
+            hop = world.handed((above,), "orchestrator", agent, read)
+            assert "and `orchestrator` did already" in why_not(await world.call(agent, chain=(above, hop)))
+            assert why(await world.exchange(agent, above, consent=hop)) == "delegation.width"
+        # The same one again, with another token, is no more of them; and it has places of its own.
+        again = world.handed((second,), "orchestrator", "researcher", read)
+        assert succeeded(await world.call("researcher", chain=(second, again)))
+        deeper = world.handed((second, again), "researcher", "writer", read)
+        assert succeeded(await world.call("writer", chain=(second, again, deeper)))
+
+
+@pytest.mark.requirement("TOKEN-07")
 async def test_who_is_not_named_as_a_receiver_gets_nothing_by_any_way(tmp_path):
     async with token_world(tmp_path) as world:
         to = Delegability(depth_max=1, width_max=1, to=("agent:researcher",))

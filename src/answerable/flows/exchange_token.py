@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import anyio.to_thread
 import msgspec
 from anyio import Lock
 
@@ -30,6 +31,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.cite_statement import cite_hop
 from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
 from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names
+from answerable.flows.verify_lineage import check_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +70,8 @@ async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange)
     lock = desk.issuing.setdefault(name, Lock())
     try:
         async with lock:
-            _check_width(desk, parent, agent)
+            agents = [*(hop.agent for hop in parent.hops), agent.name]
+            await anyio.to_thread.run_sync(check_width, desk.walk, parent.mandate, agents)
             return await _issued(desk, client, wanted, parent, authority, confirmation, now)
     finally:
         # Whoever has the lock object and not the lock is among the waiting: nothing is awaited in between.
@@ -180,18 +183,6 @@ def _server(desk: TokenDesk, resource: str) -> str:
 def _is_on(desk: TokenDesk, scope: str, server: str) -> bool:
     found = desk.walk.registry.current.capabilities.get(scope)
     return found is not None and found.server == server
-
-
-def _check_width(desk: TokenDesk, parent: Parent, agent: Agent) -> None:
-    """How many agents one hands on to. Handing on to the same one again is no more of them."""
-    if not parent.hops:
-        return
-    children = {*desk.tokens.receivers(parent.hops[-1].hash), agent.name}
-    if len(children) > parent.mandate.delegability.width_max:
-        raise Refused(
-            f"each agent may hand this on to {parent.mandate.delegability.width_max}, and did already",
-            code="delegation.width",
-        )
 
 
 async def _issued(

@@ -5,6 +5,7 @@ Both forms of a hop, signed by the token service or by the agent that hands on, 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from answerable.core.identity.principal import AgentId, PrincipalId
@@ -17,6 +18,8 @@ from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.mandate_standing import shard_elsewhere, still_stands
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.mandate.delegation_chain import Chain, Hop
@@ -53,6 +56,7 @@ def verify_lineage(
         _check_recordable(chain)
         mandate = chain_mandate(walk, chain, mandate_id, anywhere=anywhere)
         _check_resource(chain, walk.delegations.audience(), server)
+        check_width(walk, mandate, [hop.agent for hop in chain.hops])
         lineage = Lineage(mandate=mandate, hops=chain.hops)
         # Terms of a mandate never change; all else that was asked is in this registry.
         if not anywhere:
@@ -122,6 +126,20 @@ def _check_recordable(chain: Chain) -> None:
     """An agent chooses the `jti` of what it signs; the intent has room for so much of it."""
     if any(len(hop.jti) > HOP_ID_CHARS_MAX for hop in chain.hops):
         raise Refused(f"a `jti` has at most {HOP_ID_CHARS_MAX} characters", code="delegation.malformed")
+
+
+def check_width(walk: Walk, mandate: Mandate, agents: Sequence[str]) -> None:
+    """Each of these has the mandate from the one before it, and is one of at most so many who do. An agent that hands
+    on to itself gives nothing away. Raises Refused (`delegation.width`), Unavailable (`register.*`)."""
+    width_max = mandate.delegability.width_max
+    for giver, receiver in pairwise(agents):
+        if giver != receiver and not walk.mandates.admit(
+            mandate.id, AgentId(giver), AgentId(receiver), width_max=width_max
+        ):
+            raise Refused(
+                f"each agent may hand this on to {width_max}, and {shown(giver)} did already",
+                code="delegation.width",
+            )
 
 
 def _check_holder(leaf: Hop, caller: VerifiedCaller) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from answerable.core.identity.principal import AgentId
     from answerable.core.ledger.leaves import Reference
     from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
@@ -83,6 +84,12 @@ class MandateRegister(Protocol):
 
     def close(self, mandate: MandateId) -> None:
         """Close it; idempotent."""
+        ...
+
+    def admit(self, mandate: MandateId, giver: AgentId, receiver: AgentId, *, width_max: int) -> bool:
+        """Count an agent among those that another one handed the mandate on to, whichever of its tokens it did that
+        with; False, and nothing is counted, where that would be more than so many. On stable storage when True; of
+        those who race for the last place, in whatever process, one gets it."""
         ...
 
     def all(self) -> Iterable[Mandate]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.principal import UnixMillis
     from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
     from answerable.core.mandate.revocation import Revocable
 
@@ -49,11 +49,6 @@ class TokenRegister(Protocol):
     def subtree(self, names: Collection[Revocable]) -> tuple[int, Sequence[IssuedToken]]:
         """How many tokens have one of these names or derive from one that has; and the first of them, roots first, at
         most SUBTREE_ANSWER_MAX. May read."""
-        ...
-
-    def receivers(self, par_hash: str) -> Collection[AgentId]:
-        """The agents that tokens right below the one with this hash were issued to, each once, ended ones among them.
-        May read."""
         ...
 
     def statuses(self, list_number: int) -> bytes:

@@ -253,6 +253,12 @@ class TroubledMandates:
         """As the port says."""
         return self._register.issued(mandate)
 
+    def admit(self, mandate: MandateId, giver: AgentId, receiver: AgentId, *, width_max: int) -> bool:
+        """As the port says."""
+        return self._trouble.call(
+            "mandates.admit", lambda: self._register.admit(mandate, giver, receiver, width_max=width_max)
+        )
+
     def close(self, mandate: MandateId) -> None:
         """As the port says."""
         self._trouble.call("mandates.close", lambda: self._register.close(mandate))

@@ -32,6 +32,7 @@ class MemoryMandateRegister:
         self._issued: dict[MandateId, Reference] = {}
         self._closed: set[MandateId] = set()
         self._spending = Spending()
+        self._receivers: dict[tuple[MandateId, AgentId], set[AgentId]] = {}
         self._kept: dict[str, dict[str, Amounts]] = {}
         self._counted: dict[str, int] = {}
 
@@ -113,6 +114,15 @@ class MemoryMandateRegister:
         with self._lock:
             if mandate in self._mandates:
                 self._closed.add(mandate)
+
+    def admit(self, mandate: MandateId, giver: AgentId, receiver: AgentId, *, width_max: int) -> bool:
+        """As the port says."""
+        with self._lock:
+            known = self._receivers.setdefault((mandate, giver), set())
+            if receiver not in known and len(known) >= width_max:
+                return False
+            known.add(receiver)
+        return True
 
     def all(self) -> Iterable[Mandate]:
         """As the port says."""

@@ -14,7 +14,7 @@ from answerable.ports.token_register import SUBTREE_ANSWER_MAX
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.principal import UnixMillis
     from answerable.core.mandate.revocation import Revocable
     from answerable.ports.entropy import Entropy
 
@@ -66,12 +66,6 @@ class MemoryTokenRegister:
             family = self._family(names)
             found = [one for jti, one in self._tokens.items() if jti in family]
         return len(found), tuple(found[:SUBTREE_ANSWER_MAX])
-
-    def receivers(self, par_hash: str) -> Collection[AgentId]:
-        """As the port says."""
-        with self._lock:
-            above = [jti for jti, one in self._tokens.items() if par_hash and one.par_hash == par_hash]
-            return {self._tokens[child].agent for jti in above for child in self._children.get(jti, ())}
 
     def statuses(self, list_number: int) -> bytes:
         """As the port says."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import read, text, whole
 from answerable.core.canonical import encode, parse
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
+    from answerable.core.identity.principal import AgentId
     from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import MandateState
+
+
+_RECEIVERS: Final = "SELECT receiver FROM receivers WHERE mandate = ? AND giver = ?"
 
 
 class SqliteMandateRegister:
@@ -27,7 +31,7 @@ class SqliteMandateRegister:
 
     def __init__(self, store: SqliteStore) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
-        self._store = store
+        self._store, self._reader = store, store.reader()
         self._budgets = threading.Lock()
         self._mandates: dict[MandateId, Mandate] = {}
         self._closed: frozenset[MandateId] = frozenset()
@@ -149,6 +153,19 @@ class SqliteMandateRegister:
             connection.execute("UPDATE mandates SET state = 'closed' WHERE id = ?", (mandate,))
         self._closed |= {mandate}
         self._store.tell_ended()
+
+    def admit(self, mandate: MandateId, giver: AgentId, receiver: AgentId, *, width_max: int) -> bool:
+        """As the port says. Who is among them already is found without a write."""
+        place = mandate, giver
+        known = {text(row[0]) for row in self._reader.rows(_RECEIVERS, place)}
+        if receiver in known or len(known) >= width_max:
+            return receiver in known
+        with self._store.write() as connection:
+            known = {text(row[0]) for row in connection.execute(_RECEIVERS, place)}
+            if receiver not in known and len(known) >= width_max:
+                return False
+            connection.execute("INSERT OR IGNORE INTO receivers VALUES (?, ?, ?)", (*place, receiver))
+        return True
 
     def all(self) -> Iterable[Mandate]:
         """As the port says."""

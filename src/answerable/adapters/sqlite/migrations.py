@@ -109,5 +109,10 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE INDEX tokens_expiry ON tokens (expires_at)",
         "CREATE INDEX tokens_ended ON tokens (list, place) WHERE ended = 1",
     ),
+    (
+        """CREATE TABLE receivers (
+            mandate TEXT NOT NULL, giver TEXT NOT NULL, receiver TEXT NOT NULL, PRIMARY KEY (mandate, giver, receiver)
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

@@ -110,15 +110,6 @@ class SqliteTokenRegister:
         rows = self._reader.rows(family + _FIRST, (*values, SUBTREE_ANSWER_MAX))
         return count, tuple(_token(row) for row in rows)
 
-    def receivers(self, par_hash: str) -> Collection[AgentId]:
-        """As the port says."""
-        rows = self._reader.rows(
-            "SELECT DISTINCT agent FROM tokens WHERE parent IN "
-            "(SELECT number FROM tokens WHERE par_hash = ? AND par_hash <> '')",
-            (par_hash,),
-        )
-        return {AgentId(text(row[0])) for row in rows}
-
     def statuses(self, list_number: int) -> bytes:
         """As the port says."""
         lists = self._reader.rows("SELECT decoys FROM status_lists WHERE number = ?", (list_number,))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.leaves import Reference
 from answerable.core.mandate.budget import ONE_CALL, Account, Lack
 from answerable.core.mandate.mandate import MandateId
@@ -174,6 +176,19 @@ class MandateRegisterContract:
         listed = [str(found.id) for found in register.all()]
         claim(listed == ["m-2", "m-3", "m-1"], "newest first, closed ones among them")
 
+    def test_an_agent_hands_a_mandate_on_to_so_many_and_no_more(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        scout, rover, other = AgentId("scout"), AgentId("rover"), AgentId("other")
+        claim(register.admit(M1, scout, rover, width_max=1), "the first")
+        claim(register.admit(M1, scout, rover, width_max=1), "the same one again is no more of them")
+        claim(not register.admit(M1, scout, other, width_max=1), "a second one is one too many")
+        claim(register.admit(M1, rover, other, width_max=1), "another agent has places of its own")
+        claim(register.admit(MandateId("m-2"), scout, other, width_max=1), "another mandate, too")
+        with ThreadPoolExecutor(RACERS) as pool:
+            names = [AgentId(f"racer-{number}") for number in range(RACERS)]
+            found = [*pool.map(lambda name: register.admit(M1, other, name, width_max=3), names)]
+        claim(found.count(True) == 3, "of those who race, as many as there are places")
+
 
 def _race(race: Callable[[], None]) -> None:
     racers = [threading.Thread(target=race) for _ in range(RACERS)]
@@ -218,8 +233,12 @@ class DurableMandateRegisterContract(MandateRegisterContract):
         for identity in ("m-1", "m-2"):
             register.add(mandate(identity))
         register.close(M1)
+        claim(register.admit(M1, AgentId("a"), AgentId("b"), width_max=1), "a place is free")
         again = self.opened(tmp_path)
         claim(again.find(MandateId("m-2")) == mandate("m-2"), "a mandate is found whole after a restart")
         claim(again.state(M1) == "closed", "closed stays closed")
+        claim(
+            not again.admit(M1, AgentId("a"), AgentId("c"), width_max=1), "who was handed on to stays counted"
+        )
         claim(again.state(MandateId("m-2")) == "open", "open stays open")
         claim([str(found.id) for found in again.all()] == ["m-2", "m-1"], "in the same order")

@@ -95,20 +95,6 @@ class TokenRegisterContract:
         claim(register.end([Revocable("trust_domain", "example.org")]) == 6, "by trust domain")
         claim(register.end([Revocable("vendor", "acme")]) == 0, "tokens do not say who supplies what")
 
-    def test_who_received_right_below_a_token_is_told_once_each_whatever_became_of_it(
-        self, tmp_path: Path
-    ) -> None:
-        register = self.opened(tmp_path)
-        sample_tree(register)
-        claim(
-            {*register.receivers("hash-of-root")} == {"rover", "scout"},
-            "left and right, not what is below them",
-        )
-        register.end([Revocable("token", "left")])
-        claim({*register.receivers("hash-of-root")} == {"rover", "scout"}, "ended ones, too")
-        claim({*register.receivers("hash-of-twig")} == set(), "nobody below the last one")
-        claim({*register.receivers("")} == {*register.receivers("nothing")} == set(), "nobody below nothing")
-
     def test_nothing_derives_from_what_has_ended_or_is_unknown_or_would_be_outlived(
         self, tmp_path: Path
     ) -> None:
