@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.caveat import EnvironmentIs
 from answerable.core.mandate.lineage import Lineage
 from answerable.core.mandate.mandate import MandateId
@@ -48,6 +49,12 @@ def list_capabilities(
     # Also what a tool says about itself is kept from an agent that may not use it as it is.
     if refused and (caller.identity.drifted or tools_fault(walk, caller.agent)):
         return frozenset()
+    agents = walk.registry.current.agents
+    through = [
+        agents[name]
+        for name in (caller.agent, *(AgentId(hop.agent) for hop in lineage.hops))
+        if name in agents
+    ]
     granted = {grant.capability for grant in mandate.grants}
     return frozenset(
         (capability.method, capability.target)
@@ -55,6 +62,7 @@ def list_capabilities(
         if capability.server == server
         and capability.name in granted
         and all(hop.authority.names(capability.name) for hop in lineage.hops)
+        and all(one.reaches(capability.name) for one in through)
         and _in_environment(mandate, capability.environment)
         and walk.decision_point.may_list(caller.agent, capability.name)
     )

@@ -56,10 +56,11 @@ def verify_lineage(
         _check_recordable(chain)
         mandate = chain_mandate(walk, chain, mandate_id, anywhere=anywhere)
         _check_resource(chain, walk.delegations.audience(), server)
-        check_width(walk, mandate, [hop.agent for hop in chain.hops])
         lineage = Lineage(mandate=mandate, hops=chain.hops)
-        # Terms of a mandate never change; all else that was asked is in this registry.
+        # Terms of a mandate never change; all else that was asked is in this registry. Whoever only looks is counted
+        # nowhere, and nothing is kept of it.
         if not anywhere:
+            check_width(walk, mandate, [hop.agent for hop in chain.hops])
             known.keep(lineage, current, mandate_id, server)
     return lineage
 

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from answerable.core.action.request import VerifiedRequest
 from answerable.core.action.token_shapes import hidden_in
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.registry.destination import destinations_of
 from answerable.errors import Malformed, Refused, Unverified, shown
@@ -19,6 +19,8 @@ from answerable.flows.register_manifest import standing_manifest
 from answerable.flows.verify_lineage import verify_lineage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.action.request import ActionRequest
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
@@ -32,9 +34,9 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     """Check that the proof covers this request, and that agent, capability, mandate and arguments are known and fit.
 
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused for everything else, with
-    `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `mandate.unknown`,
-    `mandate.other_agent`, `mandate.other_shard`, `upstream.unknown`, `arguments.invalid`, `resource.unknown`,
-    `destination.unknown`, `destination.invalid`, and `delegation.*` for what was handed on.
+    `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `capability.ceiling`,
+    `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `upstream.unknown`, `arguments.invalid`,
+    `resource.unknown`, `destination.unknown`, `destination.invalid`, and `delegation.*` for what was handed on.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
@@ -66,6 +68,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         now=walk.clock.now() if request.delegation else caller.at,
     )
     mandate = lineage.mandate
+    _check_ceilings(walk, resolved.capability.name, (caller.agent, *(hop.agent for hop in lineage.hops)))
     # From here on only what was frozen counts, whatever became of the caller's own object.
     arguments = request.arguments
     definition = _checked_definition(walk, arguments, resolved)
@@ -82,6 +85,17 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         destinations=_destinations(arguments, resolved),
         hops=lineage.hops,
     )
+
+
+def _check_ceilings(walk: Walk, capability: str, agents: Sequence[str]) -> None:
+    """Nobody reaches past what is registered for it, whatever a mandate says, and no more do those it hands on to."""
+    for name in agents:
+        agent = walk.registry.current.agents.get(AgentId(name))
+        if agent is None or not agent.reaches(capability):
+            raise Refused(
+                f"{shown(capability)} is beyond what agent {shown(name)} is registered for",
+                code="capability.ceiling",
+            )
 
 
 def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:

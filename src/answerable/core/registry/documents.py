@@ -50,7 +50,8 @@ class Agent:
     attestation: sets of selectors, each sorted; a process in which all of one set were measured is an instance of it.
     drift: what becomes of actions of an instance that differs from the agent's manifest: refused, or let through and
     marked for policy and ledger. broker: it may fetch documents of the processes that the settings list for it.
-    vendors: who supplies what it is made of, its model and its framework.
+    vendors: who supplies what it is made of, its model and its framework. capabilities: its ceiling, beyond which no
+    mandate and nobody who hands on to it takes it; empty for none.
     """
 
     name: AgentId
@@ -65,6 +66,11 @@ class Agent:
     drift: Literal["refuse", "mark"] = "refuse"
     broker: bool = False
     vendors: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
+
+    def reaches(self, capability: str) -> bool:
+        """Whether a capability is within its ceiling."""
+        return not self.capabilities or capability in self.capabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,8 +69,10 @@ def reference_faults(shapes: Shapes) -> tuple[Fault, ...]:
 
 def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
     match found.noun:
-        case Agent(use_case=use_case):
+        case Agent(use_case=use_case, capabilities=ceiling):
             yield from _exists(shapes, "UseCase", use_case, "/spec/useCase")
+            for index, name in enumerate(ceiling):
+                yield from _exists(shapes, "Capability", name, f"/spec/capabilities/{index}")
         case Capability(server=server):
             yield from _exists(shapes, "Server", server, "/spec/server")
         case MandateTemplate() as template:

@@ -31,6 +31,7 @@ AGENT_KEYS: Final = (
     "drift",
     "broker",
     "vendors",
+    "capabilities",
     "status",
     "ownership",
 )
@@ -58,6 +59,7 @@ def agent_in(spec: Fields, name: str) -> Agent:
         drift=spec.choice("drift", drifts, default="refuse"),
         broker=spec.flag("broker", default=False),
         vendors=spec.texts("vendors", check=name_of("vendor")),
+        capabilities=spec.texts("capabilities", check=name_of("capability")),
         status=spec.choice("status", statuses, default="active"),
         ownership=ownership_in(spec),
     )
