@@ -133,7 +133,7 @@ class InstanceWorld(ProofWorld):
 
     def restarted(self, **changes: int) -> CallerVerifier:
         """A new verifier, as after a restart; time goes on."""
-        limits = replace(self.limits, **changes)  # type: ignore[arg-type]  # all changes in tests are numbers
+        limits = replace(self.limits, **changes)
         return CallerVerifier(
             registry=self.registry,
             clock=self.clock,

@@ -39,7 +39,7 @@ class IssuerServer:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         # Clients hang up on purpose.
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self._server.handle_error = lambda *_: None
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def page(self, path: str, body: bytes, status: int = 200, **headers: str) -> None:

@@ -18,7 +18,7 @@ from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 from spiffe._proto import workload_pb2, workload_pb2_grpc
 
 LOOK_SECONDS = 0.05

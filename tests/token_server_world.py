@@ -92,7 +92,7 @@ class Server:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
         self._server.daemon_threads = True
         # Clients hang up on purpose.
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self._server.handle_error = lambda *_: None
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.resource = self.url + "/mcp"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()

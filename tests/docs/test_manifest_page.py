@@ -46,7 +46,7 @@ def test_document_form_and_digest_of_the_example_belong_together() -> None:
 
 def test_the_digests_of_the_example_can_be_made_from_what_the_page_says() -> None:
     manifest = manifest_from_text(block("yaml"), file="example")
-    tool = json.loads(re.search(r'`(\["crm",.*?\])`', PAGE)[1])  # type: ignore[index]
+    tool = json.loads(re.search(r'`(\["crm",.*?\])`', PAGE)[1])
     listed = {tool[0]: [{"name": tool[1], "description": tool[2], "inputSchema": tool[3]}]}
     assert tools_digest(listed) == manifest.tools_digest
     assert f"sha256:{sha256(encode([tool])).hexdigest()}" == manifest.tools_digest
@@ -57,7 +57,7 @@ def test_the_digests_of_the_example_can_be_made_from_what_the_page_says() -> Non
 
 def test_the_tables_list_all_fields_claims_grades_and_verdicts() -> None:
     manifest = manifest_from_text(block("yaml"), file="example")
-    claims = manifest_claims(manifest, owner="ada", at=START)  # type: ignore[arg-type]
+    claims = manifest_claims(manifest, owner="ada", at=START)
     assert first_column("Field") == MANIFEST_FIELDS
     assert first_column("Claim") == tuple(claims)
     assert first_column("Grade") == GRADES

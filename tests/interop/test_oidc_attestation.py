@@ -162,7 +162,7 @@ class tls_server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*server_files(authority, directory))
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Door)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self._server.handle_error = lambda *_: None
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
 
     def __enter__(self) -> tls_server:

@@ -25,7 +25,7 @@ def test_our_leaf_is_an_x509_svid_to_others() -> None:
 @pytest.mark.parametrize("key", [ec_key("tokens"), rsa_key()])
 def test_our_jwt_bundle_is_one_to_others_and_our_token_verifies_under_it(key: object) -> None:
     domain = spiffe.TrustDomain(DOMAIN)
-    bundle = token_bundle(key)  # type: ignore[arg-type]
+    bundle = token_bundle(key)
     theirs = spiffe.JwtBundle.parse(domain, encoded_jwt_bundle(bundle))
     assert theirs.jwt_authorities.keys() == bundle.jwt_authorities.keys()
 

@@ -9,7 +9,7 @@ from answerable.wiring.identity_settings import IdentitySettings, identity_fault
 
 
 def faults(**changed: object) -> list[str]:
-    return [key for key, _ in identity_faults(IdentitySettings(**changed))]  # type: ignore[arg-type]
+    return [key for key, _ in identity_faults(IdentitySettings(**changed))]
 
 
 def test_the_defaults_have_no_fault() -> None:

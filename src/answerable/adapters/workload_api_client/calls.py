@@ -51,7 +51,8 @@ async def messages(address: str, method: str, reply: str) -> AsyncGenerator[Mess
     except (OSError, StreamTerminatedError) as error:
         raise _unavailable(f"{method}: {type(error).__name__}", code="workload_api.unreachable") from None
     except (ProtocolError, H2Error, AssertionError, NotImplementedError, ValueError) as error:
-        # Asserts and value errors are how grpclib and protobuf tell of frames and messages that are none.
+        # Asserts and value errors are how grpclib and protobuf tell of frames and messages that are none, and
+        # NotImplementedError how grpclib tells of compressed ones.
         raise _unavailable(f"{method}: {type(error).__name__}", code="workload_api.answer") from None
     finally:
         channel.close()

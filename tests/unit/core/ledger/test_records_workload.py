@@ -96,7 +96,7 @@ def test_what_was_measured_is_sealed_and_left_out_without_a_key():
 def test_an_instance_without_key_parent_and_manifest_says_so_by_empty_members():
     bare = replace(ONE, key=None, manifest="", drift=())
     leaf = read_leaf(records_workload.workload_enrolled(bare, at=NOW).leaf)
-    assert (leaf.key, leaf.parent, leaf.manifest, leaf.drift) == ("", "", "", [])  # type: ignore[union-attr]
+    assert (leaf.key, leaf.parent, leaf.manifest, leaf.drift) == ("", "", "", [])
 
 
 def test_an_end_names_the_operator_who_wanted_it_in_a_sealed_field():
