@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 import msgspec
-from anyio import Lock
 
 from answerable.core.canonical import Limits, parse
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -27,6 +26,7 @@ from answerable.core.mandate.issued_token import IssuedToken
 from answerable.core.mandate.lineage import hop_limits
 from answerable.core.mandate.mission import authority_hash
 from answerable.core.mandate.scope import covers
+from answerable.core.mandate.token_life import SINGLE_USE_TIER, tier_of
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.cite_statement import cite_hop
 from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
@@ -66,17 +66,10 @@ async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange)
     parent = parent_of(desk, client, wanted, confirmation, now)
     agent = _may_act(desk, client, parent)
     authority = _may_have(desk, parent, wanted)
-    name = parent.hops[-1].jti if parent.hops else str(parent.mandate.id)
-    lock = desk.issuing.setdefault(name, Lock())
-    try:
-        async with lock:
-            agents = [*(hop.agent for hop in parent.hops), agent.name]
-            await anyio.to_thread.run_sync(check_width, desk.walk, parent.mandate, agents)
-            return await _issued(desk, client, wanted, parent, authority, confirmation, now)
-    finally:
-        # Whoever has the lock object and not the lock is among the waiting: nothing is awaited in between.
-        if not lock.statistics().tasks_waiting:
-            desk.issuing.pop(name, None)
+    # Of those who ask at once the register gives each place to one; it writes to a disk.
+    agents = [*(hop.agent for hop in parent.hops), agent.name]
+    await anyio.to_thread.run_sync(check_width, desk.walk, parent.mandate, agents)
+    return await _issued(desk, client, wanted, parent, authority, confirmation, now)
 
 
 def _check_form(wanted: Exchange) -> None:
@@ -198,15 +191,15 @@ async def _issued(
     walk, mandate, key = desk.walk, parent.mandate, desk.keys[0]
     jti = walk.entropy.bytes(JTI_BYTES).hex()
     is_action = wanted.requested_token_type == oauth_terms.TYPE_ACCESS
-    tier = _tier(desk, authority)
-    seconds = min(desk.limits.action, desk.limits.action_max[tier]) if is_action else desk.limits.delegation
+    tier = tier_of(authority, walk.registry.current.capabilities)
+    seconds = min(desk.limits.action, walk.acting.of_tier(tier)) if is_action else desk.limits.delegation
     # Seconds on the wire; a token never outlives what it derives from.
     expires_at = UnixMillis(min(now // 1000 * 1000 + seconds * 1000, parent.expires_at // 1000 * 1000))
     if expires_at <= now:
         raise Refused("what this derives from ends within the second", code="delegation.expired")
     place = desk.place()
     issuer = desk.issuer()
-    single = is_action and tier >= desk.limits.single_use_tier
+    single = is_action and tier >= SINGLE_USE_TIER
     terms = HopTerms(
         jti=jti,
         agent=client.agent,
@@ -310,13 +303,6 @@ def _is_ours(desk: TokenDesk, hop: Hop) -> bool:
     """Whether we issued this very hop: a `jti` alone is the choice of whoever signed it."""
     found = desk.tokens.find(hop.jti)
     return found is not None and found.par_hash == hop.hash
-
-
-def _tier(desk: TokenDesk, authority: Authority) -> int:
-    """The highest of the capabilities that it could be used for; what is not known counts as the highest there is."""
-    known = desk.walk.registry.current.capabilities.values()
-    tiers = [one.tier for one in known if authority.names(one.name)]
-    return max(tiers, default=3)
 
 
 def status_uri(issuer: str, number: int) -> str:

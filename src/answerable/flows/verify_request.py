@@ -11,6 +11,7 @@ from answerable.core.action.request import VerifiedRequest
 from answerable.core.action.token_shapes import hidden_in
 from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
+from answerable.core.mandate.token_life import check_age
 from answerable.core.registry.destination import destinations_of
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.mandate_standing import schedule_owner
@@ -68,6 +69,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         now=walk.clock.now() if request.delegation else caller.at,
     )
     mandate = lineage.mandate
+    check_age(lineage.hops, tier=resolved.capability.tier, limits=walk.acting, now=walk.clock.now())
     _check_ceilings(walk, resolved.capability.name, (caller.agent, *(hop.agent for hop in lineage.hops)))
     # From here on only what was frozen counts, whatever became of the caller's own object.
     arguments = request.arguments

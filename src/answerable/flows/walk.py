@@ -11,6 +11,7 @@ from anyio import Lock
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
+from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.delegations import Delegations
 
@@ -123,7 +124,7 @@ class Walk:
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
-    tokens: those that were issued here; None where none are.
+    tokens: those that were issued here; None where none are. acting: how long each of them acts.
     sightings: what was seen and is not registered, since it was last written down.
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
@@ -152,6 +153,7 @@ class Walk:
     strangers: Callable[[], dict[str, int]] = dict
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True
     limits: WalkLimits = field(default_factory=WalkLimits)
+    acting: ActingLimits = field(default_factory=ActingLimits)
     quota: RefusalQuota = field(init=False)
     runs: Runs = field(init=False)
     delegations: Delegations = field(default_factory=Delegations)

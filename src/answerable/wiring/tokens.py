@@ -15,6 +15,7 @@ from answerable.adapters.local_keys import open_key, open_or_create_key
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.status_list import StatusList, signed_status_list
+from answerable.core.mandate.token_life import ActingLimits
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.delegations import Delegations
 from answerable.flows.exchange_token import status_uri
@@ -64,12 +65,12 @@ def token_desk(
         issuer=lambda: issuer,
         limits=TokenLimits(
             action=wanted.action_seconds,
-            action_max=wanted.action_seconds_max,
             delegation=wanted.delegation_seconds,
             status_list=wanted.status_list_seconds,
         ),
     )
     walk.tokens = desk.tokens
+    walk.acting = ActingLimits(seconds=wanted.action_seconds_max)
     walk.delegations = Delegations(keys_of=desk.public_keys, audience=desk.issuer)
     return desk
 
