@@ -74,7 +74,11 @@ async def test_no_token_acts_longer_than_its_tier_allows_whatever_it_was_made_fo
 async def test_at_the_highest_tier_no_token_acts_twice_whoever_made_it_and_whatever_it_says(which):
     bench, root, handed = await world_of(3)
     chain, agent = (root, "scout") if which == "for handing on" else (handed, "rover")
-    assert await codes_of(bench, chain, agent, times=3) == ["acted", "mandate.budget_spent", "mandate.budget_spent"]
+    assert await codes_of(bench, chain, agent, times=3) == [
+        "acted",
+        "mandate.budget_spent",
+        "mandate.budget_spent",
+    ]
     assert len(bench.entries(Tag.INTENT)) == 1
 
 
@@ -145,13 +149,18 @@ async def test_no_lifetime_that_is_asked_for_in_settings_gets_past_the_maximum_o
 @pytest.mark.requirement("ACTING-02")
 @pytest.mark.parametrize(
     "line",
-    ["action_seconds = 301", *(f"action_seconds_max_tier_{n} = {most + 1}" for n, most in enumerate(ACTING_SECONDS_MAX))],
+    [
+        "action_seconds = 301",
+        *(f"action_seconds_max_tier_{n} = {most + 1}" for n, most in enumerate(ACTING_SECONDS_MAX)),
+    ],
 )
 def test_settings_may_lower_a_maximum_and_never_raise_it(tmp_path, line):
     (tmp_path / "answerable.toml").write_text(f"[tokens]\n{line}\n")
     with pytest.raises(Malformed, match=line.partition(" ")[0]):
         load_settings(tmp_path)
-    lower = "\n".join(f"action_seconds_max_tier_{n} = {most - 1}" for n, most in enumerate(ACTING_SECONDS_MAX))
+    lower = "\n".join(
+        f"action_seconds_max_tier_{n} = {most - 1}" for n, most in enumerate(ACTING_SECONDS_MAX)
+    )
     (tmp_path / "answerable.toml").write_text(f"[tokens]\n{lower}\n")
     assert load_settings(tmp_path).tokens.action_seconds_max == tuple(one - 1 for one in ACTING_SECONDS_MAX)
 
@@ -163,7 +172,9 @@ async def test_a_lower_maximum_in_the_settings_holds_for_every_token_at_the_gate
         root = await world.root()
         assert succeeded(await world.call("orchestrator", chain=(root,)))
         await anyio.sleep(5)
-        assert "acts on tier 1 for 5 s: exchange it" in why_not(await world.call("orchestrator", chain=(root,)))
+        assert "acts on tier 1 for 5 s: exchange it" in why_not(
+            await world.call("orchestrator", chain=(root,))
+        )
         # It still hands on, and its holder gets a token to act with.
         hop = world.handed((root,), "orchestrator", "researcher", narrow(("crm.read",), root))
         assert succeeded(await world.call("researcher", chain=(root, hop)))

@@ -129,7 +129,8 @@ class Walk:
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
-    another one than ours. accounts: of mandates that were used, by id, and of chains, by the digest of the last
+    another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
+    accounts: of mandates that were used, by id, and of chains, by the digest of the last
     hop; the terms of neither ever change.
     judged: under which names callers act and what of it was revoked, of one epoch of the register in one registry.
     """
@@ -167,6 +168,7 @@ class Walk:
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
     link: ShardLink | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
+    admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: RegistrySnapshot | None = None
     judged_epoch: int = -1

@@ -8,6 +8,10 @@ POST /delegations        {task, to: {agent, key}, scopes, constraints, seconds}:
 Laws: the instance's key signs hops that `sign_hop` accepts and never bytes of the agent's choice; what is received is
 kept and passed on only if its last hop is bound to this key. What is handed on goes back to the agent as text: it is of
 use to the holder of the key that it names, and to nobody else.
+
+Under a mandate of its own an agent acts by its key alone, which is proved with every message: the token for it is for
+handing on, and there is none to steal. By what was handed on it acts with tokens that the sidecar gets for it, each as
+short-lived as the tier asks for.
 """
 
 from __future__ import annotations
@@ -25,9 +29,10 @@ from answerable.core.identity.keys import public_key
 from answerable.core.identity.principal import agent_id
 from answerable.core.mandate.constraint import Constraint, from_wire
 from answerable.core.mandate.delegation_chain import OFFLINE_SECONDS_MAX, split_chain
-from answerable.core.mandate.hop_token import read_hop
+from answerable.core.mandate.delegation_terms import SINGLE_USE
+from answerable.core.mandate.hop_token import read_hop, read_raw
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
-from answerable.sdk.delegation import Narrowing, Receiver, token_for
+from answerable.sdk.delegation import Narrowing, Receiver, token_for, token_to_act
 
 if TYPE_CHECKING:
     import httpx2
@@ -44,18 +49,28 @@ BODY_BYTES_MAX: Final = 262_144
 LIST_MAX: Final = 512
 RENEW_SECONDS_BEFORE_END: Final = 60.0
 MANDATE_CHARS_MAX: Final = 256
+ACTING_SECONDS_SPARE: Final = 5.0
+"""So long before its end a token is not used any more: the message is still on its way."""
+RETRY_SECONDS: Final = 10.0
+"""How long the chain itself is used where the token service gave no token to act with."""
 
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 _LIMITS: Final = Limits(size_bytes_max=BODY_BYTES_MAX)
+_ACTING: Final = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
 
 
 @dataclass(slots=True)
 class _Task:
-    """mandate: of which the token is to be had again when it ends; empty for what another agent handed on."""
+    """mandate: of which the token is to be had again when it ends; empty for what another agent handed on.
+
+    acting: the chain to act by, until `until` on the monotonic clock; empty for none yet.
+    """
 
     chain: str
     leaf: UnverifiedHop
     mandate: str
+    acting: str = ""
+    until: float = 0.0
 
 
 class Tasks:
@@ -96,7 +111,14 @@ class Tasks:
             )
         if not named and not shown_chain:
             return {}
-        chain = await self._chain(named[0]) if named else shown_chain[0]
+        if named and (mandate := self._found(named[0]).mandate):
+            if request.values(MANDATE_HEADER) not in ([], [mandate]):
+                raise Malformed(
+                    f"task {shown(named[0])} is of another mandate than `{MANDATE_HEADER}` names",
+                    code="sidecar.field",
+                )
+            return {MANDATE_HEADER: mandate}
+        chain = await self._to_act(named[0], request) if named else shown_chain[0]
         if shown_chain:
             self._own(chain)
         fields = {DELEGATION_HEADER: chain}
@@ -184,6 +206,26 @@ class Tasks:
                 task = self._tasks[name] = await self._from_mandate(task.mandate)
         return task.chain
 
+    async def _to_act(self, name: str, request: HttpRequest) -> str:
+        """The chain under which this message goes on. Only what acts needs a token to act with: a stream that stays
+        open, and lists, go by what lives longer."""
+        task = self._found(name)
+        if not _acts(request):
+            return task.chain
+        acting = task.acting
+        if not acting or time.monotonic() >= task.until:
+            try:
+                acting = await token_to_act(
+                    self._client, self._base, chain=task.chain, auth=self._identity.auth
+                )
+                task.until = time.monotonic() + _seconds_left(acting) - ACTING_SECONDS_SPARE
+            except Refused:
+                # Nothing is lost: the gateway says of the chain itself whether it may still act, and why not.
+                acting, task.until = task.chain, time.monotonic() + RETRY_SECONDS
+        if read_raw(split_chain(acting)[-1]).claims.get(SINGLE_USE) is not True:
+            task.acting = acting
+        return acting
+
     def _found(self, name: str) -> _Task:
         task = self._tasks.get(name)
         if task is None:
@@ -216,6 +258,21 @@ def _told(name: str, task: _Task) -> dict[str, JSONValue]:
         "scopes": list(leaf.authority.scopes),
         "expires_at": leaf.expires_at // 1000,
     }
+
+
+def _acts(request: HttpRequest) -> bool:
+    """Whether a message asks for what is governed as an action. What cannot be read is for the gateway to refuse."""
+    if request.method != "POST":
+        return False
+    try:
+        message = parse(request.body, limits=_LIMITS)
+    except Malformed:
+        return False
+    return isinstance(message, dict) and message.get("method") in _ACTING
+
+
+def _seconds_left(chain: str) -> float:
+    return read_hop(split_chain(chain)[-1]).expires_at / 1000 - time.time()
 
 
 def _ends_soon(task: _Task) -> bool:

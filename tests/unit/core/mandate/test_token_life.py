@@ -16,7 +16,10 @@ from tests.unit.core.mandate.test_lineage import HOPS
 
 def capabilities(**tiers):
     [one, *_] = snapshot_of(registry_documents()).capabilities.values()
-    return {name.replace("_", "."): replace(one, name=name.replace("_", "."), tier=tier) for name, tier in tiers.items()}
+    return {
+        name.replace("_", "."): replace(one, name=name.replace("_", "."), tier=tier)
+        for name, tier in tiers.items()
+    }
 
 
 @pytest.mark.parametrize(
