@@ -19,6 +19,7 @@ from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key, public_jwk
 from answerable.sdk.proof_auth import SignatureAuth
 from tests.demo_run import ROOT
+from tests.gateway_world import until
 from tests.up_world import OWNERSHIP, WAIT_SECONDS_MAX, House, environment, house, registry
 
 if TYPE_CHECKING:
@@ -189,8 +190,7 @@ async def test_an_agent_works_and_hands_on_by_names_and_its_sidecar_keeps_the_to
 
 async def handed_to(home: House, place: Path, key: SigningKey, mandate: str) -> None:
     """The writer hands its task on to the instance that tells its key there."""
-    while not (place / "key.jwk").exists():
-        await asyncio.sleep(0.05)
+    await until((place / "key.jwk").exists, seconds=WAIT_SECONDS_MAX)
     receiver = Receiver(agent="scout", key=public_key(json.loads((place / "key.jwk").read_text())))
     client, base = open_client(f"unix:{home.data / 'gateway.sock'}", SignatureAuth(key))
     async with client:

@@ -30,6 +30,7 @@ from answerable.core.mandate.token_life import SINGLE_USE_TIER, tier_of
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.cite_statement import cite_hop
 from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
+from answerable.flows.mandate_standing import giver_fault
 from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names
 from answerable.flows.verify_lineage import check_width
 
@@ -65,7 +66,7 @@ async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange)
     confirmation = confirmation_for(desk, client, wanted.key, now)
     parent = parent_of(desk, client, wanted, confirmation, now)
     agent = _may_act(desk, client, parent)
-    authority = _may_have(desk, parent, wanted)
+    authority = _may_have(desk, client, parent, wanted)
     # Of those who ask at once the register gives each place to one; it writes to a disk.
     agents = [*(hop.agent for hop in parent.hops), agent.name]
     await anyio.to_thread.run_sync(check_width, desk.walk, parent.mandate, agents)
@@ -123,7 +124,7 @@ def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
     return agent
 
 
-def _may_have(desk: TokenDesk, parent: Parent, wanted: Exchange) -> Authority:
+def _may_have(desk: TokenDesk, client: TokenClient, parent: Parent, wanted: Exchange) -> Authority:
     """The second question: whether it may have this much. What is not asked for is what the parent consented to."""
     asked = parent.within
     if wanted.authorization_details:
@@ -144,9 +145,29 @@ def _may_have(desk: TokenDesk, parent: Parent, wanted: Exchange) -> Authority:
     if scopes != asked.scopes:
         asked = replace(asked, scopes=scopes)
     try:
-        return meet(parent.within, asked)
+        given = meet(parent.within, asked)
     except Malformed as fault:
         raise Refused(fault.message, code="oauth.invalid_authorization_details") from None
+    return _reached(desk, client, parent, given)
+
+
+def _reached(desk: TokenDesk, client: TokenClient, parent: Parent, given: Authority) -> Authority:
+    """Without what is beyond the person or an agent on the way today: readers beside us do not ask. Raises Refused."""
+    current = desk.walk.registry.current
+    agents = [
+        current.agents.get(AgentId(name)) for name in (*(hop.agent for hop in parent.hops), client.agent)
+    ]
+    scopes = []
+    for scope in given.scopes:
+        fault = giver_fault(parent.mandate, [scope], current) if scope in current.capabilities else None
+        if fault is None and all(one is None or one.reaches(scope) for one in agents):
+            scopes.append(scope)
+    if not scopes:
+        raise Refused(
+            f"all of it is beyond what {parent.mandate.principal} may give or {shown(client.agent)} is registered for",
+            code="capability.ceiling",
+        )
+    return replace(given, scopes=tuple(scopes))
 
 
 def _only_detail(text: str) -> JSONValue:

@@ -14,7 +14,7 @@ from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.token_life import check_age
 from answerable.core.registry.destination import destinations_of
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.mandate_standing import schedule_owner
+from answerable.flows.mandate_standing import giver_fault, known_session, schedule_owner
 from answerable.flows.observe_tools import tools_fault
 from answerable.flows.register_manifest import standing_manifest
 from answerable.flows.verify_lineage import verify_lineage
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.resolve import Resolved
     from answerable.flows.walk import Walk
@@ -36,8 +37,9 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
 
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused for everything else, with
     `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `capability.ceiling`,
-    `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `upstream.unknown`, `arguments.invalid`,
-    `resource.unknown`, `destination.unknown`, `destination.invalid`, and `delegation.*` for what was handed on.
+    `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
+    `upstream.unknown`, `arguments.invalid`, `resource.unknown`, `destination.unknown`, `destination.invalid`, and
+    `delegation.*` for what was handed on.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
@@ -70,6 +72,8 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     )
     mandate = lineage.mandate
     check_age(lineage.hops, tier=resolved.capability.tier, limits=walk.acting, now=walk.clock.now())
+    if (fault := giver_fault(mandate, [resolved.capability.name], walk.registry.current)) is not None:
+        raise fault
     _check_ceilings(walk, resolved.capability.name, (caller.agent, *(hop.agent for hop in lineage.hops)))
     # From here on only what was frozen counts, whatever became of the caller's own object.
     arguments = request.arguments
@@ -86,7 +90,16 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         definition=definition,
         destinations=_destinations(arguments, resolved),
         hops=lineage.hops,
+        session=_session(walk, mandate),
     )
+
+
+def _session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
+    try:
+        return known_session(walk, mandate)
+    except Malformed as fault:
+        # Of a mandate that was taken in before anybody asked: what cannot be read may be a bound.
+        raise Refused(fault.message, code=fault.code) from None
 
 
 def _check_ceilings(walk: Walk, capability: str, agents: Sequence[str]) -> None:

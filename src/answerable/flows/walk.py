@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import Reference
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.budget import Account, Reserved
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.mandate.revocation import Judged, Revocable
@@ -130,8 +131,8 @@ class Walk:
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
-    accounts: of mandates that were used, by id, and of chains, by the digest of the last
-    hop; the terms of neither ever change.
+    sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
+    chains, by the digest of the last hop. The terms of none of these ever change.
     judged: under which names callers act and what of it was revoked, of one epoch of the register in one registry.
     """
 
@@ -168,6 +169,7 @@ class Walk:
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
     link: ShardLink | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
+    sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: RegistrySnapshot | None = None

@@ -185,7 +185,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 "description": "what the principal signs, as canonical JSON members",
             },
             "titles": mapping(TEXT),
-            "beside": record({"capabilities": TEXTS, "environments": TEXTS}),
+            "beside": record({"capabilities": TEXTS, "environments": TEXTS, "beyond": TEXTS}),
             "sentences": TEXTS,
             "intent_hash": ANCHOR,
             "authority_hash": ANCHOR,

@@ -3,9 +3,9 @@
 A token that is made for handing on lives long, so that the chains below it do. Acting is another matter: whoever gets
 hold of the key has the token, too, and the riskier the action the shorter and the fewer.
 
-Laws: no setting raises a maximum past the ones here; what is not known counts as the highest tier there is; a token's age
-counts from when it is first good, whatever its `exp` says and whoever signed it; the tier that counts at an action is
-today's, not that of when the token was made.
+Laws: no setting raises a maximum past the ones here; what is not known counts as the highest tier there is; a token's
+age counts from when it is first good, whatever its `exp` says and whoever signed it; the tier that counts at an action
+is today's, not that of when the token was made.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def check_age(hops: tuple[Hop, ...], *, tier: int, limits: ActingLimits, now: Un
     age = now - leaf.not_before
     if age >= seconds * 1000:
         raise Refused(
-            f"{hop_name(hops, leaf)} is {age // 1000} s old, and acts on tier {tier} for {seconds} s: exchange it for a "
-            "token to act with",
+            f"{hop_name(hops, leaf)} is {age // 1000} s old, and acts on tier {tier} for {seconds} s: exchange it for "
+            "a token to act with",
             code="delegation.too_old",
         )
 

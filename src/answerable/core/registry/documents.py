@@ -18,7 +18,8 @@ class Principal:
     """A person who may issue mandates, own things and answer approvals, with the keys they sign with.
 
     A disabled one is not in force, and with it what needs it as an owner. oidc: issuer and subject under which an
-    OpenID provider knows them.
+    OpenID provider knows them. capabilities: what they may give at all, themselves or by a schedule that they own;
+    empty for no such bound.
     """
 
     name: PrincipalId
@@ -27,6 +28,11 @@ class Principal:
     keys: tuple[PublicKey, ...] = ()
     status: Literal["active", "disabled"] = "active"
     oidc: tuple[str, str] | None = None
+    capabilities: tuple[str, ...] = ()
+
+    def gives(self, capability: str) -> bool:
+        """Whether a capability is among what they may give."""
+        return not self.capabilities or capability in self.capabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
