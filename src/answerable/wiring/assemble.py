@@ -163,7 +163,7 @@ async def assembled(
     async with ledger, asking as rounds, AsyncExitStack() as opening:
         with (
             closing(SqliteStore.open(settings.registers.database)) as store,
-            closing(opened_replay_store(settings, entropy)) as proofs,
+            closing(opened_replay_store(settings, entropy, clock)) as proofs,
             closing(_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             registry = SqliteRegistryStore(store)
