@@ -1,4 +1,4 @@
-"""What is large and repeated is written once per opening of a log; intents refer to it by index and leaf hash."""
+"""What is large and repeated is written once per log; intents refer to it by index and leaf hash."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from answerable.core.ledger.records_delegation import KIND, cited_hop
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import policy_text
+from answerable.flows.keep_citations import found_citation
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.record_entry import pseudonym_of, sealing_for
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
 
 CITED_MAX = 50_000
-"""References that are kept in memory; past that all are forgotten, and what is used again is written again."""
+"""References that are kept in memory; past that the oldest is forgotten, and looked up in the register again."""
 
 
 class References(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -118,6 +119,11 @@ async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifes
 
 async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry]) -> None:
     while name not in walk.cited:
+        # Without waiting, so that of two who cite the same only one writes it.
+        found = found_citation(walk, name)
+        if found is not None:
+            _remember(walk, name, found)
+            break
         entry = make()
         try:
             receipt = walk.ledger.submit(entry).receipt
@@ -126,6 +132,13 @@ async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry])
                 raise
             await walk.ledger.room(entry)
             continue
-        if len(walk.cited) >= CITED_MAX:
-            walk.cited.clear()
-        walk.cited[name] = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
+        place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
+        if walk.citations is not None:
+            walk.cited_unkept[name] = place
+        _remember(walk, name, place)
+
+
+def _remember(walk: Walk, name: tuple[str, str], place: Reference) -> None:
+    if len(walk.cited) >= CITED_MAX:
+        walk.cited.pop(next(iter(walk.cited)))
+    walk.cited[name] = place

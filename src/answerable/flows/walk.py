@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.citation_register import CitationRegister
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
     from answerable.ports.entropy import Entropy
@@ -120,7 +121,8 @@ class Walk:
     """decision_point is swapped whole when a policy set is published; everything else stays.
 
     open_intents: by ledger index; whoever ends one takes it off before the end is written.
-    cited: statements that stand in the log since it was opened, by kind and name. pseudonyms: of people, by name.
+    cited: statements that stand in the log, by kind and name, as far as they are in mind. citations: where all of them
+    stand; None where nothing is kept. cited_unkept: those that are not kept there yet. pseudonyms: of people, by name.
     people: judges ID tokens; None where no issuer's people are believed.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
@@ -161,6 +163,8 @@ class Walk:
     delegations: Delegations = field(default_factory=Delegations)
     budget_counts: BudgetCounts = field(default_factory=BudgetCounts)
     cited: dict[tuple[str, str], Reference] = field(default_factory=dict)
+    citations: CitationRegister | None = None
+    cited_unkept: dict[tuple[str, str], Reference] = field(default_factory=dict)
     pseudonyms: dict[str, str] = field(default_factory=dict)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
     strangers_recorded: dict[str, int] = field(default_factory=dict)

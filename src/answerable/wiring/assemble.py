@@ -15,6 +15,7 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteCitationRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
@@ -28,6 +29,7 @@ from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_budgets import keep_budgets
+from answerable.flows.keep_citations import keep_citations
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
@@ -187,6 +189,7 @@ async def assembled(
                 manifests=identity.manifests,
                 people=identity.people,
                 revocations=SqliteRevocationRegister(store, clock=clock),
+                citations=SqliteCitationRegister(store),
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,
@@ -222,7 +225,7 @@ async def assembled(
 async def _closed(walk: Walk) -> None:
     with _when_there_is_room():
         await record_counted_refusals(walk)
-    _keep_budgets(walk)
+    await _keep_counts(walk)
 
 
 async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:
@@ -294,15 +297,16 @@ async def _settling(product: Product, seconds: float) -> None:
             await settle_open_intents(product.walk)
             await record_revocations(product.walk)
             await record_counted_refusals(product.walk)
-        _keep_budgets(product.walk)
+        await _keep_counts(product.walk)
 
 
-def _keep_budgets(walk: Walk) -> None:
+async def _keep_counts(walk: Walk) -> None:
     """A register that takes nothing, on a full disk for one, ends nothing: what is not kept the next start counts."""
     try:
         keep_budgets(walk)
+        await keep_citations(walk)
     except Unavailable as failed:
-        _log.warning("used budgets are not kept for now: %s", failed.message)
+        _log.warning("budgets and citations are not kept for now: %s", failed.message)
 
 
 @contextmanager

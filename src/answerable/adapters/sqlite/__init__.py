@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
+from answerable.adapters.sqlite.citations import SqliteCitationRegister
 from answerable.adapters.sqlite.instances import SqliteInstanceRegister
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
@@ -18,6 +19,7 @@ from answerable.adapters.sqlite.tokens import SqliteTokenRegister
 __all__ = [
     "SqliteApprovalRegister",
     "SqliteAuthorityRegister",
+    "SqliteCitationRegister",
     "SqliteInstanceRegister",
     "SqliteJoinTokens",
     "SqliteMandateRegister",

@@ -114,5 +114,12 @@ MIGRATIONS: Final[Migrations] = (
             mandate TEXT NOT NULL, giver TEXT NOT NULL, receiver TEXT NOT NULL, PRIMARY KEY (mandate, giver, receiver)
         ) STRICT, WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE citations (
+            origin TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, entry INTEGER NOT NULL, leaf TEXT NOT NULL,
+            PRIMARY KEY (origin, kind, name)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE TABLE citations_kept (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
