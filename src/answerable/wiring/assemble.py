@@ -15,7 +15,6 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
-    SqliteCitationRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
@@ -189,7 +188,6 @@ async def assembled(
                 manifests=identity.manifests,
                 people=identity.people,
                 revocations=SqliteRevocationRegister(store, clock=clock),
-                citations=SqliteCitationRegister(store),
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,

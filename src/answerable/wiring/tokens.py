@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from answerable.adapters.local_keys import open_key, open_or_create_key
-from answerable.adapters.sqlite import SqliteTokenRegister
+from answerable.adapters.sqlite import SqliteCitationRegister, SqliteTokenRegister
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.status_list import StatusList, signed_status_list
 from answerable.core.mandate.token_life import ActingLimits
@@ -69,7 +69,7 @@ def token_desk(
             status_list=wanted.status_list_seconds,
         ),
     )
-    walk.tokens = desk.tokens
+    walk.tokens, walk.citations = desk.tokens, SqliteCitationRegister(store)
     walk.acting = ActingLimits(seconds=wanted.action_seconds_max)
     walk.delegations = Delegations(keys_of=desk.public_keys, audience=desk.issuer)
     return desk
