@@ -26,19 +26,21 @@ from answerable.core.mandate.hop_token import Confirmation, Mission
 from answerable.core.mandate.issued_token import IssuedToken
 from answerable.core.mandate.lineage import hop_limits
 from answerable.core.mandate.mission import authority_hash
+from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.scope import covers
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.cite_statement import cite_hop
 from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
-from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names
+from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names, said_names
 from answerable.flows.verify_lineage import check_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.mandate.delegation_chain import Chain, Hop
     from answerable.core.mandate.issued_token import StatusPlace
+    from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.documents import Agent
     from answerable.flows.authenticate_client import TokenClient
     from answerable.flows.token_desk import TokenDesk
@@ -231,6 +233,7 @@ async def _issued(
         manifest = client.identity.manifest if count == len(chain.hops) else ""
         await cite_hop(walk, chain.hops[:count], mandate, manifest=manifest)
     desk.tokens.add([_record(desk, client, parent, chain.leaf, place)])
+    _check_stands(desk, mandate, chain)
     return Granted(
         token=token,
         chain=text,
@@ -288,10 +291,16 @@ def _more(
 def _record(
     desk: TokenDesk, client: TokenClient, parent: Parent, hop: Hop, place: StatusPlace
 ) -> IssuedToken:
-    """Below the nearest hop that was issued here: one that an agent signed is known by its chain alone."""
-    above = next((one.jti for one in reversed(parent.hops) if _is_ours(desk, one)), "")
-    instance = client.identity.instance
-    domain = instance.removeprefix(SCHEME).partition("/")[0] if instance.startswith(SCHEME) else ""
+    """Below the nearest hop that was issued here. What agents signed between the two, and what it was exchanged for, is
+    in no register: it is found by their names."""
+    above = ""
+    through = {Revocable("hop", hop.consent.hash)} if hop.consent is not None else set[Revocable]()
+    for one in reversed(parent.hops):
+        if _is_ours(desk, one):
+            above = one.jti
+            break
+        through.update(said_names(one))
+    instance = client.identity.instance if client.identity.instance.startswith(SCHEME) else ""
     return IssuedToken(
         jti=hop.jti,
         parent=above,
@@ -300,10 +309,29 @@ def _record(
         agent=AgentId(hop.agent),
         key=hop.confirmation.thumbprint,
         manifest=client.identity.manifest,
-        trust_domain=domain,
+        trust_domain=instance.removeprefix(SCHEME).partition("/")[0],
+        instance=instance,
         expires_at=hop.expires_at,
         place=place,
+        through=tuple(sorted(through)),
     )
+
+
+def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain) -> None:
+    """Asked once more when the register has the token: whoever revoked before that did not find it there to end it.
+
+    Raises Refused (`revoked.<kind>`, `mandate.closed`), and the token has ended.
+    """
+    walk = desk.walk
+    try:
+        refuse_names(walk, mandate_names(walk, mandate))
+        for hop in chain.hops:
+            refuse_names(walk, names_of_hop(walk, hop))
+        if walk.mandates.state(mandate.id) != "open":
+            raise Refused("the mandate for this task has been closed", code="mandate.closed")
+    except Refused:
+        desk.tokens.end([Revocable("token", chain.leaf.jti)])
+        raise
 
 
 def _is_ours(desk: TokenDesk, hop: Hop) -> bool:

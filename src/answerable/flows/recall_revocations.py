@@ -59,7 +59,7 @@ async def revoked_again(walk: Walk, found: Iterable[Revocation]) -> int:
         # 1. In force. A crash after this line: in force, and recorded a second time at the next start.
         count += await written(partial(walk.revocations.add, one))
         # 2. As at the first time; the instances have ends of their own in the ledger.
-        await take_away(walk, one.what)
+        await take_away(walk, (one.what,))
         # 3. Nothing is left to be recorded.
         await written(partial(walk.revocations.recorded, [one.what]))
     return count

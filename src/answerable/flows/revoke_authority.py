@@ -18,11 +18,11 @@ from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable, Revocation, instance_names
 from answerable.flows.end_instance import end_instances
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.refuse_revoked import agent_names, mandate_names
+from answerable.flows.refuse_revoked import agent_names, agents_under, mandate_names
 from answerable.flows.trace_effects import Effects, effects_under, in_flight_under
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.identity.instance import Instance
@@ -94,10 +94,11 @@ async def revoke_authority(
         is_new = await anyio.to_thread.run_sync(walk.revocations.add, revocation)
         # 2. What it came too late for, before anything else happens here.
         in_flight = in_flight_under(walk, what)
-        # 3. On record. A crash after this line may record it a second time.
+        # 3. Nobody is asked any more about what cannot be done, and who goes by status lists is told. A crash after
+        #    this line: recorded at the next start.
+        taken = await take_away(walk, (what,))
+        # 4. On record. A crash after this line may record it a second time.
         await _record_one(walk, what, in_flight)
-        # 4. Nobody is asked any more about what cannot be done. A crash after this line: refused when it is tried.
-        taken = await take_away(walk, what)
         # 5. Instances end, and with them their documents here.
         instances = await _end_instances(workloads, what) if workloads is not None else ()
     # 6. Only read: a crash after this line has nothing left to leave behind.
@@ -118,16 +119,31 @@ async def revoke_authority(
     )
 
 
-async def take_away(walk: Walk, what: Revocable) -> TakenAway:
-    """End what was issued and deny what waits under a name that is revoked; asked again, it takes what was added since.
+async def take_away(walk: Walk, what: Collection[Revocable]) -> TakenAway:
+    """End what was issued and deny what waits under names that are revoked; asked again, it takes what was added since.
 
-    Raises Unavailable: the revocation is in force all the same.
+    Raises Unavailable: the revocations are in force all the same.
     """
-    mandates = await anyio.to_thread.run_sync(_open_mandates, walk, what)
-    approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, what, frozenset(mandates))
-    names = frozenset((what, *(Revocable("mandate", one) for one in mandates)))
-    count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, names)
+    names = frozenset(what)
+    mandates = await anyio.to_thread.run_sync(_open_mandates, walk, names)
+    approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, names, frozenset(mandates))
+    ended = names.union((Revocable("mandate", one) for one in mandates), agents_under(walk, names))
+    count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, ended)
     return TakenAway(mandates=mandates, approvals=approvals, tokens_count=count, tokens=tokens)
+
+
+async def take_away_from_agents(walk: Walk) -> None:
+    """As `take_away`, for whoever came under a name by a change of the registry or of a manifest that was revoked
+    before: the status lists say of their tokens what is said here. Raises Unavailable."""
+    if walk.tokens is None:
+        return
+    revoked = frozenset(
+        Revocable("agent", one)
+        for one in walk.registry.current.agents
+        if walk.revocations.find(agent_names(walk, one)) is not None
+    )
+    if revoked:
+        await take_away(walk, revoked)
 
 
 async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
@@ -139,7 +155,10 @@ async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
     waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
     due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
     for one in due:
-        await _record(walk, one, in_flight_under(walk, one.what))
+        in_flight = in_flight_under(walk, one.what)
+        # Whoever put it into force may have ended before anything was taken away.
+        await take_away(walk, (one.what,))
+        await _record(walk, one, in_flight)
     return len(due)
 
 
@@ -167,27 +186,34 @@ async def _record(walk: Walk, revocation: Revocation, in_flight: Sequence[InFlig
         raise left
 
 
-def _open_mandates(walk: Walk, what: Revocable) -> tuple[MandateId, ...]:
-    if what.kind in ("token", "hop"):
-        # A mandate is above every token: nothing below it ends it, and there may be many to look at.
+_BELOW_MANDATES: Final = frozenset({"token", "hop"})
+"""A mandate is above every token: nothing below it ends it, and there may be many to look at."""
+
+
+def _open_mandates(walk: Walk, names: frozenset[Revocable]) -> tuple[MandateId, ...]:
+    if all(one.kind in _BELOW_MANDATES for one in names):
         return ()
     now: UnixMillis = walk.clock.now()
     return tuple(
         one.id
         for one in walk.mandates.all()
-        if now < one.expires_at and walk.mandates.state(one.id) == "open" and what in mandate_names(walk, one)
+        if now < one.expires_at
+        and walk.mandates.state(one.id) == "open"
+        and not names.isdisjoint(mandate_names(walk, one))
     )
 
 
-def _drop_approvals(walk: Walk, what: Revocable, mandates: frozenset[MandateId]) -> tuple[ApprovalId, ...]:
-    if what.kind in ("token", "hop"):
+def _drop_approvals(
+    walk: Walk, names: frozenset[Revocable], mandates: frozenset[MandateId]
+) -> tuple[ApprovalId, ...]:
+    if all(one.kind in _BELOW_MANDATES for one in names):
         return ()
     now = walk.clock.now()
     dropped: list[ApprovalId] = []
     for approval in walk.approvals.all(pending_only=False, now=now):
         if approval.state_at(now) not in ("pending", "approved"):
             continue
-        if approval.mandate in mandates or what in agent_names(walk, approval.agent):
+        if approval.mandate in mandates or not names.isdisjoint(agent_names(walk, approval.agent)):
             dropped += [approval.id] if _denied(walk, approval, now) else []
     return tuple(dropped)
 

@@ -18,7 +18,7 @@ SUBTREE_ANSWER_MAX = 1_000
 class TokenRegister(Protocol):
     """Promises: what `add` took is on stable storage when it returns; a place in a list belongs to one token for as
     long as that list is served, so that nobody inherits a revoked bit; `end` reaches every token that has one of the
-    names, and everything derived from one, at whatever depth.
+    names, by itself or by what it came through, and everything derived from one, at whatever depth.
 
     Raises only Unavailable (`register.*`) and, from `add`, Malformed (`token.duplicate`, `token.parent`).
     """

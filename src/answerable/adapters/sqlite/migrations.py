@@ -114,5 +114,13 @@ MIGRATIONS: Final[Migrations] = (
             mandate TEXT NOT NULL, giver TEXT NOT NULL, receiver TEXT NOT NULL, PRIMARY KEY (mandate, giver, receiver)
         ) STRICT, WITHOUT ROWID""",
     ),
+    (
+        "ALTER TABLE tokens ADD COLUMN instance TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX tokens_instance ON tokens (instance) WHERE instance <> ''",
+        """CREATE TABLE token_names (
+            kind TEXT NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, PRIMARY KEY (kind, name, token)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX token_names_token ON token_names (token)",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

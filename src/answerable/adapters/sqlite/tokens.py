@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.spiffe_id import SCHEME
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.status_list import INVALID, with_status
 from answerable.core.mandate.status_places import (
     TOKENS_PER_LIST_MAX,
@@ -23,18 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
-    from answerable.core.mandate.revocation import Revocable
     from answerable.ports.entropy import Entropy
 
 _COLUMNS: Final = (
     "tokens.jti, (SELECT above.jti FROM tokens AS above WHERE above.number = tokens.parent), tokens.par_hash, "
     "tokens.mandate, tokens.agent, tokens.key, tokens.manifest, tokens.trust_domain, tokens.expires_at, tokens.list, "
-    "tokens.place"
+    "tokens.place, tokens.instance, (SELECT json_group_array(json_array(kind, name)) FROM token_names "
+    "WHERE token_names.token = tokens.number)"
 )
 _INSERT: Final = (
     "INSERT INTO tokens (jti, parent, par_hash, mandate, agent, key, manifest, trust_domain, expires_at, list, place, "
-    "ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
+    "instance, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
 )
+_INSERT_NAME: Final = "INSERT INTO token_names (kind, name, token) VALUES (?, ?, ?)"
 _BY_KIND: Final[dict[str, str]] = {
     "token": "jti",
     "hop": "par_hash",
@@ -47,11 +50,30 @@ _BY_KIND: Final[dict[str, str]] = {
 """Columns by the kind of name that they hold. Names of other kinds are resolved by who asks: tokens do not say them."""
 
 _NAMED: Final = "SELECT number FROM tokens WHERE {column} IN (SELECT value FROM json_each(?))"
+_THROUGH: Final = (
+    "SELECT token FROM json_each(?) AS asked CROSS JOIN token_names "
+    "ON kind = json_extract(asked.value, '$[0]') AND name = json_extract(asked.value, '$[1]')"
+)
+# `0` is the character after `/`: what lies between is below, and nothing that only begins alike.
+_INSTANCES: Final = (
+    "SELECT number FROM json_each(?) AS asked CROSS JOIN tokens ON tokens.instance = asked.value "
+    "WHERE tokens.instance <> ''",
+    "SELECT number FROM json_each(?) AS asked CROSS JOIN tokens ON tokens.instance > asked.value || '/' "
+    "AND tokens.instance < asked.value || '0' WHERE tokens.instance <> ''",
+    "SELECT token FROM json_each(?) AS asked CROSS JOIN token_names ON kind = 'agent' AND name > asked.value || '/' "
+    "AND name < asked.value || '0'",
+)
+"""Tokens of an instance and of its sub-agents, and those that came through one of its sub-agents."""
+
 _END: Final = "UPDATE tokens SET ended = 1 WHERE ended = 0 AND number IN ({family} SELECT number FROM family)"
 _COUNT: Final = "SELECT count(*) FROM family"
 _FIRST: Final = (
     f"SELECT {_COLUMNS} FROM tokens WHERE number IN (SELECT number FROM family) ORDER BY number LIMIT ?"  # noqa: S608
 )
+
+_OLD: Final = "SELECT number FROM tokens WHERE expires_at < ? ORDER BY expires_at, number DESC LIMIT ?"
+_FORGET: Final = "DELETE FROM tokens WHERE number IN (SELECT value FROM json_each(?))"
+_FORGET_NAMES: Final = "DELETE FROM token_names WHERE token IN (SELECT value FROM json_each(?))"
 
 _FAMILY: Final = (
     "WITH RECURSIVE chosen(number) AS ({chosen}), family(number) AS (SELECT number FROM chosen UNION "
@@ -75,13 +97,15 @@ class SqliteTokenRegister:
                 parent = self._parent(connection, one) if one.parent else None
                 values = (
                     one.jti, parent, one.par_hash, one.mandate, one.agent, one.key, one.manifest, one.trust_domain,
-                    one.expires_at, one.place.list_number, one.place.index,
+                    one.expires_at, one.place.list_number, one.place.index, one.instance,
                 )  # fmt: skip
                 try:
-                    connection.execute(_INSERT, values)
+                    number = connection.execute(_INSERT, values).lastrowid
                 except sqlite3.IntegrityError:
                     message = f"token {shown(one.jti)}, or its place in a status list, is there already"
                     raise Malformed(message, code="token.duplicate") from None
+                if one.through:
+                    connection.executemany(_INSERT_NAME, [(*name, number) for name in one.through])
 
     def find(self, jti: str) -> IssuedToken | None:
         """As the port says."""
@@ -138,11 +162,9 @@ class SqliteTokenRegister:
     def prune(self, *, before: UnixMillis, count_max: int) -> int:
         """As the port says. A child never outlives its parent, so it is not left without one."""
         with self._store.write() as connection:
-            return connection.execute(
-                "DELETE FROM tokens WHERE number IN (SELECT number FROM tokens WHERE expires_at < ? "
-                "ORDER BY expires_at, number DESC LIMIT ?)",
-                (before, count_max),
-            ).rowcount
+            old = json.dumps([row[0] for row in connection.execute(_OLD, (before, count_max))])
+            connection.execute(_FORGET_NAMES, (old,))
+            return connection.execute(_FORGET, (old,)).rowcount
 
     def _parent(self, connection: sqlite3.Connection, token: IssuedToken) -> int:
         row = connection.execute(
@@ -174,13 +196,23 @@ class SqliteTokenRegister:
 
 def _family(names: Collection[Revocable]) -> tuple[str, tuple[str, ...]]:
     """The beginning of a query over `family`, tokens that have one of these names and all below; and its values."""
+    wanted = [one for one in names if one.name]
     parts: list[str] = []
     values: list[str] = []
     for kind, column in _BY_KIND.items():
-        of_kind = [one.name for one in names if one.kind == kind and one.name]
+        of_kind = [one.name for one in wanted if one.kind == kind]
         if of_kind:
             parts.append(_NAMED.format(column=column))
             values.append(json.dumps(of_kind))
+    if wanted:
+        parts.append(_THROUGH)
+        values.append(json.dumps(wanted))
+    instances = json.dumps(
+        [one.name for one in wanted if one.kind == "agent" and one.name.startswith(SCHEME)]
+    )
+    if instances != "[]":
+        parts += _INSTANCES
+        values += [instances] * len(_INSTANCES)
     return _FAMILY.format(chosen=" UNION ".join(parts)), tuple(values)
 
 
@@ -194,6 +226,8 @@ def _token(row: tuple[object, ...]) -> IssuedToken:
         key=text(row[5]),
         manifest=text(row[6]),
         trust_domain=text(row[7]),
+        instance=text(row[11]),
         expires_at=UnixMillis(whole(row[8])),
         place=StatusPlace(list_number=whole(row[9]), index=whole(row[10])),
+        through=tuple(sorted(Revocable(kind, name) for kind, name in json.loads(text(row[12])))),
     )

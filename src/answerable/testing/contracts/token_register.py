@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
@@ -15,13 +15,21 @@ from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim, raises
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from answerable.ports.token_register import TokenRegister
 
 
 def sample_token(
-    jti: str, *, place: StatusPlace, parent: str = "", agent: str = "scout", seconds: int = 60, **more: str
+    jti: str,
+    *,
+    place: StatusPlace,
+    parent: str = "",
+    agent: str = "scout",
+    seconds: int = 60,
+    through: Iterable[Revocable] = (),
+    **more: str,
 ) -> IssuedToken:
     """A token of the sample mandate."""
     return IssuedToken(
@@ -33,9 +41,24 @@ def sample_token(
         key=more.get("key", f"key-of-{agent}"),
         manifest=more.get("manifest", ""),
         trust_domain=more.get("trust_domain", "example.org"),
+        instance=more.get("instance", ""),
         expires_at=UnixMillis(START + seconds * 1000),
         place=place,
+        through=tuple(sorted(through)),
     )
+
+
+THROUGH: Final = (
+    Revocable("token", "signed-by-an-agent"),
+    Revocable("hop", "hash-of-what-an-agent-signed"),
+    Revocable("hop", "hash-of-a-consent"),
+    Revocable("agent", "between"),
+    Revocable("agent", "spiffe://example.net/agent/between/1"),
+    Revocable("key", "key-of-between"),
+    Revocable("manifest", "b" * 64),
+    Revocable("trust_domain", "example.net"),
+)
+"""Names of what stands between a token and its parent."""
 
 
 def sample_tree(register: TokenRegister) -> dict[str, IssuedToken]:
@@ -94,6 +117,58 @@ class TokenRegisterContract:
         sample_tree(register)
         claim(register.end([Revocable("trust_domain", "example.org")]) == 6, "by trust domain")
         claim(register.end([Revocable("vendor", "acme")]) == 0, "tokens do not say who supplies what")
+
+    def test_each_name_between_a_token_and_its_parent_ends_it_and_all_below_and_nothing_beside_it(
+        self, tmp_path: Path
+    ) -> None:
+        above = Revocable("agent", "spiffe://example.net/agent/between")
+        for number, name in enumerate((*THROUGH, above)):
+            register = self.opened(tmp_path / str(number))
+            tree = sample_tree(register)
+            [place, below] = register.take_places(2)
+            deep = sample_token("deep", place=place, parent="right", through=THROUGH)
+            register.add([deep, sample_token("deeper", place=below, parent="deep")])
+            claim(register.find("deep") == deep, "found whole, with the names of what it came through")
+            claim(register.end([name]) == 2, f"by {name.kind} {name.name}")
+            claim(register.has_ended("deep") and register.has_ended("deeper"), "with what is below it")
+            claim(not any(register.has_ended(jti) for jti in tree), "and nothing beside it")
+            claim(register.subtree([name])[0] == 2, "and is counted")
+        register = self.opened(tmp_path / "alike")
+        [place] = register.take_places(1)
+        register.add([sample_token("deep", place=place, through=THROUGH)])
+        for alike in (
+            "spiffe://example.net/agent/betwee",
+            "spiffe://example.net/agent/between/1/sub",
+            "betwee",
+        ):
+            claim(register.end([Revocable("agent", alike)]) == 0, "a name that only begins alike is another")
+
+    def test_an_instance_ends_with_each_instance_that_it_is_a_sub_agent_of_and_with_no_other(
+        self, tmp_path: Path
+    ) -> None:
+        instance = "spiffe://example.org/agent/scout/abc/sub-1"
+        names = {instance: 1, instance.rpartition("/")[0]: 1, "spiffe://example.org/agent": 1}
+        names |= {f"{instance}0": 0, f"{instance}/sub": 0, "spiffe://example.org/agent/scout/ab": 0}
+        for number, (name, count) in enumerate(names.items()):
+            register = self.opened(tmp_path / str(number))
+            [place, other] = register.take_places(2)
+            register.add([sample_token("mine", place=place, instance=instance)])
+            register.add([sample_token("other", place=other, instance="spiffe://example.org/else/scout")])
+            claim(register.end([Revocable("agent", name)]) == count, name)
+            claim(register.has_ended("mine") is bool(count), "and it alone")
+
+    def test_names_go_with_the_token_that_they_are_of(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        [old, young] = register.take_places(2)
+        register.add(
+            [
+                sample_token("old", place=old, through=THROUGH[:4]),
+                sample_token("young", place=young, seconds=600, through=THROUGH[2:]),
+            ]
+        )
+        claim(register.prune(before=UnixMillis(START + 61_000), count_max=9) == 1, "the one that ran out")
+        claim(register.end(THROUGH[:2]) == 0, "is found by none of its names any more")
+        claim(register.end([THROUGH[2]]) == 1, "and the other by a name that both had")
 
     def test_nothing_derives_from_what_has_ended_or_is_unknown_or_would_be_outlived(
         self, tmp_path: Path
