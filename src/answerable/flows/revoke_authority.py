@@ -14,12 +14,13 @@ import anyio
 import anyio.to_thread
 
 from answerable.core.ledger import records_revocation
+from answerable.core.ledger.effects import ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable, Revocation, instance_names
 from answerable.flows.end_instance import end_instances
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names, agents_under, mandate_names
-from answerable.flows.trace_effects import Effects, effects_under, in_flight_under
+from answerable.flows.trace_effects import effects_elsewhere, effects_under, in_flight_under
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.effects import Done, Effects, InFlight, NotAsked
     from answerable.core.mandate.mandate import MandateId
-    from answerable.flows.trace_effects import InFlight
     from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
 
@@ -47,8 +48,8 @@ class Stopped:
 
     is_new: whether this call revoked it; else it was revoked before, and `revocation` is that one. mandates: open ones
     under which nothing can be done any more. tokens: how many ended, with the first of their ids. approvals: those that
-    waited and are denied now. instances: SPIFFE IDs that ended. in_flight: started before, not ended; of this process.
-    effects: what has been done under it.
+    waited and are denied now. instances: SPIFFE IDs that ended. effects: what was in flight and what has been done
+    under it, by the log of each process of this deployment, this one's first. not_asked: of which that is not known.
     """
 
     revocation: Revocation
@@ -60,8 +61,18 @@ class Stopped:
     approvals: tuple[ApprovalId, ...]
     instances: tuple[str, ...]
     instances_count: int
-    in_flight: tuple[InFlight, ...]
-    effects: Effects
+    effects: tuple[Effects, ...]
+    not_asked: tuple[NotAsked, ...]
+
+    @property
+    def in_flight(self) -> tuple[InFlight, ...]:
+        """Started before, and not ended; in all logs that could be asked."""
+        return tuple(found for one in self.effects for found in one.in_flight)
+
+    @property
+    def done(self) -> tuple[Done, ...]:
+        """What could not be undone first, of all logs that could be asked."""
+        return ordered(found for one in self.effects for found in one.done)
 
 
 class TakenAway(NamedTuple):
@@ -85,7 +96,8 @@ async def revoke_authority(
     """Revoke it; asked again, it says what there is to say now, and takes away what was added meanwhile.
 
     by: who does it, as the control door knows them. workloads: where there are instances to end. looks_back: whether
-    the ledger is read for what was done; an agent that gives tokens back must not make us read it. Raises Malformed
+    ledgers are read for what was done, here and by the processes of other shards; an agent that gives tokens back must
+    not make us read them. Raises Malformed
     (`revocation.reason`), Unavailable: where the effect is `unknown`, it may be in force and not be recorded yet.
     """
     revocation = Revocation(what=what, at=walk.clock.now(), by=by, reason=reason)
@@ -102,7 +114,8 @@ async def revoke_authority(
         # 5. Instances end, and with them their documents here.
         instances = await _end_instances(workloads, what) if workloads is not None else ()
     # 6. Only read: a crash after this line has nothing left to leave behind.
-    effects = await effects_under(walk, what) if looks_back else Effects(looked_from=walk.ledger.size)
+    here = await effects_under(walk, what, in_flight, looks_back=looks_back)
+    elsewhere, not_asked = await effects_elsewhere(walk, what) if looks_back else ((), ())
     found = walk.revocations.find((what,))
     return Stopped(
         revocation=found or revocation,
@@ -114,8 +127,8 @@ async def revoke_authority(
         approvals=taken.approvals,
         instances=tuple(str(one.id) for one in instances[:NAMED_MAX]),
         instances_count=len(instances),
-        in_flight=in_flight,
-        effects=effects,
+        effects=(here, *elsewhere),
+        not_asked=not_asked,
     )
 
 
