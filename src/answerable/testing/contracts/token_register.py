@@ -9,7 +9,7 @@ from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.status_list import StatusList
-from answerable.core.mandate.status_places import LIST_BYTES
+from answerable.core.mandate.status_places import LIST_BYTES, TOKENS_PER_LIST_MAX
 from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim, raises
@@ -233,6 +233,21 @@ class TokenRegisterContract:
         claim(all(register.has_ended(jti) for jti in tree), "of the forgotten nothing good is said")
         taken = {one.place for one in tree.values()}
         claim(taken.isdisjoint(register.take_places(2000)), "nobody inherits a place")
+
+    def test_the_place_of_a_revoked_token_that_was_forgotten_is_given_to_nobody_until_its_list_is_full(
+        self, tmp_path: Path
+    ) -> None:
+        register = self.opened(tmp_path)
+        tree = sample_tree(register)
+        register.end([Revocable("token", "root")])
+        claim(register.prune(before=UnixMillis(START + 61_000), count_max=9) == 6, "revoked or not")
+        claim(register.end([Revocable("token", "root")]) == 0, "they are gone")
+        taken = {one.place for one in tree.values()}
+        rest = register.take_places(TOKENS_PER_LIST_MAX - len(taken))
+        claim({one.list_number for one in rest} == {1}, "all that the list still gives")
+        claim(taken.isdisjoint(rest), "and none of them is one of theirs")
+        claim(register.take_places(1)[0].list_number == 2, "then another list is begun")
+        claim(len(register.statuses(1)) == LIST_BYTES, "and the first is still served")
 
 
 class DurableTokenRegisterContract(TokenRegisterContract):
