@@ -95,13 +95,12 @@ async def forgetting_tokens(desk: TokenDesk, *, seconds: float = 60.0) -> None:
     """
     while True:
         before = UnixMillis(desk.walk.clock.now() - KEPT_MILLIS)
+        forget, count = partial(desk.tokens.prune, before=before, count_max=FORGOTTEN_MAX), 0
         try:
-            forget = partial(desk.tokens.prune, before=before, count_max=FORGOTTEN_MAX)
-            while await anyio.to_thread.run_sync(forget) == FORGOTTEN_MAX:
-                await anyio.sleep(BETWEEN_SECONDS)
+            count = await anyio.to_thread.run_sync(forget)
         except Unavailable as failed:
             _log.warning("tokens that ran out are not forgotten for now: %s", failed.message)
-        await anyio.sleep(seconds)
+        await anyio.sleep(seconds if count < FORGOTTEN_MAX else BETWEEN_SECONDS)
 
 
 def status_lists_of(desk: TokenDesk) -> tuple[int, ...]:
