@@ -31,6 +31,13 @@ class TokenRegister(Protocol):
         """
         ...
 
+    def restore(self, tokens: Iterable[IssuedToken]) -> int:
+        """Take back tokens that were issued and that this register does not know, as after an older copy of it was put
+        in place; returns how many. Their places are theirs, are given to nobody else from then on, and do not say that
+        they ended. What is known, or whose place is another's, is left as it is. A parent comes before its children,
+        and where it is not known its child is kept without. May wait."""
+        ...
+
     def find(self, jti: str) -> IssuedToken | None:
         """The token, whether it has ended or not; None for one that is unknown or was pruned. May read."""
         ...

@@ -236,6 +236,10 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
             recalled.ends,
             recalled.revocations,
         )
+    if recalled.tokens:
+        _log.warning(
+            "%d issued tokens that the registers did not know are in status lists again", recalled.tokens
+        )
     if recalled.nameless:
         _log.warning(
             "people were revoked whose names cannot be opened, as their keys are gone; revoke each again whom "

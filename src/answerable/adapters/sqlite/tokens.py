@@ -38,6 +38,7 @@ _INSERT: Final = (
     "instance, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
 )
 _INSERT_NAME: Final = "INSERT INTO token_names (kind, name, token) VALUES (?, ?, ?)"
+_KNOWN: Final = "SELECT 1 FROM tokens WHERE jti = ? OR (list = ? AND place = ?)"
 _BY_KIND: Final[dict[str, str]] = {
     "token": "jti",
     "hop": "par_hash",
@@ -95,17 +96,28 @@ class SqliteTokenRegister:
         with self._store.write() as connection:
             for one in tokens:
                 parent = self._parent(connection, one) if one.parent else None
-                values = (
-                    one.jti, parent, one.par_hash, one.mandate, one.agent, one.key, one.manifest, one.trust_domain,
-                    one.expires_at, one.place.list_number, one.place.index, one.instance,
-                )  # fmt: skip
                 try:
-                    number = connection.execute(_INSERT, values).lastrowid
+                    _insert(connection, one, parent)
                 except sqlite3.IntegrityError:
                     message = f"token {shown(one.jti)}, or its place in a status list, is there already"
                     raise Malformed(message, code="token.duplicate") from None
-                if one.through:
-                    connection.executemany(_INSERT_NAME, [(*name, number) for name in one.through])
+
+    def restore(self, tokens: Iterable[IssuedToken]) -> int:
+        """As the port says."""
+        places: dict[int, list[int]] = {}
+        with self._store.write() as connection:
+            for one in tokens:
+                number, place = one.place.list_number, one.place.index
+                if connection.execute(_KNOWN, (one.jti, number, place)).fetchone() is not None:
+                    continue
+                above = connection.execute(
+                    "SELECT number FROM tokens WHERE jti = ?", (one.parent,)
+                ).fetchone()
+                _insert(connection, one, above[0] if above is not None else None)
+                places.setdefault(number, []).append(place)
+            for number, taken in sorted(places.items()):
+                self._take_back(connection, number, taken)
+        return sum(map(len, places.values()))
 
     def find(self, jti: str) -> IssuedToken | None:
         """As the port says."""
@@ -178,6 +190,32 @@ class SqliteTokenRegister:
             raise Malformed(f"token {shown(token.jti)} would outlive its parent", code="token.parent")
         return whole(row[0])
 
+    def _take_back(self, connection: sqlite3.Connection, number: int, places: list[int]) -> None:
+        """Places of a list that are somebody's again, and say that nobody ended; the list is begun if it is gone."""
+        newest = whole(connection.execute("SELECT coalesce(max(number), 0) FROM status_lists").fetchone()[0])
+        for missing in range(newest + 1, number + 1):
+            self._begin_list(connection, missing)
+        row = connection.execute(
+            "SELECT decoys, taken FROM status_lists WHERE number = ?", (number,)
+        ).fetchone()
+        nobodys, taken = bytearray(octets(row[0])), bytearray(octets(row[1]))
+        for place in places:
+            nobodys[place >> 3] &= ~(1 << (place & 7))
+            taken[place >> 3] |= 1 << (place & 7)
+        connection.execute(
+            "UPDATE status_lists SET decoys = ?, taken = ?, given = given + ? WHERE number = ?",
+            (bytes(nobodys), bytes(taken), len(places), number),
+        )
+
+    def _begin_list(self, connection: sqlite3.Connection, number: int) -> bytes:
+        # Places of nobody are taken, too: a token must not be born invalid.
+        nobodys = decoys(self._entropy.bytes)
+        connection.execute(
+            "INSERT INTO status_lists (number, decoys, taken, given) VALUES (?, ?, ?, 0)",
+            (number, nobodys, nobodys),
+        )
+        return nobodys
+
     def _open_list(self, connection: sqlite3.Connection) -> tuple[int, bytearray, int]:
         row = connection.execute(
             "SELECT number, taken, given FROM status_lists ORDER BY number DESC LIMIT 1"
@@ -185,13 +223,17 @@ class SqliteTokenRegister:
         if row is not None and whole(row[2]) < TOKENS_PER_LIST_MAX:
             return whole(row[0]), bytearray(octets(row[1])), whole(row[2])
         number = whole(row[0]) + 1 if row is not None else 1
-        # Places of nobody are taken, too: a token must not be born invalid.
-        nobodys = decoys(self._entropy.bytes)
-        connection.execute(
-            "INSERT INTO status_lists (number, decoys, taken, given) VALUES (?, ?, ?, 0)",
-            (number, nobodys, nobodys),
-        )
-        return number, bytearray(nobodys), 0
+        return number, bytearray(self._begin_list(connection, number)), 0
+
+
+def _insert(connection: sqlite3.Connection, token: IssuedToken, parent: object) -> None:
+    values = (
+        token.jti, parent, token.par_hash, token.mandate, token.agent, token.key, token.manifest, token.trust_domain,
+        token.expires_at, token.place.list_number, token.place.index, token.instance,
+    )  # fmt: skip
+    number = connection.execute(_INSERT, values).lastrowid
+    if token.through:
+        connection.executemany(_INSERT_NAME, [(*name, number) for name in token.through])
 
 
 def _family(names: Collection[Revocable]) -> tuple[str, tuple[str, ...]]:

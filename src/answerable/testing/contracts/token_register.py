@@ -170,6 +170,48 @@ class TokenRegisterContract:
         claim(register.end(THROUGH[:2]) == 0, "is found by none of its names any more")
         claim(register.end([THROUGH[2]]) == 1, "and the other by a name that both had")
 
+    def test_tokens_that_are_put_back_have_their_places_and_names_and_are_valid_whatever_the_list_said_before(
+        self, tmp_path: Path
+    ) -> None:
+        register = self.opened(tmp_path / "before")
+        tree = sample_tree(register)
+        lost = self.opened(tmp_path / "after")
+        lost.take_places(1)
+        nobodys = StatusList(bits=1, statuses=lost.statuses(1))
+        # One of them stands where the new list has a place of nobody's that says that it ended.
+        decoy = next(place for place in range(nobodys.size) if nobodys.status(place))
+        places = {
+            "root": StatusPlace(list_number=1, index=decoy),
+            "left": StatusPlace(list_number=2, index=7),
+        }
+        names = {"leaf": THROUGH}
+        again = [
+            sample_token(
+                one.jti,
+                place=places.get(one.jti, one.place),
+                parent=one.parent,
+                agent=one.agent,
+                through=names.get(one.jti, ()),
+            )
+            for one in tree.values()
+        ]
+        claim(lost.restore(again) == len(again), "all of them")
+        claim(lost.restore(again) == 0, "and once")
+        claim(all(lost.find(one.jti) == one for one in again), "as they were")
+        for one in again:
+            statuses = StatusList(bits=1, statuses=lost.statuses(one.place.list_number))
+            claim(statuses.status(one.place.index) == 0, "it stands")
+        taken = {one.place for one in again}
+        claim(taken.isdisjoint(lost.take_places(3000)), "nobody else gets a place of theirs")
+        claim(lost.end([THROUGH[0]]) == 2, "what it came through ends it, with what is below")
+        claim(lost.end([Revocable("token", "root")]) == 3, "and so does what is above")
+        [fresh] = lost.take_places(1)
+        thief = sample_token("thief", place=again[0].place)
+        orphan = sample_token("orphan", place=fresh, parent="nobody")
+        claim(lost.restore([thief, orphan]) == 1, "a place that is another's is not taken from it")
+        found = lost.find("orphan")
+        claim(found is not None and found.parent == "", "one whose parent is gone is kept without")
+
     def test_nothing_derives_from_what_has_ended_or_is_unknown_or_would_be_outlived(
         self, tmp_path: Path
     ) -> None:
