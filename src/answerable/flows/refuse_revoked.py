@@ -19,6 +19,7 @@ from answerable.core.mandate.revocation import (
     vendor_names,
 )
 from answerable.errors import Malformed
+from answerable.flows.mandate_standing import schedule_owner
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Set
@@ -91,11 +92,15 @@ def task_names(
 
 
 def mandate_names(walk: Walk, mandate: Mandate) -> tuple[Revocable, ...]:
-    """The names that everything under a mandate acts under: itself, who gave it with which key, and its agent's."""
+    """The names that everything under a mandate acts under: itself, who gave it with which key, who answers for the
+    schedule or the application that did, and its agent's."""
+    current = walk.registry.current
+    application = current.applications.get(mandate.application)
     names = (
         Revocable("mandate", mandate.id),
         *agent_names(walk, mandate.agent),
-        *owner_names([mandate.principal]),
+        *owner_names([mandate.principal, schedule_owner(mandate.principal, current)]),
+        *owner_names([application.ownership.owner] if application is not None else []),
         Revocable("key", signing_key_of(mandate.token)),
     )
     return tuple(dict.fromkeys(one for one in names if one.name))
