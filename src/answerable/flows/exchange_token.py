@@ -8,7 +8,7 @@ is bound to a key that the client proved with this very request; and it is in th
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import anyio.to_thread
 import msgspec
@@ -42,9 +42,11 @@ if TYPE_CHECKING:
     from answerable.core.mandate.issued_token import StatusPlace
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.documents import Agent
+    from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.authenticate_client import TokenClient
     from answerable.flows.token_desk import TokenDesk
 
+Epoch: TypeAlias = "tuple[int, RegistrySnapshot]"
 DETAILS_BYTES_MAX: Final = 65_536
 JTI_BYTES: Final = 16
 
@@ -63,6 +65,8 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Granted:
     """A token for this client. Raises Malformed (`oauth.*`), Unverified, Refused, Unavailable."""
     _check_form(wanted)
+    # Before anything is asked: what is revoked after this line is another epoch.
+    epoch = desk.walk.revocations.epoch(), desk.walk.registry.current
     now = desk.walk.clock.now()
     confirmation = confirmation_for(desk, client, wanted.key, now)
     parent = parent_of(desk, client, wanted, confirmation, now)
@@ -74,7 +78,7 @@ async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange)
         async with lock:
             agents = [*(hop.agent for hop in parent.hops), agent.name]
             await anyio.to_thread.run_sync(check_width, desk.walk, parent.mandate, agents)
-            return await _issued(desk, client, wanted, parent, authority, confirmation, now)
+            return await _issued(desk, client, wanted, parent, authority, confirmation, now, epoch)
     finally:
         # Whoever has the lock object and not the lock is among the waiting: nothing is awaited in between.
         if not lock.statistics().tasks_waiting:
@@ -195,6 +199,7 @@ async def _issued(
     authority: Authority,
     confirmation: Confirmation,
     now: UnixMillis,
+    epoch: Epoch,
 ) -> Granted:
     """Names first, then the ledger, then the register, and the token last: a crash leaves a record, and no token."""
     walk, mandate, key = desk.walk, parent.mandate, desk.keys[0]
@@ -233,7 +238,7 @@ async def _issued(
         manifest = client.identity.manifest if count == len(chain.hops) else ""
         await cite_hop(walk, chain.hops[:count], mandate, manifest=manifest)
     desk.tokens.add([_record(desk, client, parent, chain.leaf, place)])
-    _check_stands(desk, mandate, chain)
+    _check_stands(desk, mandate, chain, epoch)
     return Granted(
         token=token,
         chain=text,
@@ -317,16 +322,18 @@ def _record(
     )
 
 
-def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain) -> None:
+def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain, epoch: Epoch) -> None:
     """Asked once more when the register has the token: whoever revoked before that did not find it there to end it.
+    epoch: when it was asked first; what was found out then holds while it is the same.
 
     Raises Refused (`revoked.<kind>`, `mandate.closed`), and the token has ended.
     """
     walk = desk.walk
     try:
-        refuse_names(walk, mandate_names(walk, mandate))
-        for hop in chain.hops:
-            refuse_names(walk, names_of_hop(walk, hop))
+        if epoch != (walk.revocations.epoch(), walk.registry.current):
+            refuse_names(walk, mandate_names(walk, mandate))
+            for hop in chain.hops:
+                refuse_names(walk, names_of_hop(walk, hop))
         if walk.mandates.state(mandate.id) != "open":
             raise Refused("the mandate for this task has been closed", code="mandate.closed")
     except Refused:
