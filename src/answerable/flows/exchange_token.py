@@ -8,7 +8,7 @@ is bound to a key that the client proved with this very request; and it is in th
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import anyio.to_thread
 import msgspec
@@ -25,25 +25,29 @@ from answerable.core.mandate.hop_token import Confirmation, Mission
 from answerable.core.mandate.issued_token import IssuedToken
 from answerable.core.mandate.lineage import hop_limits
 from answerable.core.mandate.mission import authority_hash
+from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.scope import covers
 from answerable.core.mandate.token_life import SINGLE_USE_TIER, tier_of
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.cite_statement import cite_hop
 from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
 from answerable.flows.mandate_standing import giver_fault
-from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names
+from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names, said_names
 from answerable.flows.verify_lineage import check_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.mandate.delegation_chain import Chain, Hop
     from answerable.core.mandate.issued_token import StatusPlace
+    from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.documents import Agent
+    from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.authenticate_client import TokenClient
     from answerable.flows.token_desk import TokenDesk
 
+Epoch: TypeAlias = "tuple[int, RegistrySnapshot]"
 DETAILS_BYTES_MAX: Final = 65_536
 JTI_BYTES: Final = 16
 
@@ -62,6 +66,8 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Granted:
     """A token for this client. Raises Malformed (`oauth.*`), Unverified, Refused, Unavailable."""
     _check_form(wanted)
+    # Before anything is asked: what is revoked after this line is another epoch.
+    epoch = desk.walk.revocations.epoch(), desk.walk.registry.current
     now = desk.walk.clock.now()
     confirmation = confirmation_for(desk, client, wanted.key, now)
     parent = parent_of(desk, client, wanted, confirmation, now)
@@ -70,7 +76,7 @@ async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange)
     # Of those who ask at once the register gives each place to one; it writes to a disk.
     agents = [*(hop.agent for hop in parent.hops), agent.name]
     await anyio.to_thread.run_sync(check_width, desk.walk, parent.mandate, agents)
-    return await _issued(desk, client, wanted, parent, authority, confirmation, now)
+    return await _issued(desk, client, wanted, parent, authority, confirmation, now, epoch)
 
 
 def _check_form(wanted: Exchange) -> None:
@@ -207,6 +213,7 @@ async def _issued(
     authority: Authority,
     confirmation: Confirmation,
     now: UnixMillis,
+    epoch: Epoch,
 ) -> Granted:
     """Names first, then the ledger, then the register, and the token last: a crash leaves a record, and no token."""
     walk, mandate, key = desk.walk, parent.mandate, desk.keys[0]
@@ -245,6 +252,7 @@ async def _issued(
         manifest = client.identity.manifest if count == len(chain.hops) else ""
         await cite_hop(walk, chain.hops[:count], mandate, manifest=manifest)
     desk.tokens.add([_record(desk, client, parent, chain.leaf, place)])
+    _check_stands(desk, mandate, chain, epoch)
     return Granted(
         token=token,
         chain=text,
@@ -302,10 +310,16 @@ def _more(
 def _record(
     desk: TokenDesk, client: TokenClient, parent: Parent, hop: Hop, place: StatusPlace
 ) -> IssuedToken:
-    """Below the nearest hop that was issued here: one that an agent signed is known by its chain alone."""
-    above = next((one.jti for one in reversed(parent.hops) if _is_ours(desk, one)), "")
-    instance = client.identity.instance
-    domain = instance.removeprefix(SCHEME).partition("/")[0] if instance.startswith(SCHEME) else ""
+    """Below the nearest hop that was issued here. What agents signed between the two, and what it was exchanged for, is
+    in no register: it is found by their names."""
+    above = ""
+    through = {Revocable("hop", hop.consent.hash)} if hop.consent is not None else set[Revocable]()
+    for one in reversed(parent.hops):
+        if _is_ours(desk, one):
+            above = one.jti
+            break
+        through.update(said_names(one))
+    instance = client.identity.instance if client.identity.instance.startswith(SCHEME) else ""
     return IssuedToken(
         jti=hop.jti,
         parent=above,
@@ -314,10 +328,31 @@ def _record(
         agent=AgentId(hop.agent),
         key=hop.confirmation.thumbprint,
         manifest=client.identity.manifest,
-        trust_domain=domain,
+        trust_domain=instance.removeprefix(SCHEME).partition("/")[0],
+        instance=instance,
         expires_at=hop.expires_at,
         place=place,
+        through=tuple(sorted(through)),
     )
+
+
+def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain, epoch: Epoch) -> None:
+    """Asked once more when the register has the token: whoever revoked before that did not find it there to end it.
+    epoch: when it was asked first; what was found out then holds while it is the same.
+
+    Raises Refused (`revoked.<kind>`, `mandate.closed`), and the token has ended.
+    """
+    walk = desk.walk
+    try:
+        if epoch != (walk.revocations.epoch(), walk.registry.current):
+            refuse_names(walk, mandate_names(walk, mandate))
+            for hop in chain.hops:
+                refuse_names(walk, names_of_hop(walk, hop))
+        if walk.mandates.state(mandate.id) != "open":
+            raise Refused("the mandate for this task has been closed", code="mandate.closed")
+    except Refused:
+        desk.tokens.end([Revocable("token", chain.leaf.jti)])
+        raise
 
 
 def _is_ours(desk: TokenDesk, hop: Hop) -> bool:

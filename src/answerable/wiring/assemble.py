@@ -33,7 +33,7 @@ from answerable.flows.known_callers import instance_stands
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
-from answerable.flows.revoke_authority import record_revocations
+from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -237,6 +237,10 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
             recalled.ends,
             recalled.revocations,
         )
+    if recalled.tokens:
+        _log.warning(
+            "%d issued tokens that the registers did not know are in status lists again", recalled.tokens
+        )
     if recalled.nameless:
         _log.warning(
             "people were revoked whose names cannot be opened, as their keys are gone; revoke each again whom "
@@ -244,6 +248,7 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
             len(recalled.nameless),
             ", ".join(map(str, recalled.nameless[:NAMELESS_SAID_MAX])),
         )
+    await take_away_from_agents(walk)
     with _when_there_is_room():
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.

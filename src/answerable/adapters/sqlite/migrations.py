@@ -121,5 +121,13 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE TABLE citations_kept (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT",
     ),
+    (
+        "ALTER TABLE tokens ADD COLUMN instance TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX tokens_instance ON tokens (instance) WHERE instance <> ''",
+        """CREATE TABLE token_names (
+            kind TEXT NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, PRIMARY KEY (kind, name, token)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX token_names_token ON token_names (token)",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
