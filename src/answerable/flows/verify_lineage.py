@@ -110,15 +110,17 @@ def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: b
 def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate:
     if not mandate_id:
         raise Refused(
-            "the request names no mandate: every action needs one, in the `Answerable-Mandate` header",
+            "the request names no mandate, and no chain of delegation came with it: every action needs one, in the "
+            "`Answerable-Mandate` header",
             code="mandate.missing",
         )
     mandate = walk.mandates.find(MandateId(mandate_id))
+    # Worded alike, so that an agent cannot probe for the mandates of others.
+    unknown = f"mandate {shown(mandate_id)} is not known, and no chain of delegation came with the request"
     if mandate is None:
-        raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.unknown")
+        raise Refused(unknown, code="mandate.unknown")
     if mandate.agent != caller.agent:
-        # Worded like the unknown one, so that an agent cannot probe for the mandates of others.
-        raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.other_agent")
+        raise Refused(unknown, code="mandate.other_agent")
     still_stands(walk, mandate)
     return mandate
 

@@ -66,6 +66,37 @@ async def token_for(
         "subject_token_type": oauth_terms.TYPE_MANDATE,
         "requested_token_type": oauth_terms.TYPE_DELEGATION,
     }
+    return await _exchanged(client, base, form, auth)
+
+
+async def exchange_part(
+    client: httpx2.AsyncClient, base: str, *, chain: str, auth: httpx2.Auth | SigningKey
+) -> str:
+    """A chain whose last hop the token service signed, for one that another agent signed for us as its consent.
+
+    It lasts longer than what an agent signs itself, and stands in the status list. auth: proves our key.
+    Raises Malformed (`delegation.*`) for a chain in which nobody handed anything on to us, else as `token_for`.
+    """
+    *above, subject, consent = ("", *split_chain(chain))
+    if not subject:
+        raise Malformed(
+            "the chain is one token of the token service's own: there is nothing to exchange",
+            code="delegation.depth_invalid",
+        )
+    form = {
+        "grant_type": oauth_terms.GRANT_EXCHANGE,
+        "subject_token": subject,
+        "subject_token_type": oauth_terms.TYPE_ACCESS,
+        "requested_token_type": oauth_terms.TYPE_DELEGATION,
+        "consent": consent,
+    }
+    hops = SEPARATOR.join(one for one in above if one)
+    return await _exchanged(client, base, form | ({"delegation": hops} if hops else {}), auth)
+
+
+async def _exchanged(
+    client: httpx2.AsyncClient, base: str, form: dict[str, str], auth: httpx2.Auth | SigningKey
+) -> str:
     proof = auth if isinstance(auth, httpx2.Auth) else SignatureAuth(auth)
     try:
         response = await client.post(base + EXCHANGE_PATH, data=form, auth=proof)
