@@ -129,6 +129,12 @@ def _check_recordable(chain: Chain) -> None:
     """An agent chooses the `jti` of what it signs; the intent has room for so much of it."""
     if any(len(hop.jti) > HOP_ID_CHARS_MAX for hop in chain.hops):
         raise Refused(f"a `jti` has at most {HOP_ID_CHARS_MAX} characters", code="delegation.malformed")
+    for hop in chain.hops:
+        if hop.consent is not None and not hop.consent.leaf:
+            raise Refused(
+                f"hop {hop.depth} was issued for a consent that stands in no log: have it issued anew",
+                code="delegation.malformed",
+            )
 
 
 def check_width(walk: Walk, mandate: Mandate, agents: Sequence[str]) -> None:
