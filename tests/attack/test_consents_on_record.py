@@ -93,8 +93,7 @@ async def test_a_consent_is_written_once_before_the_tokens_issued_for_it_and_eac
         assert [one["consent"]["entry"] for one in issued] == [agreed["index"]] * 3
         assert all(one["index"] > agreed["index"] for one in issued)
         # For a token of its own it asks nobody, and says so.
-        below = "~".join((root, (await world.exchange("orchestrator", root)).json()["access_token"]))
-        assert "~" in below
+        assert (await world.exchange("orchestrator", root)).status_code == 200
         assert world.entries(Tag.CITED)[-1]["own"] is True
         assert (in_the_log(world), in_the_bundle(world)) == (set(), set())
         told = verify_evidence(bundle(world, reveal=("purpose",)), tokens=ShownTokens())
@@ -114,7 +113,7 @@ async def test_a_token_of_before_a_restart_refers_to_the_entry_that_its_consent_
         assert succeeded(await world.call("researcher", chain=tuple(kept)))
         again = [one for one in world.entries(Tag.CITED) if one["kind"] == "hop" and "consent" in one]
         consents = {one["index"] for one in world.entries(Tag.CITED) if one["kind"] == "consent"}
-        assert len(again) == 3, "two tokens, one of them written down once more after reopening"
+        assert len(consents) == 2, "no consent is written down again"
         assert {one["consent"]["entry"] for one in again} == consents
         assert (in_the_log(world), in_the_bundle(world)) == (set(), set())
 
