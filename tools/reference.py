@@ -101,9 +101,10 @@ def _ledgers_of_others() -> list[str]:
     lines = [
         "# Ledgers of Agent Delegation Chain",
         "",
-        f"`{table['package']}` {table['version']} publishes 55 chains, all of which our verifier ends with the outcome",
-        "that is published, and ledgers of another form than ours: 29 bundles, and 19 with envelopes of witnesses. Those",
-        "are told as ours and judged by `verified_chain`, `chain_failure` and `verify_ledger`; a test computes every row.",
+        f"`{table['package']}` {table['version']} publishes 55 chains, all of which our verifier ends with the",
+        "outcome that is published, and ledgers of another form than ours: 29 bundles, and 19 with envelopes of",
+        "witnesses. Those are told as ours and judged by `verified_chain`, `chain_failure` and `verify_ledger`; a test",
+        "computes every row anew.",
     ]
     for kind, heading in {"bundle": "Bundles", "envelope": "Envelopes"}.items():
         lines += ["", f"## {heading}", ""]
