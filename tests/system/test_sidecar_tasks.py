@@ -146,7 +146,7 @@ async def read_by_writer(home: House, key: SigningKey, chain: str, case: str) ->
     return answer.text
 
 
-@pytest.mark.requirement("HAND-03", "HAND-04", "ACTING-03")
+@pytest.mark.requirement("HAND-03", "HAND-04", "HAND-05", "ACTING-03")
 async def test_an_agent_works_and_hands_on_by_names_and_its_sidecar_keeps_the_tokens(tmp_path: Path):
     async with house(tmp_path) as home:
         keys = {name: create_key(tmp_path / f"{name}.jwk", seed=os.urandom(32)) for name in ("ada", "writer")}
@@ -160,6 +160,12 @@ async def test_an_agent_works_and_hands_on_by_names_and_its_sidecar_keeps_the_to
         assert said["tasks"]["tasks"] == [said["task"]]
         assert not JWS.search(json.dumps([said["task"], said["tasks"]])), "names alone, and no token"
         assert said["forgotten"] == {"forgotten": "cases"}
+        *arrived, forgotten = said["arrived"]
+        assert [(one["name"], one["depth"]) for one in arrived] == [("back", 1)] * 2, (
+            "as a2a or a broker brings it"
+        )
+        assert forgotten == {"forgotten": "back"}
+        assert not JWS.search(json.dumps(arrived))
         assert said["refused"] == [
             [403, "delegation.not_narrower"],
             [400, "sidecar.members"],
@@ -167,6 +173,11 @@ async def test_an_agent_works_and_hands_on_by_names_and_its_sidecar_keeps_the_to
             [400, "sidecar.members"],
             [403, "sidecar.task"],
             [403, "sidecar.delegation"],
+            [403, "sidecar.delegation"],
+            [403, "sidecar.delegation"],
+            [403, "delegation.missing"],
+            [400, "delegation.carriage"],
+            [400, "sidecar.members"],
             [403, "token.refused"],
             [400, "sidecar.task_name"],
             [400, "sidecar.path"],

@@ -9,7 +9,7 @@ import msgspec
 from answerable.core.canonical import encode
 from answerable.core.ledger import records_statements
 from answerable.core.ledger.leaves import Reference
-from answerable.core.ledger.records_delegation import KIND, cited_hop
+from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND, cited_consent, cited_hop
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import policy_text
@@ -113,8 +113,32 @@ async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifes
             mandate=mandate.id,
             parent=parent,
             manifest=manifest,
+            log=walk.ledger.origin,
         ),
     )
+
+
+async def cite_consent(walk: Walk, consent: Hop, parent: Hop, mandate: Mandate) -> Reference:
+    """Write down what an agent consented to, if it does not stand in this log yet, and where it stands: durably, for a
+    token will say so that outlives this process. parent: the hop that it was signed by. Raises Unavailable."""
+    person = sealing_for(walk, principal_subject(mandate.principal))
+    principal = pseudonym_of(walk, mandate.principal)
+    name = (CONSENT_KIND, consent.digest.hex())
+    if name not in walk.cited:
+        receipt = await walk.ledger.append(
+            cited_consent(
+                consent,
+                at=walk.clock.now(),
+                sealing=person,
+                principal=principal,
+                mandate=mandate.id,
+                parent=parent.jti,
+            )
+        )
+        if len(walk.cited) >= CITED_MAX:
+            walk.cited.clear()
+        walk.cited[name] = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
+    return walk.cited[name]
 
 
 async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry]) -> None:

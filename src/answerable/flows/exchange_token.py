@@ -29,7 +29,7 @@ from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.scope import covers
 from answerable.core.mandate.token_life import SINGLE_USE_TIER, tier_of
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.cite_statement import cite_hop
+from answerable.flows.cite_statement import cite_consent, cite_hop
 from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
 from answerable.flows.mandate_standing import giver_fault
 from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names, said_names
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.leaves import Reference
     from answerable.core.mandate.delegation_chain import Chain, Hop
     from answerable.core.mandate.issued_token import StatusPlace
     from answerable.core.mandate.mandate import Mandate
@@ -225,6 +226,7 @@ async def _issued(
     expires_at = UnixMillis(min(now // 1000 * 1000 + seconds * 1000, parent.expires_at // 1000 * 1000))
     if expires_at <= now:
         raise Refused("what this derives from ends within the second", code="delegation.expired")
+    agreed = parent.consent and await cite_consent(walk, parent.consent, parent.hops[-1], mandate)
     place = desk.place()
     issuer = desk.issuer()
     single = is_action and tier >= SINGLE_USE_TIER
@@ -237,7 +239,10 @@ async def _issued(
         issued_at=now,
         expires_at=expires_at,
         depth_limit=parent.depth_limit,
-        more=_more(client, parent, authority, status_uri(issuer, place.list_number), place.index, single),
+        more={
+            **_more(client, parent, authority, status_uri(issuer, place.list_number), place.index, single),
+            **(_consented(parent.consent, agreed, walk.ledger.origin) if parent.consent and agreed else {}),
+        },
     )
     above = tuple(hop.token for hop in parent.hops)
     if above:
@@ -298,13 +303,19 @@ def _more(
         claims[delegation_terms.INSTANCE] = client.identity.instance
     if single:
         claims[delegation_terms.SINGLE_USE] = True
-    if parent.consent is not None:
-        # It is exchanged as often as its taker likes, and stands in no chain of what is issued for it.
-        claims[delegation_terms.CONSENT] = {
-            delegation_terms.CONSENT_HASH: parent.consent.hash,
-            delegation_terms.CONSENT_LIMITS: dict(hop_limits(parent.consent)),
-        }
     return claims
+
+
+def _consented(consent: Hop, where: Reference, log: str) -> Mapping[str, JSONValue]:
+    """It is exchanged as often as its taker likes, and stands in no chain of what is issued for it."""
+    said: dict[str, JSONValue] = {
+        delegation_terms.CONSENT_HASH: consent.hash,
+        delegation_terms.CONSENT_LIMITS: dict(hop_limits(consent)),
+        delegation_terms.CONSENT_ENTRY: where.entry,
+        delegation_terms.CONSENT_LEAF: where.leaf,
+        delegation_terms.CONSENT_LOG: log,
+    }
+    return {delegation_terms.CONSENT: said}
 
 
 def _record(

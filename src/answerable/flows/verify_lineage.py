@@ -115,15 +115,17 @@ def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: b
 def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate:
     if not mandate_id:
         raise Refused(
-            "the request names no mandate: every action needs one, in the `Answerable-Mandate` header",
+            "the request names no mandate, and no chain of delegation came with it: every action needs one, in the "
+            "`Answerable-Mandate` header",
             code="mandate.missing",
         )
     mandate = walk.mandates.find(MandateId(mandate_id))
+    # Worded alike, so that an agent cannot probe for the mandates of others.
+    unknown = f"mandate {shown(mandate_id)} is not known, and no chain of delegation came with the request"
     if mandate is None:
-        raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.unknown")
+        raise Refused(unknown, code="mandate.unknown")
     if mandate.agent != caller.agent:
-        # Worded like the unknown one, so that an agent cannot probe for the mandates of others.
-        raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.other_agent")
+        raise Refused(unknown, code="mandate.other_agent")
     still_stands(walk, mandate)
     return mandate
 
@@ -132,6 +134,12 @@ def _check_recordable(chain: Chain) -> None:
     """An agent chooses the `jti` of what it signs; the intent has room for so much of it."""
     if any(len(hop.jti) > HOP_ID_CHARS_MAX for hop in chain.hops):
         raise Refused(f"a `jti` has at most {HOP_ID_CHARS_MAX} characters", code="delegation.malformed")
+    for hop in chain.hops:
+        if hop.consent is not None and not hop.consent.leaf:
+            raise Refused(
+                f"hop {hop.depth} was issued for a consent that stands in no log: have it issued anew",
+                code="delegation.malformed",
+            )
 
 
 async def admit_receivers(walk: Walk, mandate: Mandate, hops: Sequence[Hop]) -> bool:

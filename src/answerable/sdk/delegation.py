@@ -95,6 +95,30 @@ async def token_to_act(
     return await _exchanged(client, base, form, auth)
 
 
+async def exchange_part(
+    client: httpx2.AsyncClient, base: str, *, chain: str, auth: httpx2.Auth | SigningKey
+) -> str:
+    """A chain whose last hop the token service signed, for one that another agent signed for us as its consent.
+
+    It lasts longer than what an agent signs itself, and stands in the status list. auth: proves our key.
+    Raises Malformed (`delegation.*`) for a chain in which nobody handed anything on to us, else as `token_for`.
+    """
+    *above, subject, consent = ("", *split_chain(chain))
+    if not subject:
+        raise Malformed(
+            "the chain is one token of the token service's own: there is nothing to exchange",
+            code="delegation.depth_invalid",
+        )
+    form = {
+        "subject_token": subject,
+        "subject_token_type": oauth_terms.TYPE_ACCESS,
+        "requested_token_type": oauth_terms.TYPE_DELEGATION,
+        "consent": consent,
+    }
+    hops = SEPARATOR.join(one for one in above if one)
+    return await _exchanged(client, base, form | ({"delegation": hops} if hops else {}), auth)
+
+
 async def _exchanged(
     client: httpx2.AsyncClient, base: str, form: dict[str, str], auth: httpx2.Auth | SigningKey
 ) -> str:

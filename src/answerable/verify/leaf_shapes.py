@@ -245,18 +245,21 @@ class RecoveryLeaf(Leaf):
 
 
 class CitedLeaf(Leaf):
-    """Tag 14. name: of the mandate, or the digest of the policy set, tool definition or hop. The rest is of a hop."""
+    """Tag 14. name: of the mandate, or the digest of the policy set, tool definition, hop or consent. The rest is of a
+    hop or a consent. consent: of what it was issued for; own: that it was issued for a token of its holder's own."""
 
     kind: str
     name: str
     principal: str | UnsetType = UNSET
     agent: str | UnsetType = UNSET
+    consent: Reference | UnsetType = UNSET
     depth: Count | UnsetType = UNSET
     expires: Count | UnsetType = UNSET
     form: str | UnsetType = UNSET
     hop: str | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
+    own: bool | UnsetType = UNSET
     parent: str | UnsetType = UNSET
 
 

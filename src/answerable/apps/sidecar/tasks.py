@@ -1,7 +1,8 @@
 """What an agent works under, by names: tokens and chains of hops stay here, the agent has the names alone.
 
 GET /tasks               names, with mandate, scopes and end
-POST /tasks              {name, mandate}: a token for a mandate of its own; {name, delegation}: what it was handed
+POST /tasks              {name, mandate}: a token for a mandate of its own; {name, delegation}: what it was handed, or
+                         {name, message} and {name, headers}: the A2A message, or the broker's headers, it came in
 DELETE /tasks/NAME       forgets it
 POST /delegations        {task, to: {agent, key}, scopes, constraints, seconds}: a narrower hop for another agent
 
@@ -32,6 +33,7 @@ from answerable.core.mandate.delegation_chain import OFFLINE_SECONDS_MAX, split_
 from answerable.core.mandate.delegation_terms import SINGLE_USE
 from answerable.core.mandate.hop_token import read_hop, read_raw
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.sdk.carriage import chain_in_a2a, chain_in_fields
 from answerable.sdk.delegation import Narrowing, Receiver, token_for, token_to_act
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ ACTING_SECONDS_SPARE: Final = 5.0
 RETRY_SECONDS: Final = 10.0
 """How long the chain itself is used where the token service gave no token to act with."""
 
+_ORIGINS: Final = ("mandate", "delegation", "message", "headers")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 _LIMITS: Final = Limits(size_bytes_max=BODY_BYTES_MAX)
 _ACTING: Final = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
@@ -133,7 +136,7 @@ class Tasks:
             case "GET", "/tasks":
                 return 200, {"tasks": [_told(name, one) for name, one in sorted(self._tasks.items())]}
             case "POST", "/tasks":
-                return 201, await self._add(_object(request.body, "name", "mandate", "delegation"))
+                return 201, await self._add(_object(request.body, "name", *_ORIGINS))
             case "POST", "/delegations":
                 members = ("task", "to", "scopes", "constraints", "seconds")
                 return 201, await self._hand_on(_object(request.body, *members))
@@ -155,16 +158,17 @@ class Tasks:
                 f"{shown(name)} is no name of a task: letters, digits, `.`, `_` and `-`, all small",
                 code="sidecar.task_name",
             )
-        if ("mandate" in body) == ("delegation" in body):
+        if sum(origin in body for origin in _ORIGINS) != 1:
             raise Malformed(
-                "a task comes from a `mandate` or from a `delegation`: give one", code="sidecar.members"
+                "a task comes from a `mandate`, a `delegation`, a `message` of A2A or the `headers` of one: give one",
+                code="sidecar.members",
             )
         if name not in self._tasks and len(self._tasks) >= TASKS_MAX:
             raise Refused(f"a handle has at most {TASKS_MAX} tasks: forget one", code="sidecar.tasks")
         if "mandate" in body:
             task = await self._from_mandate(_text(body, "mandate", MANDATE_CHARS_MAX))
         else:
-            chain = _text(body, "delegation", BODY_BYTES_MAX)
+            chain = _handed(body)
             task = _Task(chain, self._own(chain), "")
         self._tasks[name] = task
         return _told(name, task)
@@ -296,6 +300,29 @@ def _text(body: dict[str, Any], name: str, chars_max: int) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= chars_max:
         raise Malformed(f"`{name}` must be text of 1 to {chars_max} characters", code="sidecar.members")
     return value
+
+
+def _handed(body: dict[str, JSONValue]) -> str:
+    """The chain that a task comes from, by itself or in the message that it came in. A message without one is refused:
+    whoever sent it on left it out, and a task under nothing would only look like one."""
+    if "delegation" in body:
+        return _text(body, "delegation", BODY_BYTES_MAX)
+    origin = "message" if "message" in body else "headers"
+    given = body[origin]
+    if not isinstance(given, dict):
+        raise Malformed(f"`{origin}` must be a JSON object", code="sidecar.members")
+    if origin == "headers":
+        chain = chain_in_fields(given)
+    else:
+        metadata, extensions = given.get("metadata", {}), given.get("extensions", [])
+        if not isinstance(metadata, dict) or not isinstance(extensions, list):
+            raise Malformed(
+                "`metadata` of a message must be an object, its `extensions` a list", code="sidecar.members"
+            )
+        chain = chain_in_a2a(metadata, [one for one in extensions if isinstance(one, str)])
+    if not chain:
+        raise Refused(f"the {origin} given bring no chain of hops", code="delegation.missing")
+    return chain
 
 
 def _scopes(body: dict[str, JSONValue]) -> tuple[str, ...]:
