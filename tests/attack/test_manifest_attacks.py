@@ -224,7 +224,9 @@ def test_an_oversized_token_is_refused_before_anything_is_read():
 @pytest.mark.requirement("MANIFEST-03")
 @pytest.mark.parametrize("field", sorted(MANIFEST_FIELDS))
 def test_a_claim_never_becomes_a_match_whatever_the_field(field):
-    manifest = replace(sample_manifest(), image_digest=f"sha256:{'4' * 64}")
+    manifest = replace(
+        sample_manifest(), image_digest=f"sha256:{'4' * 64}", executable_digest=f"sha256:{'5' * 64}"
+    )
     claimed = Measured(values={name: (text, "claimed") for name, text in manifest.said().items()})
     (finding,) = [one for one in drift(manifest, claimed) if one.field == field]
     assert finding.verdict == "unmeasured"
@@ -234,7 +236,9 @@ def test_a_claim_never_becomes_a_match_whatever_the_field(field):
 @pytest.mark.requirement("MANIFEST-04")
 @pytest.mark.parametrize("field", sorted(DIGEST_FIELDS))
 def test_an_agent_that_claims_to_be_something_else_has_drifted(field):
-    manifest = replace(sample_manifest(), image_digest=f"sha256:{'4' * 64}")
+    manifest = replace(
+        sample_manifest(), image_digest=f"sha256:{'4' * 64}", executable_digest=f"sha256:{'5' * 64}"
+    )
     measured = Measured(values={field: (f"sha256:{'f' * 64}", "claimed")})
     assert drifted_fields(drift(manifest, measured)) == (field,)
 

@@ -127,6 +127,7 @@ class IntentLeaf(Leaf):
     lease: str | UnsetType = UNSET
     mandate_ref: Reference | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
+    manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
@@ -163,6 +164,7 @@ class RefusalLeaf(Leaf):
     instance: str | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
+    manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
     policy_set: str | UnsetType = UNSET
@@ -301,6 +303,7 @@ class EnrolledLeaf(Leaf):
     key: str
     parent: str
     expires: Count
+    manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
 
 

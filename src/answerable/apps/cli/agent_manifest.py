@@ -226,7 +226,9 @@ def show(shell: Shell, name: Annotated[str, typer.Argument(help="Name of the age
         return None
     rows = [("agent", answer["agent"]), ("digest", answer["digest"]), ("signed by", answer["signed_by"])]
     rows += [("signed at", answer["signed_at"]), ("stands", answer["fault"] or "yes")]
-    shell.terminal.record([*rows, *((one.replace("_", " "), answer["manifest"][one]) for one in _fields())])
+    shell.terminal.record(
+        [*rows, *((one.replace("_", " "), answer["manifest"].get(one, "")) for one in _fields())]
+    )
     return None
 
 

@@ -123,7 +123,10 @@ def _octets(text: JSONValue, name: str) -> bytes:
 
 
 def _measured(value: Mapping[str, JSONValue]) -> Measured | None:
-    """What the one who asks measured, and what it was only told: the second never comes to count as the first."""
+    """What the one who asks says it measured, and what it was only told: the second never comes to count as the first.
+
+    Whether its word counts as our sidecar's at all is judged by who it is, where it is enrolled or renewed.
+    """
     if "measured" not in value and "claimed" not in value:
         return None
     found: dict[ManifestField, tuple[str, Grade]] = {}
