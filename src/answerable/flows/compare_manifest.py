@@ -90,7 +90,7 @@ class Comparison:
             )
         return Refused(
             f"nobody measured {_listed(self.unmeasured)} of agent {shown(agent.name)}, which its manifest states:"
-            " enrol through `answerable agent up --project`, from another machine as one that `identity.sidecars` names",
+            " enrol through `answerable agent up --project`, on another machine as one whom `identity.sidecars` names",
             code="manifest.unmeasured",
             reasons=tuple(f"{shown(name, 40)} was not measured" for name in self.unmeasured),
         )

@@ -54,6 +54,7 @@ async def enrol(
     process: str = "",
     agent_up: bool = False,
     measured: Measured | None = None,
+    program: Measured | None = None,
     parent: SpiffeId | None = None,
 ) -> Instance:
     """The instance for what was measured: a new one, or for a live local process that asks again its own.
@@ -61,10 +62,10 @@ async def enrol(
     key: whose possession the caller has proved; None for a process that its connection speaks for. process: of a local
     process, `boot-id:pid:start`. agent_up: that process was seen to run our own `answerable agent up`. measured: what
     it says it measured, which counts as that of our sidecars alone; None where it says nothing, as a process that its
-    connection speaks for. parent: of a sub-agent, whose word the caller has proved; then `evidence` is that of the
-    parent, and so is what drifted and is not measured now. Raises Refused (`attestation.unknown`,
-    `attestation.ambiguous`, `agent.inactive`, `manifest.drifted`, `manifest.unmeasured`, `instance.*`), Malformed
-    (`instance.duplicate`) and Unavailable.
+    connection speaks for. program: what the kernel said of the process that a sidecar started as the agent. parent: of
+    a sub-agent, whose word the caller has proved; then `evidence` is that of the parent, and so is what drifted and is
+    not measured now. Raises Refused (`attestation.unknown`, `attestation.ambiguous`, `agent.inactive`,
+    `manifest.drifted`, `manifest.unmeasured`, `instance.*`), Malformed (`instance.duplicate`) and Unavailable.
     """
     if parent is not None:
         return await _enrol_sub_agent(workloads, parent, key, measured)
@@ -78,9 +79,11 @@ async def enrol(
             if own.is_live(workloads.walk.clock.now()):
                 _asked_again(own, agent, key)
                 another = evidence if is_another_program(evidence, own.evidence) else None
-                if measured is None and another is None:
+                if measured is None and program is None and another is None:
                     return own
-                return await renew(workloads, own.id, evidence=another, agent_up=agent_up, measured=measured)
+                return await renew(
+                    workloads, own.id, evidence=another, agent_up=agent_up, measured=measured, program=program
+                )
             await end_instance(workloads, own.id, because="instance.expired")
         if process:
             # Also after the end above: somebody else's may have come before it.
@@ -89,7 +92,7 @@ async def enrol(
             _check_new_key(workloads, key)
         _check_room(workloads, agent.name)
         now = workloads.walk.clock.now()
-        told = words_of(workloads, evidence, measured, agent_up=agent_up)
+        told = words_of(workloads, evidence, measured, agent_up=agent_up, program=program)
         made = compared(workloads, agent, told).let_in(agent)
         instance = Instance(
             id=agent_instance_id(

@@ -16,6 +16,7 @@ from answerable.apps.enrolment.pace import Pace
 from answerable.core.identity.challenge import LIFETIME_SECONDS
 from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
 from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.registry.manifest_drift import program_in
 from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.compare_manifest import drift_now
 from answerable.flows.end_instance import end_instance
@@ -34,7 +35,10 @@ if TYPE_CHECKING:
     from answerable.core.identity.evidence import Evidence
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.keys import PublicKey
+    from answerable.core.registry.manifest_drift import Measured
+    from answerable.ports.process_observer import ProcessFacts
 
+PROGRAM: Final = "executable_digest"
 
 _log: Final = logging.getLogger("answerable.enrolment")
 
@@ -92,6 +96,7 @@ class EnrolmentDesk:
             shown_by = await self._attested(request.attestation, asked.channel, key.thumbprint)
         finally:
             self._attesting[local] -= 1
+        program = await self._program(request, asked.channel)
         instance = await enrol(
             self._workloads,
             evidence=shown_by.evidence,
@@ -99,6 +104,7 @@ class EnrolmentDesk:
             process=shown_by.process,
             agent_up=shown_by.agent_up,
             measured=request.measured,
+            program=program,
         )
         return await self._answer(instance, request.csr)
 
@@ -114,6 +120,7 @@ class EnrolmentDesk:
                 evidence=shown_by.evidence if shown_by is not None else None,
                 agent_up=shown_by is not None and shown_by.agent_up,
                 measured=request.measured,
+                program=await self._program(request, asked.channel, found),
             )
             return await self._answer(renewed, request.csr)
         except (Refused, Malformed) as error:
@@ -265,6 +272,45 @@ class EnrolmentDesk:
         )
         return _Shown(evidence, facts.process, facts.agent_up and not below)
 
+    async def _program(
+        self, request: Request, channel: Channel | None, found: Instance | None = None
+    ) -> Measured | None:
+        """What the kernel says of the process that whoever asks has started as the agent; None where it is not asked.
+
+        found: the instance, of which nothing is looked at where its manifest does not say which program runs. Raises
+        Unverified (`attestation.process`) for a process that is no child of the one that asks.
+        """
+        peer = channel.peer if channel is not None else None
+        if not request.process or peer is None or (found is not None and not self._states_program(found)):
+            return None
+        observer = self._workloads.observer
+
+        def observe() -> ProcessFacts:
+            return observer.observe(request.process, started=observer.started(request.process))
+
+        try:
+            facts = await self._workloads.measuring.measured(peer.uid, observe)
+        except Unverified:
+            # It has ended, or becomes another program just now: there is nothing to say of it.
+            return None
+        if facts.parent != peer.pid:
+            raise Unverified(
+                "the process that is named is no child of the one that asks",
+                code="attestation.process",
+                step=STEP,
+            )
+        return program_in(facts.selectors())
+
+    def _states_program(self, found: Instance) -> bool:
+        signed = self._workloads.walk.manifests.current(found.agent)
+        return signed is not None and bool(signed.manifest.executable_digest)
+
+    def _wanted(self, instance: Instance) -> list[JSONValue]:
+        """What the manifest states and the kernel could tell, and was not asked."""
+        told = [name for name, _, grade in instance.measured if grade == "kernel"]
+        unasked = instance.process and not instance.parent and PROGRAM not in told
+        return [PROGRAM] if unasked and self._states_program(instance) else []
+
     async def _answer(self, instance: Instance, csr: EllipticCurvePublicKey | None) -> dict[str, JSONValue]:
         left = max(0, instance.expires_at - self._workloads.walk.clock.now())
         answer: dict[str, JSONValue] = {
@@ -277,6 +323,7 @@ class EnrolmentDesk:
             "milliseconds_left": left,
             "parent": instance.parent,
             "source": instance.evidence.source,
+            "wanted": self._wanted(instance),
         }
         if csr is not None:
             answer["x509_svid"] = await self._certified(instance, csr)
