@@ -282,13 +282,15 @@ class ShardHeadLeaf(Leaf):
 
 
 class ManifestLeaf(Leaf):
-    """Tag 22. manifest: its digest. by: pseudonym of who signed it, person: of who handed it in."""
+    """Tag 22. manifest: its digest. by: pseudonym of who signed it, person: of who handed it in. form: what it says, of
+    which `manifest` is the digest."""
 
     agent: str
     manifest: Digest
     by: str
     person: str | UnsetType = UNSET
     signed: Count | UnsetType = UNSET
+    form: dict[str, str | int] | UnsetType = UNSET
 
 
 class EnrolledLeaf(Leaf):
