@@ -206,6 +206,7 @@ class KnownCallers:
             grade=instance.evidence.grade,
             manifest=shown.digest,
             manifest_grade=shown.grade,
+            manifest_fields=shown.fields,
             drifted=shown.drifted,
             measured=instance.manifest,
             key=instance.key.thumbprint if instance.key is not None else "",

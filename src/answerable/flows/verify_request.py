@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
 
@@ -15,7 +15,7 @@ from answerable.core.mandate.token_life import check_age
 from answerable.core.registry.destination import destinations_of
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.mandate_standing import giver_fault, known_session, schedule_owner
-from answerable.flows.observe_tools import tools_fault
+from answerable.flows.observe_tools import tools_fault, with_tools
 from answerable.flows.register_manifest import standing_manifest
 from answerable.flows.verify_lineage import verify_lineage
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.evidence import Grade
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.resolve import Resolved
@@ -48,9 +49,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         raise Refused(f"agent {shown(caller.agent)} is not active", code="agent.inactive")
     if agent.drift == "refuse":
         _check_drift(walk, caller)
-    elif not caller.identity.drifted and tools_fault(walk, caller.agent):
-        # Whoever proved himself could not know; policy and ledger do from here on.
-        caller = structs.replace(caller, identity=structs.replace(caller.identity, drifted=True))
+    caller = _with_tools_seen(walk, caller)
     if walk.quota.is_held(caller.agent, caller.at):
         raise Refused(
             f"agent {shown(caller.agent)} is held: it was refused too often in this window", code="agent.held"
@@ -129,6 +128,22 @@ def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
         raise Refused(
             f"{fault}: its owner signs what is offered, or what is signed is offered", code="agent.drifted"
         )
+
+
+def _with_tools_seen(walk: Walk, caller: VerifiedCaller) -> VerifiedCaller:
+    """Whoever proved himself could not know what the gateway sees of the tools; policy and ledger do from here on."""
+    signed = walk.manifests.current(caller.agent)
+    if signed is None or not signed.manifest.tools_digest:
+        return caller
+    identity = caller.identity
+    if tools_fault(walk, caller.agent):
+        grade: Grade | Literal[""] = "claimed" if identity.manifest else ""
+        identity = structs.replace(identity, drifted=True, manifest_grade=grade)
+    elif identity.manifest == signed.digest:
+        identity = structs.replace(identity, manifest_fields=with_tools(identity.manifest_fields))
+    else:
+        return caller
+    return structs.replace(caller, identity=identity)
 
 
 def _note_unregistered(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> None:

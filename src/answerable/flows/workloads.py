@@ -12,6 +12,7 @@ from anyio import Event
 from answerable.core.identity.challenge import SECRET_BYTES, Challenges
 from answerable.core.identity.instance import SUB_AGENTS_MAX
 from answerable.core.identity.pace import Pace
+from answerable.core.identity.sidecars import Sidecars
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.measure_process import Measuring
 
@@ -68,9 +69,10 @@ class Workloads:
     """Ports, limits and what this process is in the middle of.
 
     challenges, local_challenges: of self-proofs of keys, to those who come over TCP and to local processes: what was
-    asked for at one door is good at that one; used under the event loop alone. measuring: of local processes.
-    turns: processes, keys and instances that somebody is changing right now. sub_numbers: number of the last sub-agent
-    by parent. registered: digest of a registry, and the selectors of all its agents, in force or not.
+    asked for at one door is good at that one; used under the event loop alone. measuring: of local processes. turns:
+    processes, keys and instances that somebody is changing right now. sub_numbers: number of the last sub-agent by
+    parent. sidecars: whose measurements count as our sidecar's. registered: digest of a registry, and the selectors of
+    all its agents, in force or not.
     """
 
     walk: Walk
@@ -81,6 +83,7 @@ class Workloads:
     observer: ProcessObserver
     manifests: ManifestRegister | None = None
     limits: WorkloadLimits = field(default_factory=WorkloadLimits)
+    sidecars: Sidecars = field(default_factory=Sidecars)
     challenges: Challenges = field(init=False)
     local_challenges: Challenges = field(init=False)
     measuring: Measuring = field(default_factory=Measuring)

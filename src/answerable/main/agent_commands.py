@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.errors import Malformed
+from answerable.errors import AnswerableError, Malformed
 from answerable.main.mcp_commands import GatewayAddress, MandateId, default_gateway
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.apps.sidecar.attesting import Attesting
     from answerable.sdk.enrolment import MadeOf
 
@@ -84,7 +87,7 @@ def agent_up(
         command=tuple(run),
         attesting=ways[0] if ways else by_the_kernel(),
         mandate=mandate,
-        measure=partial(_measured, project) if project is not None else None,
+        measure=partial(_measured, project, _program(run[0])),
         say=shell.terminal.say,
     )
     return anyio.run(run_sidecar, options)
@@ -109,8 +112,29 @@ def _ways(
     return ways
 
 
-def _measured(project: Path) -> MadeOf:
+def _program(command: str) -> Callable[[], str]:
+    """What reads the digest of the program that will run; empty for one of which the kernel would name another."""
+    from answerable.wiring.project_manifest import ProgramFile
+
+    file = ProgramFile(command)
+
+    def digest() -> str:
+        try:
+            return file.digest()
+        except AnswerableError:
+            return ""
+
+    return digest
+
+
+def _measured(project: Path | None, program: Callable[[], str]) -> MadeOf:
     from answerable.sdk.enrolment import MadeOf
     from answerable.wiring.project_manifest import collected
 
-    return MadeOf.of(collected(project, grade="sidecar").measured())
+    found = (
+        MadeOf.of(collected(project, grade="sidecar").measured())
+        if project
+        else MadeOf(measured={}, claimed={})
+    )
+    digest = program()
+    return replace(found, measured={**found.measured, "executable_digest": digest}) if digest else found

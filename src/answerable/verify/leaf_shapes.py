@@ -127,6 +127,7 @@ class IntentLeaf(Leaf):
     lease: str | UnsetType = UNSET
     mandate_ref: Reference | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
+    manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
@@ -163,6 +164,7 @@ class RefusalLeaf(Leaf):
     instance: str | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
+    manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
     policy_set: str | UnsetType = UNSET
@@ -283,13 +285,15 @@ class ShardHeadLeaf(Leaf):
 
 
 class ManifestLeaf(Leaf):
-    """Tag 22. manifest: its digest. by: pseudonym of who signed it, person: of who handed it in."""
+    """Tag 22. manifest: its digest. by: pseudonym of who signed it, person: of who handed it in. form: what it says, of
+    which `manifest` is the digest."""
 
     agent: str
     manifest: Digest
     by: str
     person: str | UnsetType = UNSET
     signed: Count | UnsetType = UNSET
+    form: dict[str, str | int] | UnsetType = UNSET
 
 
 class EnrolledLeaf(Leaf):
@@ -304,6 +308,7 @@ class EnrolledLeaf(Leaf):
     key: str
     parent: str
     expires: Count
+    manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import sys
+import sysconfig
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +17,7 @@ import anyio
 import anyio.to_thread
 
 from answerable.adapters.bundle_files import FileBundle
-from answerable.adapters.linux_process import LinuxProcessObserver
+from answerable.adapters.linux_process import LinuxProcessObserver, OwnCommand
 from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import (
     SqliteAuthorityRegister,
@@ -27,6 +29,7 @@ from answerable.adapters.sqlite import (
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.federation import federation_sources
 from answerable.core.identity.oidc_claims import IssuerTerms
+from answerable.core.identity.sidecars import sidecars_in
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.core.identity.ssh_host import ssh_trust
 from answerable.core.identity.x509_pop import authorities_in
@@ -72,6 +75,7 @@ TEND_SECONDS: Final = 5.0
 TELL_SECONDS: Final = 0.25
 """How soon watchers of the Workload API hear of a registry that changed."""
 SIGHTINGS_SECONDS: Final = 10.0
+COMMAND: Final = "answerable"
 
 _log: Final = logging.getLogger(__name__)
 
@@ -107,6 +111,7 @@ class Identity:
             observer=self.observer,
             manifests=self.manifests,
             limits=WorkloadLimits(instance_seconds=settings.identity.instance_seconds),
+            sidecars=sidecars_in(settings.identity.sidecars),
         )
 
 
@@ -189,7 +194,7 @@ async def opened_identity(
             people=PersonVerifier(clock=clock, keys=keys, issuers=of_people),
             instances=SqliteInstanceRegister(store),
             manifests=SqliteManifestRegister(store),
-            observer=LinuxProcessObserver(),
+            observer=LinuxProcessObserver(command=OwnCommand(_own_scripts(), dict(os.environ))),
             sightings=SqliteSightings(store),
             federation=BundleFollowing(
                 endpoints=[*_endpoints(settings, desk, clock)],
@@ -216,6 +221,13 @@ def verifier_of(
         manifest_of=StandingDigests(registry, identity.manifests),
         sightings=identity.seen,
     )
+
+
+def _own_scripts() -> tuple[str, ...]:
+    """Where our command is: what we were started by, and what stands beside the interpreter that we run in."""
+    beside = os.path.join(sysconfig.get_path("scripts"), COMMAND)
+    started = os.path.abspath(sys.argv[0]) if os.path.basename(sys.argv[0]) == COMMAND else beside
+    return beside, started
 
 
 def require_open(identity: Identity) -> None:

@@ -28,8 +28,8 @@ from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, 
 if TYPE_CHECKING:
     from answerable.adapters.shard_socket.frames import LinkLimits
 
-VERSION: Final = 2
-"""1 said less of callers, and nothing of what was handed on."""
+VERSION: Final = 3
+"""1 said less of callers, and nothing of what was handed on; 2 nothing of which fields of a manifest were measured."""
 PORT: Final = "shard_link"
 
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -44,6 +44,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     grade: Grade
     manifest: str
     manifest_grade: Grade | Literal[""]
+    manifest_fields: tuple[tuple[str, Grade], ...]
     drifted: bool
     measured: str
     key: str
@@ -152,6 +153,7 @@ def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, pro
                     grade=identity.grade,
                     manifest=identity.manifest,
                     manifest_grade=identity.manifest_grade,
+                    manifest_fields=identity.manifest_fields,
                     drifted=identity.drifted,
                     measured=identity.measured,
                     key=identity.key,
@@ -232,6 +234,7 @@ def caller_in(caller: Caller) -> VerifiedCaller:
             grade=identity.grade,
             manifest=identity.manifest,
             manifest_grade=identity.manifest_grade,
+            manifest_fields=identity.manifest_fields,
             drifted=identity.drifted,
             measured=identity.measured,
             key=identity.key,

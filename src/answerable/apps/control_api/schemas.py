@@ -258,6 +258,30 @@ COMPONENTS: Final[dict[str, Schema]] = {
             ),
         }
     ),
+    "ActionUnder": record(
+        {
+            "index": COUNT,
+            "at": INSTANT,
+            "action": TEXT,
+            "agent": TEXT,
+            "instance": TEXT,
+            "manifest": TEXT,
+            "drifted": FLAG,
+            "made_of": sequence(
+                record(
+                    {
+                        "field": TEXT,
+                        "says": TEXT,
+                        "grade": choice("", "kernel", "sidecar", "gateway", "claimed"),
+                        "standing": choice("measured", "claimed", "differs", "unwritten"),
+                    }
+                )
+            ),
+            "outcome": TEXT,
+            "text": TEXT,
+            "details": TEXTS,
+        }
+    ),
     "Ledger": record({"origin": TEXT, "entries": COUNT, "checkpoint": TEXT, "key": TEXT}),
     "Entry": record(
         {

@@ -12,7 +12,7 @@ import random
 import shutil
 import signal
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -88,6 +88,7 @@ class _Sidecar:
         self._identity = Identity(EnrolmentClient(client, base), mandate=options.mandate)
         self._made_of: MadeOf | None = None
         self._directory = Path()
+        self._child = 0
         self._subs = 0
         self._sub_identities: set[Identity] = set()
 
@@ -126,7 +127,9 @@ class _Sidecar:
                 )
                 await tasks.start(handle.serve)
                 child = Child(self._options.command, handle=handle.address)
+                self._child = child.pid
                 tasks.start_soon(self._pass_signals_on, child)
+                tasks.start_soon(self._name_process)
                 tasks.start_soon(self._keep_alive, self._identity)
                 tasks.start_soon(self._watch_project)
                 tasks.start_soon(_reap, child)
@@ -187,6 +190,22 @@ class _Sidecar:
                 # It may be put right before its time is over.
                 wait = RETRY_SECONDS_MAX * _jitter()
 
+    async def _name_process(self) -> None:
+        """Where the manifest says which program the agent is, the server asks the kernel about the one just started."""
+        if self._made_of is not None:
+            self._made_of = self._beside(self._made_of)
+        if not self._identity.enrolled.wanted:
+            return
+        try:
+            enrolled = await self._identity.renew(made_of=self._made_of)
+            self._told_drift(enrolled.drift)
+        except Unavailable as error:
+            _log.warning(
+                "the kernel's word about the agent is missing until the next renewal: %s", error.message
+            )
+        except AnswerableError as error:
+            self._options.say(error.message)
+
     async def _watch_project(self) -> None:
         """Measure now and then, and tell the server at once when something is another."""
         if self._options.measure is None:
@@ -221,8 +240,14 @@ class _Sidecar:
                 _log.info("a sub-agent was not renewed: %s", error.message)
 
     async def _measured(self) -> MadeOf | None:
+        """With the process of the agent, once it runs: another program in it is another measurement."""
         measure = self._options.measure
-        return None if measure is None else await anyio.to_thread.run_sync(measure)
+        if measure is None:
+            return None
+        return self._beside(await anyio.to_thread.run_sync(measure))
+
+    def _beside(self, found: MadeOf) -> MadeOf:
+        return replace(found, process=self._child, program=_program_of(self._child)) if self._child else found
 
     def _told_drift(self, drift: tuple[str, ...]) -> None:
         if drift:
@@ -248,6 +273,14 @@ class _Sidecar:
                 await self._identity.end()
             except AnswerableError as error:
                 _log.warning("the instance could not be ended: %s", error.message)
+
+
+def _program_of(pid: int) -> str:
+    """The link that the kernel keeps to what a process runs; empty where it cannot be read."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
 
 
 async def _reap(child: Child) -> None:

@@ -23,6 +23,7 @@ from answerable.core.incident.handed_on import (
 )
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.wording import (
+    fields_told,
     instance_told,
     listed,
     measurer,
@@ -300,7 +301,7 @@ def _enrolled(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -
     if isinstance(measured, list):
         details.append(f"measured: {listed(measured)}")
     if leaf.get("manifest"):
-        details.append(f"compared with manifest {short(leaf.get('manifest'))}")
+        details.append(f"compared with manifest {short(leaf.get('manifest'))}, {fields_told(leaf)}")
     if drift:
         details.append(f"differs from it in {listed(drift)}")
     return text, tuple(details)

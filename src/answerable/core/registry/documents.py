@@ -52,12 +52,13 @@ class UseCase:
 class Agent:
     """An autonomous process and the channels on which it can prove itself.
 
-    unix_uids: user ids whose Unix-socket connections speak for it. certificates: SHA-256 of client certificates, hex.
-    attestation: sets of selectors, each sorted; a process in which all of one set were measured is an instance of it.
-    drift: what becomes of actions of an instance that differs from the agent's manifest: refused, or let through and
-    marked for policy and ledger. broker: it may fetch documents of the processes that the settings list for it.
-    vendors: who supplies what it is made of, its model and its framework. capabilities: its ceiling, beyond which no
-    mandate and nobody who hands on to it takes it; empty for none.
+    tier: the harm that it can do, 0 none to 3 critical; None leaves that to its manifest. unix_uids: user ids whose
+    Unix-socket connections speak for it. certificates: SHA-256 of client certificates, hex. attestation: sets of
+    selectors, each sorted; a process in which all of one set were measured is an instance of it. drift: what becomes of
+    actions of an instance that differs from the agent's manifest: refused, or let through and marked for policy and
+    ledger. broker: it may fetch documents of the processes that the settings list for it. vendors: who supplies what it
+    is made of, its model and its framework. capabilities: its ceiling, beyond which no mandate and nobody who hands on
+    to it takes it; empty for none.
     """
 
     name: AgentId
@@ -73,6 +74,7 @@ class Agent:
     broker: bool = False
     vendors: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
+    tier: int | None = None
 
     def reaches(self, capability: str) -> bool:
         """Whether a capability is within its ceiling."""
