@@ -231,6 +231,7 @@ class ChangeLeaf(Leaf):
     before: str
     after: str
     by: str | UnsetType = UNSET
+    because: str | UnsetType = UNSET
 
 
 class RecoveryLeaf(Leaf):

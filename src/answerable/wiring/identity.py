@@ -18,6 +18,7 @@ from answerable.adapters.bundle_files import FileBundle
 from answerable.adapters.linux_process import LinuxProcessObserver
 from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import (
+    SqliteAgentUses,
     SqliteAuthorityRegister,
     SqliteInstanceRegister,
     SqliteJoinTokens,
@@ -40,13 +41,15 @@ from answerable.flows.follow_manifests import follow_manifests
 from answerable.flows.issue_svid import SvidIssuer
 from answerable.flows.keep_sightings import keep_sightings
 from answerable.flows.keep_trust_domain import TrustDomainDesk
-from answerable.flows.suspend_dormant import follow_dormancy
+from answerable.flows.note_uses import note_last_uses
+from answerable.flows.suspend_dormant import NOTE_SECONDS, follow_dormancy
 from answerable.flows.tell_watchers import Watchers
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.verify_person import PersonVerifier
 from answerable.flows.workloads import WorkloadLimits, Workloads
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.settings import secret
+from answerable.wiring.shards import published_sizes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -91,6 +94,7 @@ class Identity:
     manifests: SqliteManifestRegister
     observer: LinuxProcessObserver
     sightings: SqliteSightings
+    uses: SqliteAgentUses
     federation: BundleFollowing
     shut: Unavailable | None = None
     seen: SightingBatch = field(default_factory=SightingBatch)
@@ -191,6 +195,7 @@ async def opened_identity(
             manifests=SqliteManifestRegister(store),
             observer=LinuxProcessObserver(),
             sightings=SqliteSightings(store),
+            uses=SqliteAgentUses(store),
             federation=BundleFollowing(
                 endpoints=[*_endpoints(settings, desk, clock)],
                 bundle=desk.bundle,
@@ -235,9 +240,7 @@ async def kept_identity(
         tasks.start_soon(_keeping_sightings, identity)
         tasks.start_soon(follow_standing, workloads)
         tasks.start_soon(follow_manifests, workloads)
-        # What an agent does in other shards is not seen here, so none of them is judged by this one alone.
-        days = settings.identity.dormant_days if not settings.ledger.shard else 0
-        tasks.start_soon(partial(follow_dormancy, workloads, days=days))
+        tasks.start_soon(_suspending_dormant, identity, workloads, settings)
         tasks.start_soon(_following_bundles, identity)
 
 
@@ -248,6 +251,29 @@ async def _tending(authorities: AuthorityChanges) -> None:
         except AnswerableError as error:
             _log.error("the trust domain cannot be tended: %s", error.message)
         await anyio.sleep(TEND_SECONDS)
+
+
+async def _suspending_dormant(identity: Identity, workloads: Workloads, settings: Settings) -> None:
+    """Without shards nobody waits for what is noted here between two rounds."""
+    wanted, shard = settings.identity, settings.ledger.shard
+    await follow_dormancy(
+        workloads,
+        identity.uses,
+        days=wanted.dormant_days,
+        round_seconds=wanted.dormant_round_seconds,
+        note_seconds=NOTE_SECONDS if shard else wanted.dormant_round_seconds,
+        logs=partial(published_sizes, settings) if shard else dict,
+    )
+
+
+async def noted_at_last(identity: Identity, walk: Walk, settings: Settings) -> None:
+    """Before this process ends: what it saw of agents, so that other shards need not wait for it to come back."""
+    if not settings.identity.dormant_days:
+        return
+    try:
+        await note_last_uses(walk, identity.uses, days=settings.identity.dormant_days)
+    except AnswerableError as error:
+        _log.warning("which agents were used is noted at the next start: %s", error.message)
 
 
 async def _following_bundles(identity: Identity) -> None:

@@ -114,5 +114,12 @@ MIGRATIONS: Final[Migrations] = (
             mandate TEXT NOT NULL, giver TEXT NOT NULL, receiver TEXT NOT NULL, PRIMARY KEY (mandate, giver, receiver)
         ) STRICT, WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE uses_read (
+            log TEXT PRIMARY KEY, read_to INTEGER NOT NULL, days_back INTEGER NOT NULL, told INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE TABLE agent_uses (agent TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+        "CREATE TABLE use_days (day INTEGER PRIMARY KEY) STRICT",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
