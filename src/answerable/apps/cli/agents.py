@@ -38,6 +38,8 @@ Out = Annotated[
 ]
 
 JOIN_TOKEN_SECONDS: Final = 600
+SERIAL_SHOWN: Final = 16
+"""Characters; the whole serial is in the JSON."""
 
 
 def register(group: typer.Typer) -> None:
@@ -135,6 +137,7 @@ def end(shell: Shell, instance: InstanceId) -> int | None:
         return None
     for line in told_end(change):
         shell.terminal.say(line)
+    _show_outstanding(shell, change)
     return None
 
 
@@ -199,6 +202,7 @@ def _set(shell: Shell, name: str, status: str, question: str) -> int | None:
         return None
     for line in told(change):
         shell.terminal.say(line)
+    _show_outstanding(shell, change)
     return None
 
 
@@ -227,13 +231,37 @@ def told_end(change: Answer) -> tuple[str, ...]:
 
 
 def _left_over(change: Answer) -> tuple[str, ...]:
-    if not change["x509_svids_valid_until"]:
-        return ()
-    return (
-        "cannot be undone from here: at third parties, X.509-SVIDs that it still holds are valid until "
-        f"{change['x509_svids_valid_until']} at most, JWT-SVIDs until {change['jwt_svids_valid_until']}; "
-        "removing the signing authority ends those of every workload, where the bundle is fetched anew",
+    """What third parties that verify offline may still believe; here nothing of it counts."""
+    svids = change["svids_outstanding"]
+    if not svids and change["svids_all"]:
+        return ("nothing of it is usable elsewhere: no SVID of it is good any more",)
+    at_most = (
+        f": X.509-SVIDs until {change['x509_svids_valid_until']} at most, JWT-SVIDs until "
+        f"{change['jwt_svids_valid_until']}"
+        if change["x509_svids_valid_until"]
+        else ""
     )
+    lines = [f"cannot be undone from here: SVIDs of it are good at third parties still{at_most}"]
+    if not change["svids_all"]:
+        lines.append(
+            "there may be more SVIDs than are listed, within that time: the logs of other processes have them"
+        )
+    lines.append(
+        "removing the signing authority ends those of every workload, where the bundle is fetched anew"
+    )
+    return tuple(lines)
+
+
+def _show_outstanding(shell: Shell, change: Answer) -> None:
+    if change["svids_outstanding"]:
+        shell.terminal.table(
+            ("SVID", "instance", "good until", "serial"),
+            [
+                (one["kind"], one["instance"], one["expires_at"], one["serial"][:SERIAL_SHOWN])
+                for one in change["svids_outstanding"]
+            ],
+            empty="",
+        )
 
 
 def _show_instances(shell: Shell, items: list[dict[str, Any]]) -> None:

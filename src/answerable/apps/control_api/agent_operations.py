@@ -10,11 +10,12 @@ import anyio.to_thread
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, choice, nullable, record
 from answerable.core.identity.join_token import LIFETIME_SECONDS
-from answerable.core.identity.principal import AgentId, agent_id
+from answerable.core.identity.principal import AgentId, UnixMillis, agent_id
 from answerable.core.identity.spiffe_id import ID_BYTES_MAX, spiffe_id
 from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.flows.compare_manifest import drift_now
 from answerable.flows.end_instance import end_instance
+from answerable.flows.find_outstanding import outstanding_of_agent, outstanding_of_instance
 from answerable.flows.set_agent_standing import set_agent_standing
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.instance import Instance
     from answerable.core.registry.sighting import Sighting
+    from answerable.flows.find_outstanding import Outstanding
     from answerable.flows.set_agent_standing import Standing
     from answerable.flows.workloads import Workloads
     from answerable.ports.sightings import Sightings
@@ -73,7 +75,9 @@ async def set_standing(call: Call) -> Answer:
     status = body.text("status", chars_max=16)
     if status not in STANDINGS:
         raise Malformed(f"status {shown(status)} is none of {', '.join(STANDINGS)}", code="request.body")
-    change = await set_agent_standing(_workloads(call), agent_id(call.path["name"]), status, by=call.by)
+    workloads = _workloads(call)
+    change = await set_agent_standing(workloads, agent_id(call.path["name"]), status, by=call.by)
+    left = await outstanding_of_agent(workloads, change.agent) if status != "active" else None
     return {
         "agent": change.agent,
         "status": change.status,
@@ -82,6 +86,7 @@ async def set_standing(call: Call) -> Answer:
         "mandates_closed": list(change.closed),
         "x509_svids_valid_until": instant(change.x509_until) if change.x509_until else None,
         "jwt_svids_valid_until": instant(change.jwt_until) if change.jwt_until else None,
+        **_left_over(left),
     }
 
 
@@ -103,11 +108,13 @@ async def end_one(call: Call) -> Answer:
     now = call.walk.clock.now()
     ended = await end_instance(workloads, instance, because=OPERATOR_ENDED, by=call.by)
     limits = workloads.trust.limits
+    left = await outstanding_of_instance(workloads, str(instance))
     return {
         "instance": str(instance),
         "instances_ended": [str(one.id) for one in ended],
         "x509_svids_valid_until": instant(now + limits.x509_seconds * 1000) if ended else None,
         "jwt_svids_valid_until": instant(now + limits.jwt_seconds * 1000) if ended else None,
+        **_left_over(left),
     }
 
 
@@ -168,6 +175,20 @@ def _instance(workloads: Workloads, one: Instance) -> JSONValue:
     }
 
 
+def _left_over(left: Outstanding | None) -> dict[str, JSONValue]:
+    """What cannot be undone from here."""
+    svids: list[JSONValue] = [
+        {
+            "instance": one.instance,
+            "kind": one.kind,
+            "serial": one.serial,
+            "expires_at": instant(UnixMillis(one.expires_at)),
+        }
+        for one in (left.svids if left is not None else ())
+    ]
+    return {"svids_outstanding": svids, "svids_all": left is None or left.is_all}
+
+
 def _sighting(one: Sighting) -> JSONValue:
     return {
         "kind": one.kind,
@@ -177,6 +198,17 @@ def _sighting(one: Sighting) -> JSONValue:
         "count": one.count,
     }
 
+
+_LEFT_OVER: Final[dict[str, Schema]] = {
+    "svids_outstanding": {
+        "type": "array",
+        "items": record(
+            {"instance": TEXT, "kind": choice("x509", "jwt", "wit"), "serial": TEXT, "expires_at": INSTANT}
+        ),
+    },
+    "svids_all": FLAG,
+}
+"""What is good at third parties still, and whether that is all there is."""
 
 COMPONENTS: Final[dict[str, Schema]] = {
     "AgentState": record(
@@ -199,6 +231,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "mandates_closed": TEXTS,
             "x509_svids_valid_until": nullable(INSTANT),
             "jwt_svids_valid_until": nullable(INSTANT),
+            **_LEFT_OVER,
         }
     ),
     "Instance": record(
@@ -225,6 +258,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "instances_ended": TEXTS,
             "x509_svids_valid_until": nullable(INSTANT),
             "jwt_svids_valid_until": nullable(INSTANT),
+            **_LEFT_OVER,
         }
     ),
     "Sighting": record(
