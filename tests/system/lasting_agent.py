@@ -1,6 +1,7 @@
 """An agent that works until its input ends. Takes FILE with the mandate's id and the receiver's public JWK.
 
-`read CASE` calls the CRM through its handle · `hand` hands the task on, and says the chain. JSON lines.
+`read CASE` calls the CRM through its handle · `call SERVER TOOL` something else · `hand` hands the task on, and says
+the chain. JSON lines.
 """
 
 import asyncio
@@ -20,17 +21,19 @@ META = {
 }
 
 
-async def read(http: httpx2.AsyncClient, case: str) -> dict[str, Any]:
-    params = {"name": "customer_read", "arguments": {"case_id": case}, "_meta": META}
+async def call(
+    http: httpx2.AsyncClient, case: str, server: str = "crm", tool: str = "customer_read"
+) -> dict[str, Any]:
+    params = {"name": tool, "arguments": {"case_id": case}, "_meta": META}
     answer = await http.post(
-        "/mcp/crm",
+        f"/mcp/{server}",
         json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params},
         headers={
             "accept": "application/json, text/event-stream",
             "answerable-task": "cases",
             "mcp-protocol-version": "2026-07-28",
             "mcp-method": "tools/call",
-            "mcp-name": "customer_read",
+            "mcp-name": tool,
         },
     )
     return {"status": answer.status_code, "text": answer.text}
@@ -56,7 +59,10 @@ async def main() -> None:
         task = await http.post("/tasks", json={"name": "cases", "mandate": WORK["mandate"]})
         print(json.dumps({"instance": mine["instance"], "status": task.status_code}), flush=True)
         while line := (await asyncio.to_thread(sys.stdin.readline)).split():
-            said = await (read(http, line[1]) if line[0] == "read" else hand(http))
+            if line[0] == "hand":
+                said = await hand(http)
+            else:
+                said = await (call(http, line[1]) if line[0] == "read" else call(http, "4711", *line[1:]))
             print(json.dumps(said), flush=True)
 
 

@@ -39,7 +39,7 @@ from answerable.flows.end_instance import follow_standing
 from answerable.flows.follow_bundles import BundleFollowing
 from answerable.flows.follow_manifests import follow_manifests
 from answerable.flows.issue_svid import SvidIssuer
-from answerable.flows.keep_sightings import keep_sightings
+from answerable.flows.keep_sightings import Looked, keep_sightings, offered_tools
 from answerable.flows.keep_trust_domain import TrustDomainDesk
 from answerable.flows.note_uses import note_last_uses
 from answerable.flows.suspend_dormant import NOTE_SECONDS, follow_dormancy
@@ -237,7 +237,7 @@ async def kept_identity(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tending, authorities)
         tasks.start_soon(_telling, identity, workloads.walk)
-        tasks.start_soon(_keeping_sightings, identity)
+        tasks.start_soon(_keeping_sightings, identity, workloads.walk)
         tasks.start_soon(follow_standing, workloads)
         tasks.start_soon(follow_manifests, workloads)
         tasks.start_soon(_suspending_dormant, identity, workloads, settings)
@@ -298,11 +298,21 @@ async def _telling(identity: Identity, walk: Walk) -> None:
             identity.changes.tell()
 
 
-async def _keeping_sightings(identity: Identity) -> None:
+async def _keeping_sightings(identity: Identity, walk: Walk) -> None:
+    looked, held_against = Looked(), None
     while True:
         await anyio.sleep(SIGHTINGS_SECONDS)
+        current = walk.registry.current
+        keep = partial(
+            keep_sightings,
+            identity.seen,
+            identity.sightings,
+            offered=offered_tools(walk, looked),
+            walk=walk if current is not held_against else None,
+        )
         try:
-            await anyio.to_thread.run_sync(keep_sightings, identity.seen, identity.sightings)
+            await anyio.to_thread.run_sync(keep)
+            held_against = current
         except AnswerableError as error:
             _log.warning("what was seen unregistered is not kept for now: %s", error.message)
 

@@ -13,10 +13,11 @@ import typer
 
 from answerable.apps.cli import registry
 from answerable.apps.cli.command import Shell, command
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import Malformed, Refused, Unavailable, shown
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
+    from answerable.core.canonical import JSONValue
 
 Name = Annotated[str, typer.Argument(help="Registered name of the agent.", metavar="NAME")]
 OnlyAgent = Annotated[
@@ -35,6 +36,20 @@ Seconds = Annotated[int, typer.Option("--seconds", help="How long the token is g
 Out = Annotated[
     Path | None,
     typer.Option("--out", help="Write it to this new file, mode 0600.", show_default=False, metavar="FILE"),
+]
+
+Project = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        help="Look for MCP servers in the client configurations of this project.",
+        show_default=False,
+        metavar="DIR",
+    ),
+]
+OfProject = Annotated[
+    str,
+    typer.Option("--agent", help="Whose project it is.", show_default=False, metavar="NAME"),
 ]
 
 JOIN_TOKEN_SECONDS: Final = 600
@@ -141,16 +156,38 @@ def end(shell: Shell, instance: InstanceId) -> int | None:
     return None
 
 
-def seen(shell: Shell) -> int | None:
-    """What was seen at work and is not registered."""
+def seen(shell: Shell, project: Project = None, agent: OfProject = "") -> int | None:
+    """What was seen and is not registered.
+
+    What servers offer, what agents asked for, who wanted an identity. With --project and --agent, the servers that MCP
+    client configurations of the project name are told first: that is a claim, and what a client reaches past the
+    gateway is blocked here alone.
+    """
+    if (project is None) != (not agent):
+        raise Malformed("--project and --agent come together", code="cli.project")
     with shell.control() as control:
+        if project is not None:
+            control.post("/v1/seen", {"agent": agent, "servers": _configured(project)})
         items = list(control.every("/v1/seen"))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
     shell.terminal.table(
-        ("kind", "name", "last", "times", "first"),
-        [(one["kind"], one["name"], one["last"], one["count"], one["first"]) for one in items],
+        ("kind", "name", "seen with", "how", "grade", "blocked", "last", "times", "first"),
+        [
+            (
+                one["kind"],
+                one["name"] or "(others, for which there is no room)",
+                one["source"],
+                one["how"],
+                one["grade"],
+                one["blocked"],
+                one["last"],
+                one["count"],
+                one["first"],
+            )
+            for one in items
+        ],
         empty="nothing unregistered was seen",
     )
     return None
@@ -188,6 +225,17 @@ def join_token(
         shell.terminal.line(made["token"])
     shell.terminal.say(f"good once, until {made['expires_at']}, where join_token:name:{label} is registered")
     return None
+
+
+def _configured(project: Path) -> list[JSONValue]:
+    """Servers that clients reach directly; what goes through the gateway is seen there."""
+    from answerable.wiring.project_manifest import collected
+
+    return [
+        {"name": one.name, "reached": one.how, "where": one.where}
+        for one in collected(project, grade="claimed").servers
+        if not one.governed
+    ]
 
 
 def _set(shell: Shell, name: str, status: str, question: str) -> int | None:

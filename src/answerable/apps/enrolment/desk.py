@@ -16,6 +16,7 @@ from answerable.apps.enrolment.pace import Pace
 from answerable.core.identity.challenge import LIFETIME_SECONDS
 from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
 from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.registry.unregistered import stranger_name
 from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.compare_manifest import drift_now
 from answerable.flows.end_instance import end_instance
@@ -84,10 +85,28 @@ class EnrolmentDesk:
             evidence, process = await self._attested(request.attestation, asked.channel, key.thumbprint)
         finally:
             self._attesting[local] -= 1
-        instance = await enrol(
-            self._workloads, evidence=evidence, key=key, process=process, measured=request.measured
-        )
+        try:
+            instance = await enrol(
+                self._workloads, evidence=evidence, key=key, process=process, measured=request.measured
+            )
+        except Refused as refused:
+            if refused.code == "attestation.unknown":
+                self._note_stranger(evidence)
+            raise
+        self._workloads.walk.sightings.leave("agent", stranger_name(evidence))
         return await self._answer(instance, request.csr)
+
+    def _note_stranger(self, evidence: Evidence) -> None:
+        """Only what was proved is noted; who proves much that nobody registered has room of its own for it."""
+        name, walk = stranger_name(evidence), self._workloads.walk
+        walk.sightings.note(
+            "agent",
+            name,
+            walk.clock.now(),
+            source=f"enrolment by {evidence.source}",
+            grade=evidence.grade,
+            how="asked to be enrolled",
+        )
 
     async def renew(self, asked: Asked) -> dict[str, JSONValue]:
         """By the key of the instance."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from answerable.adapters.memory.sightings import MemorySightings
 from answerable.apps.cli.agents import told, told_end
 from answerable.apps.control_api import agent_operations
 from answerable.apps.control_api.call import Call, instant
@@ -23,9 +24,22 @@ from tests.enrolment_world import enrolling, evidence_of, key_of
 pytestmark = pytest.mark.anyio
 
 
-class Seen:
-    def all(self):
-        return [Sighting(kind="server", name="mail", first=UnixMillis(1000), last=UnixMillis(2000), count=3)]
+def sightings() -> MemorySightings:
+    found = MemorySightings()
+    found.keep(
+        [
+            Sighting(
+                kind="server",
+                name="mail",
+                first=UnixMillis(1000),
+                last=UnixMillis(2000),
+                count=3,
+                source="agent scout",
+                grade="gateway",
+            )
+        ]
+    )
+    return found
 
 
 @dataclass
@@ -42,7 +56,7 @@ class Product:
 
 async def product():
     bench, workloads = await enrolling()
-    return bench, Product(walk=bench.walk, workloads=workloads, identity=Identity(Seen()))
+    return bench, Product(walk=bench.walk, workloads=workloads, identity=Identity(sightings()))
 
 
 async def asked(operation: Any, made: Any, *, body: Any = None, query: Any = None, **path: str) -> Any:
@@ -180,5 +194,23 @@ async def test_what_was_seen_is_listed_and_without_a_trust_domain_that_is_said()
     page = await asked(agent_operations.list_seen, made)
     assert page["items"][0]["name"] == "mail"
     assert set(page["items"][0]) == members_of("Sighting")
+    assert page["items"][0]["blocked"] == "everywhere"
     with pytest.raises(Unavailable):
         await asked(agent_operations.list_instances, Product(walk=made.walk))
+
+
+async def test_what_clients_are_set_up_to_reach_is_told_for_a_registered_agent_and_in_bounds():
+    _, made = await product()
+    direct = {"name": "shadow", "reached": "npx", "where": ".mcp.json"}
+    told = await asked(agent_operations.report_servers, made, body={"agent": "scout", "servers": [direct]})
+    assert told == {"agent": "scout", "unregistered": 1}
+    assert set(told) == members_of("ServersReported")
+    page = await asked(agent_operations.list_seen, made)
+    [one] = [item for item in page["items"] if item["name"] == "shadow (npx)"]
+    assert (one["grade"], one["blocked"], one["source"]) == ("claimed", "here", "project of scout")
+    for servers in ("x", [direct] * 501, [{**direct, "more": "x"}], [{"name": "x"}], [{**direct, "name": 1}]):
+        with pytest.raises(Malformed) as malformed:
+            await asked(agent_operations.report_servers, made, body={"agent": "scout", "servers": servers})
+        assert malformed.value.code == "request.body"
+    with pytest.raises(Refused):
+        await asked(agent_operations.report_servers, made, body={"agent": "nobody", "servers": []})
