@@ -107,7 +107,7 @@ class KnownCallers:
             return self._standing(instance, now), self._identity_of(instance)
         agent = self._attested({f"spiffe:id:{name}"})
         if agent is None:
-            self._note(str(name), now)
+            self._note(str(name), now, source=f"domain {name.trust_domain}", grade="gateway")
             raise unverified("channel", "the SPIFFE ID belongs to no registered agent")
         return agent, self._seen(agent, "spiffe", "gateway", instance=str(name))
 
@@ -122,7 +122,7 @@ class KnownCallers:
         if channel.peer is not None:
             agent = self.directory().by_uid.get(channel.peer.uid)
             if agent is None:
-                self._note(f"unix:uid:{channel.peer.uid}", now)
+                self._note(f"unix:uid:{channel.peer.uid}", now, grade="kernel")
             return _known(agent), "unix_peer", self._seen(agent, "unix", "kernel")
         if not channel.certificate:
             raise unverified("proof", "neither message nor connection carries a proof of possession")
@@ -148,17 +148,24 @@ class KnownCallers:
         agent = self._attested(measured)
         if agent is None:
             if failed is None:
-                self._note(str(svid.id) if svid is not None else f"mtls:sha256:{channel.certificate}", now)
+                self._note_peer(svid, channel, now)
             raise failed or unverified("channel", "the connection belongs to no registered agent")
         if svid is None:
             return agent, "mtls", self._seen(agent, "mtls", "gateway")
         identity = self._seen(agent, "spiffe", "gateway", instance=str(svid.id))
         return agent, "svid", identity
 
-    def _note(self, name: str, now: UnixMillis) -> None:
+    def _note_peer(self, svid: X509Svid | None, channel: Channel, now: UnixMillis) -> None:
+        """Whoever issues certificates can name as many as it likes: each domain has room of its own."""
+        if svid is not None:
+            self._note(str(svid.id), now, source=f"domain {svid.id.trust_domain}", grade="gateway")
+        else:
+            self._note(f"mtls:sha256:{channel.certificate}", now, source="certificates", grade="gateway")
+
+    def _note(self, name: str, now: UnixMillis, *, grade: Grade, source: str = "local users") -> None:
         """Only who has proved what it is called is noted, so that nobody fills the list with names of his choice."""
         if self._sightings is not None:
-            self._sightings.note("agent", name, now)
+            self._sightings.note("agent", name, now, source=source, grade=grade, how="connected")
 
     def _attested(self, measured: set[str]) -> Agent | None:
         directory = self.directory()

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import structs
 
 from answerable.core.action.request import VerifiedRequest
-from answerable.core.action.token_shapes import hidden_in
 from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.token_life import check_age
 from answerable.core.registry.destination import destinations_of
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.mandate_standing import giver_fault, known_session, schedule_owner
+from answerable.flows.note_unregistered import note_unregistered
 from answerable.flows.observe_tools import tools_fault, with_tools
 from answerable.flows.register_manifest import standing_manifest
 from answerable.flows.verify_lineage import verify_lineage
@@ -56,7 +56,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         )
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)
     if resolved is None:
-        _note_unregistered(walk, request, caller)
+        note_unregistered(walk, caller, request.server, request.target)
         raise Refused(
             f"no active capability stands for {shown(request.target)} on {shown(request.server)}",
             code="capability.unknown",
@@ -144,15 +144,6 @@ def _with_tools_seen(walk: Walk, caller: VerifiedCaller) -> VerifiedCaller:
     else:
         return caller
     return structs.replace(caller, identity=identity)
-
-
-def _note_unregistered(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> None:
-    """Remember, without I/O, that somebody proved asked for what nobody registered. A name may be anything, a
-    credential too, and is written down."""
-    is_server = request.server not in walk.registry.current.servers
-    name = request.server if is_server else f"{request.server}/{request.target}"
-    plain, _ = hidden_in(name.encode("utf-8", "replace"))
-    walk.sightings.note("server" if is_server else "tool", plain.decode(), caller.at)
 
 
 def _checked_definition(walk: Walk, arguments: dict[str, JSONValue], resolved: Resolved) -> ToolDefinition:

@@ -233,6 +233,7 @@ class ChangeLeaf(Leaf):
     before: str
     after: str
     by: str | UnsetType = UNSET
+    because: str | UnsetType = UNSET
 
 
 class RecoveryLeaf(Leaf):

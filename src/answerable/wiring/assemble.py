@@ -41,7 +41,7 @@ from answerable.flows.settle_open_intents import (
 )
 from answerable.flows.walk import Walk
 from answerable.wiring import witness_view
-from answerable.wiring.identity import alone, kept_identity, opened_identity, verifier_of
+from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
@@ -217,13 +217,15 @@ async def assembled(
                 workloads=workloads,
                 authorities=changes,
             )
-            await _closed(walk)
+            await _closed(identity, walk, settings)
 
 
-async def _closed(walk: Walk) -> None:
+async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     with _when_there_is_room():
         await record_counted_refusals(walk)
     await _keep_counts(walk)
+    if settings.ledger.shard:
+        await noted_at_last(identity, walk, settings)
 
 
 async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:

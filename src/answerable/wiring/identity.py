@@ -20,6 +20,7 @@ from answerable.adapters.bundle_files import FileBundle
 from answerable.adapters.linux_process import LinuxProcessObserver, OwnCommand
 from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import (
+    SqliteAgentUses,
     SqliteAuthorityRegister,
     SqliteInstanceRegister,
     SqliteJoinTokens,
@@ -41,15 +42,17 @@ from answerable.flows.end_instance import follow_standing
 from answerable.flows.follow_bundles import BundleFollowing
 from answerable.flows.follow_manifests import follow_manifests
 from answerable.flows.issue_svid import SvidIssuer
-from answerable.flows.keep_sightings import keep_sightings
+from answerable.flows.keep_sightings import Looked, keep_sightings, offered_tools
 from answerable.flows.keep_trust_domain import TrustDomainDesk
-from answerable.flows.suspend_dormant import follow_dormancy
+from answerable.flows.note_uses import note_last_uses
+from answerable.flows.suspend_dormant import NOTE_SECONDS, follow_dormancy
 from answerable.flows.tell_watchers import Watchers
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.verify_person import PersonVerifier
 from answerable.flows.workloads import WorkloadLimits, Workloads
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.settings import secret
+from answerable.wiring.shards import published_sizes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -95,6 +98,7 @@ class Identity:
     manifests: SqliteManifestRegister
     observer: LinuxProcessObserver
     sightings: SqliteSightings
+    uses: SqliteAgentUses
     federation: BundleFollowing
     shut: Unavailable | None = None
     seen: SightingBatch = field(default_factory=SightingBatch)
@@ -196,6 +200,7 @@ async def opened_identity(
             manifests=SqliteManifestRegister(store),
             observer=LinuxProcessObserver(command=OwnCommand(_own_scripts(), dict(os.environ))),
             sightings=SqliteSightings(store),
+            uses=SqliteAgentUses(store),
             federation=BundleFollowing(
                 endpoints=[*_endpoints(settings, desk, clock)],
                 bundle=desk.bundle,
@@ -244,12 +249,10 @@ async def kept_identity(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tending, authorities)
         tasks.start_soon(_telling, identity, workloads.walk)
-        tasks.start_soon(_keeping_sightings, identity)
+        tasks.start_soon(_keeping_sightings, identity, workloads.walk)
         tasks.start_soon(follow_standing, workloads)
         tasks.start_soon(follow_manifests, workloads)
-        # What an agent does in other shards is not seen here, so none of them is judged by this one alone.
-        days = settings.identity.dormant_days if not settings.ledger.shard else 0
-        tasks.start_soon(partial(follow_dormancy, workloads, days=days))
+        tasks.start_soon(_suspending_dormant, identity, workloads, settings)
         tasks.start_soon(_following_bundles, identity)
 
 
@@ -260,6 +263,29 @@ async def _tending(authorities: AuthorityChanges) -> None:
         except AnswerableError as error:
             _log.error("the trust domain cannot be tended: %s", error.message)
         await anyio.sleep(TEND_SECONDS)
+
+
+async def _suspending_dormant(identity: Identity, workloads: Workloads, settings: Settings) -> None:
+    """Without shards nobody waits for what is noted here between two rounds."""
+    wanted, shard = settings.identity, settings.ledger.shard
+    await follow_dormancy(
+        workloads,
+        identity.uses,
+        days=wanted.dormant_days,
+        round_seconds=wanted.dormant_round_seconds,
+        note_seconds=NOTE_SECONDS if shard else wanted.dormant_round_seconds,
+        logs=partial(published_sizes, settings) if shard else dict,
+    )
+
+
+async def noted_at_last(identity: Identity, walk: Walk, settings: Settings) -> None:
+    """Before this process ends: what it saw of agents, so that other shards need not wait for it to come back."""
+    if not settings.identity.dormant_days:
+        return
+    try:
+        await note_last_uses(walk, identity.uses, days=settings.identity.dormant_days)
+    except AnswerableError as error:
+        _log.warning("which agents were used is noted at the next start: %s", error.message)
 
 
 async def _following_bundles(identity: Identity) -> None:
@@ -284,11 +310,21 @@ async def _telling(identity: Identity, walk: Walk) -> None:
             identity.changes.tell()
 
 
-async def _keeping_sightings(identity: Identity) -> None:
+async def _keeping_sightings(identity: Identity, walk: Walk) -> None:
+    looked, held_against = Looked(), None
     while True:
         await anyio.sleep(SIGHTINGS_SECONDS)
+        current = walk.registry.current
+        keep = partial(
+            keep_sightings,
+            identity.seen,
+            identity.sightings,
+            offered=offered_tools(walk, looked),
+            walk=walk if current is not held_against else None,
+        )
         try:
-            await anyio.to_thread.run_sync(keep_sightings, identity.seen, identity.sightings)
+            await anyio.to_thread.run_sync(keep)
+            held_against = current
         except AnswerableError as error:
             _log.warning("what was seen unregistered is not kept for now: %s", error.message)
 

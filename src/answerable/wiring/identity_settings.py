@@ -67,10 +67,13 @@ class IdentitySettings:
     )
     dormant_days: int = number(
         90,
-        "days of running without an action of an agent after which it is suspended; 0 never",
+        "days of running without an action of an agent after which it is suspended; alike in all shards; 0 never",
         unit="days",
         minimum=0,
         maximum=3_650,
+    )
+    dormant_round_seconds: int = number(
+        3_600, "how often dormant agents are looked for", unit="seconds", minimum=1, maximum=86_400
     )
     pkcs11_module: str = text(
         "", "library of an HSM that holds the signing keys (PKCS #11); empty keeps them in files", unit="path"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from answerable.adapters.sqlite.agent_uses import SqliteAgentUses
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
@@ -17,6 +18,7 @@ from answerable.adapters.sqlite.subject_keys import SqliteSubjectKeys
 from answerable.adapters.sqlite.tokens import SqliteTokenRegister
 
 __all__ = [
+    "SqliteAgentUses",
     "SqliteApprovalRegister",
     "SqliteAuthorityRegister",
     "SqliteCitationRegister",

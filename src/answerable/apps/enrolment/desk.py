@@ -17,6 +17,7 @@ from answerable.core.identity.challenge import LIFETIME_SECONDS
 from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.registry.manifest_drift import program_in
+from answerable.core.registry.unregistered import stranger_name
 from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.compare_manifest import drift_now
 from answerable.flows.end_instance import end_instance
@@ -97,16 +98,34 @@ class EnrolmentDesk:
         finally:
             self._attesting[local] -= 1
         program = await self._program(request, asked.channel)
-        instance = await enrol(
-            self._workloads,
-            evidence=shown_by.evidence,
-            key=key,
-            process=shown_by.process,
-            agent_up=shown_by.agent_up,
-            measured=request.measured,
-            program=program,
-        )
+        try:
+            instance = await enrol(
+                self._workloads,
+                evidence=shown_by.evidence,
+                key=key,
+                process=shown_by.process,
+                agent_up=shown_by.agent_up,
+                measured=request.measured,
+                program=program,
+            )
+        except Refused as refused:
+            if refused.code == "attestation.unknown":
+                self._note_stranger(shown_by.evidence)
+            raise
+        self._workloads.walk.sightings.leave("agent", stranger_name(shown_by.evidence))
         return await self._answer(instance, request.csr)
+
+    def _note_stranger(self, evidence: Evidence) -> None:
+        """Only what was proved is noted; who proves much that nobody registered has room of its own for it."""
+        name, walk = stranger_name(evidence), self._workloads.walk
+        walk.sightings.note(
+            "agent",
+            name,
+            walk.clock.now(),
+            source=f"enrolment by {evidence.source}",
+            grade=evidence.grade,
+            how="asked to be enrolled",
+        )
 
     async def renew(self, asked: Asked) -> dict[str, JSONValue]:
         """By the key of the instance."""

@@ -273,7 +273,8 @@ def _changed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) ->
     changes = payload.get("changes", payload)
     names = ", ".join(changes) if isinstance(changes, dict) and "policies" not in payload else "policies"
     before, after = short(leaf.get("before")), short(leaf.get("after"))
-    return f"{named('by', leaf, payload)} changed {plain(names)}: {before} to {after}.", ()
+    why = f", because {plain(leaf['because'])}" if leaf.get("because") else ""
+    return f"{named('by', leaf, payload)} changed {plain(names)}{why}: {before} to {after}.", ()
 
 
 def _cited(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:

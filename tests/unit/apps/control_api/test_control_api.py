@@ -116,6 +116,9 @@ async def use_identity(client: Client, product: Product, world: World) -> None:
     assert (await client("make_join_token", {"label": "ci"}, name=name))["agent"] == name
     assert (await client("show_agent", name=name))["active"]
     assert (await client("list_instances"))["items"] == (await client("list_seen"))["items"] == []
+    direct = {"name": "shadow", "reached": "npx", "where": ".mcp.json"}
+    assert (await client("report_servers", {"agent": name, "servers": [direct]}))["unregistered"] == 1
+    assert [one["name"] for one in (await client("list_seen"))["items"]] == ["shadow (npx)"]
     before = await client("show_trust_domain")
     (active,) = before["authorities"]
     assert len((await client("show_bundle"))["keys"]) == 3
@@ -378,7 +381,7 @@ async def test_what_lacks_an_owner_is_registered_but_not_active(client: Client, 
         ("MandateTemplate", "one-case"),
     }
     (agent,) = (await client("list_agents"))["items"]
-    assert agent["reasons"] == ["ownership lacks backupOwner"]
+    assert agent["reasons"] == ["ownership lacks backupOwner: write it into the document"]
     await client("draft_mandate", {"principal": "ada", "parameters": {}}, name="one-case", status=404)
 
 
