@@ -1,10 +1,11 @@
-"""The whole product as people run it: `answerable up` in a process of its own, on a data directory, asked at its doors."""
+"""The whole product as people run it: `answerable up` in a process of its own, asked at its doors."""
 
 from __future__ import annotations
 
 import http.client
 import json
 import os
+import platform
 import resource
 import socket
 import subprocess
@@ -200,8 +201,6 @@ def free_port() -> int:
 
 def machine() -> str:
     """What the figures were measured on, with the load of the last minute."""
-    import platform
-
     load = os.getloadavg()[0]
     return (
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, load {load:.1f}"

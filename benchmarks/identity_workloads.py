@@ -51,7 +51,7 @@ def hold(pipe: Connection, path: str, count: int) -> None:
     key identifier of who signed its certificate; empty as long as some have none.
     """
     places = users(count)
-    workloads = [_workload(path, places[number % len(places)]) for number in range(count)]
+    workloads = [workload(path, places[number % len(places)]) for number in range(count)]
     try:
         import asyncio
 
@@ -64,7 +64,7 @@ def hold(pipe: Connection, path: str, count: int) -> None:
             os.waitpid(pid, 0)
 
 
-def _workload(path: str, user: int) -> tuple[socket.socket, int]:
+def workload(path: str, user: int) -> tuple[socket.socket, int]:
     """A process that connects when a byte comes, hands the connection over, and stays until the line closes."""
     ours, theirs = socket.socketpair()
     pid = os.fork()
@@ -102,7 +102,7 @@ async def _hold(pipe: Connection, lines: list[socket.socket]) -> None:
         streams = [
             tasks.create_task(_follow(line, rpc, one, turns)) for line, one in zip(lines, held, strict=True)
         ]
-        while not all(one.said for one in held):
+        while not all(one.said for one in held):  # noqa: ASYNC110 - waited for by a look, as from outside
             await asyncio.sleep(0.02)
         pipe.send(time.monotonic())
         while (asked := await asyncio.to_thread(_next, pipe)) is not None:
