@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,7 +84,7 @@ class Server:
     process: subprocess.Popen[bytes]
     control: Path
     gateway: Path
-    begun: float = field(default_factory=time.monotonic)
+    begun: float
 
     def cpu_seconds(self) -> float:
         """Of all its threads until now, without its witness, which is another process."""
@@ -151,24 +151,38 @@ class House:
         self.command(*options, "apply", "--yes", "-f", str(self.root / "registry.yaml"))
 
     @contextmanager
-    def up(self, *options: str, shard: str = "") -> Iterator[Server]:
-        """The server, once its control socket answers, until the block ends."""
+    def starting(self, shard: str = "") -> Iterator[Server]:
+        """The server, just started, until the block ends."""
         end = f"-{shard}" if shard else ""
-        command = line(self.data, "up", *(("--shard", shard) if shard else ()), *options)
-        control = self.data / f"control{end}.sock"
-        control.unlink(missing_ok=True)
-        with (self.root / f"said{end}").open("ab") as said:
+        for name in ("control", "gateway"):
+            (self.data / f"{name}{end}.sock").unlink(missing_ok=True)
+        with self.said.open("ab") as said:
+            begun = time.monotonic()
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, preexec_fn=with_many_files
+                line(self.data, "up", *(("--shard", shard) if shard else ())),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                preexec_fn=with_many_files,
             )
-        server = Server(process=process, control=control, gateway=self.data / f"gateway{end}.sock")
         try:
-            until_open(control, process)
-            server.entries()
-            yield server
+            yield Server(
+                process=process,
+                control=self.data / f"control{end}.sock",
+                gateway=self.data / f"gateway{end}.sock",
+                begun=begun,
+            )
         finally:
             process.terminate()
             process.wait(WAIT_SECONDS_MAX)
+
+    @contextmanager
+    def up(self, shard: str = "") -> Iterator[Server]:
+        """The server, once it answers at its control socket, until the block ends."""
+        with self.starting(shard) as server:
+            until_open(server.control, server.process)
+            server.entries()
+            yield server
 
 
 def with_many_files() -> None:
