@@ -77,7 +77,7 @@ class Prepared:
         return (await exchange_token(self.product.tokens, client, wanted)).chain
 
     async def given(self, count: int) -> None:
-        """So many more mandates in force, each recorded as `issue_mandate` does, with terms and an id of its own.
+        """So many more mandates in force, each recorded as `issue_mandate` does, with an id and a case of its own.
 
         They show one signature, which a start does not look at, and their rows are written many at a time.
         """
@@ -100,7 +100,7 @@ class Prepared:
             made = []
             for first in range(0, len(names), TOGETHER):
                 some = names[first : first + TOGETHER]
-                made += await asyncio.gather(*(recorded(replace(template, id=name)) for name in some))
+                made += await asyncio.gather(*(recorded(_for_case(template, name)) for name in some))
             with self.product.registers.write() as connection:
                 connection.executemany(
                     "INSERT INTO mandates (id, claims, token, state) VALUES (?, ?, ?, 'open')",
@@ -174,6 +174,13 @@ def _terms(now: UnixMillis) -> MandateTerms:
         not_before=UnixMillis(now - 1000),
         expires_at=UnixMillis(now + LIFE_MS),
     )
+
+
+def _for_case(template: MandateTerms, name: MandateId) -> MandateTerms:
+    """The same for another case, as people give them: nothing that is read back can be one object with another's."""
+    case = name.lstrip("0") or "0"
+    grants = (Grant(capability="crm.customer-read", caveats=(ResourceIn(ids=(case,)),)),)
+    return replace(template, id=name, purpose=template.purpose.replace("4711", case), grants=grants)
 
 
 def _documents(key: SigningKey, ada: SigningKey) -> Iterable[JSONValue]:
