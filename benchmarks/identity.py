@@ -162,6 +162,7 @@ def figures_of(directory: Path, *, times: int, workloads: int, rounds: int) -> d
         "attest_cold_over_bare_hash": costs["attest_cold"] / costs["bare_hash"],
         **start,
         **rotated,
+        "rotation_svids_per_s": rotated["workloads"] / rotated["rotation_s"],
         "rotation_floor_s": floor_s,
         "rotation_over_floor": rotated["rotation_s"] / floor_s,
         **attested,

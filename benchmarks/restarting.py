@@ -1,5 +1,6 @@
 """A whole `answerable up` on a data directory with 300,000 live grants, and on one with 1,000,000 live tokens: how long
-from the start of its process until the first action under one of them is answered, and what is resident then.
+from the start of its process until the first action under one of them is answered, and what is resident then; for the
+tokens also once every status list of theirs was asked for at the door.
 
 Beside each the same start on a directory with one grant. The data directory is prepared without the doors, by the
 product's own flows and registers; what was shortened is said where it is (`governed`, `issued_tokens`).
@@ -8,14 +9,18 @@ product's own flows and registers; what was shortened is said where it is (`gove
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import httpx2
 from governed import SETTINGS, Caller, prepared
-from house import WAIT_SECONDS_MAX, House, until_open
+from house import WAIT_SECONDS_MAX, House, UnixConnection, until_open
 
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.adapters.system import SystemEntropy
@@ -36,6 +41,7 @@ HOUR_MS: Final = 3_600_000
 LOOK_SECONDS: Final = 0.02
 """Each look that comes too early is an intent and its end in the ledger."""
 ANSWER_AIM_S: Final = 30.0
+RESIDENT_AIM_MB: Final = 200.0
 Line = dict[str, Any]
 
 
@@ -54,15 +60,22 @@ def restarts(directory: Path, share: int) -> list[Line]:
         key, chain = asyncio.run(_made(house, grants, tokens))
         took = time.monotonic() - begun
         # A kill leaves the ledger's last entries to be read again.
-        killed_s, killed_mb, _ = _answered(house, key, chain, signal.SIGKILL)
-        again_s, _, _ = _answered(house, key, chain, signal.SIGTERM)
+        first = _started(house, key, chain, signal.SIGKILL)
+        again = _started(house, key, chain, signal.SIGTERM)
         aim = ANSWER_AIM_S if grants or tokens else None
         found += [
-            _line(f"`up` to the first action answered, {what}", killed_s, "s", aim),
-            _line(f"`up` to the first action answered, {what}, after a kill", again_s, "s", aim),
-            _line(f"  resident then, {what}", killed_mb, "MB"),
-            _line(f"  preparing it, {what}", took, "s"),
+            _line(f"`up` to the first action answered, {what}", first.answered_s, "s", aim),
+            _line(f"`up` to the first action answered, {what}, after a kill", again.answered_s, "s", aim),
+            _line(f"  resident then, {what}", first.resident_mb, "MB"),
         ]
+        if tokens:
+            found += [
+                _line(f"  asking for all {first.lists} status lists, {what}", first.lists_s, "s"),
+                _line(
+                    f"  resident then, {what} and their status asked", first.told_mb, "MB", RESIDENT_AIM_MB
+                ),
+            ]
+        found.append(_line(f"  preparing it, {what}", took, "s"))
     return found
 
 
@@ -97,21 +110,53 @@ def issued_tokens(product: Product, count: int) -> None:
         )
 
 
-def _answered(house: House, key: SigningKey, chain: str, end: signal.Signals) -> tuple[float, float, float]:
-    """Seconds until the first action was answered, MB that were resident, and seconds until the socket was there."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """One start. lists: of status, which were all asked for after the first action; resident before and after that."""
+
+    answered_s: float
+    resident_mb: float
+    lists: int
+    lists_s: float
+    told_mb: float
+
+
+def _started(house: House, key: SigningKey, chain: str, end: signal.Signals) -> Started:
     with house.starting() as server:
         until_open(server.gateway, server.process)
-        opened = time.monotonic() - server.begun
         caller = Caller(server.gateway, key)
         try:
             _until_done(caller, chain, server.begun)
-            took = time.monotonic() - server.begun
+            answered = time.monotonic() - server.begun
         finally:
             caller.close()
-        memory = server.resident_mb()
+        memory, begun = server.resident_mb(), time.monotonic()
+        lists = _told(server.gateway)
+        told, after = time.monotonic() - begun, server.resident_mb()
         os.kill(server.process.pid, end)
         server.process.wait(WAIT_SECONDS_MAX)
-        return took, memory, opened
+    return Started(answered_s=answered, resident_mb=memory, lists=lists, lists_s=told, told_mb=after)
+
+
+def _told(gateway: Path) -> int:
+    """How many status lists there are, each asked for as strangers do."""
+    connection = UnixConnection(gateway)
+    try:
+        uris = json.loads(_page(connection, "/oauth/status"))["status_lists"]
+        for uri in uris:
+            _page(connection, urlsplit(uri).path)
+        return len(uris)
+    finally:
+        connection.close()
+
+
+def _page(connection: UnixConnection, path: str) -> bytes:
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    content = answer.read()
+    if answer.status != HTTPStatus.OK:
+        raise RuntimeError(f"{path}: {answer.status}")
+    return content
 
 
 def _until_done(caller: Caller, chain: str, begun: float) -> None:

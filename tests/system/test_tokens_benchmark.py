@@ -49,6 +49,7 @@ FIGURES = {
         f"resident then, {holds}, MB"
         for holds in ("one live grant", "3,000 live grants", "10,000 live tokens")
     ),
+    "resident then, 10,000 live tokens and their status asked, MB",
     *(f"each of 25 of 100 descendants refused at both gateways, after {what}, ms" for what in BEGINNINGS),
 }
 
