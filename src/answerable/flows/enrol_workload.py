@@ -197,7 +197,10 @@ def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
     that is not in force.
     """
     current = workloads.walk.registry.current
-    name = matching_agent(_entries(current.agents.values()), evidence.selectors)
+    if workloads.active[0] is not current:
+        # Every process is looked at each minute, and each look asks this.
+        workloads.active = (current, tuple(_entries(current.agents.values())))
+    name = matching_agent(workloads.active[1], evidence.selectors)
     if name is not None:
         return _active(workloads, name)
     if workloads.registered[0] != current.digest:
