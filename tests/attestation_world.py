@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import warnings
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha512
@@ -32,7 +32,9 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from answerable.adapters.memory.join_tokens import MemoryJoinTokens
 from answerable.core.identity.oidc_claims import IssuerTerms
+from answerable.core.identity.spiffe_id import TrustDomain, trust_domain
 from answerable.core.identity.ssh_host import ssh_trust
+from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.core.identity.x509_pop import authorities_in
 from answerable.flows.attest_workload import AttestationTerms, Attestor
 from answerable.ports.clock import Clock
@@ -44,6 +46,7 @@ ISSUER = "https://issuer.test"
 CLUSTER = "https://cluster.test"
 ACTIONS = "https://actions.test"
 AUDIENCE = "answerable"
+OWN_DOMAIN = trust_domain("ours.example")
 THUMBPRINT = "A" * 43
 
 
@@ -175,6 +178,22 @@ class GivenKeys:
         return self.sets.get(issuer)
 
 
+class GivenBundles:
+    """Port TrustSource with what a test gives it, and takes from it."""
+
+    def __init__(self, given: Mapping[TrustDomain, TrustBundle]) -> None:
+        self.given = dict(given)
+
+    def bundle(self, domain: TrustDomain) -> TrustBundle | None:
+        return self.given.get(domain)
+
+    def bundles(self) -> Mapping[TrustDomain, TrustBundle]:
+        return self.given
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        return lambda: None
+
+
 def attestor(
     *,
     clock: Clock | None = None,
@@ -183,6 +202,7 @@ def attestor(
     issuers: tuple[IssuerTerms, ...] = (),
     pem: bytes = b"",
     known_hosts: str = "",
+    bundles: Mapping[TrustDomain, TrustBundle] | None = None,
 ) -> Attestor:
     default = (
         IssuerTerms(issuer=ISSUER, audience=AUDIENCE),
@@ -199,6 +219,8 @@ def attestor(
             authorities=authorities_in(pem) if pem else (),
             ssh=ssh_trust(known_hosts),
         ),
+        domain=OWN_DOMAIN,
+        trust=GivenBundles(bundles or {}),
     )
 
 

@@ -122,7 +122,13 @@ def workloads_over(walk: Walk, *, observer: Any = None, limits: WorkloadLimits |
     )
     desk.open()
     attestor = Attestor(
-        clock=clock, entropy=entropy, tokens=MemoryJoinTokens(), keys=NoIssuers(), terms=AttestationTerms()
+        clock=clock,
+        entropy=entropy,
+        tokens=MemoryJoinTokens(),
+        keys=NoIssuers(),
+        terms=AttestationTerms(),
+        domain=DOMAIN,
+        trust=desk,
     )
     return Workloads(
         walk=walk,
@@ -277,6 +283,7 @@ async def served(
         entropy=SystemEntropy(),
         limits=ProofLimits(authorities=frozenset({"localhost"})),
         instances=workloads.instances,
+        trust=workloads.trust,
     )
     gateway = Gateway(needs_of(walk, upstream, prover, []), None)
     door = enrolment_app(EnrolmentNeeds(workloads=workloads, prover=prover))

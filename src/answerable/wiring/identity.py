@@ -184,7 +184,13 @@ async def opened_identity(
             shut=shut,
             issuer=SvidIssuer(desk=desk, clock=clock, entropy=entropy),
             attestor=Attestor(
-                clock=clock, entropy=entropy, tokens=SqliteJoinTokens(store), keys=keys, terms=terms
+                clock=clock,
+                entropy=entropy,
+                tokens=SqliteJoinTokens(store),
+                keys=keys,
+                terms=terms,
+                domain=desk.domain,
+                trust=desk,
             ),
             people=PersonVerifier(clock=clock, keys=keys, issuers=of_people),
             instances=SqliteInstanceRegister(store),

@@ -13,19 +13,25 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.evidence import SELECTOR_CHARS_MAX, SELECTORS_MAX, Evidence
 from answerable.core.identity.principal import AgentId
+from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.errors import Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from answerable.core.identity.evidence import Grade, Source
+    from answerable.core.identity.spiffe_id import TrustDomain
 
 ENTRIES_MAX: Final = 100_000
 STEP: Final = "attestation"
 DOMAIN_TAG: Final = "answerable-enrol"
 """Also the namespace of `ssh-keygen -Y sign`: no other statement of such a key begins with it."""
 
+SHOWN_AGAIN: Final[frozenset[Source]] = frozenset({"spiffe", "mtls"})
+"""Evidence that an instance shows anew whenever it renews: who vouches for it can take that back at any time."""
+
 _BOUND_AGENT: Final = "join_token:agent:"
+_SPIFFE_ID: Final = "spiffe:id:"
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,59}")
 _HEX_256: Final = re.compile(r"[0-9a-f]{64}")
 _PATH: Final = re.compile(r"/.*")
@@ -161,3 +167,20 @@ def possession_message(challenge: str, key_thumbprint: str) -> bytes:
     if not all(0 < len(part) <= 256 and part.isascii() and part.isprintable() for part in parts):
         raise Malformed("challenge or thumbprint is not a line of ASCII text", code="attestation.message")
     return f"{DOMAIN_TAG}\n{challenge}\n{key_thumbprint}\n".encode("ascii")
+
+
+def enrolment_audience(domain: TrustDomain, key_thumbprint: str) -> str:
+    """What a JWT-SVID that attests is made for: enrolment in this trust domain, of this very key.
+
+    So it is no bearer token: who copies it can enrol nobody but the key that it names.
+    """
+    return f"spiffe://{domain}/answerable/enrolment/{key_thumbprint}"
+
+
+def vouching_domain(evidence: Evidence) -> TrustDomain | None:
+    """The trust domain whose SVID the evidence is; None for evidence of another kind. Raises Malformed
+    (`spiffe_id.*`) for what no attestation made."""
+    if evidence.source != "spiffe":
+        return None
+    named = next((one for one in evidence.selectors if one.startswith(_SPIFFE_ID)), _SPIFFE_ID)
+    return spiffe_id(named.removeprefix(_SPIFFE_ID)).trust_domain
