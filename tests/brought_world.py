@@ -1,5 +1,4 @@
-"""A house whose agents bring identities that others issued, a CRM behind its gateway, and a policy that asks how an agent
-is known."""
+"""A house whose agents bring identities of others, a CRM behind its gateway, and a policy that asks how it is known."""
 
 from __future__ import annotations
 

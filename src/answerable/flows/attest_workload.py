@@ -18,6 +18,7 @@ from answerable.core.identity.attestation import (
     enrolment_audience,
     possession_message,
     selector,
+    spiffe_selectors,
 )
 from answerable.core.identity.challenge import SECRET_BYTES, Challenges
 from answerable.core.identity.client_certificate import standing_certificate
@@ -223,7 +224,7 @@ class Attestor:
         return checked_evidence("mtls", "gateway", selector("mtls", "sha256", digest))
 
     def _named(self, identity: SpiffeId) -> Evidence:
-        return checked_evidence("spiffe", "gateway", selector("spiffe", "id", identity))
+        return checked_evidence("spiffe", "gateway", spiffe_selectors(identity))
 
     def _foreign_bundle(self, domain: TrustDomain) -> TrustBundle | None:
         """Who has a document of our own domain is an instance already, or was: an ended one must not come back by the

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from answerable.core.identity.attestation import matching_agent, vouching_domain
+from answerable.core.identity.attestation import matching_agent, spiffe_selectors, vouching_domain
 from answerable.core.identity.evidence import UNKNOWN_IDENTITY, CallerIdentity
 from answerable.core.identity.http_signature import unverified
 from answerable.core.identity.instance import shown_manifest
@@ -105,7 +105,7 @@ class KnownCallers:
         instance = self._instances.find(name) if self._instances is not None else None
         if instance is not None:
             return self._standing(instance, now), self._identity_of(instance)
-        agent = self._attested({f"spiffe:id:{name}"})
+        agent = self._attested({*spiffe_selectors(name)})
         if agent is None:
             self._note(str(name), now)
             raise unverified("channel", "the SPIFFE ID belongs to no registered agent")
@@ -144,7 +144,7 @@ class KnownCallers:
             instance = self._instances.find(svid.id) if self._instances is not None else None
             if instance is not None:
                 return self._standing(instance, now), "svid", self._identity_of(instance)
-            measured.add(f"spiffe:id:{svid.id}")
+            measured.update(spiffe_selectors(svid.id))
         agent = self._attested(measured)
         if agent is None:
             if failed is None:

@@ -185,6 +185,7 @@ def test_a_kubernetes_service_account_token_gives_its_selectors():
         "k8s:pod:biller-5c4d",
         "k8s:pod_uid:1d3e0a52-0b9f-4c0e-9d4f-0a1c6b2d3e4f",
         "k8s:node:node-1",
+        "k8s:node_uid:7a0e0a52-0b9f-4c0e-9d4f-0a1c6b2d3e4f",
     }
     bare = {"namespace": "prod", "serviceaccount": {"name": "biller"}}
     found = verified(token(kubernetes_claims(**{"kubernetes.io": bare})), terms=terms)
