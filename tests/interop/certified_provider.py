@@ -32,7 +32,7 @@ class CertifiedProvider:
             {"claims": {name.replace("__", "."): value for name, value in claims.items()}, "header": header}
         )
         answer = httpx2.post(
-            f"{self.issuer}/token",
+            self.issuer.rstrip("/") + "/token",
             data={"grant_type": "client_credentials", "resource": audience},
             auth=("workload", "not-a-secret"),
             trust_env=False,

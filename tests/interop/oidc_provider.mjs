@@ -13,6 +13,8 @@ const [, , library, prefix, algorithm] = process.argv;
 console.info = console.warn = console.error;
 const { default: Provider } = await import(library);
 
+// Discovery, section 4: what follows the issuer's path follows it without the slash that may end it.
+const below = prefix.replace(/\/$/, '');
 let keys = [];
 let said = {};
 let serve;
@@ -62,7 +64,7 @@ function open(issuer) {
 const server = http.createServer((request, response) => {
   // As under a prefix of any other server: the library reads the whole path from here.
   request.originalUrl = request.url;
-  if (request.url.startsWith(prefix)) request.url = request.url.slice(prefix.length) || '/';
+  if (request.url.startsWith(below)) request.url = request.url.slice(below.length) || '/';
   serve(request, response);
 });
 server.listen(0, '127.0.0.1', () => {
