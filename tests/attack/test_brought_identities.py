@@ -6,20 +6,25 @@ import json
 import time
 from base64 import b64encode
 from functools import partial
+from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from answerable.apps.sidecar.attesting import by_jwt_svid, by_x509_svid
+from answerable.apps.sidecar.identity import Identity
 from answerable.core.identity.attestation import enrolment_audience, possession_message
 from answerable.core.identity.enrolment import enrolment_proof
 from answerable.core.identity.keys import SigningKey
 from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id
 from answerable.core.ledger.tags import Tag
+from answerable.errors import Refused, Unavailable
 from answerable.flows.known_callers import instance_stands
 from answerable.sdk.proof_auth import SignatureAuth
-from tests.enrolment_world import DOMAIN, challenge_of, fresh_key, signed_body
+from tests.enrolment_world import DOMAIN, challenge_of, fresh_key, sign_manifest, signed_body
 from tests.enrolment_world import served as served_world
 from tests.federation_world import Authority, Leaf
 from tests.svid_world import token as signed_token
@@ -244,6 +249,75 @@ async def test_a_connection_without_a_certificate_attests_nothing(tmp_path):
         for more in ({"certificate": "AAAA"}, {"sha256": "0" * 64}):
             status, problem = await enrolled(world, {"type": "mtls", **more}, fresh_key())
             assert (status, problem["code"]) == (400, "enrolment.malformed")
+
+
+@pytest.mark.requirement("BYO-02")
+async def test_a_sidecar_shows_a_fresh_svid_whenever_it_renews_and_stops_where_it_gets_none(tmp_path):
+    authority, asked = Authority(THEIRS), []
+    source: list[Leaf] = [authority.svid("/crm/scout")]
+
+    def fetch() -> Any:
+        asked.append(len(source))
+        if not source:
+            raise Unavailable("withdrawn", code="workload_api.denied", port="workload_api")
+        leaf = source[0]
+        return SimpleNamespace(chain=leaf.chain, key=leaf.pkcs8)
+
+    async with served(tmp_path) as world:
+        believed(world, authority)
+        async with world.client() as client:
+            identity = Identity(client)
+            enrolled_as = await identity.enrol(by_x509_svid(fetch))
+            assert (enrolled_as.source, enrolled_as.grade) == ("spiffe", "gateway")
+            source[0] = authority.svid("/crm/scout")
+            assert (await identity.renew()).instance == enrolled_as.instance
+            # A sub-agent is known by its parent, and shows nothing of others.
+            below = await identity.sub_agent()
+            assert (await below.renew()).instance == below.enrolled.instance
+            assert asked == [1, 1]
+            source[0] = authority.svid("/crm/other")
+            with pytest.raises(Refused) as told:
+                await identity.renew()
+            assert told.value.code == "attestation.changed"
+            source.clear()
+            with pytest.raises(Unavailable):
+                await identity.renew()
+
+            # The same by tokens, each for the key that it is shown with.
+            made = Identity(client)
+            audiences: list[str] = []
+
+            def fetch_token(audience: str) -> str:
+                audiences.append(audience)
+                return token_of(authority, audience)["token"]
+
+            first = await made.enrol(by_jwt_svid(fetch_token))
+            assert (await made.renew()).instance == first.instance
+            assert audiences == [enrolment_audience(DOMAIN, made.thumbprint)] * 2
+
+
+@pytest.mark.requirement("BYO-02")
+async def test_a_foreign_workload_is_held_against_the_manifest_like_any_other(tmp_path):
+    authority = Authority(THEIRS)
+    async with served(tmp_path) as world:
+        believed(world, authority)
+        await sign_manifest(world.walk, b"You answer customers.")
+        key = fresh_key()
+        attestation = await shown(world, authority.svid("/crm/scout"), key)
+        body = signed_body(
+            await challenge_of(world), key, attestation, measured={"prompt_digest": f"sha256:{'0' * 64}"}
+        )
+        status, problem = await world.post("enrol", body)
+        assert (status, problem["code"]) == (403, "manifest.drifted")
+        key = fresh_key()
+        digest = sha256(b"You answer customers.").hexdigest()
+        attestation = await shown(world, authority.svid("/crm/scout"), key)
+        body = signed_body(
+            await challenge_of(world), key, attestation, measured={"prompt_digest": f"sha256:{digest}"}
+        )
+        status, found = await world.post("enrol", body)
+        assert (status, found["drift"]) == (200, [])
+        assert len(found["manifest"]) == 64
 
 
 def sub_body(challenge: str, key: SigningKey) -> dict[str, Any]:

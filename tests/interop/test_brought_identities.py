@@ -23,7 +23,9 @@ from mcp.client.streamable_http import streamable_http_client
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.gateway_address import client_tls, open_client
 from tests.brought_world import acted, documents, mandate_for
+from tests.interop.certified_provider import AUDIENCE, certified_provider
 from tests.interop.programs import go_workload_api
+from tests.token_shapes import AZURE_V2
 from tests.up_world import SETTINGS, House, house, registry
 
 pytestmark = [
@@ -245,3 +247,24 @@ def made_certificates(place: Path) -> str:
         )  # fmt: skip
     pem = (place / "client.pem").read_text()
     return sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+@pytest.mark.requirement("BYO-04", "BYO-05")
+async def test_a_workload_with_a_cloud_identity_acts_as_policy_says_of_its_evidence(tmp_path):
+    with certified_provider(AZURE_V2.path) as provider:
+        token = tmp_path / "token"
+        token.touch(mode=0o600)
+        token.write_text(provider.token(header=AZURE_V2.header, **AZURE_V2.with_claims(client_id=None)))
+        settings = SETTINGS + f'oidc_issuers = ["{provider.issuer} {AUDIENCE} azure"]\n'
+        async with house(tmp_path, settings) as home:
+            await home.start()
+            known = [[f"azure:tenant:{AZURE_V2.claims['tid']}", f"azure:app:{AZURE_V2.claims['azp']}"]]
+            await asyncio.to_thread(home.apply, documents(home.root, clouded=known))
+            told = await acted(home, "clouded", "--oidc-token", f"file:{token}")
+            assert (told["who"]["source"], told["who"]["grade"]) == ("oidc", "gateway")
+            assert (told["read"]["refused"], told["noted"]["refused"]) == (False, True)
+            story = await asyncio.to_thread(home.command, "timeline", told["mandate"])
+            assert "shown by oidc, measured by the gateway" in story
+            await home.stop(signal.SIGTERM)
+            evidence = {"grade": "gateway", "source": "oidc"}
+            assert evidence_of(home, Tag.INTENT) == [("clouded", evidence, told["who"]["instance"])]
