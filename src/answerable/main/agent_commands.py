@@ -62,6 +62,7 @@ Svid = Annotated[
         "--svid",
         help="Enrol by an SVID of another SPIFFE source, such as SPIRE.",
         show_default=False,
+        metavar="x509|jwt",
     ),
 ]
 SpiffeSocket = Annotated[
