@@ -40,6 +40,7 @@ from answerable.flows.attest_workload import AttestationTerms, Attestor
 from answerable.ports.clock import Clock
 from answerable.testing import ManualClock, SeededEntropy
 from answerable.testing.clock import START
+from tests.token_shapes import GITHUB, KUBERNETES
 
 SECONDS = START // 1000
 ISSUER = "https://issuer.test"
@@ -101,45 +102,12 @@ def claims(**changed: Any) -> dict[str, Any]:
 
 def kubernetes_claims(**changed: Any) -> dict[str, Any]:
     """As the API server writes a projected service account token."""
-    about = {
-        "namespace": "prod",
-        "node": {"name": "node-1", "uid": "7a0e0a52-0b9f-4c0e-9d4f-0a1c6b2d3e4f"},
-        "pod": {"name": "biller-5c4d", "uid": "1d3e0a52-0b9f-4c0e-9d4f-0a1c6b2d3e4f"},
-        "serviceaccount": {"name": "biller", "uid": "9b9e0a52-0b9f-4c0e-9d4f-0a1c6b2d3e4f"},
-    }
-    return claims(
-        **{
-            "iss": CLUSTER,
-            "aud": [AUDIENCE],
-            "jti": "5f0e",
-            "kubernetes.io": about,
-            "sub": "system:serviceaccount:prod:biller",
-            **changed,
-        }
-    )
+    return claims(**{"iss": CLUSTER, "aud": [AUDIENCE], **KUBERNETES.claims, **changed})
 
 
 def github_claims(**changed: Any) -> dict[str, Any]:
     """As GitHub writes the token of a workflow's run."""
-    return claims(
-        **{
-            "iss": ACTIONS,
-            "sub": "repo:acme/biller:environment:production",
-            "jti": "example-id",
-            "ref": "refs/heads/main",
-            "sha": "5a4d",
-            "repository": "acme/biller",
-            "repository_owner": "acme",
-            "actor": "octocat",
-            "workflow": "deploy",
-            "job_workflow_ref": "acme/biller/.github/workflows/deploy.yml@refs/heads/main",
-            "event_name": "push",
-            "ref_type": "branch",
-            "environment": "production",
-            "run_attempt": "1",
-            **changed,
-        }
-    )
+    return claims(**{"iss": ACTIONS, **GITHUB.claims, **changed})
 
 
 def token(

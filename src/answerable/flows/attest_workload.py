@@ -230,8 +230,11 @@ class Attestor:
         """Who has a document of our own domain is an instance already, or was: an ended one must not come back by the
         documents that it still holds."""
         if domain == self._domain:
-            message = f"an SVID of {shown(domain)} itself enrols nobody: it names an instance, whose key speaks for it"
-            raise Unverified(message, code="attestation.own_domain", step=STEP)
+            raise Unverified(
+                f"an SVID of {shown(domain)} itself enrols nobody: it names an instance, whose key speaks for it",
+                code="attestation.own_domain",
+                step=STEP,
+            )
         return self._trust.bundle(domain)
 
     def _take(self, challenge: str) -> None:

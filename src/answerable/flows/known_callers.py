@@ -260,10 +260,10 @@ def _is_vouched_for(trust: TrustSource | None, evidence: Evidence) -> bool:
 def require_vouched(trust: TrustSource, instance: Instance) -> None:
     """Raises Refused (`instance.unvouched`) once the trust domain by whose SVID it was enrolled is not believed."""
     if not _is_vouched_for(trust, instance.evidence):
-        message = (
-            f"the trust domain by whose SVID {shown(instance.id)} was enrolled is not believed here any more"
+        raise Refused(
+            f"the trust domain by whose SVID {shown(instance.id)} was enrolled is not believed here any more",
+            code="instance.unvouched",
         )
-        raise Refused(message, code="instance.unvouched")
 
 
 def _lives(

@@ -61,5 +61,7 @@ def client_tls(*, authorities: str = "", certificate: str = "", key: str = "") -
 
 
 def _unusable(path: str) -> Malformed:
-    message = f"{shown(path)}, or what belongs to it, cannot be used: certificates and keys are PEM, without a password"
-    return Malformed(message, code="client.tls")
+    return Malformed(
+        f"{shown(path)}, or what belongs to it, cannot be used: certificates and keys are PEM, without a password",
+        code="client.tls",
+    )

@@ -165,7 +165,10 @@ def test_an_svid_of_another_trust_domain_is_evidence_by_its_key_or_for_this_key(
     made = possession(leaf.key, possession_message(challenge, THUMBPRINT))
     found = desk.x509_svid(leaf.chain, made, challenge, THUMBPRINT)
     assert (found.source, found.grade) == ("spiffe", "gateway")
-    assert found.selectors == ("spiffe:id:spiffe://theirs.example/crm",)
+    assert found.selectors == (
+        "spiffe:id:spiffe://theirs.example/crm",
+        "spiffe:under:spiffe://theirs.example",
+    )
     with pytest.raises(AnswerableError) as told:
         desk.x509_svid(leaf.chain, made, challenge, THUMBPRINT)
     assert told.value.code == "challenge.used"

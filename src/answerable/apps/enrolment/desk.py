@@ -186,8 +186,10 @@ class EnrolmentDesk:
             return None if _says_less(evidence, found.evidence) else evidence
         if request.attestation is None:
             if found.evidence.source in SHOWN_AGAIN:
-                message = "who is known by an SVID or a client certificate shows it again to renew"
-                raise Refused(message, code="attestation.stale")
+                raise Refused(
+                    "who is known by an SVID or a client certificate shows it again to renew",
+                    code="attestation.stale",
+                )
             return None
         evidence, _ = await self._attested(request.attestation, channel, key)
         if evidence.source != found.evidence.source:

@@ -24,9 +24,15 @@ def standing_certificate(der: bytes, *, now: UnixMillis) -> str:
         certificate = x509.load_der_x509_certificate(der)
         begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except ValueError:
-        message = "this connection has no client certificate: connect by TLS with one"
-        raise Unverified(message, code="mtls.certificate", step=STEP) from None
+        raise Unverified(
+            "this connection has no client certificate: connect by TLS with one",
+            code="mtls.certificate",
+            step=STEP,
+        ) from None
     if not begins <= datetime.fromtimestamp(now / 1000, UTC) < ends:
-        message = "the client certificate is not valid now: connect anew with one that is"
-        raise Unverified(message, code="mtls.expired", step=STEP)
+        raise Unverified(
+            "the client certificate is not valid now: connect anew with one that is",
+            code="mtls.expired",
+            step=STEP,
+        )
     return sha256(der).hexdigest()

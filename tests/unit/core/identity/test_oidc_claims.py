@@ -215,7 +215,7 @@ def test_a_github_token_gives_its_selectors():
         "github:ref:refs/heads/main",
         "github:environment:production",
         "github:workflow:deploy",
-        "github:job_workflow_ref:acme/biller/.github/workflows/deploy.yml@refs/heads/main",
+        "github:job_workflow_ref:acme/shared/.github/workflows/release.yml@refs/tags/v2",
     } <= set(found.selectors)
 
 
