@@ -170,6 +170,24 @@ async def test_an_ended_instance_does_not_come_back_by_the_svid_that_it_still_ho
         assert (status, problem["code"]) == (401, "attestation.own_domain")
 
 
+async def test_a_name_that_cannot_be_written_in_full_is_not_taken_for_what_it_stands_below(tmp_path):
+    """Else the instance would be nobody's: whose word it rests on is read out of its selectors."""
+    authority = Authority(THEIRS)
+    loose = {"scout": [[f"spiffe:under:spiffe://{THEIRS}/crm"]]}
+    async with served_world(tmp_path, acting=False, attestation=loose) as world:
+        believed(world, authority)
+        for path, code in (
+            ("/crm/" + "x" * 600, "attestation.too_long"),
+            ("/crm" + "/x" * 80, "attestation.too_many"),
+        ):
+            status, problem = await by_svid(world, authority.svid(path), fresh_key())
+            assert (status, problem["code"]) == (401, code)
+        for path in ("/crm-evil/x", "/crmx", "/x/crm/y", "/crm"):
+            status, problem = await by_svid(world, authority.svid(path), fresh_key())
+            assert (status, problem["code"]) == (403, "attestation.unknown")
+        assert (await by_svid(world, authority.svid("/crm/deep/down"), fresh_key()))[0] == 200
+
+
 async def test_a_workload_that_nobody_registered_is_nobody(tmp_path):
     authority = Authority(THEIRS)
     async with served(tmp_path) as world:

@@ -193,7 +193,7 @@ class Attestor:
         """Evidence from another trust domain's X.509-SVID (DER, leaf first) whose key signed challenge and key.
 
         Raises Malformed (`attestation.message`) and Unverified (`challenge.*`, `svid.*`, `x509_pop.signature`,
-        `attestation.own_domain`).
+        `attestation.own_domain`, `attestation.too_long`, `attestation.too_many`).
         """
         self._challenges.check(challenge, at=self._clock.monotonic())
         svid = verified_x509_svid(chain, bundle_of=self._foreign_bundle, now=self._clock.now())
@@ -205,7 +205,7 @@ class Attestor:
     def jwt_svid(self, token: str, key_thumbprint: str) -> Evidence:
         """Evidence from another trust domain's JWT-SVID that was made for this key's enrolment and nothing else.
 
-        Raises Malformed (`svid.malformed`) and Unverified (`svid.*`, `attestation.own_domain`).
+        Raises Malformed (`svid.malformed`) and Unverified (`svid.*`, and as `x509_svid` does `attestation.*`).
         """
         audience = enrolment_audience(self._domain, key_thumbprint)
         svid = verified_jwt_svid(
@@ -224,7 +224,15 @@ class Attestor:
         return checked_evidence("mtls", "gateway", selector("mtls", "sha256", digest))
 
     def _named(self, identity: SpiffeId) -> Evidence:
-        return checked_evidence("spiffe", "gateway", spiffe_selectors(identity))
+        found = spiffe_selectors(identity)
+        if f"spiffe:id:{identity}" not in found:
+            # Who vouches for an instance is read out of this one selector for as long as it lives.
+            raise Unverified(
+                "the SPIFFE ID is too long to be written in a selector",
+                code="attestation.too_long",
+                step=STEP,
+            )
+        return checked_evidence("spiffe", "gateway", found)
 
     def _foreign_bundle(self, domain: TrustDomain) -> TrustBundle | None:
         """Who has a document of our own domain is an instance already, or was: an ended one must not come back by the
