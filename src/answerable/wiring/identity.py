@@ -29,7 +29,8 @@ from answerable.adapters.sqlite import (
 )
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.federation import federation_sources
-from answerable.core.identity.oidc_claims import IssuerTerms
+from answerable.core.identity.oidc_claims import LIFETIME_SECONDS_MAX, IssuerTerms
+from answerable.core.identity.oidc_shapes import LIFETIME_SECONDS_MAX as LONGEST_SHAPED
 from answerable.core.identity.sidecars import sidecars_in
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.core.identity.ssh_host import ssh_trust
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.identity.federation import FederationSource
-    from answerable.core.identity.oidc_claims import Kind
+    from answerable.core.identity.oidc_shapes import Kind
     from answerable.core.identity.principal import AgentId
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
@@ -193,7 +194,13 @@ async def opened_identity(
             shut=shut,
             issuer=SvidIssuer(desk=desk, clock=clock, entropy=entropy),
             attestor=Attestor(
-                clock=clock, entropy=entropy, tokens=SqliteJoinTokens(store), keys=keys, terms=terms
+                clock=clock,
+                entropy=entropy,
+                tokens=SqliteJoinTokens(store),
+                keys=keys,
+                terms=terms,
+                domain=desk.domain,
+                trust=desk,
             ),
             people=PersonVerifier(clock=clock, keys=keys, issuers=of_people),
             instances=SqliteInstanceRegister(store),
@@ -361,7 +368,8 @@ def _issuers(settings: Settings) -> Iterator[IssuerTerms]:
     for one in settings.identity.oidc_issuers:
         url, audience, *kind = one.split()
         named = cast("Kind", kind[0] if kind else "oidc")
-        yield IssuerTerms(issuer=url, audience=audience, kind=named)
+        longest = LONGEST_SHAPED.get(named, LIFETIME_SECONDS_MAX)
+        yield IssuerTerms(issuer=url, audience=audience, kind=named, lifetime_seconds_max=longest)
 
 
 def _endpoints(settings: Settings, desk: TrustDomainDesk, clock: Clock) -> Iterator[BundleEndpoint]:

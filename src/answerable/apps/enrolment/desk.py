@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from answerable.apps.enrolment import documents
 from answerable.apps.enrolment.pace import Pace
+from answerable.core.identity.attestation import SHOWN_AGAIN
 from answerable.core.identity.challenge import LIFETIME_SECONDS
 from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
 from answerable.core.identity.spiffe_id import spiffe_id
@@ -229,11 +230,18 @@ class EnrolmentDesk:
                 )
             return None if _says_less(again.evidence, found.evidence) else again
         if request.attestation is None:
+            if found.evidence.source in SHOWN_AGAIN:
+                raise Refused(
+                    "who is known by an SVID or a client certificate shows it again to renew",
+                    code="attestation.stale",
+                )
             return None
         again = await self._attested(request.attestation, channel, key)
         if again.evidence.source != found.evidence.source:
             message = "an instance is attested again in the way in which it was attested first"
             raise Refused(message, code="attestation.changed")
+        if again.evidence.source == "spiffe" and again.evidence.selectors != found.evidence.selectors:
+            raise Refused("this SVID is of another workload: enrol anew", code="attestation.changed")
         return again
 
     async def _attested(self, document: Mapping[str, JSONValue], channel: Channel | None, key: str) -> _Shown:
@@ -246,9 +254,15 @@ class EnrolmentDesk:
                 return _Shown(await anyio.to_thread.run_sync(partial(attestor.join_token, token)))
             case "oidc":
                 return _Shown(await attestor.oidc(documents.text_in(document, "token")))
-            case "x509_pop":
+            case "mtls":
+                # Of a Unix socket the kernel speaks, and nothing that the other end sent.
+                sent = channel.certificates if channel is not None and channel.peer is None else ()
+                return _Shown(attestor.mtls(sent[0] if sent else b""))
+            case "jwt_svid":
+                return _Shown(attestor.jwt_svid(documents.text_in(document, "token"), key))
+            case "x509_pop" | "x509_svid":
                 judged = partial(
-                    attestor.x509_pop,
+                    attestor.x509_pop if document["type"] == "x509_pop" else attestor.x509_svid,
                     documents.chain_in(document),
                     documents.base64_in(document, "signature"),
                     documents.text_in(document, "challenge"),

@@ -13,6 +13,7 @@ import anyio.to_thread
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.core.canonical import parse
+from answerable.core.identity.attestation import SHOWN_AGAIN
 from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
 from answerable.sdk.delegation import hand_on
 from answerable.sdk.enrolment import certificate_request
@@ -37,6 +38,7 @@ class Identity:
         self._svid_key = ec.generate_private_key(ec.SECP256R1())
         self._enrolled: Enrolled | None = None
         self._ends_at = 0.0
+        self._attesting: Attesting | None = None
         self.auth: Final = SessionAuth(self._key, mandate=mandate)
 
     def __repr__(self) -> str:
@@ -70,8 +72,8 @@ class Identity:
     async def enrol(self, attesting: Attesting, *, made_of: MadeOf | None = None) -> Enrolled:
         """Raises the error family."""
         challenge = await self._client.challenge()
-        thumbprint = self._key.public.thumbprint
-        attestation = await anyio.to_thread.run_sync(attesting, challenge, thumbprint)
+        attestation = await anyio.to_thread.run_sync(attesting, challenge, self.thumbprint)
+        self._attesting = attesting
         return self._kept(
             await self._client.enrol(
                 challenge,
@@ -96,9 +98,18 @@ class Identity:
         return made
 
     async def renew(self, *, made_of: MadeOf | None = None) -> Enrolled:
-        """A longer life, with a new certificate over the same key. Raises the error family."""
+        """A longer life, with a new certificate over the same key. Raises the error family.
+
+        Who is known by what others may take back shows it again.
+        """
+        attestation = None
+        if self._attesting is not None and self.enrolled.source in SHOWN_AGAIN:
+            challenge = await self._client.challenge()
+            attestation = await anyio.to_thread.run_sync(self._attesting, challenge, self.thumbprint)
         csr = certificate_request(self._svid_key)
-        return self._kept(await self._client.renew(self.auth, csr=csr, made_of=made_of))
+        return self._kept(
+            await self._client.renew(self.auth, csr=csr, made_of=made_of, attestation=attestation)
+        )
 
     async def end(self) -> None:
         """Raises the error family."""

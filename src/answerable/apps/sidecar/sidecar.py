@@ -30,6 +30,7 @@ from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     import httpx2
@@ -57,13 +58,14 @@ def _silent(text: str) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SidecarOptions:
     """agent: name that the server must find us to be. attesting: makes the document to enrol with when it is needed,
-    so that a token is read as late as can be. measure: what the project is made of now; blocking. mandate: of messages
-    that name none. say: told what people should know.
+    so that a token is read as late as can be. tls: of `client_tls`. measure: what the project is made of now; blocking.
+    mandate: of messages that name none. say: told what people should know.
     """
 
     agent: str
     gateway: str
     command: tuple[str, ...]
+    tls: ssl.SSLContext | None = None
     attesting: Attesting = field(default_factory=by_the_kernel)
     measure: Callable[[], MadeOf] | None = None
     mandate: str = ""
@@ -75,7 +77,7 @@ async def run_sidecar(options: SidecarOptions) -> int:
     """The exit code of the agent. Raises the error family where it was never started."""
     if not guarding.without_core_dumps():
         options.say("core dumps cannot be turned off on this platform")
-    client, base = open_client(options.gateway)
+    client, base = open_client(options.gateway, tls=options.tls)
     async with client:
         return await _Sidecar(options, client, base).run()
 
