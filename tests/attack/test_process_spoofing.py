@@ -16,6 +16,7 @@ from answerable.adapters.linux_process import LinuxProcessObserver
 from answerable.core.identity.attestation import RegistrationEntry, matching_agent
 from answerable.core.identity.principal import AgentId
 from answerable.errors import AnswerableError
+from tests.loud_skips import not_proven
 
 SLEEP = os.path.realpath(shutil.which("sleep") or "/bin/sleep")
 
@@ -52,7 +53,7 @@ def test_a_number_that_was_given_anew_is_not_the_process_that_was_met():
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     if b"unshare" in done.stderr or b"last_pid" in done.stderr:
-        pytest.skip(f"PID REUSE NOT PROVEN here: namespaces are not allowed: {done.stderr.decode()[:200]}")
+        not_proven(f"PID REUSE NOT PROVEN here: namespaces are not allowed: {done.stderr.decode()[:200]}")
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.split() == [b"same", b"process.gone", b"process.gone", b"False"]
 
@@ -115,7 +116,7 @@ def test_a_container_that_puts_its_own_file_under_a_trusted_path_is_not_taken_fo
         while program_of(spoof) != str(trusted):
             if spoof.poll() is not None:
                 assert spoof.stderr is not None
-                pytest.skip(f"PATH SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
+                not_proven(f"PATH SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
             time.sleep(0.01)
         observer = LinuxProcessObserver()
         facts = observer.observe(spoof.pid, started=observer.started(spoof.pid))
@@ -146,7 +147,7 @@ def test_another_root_directory_does_not_make_a_trusted_path(tmp_path):
     try:
         for _ in range(500):
             if jailed.poll() is not None:
-                pytest.skip("ROOT SPOOF NOT PROVEN here: chroot is not allowed")
+                not_proven("ROOT SPOOF NOT PROVEN here: chroot is not allowed")
             if os.readlink(f"/proc/{jailed.pid}/root") == str(tmp_path):
                 break
             time.sleep(0.01)
@@ -215,7 +216,7 @@ print(*facts.foreign, "|", *facts.selectors())
 def test_where_we_may_not_look_nothing_is_guessed():
     """As an unprivileged server sees the process of another user."""
     if os.geteuid() != 0:
-        pytest.skip("UNPRIVILEGED SERVER NOT PROVEN here: only root can become somebody else")
+        not_proven("UNPRIVILEGED SERVER NOT PROVEN here: only root can become somebody else")
     with subprocess.Popen([SLEEP, "60"]) as other:
         done = subprocess.run(
             [sys.executable, "-c", UNPRIVILEGED, str(other.pid)],
@@ -239,7 +240,7 @@ def test_in_a_user_namespace_of_its_own_a_process_has_no_program():
         while program_of(spoof) != SLEEP:
             if spoof.poll() is not None:
                 assert spoof.stderr is not None
-                pytest.skip(f"PROGRAM SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
+                not_proven(f"PROGRAM SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
             time.sleep(0.01)
         observer = LinuxProcessObserver()
         facts = observer.observe(spoof.pid, started=observer.started(spoof.pid))

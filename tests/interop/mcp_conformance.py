@@ -14,7 +14,8 @@ from pathlib import Path
 
 from node_packages import MCP_CONFORMANCE
 from set_up import ROOT
-from tests.interop.programs import run, skip_loudly
+from tests.interop.programs import run
+from tests.loud_skips import skip_loudly
 
 TABLE = ROOT / "tests/interop/mcp_conformance.toml"
 CLIENT = ROOT / "tests/interop/mcp_conformance_client.py"
@@ -68,7 +69,9 @@ def table() -> dict[str, Scenario]:
 def suite() -> tuple[str, str]:
     """Node and the suite, or a loud skip."""
     if not MCP_CONFORMANCE.is_ready():
-        skip_loudly("the MCP conformance suite", "./dev verifiers, which needs npm (apt-get install npm)")
+        skip_loudly(
+            "the MCP conformance suite", "./dev verifiers, which needs npm (apt-get install npm)", name="npm"
+        )
     return MCP_CONFORMANCE.command()
 
 

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import sys
-import warnings
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from cryptography import x509
 from answerable.core.ledger.tags import Tag
 from tests.interop.programs import go_workload
 from tests.interop.workload_clients import PYTHON_CLIENT
+from tests.loud_skips import without_loudly
 from tests.up_world import (
     IDENTITY_KEYS,
     REGISTERS,
@@ -94,7 +94,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         if GO_SPIFFE.is_here():
             commands["go"] = (str(await asyncio.to_thread(go_workload)),)
         else:
-            warnings.warn(f"go-spiffe NOT PROVEN here; {GO_SPIFFE.advice()}", stacklevel=2)
+            without_loudly("go-spiffe", GO_SPIFFE.advice())
         found = Scene(
             made,
             [
