@@ -28,7 +28,7 @@ CHAIN_MAX: Final = 8
 TEXT_CHARS_MAX: Final = 65_536
 
 _COMMON: Final = frozenset({"claimed", "csr", "measured"})
-ENROL_MEMBERS: Final = _COMMON | {"attestation", "key", "proof"}
+ENROL_MEMBERS: Final = _COMMON | {"attestation", "former", "key", "proof"}
 SUB_AGENT_MEMBERS: Final = _COMMON | {"key", "proof"}
 RENEW_MEMBERS: Final = _COMMON | {"attestation"}
 END_MEMBERS: Final = frozenset({"instance"})

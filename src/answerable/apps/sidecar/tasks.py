@@ -176,13 +176,20 @@ class Tasks:
     async def _chain(self, name: str) -> str:
         """Of a task by name; what comes from a mandate is had anew shortly before it ends."""
         task = self._found(name)
-        if not task.mandate or not _ends_soon(task):
+        if not task.mandate:
+            # Of a key that was replaced since, it is of no use.
+            self._own(task.chain)
+        if not task.mandate or not self._is_stale(task):
             return task.chain
         async with self._renewing:
             task = self._found(name)
-            if _ends_soon(task):
+            if self._is_stale(task):
                 task = self._tasks[name] = await self._from_mandate(task.mandate)
         return task.chain
+
+    def _is_stale(self, task: _Task) -> bool:
+        """Whether it ends soon, or is bound to a key that this identity has no more."""
+        return _ends_soon(task) or task.leaf.confirmation.thumbprint != self._identity.thumbprint
 
     def _found(self, name: str) -> _Task:
         task = self._tasks.get(name)
