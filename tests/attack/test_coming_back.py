@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -48,6 +49,7 @@ async def sidecar(said: Path, *line: str) -> AsyncIterator[Attached]:
             stdout=asyncio.subprocess.PIPE,
             stderr=told,
             env=environment(),
+            start_new_session=True,
         )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -66,9 +68,10 @@ async def sidecar(said: Path, *line: str) -> AsyncIterator[Attached]:
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             await process.wait()
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        # With the agent, which would hold its end of our pipe.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
         listening.cancel()
 
 
