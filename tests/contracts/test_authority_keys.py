@@ -244,6 +244,19 @@ class TestPkcs11AuthorityKeys(DurableAuthorityKeysContract):
         assert told.value.code == "authority_keys.pin"
         assert "999999" not in told.value.message
 
+    def test_a_pin_that_was_refused_once_is_never_tried_again(self, tmp_path: Path) -> None:
+        keys = self.opened(tmp_path)
+        keys.create(NAME)
+        keys.close()
+        right, keys._pin = keys._pin, "999999"
+        with pytest.raises(Unavailable):
+            keys.sign(NAME, b"message")
+        # The right one would be taken, were it asked: a few wrong ones lock a token for good.
+        keys._pin = right
+        with pytest.raises(Unavailable) as told:
+            keys.sign(NAME, b"message")
+        assert told.value.code == "authority_keys.pin"
+
     def test_a_token_or_library_that_is_not_there_is_told_apart(self, tmp_path: Path) -> None:
         from answerable.adapters.pkcs11 import Pkcs11AuthorityKeys
 
