@@ -89,12 +89,14 @@ def registry(**attestation: list[list[str]]) -> str:
 
 @dataclass
 class House:
-    """One data directory and the server on it, as people run it. said: where the server writes."""
+    """One data directory and the server on it, as people run it. said: what the server writes. more: of its environment
+    alone."""
 
     root: Path
     settings: str = SETTINGS
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
+    more: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.data = self.root / "house"
@@ -150,7 +152,9 @@ class House:
         assert self.process is None
         self.starts += 1
         with (self.root / f"said-{self.starts}").open("wb") as said:
-            self.process = subprocess.Popen(self.line("up"), stdout=said, stderr=said, env=environment())
+            self.process = subprocess.Popen(
+                self.line("up"), stdout=said, stderr=said, env=environment() | self.more
+            )
 
     async def start(self) -> None:
         """Start it, until it says that it serves."""

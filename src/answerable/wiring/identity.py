@@ -44,6 +44,7 @@ from answerable.flows.suspend_dormant import follow_dormancy
 from answerable.flows.tell_watchers import Watchers
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.verify_person import PersonVerifier
+from answerable.flows.watch_clock import watch_clock
 from answerable.flows.workloads import WorkloadLimits, Workloads
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.settings import secret
@@ -239,6 +240,7 @@ async def kept_identity(
         days = settings.identity.dormant_days if not settings.ledger.shard else 0
         tasks.start_soon(partial(follow_dormancy, workloads, days=days))
         tasks.start_soon(_following_bundles, identity)
+        tasks.start_soon(watch_clock, workloads.walk)
 
 
 async def _tending(authorities: AuthorityChanges) -> None:
