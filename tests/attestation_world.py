@@ -15,7 +15,6 @@ from hashlib import sha512
 from pathlib import Path
 from typing import Any
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -40,6 +39,7 @@ from answerable.flows.attest_workload import AttestationTerms, Attestor
 from answerable.ports.clock import Clock
 from answerable.testing import ManualClock, SeededEntropy
 from answerable.testing.clock import START
+from tests.loud_skips import skip_loudly
 from tests.token_shapes import GITHUB, KUBERNETES
 
 SECONDS = START // 1000
@@ -363,9 +363,7 @@ def ssh_keygen(*arguments: str, cwd: Path, stdin: bytes = b"") -> bytes:
     """Run the real one; skips loudly where it is not installed."""
     found = shutil.which("ssh-keygen")
     if found is None:
-        told = "ssh-keygen is not installed: interop NOT PROVEN here; apt-get install openssh-client"
-        warnings.warn(told, stacklevel=2)
-        pytest.skip(told)
+        skip_loudly("ssh-keygen", "apt-get install openssh-client", name="ssh-keygen")
     done = subprocess.run(
         [found, *arguments], cwd=cwd, input=stdin, capture_output=True, timeout=60, check=False
     )

@@ -7,14 +7,11 @@ import functools
 import os
 import shutil
 import subprocess
-import warnings
 from hashlib import sha256
 from pathlib import Path
-from typing import NoReturn
-
-import pytest
 
 from set_up import DEV, ROOT, VERIFIERS
+from tests.loud_skips import skip_loudly
 from verifiers import GO, GO_SOURCES, GO_SPIFFE, SIGSUM, SPICY, Program
 
 IN_AICS = ROOT / "tests/interop/in_aics.py"
@@ -27,17 +24,11 @@ RUN_SECONDS_MAX = 60
 ACCEPTED, REFUSED = 0, 1
 
 
-def skip_loudly(missing: str, advice: str) -> NoReturn:
-    """Skips the test with a warning, so that nobody takes a skip for a pass."""
-    told = f"{missing} is not installed: interop NOT PROVEN here; {advice}"
-    warnings.warn(told, stacklevel=2)
-    pytest.skip(told)
-
-
 def program(wanted: Program) -> str:
     """Path of a Debian program, or a loud skip."""
     if not wanted.is_here():
-        skip_loudly(" ".join(wanted.packages), wanted.advice())
+        name = "go-spiffe" if wanted is GO_SPIFFE else ""
+        skip_loudly(" ".join(wanted.packages), wanted.advice(), name=name)
     return wanted.paths[0]
 
 

@@ -113,9 +113,13 @@ class EnrolmentClient:
         attestation: Mapping[str, JSONValue],
         csr: bytes = b"",
         made_of: MadeOf | None = None,
+        former: str = "",
     ) -> Enrolled:
-        """A first enrolment of `key`. csr: certificate request, DER, for an X.509-SVID."""
+        """A first enrolment of `key`. csr: certificate request, DER, for an X.509-SVID. former: thumbprint of the key
+        whose place it takes, where the server does not know that one any more."""
         body = _body(csr, made_of) | {"attestation": dict(attestation)}
+        if former:
+            body["former"] = former
         return await self._enrolled("enrol", _proved(body, challenge, key), None)
 
     async def enrol_sub_agent(

@@ -16,6 +16,7 @@ from answerable.apps.enrolment.pace import Pace
 from answerable.core.identity.attestation import SHOWN_AGAIN
 from answerable.core.identity.challenge import LIFETIME_SECONDS
 from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
+from answerable.core.identity.http_signature import parse_signature
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.registry.manifest_drift import program_in
 from answerable.core.registry.unregistered import stranger_name
@@ -24,6 +25,7 @@ from answerable.flows.compare_manifest import drift_now
 from answerable.flows.end_instance import end_instance
 from answerable.flows.enrol_workload import enrol, live_instance, renew
 from answerable.flows.hand_out_svid import x509_svid
+from answerable.flows.let_return import require_may_return
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.channel import Channel
     from answerable.core.identity.evidence import Evidence
+    from answerable.core.identity.http_signature import SignedRequest
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.keys import PublicKey
     from answerable.core.registry.manifest_drift import Measured
@@ -90,6 +93,8 @@ class EnrolmentDesk:
         key = self._proved_key(request, asked.channel)
         if request.attestation is None:
             raise Malformed("the body lacks `attestation`", code="enrolment.malformed")
+        if "former" in request.members:
+            await require_may_return(self._workloads, documents.text_in(request.members, "former"))
         local = _is_local(asked.channel)
         if self._attesting[local] >= self._needs.attesting_max:
             raise Refused("too many enrolments at a time, try again", code="enrolment.busy")
@@ -197,7 +202,10 @@ class EnrolmentDesk:
         """The live instance whose key signed this very message; what the connection could prove does not count here."""
         prover = self._needs.prover
         message = prover.receive(asked.method, asked.target, asked.headers, asked.body)
-        caller = prover.verify(message)
+        try:
+            caller = prover.verify(message)
+        except Unverified as error:
+            raise self._unknown_key(message, error) or error from None
         if not caller.identity.instance:
             message_text = "this is asked by the key of an instance, not by a registered one"
             raise Unverified(message_text, code="instance.no_instance", step=STEP)
@@ -208,6 +216,15 @@ class EnrolmentDesk:
             self._needs.noted(found.agent, error.code)
             raise
         return found
+
+    def _unknown_key(self, message: SignedRequest, error: Unverified) -> Unverified | None:
+        """What tells a workload that its instance is not known here at all, which is another thing than an end."""
+        if error.step != "key" or not message.signature_input:
+            return None
+        if self._workloads.instances.by_key(parse_signature(message).keyid) is not None:
+            return None
+        text = "no instance is known by the key that signed this: enrol anew, with a new key"
+        return Unverified(text, code="instance.key_unknown", step="key")
 
     async def _measured_again(
         self, found: Instance, request: Request, channel: Channel | None

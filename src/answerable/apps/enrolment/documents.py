@@ -30,7 +30,7 @@ PID_MAX: Final = 2**22
 """Of Linux, on any machine (proc_sys_kernel(5))."""
 
 _COMMON: Final = frozenset({"claimed", "csr", "measured"})
-ENROL_MEMBERS: Final = _COMMON | {"attestation", "key", "process", "proof"}
+ENROL_MEMBERS: Final = _COMMON | {"attestation", "former", "key", "process", "proof"}
 SUB_AGENT_MEMBERS: Final = _COMMON | {"key", "proof"}
 RENEW_MEMBERS: Final = _COMMON | {"attestation", "process"}
 END_MEMBERS: Final = frozenset({"instance"})
