@@ -12,6 +12,7 @@ from answerable.core.registry.active import Inactive, faults_of, inactive, snaps
 from answerable.core.registry.parse import document_key
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.revoke_authority import take_away_from_agents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,6 +79,9 @@ async def apply_registry(
             _put(walk, plan)
             if left is not None:
                 raise left
+        # 3. Agents that are under something revoked now. A crash before this line: they are refused, and who goes by
+        #    status lists learns it when this is applied again or the process starts.
+        await take_away_from_agents(walk)
         return plan.applied
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import sys
+import sysconfig
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +17,7 @@ import anyio
 import anyio.to_thread
 
 from answerable.adapters.bundle_files import FileBundle
-from answerable.adapters.linux_process import LinuxProcessObserver
+from answerable.adapters.linux_process import LinuxProcessObserver, OwnCommand
 from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import (
     SqliteAgentUses,
@@ -27,7 +29,9 @@ from answerable.adapters.sqlite import (
 )
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.federation import federation_sources
-from answerable.core.identity.oidc_claims import IssuerTerms
+from answerable.core.identity.oidc_claims import LIFETIME_SECONDS_MAX, IssuerTerms
+from answerable.core.identity.oidc_shapes import LIFETIME_SECONDS_MAX as LONGEST_SHAPED
+from answerable.core.identity.sidecars import sidecars_in
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.core.identity.ssh_host import ssh_trust
 from answerable.core.identity.x509_pop import authorities_in
@@ -46,6 +50,7 @@ from answerable.flows.suspend_dormant import NOTE_SECONDS, follow_dormancy
 from answerable.flows.tell_watchers import Watchers
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.verify_person import PersonVerifier
+from answerable.flows.watch_clock import watch_clock
 from answerable.flows.workloads import WorkloadLimits, Workloads
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.settings import secret
@@ -56,7 +61,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.identity.federation import FederationSource
-    from answerable.core.identity.oidc_claims import Kind
+    from answerable.core.identity.oidc_shapes import Kind
     from answerable.core.identity.principal import AgentId
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
@@ -75,6 +80,7 @@ TEND_SECONDS: Final = 5.0
 TELL_SECONDS: Final = 0.25
 """How soon watchers of the Workload API hear of a registry that changed."""
 SIGHTINGS_SECONDS: Final = 10.0
+COMMAND: Final = "answerable"
 
 _log: Final = logging.getLogger(__name__)
 
@@ -111,6 +117,7 @@ class Identity:
             observer=self.observer,
             manifests=self.manifests,
             limits=WorkloadLimits(instance_seconds=settings.identity.instance_seconds),
+            sidecars=sidecars_in(settings.identity.sidecars),
         )
 
 
@@ -188,12 +195,18 @@ async def opened_identity(
             shut=shut,
             issuer=SvidIssuer(desk=desk, clock=clock, entropy=entropy),
             attestor=Attestor(
-                clock=clock, entropy=entropy, tokens=SqliteJoinTokens(store), keys=keys, terms=terms
+                clock=clock,
+                entropy=entropy,
+                tokens=SqliteJoinTokens(store),
+                keys=keys,
+                terms=terms,
+                domain=desk.domain,
+                trust=desk,
             ),
             people=PersonVerifier(clock=clock, keys=keys, issuers=of_people),
             instances=SqliteInstanceRegister(store),
             manifests=SqliteManifestRegister(store),
-            observer=LinuxProcessObserver(),
+            observer=LinuxProcessObserver(command=OwnCommand(_own_scripts(), dict(os.environ))),
             sightings=SqliteSightings(store),
             uses=SqliteAgentUses(store),
             federation=BundleFollowing(
@@ -223,6 +236,13 @@ def verifier_of(
     )
 
 
+def _own_scripts() -> tuple[str, ...]:
+    """Where our command is: what we were started by, and what stands beside the interpreter that we run in."""
+    beside = os.path.join(sysconfig.get_path("scripts"), COMMAND)
+    started = os.path.abspath(sys.argv[0]) if os.path.basename(sys.argv[0]) == COMMAND else beside
+    return beside, started
+
+
 def require_open(identity: Identity) -> None:
     """Before any door opens. Raises Unavailable (`authority_keys.*`, `authority.domain`) where the trust domain could
     not be opened."""
@@ -242,6 +262,7 @@ async def kept_identity(
         tasks.start_soon(follow_manifests, workloads)
         tasks.start_soon(_suspending_dormant, identity, workloads, settings)
         tasks.start_soon(_following_bundles, identity)
+        tasks.start_soon(watch_clock, workloads.walk)
 
 
 async def _tending(authorities: AuthorityChanges) -> None:
@@ -349,7 +370,8 @@ def _issuers(settings: Settings) -> Iterator[IssuerTerms]:
     for one in settings.identity.oidc_issuers:
         url, audience, *kind = one.split()
         named = cast("Kind", kind[0] if kind else "oidc")
-        yield IssuerTerms(issuer=url, audience=audience, kind=named)
+        longest = LONGEST_SHAPED.get(named, LIFETIME_SECONDS_MAX)
+        yield IssuerTerms(issuer=url, audience=audience, kind=named, lifetime_seconds_max=longest)
 
 
 def _endpoints(settings: Settings, desk: TrustDomainDesk, clock: Clock) -> Iterator[BundleEndpoint]:

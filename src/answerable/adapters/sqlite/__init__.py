@@ -5,6 +5,7 @@ from __future__ import annotations
 from answerable.adapters.sqlite.agent_uses import SqliteAgentUses
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
+from answerable.adapters.sqlite.citations import SqliteCitationRegister
 from answerable.adapters.sqlite.instances import SqliteInstanceRegister
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
@@ -20,6 +21,7 @@ __all__ = [
     "SqliteAgentUses",
     "SqliteApprovalRegister",
     "SqliteAuthorityRegister",
+    "SqliteCitationRegister",
     "SqliteInstanceRegister",
     "SqliteJoinTokens",
     "SqliteMandateRegister",

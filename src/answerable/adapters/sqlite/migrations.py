@@ -115,6 +115,21 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT, WITHOUT ROWID""",
     ),
     (
+        """CREATE TABLE citations (
+            origin TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, entry INTEGER NOT NULL, leaf TEXT NOT NULL,
+            PRIMARY KEY (origin, kind, name)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE TABLE citations_kept (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT",
+    ),
+    (
+        "ALTER TABLE tokens ADD COLUMN instance TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX tokens_instance ON tokens (instance) WHERE instance <> ''",
+        """CREATE TABLE token_names (
+            kind TEXT NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, PRIMARY KEY (kind, name, token)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX token_names_token ON token_names (token)",
+    ),
+    (
         """CREATE TABLE uses_read (
             log TEXT PRIMARY KEY, read_to INTEGER NOT NULL, days_back INTEGER NOT NULL, told INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID""",

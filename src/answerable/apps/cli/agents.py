@@ -314,13 +314,28 @@ def _show_outstanding(shell: Shell, change: Answer) -> None:
 
 def _show_instances(shell: Shell, items: list[dict[str, Any]]) -> None:
     shell.terminal.table(
-        ("instance", "evidence", "grade", "drift", "until"),
+        ("instance", "evidence", "grade", "drift", "measured", "claimed", "until"),
         [
-            (one["id"], one["source"], one["grade"], ", ".join(one["drift"]) or "-", one["expires_at"])
+            (
+                one["id"],
+                one["source"],
+                one["grade"],
+                ", ".join(one["drift"]) or "-",
+                _fields(one, "match"),
+                _fields(one, "unmeasured"),
+                one["expires_at"],
+            )
             for one in items
         ],
         empty="no instance runs",
     )
+
+
+def _fields(instance: dict[str, Any], verdict: str) -> str:
+    """What the manifest says, as far as it is known so well: of what was measured with who measured it."""
+    found = [one for one in instance["made_of"] if one["verdict"] == verdict]
+    told = [f"{one['field']} ({one['grade']})" if verdict == "match" else one["field"] for one in found]
+    return ", ".join(told) or "-"
 
 
 def _new_file(path: Path) -> int:

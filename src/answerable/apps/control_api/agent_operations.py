@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import anyio.to_thread
 
 from answerable.apps.control_api.call import Operation, instant, page_of
-from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, choice, nullable, record
+from answerable.apps.control_api.schemas import (
+    COUNT,
+    FLAG,
+    INSTANT,
+    TEXT,
+    TEXTS,
+    choice,
+    nullable,
+    record,
+    sequence,
+)
 from answerable.core.identity.join_token import LIFETIME_SECONDS
 from answerable.core.identity.principal import AgentId, UnixMillis, agent_id
 from answerable.core.identity.spiffe_id import ID_BYTES_MAX, spiffe_id
+from answerable.core.registry.manifest import MADE_OF_FIELDS
 from answerable.errors import Malformed, Refused, Unavailable, shown
-from answerable.flows.compare_manifest import drift_now
+from answerable.flows.compare_manifest import drift_now, known_now, shown_now
 from answerable.flows.end_instance import end_instance
 from answerable.flows.find_outstanding import outstanding_of_agent, outstanding_of_instance
 from answerable.flows.keep_sightings import SERVERS_MAX, configured_servers, put_configured, unregistered
@@ -200,7 +211,8 @@ def _instance(workloads: Workloads, one: Instance) -> JSONValue:
         "process": one.process,
         "key": one.key.thumbprint if one.key is not None else "",
         "manifest": one.manifest,
-        "manifest_grade": one.manifest_grade,
+        "manifest_grade": shown_now(workloads, one).grade,
+        "made_of": [field._asdict() for field in known_now(workloads, one)],
         "drift": list(drift_now(workloads, one)),
         "enrolled_at": instant(one.enrolled_at),
         "expires_at": instant(one.expires_at),
@@ -282,6 +294,16 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "key": TEXT,
             "manifest": TEXT,
             "manifest_grade": choice("", "kernel", "sidecar", "gateway", "claimed"),
+            "made_of": sequence(
+                record(
+                    {
+                        "field": choice(*MADE_OF_FIELDS),
+                        "says": TEXT,
+                        "grade": choice("kernel", "sidecar", "gateway", "claimed"),
+                        "verdict": choice("match", "differs", "unmeasured"),
+                    }
+                )
+            ),
             "drift": TEXTS,
             "enrolled_at": INSTANT,
             "expires_at": INSTANT,

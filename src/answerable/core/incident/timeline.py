@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
-from answerable.core.incident.handed_on import hop_detail, hop_sentence, hops_of, through, traced_hop
+from answerable.core.incident.handed_on import (
+    cited_sentence,
+    hop_detail,
+    hop_sentence,
+    hops_of,
+    through,
+    traced_hop,
+)
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.wording import (
+    fields_told,
     instance_told,
     listed,
     measurer,
@@ -270,10 +278,7 @@ def _changed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) ->
 
 
 def _cited(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
-    what = {"mandate": "mandate", "policy_set": "policy set", "tool": "tool definition"}.get(
-        str(leaf.get("kind")), "statement"
-    )
-    return f"The {what} {short(leaf.get('name'))} was written down, to be referred to.", ()
+    return cited_sentence(leaf)
 
 
 def _genesis(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
@@ -297,7 +302,7 @@ def _enrolled(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -
     if isinstance(measured, list):
         details.append(f"measured: {listed(measured)}")
     if leaf.get("manifest"):
-        details.append(f"compared with manifest {short(leaf.get('manifest'))}")
+        details.append(f"compared with manifest {short(leaf.get('manifest'))}, {fields_told(leaf)}")
     if drift:
         details.append(f"differs from it in {listed(drift)}")
     return text, tuple(details)
