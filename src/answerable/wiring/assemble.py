@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.workloads import Workloads
     from answerable.ports.replay_store import ReplayStore
-    from answerable.wiring.identity import Identity, alone
+    from answerable.wiring.identity import Identity
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
 
@@ -135,8 +135,7 @@ class Product:
 
 
 def _policy(settings: Settings) -> str:
-    """Before the local witness was started first, its key is not known."""
-    with suppress(Unavailable):
+    with suppress(Unavailable):  # before the local witness was started first, its key is not known
         return witness_view.policy_text(settings)
     return ""
 
@@ -224,8 +223,7 @@ async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     with _when_there_is_room():
         await record_counted_refusals(walk)
     await _keep_counts(walk)
-    if settings.ledger.shard:
-        await noted_at_last(identity, walk, settings)
+    await noted_at_last(identity, walk, settings)
 
 
 async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:

@@ -26,6 +26,7 @@ from answerable.flows.end_instance import end_instance
 from answerable.flows.enrol_workload import enrol, live_instance, renew
 from answerable.flows.hand_out_svid import x509_svid
 from answerable.flows.let_return import require_may_return
+from answerable.flows.note_unregistered import note_stranger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,22 +117,10 @@ class EnrolmentDesk:
             )
         except Refused as refused:
             if refused.code == "attestation.unknown":
-                self._note_stranger(shown_by.evidence)
+                note_stranger(self._workloads.walk, shown_by.evidence)
             raise
         self._workloads.walk.sightings.leave("agent", stranger_name(shown_by.evidence))
         return await self._answer(instance, request.csr)
-
-    def _note_stranger(self, evidence: Evidence) -> None:
-        """Only what was proved is noted; who proves much that nobody registered has room of its own for it."""
-        name, walk = stranger_name(evidence), self._workloads.walk
-        walk.sightings.note(
-            "agent",
-            name,
-            walk.clock.now(),
-            source=f"enrolment by {evidence.source}",
-            grade=evidence.grade,
-            how="asked to be enrolled",
-        )
 
     async def renew(self, asked: Asked) -> dict[str, JSONValue]:
         """By the key of the instance."""
