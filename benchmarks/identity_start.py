@@ -4,134 +4,112 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import identity_watchers
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from house import LOOK_SECONDS, WAIT_SECONDS_MAX, House, agent, free_port, line
 
-from answerable.core.identity.keys import SEED_BYTES
-from answerable.sdk.keyfile import create_key, public_jwk
+from answerable.adapters.local_keys.authority_keys import LocalAuthorityKeys
+from answerable.adapters.memory.authorities import MemoryAuthorityRegister
+from answerable.adapters.system import SystemClock, SystemEntropy
+from answerable.core.identity.authority import TrustLimits
+from answerable.core.identity.spiffe_id import TrustDomain
+from answerable.flows.keep_trust_domain import TrustDomainDesk
 
-FIRST_SVID_SECONDS_MAX = 60.0
-LOOK_SECONDS = 0.005
-
-_OWNERSHIP = (
-    '{owner: ada, backupOwner: bela, approverGroup: ops, auditLevel: standard, reviewDate: "2099-12-31"}'
-)
-_REGISTRY = """
-apiVersion: answerable/v1
-kind: UseCase
-metadata: {{name: bench}}
-spec: {{purpose: To be measured, issuers: [ops], ownership: {ownership}}}
----
-apiVersion: answerable/v1
-kind: Agent
-metadata: {{name: bench}}
-spec:
-  useCase: bench
-  environment: production
-  attestation: [["unix:uid:{uid}"]]
-  ownership: {ownership}
-"""
-_PERSON = """---
-apiVersion: answerable/v1
-kind: Principal
-metadata: {{name: {name}}}
-spec: {{displayName: {name}, groups: [ops], keyFile: {name}.pub.jwk}}
-"""
+AUTHORITY_KEYS = 3
+"""Of one generation: for certificates, for JWT-SVIDs and for WIT-SVIDs."""
 
 
-def program(*arguments: str) -> list[str]:
-    """Our command line, as this interpreter runs it."""
-    return [sys.executable, "-c", "from answerable.main import run; run()", *arguments]
+def first_svid(directory: Path, rounds: int) -> dict[str, float]:
+    """Seconds from starting the server to the first SVID, and from its interpreter alone, and with the same modules
+    imported; the best of the rounds. The trust domain and its keys are there from a start before, as after every
+    restart. Beside that what making the authority takes, which only the very first start does."""
+    house = House(directory, f"[gateway]\nport = {free_port()}\n")
+    house.apply(agent("first", f'attestation: [["unix:uid:{os.getuid()}"]]'))
+    up_s = min(_first_svid(house) for _ in range(rounds))
+    import_s = min(_seconds("import answerable.wiring.assemble") for _ in range(rounds))
+    domains = iter(range(rounds))
+    return {
+        "first_svid_after_up_s": up_s,
+        "bare_interpreter_s": min(_seconds("") for _ in range(rounds)),
+        "bare_import_s": import_s,
+        "first_svid_over_bare_import": up_s / import_s,
+        "authority_made_ms": _best(lambda: made_domain(directory / f"domain-{next(domains)}"), rounds),
+        "bare_authority_ms": _best(_bare_authority, rounds),
+    }
 
 
-def up_seconds(directory: Path, rounds: int) -> tuple[float, float]:
-    """From starting the server to the first SVID, and the same interpreter importing the same modules and no more; the
-    best of the rounds. The trust domain and its keys are there from a start before, as after every restart."""
-    data = directory / "data"
-    up = program("--data", str(data), "up")
-    data.mkdir(mode=0o700)
-    (data / "answerable.toml").write_text(f"[gateway]\nport = {_free_port()}\n")
-    with running(up):
-        _until_open(data / "workload.sock")
-        _until_open(data / "control.sock")
-        apply = program("--data", str(data), "apply", "--yes", "-f", str(_registry(directory)))
-        done = subprocess.run(
-            apply, capture_output=True, text=True, timeout=FIRST_SVID_SECONDS_MAX, check=False
-        )
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr)
-    first = min(first_svid_seconds(up, data / "workload.sock") for _ in range(rounds))
-    return first, min(_import_seconds() for _ in range(rounds))
+def made_domain(directory: Path) -> TrustDomainDesk:
+    """A trust domain made anew, with its keys in files, as by default."""
+    desk = TrustDomainDesk(
+        domain=TrustDomain("bench.example"),
+        keys=LocalAuthorityKeys.open(directory),
+        register=MemoryAuthorityRegister(),
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        limits=TrustLimits(),
+    )
+    desk.open()
+    return desk
 
 
-def first_svid_seconds(command: Sequence[str], path: Path) -> float:
-    """From starting a server until the Workload API on this socket has answered FetchX509SVID to this process.
-
-    The server must know this process as a workload, else this raises TimeoutError. The server is ended.
-    """
+def _first_svid(house: House) -> float:
+    path = house.data / "workload.sock"
     path.unlink(missing_ok=True)
     begun = time.monotonic()
-    with running(command) as server:
-        while server.poll() is None and time.monotonic() - begun < FIRST_SVID_SECONDS_MAX:
-            ours, theirs = multiprocessing.Pipe()
-            try:
-                identity_watchers.watch(theirs, str(path), "FetchX509SVID", 1, 0)
-            except Exception:
-                # Not there, or not ready, yet.
-                time.sleep(LOOK_SECONDS)
-                continue
-            return float(ours.recv()) - begun
+    with (
+        house.said.open("ab") as said,
+        subprocess.Popen(line(house.data, "up"), stdout=said, stderr=said) as up,
+    ):
+        try:
+            while up.poll() is None and time.monotonic() - begun < WAIT_SECONDS_MAX:
+                ours, theirs = multiprocessing.Pipe()
+                try:
+                    identity_watchers.watch(theirs, str(path), "FetchX509SVID", 1, 0)
+                except Exception:
+                    # Not there, or not ready, yet.
+                    time.sleep(LOOK_SECONDS)
+                    continue
+                return float(ours.recv()) - begun
+        finally:
+            up.terminate()
     raise TimeoutError("no SVID came, or the server ended")
 
 
-@contextmanager
-def running(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A process for as long as the block."""
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-
-
-def _registry(directory: Path) -> Path:
-    written = directory / "registry.yaml"
-    text = _REGISTRY.format(ownership=_OWNERSHIP, uid=os.getuid())
-    for name in ("ada", "bela"):
-        key = create_key(directory / f"{name}.jwk", seed=os.urandom(SEED_BYTES["ed25519"]))
-        (directory / f"{name}.pub.jwk").write_text(public_jwk(key))
-        text += _PERSON.format(name=name)
-    written.write_text(text)
-    return written
-
-
-def _import_seconds() -> float:
+def _seconds(code: str) -> float:
     begun = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import answerable.wiring.assemble"], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True)
     return time.monotonic() - begun
 
 
-def _until_open(path: Path) -> None:
-    deadline = time.monotonic() + FIRST_SVID_SECONDS_MAX
-    while time.monotonic() < deadline:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            try:
-                probe.connect(str(path))
-            except OSError:
-                time.sleep(LOOK_SECONDS)
-                continue
-            return
-    raise TimeoutError(f"{path.name} did not open")
+def _best(once: Callable[[], object], rounds: int) -> float:
+    """Milliseconds."""
+    best = float("inf")
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        once()
+        best = min(best, (time.perf_counter() - begun) * 1000)
+    return best
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def _bare_authority() -> None:
+    """The keys and the certificate of one, by cryptography alone, and nothing kept."""
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(AUTHORITY_KEYS)]
+    now, name = datetime.now(UTC), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bench")])
+    (
+        x509.CertificateBuilder(subject_name=name, issuer_name=name)
+        .public_key(keys[0].public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(keys[0], hashes.SHA256())
+    )

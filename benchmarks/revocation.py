@@ -1,6 +1,7 @@
-"""What ending things costs: the look at every action, a root with ten thousand descendants, a million live tokens.
+"""What ending things costs in the registers alone: `./dev bench revocation [--json] [--quick]`.
 
-    .dev/venv/bin/python benchmarks/revocation.py [--json] [--quick]
+The look at every action, a root with ten thousand descendants, a million live tokens, 300,000 live grants read again.
+Of whole servers the same is part of `./dev bench tokens`.
 
 Peers: a look into a set (the least that any check can cost), SQLite's own `PRAGMA data_version` and a read of the file
 by a system call, which are what a check without shared memory would ask. The limits are those of issue 4.

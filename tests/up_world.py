@@ -147,18 +147,18 @@ class House:
     def sequence(self) -> int:
         return int(json.loads(self.command("trust", "show", "--json"))["sequence"])
 
-    def launch(self) -> None:
+    def launch(self, *options: str) -> None:
         """Start it, and do not wait."""
         assert self.process is None
         self.starts += 1
         with (self.root / f"said-{self.starts}").open("wb") as said:
             self.process = subprocess.Popen(
-                self.line("up"), stdout=said, stderr=said, env=environment() | self.more
+                self.line(*options, "up"), stdout=said, stderr=said, env=environment() | self.more
             )
 
-    async def start(self) -> None:
+    async def start(self, *options: str) -> None:
         """Start it, until it says that it serves."""
-        self.launch()
+        self.launch(*options)
         assert self.process is not None
         await until(lambda: "\nledger " in self.said or self.has_ended(), "the server")
         assert self.process.poll() is None, self.said

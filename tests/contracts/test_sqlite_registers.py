@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sqlite3
@@ -215,6 +216,35 @@ def test_a_mandate_closed_in_another_process_is_closed_here_at_the_next_refresh_
     assert here.refresh()
     assert server.state(M1) == "closed"
     assert server.calls_used(M1) == 1
+
+
+@pytest.mark.requirement("STORE-03")
+def test_closing_here_what_nobody_knows_hides_nothing_that_another_process_closes(tmp_path):
+    here, there = store_in(tmp_path), store_in(tmp_path)
+    server, terminal = SqliteMandateRegister(here), SqliteMandateRegister(there)
+    server.add(mandate())
+    server.add(mandate("m-2"))
+    server.close(MandateId("m-none"))
+    terminal.close(M1)
+    assert here.refresh()
+    assert (server.state(M1), server.state(MandateId("m-2"))) == ("closed", "open")
+    server.close(MandateId("m-2"))
+    terminal.add(mandate("m-3"))
+    assert here.refresh()
+    assert [server.state(MandateId(name)) for name in ("m-1", "m-2", "m-3")] == ["closed", "closed", "open"]
+
+
+@pytest.mark.requirement("STORE-02", "STORE-03")
+def test_a_register_that_is_read_in_many_parts_is_whole_and_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr("answerable.adapters.sqlite.mandates.ROWS_AT_A_TIME", 2)
+    here, there = store_in(tmp_path), store_in(tmp_path)
+    before, names = SqliteMandateRegister(here), [f"m-{number}" for number in range(7)]
+    for name in names:
+        SqliteMandateRegister(there).add(mandate(name))
+    assert here.refresh()
+    for register in (before, SqliteMandateRegister(store_in(tmp_path))):
+        assert [str(one.id) for one in register.all()] == names[::-1]
+    assert gc.isenabled()
 
 
 @pytest.mark.requirement("STORE-03")

@@ -18,6 +18,7 @@ from tests.interop.programs import run
 from tests.loud_skips import skip_loudly
 
 TABLE = ROOT / "tests/interop/mcp_conformance.toml"
+BASELINE = ROOT / "tests/interop/mcp_conformance_baseline.txt"
 CLIENT = ROOT / "tests/interop/mcp_conformance_client.py"
 # Our SDK speaks the last two: the session-based one and the one without sessions.
 REVISIONS = ("2025-11-25", "2026-07-28")
@@ -64,6 +65,13 @@ def table() -> dict[str, Scenario]:
     by_name = {scenario.name: scenario for scenario in made}
     assert len(by_name) == len(made), "a scenario is in the table twice"
     return by_name
+
+
+def baseline() -> list[tuple[str, str]]:
+    """Scenario and check of all that was failing when the list was made."""
+    lines = BASELINE.read_text(encoding="utf-8").splitlines()
+    pairs = [line.split(" ") for line in lines if not line.startswith("#")]
+    return [(scenario, check) for scenario, check in pairs]
 
 
 def suite() -> tuple[str, str]:

@@ -17,6 +17,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.end_instance import written
 from answerable.flows.name_sub_agent import sub_agent_number
 from answerable.flows.recall_revocations import revocation_in, revoked_again
+from answerable.flows.recall_tokens import RecalledTokens
 from answerable.ports.instance_register import FORGOTTEN, LostEnd
 
 if TYPE_CHECKING:
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
 class Recalled:
     """What the ledger knew and the registers did not. ends: of instances and authorities. revocations: put back.
 
-    nameless: entries with revocations of which it cannot be said who was revoked, whether in force or not.
+    tokens: issued ones that are in status lists again. nameless: entries with revocations of which it cannot be said
+    who was revoked, whether in force or not.
     """
 
     ends: int
     revocations: int
+    tokens: int = 0
     nameless: tuple[int, ...] = ()
 
 
@@ -47,6 +50,7 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
     while the trust domain cannot be opened is left to whoever opens it.
     """
     ended: dict[SpiffeId, str] = {}
+    tokens = RecalledTokens(workloads.walk)
     keys: dict[SpiffeId, str] = {}
     removed: list[str] = []
     revoked: dict[Revocable, Revocation] = {}
@@ -64,17 +68,22 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
             leaf = leaf_of(stored)
             if leaf.get("state") == "removed":
                 removed.append(str(leaf.get("authority")))
+        elif stored.tag == Tag.CITED:
+            tokens.note(stored)
         elif stored.tag == Tag.REVOKED:
             one = revocation_in(workloads.walk, stored)
             if one is None:
                 nameless.append(stored.index)
             else:
                 revoked.setdefault(one.what, one)
-    # Before everything else: who was revoked must not act, whatever becomes of the rest.
+    # Before everything else: who was revoked must not act, whatever becomes of the rest. Tokens before that, so that
+    # they are there to end.
+    restored = await tokens.restored()
     again = await revoked_again(workloads.walk, revoked.values())
+    await tokens.end_fallen()
     ends = await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)
     ends += await _lost_ends(workloads, ended, keys)
-    return Recalled(ends=ends, revocations=again, nameless=tuple(nameless))
+    return Recalled(ends=ends, revocations=again, tokens=restored, nameless=tuple(nameless))
 
 
 def _note_number(workloads: Workloads, leaf: dict[str, JSONValue]) -> None:

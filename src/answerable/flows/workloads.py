@@ -12,6 +12,7 @@ from anyio import Event
 from answerable.core.identity.challenge import SECRET_BYTES, Challenges
 from answerable.core.identity.instance import SUB_AGENTS_MAX
 from answerable.core.identity.pace import Pace
+from answerable.core.identity.sidecars import Sidecars
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.measure_process import Measuring
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.attestation import RegistrationEntry
     from answerable.core.identity.principal import AgentId
     from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.attest_workload import Attestor
     from answerable.flows.issue_svid import SvidIssuer
     from answerable.flows.keep_trust_domain import TrustDomainDesk
@@ -70,7 +72,8 @@ class Workloads:
     challenges, local_challenges: of self-proofs of keys, to those who come over TCP and to local processes: what was
     asked for at one door is good at that one; used under the event loop alone. measuring: of local processes.
     turns: processes, keys and instances that somebody is changing right now. sub_numbers: number of the last sub-agent
-    by parent. registered: digest of a registry, and the selectors of all its agents, in force or not.
+    by parent. sidecars: whose measurements count as our sidecar's. registered: digest of a registry, and the selectors
+    of all its agents, in force or not. active: a registry, and the selectors of its agents in force.
     """
 
     walk: Walk
@@ -81,12 +84,14 @@ class Workloads:
     observer: ProcessObserver
     manifests: ManifestRegister | None = None
     limits: WorkloadLimits = field(default_factory=WorkloadLimits)
+    sidecars: Sidecars = field(default_factory=Sidecars)
     challenges: Challenges = field(init=False)
     local_challenges: Challenges = field(init=False)
     measuring: Measuring = field(default_factory=Measuring)
     turns: dict[str, Event] = field(default_factory=dict)
     sub_numbers: dict[SpiffeId, int] = field(default_factory=dict)
     registered: tuple[str, tuple[RegistrationEntry, ...]] = ("", ())
+    active: tuple[RegistrySnapshot | None, tuple[RegistrationEntry, ...]] = (None, ())
 
     _new: Pace = field(init=False)
     _documents: Pace = field(init=False)

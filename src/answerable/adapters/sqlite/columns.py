@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,19 @@ def read(what: str, identity: str) -> Iterator[None]:
     except Malformed as error:
         message = f"{what} {shown(identity)} in the register file cannot be read: {error.message}"
         raise Unavailable(message, code="register.corrupt", port=PORT) from None
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """For making very many objects that all stay: the garbage collector would go through them again and again, and
+    find nothing to free. It is as it was afterwards; what became garbage meanwhile is found then."""
+    was_at_work = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_at_work:
+            gc.enable()
 
 
 def text(value: object) -> str:

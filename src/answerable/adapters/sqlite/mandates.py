@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import read, text, whole
+from answerable.adapters.sqlite.columns import collector_at_rest, read, text, whole
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.leaves import Reference
 from answerable.core.mandate.budget import Spending
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import MandateState
 
 
+ROWS_AT_A_TIME: Final = 10_000
+"""Of a start that has many to read: their text need not be in memory all at once."""
+
 _RECEIVERS: Final = "SELECT receiver FROM receivers WHERE mandate = ? AND giver = ?"
+_NEWER: Final = "SELECT number, id, claims, token FROM mandates WHERE number > ? ORDER BY number LIMIT ?"
+_CLOSED: Final = "FROM mandates WHERE state = 'closed'"
 
 
 class SqliteMandateRegister:
@@ -35,6 +40,8 @@ class SqliteMandateRegister:
         self._budgets = threading.Lock()
         self._mandates: dict[MandateId, Mandate] = {}
         self._closed: frozenset[MandateId] = frozenset()
+        # How many the file said were closed when they were read, whatever was closed here since.
+        self._closed_read = 0
         self._spending = Spending()
         self._read = 0
         store.mirror(self._reload, ends=True)
@@ -174,20 +181,28 @@ class SqliteMandateRegister:
     def _reload(self) -> None:
         """Terms never change once they are there, so only new ones are read."""
         fresh: dict[MandateId, Mandate] = {}
-        for row in self._store.rows(
-            "SELECT number, id, claims, token FROM mandates WHERE number > ? ORDER BY number", (self._read,)
-        ):
-            identity = MandateId(text(row[1]))
-            with read("mandate", identity):
-                claims = parse(row[2] if isinstance(row[2], bytes) else b"")
-                terms = terms_of(claims if isinstance(claims, dict) else {})
-                fresh[identity] = signed(terms, text(row[3]))
-            self._read = whole(row[0])
+        last = self._read
+        with collector_at_rest():
+            while rows := self._store.rows(_NEWER, (last, ROWS_AT_A_TIME)):
+                for row in rows:
+                    identity = MandateId(text(row[1]))
+                    fresh[identity] = _mandate(identity, row)
+                last = whole(rows[-1][0])
         if fresh:
             # What was added here meanwhile stands among them, in the order of all.
             self._mandates = {
                 **{key: one for key, one in self._mandates.items() if key not in fresh},
                 **fresh,
             }
-        closed = self._store.rows("SELECT id FROM mandates WHERE state = 'closed'")
-        self._closed = frozenset(MandateId(text(row[0])) for row in closed)
+            self._read = last
+        # Nothing that is closed is opened again: as many as were read before are the same ones.
+        if whole(self._store.rows(f"SELECT count(*) {_CLOSED}")[0][0]) != self._closed_read:
+            closed = self._store.rows(f"SELECT id {_CLOSED}")
+            self._closed = frozenset(MandateId(text(row[0])) for row in closed)
+            self._closed_read = len(closed)
+
+
+def _mandate(identity: MandateId, row: tuple[object, ...]) -> Mandate:
+    with read("mandate", identity):
+        claims = parse(row[2] if isinstance(row[2], bytes) else b"")
+        return signed(terms_of(claims if isinstance(claims, dict) else {}), text(row[3]))

@@ -14,6 +14,7 @@ import anyio.to_thread
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.core.canonical import parse
+from answerable.core.identity.attestation import SHOWN_AGAIN
 from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
 from answerable.errors import AnswerableError, Refused, shown
 from answerable.sdk.delegation import hand_on
@@ -49,6 +50,7 @@ class Identity:
         self._svid_key = ec.generate_private_key(ec.SECP256R1())
         self._enrolled: Enrolled | None = None
         self._ends_at = 0.0
+        self._attesting: Attesting | None = None
         self.auth = SessionAuth(self._key, mandate=mandate, world=world)
 
     def __repr__(self) -> str:
@@ -93,8 +95,8 @@ class Identity:
     ) -> Enrolled:
         """former: thumbprint of the key whose place this one takes. Raises the error family."""
         challenge = await self._client.challenge()
-        thumbprint = self._key.public.thumbprint
-        attestation = await anyio.to_thread.run_sync(attesting, challenge, thumbprint)
+        attestation = await anyio.to_thread.run_sync(attesting, challenge, self.thumbprint)
+        self._attesting = attesting
         return self._kept(
             await self._client.enrol(
                 challenge,
@@ -140,10 +142,19 @@ class Identity:
         return made
 
     async def renew(self, *, made_of: MadeOf | None = None) -> Enrolled:
-        """A longer life, with a new certificate over the same key. Raises the error family."""
+        """A longer life, with a new certificate over the same key. Raises the error family.
+
+        Who is known by what others may take back shows it again.
+        """
         async with self._changing:
+            attestation = None
+            if self._attesting is not None and self.enrolled.source in SHOWN_AGAIN:
+                challenge = await self._client.challenge()
+                attestation = await anyio.to_thread.run_sync(self._attesting, challenge, self.thumbprint)
             csr = certificate_request(self._svid_key)
-            return self._kept(await self._client.renew(self.auth, csr=csr, made_of=made_of))
+            return self._kept(
+                await self._client.renew(self.auth, csr=csr, made_of=made_of, attestation=attestation)
+            )
 
     async def end(self) -> None:
         """Raises the error family."""

@@ -12,7 +12,7 @@ import random
 import shutil
 import signal
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,6 +33,7 @@ from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
 
     import httpx2
@@ -57,13 +58,14 @@ def _silent(text: str) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SidecarOptions:
     """agent: name that the server must find us to be. attesting: makes the document to enrol with when it is needed,
-    so that a token is read as late as can be. measure: what the project is made of now; blocking. mandate: of messages
-    that name none. say: told what people should know.
+    so that a token is read as late as can be. tls: of `client_tls`. measure: what the project is made of now; blocking.
+    mandate: of messages that name none. say: told what people should know.
     """
 
     agent: str
     gateway: str
     command: tuple[str, ...]
+    tls: ssl.SSLContext | None = None
     attesting: Attesting = field(default_factory=by_the_kernel)
     measure: Callable[[], MadeOf] | None = None
     mandate: str = ""
@@ -75,7 +77,7 @@ async def run_sidecar(options: SidecarOptions) -> int:
     """The exit code of the agent. Raises the error family where it was never started."""
     if not guarding.without_core_dumps():
         options.say("core dumps cannot be turned off on this platform")
-    client, base = open_client(options.gateway)
+    client, base = open_client(options.gateway, tls=options.tls)
     async with client:
         return await _Sidecar(options, client, base).run()
 
@@ -88,6 +90,7 @@ class _Sidecar:
         self._identity = Identity(EnrolmentClient(client, base), mandate=options.mandate)
         self._made_of: MadeOf | None = None
         self._directory = Path()
+        self._child = 0
         self._subs = 0
         self._sub_identities: set[Identity] = set()
 
@@ -126,7 +129,9 @@ class _Sidecar:
                 )
                 await tasks.start(handle.serve)
                 child = Child(self._options.command, handle=handle.address)
+                self._child = child.pid
                 tasks.start_soon(self._pass_signals_on, child)
+                tasks.start_soon(self._name_process)
                 tasks.start_soon(self._keeper(self._identity, self._enrolled_anew).keep)
                 tasks.start_soon(self._watch_project)
                 tasks.start_soon(_reap, child)
@@ -176,6 +181,22 @@ class _Sidecar:
         self._told_drift(enrolled.drift)
         return enrolled
 
+    async def _name_process(self) -> None:
+        """Where the manifest says which program the agent is, the server asks the kernel about the one just started."""
+        if self._made_of is not None:
+            self._made_of = self._beside(self._made_of)
+        if not self._identity.enrolled.wanted:
+            return
+        try:
+            enrolled = await self._identity.renew(made_of=self._made_of)
+            self._told_drift(enrolled.drift)
+        except Unavailable as error:
+            _log.warning(
+                "the kernel's word about the agent is missing until the next renewal: %s", error.message
+            )
+        except AnswerableError as error:
+            self._options.say(error.message)
+
     async def _watch_project(self) -> None:
         """Measure now and then, and tell the server at once when something is another."""
         if self._options.measure is None:
@@ -212,8 +233,14 @@ class _Sidecar:
                 _log.info("a sub-agent was not renewed: %s", error.message)
 
     async def _measured(self) -> MadeOf | None:
+        """With the process of the agent, once it runs: another program in it is another measurement."""
         measure = self._options.measure
-        return None if measure is None else await anyio.to_thread.run_sync(measure)
+        if measure is None:
+            return None
+        return self._beside(await anyio.to_thread.run_sync(measure))
+
+    def _beside(self, found: MadeOf) -> MadeOf:
+        return replace(found, process=self._child, program=_program_of(self._child)) if self._child else found
 
     def _told_drift(self, drift: tuple[str, ...]) -> None:
         if drift:
@@ -239,6 +266,14 @@ class _Sidecar:
                 await self._identity.end()
             except AnswerableError as error:
                 _log.warning("the instance could not be ended: %s", error.message)
+
+
+def _program_of(pid: int) -> str:
+    """The link that the kernel keeps to what a process runs; empty where it cannot be read."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
 
 
 async def _reap(child: Child) -> None:

@@ -81,6 +81,7 @@ OPTIONAL_CLAIMS: Final = ("budgets", "delegation", "application", "id_token")
 ID_TOKEN_CHARS_MAX: Final = 16_384
 STEP: Final = "mandate"
 
+_KNOWN: Final = frozenset((*CLAIMS, *OPTIONAL_CLAIMS))
 _CODE: Final = "mandate.malformed"
 _CLAIMS_LIMITS: Final = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
 _ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
@@ -120,7 +121,7 @@ def terms_of(claims: Mapping[str, JSONValue]) -> MandateTerms:
     Raises Malformed: `mandate.malformed`, `name.invalid`, `caveat.unknown`, `caveat.malformed`, `budget.name`,
     `budget.amount`.
     """
-    unknown = [name for name in claims if name not in (*CLAIMS, *OPTIONAL_CLAIMS)]
+    unknown = [name for name in claims if name not in _KNOWN]
     if unknown:
         raise Malformed(f"claim {shown(unknown[0], 40)} is not known here, so it refuses", code=_CODE)
     missing = [name for name in CLAIMS if name not in claims]
