@@ -28,7 +28,6 @@ from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_budgets import keep_budgets
-from answerable.flows.keep_citations import keep_citations
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
@@ -300,16 +299,15 @@ async def _settling(product: Product, seconds: float) -> None:
             await settle_open_intents(product.walk)
             await record_revocations(product.walk)
             await record_counted_refusals(product.walk)
-        await _keep_counts(product.walk)
+        _keep_budgets(product.walk)
 
 
-async def _keep_counts(walk: Walk) -> None:
+def _keep_budgets(walk: Walk) -> None:
     """A register that takes nothing, on a full disk for one, ends nothing: what is not kept the next start counts."""
     try:
         keep_budgets(walk)
-        await keep_citations(walk)
     except Unavailable as failed:
-        _log.warning("budgets and citations are not kept for now: %s", failed.message)
+        _log.warning("used budgets are not kept for now: %s", failed.message)
 
 
 @contextmanager
