@@ -130,7 +130,13 @@ def workloads_over(
     )
     desk.open()
     attestor = Attestor(
-        clock=clock, entropy=entropy, tokens=MemoryJoinTokens(), keys=NoIssuers(), terms=AttestationTerms()
+        clock=clock,
+        entropy=entropy,
+        tokens=MemoryJoinTokens(),
+        keys=NoIssuers(),
+        terms=AttestationTerms(),
+        domain=DOMAIN,
+        trust=desk,
     )
     return Workloads(
         walk=walk,
@@ -289,6 +295,7 @@ async def served(
         entropy=SystemEntropy(),
         limits=ProofLimits(authorities=frozenset({"localhost"})),
         instances=workloads.instances,
+        trust=workloads.trust,
     )
     gateway = Gateway(needs_of(walk, upstream, prover, []), None)
     door = enrolment_app(EnrolmentNeeds(workloads=workloads, prover=prover))

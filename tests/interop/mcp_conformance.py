@@ -14,7 +14,8 @@ from pathlib import Path
 
 from node_packages import MCP_CONFORMANCE
 from set_up import ROOT
-from tests.interop.programs import run, skip_loudly
+from tests.interop.programs import run
+from tests.loud_skips import skip_loudly
 
 TABLE = ROOT / "tests/interop/mcp_conformance.toml"
 BASELINE = ROOT / "tests/interop/mcp_conformance_baseline.txt"
@@ -76,7 +77,9 @@ def baseline() -> list[tuple[str, str]]:
 def suite() -> tuple[str, str]:
     """Node and the suite, or a loud skip."""
     if not MCP_CONFORMANCE.is_ready():
-        skip_loudly("the MCP conformance suite", "./dev verifiers, which needs npm (apt-get install npm)")
+        skip_loudly(
+            "the MCP conformance suite", "./dev verifiers, which needs npm (apt-get install npm)", name="npm"
+        )
     return MCP_CONFORMANCE.command()
 
 

@@ -30,6 +30,7 @@ from answerable.core.registry.parse import shapes_of
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.compare_manifest import as_compared, compared, is_another_program, words_of
 from answerable.flows.end_instance import end_instance, written
+from answerable.flows.known_callers import require_vouched
 from answerable.flows.name_sub_agent import next_sub_agent, sub_agent_evidence
 from answerable.flows.record_entry import record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names
@@ -176,15 +177,17 @@ async def compare_again(workloads: Workloads, instance: SpiffeId) -> Instance | 
 
 
 def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
-    """The instance if it and its agent may act now. Raises Refused (`instance.unknown`, `.ended`, `agent.inactive`,
-    `revoked.*`)."""
+    """The instance if it and its agent may act now. Raises Refused (`instance.unknown`, `.ended`, `.unvouched`,
+    `agent.inactive`, `revoked.*`)."""
     found = workloads.instances.find(instance)
     if found is None:
         raise Refused(f"instance {shown(instance)} is not known", code="instance.unknown")
     if not found.is_live(workloads.walk.clock.now()):
         raise Refused(f"instance {shown(instance)} has ended: enrol anew", code="instance.ended")
-    if _parent_of(workloads, found) is None and found.parent:
+    parent = _parent_of(workloads, found)
+    if parent is None and found.parent:
         raise Refused(f"the parent of {shown(instance)} has ended", code="instance.ended")
+    require_vouched(workloads.trust, found if parent is None else parent)
     _active(workloads, found.agent)
     _refuse_revoked(workloads, found)
     return found
@@ -381,8 +384,7 @@ def _refuse_revoked(workloads: Workloads, instance: Instance) -> None:
     """What an instance can be revoked by beside its agent: for one that was, no document is made."""
     key = instance.key.thumbprint if instance.key is not None else ""
     own = (Revocable("key", key), Revocable("manifest", instance.manifest))
-    revocation = workloads.walk.revocations.find((*instance_names(str(instance.id)), *own))
-    if revocation is not None:
+    if (revocation := workloads.walk.revocations.find((*instance_names(str(instance.id)), *own))) is not None:
         raise revocation.refusal()
 
 

@@ -113,9 +113,13 @@ class EnrolmentClient:
         attestation: Mapping[str, JSONValue],
         csr: bytes = b"",
         made_of: MadeOf | None = None,
+        former: str = "",
     ) -> Enrolled:
-        """A first enrolment of `key`. csr: certificate request, DER, for an X.509-SVID."""
+        """A first enrolment of `key`. csr: certificate request, DER, for an X.509-SVID. former: thumbprint of the key
+        whose place it takes, where the server does not know that one any more."""
         body = _body(csr, made_of) | {"attestation": dict(attestation)}
+        if former:
+            body["former"] = former
         return await self._enrolled("enrol", _proved(body, challenge, key), None)
 
     async def enrol_sub_agent(
@@ -124,9 +128,19 @@ class EnrolmentClient:
         """parent: signs with the key of the instance that this is to be a sub-agent of. key: the sub-agent's own."""
         return await self._enrolled("sub-agents", _proved(_body(csr, None), challenge, key), parent)
 
-    async def renew(self, auth: httpx2.Auth, *, csr: bytes = b"", made_of: MadeOf | None = None) -> Enrolled:
-        """auth: signs with the key of the instance."""
-        return await self._enrolled("renew", _body(csr, made_of), auth)
+    async def renew(
+        self,
+        auth: httpx2.Auth,
+        *,
+        csr: bytes = b"",
+        made_of: MadeOf | None = None,
+        attestation: Mapping[str, JSONValue] | None = None,
+    ) -> Enrolled:
+        """auth: signs with the key of the instance. attestation: what it is known by, shown again."""
+        body = _body(csr, made_of)
+        if attestation is not None:
+            body["attestation"] = dict(attestation)
+        return await self._enrolled("renew", body, auth)
 
     async def end(self, auth: httpx2.Auth, instance: SpiffeId | None = None) -> tuple[str, ...]:
         """End the instance that `auth` signs for, or a sub-agent of it; returns the names of what ended."""

@@ -29,7 +29,8 @@ from answerable.adapters.sqlite import (
 )
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.federation import federation_sources
-from answerable.core.identity.oidc_claims import IssuerTerms
+from answerable.core.identity.oidc_claims import LIFETIME_SECONDS_MAX, IssuerTerms
+from answerable.core.identity.oidc_shapes import LIFETIME_SECONDS_MAX as LONGEST_SHAPED
 from answerable.core.identity.sidecars import sidecars_in
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.core.identity.ssh_host import ssh_trust
@@ -49,6 +50,7 @@ from answerable.flows.suspend_dormant import NOTE_SECONDS, follow_dormancy
 from answerable.flows.tell_watchers import Watchers
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.verify_person import PersonVerifier
+from answerable.flows.watch_clock import watch_clock
 from answerable.flows.workloads import WorkloadLimits, Workloads
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.settings import secret
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.identity.federation import FederationSource
-    from answerable.core.identity.oidc_claims import Kind
+    from answerable.core.identity.oidc_shapes import Kind
     from answerable.core.identity.principal import AgentId
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
@@ -193,7 +195,13 @@ async def opened_identity(
             shut=shut,
             issuer=SvidIssuer(desk=desk, clock=clock, entropy=entropy),
             attestor=Attestor(
-                clock=clock, entropy=entropy, tokens=SqliteJoinTokens(store), keys=keys, terms=terms
+                clock=clock,
+                entropy=entropy,
+                tokens=SqliteJoinTokens(store),
+                keys=keys,
+                terms=terms,
+                domain=desk.domain,
+                trust=desk,
             ),
             people=PersonVerifier(clock=clock, keys=keys, issuers=of_people),
             instances=SqliteInstanceRegister(store),
@@ -254,6 +262,7 @@ async def kept_identity(
         tasks.start_soon(follow_manifests, workloads)
         tasks.start_soon(_suspending_dormant, identity, workloads, settings)
         tasks.start_soon(_following_bundles, identity)
+        tasks.start_soon(watch_clock, workloads.walk)
 
 
 async def _tending(authorities: AuthorityChanges) -> None:
@@ -361,7 +370,8 @@ def _issuers(settings: Settings) -> Iterator[IssuerTerms]:
     for one in settings.identity.oidc_issuers:
         url, audience, *kind = one.split()
         named = cast("Kind", kind[0] if kind else "oidc")
-        yield IssuerTerms(issuer=url, audience=audience, kind=named)
+        longest = LONGEST_SHAPED.get(named, LIFETIME_SECONDS_MAX)
+        yield IssuerTerms(issuer=url, audience=audience, kind=named, lifetime_seconds_max=longest)
 
 
 def _endpoints(settings: Settings, desk: TrustDomainDesk, clock: Clock) -> Iterator[BundleEndpoint]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, get_args
 
 from answerable.core.identity.broker_grant import broker_grants
 from answerable.core.identity.federation import federation_sources
-from answerable.core.identity.oidc_claims import Kind
 from answerable.core.identity.oidc_person import LOGIN_SECONDS_MAX, PersonIssuer
+from answerable.core.identity.oidc_shapes import Kind
 from answerable.core.identity.sidecars import sidecars_in
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.errors import Malformed
@@ -82,7 +82,8 @@ class IdentitySettings:
     pkcs11_pin: str = reference("its PIN")
     oidc_issuers: tuple[str, ...] = texts(
         (),
-        "issuers whose workload tokens attest, each `URL AUDIENCE [KIND]`; KIND is oidc, kubernetes or github",
+        "issuers whose workload tokens attest, each `URL AUDIENCE [KIND]`; KIND is oidc, kubernetes, github, aws, gcp "
+        "or azure",
     )
     person_issuers: tuple[str, ...] = texts(
         (),

@@ -13,8 +13,10 @@ import anyio.to_thread
 
 from answerable.apps.enrolment import documents
 from answerable.apps.enrolment.pace import Pace
+from answerable.core.identity.attestation import SHOWN_AGAIN
 from answerable.core.identity.challenge import LIFETIME_SECONDS
 from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
+from answerable.core.identity.http_signature import parse_signature
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.registry.manifest_drift import program_in
 from answerable.core.registry.unregistered import stranger_name
@@ -23,6 +25,7 @@ from answerable.flows.compare_manifest import drift_now
 from answerable.flows.end_instance import end_instance
 from answerable.flows.enrol_workload import enrol, live_instance, renew
 from answerable.flows.hand_out_svid import x509_svid
+from answerable.flows.let_return import require_may_return
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.channel import Channel
     from answerable.core.identity.evidence import Evidence
+    from answerable.core.identity.http_signature import SignedRequest
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.keys import PublicKey
     from answerable.core.registry.manifest_drift import Measured
@@ -89,6 +93,8 @@ class EnrolmentDesk:
         key = self._proved_key(request, asked.channel)
         if request.attestation is None:
             raise Malformed("the body lacks `attestation`", code="enrolment.malformed")
+        if "former" in request.members:
+            await require_may_return(self._workloads, documents.text_in(request.members, "former"))
         local = _is_local(asked.channel)
         if self._attesting[local] >= self._needs.attesting_max:
             raise Refused("too many enrolments at a time, try again", code="enrolment.busy")
@@ -196,7 +202,10 @@ class EnrolmentDesk:
         """The live instance whose key signed this very message; what the connection could prove does not count here."""
         prover = self._needs.prover
         message = prover.receive(asked.method, asked.target, asked.headers, asked.body)
-        caller = prover.verify(message)
+        try:
+            caller = prover.verify(message)
+        except Unverified as error:
+            raise self._unknown_key(message, error) or error from None
         if not caller.identity.instance:
             message_text = "this is asked by the key of an instance, not by a registered one"
             raise Unverified(message_text, code="instance.no_instance", step=STEP)
@@ -207,6 +216,15 @@ class EnrolmentDesk:
             self._needs.noted(found.agent, error.code)
             raise
         return found
+
+    def _unknown_key(self, message: SignedRequest, error: Unverified) -> Unverified | None:
+        """What tells a workload that its instance is not known here at all, which is another thing than an end."""
+        if error.step != "key" or not message.signature_input:
+            return None
+        if self._workloads.instances.by_key(parse_signature(message).keyid) is not None:
+            return None
+        text = "no instance is known by the key that signed this: enrol anew, with a new key"
+        return Unverified(text, code="instance.key_unknown", step="key")
 
     async def _measured_again(
         self, found: Instance, request: Request, channel: Channel | None
@@ -229,11 +247,18 @@ class EnrolmentDesk:
                 )
             return None if _says_less(again.evidence, found.evidence) else again
         if request.attestation is None:
+            if found.evidence.source in SHOWN_AGAIN:
+                raise Refused(
+                    "who is known by an SVID or a client certificate shows it again to renew",
+                    code="attestation.stale",
+                )
             return None
         again = await self._attested(request.attestation, channel, key)
         if again.evidence.source != found.evidence.source:
             message = "an instance is attested again in the way in which it was attested first"
             raise Refused(message, code="attestation.changed")
+        if again.evidence.source == "spiffe" and again.evidence.selectors != found.evidence.selectors:
+            raise Refused("this SVID is of another workload: enrol anew", code="attestation.changed")
         return again
 
     async def _attested(self, document: Mapping[str, JSONValue], channel: Channel | None, key: str) -> _Shown:
@@ -246,9 +271,15 @@ class EnrolmentDesk:
                 return _Shown(await anyio.to_thread.run_sync(partial(attestor.join_token, token)))
             case "oidc":
                 return _Shown(await attestor.oidc(documents.text_in(document, "token")))
-            case "x509_pop":
+            case "mtls":
+                # Of a Unix socket the kernel speaks, and nothing that the other end sent.
+                sent = channel.certificates if channel is not None and channel.peer is None else ()
+                return _Shown(attestor.mtls(sent[0] if sent else b""))
+            case "jwt_svid":
+                return _Shown(attestor.jwt_svid(documents.text_in(document, "token"), key))
+            case "x509_pop" | "x509_svid":
                 judged = partial(
-                    attestor.x509_pop,
+                    attestor.x509_pop if document["type"] == "x509_pop" else attestor.x509_svid,
                     documents.chain_in(document),
                     documents.base64_in(document, "signature"),
                     documents.text_in(document, "challenge"),

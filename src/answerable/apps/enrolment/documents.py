@@ -30,7 +30,7 @@ PID_MAX: Final = 2**22
 """Of Linux, on any machine (proc_sys_kernel(5))."""
 
 _COMMON: Final = frozenset({"claimed", "csr", "measured"})
-ENROL_MEMBERS: Final = _COMMON | {"attestation", "key", "process", "proof"}
+ENROL_MEMBERS: Final = _COMMON | {"attestation", "former", "key", "process", "proof"}
 SUB_AGENT_MEMBERS: Final = _COMMON | {"key", "proof"}
 RENEW_MEMBERS: Final = _COMMON | {"attestation", "process"}
 END_MEMBERS: Final = frozenset({"instance"})
@@ -41,6 +41,9 @@ ATTESTATION_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "oidc": frozenset({"type", "token"}),
     "x509_pop": frozenset({"type", "chain", "signature", "challenge"}),
     "ssh_host_key": frozenset({"type", "identity", "signature", "challenge"}),
+    "x509_svid": frozenset({"type", "chain", "signature", "challenge"}),
+    "jwt_svid": frozenset({"type", "token"}),
+    "mtls": frozenset({"type"}),
 }
 """By type, the members that an attestation document has, all of them and no other: a process is named by the connection
 that it made, and by nothing that it says."""

@@ -202,11 +202,14 @@ class Tasks:
     async def _chain(self, name: str) -> str:
         """Of a task by name; what comes from a mandate is had anew shortly before it ends."""
         task = self._found(name)
-        if not task.mandate or not _ends_soon(task):
+        if not task.mandate:
+            # Of a key that was replaced since, it is of no use.
+            self._own(task.chain)
+        if not task.mandate or not self._is_stale(task):
             return task.chain
         async with self._renewing:
             task = self._found(name)
-            if _ends_soon(task):
+            if self._is_stale(task):
                 task = self._tasks[name] = await self._from_mandate(task.mandate)
         return task.chain
 
@@ -214,6 +217,8 @@ class Tasks:
         """The chain under which this message goes on. Only what acts needs a token to act with: a stream that stays
         open, and lists, go by what lives longer."""
         task = self._found(name)
+        # Of a key that was replaced since, it is of no use.
+        self._own(task.chain)
         if not _acts(request):
             return task.chain
         acting = task.acting
@@ -229,6 +234,10 @@ class Tasks:
         if read_raw(split_chain(acting)[-1]).claims.get(SINGLE_USE) is not True:
             task.acting = acting
         return acting
+
+    def _is_stale(self, task: _Task) -> bool:
+        """Whether it ends soon, or is bound to a key that this identity has no more."""
+        return _ends_soon(task) or task.leaf.confirmation.thumbprint != self._identity.thumbprint
 
     def _found(self, name: str) -> _Task:
         task = self._tasks.get(name)
