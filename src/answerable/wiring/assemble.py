@@ -221,7 +221,7 @@ async def assembled(
 async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     with _when_there_is_room():
         await record_counted_refusals(walk)
-    await _keep_counts(walk)
+    _keep_budgets(walk)
     await noted_at_last(identity, walk, settings)
 
 
