@@ -214,6 +214,10 @@ def chain_of(bench: Bench, mandate: Any, lineage: Lineage) -> tuple[str, ...]:
             consent = {
                 terms.CONSENT_HASH: read_hop(signed).raw.hash,
                 terms.CONSENT_LIMITS: dict(limits_of(part.authority)),
+                # Where the service would have written the consent down.
+                terms.CONSENT_ENTRY: 0,
+                terms.CONSENT_LEAF: "00" * 32,
+                terms.CONSENT_LOG: bench.walk.ledger.origin,
             }
             signed = issue_hop(
                 chain,
