@@ -173,7 +173,7 @@ async def test_a_process_of_the_workload_api_is_held_against_its_program() -> No
     assert isinstance(observer, InventedProcesses)
     # The parts that this door does not touch are missing.
     parts: dict[str, Any] = dict.fromkeys(
-        ("instances", "manifests", "observer", "sightings", "federation", "people")
+        ("instances", "manifests", "observer", "sightings", "uses", "federation", "people")
     )
     identity = Identity(desk=workloads.trust, issuer=workloads.issuer, attestor=workloads.attestor, **parts)
     needs = WorkloadNeeds(identity, workloads)
