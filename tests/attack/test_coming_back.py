@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -24,55 +23,16 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.end_instance import end_instance
 from answerable.sdk.gateway_address import open_client
 from tests.enrolment_world import UNIX, Served, fresh_key, served, signed_body
-from tests.gateway_world import HERE, until
-from tests.up_world import REGISTERS, WAIT_SECONDS_MAX, Attached, environment, house, registry
+from tests.gateway_world import HERE
+from tests.sidecar_world import beside_agent
+from tests.up_world import REGISTERS, WAIT_SECONDS_MAX, Attached, house, registry
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word about processes is Linux's"),
 ]
-ASKING = HERE / "system" / "asking_agent.py"
 MAIN = HERE / "system" / "sidecar_main.py"
 REFUSAL = {"status": 401, "detail": "who are you?", "code": UNKNOWN, "branch": "unverified", "step": "key"}
-
-
-@asynccontextmanager
-async def sidecar(said: Path, *line: str) -> AsyncIterator[Attached]:
-    """A sidecar beside an agent that asks for a sub-agent with every line. said: what the sidecar tells people."""
-    with said.open("ab") as told:
-        process = await asyncio.create_subprocess_exec(
-            *line,
-            "--",
-            sys.executable,
-            str(ASKING),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=told,
-            env=environment(),
-            start_new_session=True,
-        )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    written, read = process.stdin, process.stdout
-    one = Attached(name="sidecar", pid=process.pid, tell=lambda text: written.write(text.encode() + b"\n"))
-
-    async def listen() -> None:
-        async for text in read:
-            one.hear(text)
-
-    listening = asyncio.create_task(listen())
-    try:
-        await until(lambda: one.of("ready"), seconds=60)
-        yield one
-        written.close()
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            await process.wait()
-    finally:
-        # With the agent, which would hold its end of our pipe.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        listening.cancel()
 
 
 def read(place: Path) -> str:
@@ -104,7 +64,7 @@ async def test_an_older_copy_of_the_registers_brings_nobody_back_whose_instance_
         await home.start()
         up = home.line("agent", "up", "--agent", "helper")
         ended_said, other_said = tmp_path / "ended", tmp_path / "other"
-        async with sidecar(ended_said, *up) as ended, sidecar(other_said, *up) as other:
+        async with beside_agent(ended_said, *up) as ended, beside_agent(other_said, *up) as other:
             name, other_name = (one.of("ready")[0]["instance"] for one in (ended, other))
             await asyncio.to_thread(home.command, "agent", "end", name, "--yes")
             await home.stop(signal.SIGKILL)
@@ -188,7 +148,7 @@ async def test_a_middleman_who_denies_that_an_instance_is_known_gets_no_second_o
     said = tmp_path / "said"
     async with served(tmp_path, acting=False) as world, between(world, tmp_path / "between") as middleman:
         line = (sys.executable, str(MAIN), "scout", f"unix:{tmp_path / 'between'}", "", json.dumps(UNIX), "-")
-        async with sidecar(said, *line) as agent:
+        async with beside_agent(said, *line) as agent:
             assert (await agent.asked("sub"))["status"] == 201
             (one,) = (found for found in world.workloads.instances.live() if not found.parent)
             middleman.lies = True
@@ -233,7 +193,7 @@ async def test_only_a_key_that_was_never_known_is_called_unknown(tmp_path):
     said = tmp_path / "said"
     async with served(tmp_path, acting=False) as world:
         line = (sys.executable, str(MAIN), "scout", f"unix:{world.uds}", "", json.dumps(UNIX), "-")
-        async with sidecar(said, *line) as agent:
+        async with beside_agent(said, *line) as agent:
             (one,) = world.workloads.instances.live()
             await end_instance(world.workloads, one.id, because="operator.ended")
             await asks_until(agent, said, "is no longer renewed")

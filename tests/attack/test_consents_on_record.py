@@ -80,8 +80,11 @@ async def test_a_consent_is_written_once_before_the_tokens_issued_for_it_and_eac
         await world.mandate()
         root = await world.root()
         consent = world.handed((root,), "orchestrator", "researcher", narrow(("crm.read",), root))
-        for _ in range(3):
+
+        async def exchange() -> None:
             assert (await world.exchange("researcher", root, consent=consent)).status_code == 200
+
+        await world.at_once(exchange, times=3)
         cited = world.entries(Tag.CITED)
         [agreed] = [one for one in cited if one["kind"] == "consent"]
         assert (agreed["agent"], agreed["parent"], agreed["mandate"]) == (
@@ -160,7 +163,9 @@ async def test_a_token_with_more_than_was_consented_to_is_found_where_the_tokens
     async with token_world(tmp_path) as world:
         await world.mandate()
         monkeypatch.setattr(
-            exchange_token, "_may_have", lambda desk, parent, wanted: authority_of(parent.mandate)
+            exchange_token,
+            "_may_have",
+            lambda desk, client, parent, wanted: authority_of(parent.mandate),
         )
         await exchanged(world)
         assert in_the_log(world) == set(), "what a token says is sealed"

@@ -270,7 +270,7 @@ async def test_the_workload_api_lets_nobody_past_the_manifest_of_its_agent(rule:
     assert isinstance(observer, InventedProcesses)
     # The parts that this door does not touch are missing.
     parts: dict[str, Any] = dict.fromkeys(
-        ("instances", "manifests", "observer", "sightings", "federation", "people")
+        ("instances", "manifests", "observer", "sightings", "uses", "federation", "people")
     )
     identity = Identity(desk=workloads.trust, issuer=workloads.issuer, attestor=workloads.attestor, **parts)
     needs = WorkloadNeeds(identity, workloads)

@@ -21,6 +21,7 @@ from answerable.core.ledger.tags import Tag
 from tests.interop.programs import go_workload
 from tests.interop.workload_clients import PYTHON_CLIENT
 from tests.loud_skips import without_loudly
+from tests.sidecar_world import beside_agent
 from tests.up_world import (
     IDENTITY_KEYS,
     REGISTERS,
@@ -28,7 +29,6 @@ from tests.up_world import (
     Attached,
     House,
     attached,
-    environment,
     house,
     openssl_believes,
     registry,
@@ -44,7 +44,6 @@ pytestmark = [
 HALF_LIFE = 30
 """Of an X.509-SVID of these houses."""
 INSTANCE_SECONDS = 3_600
-ASKING = Path(__file__).with_name("asking_agent.py")
 HELPER = registry(helper=[[f"unix:uid:{os.geteuid()}"]])
 
 
@@ -146,40 +145,9 @@ def is_written_down(house: House, workloads: list[Attached]) -> None:
     assert all(len(keys) == 1 for keys in enrolled.values())
 
 
-@contextlib.asynccontextmanager
-async def sidecar(house: House) -> AsyncIterator[Attached]:
+def sidecar(house: House) -> contextlib.AbstractAsyncContextManager[Attached]:
     """`answerable agent up` beside an agent that asks for a sub-agent with every line it is told."""
-    with (house.root / "sidecar").open("ab") as said:
-        process = await asyncio.create_subprocess_exec(
-            *house.line("agent", "up", "--agent", "helper", "--", sys.executable, str(ASKING)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=said,
-            env=environment(),
-            start_new_session=True,
-        )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    written, read = process.stdin, process.stdout
-    one = Attached(name="sidecar", pid=process.pid, tell=lambda line: written.write(line.encode() + b"\n"))
-
-    async def listen() -> None:
-        async for line in read:
-            one.hear(line)
-
-    listening = asyncio.create_task(listen())
-    try:
-        await until(lambda: one.of("ready"), "the agent")
-        yield one
-        written.close()
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            await process.wait()
-    finally:
-        # With the agent, which would hold its end of our pipe.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        await listening
+    return beside_agent(house.root / "sidecar", *house.line("agent", "up", "--agent", "helper"))
 
 
 async def came_back(agent: Attached) -> dict[str, Any]:

@@ -124,21 +124,28 @@ async def cite_consent(walk: Walk, consent: Hop, parent: Hop, mandate: Mandate) 
     person = sealing_for(walk, principal_subject(mandate.principal))
     principal = pseudonym_of(walk, mandate.principal)
     name = (CONSENT_KIND, consent.digest.hex())
-    if name not in walk.cited:
-        receipt = await walk.ledger.append(
-            cited_consent(
-                consent,
-                at=walk.clock.now(),
-                sealing=person,
-                principal=principal,
-                mandate=mandate.id,
-                parent=parent.jti,
-            )
-        )
-        if len(walk.cited) >= CITED_MAX:
-            walk.cited.clear()
-        walk.cited[name] = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
-    return walk.cited[name]
+    await _written(
+        walk,
+        name,
+        lambda: cited_consent(
+            consent,
+            at=walk.clock.now(),
+            sealing=person,
+            principal=principal,
+            mandate=mandate.id,
+            parent=parent.jti,
+        ),
+    )
+    place = walk.cited[name]
+    # Of several who exchange it at once one has written it, and all wait for it.
+    submitted = walk.consents_on_the_way.get(name)
+    if submitted is not None:
+        await submitted.durable()
+        # Those of callers who left meanwhile go with it.
+        on_the_way, durable = walk.consents_on_the_way, walk.ledger.size
+        for one in [one for one, written in on_the_way.items() if written.receipt.index < durable]:
+            del on_the_way[one]
+    return place
 
 
 async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry]) -> None:
@@ -150,13 +157,16 @@ async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry])
             break
         entry = make()
         try:
-            receipt = walk.ledger.submit(entry).receipt
+            submitted = walk.ledger.submit(entry)
         except Unavailable as busy:
             if busy.code != "ledger.busy":
                 raise
             await walk.ledger.room(entry)
             continue
+        receipt = submitted.receipt
         place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
+        if name[0] == CONSENT_KIND:
+            walk.consents_on_the_way[name] = submitted
         if walk.citations is not None:
             walk.cited_unkept[name] = place
         _remember(walk, name, place)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from answerable.core.identity.attestation import RegistrationEntry, matching_agent
+from answerable.core.identity.attestation import matching_agent
 from answerable.core.identity.evidence import Evidence
 from answerable.core.identity.instance import INSTANCE_BYTES, Instance
 from answerable.core.identity.principal import UnixMillis
@@ -34,11 +34,10 @@ from answerable.flows.known_callers import require_vouched
 from answerable.flows.name_sub_agent import next_sub_agent, sub_agent_evidence
 from answerable.flows.record_entry import record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names
+from answerable.flows.workloads import entries_of
 from answerable.ports.instance_register import MAY_RETURN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from answerable.core.identity.keys import PublicKey
     from answerable.core.identity.principal import AgentId
     from answerable.core.identity.spiffe_id import SpiffeId
@@ -200,16 +199,13 @@ def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
     that is not in force.
     """
     current = workloads.walk.registry.current
-    if workloads.active[0] is not current:
-        # Every process is looked at each minute, and each look asks this.
-        workloads.active = (current, tuple(_entries(current.agents.values())))
-    name = matching_agent(workloads.active[1], evidence.selectors)
+    name = matching_agent(workloads.in_force(), evidence.selectors)
     if name is not None:
         return _active(workloads, name)
     if workloads.registered[0] != current.digest:
         shapes = shapes_of(documents_in(workloads.walk.registry.documents()))
         agents = (found.noun for found in shapes.nouns if isinstance(found.noun, Agent))
-        workloads.registered = (current.digest, tuple(_entries(agents)))
+        workloads.registered = (current.digest, tuple(entries_of(agents)))
     down = matching_agent(workloads.registered[1], evidence.selectors)
     if down is not None:
         raise Refused(f"agent {shown(down)} is not active", code="agent.inactive")
@@ -359,14 +355,6 @@ def _check_room(workloads: Workloads, agent: AgentId) -> None:
     if live >= workloads.limits.instances_per_agent_max:
         message = f"agent {shown(agent)} has {live} live instances, and no more are let in"
         raise Refused(message, code="instance.too_many")
-
-
-def _entries(agents: Iterable[Agent]) -> Iterable[RegistrationEntry]:
-    return (
-        RegistrationEntry(agent=agent.name, selectors=frozenset(selectors))
-        for agent in agents
-        for selectors in agent.attestation
-    )
 
 
 def _active(workloads: Workloads, name: AgentId) -> Agent:

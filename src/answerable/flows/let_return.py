@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
+from answerable.core.identity.http_signature import parse_signature
 from answerable.core.mandate.revocation import Revocable
-from answerable.errors import Refused, shown
+from answerable.errors import Refused, Unverified, shown
 from answerable.ports.instance_register import MAY_RETURN
 
 if TYPE_CHECKING:
+    from answerable.core.identity.http_signature import SignedRequest
     from answerable.flows.workloads import Workloads
 
 
@@ -36,3 +38,14 @@ async def require_may_return(workloads: Workloads, former: str) -> None:
     revocation = workloads.walk.revocations.find((Revocable("key", former),))
     if revocation is not None:
         raise revocation.refusal()
+
+
+def unknown_key(workloads: Workloads, message: SignedRequest, error: Unverified) -> Unverified | None:
+    """What tells a workload that its instance is not known here at all, which is another thing than an end; None where
+    the message was refused for another reason. error: with which it was."""
+    if error.step != "key" or not message.signature_input:
+        return None
+    if workloads.instances.by_key(parse_signature(message).keyid) is not None:
+        return None
+    text = "no instance is known by the key that signed this: enrol anew, with a new key"
+    return Unverified(text, code="instance.key_unknown", step="key")

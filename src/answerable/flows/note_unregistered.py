@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.action.token_shapes import hidden_in
+from answerable.core.registry.unregistered import stranger_name
 
 if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.evidence import Evidence
     from answerable.flows.walk import Walk
 
 
@@ -27,4 +29,17 @@ def note_unregistered(walk: Walk, caller: VerifiedCaller, server: str, target: s
         source=f"agent {caller.agent}",
         grade="gateway",
         how="asked for",
+    )
+
+
+def note_stranger(walk: Walk, evidence: Evidence) -> None:
+    """Somebody who asked to be enrolled and belongs to no agent. Only what was proved is noted; who proves much has
+    room of its own for it. Never raises."""
+    walk.sightings.note(
+        "agent",
+        stranger_name(evidence),
+        walk.clock.now(),
+        source=f"enrolment by {evidence.source}",
+        grade=evidence.grade,
+        how="asked to be enrolled",
     )

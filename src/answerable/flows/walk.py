@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
     from answerable.ports.entropy import Entropy
-    from answerable.ports.ledger import Ledger
+    from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
     from answerable.ports.registry_store import RegistryStore
@@ -122,7 +122,8 @@ class Walk:
 
     open_intents: by ledger index; whoever ends one takes it off before the end is written.
     cited: statements that stand in the log, by kind and name, as far as they are in mind. citations: where all of them
-    stand; None where nothing is kept. cited_unkept: those that are not kept there yet. pseudonyms: of people, by name.
+    stand; None where nothing is kept. cited_unkept: those that are not kept there yet.
+    consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name.
     people: judges ID tokens; None where no issuer's people are believed.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
@@ -165,6 +166,7 @@ class Walk:
     cited: dict[tuple[str, str], Reference] = field(default_factory=dict)
     citations: CitationRegister | None = None
     cited_unkept: dict[tuple[str, str], Reference] = field(default_factory=dict)
+    consents_on_the_way: dict[tuple[str, str], Submitted] = field(default_factory=dict)
     pseudonyms: dict[str, str] = field(default_factory=dict)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
     strangers_recorded: dict[str, int] = field(default_factory=dict)

@@ -47,10 +47,8 @@ async def watch_clock(walk: Walk, *, sleep: Callable[[float], Awaitable[None]] =
 
 def newest_entry(walk: Walk) -> int:
     """When the newest entry of the ledger was written, Unix milliseconds; 0 where it has none."""
-    for stored in walk.ledger.replay(max(0, walk.ledger.size - 1)):
-        at = leaf_of(stored).get("at")
-        return at if isinstance(at, int) else 0
-    return 0
+    newest = walk.ledger.replay(max(0, walk.ledger.size - 1))
+    return max((int(str(leaf_of(stored)["at"])) for stored in newest), default=0)
 
 
 def _ahead(walk: Walk) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from anyio import Event
 
+from answerable.core.identity.attestation import RegistrationEntry
 from answerable.core.identity.challenge import SECRET_BYTES, Challenges
 from answerable.core.identity.instance import SUB_AGENTS_MAX
 from answerable.core.identity.pace import Pace
@@ -17,11 +18,11 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.measure_process import Measuring
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
-    from answerable.core.identity.attestation import RegistrationEntry
     from answerable.core.identity.principal import AgentId
     from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.registry.documents import Agent
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.attest_workload import Attestor
     from answerable.flows.issue_svid import SvidIssuer
@@ -73,7 +74,7 @@ class Workloads:
     asked for at one door is good at that one; used under the event loop alone. measuring: of local processes.
     turns: processes, keys and instances that somebody is changing right now. sub_numbers: number of the last sub-agent
     by parent. sidecars: whose measurements count as our sidecar's. registered: digest of a registry, and the selectors
-    of all its agents, in force or not. active: a registry, and the selectors of its agents in force.
+    of all its agents, in force or not.
     """
 
     walk: Walk
@@ -91,8 +92,10 @@ class Workloads:
     turns: dict[str, Event] = field(default_factory=dict)
     sub_numbers: dict[SpiffeId, int] = field(default_factory=dict)
     registered: tuple[str, tuple[RegistrationEntry, ...]] = ("", ())
-    active: tuple[RegistrySnapshot | None, tuple[RegistrationEntry, ...]] = (None, ())
 
+    _in_force: tuple[RegistrySnapshot | None, tuple[RegistrationEntry, ...]] = field(
+        default=(None, ()), init=False
+    )
     _new: Pace = field(init=False)
     _documents: Pace = field(init=False)
 
@@ -109,6 +112,14 @@ class Workloads:
     def take_challenge(self, challenge: str, *, local: bool = False) -> None:
         """Use one up that was given to the same kind of caller. Raises Unverified (`challenge.*`)."""
         self._challenges(local).take(challenge, at=self.walk.clock.monotonic())
+
+    def in_force(self) -> tuple[RegistrationEntry, ...]:
+        """What the agents of today's registry are known by; made once for each registry, since each look at a process
+        asks for it."""
+        current = self.walk.registry.current
+        if self._in_force[0] is not current:
+            self._in_force = current, tuple(entries_of(current.agents.values()))
+        return self._in_force[1]
 
     def count_instance(self, agent: AgentId) -> None:
         """Before a new instance is recorded. Raises Refused (`workloads.pace`)."""
@@ -142,3 +153,12 @@ class Workloads:
             raise Refused(
                 f"agent {shown(agent)} has had its {most} {what} a minute: {again}", code="workloads.pace"
             )
+
+
+def entries_of(agents: Iterable[Agent]) -> Iterable[RegistrationEntry]:
+    """One for each set of selectors that an agent is known by."""
+    return (
+        RegistrationEntry(agent=agent.name, selectors=frozenset(selectors))
+        for agent in agents
+        for selectors in agent.attestation
+    )

@@ -28,7 +28,6 @@ from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_budgets import keep_budgets
-from answerable.flows.keep_citations import keep_citations
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
@@ -60,7 +59,7 @@ if TYPE_CHECKING:
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.workloads import Workloads
     from answerable.ports.replay_store import ReplayStore
-    from answerable.wiring.identity import Identity, alone
+    from answerable.wiring.identity import Identity
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
 
@@ -135,8 +134,7 @@ class Product:
 
 
 def _policy(settings: Settings) -> str:
-    """Before the local witness was started first, its key is not known."""
-    with suppress(Unavailable):
+    with suppress(Unavailable):  # before the local witness was started first, its key is not known
         return witness_view.policy_text(settings)
     return ""
 
@@ -224,8 +222,7 @@ async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     with _when_there_is_room():
         await record_counted_refusals(walk)
     await _keep_counts(walk)
-    if settings.ledger.shard:
-        await noted_at_last(identity, walk, settings)
+    await noted_at_last(identity, walk, settings)
 
 
 async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:
@@ -302,16 +299,15 @@ async def _settling(product: Product, seconds: float) -> None:
             await settle_open_intents(product.walk)
             await record_revocations(product.walk)
             await record_counted_refusals(product.walk)
-        await _keep_counts(product.walk)
+        _keep_budgets(product.walk)
 
 
-async def _keep_counts(walk: Walk) -> None:
+def _keep_budgets(walk: Walk) -> None:
     """A register that takes nothing, on a full disk for one, ends nothing: what is not kept the next start counts."""
     try:
         keep_budgets(walk)
-        await keep_citations(walk)
     except Unavailable as failed:
-        _log.warning("budgets and citations are not kept for now: %s", failed.message)
+        _log.warning("used budgets are not kept for now: %s", failed.message)
 
 
 @contextmanager

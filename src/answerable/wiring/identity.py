@@ -289,7 +289,7 @@ async def _suspending_dormant(identity: Identity, workloads: Workloads, settings
 
 async def noted_at_last(identity: Identity, walk: Walk, settings: Settings) -> None:
     """Before this process ends: what it saw of agents, so that other shards need not wait for it to come back."""
-    if not settings.identity.dormant_days:
+    if not settings.ledger.shard or not settings.identity.dormant_days:
         return
     try:
         await note_last_uses(walk, identity.uses, days=settings.identity.dormant_days)

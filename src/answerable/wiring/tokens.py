@@ -19,6 +19,7 @@ from answerable.core.mandate.token_life import ActingLimits
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.delegations import Delegations
 from answerable.flows.exchange_token import status_uri
+from answerable.flows.keep_citations import keep_citations
 from answerable.flows.token_desk import TokenDesk, TokenLimits
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ async def forgetting_tokens(desk: TokenDesk, *, seconds: float = 60.0) -> None:
     """Forget tokens that ran out a day ago, revoked or not, until cancelled; their places in lists stay taken.
 
     So many with one write, and as often as there are more: however fast they are issued, they are forgotten as fast.
+    Where they and other statements stand in the log is kept at the same times; what is not kept when this process ends,
+    the next one reads from the log.
     """
     while True:
         before = UnixMillis(desk.walk.clock.now() - KEPT_MILLIS)
@@ -101,6 +104,10 @@ async def forgetting_tokens(desk: TokenDesk, *, seconds: float = 60.0) -> None:
             count = await anyio.to_thread.run_sync(forget)
         except Unavailable as failed:
             _log.warning("tokens that ran out are not forgotten for now: %s", failed.message)
+        try:
+            await keep_citations(desk.walk)
+        except Unavailable as failed:
+            _log.warning("where statements stand is not kept for now: %s", failed.message)
         await anyio.sleep(seconds if count < FORGOTTEN_MAX else BETWEEN_SECONDS)
 
 

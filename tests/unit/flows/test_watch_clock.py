@@ -7,7 +7,7 @@ import logging
 import anyio
 import pytest
 
-from answerable.flows.watch_clock import newest_entry, watch_clock
+from answerable.flows.watch_clock import watch_clock
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 
@@ -43,10 +43,6 @@ async def test_each_time_that_the_clock_is_set_back_is_told_once_with_what_to_do
 
 async def test_what_a_time_server_corrects_and_a_clock_that_is_set_ahead_are_no_news(caplog):
     assert await told(await Bench().registered(), [0, -1.5, 0.5, 3600, 0, -1, 0], caplog) == []
-
-
-async def test_an_empty_ledger_has_no_newest_entry():
-    assert newest_entry(Bench().walk) == 0
 
 
 async def test_a_clock_behind_the_newest_entry_of_the_ledger_is_told_at_the_start(caplog):

@@ -115,13 +115,6 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT, WITHOUT ROWID""",
     ),
     (
-        """CREATE TABLE citations (
-            origin TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, entry INTEGER NOT NULL, leaf TEXT NOT NULL,
-            PRIMARY KEY (origin, kind, name)
-        ) STRICT, WITHOUT ROWID""",
-        "CREATE TABLE citations_kept (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT",
-    ),
-    (
         "ALTER TABLE tokens ADD COLUMN instance TEXT NOT NULL DEFAULT ''",
         "CREATE INDEX tokens_instance ON tokens (instance) WHERE instance <> ''",
         """CREATE TABLE token_names (
@@ -147,6 +140,13 @@ MIGRATIONS: Final[Migrations] = (
         """INSERT INTO inventory (kind, name, source, grade, how, direct, first, last, count)
             SELECT kind, name, 'earlier', 'claimed', '', 0, first, last, count FROM sightings""",
         "DROP TABLE sightings",
+    ),
+    (
+        """CREATE TABLE citations (
+            origin TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, entry INTEGER NOT NULL, leaf TEXT NOT NULL,
+            PRIMARY KEY (origin, kind, name)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE TABLE citations_kept (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT",
     ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

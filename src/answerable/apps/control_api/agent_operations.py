@@ -27,7 +27,6 @@ from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.flows.compare_manifest import drift_now, known_now, shown_now
 from answerable.flows.end_instance import end_instance
 from answerable.flows.find_outstanding import outstanding_of_agent, outstanding_of_instance
-from answerable.flows.keep_sightings import SERVERS_MAX, configured_servers, put_configured, unregistered
 from answerable.flows.set_agent_standing import set_agent_standing
 
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.instance import Instance
-    from answerable.core.registry.sighting import Sighting
     from answerable.flows.find_outstanding import Outstanding
     from answerable.flows.set_agent_standing import Standing
     from answerable.flows.workloads import Workloads
@@ -52,7 +50,7 @@ class _Seen(Protocol):
     def sightings(self) -> Sightings: ...
 
 
-class _Identities(Protocol):
+class Identities(Protocol):
     """What these operations need of the product beside what `Product` says."""
 
     @property
@@ -130,26 +128,6 @@ async def end_one(call: Call) -> Answer:
     }
 
 
-async def list_seen(call: Call) -> Answer:
-    """What was seen at work and is not registered, last first."""
-    sightings = _identities(call).identity.sightings
-    found = await anyio.to_thread.run_sync(partial(unregistered, call.walk, sightings))
-    return page_of(call, found, name=lambda one: f"{one.kind}:{one.name}:{one.source}", render=_sighting)
-
-
-async def report_servers(call: Call) -> Answer:
-    """What the configuration of an agent's MCP client names, in place of what was said of it before. A claim: nobody
-    has seen these servers at work. Those that are registered, and reached alike, are not in the inventory."""
-    body = call.members("agent", "servers")
-    name = agent_id(body.text("agent", chars_max=NAME_CHARS_MAX))
-    if f"Agent/{name}" not in call.walk.registry.documents():
-        raise Refused(f"agent {shown(name)} is not registered", code="agent.unknown")
-    sightings, now = _identities(call).identity.sightings, call.walk.clock.now()
-    found = configured_servers(name, _servers(call), at=now)
-    keep = partial(put_configured, call.walk, sightings, found, agent=name)
-    return {"agent": name, "unregistered": await anyio.to_thread.run_sync(keep)}
-
-
 async def make_join_token(call: Call) -> Answer:
     """A token with which one new workload of this agent can be enrolled, once; it is shown here and never again."""
     body = call.members("label", "seconds")
@@ -164,23 +142,6 @@ async def make_join_token(call: Call) -> Answer:
     return {"token": token, "agent": name, "label": label, "expires_at": instant(now + seconds * 1000)}
 
 
-def _servers(call: Call) -> list[tuple[str, str, str]]:
-    """Name, what it is reached by, and the file that says so. Raises Malformed (`request.body`)."""
-    listed = call.body.get("servers") if isinstance(call.body, dict) else None
-    if not isinstance(listed, list) or len(listed) > SERVERS_MAX:
-        raise Malformed(f"/servers: expected a list of at most {SERVERS_MAX}", code="request.body")
-    found: list[tuple[str, str, str]] = []
-    for number, one in enumerate(listed):
-        texts = [one.get(key) for key in ("name", "reached", "where")] if isinstance(one, dict) else []
-        said = [text for text in texts if isinstance(text, str)]
-        if len(said) != 3 or not isinstance(one, dict) or len(one) != 3:
-            raise Malformed(
-                f"/servers/{number}: expected name, reached and where, all text", code="request.body"
-            )
-        found.append((said[0], said[1], said[2]))
-    return found
-
-
 def _seconds(call: Call) -> int:
     value = call.body.get("seconds", LIFETIME_SECONDS) if isinstance(call.body, dict) else None
     if type(value) is not int:
@@ -188,16 +149,16 @@ def _seconds(call: Call) -> int:
     return value
 
 
-def _identities(call: Call) -> _Identities:
+def identities(call: Call) -> Identities:
     """Raises Unavailable (`identity.off`) where the product has no trust domain."""
-    product = cast("_Identities", call.product)
+    product = cast("Identities", call.product)
     if getattr(call.product, "workloads", None) is None:
         raise Unavailable("there is no trust domain here", code="identity.off", port="workloads")
     return product
 
 
 def _workloads(call: Call) -> Workloads:
-    return _identities(call).workloads
+    return identities(call).workloads
 
 
 def _instance(workloads: Workloads, one: Instance) -> JSONValue:
@@ -231,20 +192,6 @@ def _left_over(left: Outstanding | None) -> dict[str, JSONValue]:
         for one in (left.svids if left is not None else ())
     ]
     return {"svids_outstanding": svids, "svids_all": left is None or left.is_all}
-
-
-def _sighting(one: Sighting) -> JSONValue:
-    return {
-        "kind": one.kind,
-        "name": one.name,
-        "source": one.source,
-        "grade": one.grade,
-        "how": one.how,
-        "blocked": "here" if one.direct else "everywhere",
-        "first": instant(one.first),
-        "last": instant(one.last),
-        "count": one.count,
-    }
 
 
 _LEFT_OVER: Final[dict[str, Schema]] = {
@@ -319,26 +266,6 @@ COMPONENTS: Final[dict[str, Schema]] = {
             **_LEFT_OVER,
         }
     ),
-    "Sighting": record(
-        {
-            "kind": choice("agent", "server", "tool"),
-            "name": TEXT,
-            "source": TEXT,
-            "grade": choice("kernel", "sidecar", "gateway", "claimed"),
-            "how": TEXT,
-            "blocked": choice("everywhere", "here"),
-            "first": INSTANT,
-            "last": INSTANT,
-            "count": COUNT,
-        }
-    ),
-    "ServerReport": record(
-        {
-            "agent": TEXT,
-            "servers": {"type": "array", "items": record({"name": TEXT, "reached": TEXT, "where": TEXT})},
-        }
-    ),
-    "ServersReported": record({"agent": TEXT, "unregistered": COUNT}),
     "JoinTokenRequest": record({"label": TEXT, "seconds": COUNT}, optional=("seconds",)),
     "JoinToken": record({"token": TEXT, "agent": TEXT, "label": TEXT, "expires_at": INSTANT}),
 }
@@ -391,23 +318,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         body="InstanceEndRequest",
         answer="InstanceEnd",
         run=end_one,
-    ),
-    Operation(
-        id="list_seen",
-        method="GET",
-        path="/v1/seen",
-        summary="What was seen at work and is not registered",
-        answer="Sighting",
-        page=True,
-        run=list_seen,
-    ),
-    Operation(
-        id="report_servers",
-        method="POST",
-        path="/v1/seen",
-        summary="Servers that the configuration of an agent's MCP client names, past the gateway",
-        body="ServerReport",
-        answer="ServersReported",
-        run=report_servers,
     ),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from answerable import __version__
 from answerable.apps.control_api import (
     agent_operations,
+    inventory_operations,
     manifest_operations,
     revocation_operations,
     tree_operations,
@@ -35,6 +36,7 @@ _LIMIT: Final[Schema] = {
 SCHEMAS: Final[dict[str, Schema]] = {
     **COMPONENTS,
     **agent_operations.COMPONENTS,
+    **inventory_operations.COMPONENTS,
     **manifest_operations.COMPONENTS,
     **revocation_operations.COMPONENTS,
     **tree_operations.COMPONENTS,

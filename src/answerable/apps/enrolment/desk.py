@@ -16,7 +16,6 @@ from answerable.apps.enrolment.pace import Pace
 from answerable.core.identity.attestation import SHOWN_AGAIN
 from answerable.core.identity.challenge import LIFETIME_SECONDS
 from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
-from answerable.core.identity.http_signature import parse_signature
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.registry.manifest_drift import program_in
 from answerable.core.registry.unregistered import stranger_name
@@ -25,7 +24,8 @@ from answerable.flows.compare_manifest import drift_now
 from answerable.flows.end_instance import end_instance
 from answerable.flows.enrol_workload import enrol, live_instance, renew
 from answerable.flows.hand_out_svid import x509_svid
-from answerable.flows.let_return import require_may_return
+from answerable.flows.let_return import require_may_return, unknown_key
+from answerable.flows.note_unregistered import note_stranger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.channel import Channel
     from answerable.core.identity.evidence import Evidence
-    from answerable.core.identity.http_signature import SignedRequest
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.keys import PublicKey
     from answerable.core.registry.manifest_drift import Measured
@@ -116,22 +115,10 @@ class EnrolmentDesk:
             )
         except Refused as refused:
             if refused.code == "attestation.unknown":
-                self._note_stranger(shown_by.evidence)
+                note_stranger(self._workloads.walk, shown_by.evidence)
             raise
         self._workloads.walk.sightings.leave("agent", stranger_name(shown_by.evidence))
         return await self._answer(instance, request.csr)
-
-    def _note_stranger(self, evidence: Evidence) -> None:
-        """Only what was proved is noted; who proves much that nobody registered has room of its own for it."""
-        name, walk = stranger_name(evidence), self._workloads.walk
-        walk.sightings.note(
-            "agent",
-            name,
-            walk.clock.now(),
-            source=f"enrolment by {evidence.source}",
-            grade=evidence.grade,
-            how="asked to be enrolled",
-        )
 
     async def renew(self, asked: Asked) -> dict[str, JSONValue]:
         """By the key of the instance."""
@@ -205,7 +192,7 @@ class EnrolmentDesk:
         try:
             caller = prover.verify(message)
         except Unverified as error:
-            raise self._unknown_key(message, error) or error from None
+            raise unknown_key(self._workloads, message, error) or error from None
         if not caller.identity.instance:
             message_text = "this is asked by the key of an instance, not by a registered one"
             raise Unverified(message_text, code="instance.no_instance", step=STEP)
@@ -216,15 +203,6 @@ class EnrolmentDesk:
             self._needs.noted(found.agent, error.code)
             raise
         return found
-
-    def _unknown_key(self, message: SignedRequest, error: Unverified) -> Unverified | None:
-        """What tells a workload that its instance is not known here at all, which is another thing than an end."""
-        if error.step != "key" or not message.signature_input:
-            return None
-        if self._workloads.instances.by_key(parse_signature(message).keyid) is not None:
-            return None
-        text = "no instance is known by the key that signed this: enrol anew, with a new key"
-        return Unverified(text, code="instance.key_unknown", step="key")
 
     async def _measured_again(
         self, found: Instance, request: Request, channel: Channel | None

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.adapters.memory.sightings import MemorySightings
 from answerable.apps.cli.agents import told, told_end
-from answerable.apps.control_api import agent_operations
+from answerable.apps.control_api import agent_operations, inventory_operations
 from answerable.apps.control_api.call import Call, instant
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
@@ -68,7 +68,7 @@ def x509_key() -> ec.EllipticCurvePublicKey:
 
 
 def members_of(component: str) -> set[str]:
-    schema: Any = agent_operations.COMPONENTS[component]
+    schema: Any = {**agent_operations.COMPONENTS, **inventory_operations.COMPONENTS}[component]
     return set(schema["properties"])
 
 
@@ -191,7 +191,7 @@ async def test_a_join_token_is_for_an_active_agent_and_works_once():
 
 async def test_what_was_seen_is_listed_and_without_a_trust_domain_that_is_said():
     _, made = await product()
-    page = await asked(agent_operations.list_seen, made)
+    page = await asked(inventory_operations.list_seen, made)
     assert page["items"][0]["name"] == "mail"
     assert set(page["items"][0]) == members_of("Sighting")
     assert page["items"][0]["blocked"] == "everywhere"
@@ -202,15 +202,19 @@ async def test_what_was_seen_is_listed_and_without_a_trust_domain_that_is_said()
 async def test_what_clients_are_set_up_to_reach_is_told_for_a_registered_agent_and_in_bounds():
     _, made = await product()
     direct = {"name": "shadow", "reached": "npx", "where": ".mcp.json"}
-    told = await asked(agent_operations.report_servers, made, body={"agent": "scout", "servers": [direct]})
+    told = await asked(
+        inventory_operations.report_servers, made, body={"agent": "scout", "servers": [direct]}
+    )
     assert told == {"agent": "scout", "unregistered": 1}
     assert set(told) == members_of("ServersReported")
-    page = await asked(agent_operations.list_seen, made)
+    page = await asked(inventory_operations.list_seen, made)
     [one] = [item for item in page["items"] if item["name"] == "shadow (npx)"]
     assert (one["grade"], one["blocked"], one["source"]) == ("claimed", "here", "project of scout")
     for servers in ("x", [direct] * 501, [{**direct, "more": "x"}], [{"name": "x"}], [{**direct, "name": 1}]):
         with pytest.raises(Malformed) as malformed:
-            await asked(agent_operations.report_servers, made, body={"agent": "scout", "servers": servers})
+            await asked(
+                inventory_operations.report_servers, made, body={"agent": "scout", "servers": servers}
+            )
         assert malformed.value.code == "request.body"
     with pytest.raises(Refused):
-        await asked(agent_operations.report_servers, made, body={"agent": "nobody", "servers": []})
+        await asked(inventory_operations.report_servers, made, body={"agent": "nobody", "servers": []})

@@ -1,0 +1,118 @@
+"""The inventory: what was seen and is not registered, and what clients of agents are set up to reach."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+
+from answerable.apps.control_api.agent_operations import NAME_CHARS_MAX, identities
+from answerable.apps.control_api.call import Operation, instant, page_of
+from answerable.apps.control_api.schemas import COUNT, INSTANT, TEXT, choice, record
+from answerable.core.identity.principal import agent_id
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.keep_sightings import SERVERS_MAX, configured_servers, put_configured, unregistered
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.apps.control_api.schemas import Schema
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.sighting import Sighting
+
+
+async def list_seen(call: Call) -> Answer:
+    """What was seen at work and is not registered, last first."""
+    sightings = identities(call).identity.sightings
+    found = await anyio.to_thread.run_sync(partial(unregistered, call.walk, sightings))
+    return page_of(call, found, name=lambda one: f"{one.kind}:{one.name}:{one.source}", render=_sighting)
+
+
+async def report_servers(call: Call) -> Answer:
+    """What the configuration of an agent's MCP client names, in place of what was said of it before. A claim: nobody
+    has seen these servers at work. Those that are registered, and reached alike, are not in the inventory."""
+    body = call.members("agent", "servers")
+    name = agent_id(body.text("agent", chars_max=NAME_CHARS_MAX))
+    if f"Agent/{name}" not in call.walk.registry.documents():
+        raise Refused(f"agent {shown(name)} is not registered", code="agent.unknown")
+    sightings, now = identities(call).identity.sightings, call.walk.clock.now()
+    found = configured_servers(name, _servers(call), at=now)
+    keep = partial(put_configured, call.walk, sightings, found, agent=name)
+    return {"agent": name, "unregistered": await anyio.to_thread.run_sync(keep)}
+
+
+def _servers(call: Call) -> list[tuple[str, str, str]]:
+    """Name, what it is reached by, and the file that says so. Raises Malformed (`request.body`)."""
+    listed = call.body.get("servers") if isinstance(call.body, dict) else None
+    if not isinstance(listed, list) or len(listed) > SERVERS_MAX:
+        raise Malformed(f"/servers: expected a list of at most {SERVERS_MAX}", code="request.body")
+    found: list[tuple[str, str, str]] = []
+    for number, one in enumerate(listed):
+        texts = [one.get(key) for key in ("name", "reached", "where")] if isinstance(one, dict) else []
+        said = [text for text in texts if isinstance(text, str)]
+        if len(said) != 3 or not isinstance(one, dict) or len(one) != 3:
+            raise Malformed(
+                f"/servers/{number}: expected name, reached and where, all text", code="request.body"
+            )
+        found.append((said[0], said[1], said[2]))
+    return found
+
+
+def _sighting(one: Sighting) -> JSONValue:
+    return {
+        "kind": one.kind,
+        "name": one.name,
+        "source": one.source,
+        "grade": one.grade,
+        "how": one.how,
+        "blocked": "here" if one.direct else "everywhere",
+        "first": instant(one.first),
+        "last": instant(one.last),
+        "count": one.count,
+    }
+
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "Sighting": record(
+        {
+            "kind": choice("agent", "server", "tool"),
+            "name": TEXT,
+            "source": TEXT,
+            "grade": choice("kernel", "sidecar", "gateway", "claimed"),
+            "how": TEXT,
+            "blocked": choice("everywhere", "here"),
+            "first": INSTANT,
+            "last": INSTANT,
+            "count": COUNT,
+        }
+    ),
+    "ServerReport": record(
+        {
+            "agent": TEXT,
+            "servers": {"type": "array", "items": record({"name": TEXT, "reached": TEXT, "where": TEXT})},
+        }
+    ),
+    "ServersReported": record({"agent": TEXT, "unregistered": COUNT}),
+}
+"""Beside those of `schemas`."""
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        id="list_seen",
+        method="GET",
+        path="/v1/seen",
+        summary="What was seen at work and is not registered",
+        answer="Sighting",
+        page=True,
+        run=list_seen,
+    ),
+    Operation(
+        id="report_servers",
+        method="POST",
+        path="/v1/seen",
+        summary="Servers that the configuration of an agent's MCP client names, past the gateway",
+        body="ServerReport",
+        answer="ServersReported",
+        run=report_servers,
+    ),
+)
