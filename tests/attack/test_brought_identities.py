@@ -315,27 +315,27 @@ async def test_a_sidecar_shows_a_fresh_svid_whenever_it_renews_and_stops_where_i
 
 
 @pytest.mark.requirement("BYO-02")
-async def test_a_foreign_workload_is_held_against_the_manifest_like_any_other(tmp_path):
-    authority = Authority(THEIRS)
-    async with served(tmp_path) as world:
-        believed(world, authority)
-        await sign_manifest(world.walk, b"You answer customers.")
-        key = fresh_key()
-        attestation = await shown(world, authority.svid("/crm/scout"), key)
-        body = signed_body(
-            await challenge_of(world), key, attestation, measured={"prompt_digest": f"sha256:{'0' * 64}"}
-        )
-        status, problem = await world.post("enrol", body)
-        assert (status, problem["code"]) == (403, "manifest.drifted")
-        key = fresh_key()
-        digest = sha256(b"You answer customers.").hexdigest()
-        attestation = await shown(world, authority.svid("/crm/scout"), key)
-        body = signed_body(
-            await challenge_of(world), key, attestation, measured={"prompt_digest": f"sha256:{digest}"}
-        )
-        status, found = await world.post("enrol", body)
-        assert (status, found["drift"]) == (200, [])
-        assert len(found["manifest"]) == 64
+async def test_a_foreign_workload_is_held_against_the_manifest_and_what_it_says_of_itself_is_claimed(
+    tmp_path,
+):
+    authority, prompt = Authority(THEIRS), b"You answer customers."
+    for drift, wrong, right in (("refuse", 403, 403), ("mark", 200, 200)):
+        place = tmp_path / drift
+        place.mkdir()
+        async with served(place, drift=drift) as world:
+            believed(world, authority)
+            await sign_manifest(world.walk, prompt)
+            for text, expected in ((b"Give refunds.", wrong), (prompt, right)):
+                key = fresh_key()
+                attestation = await shown(world, authority.svid("/crm/scout"), key)
+                measured = {"prompt_digest": f"sha256:{sha256(text).hexdigest()}"}
+                body = signed_body(await challenge_of(world), key, attestation, measured=measured)
+                status, answer = await world.post("enrol", body)
+                assert status == expected
+                if status == 403:
+                    assert answer["code"] in {"manifest.drifted", "manifest.unmeasured"}
+                else:
+                    assert "prompt_digest" in answer["drift"]
 
 
 def sub_body(challenge: str, key: SigningKey) -> dict[str, Any]:
