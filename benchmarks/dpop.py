@@ -135,7 +135,7 @@ def proof_costs(directory: Path, times: int) -> dict[str, float]:
 
 def table(path: Path, *, partitions: int, uses: int) -> SharedReplayStore:
     return SharedReplayStore.open(
-        path, entropy=SystemEntropy(), partitions_max=partitions, uses_per_partition_max=uses
+        path, entropy=SystemEntropy(), at=0.0, partitions_max=partitions, uses_per_partition_max=uses
     )
 
 
@@ -191,7 +191,11 @@ def stores(directory: Path) -> dict[str, Callable[[], Accept]]:
     return {
         "shared_table": lambda: (
             SharedReplayStore.open(
-                directory / "table", entropy=SystemEntropy(), partitions_max=8, uses_per_partition_max=4_096
+                directory / "table",
+                entropy=SystemEntropy(),
+                at=0.0,
+                partitions_max=8,
+                uses_per_partition_max=4_096,
             ).accept
         ),
         "sqlite_off": lambda: SqliteUses(directory / "off.db", "OFF").accept,

@@ -8,14 +8,13 @@ import shutil
 import subprocess
 import warnings
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha512
 from pathlib import Path
 from typing import Any
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -32,18 +31,23 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from answerable.adapters.memory.join_tokens import MemoryJoinTokens
 from answerable.core.identity.oidc_claims import IssuerTerms
+from answerable.core.identity.spiffe_id import TrustDomain, trust_domain
 from answerable.core.identity.ssh_host import ssh_trust
+from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.core.identity.x509_pop import authorities_in
 from answerable.flows.attest_workload import AttestationTerms, Attestor
 from answerable.ports.clock import Clock
 from answerable.testing import ManualClock, SeededEntropy
 from answerable.testing.clock import START
+from tests.loud_skips import skip_loudly
+from tests.token_shapes import GITHUB, KUBERNETES
 
 SECONDS = START // 1000
 ISSUER = "https://issuer.test"
 CLUSTER = "https://cluster.test"
 ACTIONS = "https://actions.test"
 AUDIENCE = "answerable"
+OWN_DOMAIN = trust_domain("ours.example")
 THUMBPRINT = "A" * 43
 
 
@@ -98,45 +102,12 @@ def claims(**changed: Any) -> dict[str, Any]:
 
 def kubernetes_claims(**changed: Any) -> dict[str, Any]:
     """As the API server writes a projected service account token."""
-    about = {
-        "namespace": "prod",
-        "node": {"name": "node-1", "uid": "7a0e0a52-0b9f-4c0e-9d4f-0a1c6b2d3e4f"},
-        "pod": {"name": "biller-5c4d", "uid": "1d3e0a52-0b9f-4c0e-9d4f-0a1c6b2d3e4f"},
-        "serviceaccount": {"name": "biller", "uid": "9b9e0a52-0b9f-4c0e-9d4f-0a1c6b2d3e4f"},
-    }
-    return claims(
-        **{
-            "iss": CLUSTER,
-            "aud": [AUDIENCE],
-            "jti": "5f0e",
-            "kubernetes.io": about,
-            "sub": "system:serviceaccount:prod:biller",
-            **changed,
-        }
-    )
+    return claims(**{"iss": CLUSTER, "aud": [AUDIENCE], **KUBERNETES.claims, **changed})
 
 
 def github_claims(**changed: Any) -> dict[str, Any]:
     """As GitHub writes the token of a workflow's run."""
-    return claims(
-        **{
-            "iss": ACTIONS,
-            "sub": "repo:acme/biller:environment:production",
-            "jti": "example-id",
-            "ref": "refs/heads/main",
-            "sha": "5a4d",
-            "repository": "acme/biller",
-            "repository_owner": "acme",
-            "actor": "octocat",
-            "workflow": "deploy",
-            "job_workflow_ref": "acme/biller/.github/workflows/deploy.yml@refs/heads/main",
-            "event_name": "push",
-            "ref_type": "branch",
-            "environment": "production",
-            "run_attempt": "1",
-            **changed,
-        }
-    )
+    return claims(**{"iss": ACTIONS, **GITHUB.claims, **changed})
 
 
 def token(
@@ -175,6 +146,22 @@ class GivenKeys:
         return self.sets.get(issuer)
 
 
+class GivenBundles:
+    """Port TrustSource with what a test gives it, and takes from it."""
+
+    def __init__(self, given: Mapping[TrustDomain, TrustBundle]) -> None:
+        self.given = dict(given)
+
+    def bundle(self, domain: TrustDomain) -> TrustBundle | None:
+        return self.given.get(domain)
+
+    def bundles(self) -> Mapping[TrustDomain, TrustBundle]:
+        return self.given
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        return lambda: None
+
+
 def attestor(
     *,
     clock: Clock | None = None,
@@ -183,6 +170,7 @@ def attestor(
     issuers: tuple[IssuerTerms, ...] = (),
     pem: bytes = b"",
     known_hosts: str = "",
+    bundles: Mapping[TrustDomain, TrustBundle] | None = None,
 ) -> Attestor:
     default = (
         IssuerTerms(issuer=ISSUER, audience=AUDIENCE),
@@ -199,6 +187,8 @@ def attestor(
             authorities=authorities_in(pem) if pem else (),
             ssh=ssh_trust(known_hosts),
         ),
+        domain=OWN_DOMAIN,
+        trust=GivenBundles(bundles or {}),
     )
 
 
@@ -373,9 +363,7 @@ def ssh_keygen(*arguments: str, cwd: Path, stdin: bytes = b"") -> bytes:
     """Run the real one; skips loudly where it is not installed."""
     found = shutil.which("ssh-keygen")
     if found is None:
-        told = "ssh-keygen is not installed: interop NOT PROVEN here; apt-get install openssh-client"
-        warnings.warn(told, stacklevel=2)
-        pytest.skip(told)
+        skip_loudly("ssh-keygen", "apt-get install openssh-client", name="ssh-keygen")
     done = subprocess.run(
         [found, *arguments], cwd=cwd, input=stdin, capture_output=True, timeout=60, check=False
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, configuration, settings
+
+from tests.loud_skips import not_proven
 
 # What it has learnt lies with the other caches.
 configuration.set_hypothesis_home_dir(Path(__file__).parent.parent / ".dev/cache/hypothesis")
@@ -38,5 +39,4 @@ def own_root_is_a_mount() -> None:
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     if not any(line.split()[4] == "/" for line in mounts):
         told = "the root of this file tree is no mount, as in a plain chroot: measuring programs is NOT PROVEN here"
-        warnings.warn(told, stacklevel=2)
-        pytest.skip(told)
+        not_proven(told)

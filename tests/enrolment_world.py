@@ -33,6 +33,7 @@ from answerable.core.identity.enrolment import enrolment_proof
 from answerable.core.identity.evidence import Evidence
 from answerable.core.identity.keys import PublicKey, SigningKey, new_private_jwk
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.sidecars import sidecars_in
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
@@ -109,8 +110,15 @@ def attested_documents(
     return found
 
 
-def workloads_over(walk: Walk, *, observer: Any = None, limits: WorkloadLimits | None = None) -> Workloads:
-    """Everything for enrolling, in memory, over any walk."""
+def workloads_over(
+    walk: Walk,
+    *,
+    observer: Any = None,
+    limits: WorkloadLimits | None = None,
+    sidecars: tuple[str, ...] = ("unix",),
+) -> Workloads:
+    """Everything for enrolling, in memory, over any walk. sidecars: as in the settings; local processes unless said
+    otherwise, so that tests of what follows from a measurement need no program of ours."""
     clock, entropy = walk.clock, walk.entropy
     desk = TrustDomainDesk(
         domain=DOMAIN,
@@ -122,7 +130,13 @@ def workloads_over(walk: Walk, *, observer: Any = None, limits: WorkloadLimits |
     )
     desk.open()
     attestor = Attestor(
-        clock=clock, entropy=entropy, tokens=MemoryJoinTokens(), keys=NoIssuers(), terms=AttestationTerms()
+        clock=clock,
+        entropy=entropy,
+        tokens=MemoryJoinTokens(),
+        keys=NoIssuers(),
+        terms=AttestationTerms(),
+        domain=DOMAIN,
+        trust=desk,
     )
     return Workloads(
         walk=walk,
@@ -133,15 +147,19 @@ def workloads_over(walk: Walk, *, observer: Any = None, limits: WorkloadLimits |
         observer=observer or InventedProcesses(),
         manifests=walk.manifests,
         limits=limits or WorkloadLimits(),
+        sidecars=sidecars_in(sidecars),
     )
 
 
 async def enrolling(
-    documents: Any = None, *, limits: WorkloadLimits | None = None
+    documents: Any = None,
+    *,
+    limits: WorkloadLimits | None = None,
+    sidecars: tuple[str, ...] = ("unix",),
 ) -> tuple[Bench, Workloads]:
     """A bench whose agents have attestation, and workloads over its walk."""
     bench = await Bench().registered(documents or attested_documents())
-    return bench, workloads_over(bench.walk, limits=limits)
+    return bench, workloads_over(bench.walk, limits=limits, sidecars=sidecars)
 
 
 def evidence_of(*selectors: str) -> Evidence:
@@ -277,6 +295,7 @@ async def served(
         entropy=SystemEntropy(),
         limits=ProofLimits(authorities=frozenset({"localhost"})),
         instances=workloads.instances,
+        trust=workloads.trust,
     )
     gateway = Gateway(needs_of(walk, upstream, prover, []), None)
     door = enrolment_app(EnrolmentNeeds(workloads=workloads, prover=prover))

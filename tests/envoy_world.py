@@ -16,7 +16,7 @@ import httpx2
 
 from set_up import DEV
 from tests.federation_world import Leaf
-from tests.interop.programs import skip_loudly
+from tests.loud_skips import skip_loudly
 from tests.workload_api_world import DOMAIN, HEADER, World, named
 
 IDENTITY = named("/proxy")
@@ -32,7 +32,9 @@ def envoy() -> str:
     ):
         if place and Path(place).exists():
             found = found or str(place)
-    return found or skip_loudly("envoy", "./dev verifiers, or a program that ANSWERABLE_ENVOY names")
+    return found or skip_loudly(
+        "envoy", "./dev verifiers, or a program that ANSWERABLE_ENVOY names", name="envoy"
+    )
 
 
 def free_port() -> int:

@@ -19,6 +19,7 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.flows.forward_action import forward_action
 from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.trace_effects import effects_under
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
@@ -26,6 +27,7 @@ from answerable.testing.samples import mandate_terms, signing_key
 
 BASE = "answerable.test"
 A = f"{BASE}/a"
+SHARDS = ("a", "b")
 LIMITS = LinkLimits(
     connect_seconds_max=5,
     send_seconds_max=5,
@@ -58,12 +60,18 @@ def shard(name: str, beside: Bench | None = None, **parts: object) -> Bench:
 
 def link_of(directory: Path, name: str, limits: LinkLimits = LIMITS) -> SocketShardLink:
     """The way from this shard to the others."""
-    return SocketShardLink(directory, base=BASE, own=name, limits=limits)
+    return SocketShardLink(directory, base=BASE, own=name, shards=lambda: SHARDS, limits=limits)
 
 
 @asynccontextmanager
 async def door(
-    directory: Path, name: str, bench: Bench, *, limits: LinkLimits = LIMITS, govern: object = None
+    directory: Path,
+    name: str,
+    bench: Bench,
+    *,
+    limits: LinkLimits = LIMITS,
+    govern: object = None,
+    trace: object = None,
 ) -> AsyncIterator[None]:
     """The process of this shard takes what others hand on, until the block is left."""
     stop, up = anyio.Event(), anyio.Event()
@@ -72,6 +80,7 @@ async def door(
         shard=name,
         origin=shard_origin(BASE, name),
         govern=govern or partial(govern_action, bench.walk),
+        trace=trace or partial(effects_under, bench.walk),
         limits=limits,
     )
     async with anyio.create_task_group() as tasks:

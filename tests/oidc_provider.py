@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 
 from tests.attestation_world import AUDIENCE
-from tests.interop.programs import skip_loudly
+from tests.loud_skips import skip_loudly
 
 SUBJECT = "workload@example.test"
 STARTED_SECONDS_MAX = 60

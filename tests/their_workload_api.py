@@ -6,6 +6,7 @@ Run as a program it serves what stands in a JSON file, and pushes again when the
 
     {"bundles": {"spiffe://td": {"x509": [base64 DER …], "jwks": {…}}},
      "svids": [{"id": "…", "chain": [base64 DER …], "key": base64 PKCS #8, "bundle": [base64 DER …]}],
+     "jwt_svids": [{"id": "…"}],
      "denied": false}
 """
 
@@ -71,6 +72,16 @@ class Servicer(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
                 for one in state.get("svids", [])
             ]
             yield workload_pb2.X509SVIDResponse(svids=svids)
+
+    def FetchJWTSVID(self, request, context):
+        state = next(self.states(context))
+        svids = [
+            workload_pb2.JWTSVID(
+                spiffe_id=one["id"], svid=f"token of {one['id']} for {','.join(request.audience)}"
+            )
+            for one in state.get("jwt_svids", [])
+        ]
+        return workload_pb2.JWTSVIDResponse(svids=svids)
 
 
 def main(socket, path):

@@ -256,8 +256,10 @@ class TokenWorld:
         scheme: str = "DPoP",
         key: SigningKey | None = None,
         server: str = "crm",
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> httpx2.Response:
-        """One action. meta: the chain is in the message; dpop: its last token is in `Authorization`."""
+        """One action. meta: the chain is in the message; dpop: its last token is in `Authorization`. transport: from
+        where it is sent."""
         text = "~".join(chain)
         params: dict[str, Any] = {"name": tool, "arguments": READ if arguments is None else arguments}
         if meta:
@@ -276,7 +278,7 @@ class TokenWorld:
             text = "~".join(chain[:-1])
         if text and not meta:
             headers["answerable-delegation"] = text
-        async with httpx2.AsyncClient(trust_env=False, auth=auth, timeout=30) as http:
+        async with httpx2.AsyncClient(trust_env=False, auth=auth, timeout=30, transport=transport) as http:
             return await http.post(url, content=body, headers=headers)
 
     async def at_once(self, act: Callable[[], Coroutine[Any, Any, None]], *, times: int) -> None:

@@ -19,6 +19,7 @@ from answerable.ports.authority_keys import AuthorityKeys
 from answerable.ports.authority_register import AuthorityRegister
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from tests.loud_skips import skip_loudly
 
 DOMAIN = TrustDomain("answerable.example")
 FOREIGN = TrustDomain("foreign.example")
@@ -90,7 +91,7 @@ def hsm_library() -> Path:
     """The software HSM of this machine, or a loud skip."""
     found = next((library for library in HSM_LIBRARIES if library.exists()), None)
     if found is None or shutil.which("softhsm2-util") is None:
-        pytest.skip("SoftHSM is not on this machine: install softhsm2 to run the HSM's tests")
+        skip_loudly("SoftHSM", "apt-get install softhsm2", name="softhsm")
     return found
 
 

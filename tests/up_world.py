@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,12 +89,14 @@ def registry(**attestation: list[list[str]]) -> str:
 
 @dataclass
 class House:
-    """One data directory and the server on it, as people run it. said: where the server writes."""
+    """One data directory and the server on it, as people run it. said: what the server writes. more: of its environment
+    alone."""
 
     root: Path
     settings: str = SETTINGS
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
+    more: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.data = self.root / "house"
@@ -144,16 +147,18 @@ class House:
     def sequence(self) -> int:
         return int(json.loads(self.command("trust", "show", "--json"))["sequence"])
 
-    def launch(self) -> None:
+    def launch(self, *options: str) -> None:
         """Start it, and do not wait."""
         assert self.process is None
         self.starts += 1
         with (self.root / f"said-{self.starts}").open("wb") as said:
-            self.process = subprocess.Popen(self.line("up"), stdout=said, stderr=said, env=environment())
+            self.process = subprocess.Popen(
+                self.line(*options, "up"), stdout=said, stderr=said, env=environment() | self.more
+            )
 
-    async def start(self) -> None:
+    async def start(self, *options: str) -> None:
         """Start it, until it says that it serves."""
-        self.launch()
+        self.launch(*options)
         assert self.process is not None
         await until(lambda: "\nledger " in self.said or self.has_ended(), "the server")
         assert self.process.poll() is None, self.said
@@ -209,12 +214,23 @@ async def until(found: Callable[[], Any], what: str) -> Any:
 
 @dataclass
 class Attached:
-    """A workload that watches for as long as the test runs. told: all that it said, oldest first."""
+    """A workload that watches for as long as the test runs. told: all that it said, oldest first. arrived: when it said
+    so, Unix seconds."""
 
     name: str
     pid: int
     tell: Callable[[str], None]
     told: list[dict[str, Any]] = field(default_factory=list)
+    arrived: list[float] = field(default_factory=list)
+
+    def hear(self, line: str | bytes) -> None:
+        """Take note of what it said just now."""
+        self.arrived.append(time.time())
+        self.told.append(json.loads(line))
+
+    def at(self, event: str) -> list[float]:
+        """When it told of these."""
+        return [when for when, one in zip(self.arrived, self.told, strict=True) if one["event"] == event]
 
     def of(self, event: str) -> list[dict[str, Any]]:
         return [one for one in self.told if one["event"] == event]
@@ -266,7 +282,8 @@ async def attached(socket: Path, name: str, *command: str) -> AsyncIterator[Atta
             rest = b""
             while piece := await workload.process.stdout.read(65_536):
                 *lines, rest = (rest + piece).split(b"\n")
-                one.told += map(json.loads, lines)
+                for line in lines:
+                    one.hear(line)
 
         listening = asyncio.create_task(listen())
         try:

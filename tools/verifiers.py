@@ -68,9 +68,11 @@ GO_SPIFFE = Program(
 )
 SPICY = Program(packages=("litetlog",), paths=("/usr/bin/spicy-litetlog",))
 SIGSUM = Program(packages=("sigsum-go",), paths=("/usr/bin/sigsum-witness", "/usr/bin/sigsum-key"))
+# A message broker, over which agents hand tasks on in tests/interop.
+NATS = Program(packages=("nats-server",), paths=("/usr/sbin/nats-server",))
 # Only to install what node_packages lists, Node included.
 NPM = Program(packages=("npm",), paths=("/usr/bin/npm",), command="npm")
-PROGRAMS = (GO, GO_SPIFFE, SPICY, SIGSUM, NPM)
+PROGRAMS = (GO, GO_SPIFFE, SPICY, SIGSUM, NATS, NPM)
 
 
 def apt_get(*arguments: str) -> str:

@@ -57,19 +57,22 @@ class Agent:
     async def call(self, tool: str, arguments: dict[str, object], *, reason: str, show: bool = True) -> Reply:
         """Call a tool and tell what came of it. show: false leaves an allowed answer for the story to tell."""
         self.narrator.asks(self.server, tool, arguments, who=self.shown_as)
+        reply = await self.quiet_call(tool, arguments, reason=reason)
+        if show or reply.kind != "allowed":
+            self.narrator.answer(reply.kind, shortly(reply.text))
+        return reply
+
+    async def quiet_call(self, tool: str, arguments: dict[str, object], *, reason: str) -> Reply:
+        """Call a tool and tell nothing: for several agents at a time, of whom the story tells afterwards."""
         try:
             result = await self.client.call_tool(
                 tool, arguments, meta=cast("RequestParamsMeta", {REASON: reason})
             )
         except MCPError as error:
-            self.narrator.answer("failed", error.message)
             return Reply(kind="failed", text=error.message, fields={})
         text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
         fields = result.structured_content if isinstance(result.structured_content, dict) else {}
-        kind = kind_of(fields, is_error=bool(result.is_error))
-        if show or kind != "allowed":
-            self.narrator.answer(kind, shortly(text))
-        return Reply(kind=kind, text=text, fields=fields)
+        return Reply(kind=kind_of(fields, is_error=bool(result.is_error)), text=text, fields=fields)
 
 
 def shortly(text: str) -> str:

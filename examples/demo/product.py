@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import STDOUT
@@ -98,6 +99,30 @@ class Product:
         raise UnexpectedError(
             f"all of {', '.join(sorted(wanted))} up within {UPSTREAMS_SECONDS_MAX:.0f} s", states
         )
+
+
+@contextmanager
+def standing_still(*marks: str) -> Iterator[None]:
+    """Keep the one program of ours whose command line has all of these in it from running, until the block is left.
+
+    Raises UnexpectedError when there is not exactly one.
+    """
+    found = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if _has(path, marks)]
+    if len(found) != 1:
+        raise UnexpectedError(f"one program with {', '.join(marks)}", f"{len(found)} of them")
+    os.kill(found[0], signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(found[0], signal.SIGCONT)
+
+
+def _has(path: Path, marks: Sequence[str]) -> bool:
+    try:
+        line = path.read_bytes().decode(errors="replace")
+    except OSError:  # It ended meanwhile.
+        return False
+    return all(mark in line for mark in marks)
 
 
 def command_line(*arguments: str) -> str:

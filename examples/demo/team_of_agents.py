@@ -1,4 +1,4 @@
-"""Story 4: a task is handed on twice, each time a smaller part of it, and ends everywhere at once.
+"""Story 4: a task is handed on twice, each time a smaller part of it, and ends everywhere at once, while all work.
 
 Whether a note was written is asked of the CRM's own database, past the gateway and past the agents.
 """
@@ -6,15 +6,17 @@ Whether a note was written is asked of the CRM's own database, past the gateway 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent import Agent, agent
+import anyio
+from agent import Agent, Reply, agent, shortly
 from mandates import issue
 from narrator import UnexpectedError
-from product import Product
+from product import Product, standing_still
 from story import Story
 
 from answerable.core.mandate.constraint import MaxSubtree, OneOf
@@ -30,6 +32,24 @@ READ: Final = "crm.customer-read"
 NOTE: Final = "crm.note-add"
 TEXT: Final = "Both receipts agree: the October invoice was charged twice."
 REASON: Final = "two customers wait for an answer"
+ROUND: Final = "Asked the payment provider once more."
+IN_FLIGHT_SECONDS_MAX: Final = 20.0
+POLL_SECONDS: Final = 0.05
+TOLD: Final = (
+    "Agent orchestrator was issued a token for mandate",
+    "orchestrator handed mandate",
+    "on to researcher (hop 1), at most 10 calls",
+    "researcher handed mandate",
+    "on to writer (hop 2), only for crm.note-add",
+    "bela through orchestrator → researcher under mandate",
+    "Agent writer tried to call note_add(case_id=4712",
+    "what 'orchestrator' handed on to 'researcher' (hop 1 of 2)",
+    "what 'researcher' handed on to 'writer' (hop 2 of 2)",
+    "in flight at that moment: 3",
+)
+"""What the ledger must tell of it: who handed what on to whom, through whom each acted, and which hop said no."""
+
+Working = tuple[Agent, Agent, Agent]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,16 +86,9 @@ async def tell(product: Product) -> Story:
         )
         await ask_for_more(writer)
         await copy_the_chain(product, handed.writer)
-        narrator.say("Bela ends the whole task, with one command. Nobody tells the agents, and they go on.")
-        await product.command("revoke", "mandate", mandate, "--yes", "--reason", "both cases are answered")
-        await stopped(orchestrator, researcher, writer)
-    narrator.expect(
-        notes_in(home.crm) == [*before, (CASE, TEXT)],
-        "what was refused reached no system: the CRM's database is as it was",
-        happened=notes_in(home.crm),
-    )
+        await end_while_all_work(product, mandate, (orchestrator, researcher, writer))
     await check_tree(product, mandate)
-    return Story(title=TITLE, mandate=mandate)
+    return Story(title=TITLE, mandate=mandate, told=TOLD)
 
 
 async def hand_out(product: Product, mandate: str) -> Handed:
@@ -88,7 +101,7 @@ async def hand_out(product: Product, mandate: str) -> Handed:
     narrator.say(
         f"The orchestrator gets a token for its mandate, bound to its key. It hands case {CASE} on to the researcher, "
         "for at most 10 calls, and signs that itself, without asking a server. The researcher hands on to the writer "
-        f"that it may add notes ({NOTE}), at most 3 calls."
+        f"that it may add notes ({NOTE}), at most 5 calls."
     )
     one_case = tuple(OneOf(key=f"resource:{name}", members=(CASE,)) for name in (READ, NOTE))
     to_researcher = hand_on(
@@ -100,7 +113,7 @@ async def hand_out(product: Product, mandate: str) -> Handed:
     to_writer = hand_on(
         to_researcher,
         Receiver(agent="writer", key=keys["writer"].public),
-        Narrowing(scopes=(NOTE,), constraints=(MaxSubtree(key="calls", bound=3),)),
+        Narrowing(scopes=(NOTE,), constraints=(MaxSubtree(key="calls", bound=5),)),
         key=keys["researcher"],
     )
     both_cases = OneOf(key=f"resource:{NOTE}", members=(CASE, OTHER_CASE))
@@ -176,18 +189,92 @@ async def copy_the_chain(product: Product, chain: Path) -> None:
     )
 
 
-async def stopped(orchestrator: Agent, researcher: Agent, writer: Agent) -> None:
-    """The next call of each."""
-    replies = [
-        await orchestrator.call("customer_read", {"case_id": OTHER_CASE}, reason=REASON),
-        await researcher.call("customer_read", {"case_id": CASE}, reason=REASON),
-        await writer.call("note_add", {"case_id": CASE, "text": TEXT}, reason=REASON),
-    ]
-    writer.narrator.expect(
-        all(reply.kind == "denied" and "revoked" in reply.text for reply in replies),
-        "all three stop at their very next call",
-        happened=[reply.text for reply in replies],
+async def end_while_all_work(product: Product, mandate: str, agents: Working) -> None:
+    """The task is revoked while each agent has a call on its way. Raises UnexpectedError."""
+    narrator, home = product.narrator, product.home
+    narrator.say(
+        "All three go on, call after call. The CRM stands still for a moment, so that each has a call on its way there "
+        "when Bela ends the whole task with one command. Nobody tells the agents."
     )
+    before = notes_in(home.crm)
+    still = anyio.Event()
+    replies: dict[str, list[Reply]] = {one.name: [] for one in agents}
+    calls: tuple[tuple[str, dict[str, object]], ...] = (
+        ("customer_read", {"case_id": OTHER_CASE}),
+        ("customer_read", {"case_id": CASE}),
+        ("note_add", {"case_id": CASE, "text": ROUND}),
+    )
+    async with anyio.create_task_group() as tasks:
+        for one, (tool, arguments) in zip(agents, calls, strict=True):
+            tasks.start_soon(until_denied, one, tool, arguments, replies[one.name], still)
+        await until(lambda: all(replies.values()), "each of the three at work", replies)
+        with standing_still("crm.py", str(home.crm)):
+            still.set()
+            await in_flight(product, mandate)
+            revoked = await product.command(
+                "revoke", "mandate", mandate, "--yes", "--reason", "both cases are answered"
+            )
+    told = [line for line in revoked.out if line.startswith("in flight")]
+    narrator.expect(
+        sorted(name for name in replies if any(f"by {name} since" in line for line in told))
+        == sorted(replies)
+        and len(told) == len(replies),
+        "revoking names the call of each that was on its way and could not be called back",
+        happened=revoked.out,
+    )
+    for one, (tool, arguments) in zip(agents, calls, strict=True):
+        for reply in replies[one.name][1:]:
+            narrator.asks(one.server, tool, arguments, who=one.name)
+            narrator.answer(reply.kind, shortly(reply.text) if reply.kind != "allowed" else last_line(reply))
+    narrator.expect(
+        all([reply.kind for reply in found] == ["allowed", "allowed", "denied"] for found in replies.values())
+        and all("revoked" in found[-1].text for found in replies.values()),
+        "what was on its way came to its end; all three stop at their very next call",
+        happened=replies,
+    )
+    narrator.expect(
+        notes_in(home.crm) == [*before, (CASE, ROUND), (CASE, ROUND)],
+        "the CRM's database has the two notes that the writer was told are written, and none after",
+        happened=notes_in(home.crm),
+    )
+
+
+async def until_denied(
+    one: Agent, tool: str, arguments: dict[str, object], replies: list[Reply], still: anyio.Event
+) -> None:
+    """An agent that goes on working until it is told no. After its first call it waits for the CRM to stand still, so
+    that its second is on its way when the task ends, and its third comes after."""
+    while not replies or replies[-1].kind == "allowed":
+        replies.append(await one.quiet_call(tool, arguments, reason=REASON))
+        await still.wait()
+
+
+async def until(holds: Callable[[], bool], expected: str, happened: object) -> None:
+    """Wait for something that is under way. Raises UnexpectedError when it does not come."""
+    with anyio.move_on_after(IN_FLIGHT_SECONDS_MAX):
+        while True:
+            if holds():
+                return
+            await anyio.sleep(POLL_SECONDS)
+    raise UnexpectedError(expected, happened)
+
+
+async def in_flight(product: Product, mandate: str) -> None:
+    """Wait until the ledger has begun a call of each hop that has not ended. Raises UnexpectedError."""
+    seen: list[int] = []
+    with anyio.move_on_after(IN_FLIGHT_SECONDS_MAX):
+        while True:
+            tree = await product.get(f"/v1/mandates/{mandate}/tree")
+            seen = [hop["actions"]["in_flight"] for hop in tree["hops"]]
+            if seen == [1, 1, 1]:
+                return
+            await anyio.sleep(POLL_SECONDS)
+    raise UnexpectedError("one call of each agent in flight", seen)
+
+
+def last_line(reply: Reply) -> str:
+    """What an allowed call brought, shortly."""
+    return str(reply.fields.get("subject") or "written")
 
 
 def notes_in(database: Path) -> list[tuple[str, str]]:
@@ -208,9 +295,9 @@ async def check_tree(product: Product, mandate: str) -> None:
         tree["state"] == "revoked"
         and seen
         == [
-            ("orchestrator", "online", 1, 1),
-            ("researcher", "offline", 1, 1),
-            ("writer", "offline", 1, 3),
+            ("orchestrator", "online", 3, 1),
+            ("researcher", "offline", 3, 1),
+            ("writer", "offline", 3, 3),
         ],
         "the tree shows each hop, what was done and refused there, and that the task is revoked",
         happened=tree,

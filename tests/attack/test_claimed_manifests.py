@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,8 @@ from answerable.flows.known_callers import KnownCallers
 from answerable.testing.samples import signing_key
 from tests.attack.test_drift_laundering import (
     CLAIMED,
+    HALF,
+    MADE,
     SCOUT,
     WHOLE,
     acted,
@@ -39,7 +42,7 @@ MEASURED_ONLY: JSONValue = {
     "metadata": {"name": "measured"},
     "spec": {
         "policies": '@id("measured-only") forbid (principal, action, resource)'
-        ' when { context.agent.manifest_grade == "claimed" || context.agent.manifest_grade == "" };'
+        ' unless { context.agent.manifest_measured.containsAll(["prompt_digest", "code_digest"]) };'
     },
 }
 
@@ -82,9 +85,16 @@ async def test_policy_and_intent_tell_what_was_measured_from_what_was_claimed() 
         await acted(bench, identity)
     first, second = bench.entries(Tag.INTENT)
     assert (first["manifest"], first["manifest_grade"]) == (digest, "claimed")
-    assert (second["manifest"], second["manifest_grade"]) == (digest, "sidecar")
-    assert "held against it by nobody" in instance_told(first)[0]
-    assert "held against it by its sidecar" in instance_told(second)[0]
+    # The model is the owner's word alone, so the whole is no better; what was measured is told beside it.
+    assert (second["manifest"], second["manifest_grade"]) == (digest, "claimed")
+    assert first["manifest_fields"] == {"tools_digest": "gateway"}
+    assert second["manifest_fields"] == {
+        "code_digest": "sidecar",
+        "prompt_digest": "sidecar",
+        "tools_digest": "gateway",
+    }
+    assert "tools_digest by the gateway, all else claimed" in instance_told(first)[0]
+    assert "prompt_digest by its sidecar" in instance_told(second)[0]
     await apply_registry(bench.walk, [MEASURED_ONLY], by="operator")
     for identity in (claimed, CallerIdentity(), structs.replace(claimed, source="unix", grade="kernel")):
         assert await code_of(acted(bench, identity)) == "measured-only"
@@ -100,4 +110,14 @@ async def test_the_grade_is_that_of_the_worst_known_part_and_no_claim_raises_it(
     await enrolled(workloads, CLAIMED)
     assert (seen(workloads, "i-1").manifest, seen(workloads, "i-1").manifest_grade) == ("", "")
     kept = await enrolled(workloads, WHOLE, "i-2")
-    assert kept.manifest_grade == seen(workloads, "i-2").manifest_grade == "sidecar"
+    assert kept.manifest_grade == seen(workloads, "i-2").manifest_grade == "claimed"
+    # Where everything that is said was measured, the whole is as good as the worst of it.
+    made = replace(MADE, model_name="", model_version="", framework_name="", framework_version="")
+    await manifest(bench, made, at=1)
+    third = await enrolled(workloads, WHOLE, "i-3")
+    assert third.manifest_grade == seen(workloads, "i-3").manifest_grade == "gateway"
+    await manifest(bench, replace(made, tools_digest=""), at=2)
+    fourth = await enrolled(workloads, WHOLE, "i-4")
+    assert fourth.manifest_grade == seen(workloads, "i-4").manifest_grade == "sidecar"
+    half = await enrolled(workloads, HALF, "i-5")
+    assert (half.manifest_grade, half.manifest_fields) == ("claimed", (("code_digest", "sidecar"),))

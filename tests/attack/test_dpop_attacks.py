@@ -209,7 +209,7 @@ from answerable.errors import Unverified
 from answerable.testing.entropy import SeededEntropy
 from tests.dpop_world import BODY, TARGET, DpopWorld
 world = DpopWorld()
-verifier = world.started(store=SharedReplayStore.open(Path(sys.argv[1]), entropy=SeededEntropy()))
+verifier = world.started(store=SharedReplayStore.open(Path(sys.argv[1]), entropy=SeededEntropy(), at=0.0))
 headers = world.headers(sys.argv[2])
 told = []
 print("ready", flush=True)
@@ -231,7 +231,7 @@ print(*told, flush=True)
 @pytest.mark.requirement("DPOP-05")
 def test_of_64_racers_in_eight_processes_one_wins(world: DpopWorld, tmp_path: Path) -> None:
     file = tmp_path / "proofs"
-    store = SharedReplayStore.open(file, entropy=SeededEntropy())
+    store = SharedReplayStore.open(file, entropy=SeededEntropy(), at=0.0)
     nonce = world.started(store=store).nonce_field()[1].decode()
     proof = world.proof(nonce=nonce)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])])}

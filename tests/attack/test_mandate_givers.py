@@ -11,6 +11,7 @@ from answerable.core.identity.oidc_person import PersonIssuer
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.caveat import DestinationIn
 from answerable.core.mandate.mandate import Grant, MandateId
+from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.scheduled import scheduled_terms
 from answerable.core.registry.active import faults_of
 from answerable.errors import AnswerableError, Refused
@@ -18,6 +19,7 @@ from answerable.flows.answer_approval import answer_approval
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.revoke_authority import revoke_authority
 from answerable.flows.verify_person import PersonVerifier
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.builders import Bench
@@ -367,3 +369,20 @@ async def test_a_subject_that_two_people_claim_belongs_to_neither():
         documents(), "Principal", "bob", oidc={"issuer": "https://login.test", "subject": SUBJECT}
     )
     assert {fault.code for fault in faults_of(twice)} == {"reference.claimed_twice"}
+
+
+@pytest.mark.requirement("REVOKE-20")
+@pytest.mark.parametrize(("kind", "name"), [("Schedule", "nightly"), ("Application", "portal")])
+async def test_what_gave_a_task_stops_with_the_person_who_answers_for_it(kind, name):
+    bobs = {**OWNERSHIP, "owner": "bob", "backupOwner": "alice"}
+    made = await bench()
+    await apply_registry(made.walk, changed(documents(), kind, name, ownership=bobs), by="operator")
+    token = signed(scheduled(made)) if kind == "Schedule" else shown(for_alice())
+    mandate = await issue_mandate(made.walk, token)
+    asked = ("send", MAIL) if kind == "Schedule" else ()
+    await made.act(*asked, mandate=mandate.id)
+    stopped = await revoke_authority(made.walk, Revocable("owner", "bob"), by="operator")
+    assert stopped.mandates == (mandate.id,)
+    assert len(stopped.done) == 1
+    assert await refusal(made.act(*asked, mandate=mandate.id)) == "revoked.owner"
+    assert await refusal(issue_mandate(made.walk, token)) in ("revoked.owner", "mandate.duplicate")

@@ -165,6 +165,29 @@ def test_a_token_of_another_kind_is_not_a_manifest_and_the_other_way_round():
     assert raised.value.code == "manifest.type"
 
 
+@pytest.mark.requirement("MANIFEST-18")
+@pytest.mark.parametrize("tier", [0, 1, 3])
+def test_an_owner_does_not_sign_an_agent_into_another_tier_or_environment_than_it_is_registered_in(tier):
+    """A manifest of tier 0 would make a critical agent look harmless; one for staging would let it run there."""
+    documents: list[Any] = registry_documents()
+    for one in documents:
+        if one["kind"] == "Agent":
+            one["spec"]["tier"] = 2
+    current = snapshot_of(documents)
+    as_registered = sample_signed()
+    assert verified_manifest(as_registered.token, current=current).manifest.tier == 2
+    assert refused(sample_signed(replace(sample_manifest(), tier=tier)).token, current) == "manifest.tier"
+    staging = replace(sample_manifest(), environment="staging")
+    assert refused(sample_signed(staging).token, current) == "manifest.environment"
+    # What the register said when it came into force does not outlive a change of the registry.
+    for one in documents:
+        if one["kind"] == "Agent":
+            one["spec"]["tier"] = tier
+    fault = standing_fault(as_registered, snapshot_of(documents))
+    assert fault is not None
+    assert fault.code == "manifest.tier"
+
+
 @pytest.mark.requirement("MANIFEST-02")
 @pytest.mark.parametrize("alg", ["none", "HS256", "ES256", "EdDSA", ""])
 def test_the_algorithm_is_the_keys_own(alg):
@@ -224,7 +247,9 @@ def test_an_oversized_token_is_refused_before_anything_is_read():
 @pytest.mark.requirement("MANIFEST-03")
 @pytest.mark.parametrize("field", sorted(MANIFEST_FIELDS))
 def test_a_claim_never_becomes_a_match_whatever_the_field(field):
-    manifest = replace(sample_manifest(), image_digest=f"sha256:{'4' * 64}")
+    manifest = replace(
+        sample_manifest(), image_digest=f"sha256:{'4' * 64}", executable_digest=f"sha256:{'5' * 64}"
+    )
     claimed = Measured(values={name: (text, "claimed") for name, text in manifest.said().items()})
     (finding,) = [one for one in drift(manifest, claimed) if one.field == field]
     assert finding.verdict == "unmeasured"
@@ -234,7 +259,9 @@ def test_a_claim_never_becomes_a_match_whatever_the_field(field):
 @pytest.mark.requirement("MANIFEST-04")
 @pytest.mark.parametrize("field", sorted(DIGEST_FIELDS))
 def test_an_agent_that_claims_to_be_something_else_has_drifted(field):
-    manifest = replace(sample_manifest(), image_digest=f"sha256:{'4' * 64}")
+    manifest = replace(
+        sample_manifest(), image_digest=f"sha256:{'4' * 64}", executable_digest=f"sha256:{'5' * 64}"
+    )
     measured = Measured(values={field: (f"sha256:{'f' * 64}", "claimed")})
     assert drifted_fields(drift(manifest, measured)) == (field,)
 

@@ -7,12 +7,12 @@ import os
 import platform
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pytest
 
 from set_up import ROOT
+from tests.loud_skips import not_proven
 from tests.up_world import environment
 
 STORM = Path(__file__).with_name("fork_storm.py")
@@ -21,12 +21,7 @@ SECONDS, ROUNDS = 8, 40
 PIDS = 400
 """So many pids there are, most of them kept for the beginning: a pid comes again after a hundred forks."""
 FORKED_SECONDS_MAX = 120
-
-
-def not_proven(why: str) -> None:
-    told = f"PID REUSE BY FORKING NOT PROVEN here: {why}"
-    warnings.warn(told, stacklevel=2)
-    pytest.skip(told)
+UNPROVEN = "PID REUSE BY FORKING NOT PROVEN here"
 
 
 def linux() -> tuple[int, ...]:
@@ -38,7 +33,7 @@ def linux() -> tuple[int, ...]:
 def test_in_a_fork_storm_nobody_gets_the_identity_of_the_dead(tmp_path):
     if linux() < (6, 14):
         # The highest pid was one number for the whole machine then, and nothing for a test to change.
-        not_proven("a PID namespace has a highest pid of its own from Linux 6.14 on")
+        not_proven(f"{UNPROVEN}: a PID namespace has a highest pid of its own from Linux 6.14 on")
     done = subprocess.run(
         ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, str(STORM),
          str(tmp_path), str(PIDS), str(SECONDS), str(ROUNDS)],
@@ -49,12 +44,12 @@ def test_in_a_fork_storm_nobody_gets_the_identity_of_the_dead(tmp_path):
         env={**environment(), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
     )  # fmt: skip
     if "unshare" in done.stderr or "pid_max" in done.stderr:
-        not_proven(f"namespaces are not allowed: {done.stderr[-200:]}")
+        not_proven(f"{UNPROVEN}: namespaces are not allowed: {done.stderr[-200:]}")
     assert done.returncode == 0, done.stderr
     lives = json.loads(done.stdout)["lives"]
     served = [one for one in lives if one["served"] == "True"]
     if len(served) < 2 or len(served) == len(lives):
-        not_proven(f"{len(lives)} pids came again in {SECONDS} s")
+        not_proven(f"{UNPROVEN}: {len(lives)} pids came again in {SECONDS} s")
     assert all(one["victim"].startswith("spiffe://") for one in served)
     # Who lives is served, whosever pid it has.
     assert all(one["own"].startswith("spiffe://") for one in lives)

@@ -16,6 +16,7 @@ from answerable.adapters.linux_process import LinuxProcessObserver
 from answerable.core.identity.attestation import RegistrationEntry, matching_agent
 from answerable.core.identity.principal import AgentId
 from answerable.errors import AnswerableError
+from tests.loud_skips import not_proven
 
 SLEEP = os.path.realpath(shutil.which("sleep") or "/bin/sleep")
 
@@ -52,7 +53,7 @@ def test_a_number_that_was_given_anew_is_not_the_process_that_was_met():
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     if b"unshare" in done.stderr or b"last_pid" in done.stderr:
-        pytest.skip(f"PID REUSE NOT PROVEN here: namespaces are not allowed: {done.stderr.decode()[:200]}")
+        not_proven(f"PID REUSE NOT PROVEN here: namespaces are not allowed: {done.stderr.decode()[:200]}")
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.split() == [b"same", b"process.gone", b"process.gone", b"False"]
 
@@ -115,7 +116,7 @@ def test_a_container_that_puts_its_own_file_under_a_trusted_path_is_not_taken_fo
         while program_of(spoof) != str(trusted):
             if spoof.poll() is not None:
                 assert spoof.stderr is not None
-                pytest.skip(f"PATH SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
+                not_proven(f"PATH SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
             time.sleep(0.01)
         observer = LinuxProcessObserver()
         facts = observer.observe(spoof.pid, started=observer.started(spoof.pid))
@@ -146,7 +147,7 @@ def test_another_root_directory_does_not_make_a_trusted_path(tmp_path):
     try:
         for _ in range(500):
             if jailed.poll() is not None:
-                pytest.skip("ROOT SPOOF NOT PROVEN here: chroot is not allowed")
+                not_proven("ROOT SPOOF NOT PROVEN here: chroot is not allowed")
             if os.readlink(f"/proc/{jailed.pid}/root") == str(tmp_path):
                 break
             time.sleep(0.01)
@@ -185,6 +186,77 @@ def test_a_cgroup_outside_our_own_or_of_another_hierarchy_is_not_the_trusted_one
     assert "unix:cgroup:/trusted" not in facts.selectors()
 
 
+LOOK_ALIKE = "/kubepods/trusted"
+IN_A_CGROUP_NAMESPACE = """
+set -e
+mount --make-rprivate /
+mkdir "$WHERE" && mount -t cgroup2 none "$WHERE"
+mkdir -p "$WHERE/$NAME$LOOK_ALIKE"
+echo $$ > "$WHERE/$NAME/cgroup.procs"
+exec unshare --cgroup sh -c '
+  set -e
+  echo $$ > "$WHERE/$NAME$LOOK_ALIKE/cgroup.procs"
+  grep ^0:: /proc/self/cgroup
+  exec "$SLEEP" 60
+'
+"""
+UNDER_A_MOUNT = """
+set -e
+mount --make-rprivate /
+mkdir "$WHERE" && echo "0::$LOOK_ALIKE" > "$WHERE/cgroup"
+mount --bind "$WHERE/cgroup" /proc/$$/cgroup
+grep ^0:: /proc/$$/cgroup
+exec "$SLEEP" 60
+"""
+CLEARED = """
+mount --make-rprivate / && mount -t cgroup2 none "$WHERE" && rmdir -p "$WHERE/$NAME$LOOK_ALIKE" 2>/dev/null || true
+"""
+
+
+@pytest.mark.requirement("ATTEST-20", "ATTEST-01")
+@pytest.mark.parametrize("script", [IN_A_CGROUP_NAMESPACE, UNDER_A_MOUNT], ids=["namespace", "bind mount"])
+def test_a_real_process_that_sees_itself_in_a_trusted_cgroup_is_known_by_where_it_is(script, tmp_path):
+    """In a cgroup namespace of its own, and with a file of its own over what it reads of itself."""
+    surroundings = {
+        **os.environ,
+        "WHERE": str(tmp_path / "cgroups"),
+        "NAME": f"answerable-test-{os.getpid()}",
+        "LOOK_ALIKE": LOOK_ALIKE,
+        "SLEEP": SLEEP,
+    }
+    spoof = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", script],
+        env=surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert spoof.stdout is not None
+        assert spoof.stderr is not None
+        seen = spoof.stdout.readline().decode().strip()
+        if not seen:
+            not_proven(f"CGROUP SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
+        assert seen == f"0::{LOOK_ALIKE}", "the process believes that it is there"
+        while program_of(spoof) != SLEEP:
+            assert spoof.poll() is None
+            time.sleep(0.01)
+        observer = LinuxProcessObserver()
+        facts = observer.observe(spoof.pid, started=observer.started(spoof.pid))
+        assert f"unix:cgroup:{LOOK_ALIKE}" not in facts.selectors()
+        entry = RegistrationEntry(
+            agent=AgentId("a"), selectors=frozenset({f"unix:uid:{os.geteuid()}", f"unix:cgroup:{LOOK_ALIKE}"})
+        )
+        assert matching_agent([entry], facts.selectors()) is None
+        # It is known by its real place, which is that of a test's own group, or ours.
+        ours = LinuxProcessObserver().observe(os.getpid(), started=observer.started(os.getpid())).cgroup
+        below = f"/{surroundings['NAME']}{LOOK_ALIKE}"
+        assert facts.cgroup == (below if script is IN_A_CGROUP_NAMESPACE else ours)
+    finally:
+        spoof.kill()
+        spoof.communicate()
+        subprocess.run(["unshare", "--mount", "sh", "-c", CLEARED], env=surroundings, check=False)
+
+
 @pytest.mark.requirement("ATTEST-03")
 def test_a_program_that_was_replaced_on_disk_is_known_by_what_runs(tmp_path):
     program = tmp_path / "agent"
@@ -215,7 +287,7 @@ print(*facts.foreign, "|", *facts.selectors())
 def test_where_we_may_not_look_nothing_is_guessed():
     """As an unprivileged server sees the process of another user."""
     if os.geteuid() != 0:
-        pytest.skip("UNPRIVILEGED SERVER NOT PROVEN here: only root can become somebody else")
+        not_proven("UNPRIVILEGED SERVER NOT PROVEN here: only root can become somebody else")
     with subprocess.Popen([SLEEP, "60"]) as other:
         done = subprocess.run(
             [sys.executable, "-c", UNPRIVILEGED, str(other.pid)],
@@ -239,7 +311,7 @@ def test_in_a_user_namespace_of_its_own_a_process_has_no_program():
         while program_of(spoof) != SLEEP:
             if spoof.poll() is not None:
                 assert spoof.stderr is not None
-                pytest.skip(f"PROGRAM SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
+                not_proven(f"PROGRAM SPOOF NOT PROVEN here: {spoof.stderr.read().decode()[:200]}")
             time.sleep(0.01)
         observer = LinuxProcessObserver()
         facts = observer.observe(spoof.pid, started=observer.started(spoof.pid))

@@ -10,11 +10,13 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from answerable.core.identity.keys import public_key
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.status_list import VALID, reference_of, verified_status_list
 from answerable.flows.revoke_authority import revoke_authority
-from tests.token_world import TokenWorld, succeeded, token_world, why_not
+from tests.token_world import TokenWorld, narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-12")]
 
@@ -130,3 +132,78 @@ async def test_a_revoked_person_whose_name_cannot_be_opened_is_told_of_at_the_st
         [warning] = said(caplog)
         assert warning.startswith("people were revoked whose names cannot be opened")
         assert warning.endswith(f": 1 entries of the ledger, the first of them {entry['index']}")
+
+
+async def listed(world: TokenWorld, token: str) -> bool:
+    """What somebody who goes by the status list alone says of it."""
+    uri, index = reference_of(read_hop(token).raw.claims["status"])
+    answer = await world.get(uri.removeprefix(world.url))
+    assert answer.status_code == 200
+    keys = [public_key({name: one[name] for name in one if name not in ("kid", "use")})
+            for one in (await world.get("/oauth/jwks")).json()["keys"]]  # fmt: skip
+    return (
+        verified_status_list(answer.text, uri=uri, keys=keys, now=world.now()).statuses.status(index) == VALID
+    )
+
+
+async def issued(world: TokenWorld) -> tuple[str, str, str]:
+    """A root; below it a token for a consent; and one below what its holder signed."""
+    root = await world.root()
+    consent = world.handed((root,), "orchestrator", "researcher", narrow(("crm.read",), root))
+    answer = await world.exchange("researcher", root, consent=consent)
+    online = answer.json()["access_token"]
+    signed = world.handed((root, online), "researcher", "writer", narrow(("crm.read",), online))
+    answer = await world.exchange("writer", signed, delegation=f"{root}~{online}")
+    assert answer.status_code == 200, answer.text
+    return root, online, answer.json()["access_token"]
+
+
+@pytest.mark.requirement("REVOKE-19")
+async def test_over_an_older_copy_the_status_list_knows_tokens_that_were_issued_and_revoked_since(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place, copy = tmp_path / "house", tmp_path / "copy"
+    async with token_world(tmp_path) as world:
+        port = int(world.url.rpartition(":")[2])
+        await world.mandate()
+    copied(place, copy)
+    async with token_world(tmp_path, port=port) as world:
+        tokens = await issued(world)
+        others = await issued(world)
+        before = [world.walk.tokens.find(read_hop(one).jti) for one in (*tokens, *others)]
+        await revoke_authority(world.walk, Revocable("token", read_hop(tokens[1]).jti), by="operator")
+        assert [await listed(world, one) for one in tokens] == [True, False, False]
+    taken_away(place)
+    copied(copy, place)
+    caplog.clear()
+    async with token_world(tmp_path, port=port) as world:
+        assert "6 issued tokens that the registers did not know are in status lists again" in caplog.text
+        assert [await listed(world, one) for one in tokens] == [True, False, False]
+        assert [await listed(world, one) for one in others] == [True, True, True]
+        # As they were: with what they derive from, and with the names of what is in no register.
+        assert [world.walk.tokens.find(read_hop(one).jti) for one in (*tokens, *others)] == before
+        theirs = {one.place for one in before if one is not None}
+        assert theirs.isdisjoint(world.walk.tokens.take_places(3000))
+        consent = read_hop(others[1]).raw.claims["answerable_consent"]
+        assert isinstance(consent, dict)
+        await revoke_authority(world.walk, Revocable("hop", str(consent["hash"])), by="operator")
+        assert [await listed(world, one) for one in others] == [True, False, False]
+    caplog.clear()
+    async with token_world(tmp_path, port=port):
+        assert "in status lists again" not in caplog.text
+
+
+@pytest.mark.requirement("REVOKE-19")
+async def test_where_the_registers_are_lost_no_token_of_a_mandate_that_nobody_knows_any_more_is_shown_as_valid(
+    tmp_path: Path,
+) -> None:
+    async with token_world(tmp_path) as world:
+        port = int(world.url.rpartition(":")[2])
+        await world.mandate()
+        tokens = await issued(world)
+        assert [await listed(world, one) for one in tokens] == [True, True, True]
+    taken_away(tmp_path / "house")
+    async with token_world(tmp_path, port=port) as world:
+        assert [await listed(world, one) for one in tokens] == [False, False, False]
+        await world.mandate(identity="m-2")
+        assert await listed(world, await world.root("m-2"))

@@ -8,6 +8,7 @@ import anyio.to_thread
 import pytest
 
 from answerable.core.canonical import encode, parse
+from answerable.core.ledger.effects import counts
 from answerable.core.ledger.entry import entry_of
 from answerable.core.ledger.tags import OWED, Tag
 from answerable.core.mandate.mandate import MandateId
@@ -54,11 +55,11 @@ async def test_revoking_says_what_was_stopped_what_is_in_flight_and_what_cannot_
     assert found.state == "denied"
     [flying] = stopped.in_flight
     assert (flying.agent, flying.capability, flying.since) == ("scout", "crm.read", bench.clock.now())
-    assert {(one.capability, one.undoing) for one in stopped.effects.done} == {
+    assert {(one.capability, one.undoing) for one in stopped.done} == {
         ("crm.refund", "not_reversible"),
         ("crm.read", "read"),
     }
-    assert stopped.effects.counted == {"not_reversible": 1, "reversible": 0, "read": 1}
+    assert counts(stopped.effects) == {"not_reversible": 1, "reversible": 0, "read": 1}
     [leaf] = bench.entries(Tag.REVOKED)
     assert (leaf["kind"], leaf["agent"], leaf["in_flight"]) == ("agent", "scout", [flying.index])
     # What was in flight has ended as it would have: it was named, not torn apart.

@@ -129,8 +129,8 @@ OTHER_ACTION = encode(
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 1},
-        {"v": 3},
+        {"v": 2},
+        {"v": 4},
         {"to": f"{BASE}/b"},
         {"restriction": "none above 5"},
         {"delegation": ["a.b.c"]},
@@ -194,6 +194,7 @@ def test_everything_that_is_known_of_an_action_and_its_caller_is_handed_on():
         manifest="a" * 64,
         drifted=True,
         manifest_grade="sidecar",
+        manifest_fields=(("code_digest", "kernel"), ("prompt_digest", "sidecar")),
         measured="b" * 64,
         key="i" * 43,
     )

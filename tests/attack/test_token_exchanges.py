@@ -170,7 +170,6 @@ async def test_however_many_ask_at_once_no_agent_hands_on_wider_or_deeper_than_t
         issued = [agent for agent in takers if set(found[agent]) == {"issued"}]
         refused = [agent for agent in takers if set(found[agent]) == {"delegation.width"}]
         assert (len(issued), len(refused)) == (2, 1), found
-        assert not world.product.tokens.issuing
         chain = tuple(
             (await world.exchange(issued[0], root, consent=consents[issued[0]]))
             .json()["delegation"]

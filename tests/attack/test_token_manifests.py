@@ -73,16 +73,21 @@ async def test_a_token_names_the_manifest_that_its_instance_was_measured_by_whil
     assert [claim_in(one) for one in await tokens_of(workloads, before)] == [None, None]
     digest = await manifest(bench)
     one = await enrolled(workloads, WHOLE)
-    measured = {"digest": digest, "drifted": False, "grade": "sidecar"}
+    # Nobody measured the model, so the whole is no better than claimed; what was measured is told beside it.
+    fields = {"code_digest": "sidecar", "prompt_digest": "sidecar", "tools_digest": "gateway"}
+    measured = {"digest": digest, "drifted": False, "grade": "claimed", "measured": fields}
     assert [claim_in(text) for text in await tokens_of(workloads, one)] == [measured] * 2
     # The tools that the gateway sees count, too, and so does a parent that has drifted.
     bench.upstream.lists("crm", POISONED)
-    assert claim_in((await tokens_of(workloads, one))[0]) == {**measured, "drifted": True}
+    read = {"code_digest": "sidecar", "prompt_digest": "sidecar"}
+    assert claim_in((await tokens_of(workloads, one))[0]) == {**measured, "drifted": True, "measured": read}
     bench.upstream.lists("crm", sample_tools())
     sub = await enrolled(workloads, None, "s-1", one.id)
     await renew(workloads, one.id, measured=CRUEL)
+    left = {"code_digest": "sidecar", "tools_digest": "gateway"}
     for drifted in (one, sub):
-        assert claim_in((await tokens_of(workloads, drifted))[0]) == {**measured, "drifted": True}
+        claim = claim_in((await tokens_of(workloads, drifted))[0])
+        assert claim == {**measured, "drifted": True, "measured": left}
     # One that nothing was held against yet names none.
     await manifest(bench, replace(MADE, tier=3), at=1)
     assert [claim_in(text) for text in await tokens_of(workloads, one)] == [None, None]
@@ -100,6 +105,7 @@ async def test_a_manifest_of_which_nothing_was_measured_is_claimed_in_token_and_
         "digest": digest,
         "drifted": False,
         "grade": "claimed",
+        "measured": {},
     }
     assert seen(workloads, "i-1").manifest_grade == "claimed"
 

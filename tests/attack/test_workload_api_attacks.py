@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from answerable.apps.workload_api import Doors, WorkloadFront, serve
 from answerable.apps.workload_api.messages import schema
 from answerable.apps.workload_api.peer import SO_PEERPIDFD
 from answerable.errors import Unavailable
+from tests.loud_skips import not_proven
 from tests.workload_api_world import (
     BROKER_HEADER,
     HEADER,
@@ -212,8 +212,7 @@ def require_peer_pidfd() -> None:
             told = (
                 "this kernel has no SO_PEERPIDFD (Linux 6.5): pid reuse before accepting is NOT PROVEN here"
             )
-            warnings.warn(told, stacklevel=2)
-            pytest.skip(told)
+            not_proven(told)
 
 
 @contextlib.contextmanager
@@ -237,8 +236,7 @@ def process_with_pid(pid: int) -> Iterator[None]:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
     told = "the next pid cannot be chosen here (needs root and ns_last_pid): pid reuse NOT PROVEN"
-    warnings.warn(told, stacklevel=2)
-    pytest.skip(told)
+    not_proven(told)
 
 
 @pytest.mark.requirement("WAPI-08")
@@ -347,7 +345,7 @@ MISTAKES = (
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.__name__)
 def test_a_socket_that_others_could_replace_is_not_served(tmp_path, mistake):
     if mistake in (others_folder, others_socket) and os.geteuid() != 0:
-        pytest.skip("only root can give files away")
+        not_proven("A SOCKET OF OTHERS NOT PROVEN here: only root can give files away")
     path = tmp_path / "way" / "folder" / "api"
     path.parent.mkdir(parents=True)
 

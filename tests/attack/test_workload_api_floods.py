@@ -9,7 +9,6 @@ import os
 import resource
 import socket
 import struct
-import warnings
 from pathlib import Path
 
 import h2.errors
@@ -26,6 +25,7 @@ from answerable.apps.workload_api import ConnectionLimits, Doors
 from answerable.apps.workload_api.connection import PeerConnection
 from answerable.apps.workload_api.messages import schema
 from tests.interop.workload_clients import PYTHON_CLIENT, running
+from tests.loud_skips import not_proven
 from tests.raw_workload_client import RawClient
 from tests.workload_api_world import LOOPS, World, answer_of, asked, in_loop, opened, serving, until
 
@@ -47,8 +47,7 @@ def test_ten_thousand_connections_of_one_process_take_no_more_than_its_places(tm
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < CONNECTIONS + 2000:
         told = f"{hard} files may be open here, too few for {CONNECTIONS} connections: NOT PROVEN here"
-        warnings.warn(told, stacklevel=2)
-        pytest.skip(told)
+        not_proven(told)
 
     async def scenario():
         limits = ConnectionLimits()

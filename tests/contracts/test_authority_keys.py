@@ -201,7 +201,8 @@ class TestPkcs11AuthorityKeys(DurableAuthorityKeysContract):
 
     @pytest.fixture(autouse=True)
     def _token(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-        pkcs11 = pytest.importorskip("pkcs11")
+        import pkcs11
+
         library = hsm_library()
         new_token(tmp_path, monkeypatch)
         self._opened: list[Any] = []
@@ -242,6 +243,19 @@ class TestPkcs11AuthorityKeys(DurableAuthorityKeysContract):
             Pkcs11AuthorityKeys.open(module=hsm_library(), token=TOKEN, pin="999999")
         assert told.value.code == "authority_keys.pin"
         assert "999999" not in told.value.message
+
+    def test_a_pin_that_was_refused_once_is_never_tried_again(self, tmp_path: Path) -> None:
+        keys = self.opened(tmp_path)
+        keys.create(NAME)
+        keys.close()
+        right, keys._pin = keys._pin, "999999"
+        with pytest.raises(Unavailable):
+            keys.sign(NAME, b"message")
+        # The right one would be taken, were it asked: a few wrong ones lock a token for good.
+        keys._pin = right
+        with pytest.raises(Unavailable) as told:
+            keys.sign(NAME, b"message")
+        assert told.value.code == "authority_keys.pin"
 
     def test_a_token_or_library_that_is_not_there_is_told_apart(self, tmp_path: Path) -> None:
         from answerable.adapters.pkcs11 import Pkcs11AuthorityKeys

@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 from base64 import b64encode
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 
 from answerable.adapters.bundle_files import FileBundle
-from answerable.adapters.workload_api_client import FetchedSvid, WorkloadApiBundle, WorkloadApiSvid
+from answerable.adapters.workload_api_client import WorkloadApiBundle, WorkloadApiSvid
 from answerable.core.identity.federation import federation_source
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.identity.trust_bundle import encoded_bundle
-from answerable.errors import Unavailable
+from answerable.errors import AnswerableError, Unavailable
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
 from tests.federation_world import (
     Authority,
@@ -256,47 +256,82 @@ def svid_state(authority, leaf, *, name="/w", key=None, bundle=None):
     }
 
 
+def api_svid(place, wanted=None, **how):
+    return WorkloadApiSvid(address=f"unix://{place.socket}", clock=WallClock(), wanted=wanted, **how)
+
+
 @pytest.mark.requirement("FED-12")
-async def test_our_svid_follows_what_is_pushed_what_is_withdrawn_and_a_restart(tmp_path):
+async def test_our_svid_is_the_one_of_this_moment_also_after_a_restart_and_none_once_it_is_withdrawn(
+    tmp_path,
+):
     authority = AUTHORITIES[0]
     leaves = [authority.svid("/w") for _ in range(3)]
-    told = []
-    changes: asyncio.Queue[Any] = asyncio.Queue()
-
-    def changed(svid):
-        told.append(svid)
-        changes.put_nowait(svid)
-
+    name = spiffe_id(f"spiffe://{DOMAIN}/w")
     async with api_place(tmp_path) as place:
-        svid = WorkloadApiSvid(address=f"unix://{place.socket}", clock=WallClock(), changed=changed)
-        place.write(svid_state(authority, leaves[0]))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(svid.follow)
-            with anyio.fail_after(SECONDS_MAX):
-                first = await changes.get()
-                assert (first.id, first.chain, first.key) == (
-                    spiffe_id(f"spiffe://{DOMAIN}/w"),
-                    leaves[0].chain,
-                    leaves[0].pkcs8,
-                )
-                assert "PRIVATE" not in repr(first)
-                assert repr(leaves[0].pkcs8) not in repr(first)
-                place.write(svid_state(authority, leaves[1]))
-                assert (await changes.get()).chain == leaves[1].chain
+        source = api_svid(place)
+        with anyio.fail_after(SECONDS_MAX):
+            for leaf in leaves:
+                place.write(svid_state(authority, leaf))
+                found = await source.x509()
+                assert (found.id, found.chain, found.key) == (name, leaf.chain, leaf.pkcs8)
+                assert repr(leaf.pkcs8) not in repr(found)
                 await place.remove()
-                place.write(svid_state(authority, leaves[2]))
+                with pytest.raises(Unavailable) as told:
+                    await source.x509()
+                assert told.value.code == "workload_api.unreachable"
                 await place.start()
-                assert (await changes.get()).chain == leaves[2].chain
-                assert svid.fault == ""
-                place.write({"svids": []})
-                assert await changes.get() is None
-                assert svid.current() is None
-                place.write(svid_state(authority, leaves[0]))
-                assert (await changes.get()) == svid.current()
-                place.write({"denied": True})
-                assert await changes.get() is None
-            tasks.cancel_scope.cancel()
-    assert len(told) == 6
+            both = {"svids": [*svid_state(authority, leaves[0])["svids"], *other_svid(authority)["svids"]]}
+            place.write(both)
+            assert (await source.x509()).id == name
+            assert str((await api_svid(place, spiffe_id(f"spiffe://{DOMAIN}/other")).x509()).id).endswith(
+                "/other"
+            )
+            for state, wanted, code in (
+                (both, "/third", "workload_api.none"),
+                ({"svids": []}, "", "workload_api.none"),
+                ({"denied": True}, "", "workload_api.denied"),
+            ):
+                place.write(state)
+                asked = api_svid(place, spiffe_id(f"spiffe://{DOMAIN}{wanted}") if wanted else None)
+                with pytest.raises(Unavailable) as told:
+                    await asked.x509()
+                assert told.value.code == code
+
+
+def other_svid(authority):
+    return svid_state(authority, authority.svid("/other"), name="/other")
+
+
+@pytest.mark.requirement("FED-12")
+async def test_a_token_of_ours_is_for_the_audience_that_was_asked_for(tmp_path):
+    """What it says is for whoever it is shown to; here it is only fetched."""
+    async with api_place(tmp_path) as place:
+        place.write({"jwt_svids": [{"id": f"spiffe://{DOMAIN}/w"}]})
+        with anyio.fail_after(SECONDS_MAX):
+            assert await api_svid(place).jwt("for-us") == f"token of spiffe://{DOMAIN}/w for for-us"
+            place.write({"jwt_svids": []})
+            with pytest.raises(Unavailable) as told:
+                await api_svid(place).jwt("for-us")
+            assert told.value.code == "workload_api.none"
+            place.write({"denied": True})
+            with pytest.raises(Unavailable) as told:
+                await api_svid(place).jwt("for-us")
+            assert told.value.code == "workload_api.denied"
+
+
+@pytest.mark.requirement("FED-12")
+async def test_a_workload_api_that_does_not_answer_is_not_waited_for_for_ever(tmp_path):
+    """A socket that takes connections, and nobody behind it."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "mute"))
+        listener.listen()
+        mute = WorkloadApiSvid(
+            address=f"unix://{tmp_path / 'mute'}", clock=WallClock(), fetch_seconds_max=0.2
+        )
+        for asked in (mute.x509(), mute.jwt("for-us")):
+            with anyio.fail_after(SECONDS_MAX), pytest.raises(Unavailable) as told:
+                await asked
+            assert told.value.code == "workload_api.unreachable"
 
 
 @pytest.mark.requirement("FED-12")
@@ -311,15 +346,8 @@ async def test_our_svid_follows_what_is_pushed_what_is_withdrawn_and_a_restart(t
     ],
 )
 async def test_an_svid_that_does_not_verify_is_not_taken(tmp_path, wrong):
-    told: list[FetchedSvid | None] = []
     async with api_place(tmp_path) as place:
-        svid = WorkloadApiSvid(address=f"unix://{place.socket}", clock=WallClock(), changed=told.append)
         place.write(wrong(AUTHORITIES[0], AUTHORITIES[0].svid("/w")))
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(svid.follow)
-            with anyio.fail_after(SECONDS_MAX):
-                while svid.fault == "not asked yet":  # noqa: ASYNC110 - it has no event
-                    await anyio.sleep(0.02)
-            tasks.cancel_scope.cancel()
-    assert told == []
-    assert svid.fault
+        with anyio.fail_after(SECONDS_MAX), pytest.raises(AnswerableError) as told:
+            await api_svid(place).x509()
+        assert not isinstance(told.value, Unavailable)

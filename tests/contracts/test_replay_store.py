@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import shutil
 import signal
@@ -43,6 +44,7 @@ def table(directory: Path, *, seed: int = 0, uses: int = USES_MAX, name: str = "
     return SharedReplayStore.open(
         directory / "state" / name,
         entropy=SeededEntropy(f"{directory}{seed}"),
+        at=START,
         partitions_max=PARTITIONS_MAX,
         uses_per_partition_max=uses,
     )
@@ -51,7 +53,9 @@ def table(directory: Path, *, seed: int = 0, uses: int = USES_MAX, name: str = "
 class TestMemoryReplayStore(ReplayStoreContract):
     def opened(self, tmp_path: Path) -> MemoryReplayStore:
         epoch = SeededEntropy(str(tmp_path)).bytes(32)
-        return MemoryReplayStore(epoch=epoch, partitions_max=PARTITIONS_MAX, uses_per_partition_max=USES_MAX)
+        return MemoryReplayStore(
+            epoch=epoch, since=START, partitions_max=PARTITIONS_MAX, uses_per_partition_max=USES_MAX
+        )
 
 
 class TestSharedReplayStore(SharedReplayStoreContract):
@@ -66,7 +70,7 @@ from answerable.adapters.replay_table import SharedReplayStore
 from answerable.testing.contracts.replay_store import PARTITIONS_MAX, START, digest, partition
 from answerable.testing.entropy import SeededEntropy
 store = SharedReplayStore.open(
-    Path(sys.argv[1]), entropy=SeededEntropy(), partitions_max=PARTITIONS_MAX, uses_per_partition_max=1_024
+    Path(sys.argv[1]), entropy=SeededEntropy(), at=0.0, partitions_max=PARTITIONS_MAX, uses_per_partition_max=1_024
 )
 threads, rounds = int(sys.argv[2]), int(sys.argv[3])
 print("ready", flush=True)
@@ -89,7 +93,7 @@ from answerable.adapters.replay_table import SharedReplayStore
 from answerable.testing.contracts.replay_store import PARTITIONS_MAX, USES_MAX, used
 from answerable.testing.entropy import SeededEntropy
 store = SharedReplayStore.open(
-    Path(sys.argv[1]), entropy=SeededEntropy(), partitions_max=PARTITIONS_MAX, uses_per_partition_max=USES_MAX
+    Path(sys.argv[1]), entropy=SeededEntropy(), at=0.0, partitions_max=PARTITIONS_MAX, uses_per_partition_max=USES_MAX
 )
 assert used(store) == "new"
 with store._locks.held(0):
@@ -291,7 +295,11 @@ def test_who_opens_waits_for_another_opener_and_not_for_ever(
 def test_sizes_out_of_bounds_are_refused(tmp_path: Path, rooms: int, uses: int) -> None:
     with pytest.raises(Malformed):
         SharedReplayStore.open(
-            tmp_path / "proofs", entropy=SeededEntropy(), partitions_max=rooms, uses_per_partition_max=uses
+            tmp_path / "proofs",
+            entropy=SeededEntropy(),
+            at=0.0,
+            partitions_max=rooms,
+            uses_per_partition_max=uses,
         )
 
 
@@ -306,3 +314,30 @@ def test_nobody_is_no_partition(tmp_path: Path) -> None:
         table(tmp_path).accept(bytes(32), digest(1), until=START + 1, at=START)
     assert used(table(tmp_path), by=1) == "new"
     assert partition(1) != bytes(32)
+
+
+def test_a_table_says_when_it_began_whoever_opens_it_and_that_it_was_replaced(tmp_path: Path) -> None:
+    first = table(tmp_path)
+    path = tmp_path / "state" / "proofs"
+    again = SharedReplayStore.open(
+        path,
+        entropy=SeededEntropy("x"),
+        at=START + 50,
+        partitions_max=PARTITIONS_MAX,
+        uses_per_partition_max=USES_MAX,
+    )
+    assert first.since == again.since == START
+    path.unlink()
+    assert first.since == again.since == math.inf
+    fresh = SharedReplayStore.open(
+        path,
+        entropy=SeededEntropy("y"),
+        at=START + 60,
+        partitions_max=PARTITIONS_MAX,
+        uses_per_partition_max=USES_MAX,
+    )
+    assert (fresh.since, first.since) == (START + 60, math.inf)
+    fresh.close()
+    with pytest.raises(Unavailable) as told:
+        _ = fresh.since
+    assert told.value.code == "replay.unavailable"

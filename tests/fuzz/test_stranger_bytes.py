@@ -20,6 +20,7 @@ import pytest
 from answerable.errors import Unverified
 from tests.fuzz.mutated import mutants
 from tests.fuzz.stranger_bytes import targets, tried
+from tests.loud_skips import not_proven
 
 pytestmark = pytest.mark.requirement("PROVE-06")
 
@@ -59,7 +60,7 @@ def test_the_samples_are_what_the_parsers_take(name: str) -> None:
 @pytest.mark.parametrize("name", targets())
 def test_no_bytes_that_reach_new_lines_are_a_fault(name: str, tmp_path: Path) -> None:
     if importlib.util.find_spec("atheris") is None:
-        pytest.skip("atheris is not installed: coverage-guided fuzzing is NOT done")
+        not_proven("COVERAGE-GUIDED FUZZING NOT PROVEN here: atheris is not installed")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT), *sys.path))}
     program = [
         sys.executable,

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from node_packages import MCP_CONFORMANCE
 from set_up import ROOT
-from tests.interop.programs import run, skip_loudly
+from tests.interop.programs import run
+from tests.loud_skips import skip_loudly
 
 TABLE = ROOT / "tests/interop/mcp_conformance.toml"
+BASELINE = ROOT / "tests/interop/mcp_conformance_baseline.txt"
 CLIENT = ROOT / "tests/interop/mcp_conformance_client.py"
 # Our SDK speaks the last two: the session-based one and the one without sessions.
 REVISIONS = ("2025-11-25", "2026-07-28")
@@ -65,10 +67,19 @@ def table() -> dict[str, Scenario]:
     return by_name
 
 
+def baseline() -> list[tuple[str, str]]:
+    """Scenario and check of all that was failing when the list was made."""
+    lines = BASELINE.read_text(encoding="utf-8").splitlines()
+    pairs = [line.split(" ") for line in lines if not line.startswith("#")]
+    return [(scenario, check) for scenario, check in pairs]
+
+
 def suite() -> tuple[str, str]:
     """Node and the suite, or a loud skip."""
     if not MCP_CONFORMANCE.is_ready():
-        skip_loudly("the MCP conformance suite", "./dev verifiers, which needs npm (apt-get install npm)")
+        skip_loudly(
+            "the MCP conformance suite", "./dev verifiers, which needs npm (apt-get install npm)", name="npm"
+        )
     return MCP_CONFORMANCE.command()
 
 

@@ -5,36 +5,30 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
+import shutil
 import subprocess
-import warnings
 from hashlib import sha256
 from pathlib import Path
-from typing import NoReturn
-
-import pytest
 
 from set_up import DEV, ROOT, VERIFIERS
+from tests.loud_skips import skip_loudly
 from verifiers import GO, GO_SOURCES, GO_SPIFFE, SIGSUM, SPICY, Program
 
 IN_AICS = ROOT / "tests/interop/in_aics.py"
 GO_PROGRAM = ROOT / "tests/interop/go"
 GO_WORKLOAD = ROOT / "tests/interop/go_spiffe"
+GO_WORKLOAD_API = ROOT / "tests/interop/go_workload_api"
+GO_SPIFFE_LIBRARY = "github.com/spiffe/go-spiffe/v2"
 BUILD_SECONDS_MAX = 300
 RUN_SECONDS_MAX = 60
 ACCEPTED, REFUSED = 0, 1
 
 
-def skip_loudly(missing: str, advice: str) -> NoReturn:
-    """Skips the test with a warning, so that nobody takes a skip for a pass."""
-    told = f"{missing} is not installed: interop NOT PROVEN here; {advice}"
-    warnings.warn(told, stacklevel=2)
-    pytest.skip(told)
-
-
 def program(wanted: Program) -> str:
     """Path of a Debian program, or a loud skip."""
     if not wanted.is_here():
-        skip_loudly(" ".join(wanted.packages), wanted.advice())
+        name = "go-spiffe" if wanted is GO_SPIFFE else ""
+        skip_loudly(" ".join(wanted.packages), wanted.advice(), name=name)
     return wanted.paths[0]
 
 
@@ -60,9 +54,17 @@ def go_workload() -> Path:
     return go_program(GO_WORKLOAD, GO_SPIFFE)
 
 
+def go_workload_api() -> Path:
+    """The program of tests/interop/go_workload_api, or a loud skip."""
+    return go_program(GO_WORKLOAD_API, GO_SPIFFE, GO_SPIFFE_LIBRARY)
+
+
 @functools.cache
-def go_program(sources: Path = GO_PROGRAM, wanted: Program = GO) -> Path:
-    """The program of tests/interop/go, compiled from Debian's sources, once for each state of it; or a loud skip."""
+def go_program(sources: Path = GO_PROGRAM, wanted: Program = GO, within: str = "") -> Path:
+    """The program of tests/interop/go, compiled from Debian's sources, once for each state of it; or a loud skip.
+
+    within: a library whose internal packages it needs; it is compiled in a copy of that library then.
+    """
     compiler = program(wanted)
     digest = sha256(run(compiler, "version").stdout.encode())
     for source in sorted(sources.glob("*.go")):
@@ -80,6 +82,9 @@ def go_program(sources: Path = GO_PROGRAM, wanted: Program = GO) -> Path:
     with (folder / "lock").open("w") as lock:  # Test workers start together.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not built.exists():
+            if within:
+                sources = _copied_into(folder / "sources", sources, within)
+                environment["GOPATH"] = f"{folder / 'sources'}:{GO_SOURCES}"
             partial = folder / "partial"
             command = [compiler, "build", "-o", str(partial), "."]
             done = subprocess.run(
@@ -94,6 +99,15 @@ def go_program(sources: Path = GO_PROGRAM, wanted: Program = GO) -> Path:
             assert done.returncode == 0, done.stderr
             partial.rename(built)
     return built
+
+
+def _copied_into(place: Path, sources: Path, library: str) -> Path:
+    shutil.rmtree(place, ignore_errors=True)
+    copy = place / "src" / library
+    # With its go.mod, by which the compiler finds what it imports as a version.
+    shutil.copytree((Path(GO_SOURCES) / "src" / library).parent, copy.parent)
+    shutil.copytree(sources, copy / sources.name)
+    return copy / sources.name
 
 
 def run(

@@ -8,8 +8,10 @@ import pytest
 from anyio import to_thread
 
 from tests.interop.mcp_conformance import (
+    BASELINE,
     TABLE,
     Scenario,
+    baseline,
     judged_client,
     judged_server,
     listed,
@@ -24,6 +26,7 @@ RUN = ("pass", "fail")
 CLIENT = [one for one in table().values() if one.role == "client" and one.outcome in RUN]
 SERVER = [one for one in table().values() if one.role == "authorization" and one.outcome in RUN]
 PREFIX = "auth/"
+FAILING_MAX = 19
 LOGIN_MEMBERS = ["authorization_endpoint", "response_types_supported", "code_challenge_methods_supported"]
 
 
@@ -43,6 +46,16 @@ def test_whatever_does_not_pass_says_why_and_whatever_fails_says_where():
         assert scenario.outcome in (*RUN, "not_applicable"), scenario
         assert bool(scenario.reason) == (scenario.outcome != "pass"), scenario
         assert bool(scenario.failing) == (scenario.outcome == "fail"), scenario
+
+
+@pytest.mark.requirement("CONF-13")
+def test_no_check_fails_that_did_not_before_and_what_was_mended_left_the_list():
+    before = baseline()
+    failing = {(one.name, check) for one in table().values() for check in one.failing}
+    assert len(set(before)) == len(before)
+    assert not failing - set(before), "a failure is never added: mend it"
+    assert not set(before) - failing, f"what is mended leaves {BASELINE.name}, too"
+    assert len(before) <= FAILING_MAX, f"{BASELINE.name} only shrinks"
 
 
 @pytest.mark.slow

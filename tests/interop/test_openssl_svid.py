@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.identity.x509_svid import verified_x509_svid
 from answerable.errors import Unverified
-from tests.interop.programs import skip_loudly
+from tests.loud_skips import skip_loudly
 from tests.svid_world import (
     AGENT,
     HOUR,
@@ -36,7 +36,7 @@ SECONDS_MAX = 30
 def openssl() -> str:
     found = shutil.which("openssl")
     if found is None:
-        skip_loudly("openssl", "install Debian's package openssl")
+        skip_loudly("openssl", "install Debian's package openssl", name="openssl")
     return found
 
 

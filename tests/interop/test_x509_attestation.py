@@ -15,7 +15,7 @@ from answerable.core.identity.attestation import possession_message
 from answerable.errors import AnswerableError
 from answerable.testing import ManualClock
 from tests.attestation_world import THUMBPRINT, attestor
-from tests.interop.programs import skip_loudly
+from tests.loud_skips import skip_loudly
 
 pytestmark = pytest.mark.requirement("ATTEST-08")
 
@@ -32,7 +32,7 @@ KINDS = {
 def openssl(*arguments: str, cwd: Path) -> bytes:
     found = shutil.which("openssl")
     if found is None:
-        skip_loudly("openssl", "apt-get install openssl")
+        skip_loudly("openssl", "apt-get install openssl", name="openssl")
     done = subprocess.run([found, *arguments], cwd=cwd, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout

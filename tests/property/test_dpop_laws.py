@@ -88,7 +88,7 @@ def test_no_use_is_new_twice_before_its_time_in_whatever_order_late_and_early_on
 
         def opened() -> SharedReplayStore:
             return SharedReplayStore.open(
-                Path(place) / "t", entropy=SeededEntropy(), partitions_max=2, uses_per_partition_max=3
+                Path(place) / "t", entropy=SeededEntropy(), at=0.0, partitions_max=2, uses_per_partition_max=3
             )
 
         tables = (opened(), opened())

@@ -93,7 +93,9 @@ def test_every_field_is_in_the_form_so_that_none_escapes_the_signature():
 )
 def test_a_member_of_another_type_or_none_at_all_refuses(manifest, member, wrong):
     form = form_of(manifest)
-    for spoilt in ({**form, member: wrong}, {name: form[name] for name in form if name != member}):
+    without = {name: form[name] for name in form if name != member}
+    # One that is there only where it says something cannot be taken away where it is not.
+    for spoilt in [{**form, member: wrong}, *([without] if member in form else [])]:
         with pytest.raises(Malformed):
             manifest_of(spoilt)
 

@@ -15,6 +15,7 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 WORK = json.loads(Path(sys.argv[1]).read_text())
+EXTENSION = "urn:answerable:a2a:extension:delegation:1"
 PATH = os.environ["ANSWERABLE_GATEWAY"].removeprefix("unix:")
 
 
@@ -62,6 +63,17 @@ async def main() -> None:
         say["handed"] = handed.json()
         chain = handed.json().get("delegation", "")
         loose = [{"key": "calls", "max_subtree": 1000}]
+        message = {"metadata": {"answerable/delegation": chain}, "extensions": [EXTENSION]}
+        own = {"agent": "scout", "key": say["who"]["key"]}
+        back = (await http.post("/delegations", json={"task": "cases", "to": own})).json()["delegation"]
+        arrived = {"metadata": {"answerable/delegation": back}, "extensions": [EXTENSION]}
+        say["arrived"] = [
+            (await http.post("/tasks", json={"name": "back", "message": arrived})).json(),
+            (
+                await http.post("/tasks", json={"name": "back", "headers": {"answerable-delegation": back}})
+            ).json(),
+            (await http.request("DELETE", "/tasks/back")).json(),
+        ]
         refused = [
             await http.post("/delegations", json={"task": "cases", "to": to, "constraints": loose}),
             await http.post("/delegations", json={"task": "cases", "to": to, "scopes": []}),
@@ -69,6 +81,11 @@ async def main() -> None:
             await http.post("/delegations", json={"task": "cases", "to": to, "claims": {"sub": "eve"}}),
             await http.post("/delegations", json={"task": "none", "to": to}),
             await http.post("/tasks", json={"name": "stolen", "delegation": chain}),
+            await http.post("/tasks", json={"name": "stolen", "message": message}),
+            await http.post("/tasks", json={"name": "stolen", "headers": {"Answerable-Delegation": chain}}),
+            await http.post("/tasks", json={"name": "lost", "message": {"metadata": {}}}),
+            await http.post("/tasks", json={"name": "lost", "message": {**message, "extensions": []}}),
+            await http.post("/tasks", json={"name": "lost", "message": message, "headers": {}}),
             await http.post("/tasks", json={"name": "no", "mandate": "unknown"}),
             await http.post("/tasks", json={"name": "../x", "mandate": WORK["mandate"]}),
             await http.put("/tasks", json={}),

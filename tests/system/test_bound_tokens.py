@@ -151,10 +151,12 @@ async def sent(client: httpx2.AsyncClient, asked: tuple[str, str, dict[str, str]
     return await client.post(path, content=body.encode(), headers=headers)
 
 
-async def sent_by_another(uds: Path, asked: tuple[str, str, dict[str, str]]) -> httpx2.Response:
-    """The same from another process of the same user."""
+async def sent_by_another(
+    uds: Path, asked: tuple[str, str, dict[str, str]], *, within: tuple[str, ...] = ()
+) -> httpx2.Response:
+    """The same from another process of the same user. within: the program that starts it."""
     started = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", OTHER_PROCESS,
+        *within, sys.executable, "-c", OTHER_PROCESS,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     said, _ = await asyncio.wait_for(started.communicate(json.dumps([str(uds), *asked]).encode()), 60)

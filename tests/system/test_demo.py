@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,9 +100,14 @@ def test_the_found_token_is_never_printed(run: Run):
 
 
 @pytest.mark.requirement("HAND-01")
-def test_one_note_was_written_by_whom_it_was_handed_on_to(run: Run):
-    notes = rows(run.home / "company/crm.db", "SELECT case_id, text FROM notes ORDER BY note_id DESC LIMIT 1")
-    assert notes == [("4711", "Both receipts agree: the October invoice was charged twice.")]
+def test_notes_were_written_by_whom_it_was_handed_on_to_and_by_nobody_else(run: Run):
+    notes = rows(run.home / "company/crm.db", "SELECT case_id, text FROM notes ORDER BY note_id DESC LIMIT 3")
+    asked_again = ("4711", "Asked the payment provider once more.")
+    assert notes == [
+        asked_again,
+        asked_again,
+        ("4711", "Both receipts agree: the October invoice was charged twice."),
+    ]
     assert rows(run.home / "company/crm.db", "SELECT count(*) FROM notes WHERE text = 'Pay me.'") == [(0,)]
 
 
@@ -132,7 +138,44 @@ def test_the_tree_outlives_the_server(run: Run):
         ("researcher", 1, "revoked"),
         ("writer", 2, "revoked"),
     ]
-    assert tree["hops"][2]["actions"] == {"done": 1, "failed": 0, "refused": 3, "unknown": 0, "in_flight": 0}
+    assert tree["hops"][2]["actions"] == {"done": 3, "failed": 0, "refused": 3, "unknown": 0, "in_flight": 0}
+
+
+@pytest.mark.requirement("HAND-02", "HAND-09")
+def test_the_timeline_tells_who_worked_when_the_task_was_revoked_and_that_nobody_did_after(run: Run):
+    mandate = re.findall(r"\$ answerable mandate tree (\S+)", run.out)[0]
+    told = lines_of(run, mandate)
+    text = " ".join(line["text"] for line in told)
+    for sentence in (
+        "Agent orchestrator was issued a token for mandate",
+        "on to researcher (hop 1), at most 10 calls",
+        "on to writer (hop 2), only for crm.note-add",
+        "bela through orchestrator under mandate",
+        "bela through orchestrator → researcher under mandate",
+        "what 'orchestrator' handed on to 'researcher' (hop 1 of 2)",
+        "what 'researcher' handed on to 'writer' (hop 2 of 2)",
+    ):
+        assert sentence in text, sentence
+    [revoked] = [line for line in told if line["kind"] == "revoked"]
+    [flight] = [one for one in revoked["details"] if one.startswith("in flight at that moment: 3")]
+    entries = sorted(int(one) for one in re.findall(r"\d+", flight.partition("entries")[2]))
+    begun = {line["index"]: line["text"] for line in told if line["kind"] == "intent"}
+    who = [re.findall(r"^Agent (\S+) set out", begun[index])[0] for index in entries]
+    assert sorted(who) == ["orchestrator", "researcher", "writer"]
+    after = [line for line in told if line["index"] > revoked["index"]]
+    assert [line["kind"] for line in after if line["kind"] == "intent"] == [], "nothing is begun any more"
+    assert [line["kind"] for line in after].count("outcome") == 3, "and what was on its way has its end"
+    refused = [line["text"] for line in after if line["kind"] == "refusal"]
+    assert sorted(re.findall(r"^Agent (\S+) tried", one)[0] for one in refused) == sorted(who)
+    assert all("has been revoked" in one for one in refused)
+
+
+def lines_of(run: Run, name: str) -> list[dict[str, Any]]:
+    """The timeline of an id, told by the command from the ledger that the demo left."""
+    line = [sys.executable, "-m", "answerable.main", "--data", str(run.home), "timeline", name, "--json"]
+    done = subprocess.run(line, env=environment(), capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found["lines"]
 
 
 @pytest.mark.requirement("DEMO-03")

@@ -20,6 +20,7 @@ from answerable.core.ledger.entry import Entry
 from answerable.errors import Unavailable
 from answerable.testing.contracts.ledger import log_key, owed_entry, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
+from tests.loud_skips import not_proven, skip_loudly
 from tests.system.ledger_writer import opened
 
 ROOT = Path(__file__).parents[2]
@@ -82,10 +83,10 @@ def test_a_writer_killed_at_any_moment_loses_nothing_it_acknowledged(tmp_path: P
 def strace() -> str:
     """The tracer, or a loud skip where it is absent or not allowed to trace."""
     if STRACE is None:
-        pytest.skip("strace is not installed: failing system calls are NOT tested (apt-get install strace)")
+        skip_loudly("strace", "apt-get install strace", name="strace")
     trial = subprocess.run([STRACE, "-qq", "-o", os.devnull, "true"], capture_output=True, check=False)
     if trial.returncode != 0:
-        pytest.skip("strace may not trace here: failing system calls are NOT tested")
+        not_proven("strace may not trace here: failing system calls are NOT PROVEN")
     return STRACE
 
 
@@ -187,7 +188,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     except FileNotFoundError:
         made = False
     if not made:
-        pytest.skip("no file system can be mounted here: a really full disk is NOT tested")
+        not_proven("no file system can be mounted here: a really full disk is NOT PROVEN")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.loud_skips import not_proven, skip_loudly
 from tests.syscall_faults import STRACE
 from tests.syscall_trace import read_order
 
@@ -43,10 +44,10 @@ PARTS = {
 def strace() -> str:
     """The tracer, or a loud skip where it is absent or not allowed to trace."""
     if STRACE is None:
-        pytest.skip("strace is not installed: failing system calls are NOT tested (apt-get install strace)")
+        skip_loudly("strace", "apt-get install strace", name="strace")
     trial = subprocess.run([STRACE, "-qq", "-o", os.devnull, "true"], capture_output=True, check=False)
     if trial.returncode != 0:
-        pytest.skip("strace may not trace here: failing system calls are NOT tested")
+        not_proven("strace may not trace here: failing system calls are NOT PROVEN")
     return STRACE
 
 

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
+from answerable.core.identity.keys import public_key
+from answerable.sdk.delegation import Narrowing, Receiver, hand_on, token_for
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key, public_jwk
 from answerable.sdk.proof_auth import SignatureAuth
 from tests.demo_run import ROOT
+from tests.gateway_world import until
 from tests.up_world import OWNERSHIP, WAIT_SECONDS_MAX, House, environment, house, registry
 
 if TYPE_CHECKING:
@@ -28,11 +31,12 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(sys.platform != "linux", reason="the sidecar keeps its keys by Linux's means"),
 ]
+RECEIVING = ROOT / "tests/system/receiving_agent.py"
 TASKING = ROOT / "tests/system/tasking_agent.py"
 JWS = re.compile(r"eyJ[A-Za-z0-9_-]{10,}\.")
 
 
-def documents(place: Path) -> str:
+def documents(place: Path, *, tier: int = 1, giver: str = "scout", taker: str = "writer") -> str:
     """A CRM, a person with a key, an agent that is attested, and one with a key to which may be handed on."""
     crm = json.dumps([str(ROOT / "examples/servers/crm.py"), "--database", str(place / "crm.db")])
     known = registry(scout=[[f"unix:path:{os.path.realpath(sys.executable)}"]])
@@ -62,7 +66,7 @@ spec:
   target: customer_read
   kind: read
   environment: production
-  tier: 1
+  tier: {tier}
   sensitivity: internal
   resource: {{type: Case, argument: case_id}}
   arguments: [{{name: case_id, type: string, required: true}}]
@@ -73,10 +77,10 @@ kind: MandateTemplate
 metadata: {{name: two-cases}}
 spec:
   useCase: support
-  agent: scout
+  agent: {giver}
   purpose: Read two cases
   grants: [{{capability: crm.customer-read, resources: ["4711", "4712"]}}]
-  delegation: {{depthMax: 1, widthMax: 1, agents: [writer]}}
+  delegation: {{depthMax: 1, widthMax: 1, agents: [{taker}]}}
   environment: production
   callsMax: 10
   ttlSeconds: 600
@@ -142,7 +146,7 @@ async def read_by_writer(home: House, key: SigningKey, chain: str, case: str) ->
     return answer.text
 
 
-@pytest.mark.requirement("HAND-03", "HAND-04")
+@pytest.mark.requirement("HAND-03", "HAND-04", "HAND-05", "ACTING-03")
 async def test_an_agent_works_and_hands_on_by_names_and_its_sidecar_keeps_the_tokens(tmp_path: Path):
     async with house(tmp_path) as home:
         keys = {name: create_key(tmp_path / f"{name}.jwk", seed=os.urandom(32)) for name in ("ada", "writer")}
@@ -156,6 +160,12 @@ async def test_an_agent_works_and_hands_on_by_names_and_its_sidecar_keeps_the_to
         assert said["tasks"]["tasks"] == [said["task"]]
         assert not JWS.search(json.dumps([said["task"], said["tasks"]])), "names alone, and no token"
         assert said["forgotten"] == {"forgotten": "cases"}
+        *arrived, forgotten = said["arrived"]
+        assert [(one["name"], one["depth"]) for one in arrived] == [("back", 1)] * 2, (
+            "as a2a or a broker brings it"
+        )
+        assert forgotten == {"forgotten": "back"}
+        assert not JWS.search(json.dumps(arrived))
         assert said["refused"] == [
             [403, "delegation.not_narrower"],
             [400, "sidecar.members"],
@@ -163,6 +173,11 @@ async def test_an_agent_works_and_hands_on_by_names_and_its_sidecar_keeps_the_to
             [400, "sidecar.members"],
             [403, "sidecar.task"],
             [403, "sidecar.delegation"],
+            [403, "sidecar.delegation"],
+            [403, "sidecar.delegation"],
+            [403, "delegation.missing"],
+            [400, "delegation.carriage"],
+            [400, "sidecar.members"],
             [403, "token.refused"],
             [400, "sidecar.task_name"],
             [400, "sidecar.path"],
@@ -177,7 +192,52 @@ async def test_an_agent_works_and_hands_on_by_names_and_its_sidecar_keeps_the_to
         assert "Jonas" not in denied
         tree = json.loads(await asyncio.to_thread(home.command, "mandate", "tree", said["mandate"], "--json"))
         assert [(one["agent"], one["form"], one["actions"]["done"]) for one in tree["hops"]] == [
-            ("scout", "online", 1),
+            # What it did itself it did under its mandate, by its key alone.
+            ("scout", "online", 0),
             ("writer", "offline", 1),
         ]
         assert tree["hops"][1]["actions"]["refused"] == 1
+
+
+async def handed_to(home: House, place: Path, key: SigningKey, mandate: str) -> None:
+    """The writer hands its task on to the instance that tells its key there."""
+    await until((place / "key.jwk").exists, seconds=WAIT_SECONDS_MAX)
+    receiver = Receiver(agent="scout", key=public_key(json.loads((place / "key.jwk").read_text())))
+    client, base = open_client(f"unix:{home.data / 'gateway.sock'}", SignatureAuth(key))
+    async with client:
+        root = await token_for(client, base, mandate=mandate, auth=key)
+    (place / "chain.new").write_text(hand_on(root, receiver, Narrowing(), key=key))
+    (place / "chain.new").rename(place / "chain")
+
+
+@pytest.mark.requirement("ACTING-03")
+async def test_a_sidecar_gets_a_token_for_each_action_where_the_tier_lets_none_act_twice(tmp_path: Path):
+    async with house(tmp_path) as home:
+        keys = {name: create_key(tmp_path / f"{name}.jwk", seed=os.urandom(32)) for name in ("ada", "writer")}
+        for name, key in keys.items():
+            (tmp_path / f"{name}.pub.jwk").write_text(public_jwk(key))
+        await home.start()
+        await asyncio.to_thread(home.apply, documents(tmp_path, tier=3, giver="writer", taker="scout"))
+        issue = ("mandate", "issue", "two-cases", "--as", "ada", "--key", str(home.root / "ada.jwk"), "--yes")
+        mandate = (await asyncio.to_thread(home.command, *issue)).strip()
+        place = tmp_path / "handed"
+        place.mkdir()
+        line = home.line(
+            *("agent", "up", "--agent", "scout", "--gateway", f"unix:{home.data / 'gateway.sock'}"),
+            *("--", sys.executable, str(RECEIVING), str(place)),
+        )
+        running = asyncio.create_task(
+            asyncio.to_thread(
+                subprocess.run, line, capture_output=True, text=True, env=environment(),
+                timeout=WAIT_SECONDS_MAX, check=False,
+            )
+        )  # fmt: skip
+        await asyncio.wait_for(handed_to(home, place, keys["writer"], mandate), WAIT_SECONDS_MAX)
+        done = await running
+        assert done.returncode == 0, done.stderr + home.said
+        said = json.loads(done.stdout)
+        assert "customer_read" in said["tools"]
+        assert [one["name"] for one in said["read"]] == ["Amara Okafor"] * 3
+        tree = json.loads(await asyncio.to_thread(home.command, "mandate", "tree", mandate, "--json"))
+        acted = [one for one in tree["hops"] if one["agent"] == "scout" and one["actions"]["done"]]
+        assert [one["actions"]["done"] for one in acted] == [1, 1, 1], "each by a token of its own"

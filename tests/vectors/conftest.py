@@ -6,11 +6,12 @@ A set that is absent skips its tests with a warning that names it, so that nobod
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.loud_skips import not_proven
 
 BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[3] / "shared" / "vectors"
 
@@ -24,8 +25,7 @@ def vector_set() -> Callable[[str], Path]:
         found = root / name
         if not found.is_dir():
             told = f"vectors `{name}` are absent: NOT PROVEN here; set ANSWERABLE_VECTORS to their directory"
-            warnings.warn(told, stacklevel=2)
-            pytest.skip(told)
+            not_proven(told)
         return found
 
     return directory

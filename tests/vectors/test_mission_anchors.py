@@ -121,9 +121,7 @@ def test_the_nonce_is_the_same_before_and_after_the_token_it_is_for_is_there():
 @pytest.mark.requirement("MISSION-08")
 def test_a_mandate_of_the_first_day_verifies_and_says_what_it_said():
     token = RECORDED.read_text().strip()
-    mandate = verify_mandate(
-        token, keys_of=lambda name: (signing_key(name).public,), audience=AUDIENCE
-    )
+    mandate = verify_mandate(token, keys_of=lambda name: (signing_key(name).public,), audience=AUDIENCE)
     assert {name: getattr(mandate, name) for name in ("id", "agent", "grants", "caveats", "calls_max")} == {
         name: getattr(mandate_terms(), name) for name in ("id", "agent", "grants", "caveats", "calls_max")
     }

@@ -42,7 +42,9 @@ def test_every_list_says_of_every_place_what_the_vector_says(vector_set: Callabl
 
 def test_the_signed_list_verifies_and_is_read(vector_set: Callable[[str], Path]) -> None:
     tokens = vectors(vector_set)["tokens"]
-    jwk = {name: value for name, value in tokens["verification_key"].items() if name in ("kty", "crv", "x", "y")}
+    jwk = {
+        name: value for name, value in tokens["verification_key"].items() if name in ("kty", "crv", "x", "y")
+    }
     jws = read_compact(tokens["jwt_compact"], step="status")
     assert jws.header["typ"] == STATUS_LIST_TYP
     check_compact(jws, public_key(jwk), step="status")

@@ -15,9 +15,7 @@ from tests.vectors.answerable.witness.generate import FILE, encoded, made
 pytestmark = pytest.mark.requirement("WITNESS-17")
 
 VECTORS: dict[str, Any] = json.loads(FILE.read_text())
-STEPS = [
-    (dialogue["name"], step) for dialogue in VECTORS["dialogues"] for step in dialogue["steps"]
-]
+STEPS = [(dialogue["name"], step) for dialogue in VECTORS["dialogues"] for step in dialogue["steps"]]
 
 
 def test_the_published_file_is_what_the_witness_answers() -> None:
@@ -28,7 +26,9 @@ def test_every_status_of_the_protocol_is_there() -> None:
     assert {step["status"] for _, step in STEPS} == {200, 400, 403, 404, 409, 422}
 
 
-@pytest.mark.parametrize(("name", "step"), STEPS, ids=lambda value: value if isinstance(value, str) else value["says"])
+@pytest.mark.parametrize(
+    ("name", "step"), STEPS, ids=lambda value: value if isinstance(value, str) else value["says"]
+)
 def test_each_answer_is_the_one_that_the_step_names(name: str, step: dict[str, Any]) -> None:
     named = re.search(r": (\d{3})$", step["says"])
     assert step["status"] == (int(named[1]) if named else 200)
@@ -36,9 +36,13 @@ def test_each_answer_is_the_one_that_the_step_names(name: str, step: dict[str, A
         assert step["content_type"] == "text/x.tlog.size"
         assert re.fullmatch(r"[0-9]+\n", step["answer"]["text"])
     if step["status"] == 200:
-        text = step["answer"]["text"] if step["method"] == "GET" else step["request"]["text"].split("\n\n", 1)[1]
+        text = (
+            step["answer"]["text"] if step["method"] == "GET" else step["request"]["text"].split("\n\n", 1)[1]
+        )
         text = text.split("\n\n", 1)[0] + "\n"
-        key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(VECTORS["witness"]["ed25519_seed"])).public_key()
+        key = Ed25519PrivateKey.from_private_bytes(
+            bytes.fromhex(VECTORS["witness"]["ed25519_seed"])
+        ).public_key()
         name, key_id, public = VECTORS["witness"]["vkey"].split("+", 2)
         assert b64decode(public) == b"\x04" + key.public_bytes_raw()
         line = next(one for one in step["answer"]["text"].splitlines() if one.startswith(f"— {name} "))

@@ -48,7 +48,9 @@ def verdict(jwk: dict[str, Any], token: object) -> str:
     return ACCEPTED
 
 
-def cases(vector_set: Callable[[str], Path], name: str) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any]]]:
+def cases(
+    vector_set: Callable[[str], Path], name: str
+) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any]]]:
     """Each test with the keys that may have signed it."""
     file = vector_set("wycheproof") / "testvectors_v1" / f"json_web_{name}_test.json"
     for group in json.loads(file.read_text())["testGroups"]:
@@ -66,7 +68,11 @@ def cases(vector_set: Callable[[str], Path], name: str) -> Iterator[tuple[list[d
     ],
 )
 def test_signed_tokens_are_judged_as_expected_but_for_what_is_refused_on_purpose(
-    vector_set: Callable[[str], Path], name: str, judged: int, accepted: int, refused_though_valid: dict[str, int]
+    vector_set: Callable[[str], Path],
+    name: str,
+    judged: int,
+    accepted: int,
+    refused_though_valid: dict[str, int],
 ) -> None:
     told: Counter[str] = Counter()
     seen = 0
@@ -117,7 +123,9 @@ def test_a_token_that_was_signed_with_padding_in_it_is_refused(padded: str) -> N
         read_compact(token, step="test")
     assert "base64url without padding" in told.value.message
     plain = ".".join(texts.values())
-    assert verdict(json.loads(key.public.jwk), f"{plain}.{to_base64url(key.sign(plain.encode()))}") == ACCEPTED
+    assert (
+        verdict(json.loads(key.public.jwk), f"{plain}.{to_base64url(key.sign(plain.encode()))}") == ACCEPTED
+    )
 
 
 def test_a_key_whose_alg_is_not_the_headers_verifies_nothing(vector_set: Callable[[str], Path]) -> None:

@@ -12,6 +12,7 @@ from answerable.core.registry.active import Inactive, faults_of, inactive, snaps
 from answerable.core.registry.parse import document_key
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.revoke_authority import take_away_from_agents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +53,19 @@ class _Plan:
 
 
 async def apply_registry(
-    walk: Walk, documents: Sequence[JSONValue], *, by: str, dry_run: bool = False, prune: bool = False
+    walk: Walk,
+    documents: Sequence[JSONValue],
+    *,
+    by: str,
+    because: str = "",
+    dry_run: bool = False,
+    prune: bool = False,
 ) -> Applied:
     """Put documents into force beside those already there; with `prune`, instead of them.
 
-    Raises Malformed (`registry.faults`, `registry.call_seconds`, `policy.*`) with everything that is wrong, and then
-    nothing has changed; Unavailable. A dry run checks and says the same, and changes nothing.
+    because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
+    `policy.*`) with everything that is wrong, and then nothing has changed; Unavailable. A dry run checks and says the
+    same, and changes nothing.
     """
     if dry_run:
         return planned(walk, documents, prune=prune).applied
@@ -66,11 +74,14 @@ async def apply_registry(
         plan = planned(walk, documents, prune=prune)
         if plan.applied.changes:
             # 1. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
-            left = await _record(walk, plan, by=by)
+            left = await _record(walk, plan, by=by, because=because)
             # 2. Documents on disk, then both swapped with no await between: no action sees the one without the other.
             _put(walk, plan)
             if left is not None:
                 raise left
+        # 3. Agents that are under something revoked now. A crash before this line: they are refused, and who goes by
+        #    status lists learns it when this is applied again or the process starts.
+        await take_away_from_agents(walk)
         return plan.applied
 
 
@@ -139,7 +150,7 @@ def policy_text(snapshot: RegistrySnapshot) -> str:
     return "\n".join(snapshot.policy_sets[name].policies for name in sorted(snapshot.policy_sets))
 
 
-async def _record(walk: Walk, plan: _Plan, *, by: str) -> BaseException | None:
+async def _record(walk: Walk, plan: _Plan, *, by: str, because: str) -> BaseException | None:
     """What changes, in the ledger; and whether the caller left meanwhile."""
     now = walk.clock.now()
     sealing, pseudonym = sealing_for(walk, operator_subject(by)), pseudonym_of(walk, by)
@@ -155,6 +166,7 @@ async def _record(walk: Walk, plan: _Plan, *, by: str) -> BaseException | None:
         before=plan.applied.before,
         after=plan.applied.after,
         changes=encode(changed),
+        because=because,
     )
     _, left = await record_entry(walk, entry)
     if plan.decision_point.policy_set != walk.decision_point.policy_set:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 REVEALS_MAX: Final = 1000
 _ENDS: Final = (Tag.OUTCOME, Tag.INDETERMINATE)
 _APPROVALS: Final = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER)
-_REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref")
+_REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref", "consent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +114,12 @@ def assemble_evidence(
         raise Malformed("no entry of the ledger is about that", code="evidence.nothing")
     for index in selection.belonging() - chosen.keys():
         chosen[index] = entry(index)
-    for index in {0, *_referred(chosen.values())} - chosen.keys():
-        chosen[index] = entry(index)
+    wanted = {0, *_referred(chosen.values())} - chosen.keys()
+    while wanted:
+        # What is referred to refers on: an intent to its hops, and a hop to what was consented to. Always backwards.
+        found = {index: entry(index) for index in wanted}
+        chosen |= found
+        wanted = _referred(found.values()) - chosen.keys()
     note = _checkpoint_over(max(chosen), published)
     asked = _Asked(reveal, find)
     entries = tuple(
@@ -181,6 +185,11 @@ def _referred(chosen: Iterable[StoredEntry]) -> set[int]:
         for member in _REFERENCES:
             index = _entry_of(leaf.get(member))
             if index is not None:
+                found.add(index)
+        hops = leaf.get("hops")
+        for hop in hops if isinstance(hops, list) else ():
+            index = _entry_of(hop)
+            if index is not None:  # A refusal names its hops by id alone.
                 found.add(index)
     return found
 

@@ -10,13 +10,18 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
 from answerable.core.identity.attestation import (
     STEP,
     checked_evidence,
+    enrolment_audience,
     possession_message,
     selector,
+    spiffe_selectors,
 )
 from answerable.core.identity.challenge import SECRET_BYTES, Challenges
+from answerable.core.identity.client_certificate import standing_certificate
 from answerable.core.identity.join_token import (
     KEPT_SECONDS,
     LIFETIME_SECONDS,
@@ -25,10 +30,12 @@ from answerable.core.identity.join_token import (
     join_token_text,
 )
 from answerable.core.identity.join_token import SECRET_BYTES as JOIN_SECRET_BYTES
+from answerable.core.identity.jwt_svid import verified_jwt_svid
 from answerable.core.identity.oidc_claims import token_hint, verified_workload
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.identity.ssh_host import SshTrust, verified_ssh_host
-from answerable.core.identity.x509_pop import verified_x509_pop
+from answerable.core.identity.x509_pop import check_possession, verified_x509_pop
+from answerable.core.identity.x509_svid import verified_x509_svid
 from answerable.errors import Unverified, shown
 
 if TYPE_CHECKING:
@@ -39,12 +46,14 @@ if TYPE_CHECKING:
     from answerable.core.identity.evidence import Evidence
     from answerable.core.identity.oidc_claims import IssuerTerms
     from answerable.core.identity.principal import AgentId
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
+    from answerable.core.identity.trust_bundle import TrustBundle
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
     from answerable.ports.issuer_keys import IssuerKeys
     from answerable.ports.join_tokens import JoinTokens
     from answerable.ports.process_observer import ProcessFacts
+    from answerable.ports.trust_source import TrustSource
 
 NO_SSH: Final = SshTrust(authorities={}, hosts={}, revoked=frozenset())
 
@@ -72,7 +81,12 @@ class Attestor:
         tokens: JoinTokens,
         keys: IssuerKeys,
         terms: AttestationTerms,
+        domain: TrustDomain,
+        trust: TrustSource,
     ) -> None:
+        """domain: our own. trust: the bundles of the others, by which their SVIDs are judged."""
+        self._domain = domain
+        self._trust = trust
         self._clock = clock
         self._entropy = entropy
         self._tokens = tokens
@@ -173,13 +187,63 @@ class Attestor:
         self._take(challenge)
         return checked_evidence("ssh_host_key", "gateway", selectors)
 
-    def spiffe(self, identity: SpiffeId) -> Evidence:
-        """Evidence from an SVID that was verified, with proof of possession, by the caller of this."""
-        return checked_evidence("spiffe", "gateway", selector("spiffe", "id", identity))
+    def x509_svid(
+        self, chain: Sequence[bytes], signature: bytes, challenge: str, key_thumbprint: str
+    ) -> Evidence:
+        """Evidence from another trust domain's X.509-SVID (DER, leaf first) whose key signed challenge and key.
 
-    def mtls(self, certificate_sha256: str) -> Evidence:
-        """Evidence from the client certificate of a TLS connection that the caller of this saw."""
-        return checked_evidence("mtls", "gateway", selector("mtls", "sha256", certificate_sha256))
+        Raises Malformed (`attestation.message`) and Unverified (`challenge.*`, `svid.*`, `x509_pop.signature`,
+        `attestation.own_domain`, `attestation.too_long`, `attestation.too_many`).
+        """
+        self._challenges.check(challenge, at=self._clock.monotonic())
+        svid = verified_x509_svid(chain, bundle_of=self._foreign_bundle, now=self._clock.now())
+        message = possession_message(challenge, key_thumbprint)
+        check_possession(load_der_public_key(svid.public_key), signature, message)
+        self._take(challenge)
+        return self._named(svid.id)
+
+    def jwt_svid(self, token: str, key_thumbprint: str) -> Evidence:
+        """Evidence from another trust domain's JWT-SVID that was made for this key's enrolment and nothing else.
+
+        Raises Malformed (`svid.malformed`) and Unverified (`svid.*`, and as `x509_svid` does `attestation.*`).
+        """
+        audience = enrolment_audience(self._domain, key_thumbprint)
+        svid = verified_jwt_svid(
+            token, audience=audience, bundle_of=self._foreign_bundle, now=self._clock.now()
+        )
+        if svid.audience != (audience,):
+            raise Unverified("the token is for others as well", code="svid.audience", step=STEP)
+        return self._named(svid.id)
+
+    def mtls(self, certificate: bytes) -> Evidence:
+        """Evidence from the client certificate (DER) of a TLS connection, whose handshake proved its key.
+
+        Raises Unverified (`mtls.certificate`, `mtls.expired`): a connection may outlive what it was opened with.
+        """
+        digest = standing_certificate(certificate, now=self._clock.now())
+        return checked_evidence("mtls", "gateway", selector("mtls", "sha256", digest))
+
+    def _named(self, identity: SpiffeId) -> Evidence:
+        found = spiffe_selectors(identity)
+        if f"spiffe:id:{identity}" not in found:
+            # Who vouches for an instance is read out of this one selector for as long as it lives.
+            raise Unverified(
+                "the SPIFFE ID is too long to be written in a selector",
+                code="attestation.too_long",
+                step=STEP,
+            )
+        return checked_evidence("spiffe", "gateway", found)
+
+    def _foreign_bundle(self, domain: TrustDomain) -> TrustBundle | None:
+        """Who has a document of our own domain is an instance already, or was: an ended one must not come back by the
+        documents that it still holds."""
+        if domain == self._domain:
+            raise Unverified(
+                f"an SVID of {shown(domain)} itself enrols nobody: it names an instance, whose key speaks for it",
+                code="attestation.own_domain",
+                step=STEP,
+            )
+        return self._trust.bundle(domain)
 
     def _take(self, challenge: str) -> None:
         # Only after the proof: who has no key cannot use up the challenge of somebody who has.

@@ -149,6 +149,12 @@ class ClientAuthenticator:
         if said.client not in (known.agent.name, known.identity.instance):
             raise _unverified(f"the key is not that of {shown(said.client)}", "subject")
         at = self._clock.monotonic()
+        # Nobody knows what was accepted before the store began. On the wire are whole seconds, cut.
+        if now - (at - self._replay.since) * 1000 >= said.issued_at + 1000:
+            raise _unverified(
+                "the assertion is older than what is remembered of those that were used: sign a new one, with `iat`",
+                "forgotten",
+            )
         answer = self._replay.accept(
             sha256(said.thumbprint.encode()).digest(),
             sha256(b"client-assertion\0" + said.id.encode("utf-8", "surrogatepass")).digest()[:16],

@@ -1,4 +1,4 @@
-"""What is large and repeated is written once per opening of a log; intents refer to it by index and leaf hash."""
+"""What is large and repeated is written once per log; intents refer to it by index and leaf hash."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import msgspec
 from answerable.core.canonical import encode
 from answerable.core.ledger import records_statements
 from answerable.core.ledger.leaves import Reference
-from answerable.core.ledger.records_delegation import KIND, cited_hop
+from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND, cited_consent, cited_hop
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import policy_text
+from answerable.flows.keep_citations import found_citation
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.record_entry import pseudonym_of, sealing_for
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
 
 CITED_MAX = 50_000
-"""References that are kept in memory; past that all are forgotten, and what is used again is written again."""
+"""References that are kept in memory; past that the oldest is forgotten, and looked up in the register again."""
 
 
 class References(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -112,12 +113,41 @@ async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifes
             mandate=mandate.id,
             parent=parent,
             manifest=manifest,
+            log=walk.ledger.origin,
         ),
     )
 
 
+async def cite_consent(walk: Walk, consent: Hop, parent: Hop, mandate: Mandate) -> Reference:
+    """Write down what an agent consented to, if it does not stand in this log yet, and where it stands: durably, for a
+    token will say so that outlives this process. parent: the hop that it was signed by. Raises Unavailable."""
+    person = sealing_for(walk, principal_subject(mandate.principal))
+    principal = pseudonym_of(walk, mandate.principal)
+    name = (CONSENT_KIND, consent.digest.hex())
+    if name not in walk.cited:
+        receipt = await walk.ledger.append(
+            cited_consent(
+                consent,
+                at=walk.clock.now(),
+                sealing=person,
+                principal=principal,
+                mandate=mandate.id,
+                parent=parent.jti,
+            )
+        )
+        if len(walk.cited) >= CITED_MAX:
+            walk.cited.clear()
+        walk.cited[name] = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
+    return walk.cited[name]
+
+
 async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry]) -> None:
     while name not in walk.cited:
+        # Without waiting, so that of two who cite the same only one writes it.
+        found = found_citation(walk, name)
+        if found is not None:
+            _remember(walk, name, found)
+            break
         entry = make()
         try:
             receipt = walk.ledger.submit(entry).receipt
@@ -126,6 +156,13 @@ async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry])
                 raise
             await walk.ledger.room(entry)
             continue
-        if len(walk.cited) >= CITED_MAX:
-            walk.cited.clear()
-        walk.cited[name] = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
+        place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
+        if walk.citations is not None:
+            walk.cited_unkept[name] = place
+        _remember(walk, name, place)
+
+
+def _remember(walk: Walk, name: tuple[str, str], place: Reference) -> None:
+    if len(walk.cited) >= CITED_MAX:
+        walk.cited.pop(next(iter(walk.cited)))
+    walk.cited[name] = place

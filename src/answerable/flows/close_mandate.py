@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anyio.to_thread
+
 from answerable.core.ledger import records
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, shown
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 
@@ -24,6 +27,9 @@ async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
     # Stopping comes first and needs no record to be safe. A crash after the next line: it is stopped, the person got no
     # answer, closes it again, and that is recorded.
     walk.mandates.close(mandate.id)
+    if walk.tokens is not None:
+        # Whoever goes by a status list is told, too.
+        await anyio.to_thread.run_sync(walk.tokens.end, [Revocable("mandate", mandate.id)])
     issued = walk.mandates.issued(mandate.id)
     if issued is not None and issued.log == walk.ledger.origin:
         issued = Reference(entry=issued.entry, leaf=issued.leaf)

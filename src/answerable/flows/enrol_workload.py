@@ -28,8 +28,9 @@ from answerable.core.registry.active import documents_in
 from answerable.core.registry.documents import Agent
 from answerable.core.registry.parse import shapes_of
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.compare_manifest import compared
+from answerable.flows.compare_manifest import as_compared, compared, is_another_program, words_of
 from answerable.flows.end_instance import end_instance, written
+from answerable.flows.known_callers import require_vouched
 from answerable.flows.name_sub_agent import next_sub_agent, sub_agent_evidence
 from answerable.flows.record_entry import record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.spiffe_id import SpiffeId
     from answerable.core.registry.manifest_drift import Measured
     from answerable.core.registry.snapshot import RegistrySnapshot
-    from answerable.flows.compare_manifest import Comparison
     from answerable.flows.workloads import Workloads
 
 
@@ -52,17 +52,20 @@ async def enrol(
     evidence: Evidence,
     key: PublicKey | None,
     process: str = "",
+    agent_up: bool = False,
     measured: Measured | None = None,
+    program: Measured | None = None,
     parent: SpiffeId | None = None,
 ) -> Instance:
     """The instance for what was measured: a new one, or for a live local process that asks again its own.
 
     key: whose possession the caller has proved; None for a process that its connection speaks for. process: of a local
-    process, `boot-id:pid:start`. measured: what it is made of; None where nothing can measure that, as for a process
-    that its connection speaks for. parent: of a sub-agent, whose word the caller has proved; then `evidence` is that of
-    the parent, and so is what drifted and is not measured now. Raises Refused (`attestation.unknown`,
-    `attestation.ambiguous`, `agent.inactive`, `manifest.drifted`, `manifest.unmeasured`, `instance.*`), Malformed
-    (`instance.duplicate`) and Unavailable.
+    process, `boot-id:pid:start`. agent_up: that process was seen to run our own `answerable agent up`. measured: what
+    it says it measured, which counts as that of our sidecars alone; None where it says nothing, as a process that its
+    connection speaks for. program: what the kernel said of the process that a sidecar started as the agent. parent: of
+    a sub-agent, whose word the caller has proved; then `evidence` is that of the parent, and so is what drifted and is
+    not measured now. Raises Refused (`attestation.unknown`, `attestation.ambiguous`, `agent.inactive`,
+    `manifest.drifted`, `manifest.unmeasured`, `instance.*`), Malformed (`instance.duplicate`) and Unavailable.
     """
     if parent is not None:
         return await _enrol_sub_agent(workloads, parent, key, measured)
@@ -75,7 +78,12 @@ async def enrol(
         if own is not None:
             if own.is_live(workloads.walk.clock.now()):
                 _asked_again(own, agent, key)
-                return own if measured is None else await renew(workloads, own.id, measured=measured)
+                another = evidence if is_another_program(evidence, own.evidence) else None
+                if measured is None and program is None and another is None:
+                    return own
+                return await renew(
+                    workloads, own.id, evidence=another, agent_up=agent_up, measured=measured, program=program
+                )
             await end_instance(workloads, own.id, because="instance.expired")
         if process:
             # Also after the end above: somebody else's may have come before it.
@@ -84,7 +92,8 @@ async def enrol(
             _check_new_key(workloads, key)
         _check_room(workloads, agent.name)
         now = workloads.walk.clock.now()
-        made = _let_in(agent, compared(workloads, agent, measured))
+        told = words_of(workloads, evidence, measured, agent_up=agent_up, program=program)
+        made = compared(workloads, agent, told).let_in(agent)
         instance = Instance(
             id=agent_instance_id(
                 workloads.trust.domain, agent.name, workloads.walk.entropy.bytes(INSTANCE_BYTES).hex()
@@ -95,12 +104,9 @@ async def enrol(
             expires_at=_end_of_life(workloads, now),
             key=key,
             process=process,
-            manifest=made.manifest,
-            manifest_grade=made.grade,
-            measured=made.measured,
-            drift=made.drift,
+            agent_up=agent_up,
         )
-        return await _put_into_force(workloads, instance)
+        return await _put_into_force(workloads, as_compared(instance, made))
 
 
 async def renew(
@@ -108,29 +114,41 @@ async def renew(
     instance: SpiffeId,
     *,
     evidence: Evidence | None = None,
+    agent_up: bool = False,
     measured: Measured | None = None,
+    program: Measured | None = None,
 ) -> Instance:
     """Lengthen the life of an instance that asked for it by its key or its connection, measured again.
 
     evidence: measured just now, where that is possible; else what was measured at enrolment is held against today's
-    registry. measured: what is not in it is as it was measured before. Before half its life is over, nothing changes
-    and nothing is recorded unless there is something new. Raises as `enrol`, and Refused `instance.ended`,
-    `attestation.changed`. What drifted is known from here on, also where that is refused.
+    registry. agent_up: of the process that was measured just now. measured: what is not in it is as it was measured
+    before. program: what the kernel said of the process that a sidecar started as the agent. Before half its life is
+    over, nothing changes and nothing is recorded unless there is something new. Raises as `enrol`, and Refused
+    `instance.ended`, `attestation.changed`. What drifted is known from here on, also where that is refused.
     """
     async with workloads.turn(f"instance:{instance}"):
         found = live_instance(workloads, instance)
         now = workloads.walk.clock.now()
         agent = _same_agent(workloads, found, evidence)
-        made = compared(workloads, agent, measured, before=found, parent=_parent_of(workloads, found))
+        above = _parent_of(workloads, found)
+        shown_by = above or (replace(found, evidence=evidence, agent_up=agent_up) if evidence else found)
+        told = words_of(
+            workloads,
+            shown_by.evidence,
+            measured,
+            agent_up=shown_by.agent_up,
+            program=program if not above else None,
+        )
+        made = compared(workloads, agent, told, before=found, parent=above)
         fault = made.fault(agent)
-        changed = _as_compared(found, made)
+        changed = as_compared(found, made)
         if evidence is not None and not found.parent:
-            changed = replace(changed, evidence=evidence)
+            changed = replace(changed, evidence=evidence, agent_up=agent_up)
         half = found.expires_at - workloads.limits.instance_seconds * 500
         if fault is None and changed == found and now < half:
             return found
         if fault is None:
-            changed = replace(changed, expires_at=_end_of_life(workloads, now, _parent_of(workloads, found)))
+            changed = replace(changed, expires_at=_end_of_life(workloads, now, above))
         if changed != found:
             await _change(workloads, changed)
     if fault is not None:
@@ -151,22 +169,24 @@ async def compare_again(workloads: Workloads, instance: SpiffeId) -> Instance | 
             return None
         agent = _active(workloads, found.agent)
         made = compared(workloads, agent, None, before=found, parent=_parent_of(workloads, found))
-        changed = _as_compared(found, made)
+        changed = as_compared(found, made)
         if changed != found:
             await _change(workloads, changed)
         return changed
 
 
 def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
-    """The instance if it and its agent may act now. Raises Refused (`instance.unknown`, `.ended`, `agent.inactive`,
-    `revoked.*`)."""
+    """The instance if it and its agent may act now. Raises Refused (`instance.unknown`, `.ended`, `.unvouched`,
+    `agent.inactive`, `revoked.*`)."""
     found = workloads.instances.find(instance)
     if found is None:
         raise Refused(f"instance {shown(instance)} is not known", code="instance.unknown")
     if not found.is_live(workloads.walk.clock.now()):
         raise Refused(f"instance {shown(instance)} has ended: enrol anew", code="instance.ended")
-    if _parent_of(workloads, found) is None and found.parent:
+    parent = _parent_of(workloads, found)
+    if parent is None and found.parent:
         raise Refused(f"the parent of {shown(instance)} has ended", code="instance.ended")
+    require_vouched(workloads.trust, found if parent is None else parent)
     _active(workloads, found.agent)
     _refuse_revoked(workloads, found)
     return found
@@ -215,7 +235,8 @@ async def _enrol_sub_agent(
         _check_new_key(workloads, key)
         _check_room(workloads, above.agent)
         agent = _active(workloads, above.agent)
-        made = _let_in(agent, compared(workloads, agent, measured, parent=above))
+        told = words_of(workloads, above.evidence, measured, agent_up=above.agent_up)
+        made = compared(workloads, agent, told, parent=above).let_in(agent)
         instance = Instance(
             id=next_sub_agent(workloads, above, last),
             agent=above.agent,
@@ -224,12 +245,9 @@ async def _enrol_sub_agent(
             expires_at=_end_of_life(workloads, now, above),
             key=key,
             parent=str(parent),
-            manifest=made.manifest,
-            manifest_grade=made.grade,
-            measured=made.measured,
-            drift=made.drift,
+            agent_up=above.agent_up,
         )
-        return await _put_into_force(workloads, instance)
+        return await _put_into_force(workloads, as_compared(instance, made))
 
 
 async def _put_into_force(workloads: Workloads, instance: Instance) -> Instance:
@@ -354,8 +372,7 @@ def _refuse_revoked(workloads: Workloads, instance: Instance) -> None:
     """What an instance can be revoked by beside its agent: for one that was, no document is made."""
     key = instance.key.thumbprint if instance.key is not None else ""
     own = (Revocable("key", key), Revocable("manifest", instance.manifest))
-    revocation = workloads.walk.revocations.find((*instance_names(str(instance.id)), *own))
-    if revocation is not None:
+    if (revocation := workloads.walk.revocations.find((*instance_names(str(instance.id)), *own))) is not None:
         raise revocation.refusal()
 
 
@@ -370,20 +387,3 @@ def _parent_of(workloads: Workloads, instance: Instance) -> Instance | None:
 def _end_of_life(workloads: Workloads, now: UnixMillis, parent: Instance | None = None) -> UnixMillis:
     own = UnixMillis(now + workloads.limits.instance_seconds * 1000)
     return own if parent is None else min(own, parent.expires_at)
-
-
-def _as_compared(instance: Instance, made: Comparison) -> Instance:
-    return replace(
-        instance,
-        manifest=made.manifest,
-        manifest_grade=made.grade,
-        measured=made.measured,
-        drift=made.drift,
-    )
-
-
-def _let_in(agent: Agent, made: Comparison) -> Comparison:
-    """As it was compared. Raises what the agent's rule says."""
-    if (fault := made.fault(agent)) is not None:
-        raise fault
-    return made

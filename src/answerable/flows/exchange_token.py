@@ -8,11 +8,10 @@ is bound to a key that the client proved with this very request; and it is in th
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import anyio.to_thread
 import msgspec
-from anyio import Lock
 
 from answerable.core.canonical import Limits, parse
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -26,23 +25,30 @@ from answerable.core.mandate.hop_token import Confirmation, Mission
 from answerable.core.mandate.issued_token import IssuedToken
 from answerable.core.mandate.lineage import hop_limits
 from answerable.core.mandate.mission import authority_hash
+from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.scope import covers
+from answerable.core.mandate.token_life import SINGLE_USE_TIER, tier_of
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.cite_statement import cite_hop
+from answerable.flows.cite_statement import cite_consent, cite_hop
 from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
-from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names
+from answerable.flows.mandate_standing import giver_fault
+from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names, said_names
 from answerable.flows.verify_lineage import check_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.ledger.leaves import Reference
+    from answerable.core.mandate.delegation_chain import Chain, Hop
     from answerable.core.mandate.issued_token import StatusPlace
+    from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.documents import Agent
+    from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.authenticate_client import TokenClient
     from answerable.flows.token_desk import TokenDesk
 
+Epoch: TypeAlias = "tuple[int, RegistrySnapshot]"
 DETAILS_BYTES_MAX: Final = 65_536
 JTI_BYTES: Final = 16
 
@@ -61,22 +67,17 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Granted:
     """A token for this client. Raises Malformed (`oauth.*`), Unverified, Refused, Unavailable."""
     _check_form(wanted)
+    # Before anything is asked: what is revoked after this line is another epoch.
+    epoch = desk.walk.revocations.epoch(), desk.walk.registry.current
     now = desk.walk.clock.now()
     confirmation = confirmation_for(desk, client, wanted.key, now)
     parent = parent_of(desk, client, wanted, confirmation, now)
     agent = _may_act(desk, client, parent)
-    authority = _may_have(desk, parent, wanted)
-    name = parent.hops[-1].jti if parent.hops else str(parent.mandate.id)
-    lock = desk.issuing.setdefault(name, Lock())
-    try:
-        async with lock:
-            agents = [*(hop.agent for hop in parent.hops), agent.name]
-            await anyio.to_thread.run_sync(check_width, desk.walk, parent.mandate, agents)
-            return await _issued(desk, client, wanted, parent, authority, confirmation, now)
-    finally:
-        # Whoever has the lock object and not the lock is among the waiting: nothing is awaited in between.
-        if not lock.statistics().tasks_waiting:
-            desk.issuing.pop(name, None)
+    authority = _may_have(desk, client, parent, wanted)
+    # Of those who ask at once the register gives each place to one; it writes to a disk.
+    agents = [*(hop.agent for hop in parent.hops), agent.name]
+    await anyio.to_thread.run_sync(check_width, desk.walk, parent.mandate, agents)
+    return await _issued(desk, client, wanted, parent, authority, confirmation, now, epoch)
 
 
 def _check_form(wanted: Exchange) -> None:
@@ -130,7 +131,7 @@ def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
     return agent
 
 
-def _may_have(desk: TokenDesk, parent: Parent, wanted: Exchange) -> Authority:
+def _may_have(desk: TokenDesk, client: TokenClient, parent: Parent, wanted: Exchange) -> Authority:
     """The second question: whether it may have this much. What is not asked for is what the parent consented to."""
     asked = parent.within
     if wanted.authorization_details:
@@ -151,9 +152,29 @@ def _may_have(desk: TokenDesk, parent: Parent, wanted: Exchange) -> Authority:
     if scopes != asked.scopes:
         asked = replace(asked, scopes=scopes)
     try:
-        return meet(parent.within, asked)
+        given = meet(parent.within, asked)
     except Malformed as fault:
         raise Refused(fault.message, code="oauth.invalid_authorization_details") from None
+    return _reached(desk, client, parent, given)
+
+
+def _reached(desk: TokenDesk, client: TokenClient, parent: Parent, given: Authority) -> Authority:
+    """Without what is beyond the person or an agent on the way today: readers beside us do not ask. Raises Refused."""
+    current = desk.walk.registry.current
+    agents = [
+        current.agents.get(AgentId(name)) for name in (*(hop.agent for hop in parent.hops), client.agent)
+    ]
+    scopes = []
+    for scope in given.scopes:
+        fault = giver_fault(parent.mandate, [scope], current) if scope in current.capabilities else None
+        if fault is None and all(one is None or one.reaches(scope) for one in agents):
+            scopes.append(scope)
+    if not scopes:
+        raise Refused(
+            f"all of it is beyond what {parent.mandate.principal} may give or {shown(client.agent)} is registered for",
+            code="capability.ceiling",
+        )
+    return replace(given, scopes=tuple(scopes))
 
 
 def _only_detail(text: str) -> JSONValue:
@@ -193,20 +214,22 @@ async def _issued(
     authority: Authority,
     confirmation: Confirmation,
     now: UnixMillis,
+    epoch: Epoch,
 ) -> Granted:
     """Names first, then the ledger, then the register, and the token last: a crash leaves a record, and no token."""
     walk, mandate, key = desk.walk, parent.mandate, desk.keys[0]
     jti = walk.entropy.bytes(JTI_BYTES).hex()
     is_action = wanted.requested_token_type == oauth_terms.TYPE_ACCESS
-    tier = _tier(desk, authority)
-    seconds = min(desk.limits.action, desk.limits.action_max[tier]) if is_action else desk.limits.delegation
+    tier = tier_of(authority, walk.registry.current.capabilities)
+    seconds = min(desk.limits.action, walk.acting.of_tier(tier)) if is_action else desk.limits.delegation
     # Seconds on the wire; a token never outlives what it derives from.
     expires_at = UnixMillis(min(now // 1000 * 1000 + seconds * 1000, parent.expires_at // 1000 * 1000))
     if expires_at <= now:
         raise Refused("what this derives from ends within the second", code="delegation.expired")
+    agreed = parent.consent and await cite_consent(walk, parent.consent, parent.hops[-1], mandate)
     place = desk.place()
     issuer = desk.issuer()
-    single = is_action and tier >= desk.limits.single_use_tier
+    single = is_action and tier >= SINGLE_USE_TIER
     terms = HopTerms(
         jti=jti,
         agent=client.agent,
@@ -216,7 +239,10 @@ async def _issued(
         issued_at=now,
         expires_at=expires_at,
         depth_limit=parent.depth_limit,
-        more=_more(client, parent, authority, status_uri(issuer, place.list_number), place.index, single),
+        more={
+            **_more(client, parent, authority, status_uri(issuer, place.list_number), place.index, single),
+            **(_consented(parent.consent, agreed, walk.ledger.origin) if parent.consent and agreed else {}),
+        },
     )
     above = tuple(hop.token for hop in parent.hops)
     if above:
@@ -231,6 +257,7 @@ async def _issued(
         manifest = client.identity.manifest if count == len(chain.hops) else ""
         await cite_hop(walk, chain.hops[:count], mandate, manifest=manifest)
     desk.tokens.add([_record(desk, client, parent, chain.leaf, place)])
+    _check_stands(desk, mandate, chain, epoch)
     return Granted(
         token=token,
         chain=text,
@@ -276,22 +303,34 @@ def _more(
         claims[delegation_terms.INSTANCE] = client.identity.instance
     if single:
         claims[delegation_terms.SINGLE_USE] = True
-    if parent.consent is not None:
-        # It is exchanged as often as its taker likes, and stands in no chain of what is issued for it.
-        claims[delegation_terms.CONSENT] = {
-            delegation_terms.CONSENT_HASH: parent.consent.hash,
-            delegation_terms.CONSENT_LIMITS: dict(hop_limits(parent.consent)),
-        }
     return claims
+
+
+def _consented(consent: Hop, where: Reference, log: str) -> Mapping[str, JSONValue]:
+    """It is exchanged as often as its taker likes, and stands in no chain of what is issued for it."""
+    said: dict[str, JSONValue] = {
+        delegation_terms.CONSENT_HASH: consent.hash,
+        delegation_terms.CONSENT_LIMITS: dict(hop_limits(consent)),
+        delegation_terms.CONSENT_ENTRY: where.entry,
+        delegation_terms.CONSENT_LEAF: where.leaf,
+        delegation_terms.CONSENT_LOG: log,
+    }
+    return {delegation_terms.CONSENT: said}
 
 
 def _record(
     desk: TokenDesk, client: TokenClient, parent: Parent, hop: Hop, place: StatusPlace
 ) -> IssuedToken:
-    """Below the nearest hop that was issued here: one that an agent signed is known by its chain alone."""
-    above = next((one.jti for one in reversed(parent.hops) if _is_ours(desk, one)), "")
-    instance = client.identity.instance
-    domain = instance.removeprefix(SCHEME).partition("/")[0] if instance.startswith(SCHEME) else ""
+    """Below the nearest hop that was issued here. What agents signed between the two, and what it was exchanged for, is
+    in no register: it is found by their names."""
+    above = ""
+    through = {Revocable("hop", hop.consent.hash)} if hop.consent is not None else set[Revocable]()
+    for one in reversed(parent.hops):
+        if _is_ours(desk, one):
+            above = one.jti
+            break
+        through.update(said_names(one))
+    instance = client.identity.instance if client.identity.instance.startswith(SCHEME) else ""
     return IssuedToken(
         jti=hop.jti,
         parent=above,
@@ -300,23 +339,37 @@ def _record(
         agent=AgentId(hop.agent),
         key=hop.confirmation.thumbprint,
         manifest=client.identity.manifest,
-        trust_domain=domain,
+        trust_domain=instance.removeprefix(SCHEME).partition("/")[0],
+        instance=instance,
         expires_at=hop.expires_at,
         place=place,
+        through=tuple(sorted(through)),
     )
+
+
+def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain, epoch: Epoch) -> None:
+    """Asked once more when the register has the token: whoever revoked before that did not find it there to end it.
+    epoch: when it was asked first; what was found out then holds while it is the same.
+
+    Raises Refused (`revoked.<kind>`, `mandate.closed`), and the token has ended.
+    """
+    walk = desk.walk
+    try:
+        if epoch != (walk.revocations.epoch(), walk.registry.current):
+            refuse_names(walk, mandate_names(walk, mandate))
+            for hop in chain.hops:
+                refuse_names(walk, names_of_hop(walk, hop))
+        if walk.mandates.state(mandate.id) != "open":
+            raise Refused("the mandate for this task has been closed", code="mandate.closed")
+    except Refused:
+        desk.tokens.end([Revocable("token", chain.leaf.jti)])
+        raise
 
 
 def _is_ours(desk: TokenDesk, hop: Hop) -> bool:
     """Whether we issued this very hop: a `jti` alone is the choice of whoever signed it."""
     found = desk.tokens.find(hop.jti)
     return found is not None and found.par_hash == hop.hash
-
-
-def _tier(desk: TokenDesk, authority: Authority) -> int:
-    """The highest of the capabilities that it could be used for; what is not known counts as the highest there is."""
-    known = desk.walk.registry.current.capabilities.values()
-    tiers = [one.tier for one in known if authority.names(one.name)]
-    return max(tiers, default=3)
 
 
 def status_uri(issuer: str, number: int) -> str:

@@ -12,8 +12,9 @@ from answerable.core.mandate.authority import Authority, authority_of
 from answerable.core.mandate.delegation_chain import SEPARATOR, Hop
 from answerable.core.mandate.hop_token import Confirmation, confirmation_by, confirmation_of
 from answerable.core.mandate.mandate import Mandate, MandateId
+from answerable.core.mandate.session_claims import within_session
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.mandate_standing import still_stands
+from answerable.flows.mandate_standing import known_session, still_stands
 from answerable.flows.verify_lineage import chain_mandate, verified_claim
 
 if TYPE_CHECKING:
@@ -133,10 +134,14 @@ def _from_mandate(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Par
     if mandate is None or mandate.agent != client.agent:
         raise Refused(f"mandate {shown(wanted.subject_token)} is not known", code="mandate.unknown")
     still_stands(desk.walk, mandate)
+    try:
+        within = within_session(authority_of(mandate), known_session(desk.walk, mandate))
+    except Malformed as fault:
+        raise Refused(fault.message, code=fault.code) from None
     return Parent(
         mandate=mandate,
         hops=(),
-        within=authority_of(mandate),
+        within=within,
         depth_limit=mandate.delegability.depth_max + 1,
         expires_at=mandate.expires_at,
     )

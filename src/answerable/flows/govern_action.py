@@ -37,6 +37,7 @@ from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.refuse_revoked import acting_names, refuse_revoked, revocation_of, signing_key_of
 from answerable.flows.request_approval import request_approval
 from answerable.flows.spend_budget import accounts_of, require_left, reserve, spend_on, unreserve, with_rest
+from answerable.flows.verify_lineage import admit_receivers
 from answerable.flows.verify_request import verify_request
 from answerable.flows.walk import OpenIntent
 
@@ -68,6 +69,8 @@ async def govern_action(
     verified, call, amounts, reserved, references = None, 0, ONE_CALL, None, None
     try:
         verified = verify_request(walk, request, caller)
+        if await admit_receivers(walk, verified.mandate, verified.hops):
+            verified = verify_request(walk, request, caller)
         accounts = accounts_of(walk, verified)
         while True:
             # 3 gather

@@ -14,7 +14,7 @@ from answerable.core.mandate.scheduled import RESERVED_IDS, is_due
 from answerable.core.mandate.token import verify_mandate
 from answerable.core.registry.time_rule import said
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.mandate_standing import schedule_owner, standing_fault
+from answerable.flows.mandate_standing import giver_fault, schedule_owner, session_fault, standing_fault
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import mandate_names
 
@@ -35,7 +35,8 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
 
     A schedule's mandate is Refused (`mandate.not_due`, `mandate.schedule`) unless it is the one that is due now; one
     that an application signed, unless the ID token in it was just made for these very terms (Unverified `person.*`,
-    `oidc.*`; Refused `mandate.application`, `mandate.other_person`). `mandate.reserved_id` is Refused, too.
+    `oidc.*`; Refused `mandate.application`, `mandate.other_person`), or that the login allows nothing of
+    (`mandate.session`). `mandate.reserved_id` and `mandate.beyond_giver` are Refused, too.
     """
     current = walk.registry.current
     mandate = verify_mandate(
@@ -106,6 +107,8 @@ async def _check_person(walk: Walk, mandate: Mandate) -> None:
     await walk.people.verify(mandate.id_token, nonce=nonce)
     # Whose token it is was compared with the registry, which may have changed while the issuer was asked for its keys.
     _check_against_registry(mandate, walk.registry.current)
+    if (fault := session_fault(mandate)) is not None:
+        raise fault
 
 
 def _check_against_registry(mandate: Mandate, current: RegistrySnapshot) -> None:
@@ -117,3 +120,6 @@ def _check_against_registry(mandate: Mandate, current: RegistrySnapshot) -> None
             raise Refused(
                 f"capability {shown(grant.capability)} is not active", code="mandate.capability_unknown"
             )
+    fault = giver_fault(mandate, (grant.capability for grant in mandate.grants), current)
+    if fault is not None:
+        raise fault

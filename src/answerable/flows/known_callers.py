@@ -11,21 +11,21 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from answerable.core.identity.attestation import matching_agent
+from answerable.core.identity.attestation import matching_agent, spiffe_selectors, vouching_domain
 from answerable.core.identity.evidence import UNKNOWN_IDENTITY, CallerIdentity
 from answerable.core.identity.http_signature import unverified
 from answerable.core.identity.instance import shown_manifest
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.identity.x509_svid import verified_x509_svid
 from answerable.core.registry.directory import AgentDirectory
-from answerable.errors import Malformed, Refused, Unverified
+from answerable.errors import Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.core.identity.caller import ProofKind
     from answerable.core.identity.channel import Channel
-    from answerable.core.identity.evidence import Grade, Source
+    from answerable.core.identity.evidence import Evidence, Grade, Source
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.keys import PublicKey
     from answerable.core.identity.principal import AgentId, UnixMillis
@@ -105,9 +105,9 @@ class KnownCallers:
         instance = self._instances.find(name) if self._instances is not None else None
         if instance is not None:
             return self._standing(instance, now), self._identity_of(instance)
-        agent = self._attested({f"spiffe:id:{name}"})
+        agent = self._attested({*spiffe_selectors(name)})
         if agent is None:
-            self._note(str(name), now)
+            self._note(str(name), now, source=f"domain {name.trust_domain}", grade="gateway")
             raise unverified("channel", "the SPIFFE ID belongs to no registered agent")
         return agent, self._seen(agent, "spiffe", "gateway", instance=str(name))
 
@@ -122,7 +122,7 @@ class KnownCallers:
         if channel.peer is not None:
             agent = self.directory().by_uid.get(channel.peer.uid)
             if agent is None:
-                self._note(f"unix:uid:{channel.peer.uid}", now)
+                self._note(f"unix:uid:{channel.peer.uid}", now, grade="kernel")
             return _known(agent), "unix_peer", self._seen(agent, "unix", "kernel")
         if not channel.certificate:
             raise unverified("proof", "neither message nor connection carries a proof of possession")
@@ -144,21 +144,28 @@ class KnownCallers:
             instance = self._instances.find(svid.id) if self._instances is not None else None
             if instance is not None:
                 return self._standing(instance, now), "svid", self._identity_of(instance)
-            measured.add(f"spiffe:id:{svid.id}")
+            measured.update(spiffe_selectors(svid.id))
         agent = self._attested(measured)
         if agent is None:
             if failed is None:
-                self._note(str(svid.id) if svid is not None else f"mtls:sha256:{channel.certificate}", now)
+                self._note_peer(svid, channel, now)
             raise failed or unverified("channel", "the connection belongs to no registered agent")
         if svid is None:
             return agent, "mtls", self._seen(agent, "mtls", "gateway")
         identity = self._seen(agent, "spiffe", "gateway", instance=str(svid.id))
         return agent, "svid", identity
 
-    def _note(self, name: str, now: UnixMillis) -> None:
+    def _note_peer(self, svid: X509Svid | None, channel: Channel, now: UnixMillis) -> None:
+        """Whoever issues certificates can name as many as it likes: each domain has room of its own."""
+        if svid is not None:
+            self._note(str(svid.id), now, source=f"domain {svid.id.trust_domain}", grade="gateway")
+        else:
+            self._note(f"mtls:sha256:{channel.certificate}", now, source="certificates", grade="gateway")
+
+    def _note(self, name: str, now: UnixMillis, *, grade: Grade, source: str = "local users") -> None:
         """Only who has proved what it is called is noted, so that nobody fills the list with names of his choice."""
         if self._sightings is not None:
-            self._sightings.note("agent", name, now)
+            self._sightings.note("agent", name, now, source=source, grade=grade, how="connected")
 
     def _attested(self, measured: set[str]) -> Agent | None:
         directory = self.directory()
@@ -189,8 +196,11 @@ class KnownCallers:
         agent = self._registry.current.agents.get(instance.agent)
         if agent is None or agent.status != "active":
             raise unverified("agent", "the agent is not active")
-        if self._instances is None or not _lives(self._instances, instance, now):
-            raise unverified("key", "the instance, or the one it is a sub-agent of, has ended or expired")
+        if self._instances is None or not _lives(self._instances, self._trust, instance, now):
+            message = (
+                "the instance, or the one it is a sub-agent of, has ended, expired or lost who vouched for it"
+            )
+            raise unverified("key", message)
         return agent
 
     def _identity_of(self, instance: Instance) -> CallerIdentity:
@@ -199,14 +209,15 @@ class KnownCallers:
         parent = None
         if instance.parent and self._instances is not None:
             parent = self._instances.find(_parsed_id(instance.parent))
-        shown = shown_manifest(instance, parent, standing)
+        seen = shown_manifest(instance, parent, standing)
         return CallerIdentity(
             instance=str(instance.id),
             source=instance.evidence.source,
             grade=instance.evidence.grade,
-            manifest=shown.digest,
-            manifest_grade=shown.grade,
-            drifted=shown.drifted,
+            manifest=seen.digest,
+            manifest_grade=seen.grade,
+            manifest_fields=seen.fields,
+            drifted=seen.drifted,
             measured=instance.manifest,
             key=instance.key.thumbprint if instance.key is not None else "",
         )
@@ -240,16 +251,36 @@ def instance_stands(
     named = _parsed_id(identity.instance)
     instance = instances.find(named)
     if instance is not None:
-        return _lives(instances, instance, now)
+        return _lives(instances, trust, instance, now)
     bundle = trust.bundle(named.trust_domain) if trust is not None else None
     return identity.source == "spiffe" and bundle is not None and bool(bundle.x509_authorities)
 
 
-def _lives(instances: InstanceRegister, instance: Instance, now: UnixMillis) -> bool:
+def _is_vouched_for(trust: TrustSource | None, evidence: Evidence) -> bool:
+    """Whether the trust domain whose SVID the evidence is, if it is one, is still believed here."""
+    domain = vouching_domain(evidence)
+    if domain is None:
+        return True
+    bundle = trust.bundle(domain) if trust is not None else None
+    return bundle is not None and bool(bundle.x509_authorities or bundle.jwt_authorities)
+
+
+def require_vouched(trust: TrustSource, instance: Instance) -> None:
+    """Raises Refused (`instance.unvouched`) once the trust domain by whose SVID it was enrolled is not believed."""
+    if not _is_vouched_for(trust, instance.evidence):
+        raise Refused(
+            f"the trust domain by whose SVID {shown(instance.id)} was enrolled is not believed here any more",
+            code="instance.unvouched",
+        )
+
+
+def _lives(
+    instances: InstanceRegister, trust: TrustSource | None, instance: Instance, now: UnixMillis
+) -> bool:
     if not instance.is_live(now):
         return False
     parent = instances.find(_parsed_id(instance.parent)) if instance.parent else instance
-    return parent is not None and parent.is_live(now)
+    return parent is not None and parent.is_live(now) and _is_vouched_for(trust, parent.evidence)
 
 
 def _known(agent: Agent | None) -> Agent:

@@ -8,8 +8,8 @@ from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.caveat import EnvironmentIs
 from answerable.core.mandate.lineage import Lineage
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Refused, Unavailable
-from answerable.flows.mandate_standing import shard_elsewhere
+from answerable.errors import Malformed, Refused, Unavailable
+from answerable.flows.mandate_standing import giver_fault, known_session, shard_elsewhere
 from answerable.flows.observe_tools import tools_fault
 from answerable.flows.refuse_revoked import refuse_names, task_names
 from answerable.flows.verify_lineage import verify_lineage
@@ -55,6 +55,10 @@ def list_capabilities(
         for name in (caller.agent, *(AgentId(hop.agent) for hop in lineage.hops))
         if name in agents
     ]
+    try:
+        session = known_session(walk, mandate)
+    except Malformed:
+        return frozenset()
     granted = {grant.capability for grant in mandate.grants}
     return frozenset(
         (capability.method, capability.target)
@@ -63,6 +67,8 @@ def list_capabilities(
         and capability.name in granted
         and all(hop.authority.names(capability.name) for hop in lineage.hops)
         and all(one.reaches(capability.name) for one in through)
+        and all(one.names(capability.name) for one in session)
+        and giver_fault(mandate, [capability.name], walk.registry.current) is None
         and _in_environment(mandate, capability.environment)
         and walk.decision_point.may_list(caller.agent, capability.name)
     )

@@ -5,21 +5,28 @@ Asked when a mandate is issued and again at every action, so that a stolen key o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.compact_jws import read_compact
 from answerable.core.identity.oidc_person import person_in
 from answerable.core.identity.principal import PrincipalId, schedule_of
 from answerable.core.mandate.scheduled import scheduled_terms
+from answerable.core.mandate.session_claims import session_of
 from answerable.core.mandate.token import audience_of, claims_of
 from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from answerable.core.identity.keys import PublicKey
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.documents import Principal, UseCase
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.walk import Walk
+
+SESSIONS_MAX: Final = 10_000
+"""Mandates of which is kept what their login allows; past that all are read again."""
 
 
 def standing_fault(mandate: Mandate, current: RegistrySnapshot) -> Refused | None:
@@ -44,6 +51,45 @@ def schedule_owner(principal: str, current: RegistrySnapshot) -> str:
     name = schedule_of(principal)
     schedule = current.schedules.get(name) if name is not None else None
     return schedule.ownership.owner if schedule is not None else ""
+
+
+def giver_fault(mandate: Mandate, capabilities: Iterable[str], current: RegistrySnapshot) -> Refused | None:
+    """Why who gave the mandate may not give one of these capabilities today, or None: `mandate.beyond_giver`. For a
+    schedule it is its owner who answers."""
+    name = schedule_owner(mandate.principal, current) or mandate.principal
+    giver = current.principals.get(PrincipalId(name))
+    for capability in capabilities:
+        if giver is None or not giver.gives(capability):
+            return Refused(
+                f"{shown(capability)} is beyond what {name} may give: it is not among their registered capabilities",
+                code="mandate.beyond_giver",
+            )
+    return None
+
+
+def session_fault(mandate: Mandate) -> Refused | None:
+    """Why nothing could ever be done under the login that the mandate was given by, or None. Raises Malformed
+    (`mandate.session`, `oidc.malformed`)."""
+    session = session_of(mandate)
+    if any(all(one.names(grant.capability) for one in session) for grant in mandate.grants):
+        return None
+    return Refused(
+        "the login that this task is given by allows none of what the task names: log in for that, or ask for less",
+        code="mandate.session",
+    )
+
+
+def known_session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
+    """What the login allows by which a mandate in force was given; it never changes, and is read once. Raises Malformed
+    as `session_fault`."""
+    if not mandate.id_token:
+        return ()
+    found = walk.sessions.get(mandate.id)
+    if found is None:
+        if len(walk.sessions) >= SESSIONS_MAX:
+            walk.sessions.clear()
+        found = walk.sessions[mandate.id] = session_of(mandate)
+    return found
 
 
 def _schedule_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapshot) -> Refused | None:

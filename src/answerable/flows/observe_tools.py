@@ -18,11 +18,14 @@ from answerable.flows.register_manifest import standing_manifest
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
+    from answerable.core.identity.evidence import Grade
     from answerable.core.identity.principal import AgentId
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.flows.walk import Walk
 
 TOOLS_CALL: Final = "tools/call"
+TOOLS_FIELD: Final = "tools_digest"
+GATEWAY: Final[Grade] = "gateway"
 
 
 def tools_fault(walk: Walk, agent: AgentId) -> str:
@@ -37,6 +40,11 @@ def tools_fault(walk: Walk, agent: AgentId) -> str:
     if seen.why:
         return f"the tools of agent {shown(agent)} cannot be held against its manifest: {seen.why}"
     return f"the tools that agent {shown(agent)} is offered are not those of its manifest"
+
+
+def with_tools(fields: tuple[tuple[str, Grade], ...]) -> tuple[tuple[str, Grade], ...]:
+    """What was measured of an agent, and beside it the tools, which the gateway saw to be those of the manifest."""
+    return tuple(sorted({**dict(fields), TOOLS_FIELD: GATEWAY}.items()))
 
 
 def observed_tools(walk: Walk, agent: AgentId) -> ObservedTools:

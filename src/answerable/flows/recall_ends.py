@@ -17,6 +17,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.end_instance import written
 from answerable.flows.name_sub_agent import sub_agent_number
 from answerable.flows.recall_revocations import revocation_in, revoked_again
+from answerable.flows.recall_tokens import RecalledTokens
+from answerable.ports.instance_register import FORGOTTEN, LostEnd
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
 class Recalled:
     """What the ledger knew and the registers did not. ends: of instances and authorities. revocations: put back.
 
-    nameless: entries with revocations of which it cannot be said who was revoked, whether in force or not.
+    tokens: issued ones that are in status lists again. nameless: entries with revocations of which it cannot be said
+    who was revoked, whether in force or not.
     """
 
     ends: int
     revocations: int
+    tokens: int = 0
     nameless: tuple[int, ...] = ()
 
 
@@ -46,12 +50,17 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
     while the trust domain cannot be opened is left to whoever opens it.
     """
     ended: dict[SpiffeId, str] = {}
+    tokens = RecalledTokens(workloads.walk)
+    keys: dict[SpiffeId, str] = {}
     removed: list[str] = []
     revoked: dict[Revocable, Revocation] = {}
     nameless: list[int] = []
     for stored in workloads.walk.ledger.replay(since):
         if stored.tag == Tag.WORKLOAD_ENROLLED:
-            _note_number(workloads, leaf_of(stored))
+            leaf = leaf_of(stored)
+            _note_number(workloads, leaf)
+            if leaf.get("key") and not leaf.get("parent"):
+                keys[spiffe_id(str(leaf.get("instance")))] = str(leaf.get("key"))
         elif stored.tag == Tag.WORKLOAD_ENDED:
             leaf = leaf_of(stored)
             ended[spiffe_id(str(leaf.get("instance")))] = str(leaf.get("because"))
@@ -59,16 +68,22 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
             leaf = leaf_of(stored)
             if leaf.get("state") == "removed":
                 removed.append(str(leaf.get("authority")))
+        elif stored.tag == Tag.CITED:
+            tokens.note(stored)
         elif stored.tag == Tag.REVOKED:
             one = revocation_in(workloads.walk, stored)
             if one is None:
                 nameless.append(stored.index)
             else:
                 revoked.setdefault(one.what, one)
-    # Before everything else: who was revoked must not act, whatever becomes of the rest.
+    # Before everything else: who was revoked must not act, whatever becomes of the rest. Tokens before that, so that
+    # they are there to end.
+    restored = await tokens.restored()
     again = await revoked_again(workloads.walk, revoked.values())
+    await tokens.end_fallen()
     ends = await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)
-    return Recalled(ends=ends, revocations=again, nameless=tuple(nameless))
+    ends += await _lost_ends(workloads, ended, keys)
+    return Recalled(ends=ends, revocations=again, tokens=restored, nameless=tuple(nameless))
 
 
 def _note_number(workloads: Workloads, leaf: dict[str, JSONValue]) -> None:
@@ -91,6 +106,16 @@ async def _ended_again(workloads: Workloads, ended: dict[SpiffeId, str]) -> int:
         await written(partial(workloads.instances.recorded, [one.id for one in again if one.id in ended]))
         count += len(again)
     return count
+
+
+async def _lost_ends(workloads: Workloads, ended: dict[SpiffeId, str], keys: dict[SpiffeId, str]) -> int:
+    """Those that came and were ended after the copy was made: a sidecar of one would else be taken for a lost one."""
+    lost = [
+        LostEnd(identity, keys[identity], because)
+        for identity, because in ended.items()
+        if because not in FORGOTTEN and identity in keys and workloads.instances.find(identity) is None
+    ]
+    return await written(partial(workloads.instances.take_lost, lost)) if lost else 0
 
 
 async def _removed_again(workloads: Workloads, authorities: AuthorityChanges, removed: list[str]) -> int:

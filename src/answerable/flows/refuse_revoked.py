@@ -19,9 +19,10 @@ from answerable.core.mandate.revocation import (
     vendor_names,
 )
 from answerable.errors import Malformed
+from answerable.flows.mandate_standing import schedule_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Set
 
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.identity.caller import VerifiedCaller
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 JUDGED_MAX: Final = 10_000
 """Callers and mandates of which it is kept in memory under which names they act."""
+
+_OF_AGENTS: Final = frozenset({"key", "manifest", "owner", "vendor"})
+"""Kinds of names that agents come under by the registry and their manifests, and not by what they are called."""
 
 
 def refuse_revoked(walk: Walk, verified: VerifiedRequest) -> None:
@@ -88,11 +92,15 @@ def task_names(
 
 
 def mandate_names(walk: Walk, mandate: Mandate) -> tuple[Revocable, ...]:
-    """The names that everything under a mandate acts under: itself, who gave it with which key, and its agent's."""
+    """The names that everything under a mandate acts under: itself, who gave it with which key, who answers for the
+    schedule or the application that did, and its agent's."""
+    current = walk.registry.current
+    application = current.applications.get(mandate.application)
     names = (
         Revocable("mandate", mandate.id),
         *agent_names(walk, mandate.agent),
-        *owner_names([mandate.principal]),
+        *owner_names([mandate.principal, schedule_owner(mandate.principal, current)]),
+        *owner_names([application.ownership.owner] if application is not None else []),
         Revocable("key", signing_key_of(mandate.token)),
     )
     return tuple(dict.fromkeys(one for one in names if one.name))
@@ -116,17 +124,38 @@ def agent_names(walk: Walk, agent: AgentId) -> tuple[Revocable, ...]:
 
 
 def names_of_hop(walk: Walk, hop: Hop) -> tuple[Revocable, ...]:
-    """The names that whatever comes by this hop acts under: itself, what it was exchanged for, its
-    agent's, its key, what it was issued to."""
+    """The names that whatever comes by this hop acts under: what it says, and who answers for its agent today."""
+    return tuple(
+        dict.fromkeys(
+            (*said_names(hop), *agent_names(walk, AgentId(hop.agent)), *instance_names(hop.instance))
+        )
+    )
+
+
+def said_names(hop: Hop) -> tuple[Revocable, ...]:
+    """The names that a hop says itself, whatever becomes of the registry: itself, what it was exchanged for, its agent,
+    its key, what it was issued to. An instance is named once, and not with those that it is a sub-agent of."""
+    domain = [one for one in instance_names(hop.instance) if one.kind == "trust_domain"]
     names = (
         *hop_names(jti=hop.jti, par_hash=hop.hash),
         Revocable("hop", hop.consent.hash if hop.consent is not None else ""),
-        *agent_names(walk, AgentId(hop.agent)),
+        Revocable("agent", hop.agent),
         Revocable("key", hop.confirmation.thumbprint),
         Revocable("manifest", hop.manifest),
-        *instance_names(hop.instance),
+        Revocable("agent", hop.instance if domain else ""),
+        *domain,
     )
     return tuple(one for one in names if one.name)
+
+
+def agents_under(walk: Walk, names: Set[Revocable]) -> tuple[Revocable, ...]:
+    """Agents that act under one of these names by today's registry: by who answers for them, who supplies what they are
+    made of, and which manifest, by whose signature, is in force."""
+    wanted = frozenset(one for one in names if one.kind in _OF_AGENTS)
+    if not wanted:
+        return ()
+    agents = walk.registry.current.agents
+    return tuple(Revocable("agent", one) for one in agents if not wanted.isdisjoint(agent_names(walk, one)))
 
 
 def capability_names(current: RegistrySnapshot, capability: Capability) -> Iterable[Revocable]:

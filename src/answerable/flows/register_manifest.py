@@ -9,6 +9,7 @@ from answerable.core.ledger.subject import principal_subject
 from answerable.core.registry.manifest_token import standing_fault, verified_manifest
 from answerable.errors import Malformed, Unverified, shown
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.revoke_authority import take_away_from_agents
 
 if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId, UnixMillis
@@ -47,6 +48,8 @@ async def register_manifest(walk: Walk, token: str, *, by: str) -> SignedManifes
         _, left = await record_entry(walk, entry)
         # 2. In force.
         walk.manifests.put(signed)
+        # 3. Whoever signed it may have been revoked before. A crash before this line: the next start does this.
+        await take_away_from_agents(walk)
     if left is not None:
         raise left
     return signed

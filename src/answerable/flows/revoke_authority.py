@@ -14,21 +14,22 @@ import anyio
 import anyio.to_thread
 
 from answerable.core.ledger import records_revocation
+from answerable.core.ledger.effects import ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable, Revocation, instance_names
 from answerable.flows.end_instance import end_instances
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.refuse_revoked import agent_names, mandate_names
-from answerable.flows.trace_effects import Effects, effects_under, in_flight_under
+from answerable.flows.refuse_revoked import agent_names, agents_under, mandate_names
+from answerable.flows.trace_effects import effects_elsewhere, effects_under, in_flight_under
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.effects import Done, Effects, InFlight, NotAsked
     from answerable.core.mandate.mandate import MandateId
-    from answerable.flows.trace_effects import InFlight
     from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
 
@@ -47,8 +48,8 @@ class Stopped:
 
     is_new: whether this call revoked it; else it was revoked before, and `revocation` is that one. mandates: open ones
     under which nothing can be done any more. tokens: how many ended, with the first of their ids. approvals: those that
-    waited and are denied now. instances: SPIFFE IDs that ended. in_flight: started before, not ended; of this process.
-    effects: what has been done under it.
+    waited and are denied now. instances: SPIFFE IDs that ended. effects: what was in flight and what has been done
+    under it, by the log of each process of this deployment, this one's first. not_asked: of which that is not known.
     """
 
     revocation: Revocation
@@ -60,8 +61,18 @@ class Stopped:
     approvals: tuple[ApprovalId, ...]
     instances: tuple[str, ...]
     instances_count: int
-    in_flight: tuple[InFlight, ...]
-    effects: Effects
+    effects: tuple[Effects, ...]
+    not_asked: tuple[NotAsked, ...]
+
+    @property
+    def in_flight(self) -> tuple[InFlight, ...]:
+        """Started before, and not ended; in all logs that could be asked."""
+        return tuple(found for one in self.effects for found in one.in_flight)
+
+    @property
+    def done(self) -> tuple[Done, ...]:
+        """What could not be undone first, of all logs that could be asked."""
+        return ordered(found for one in self.effects for found in one.done)
 
 
 class TakenAway(NamedTuple):
@@ -85,7 +96,8 @@ async def revoke_authority(
     """Revoke it; asked again, it says what there is to say now, and takes away what was added meanwhile.
 
     by: who does it, as the control door knows them. workloads: where there are instances to end. looks_back: whether
-    the ledger is read for what was done; an agent that gives tokens back must not make us read it. Raises Malformed
+    ledgers are read for what was done, here and by the processes of other shards; an agent that gives tokens back must
+    not make us read them. Raises Malformed
     (`revocation.reason`), Unavailable: where the effect is `unknown`, it may be in force and not be recorded yet.
     """
     revocation = Revocation(what=what, at=walk.clock.now(), by=by, reason=reason)
@@ -94,14 +106,16 @@ async def revoke_authority(
         is_new = await anyio.to_thread.run_sync(walk.revocations.add, revocation)
         # 2. What it came too late for, before anything else happens here.
         in_flight = in_flight_under(walk, what)
-        # 3. On record. A crash after this line may record it a second time.
+        # 3. Nobody is asked any more about what cannot be done, and who goes by status lists is told. A crash after
+        #    this line: recorded at the next start.
+        taken = await take_away(walk, (what,))
+        # 4. On record. A crash after this line may record it a second time.
         await _record_one(walk, what, in_flight)
-        # 4. Nobody is asked any more about what cannot be done. A crash after this line: refused when it is tried.
-        taken = await take_away(walk, what)
         # 5. Instances end, and with them their documents here.
         instances = await _end_instances(workloads, what) if workloads is not None else ()
     # 6. Only read: a crash after this line has nothing left to leave behind.
-    effects = await effects_under(walk, what) if looks_back else Effects(looked_from=walk.ledger.size)
+    here = await effects_under(walk, what, in_flight, looks_back=looks_back)
+    elsewhere, not_asked = await effects_elsewhere(walk, what) if looks_back else ((), ())
     found = walk.revocations.find((what,))
     return Stopped(
         revocation=found or revocation,
@@ -113,21 +127,36 @@ async def revoke_authority(
         approvals=taken.approvals,
         instances=tuple(str(one.id) for one in instances[:NAMED_MAX]),
         instances_count=len(instances),
-        in_flight=in_flight,
-        effects=effects,
+        effects=(here, *elsewhere),
+        not_asked=not_asked,
     )
 
 
-async def take_away(walk: Walk, what: Revocable) -> TakenAway:
-    """End what was issued and deny what waits under a name that is revoked; asked again, it takes what was added since.
+async def take_away(walk: Walk, what: Collection[Revocable]) -> TakenAway:
+    """End what was issued and deny what waits under names that are revoked; asked again, it takes what was added since.
 
-    Raises Unavailable: the revocation is in force all the same.
+    Raises Unavailable: the revocations are in force all the same.
     """
-    mandates = await anyio.to_thread.run_sync(_open_mandates, walk, what)
-    approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, what, frozenset(mandates))
-    names = frozenset((what, *(Revocable("mandate", one) for one in mandates)))
-    count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, names)
+    names = frozenset(what)
+    mandates = await anyio.to_thread.run_sync(_open_mandates, walk, names)
+    approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, names, frozenset(mandates))
+    ended = names.union((Revocable("mandate", one) for one in mandates), agents_under(walk, names))
+    count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, ended)
     return TakenAway(mandates=mandates, approvals=approvals, tokens_count=count, tokens=tokens)
+
+
+async def take_away_from_agents(walk: Walk) -> None:
+    """As `take_away`, for whoever came under a name by a change of the registry or of a manifest that was revoked
+    before: the status lists say of their tokens what is said here. Raises Unavailable."""
+    if walk.tokens is None:
+        return
+    revoked = frozenset(
+        Revocable("agent", one)
+        for one in walk.registry.current.agents
+        if walk.revocations.find(agent_names(walk, one)) is not None
+    )
+    if revoked:
+        await take_away(walk, revoked)
 
 
 async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
@@ -139,7 +168,10 @@ async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
     waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
     due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
     for one in due:
-        await _record(walk, one, in_flight_under(walk, one.what))
+        in_flight = in_flight_under(walk, one.what)
+        # Whoever put it into force may have ended before anything was taken away.
+        await take_away(walk, (one.what,))
+        await _record(walk, one, in_flight)
     return len(due)
 
 
@@ -167,27 +199,34 @@ async def _record(walk: Walk, revocation: Revocation, in_flight: Sequence[InFlig
         raise left
 
 
-def _open_mandates(walk: Walk, what: Revocable) -> tuple[MandateId, ...]:
-    if what.kind in ("token", "hop"):
-        # A mandate is above every token: nothing below it ends it, and there may be many to look at.
+_BELOW_MANDATES: Final = frozenset({"token", "hop"})
+"""A mandate is above every token: nothing below it ends it, and there may be many to look at."""
+
+
+def _open_mandates(walk: Walk, names: frozenset[Revocable]) -> tuple[MandateId, ...]:
+    if all(one.kind in _BELOW_MANDATES for one in names):
         return ()
     now: UnixMillis = walk.clock.now()
     return tuple(
         one.id
         for one in walk.mandates.all()
-        if now < one.expires_at and walk.mandates.state(one.id) == "open" and what in mandate_names(walk, one)
+        if now < one.expires_at
+        and walk.mandates.state(one.id) == "open"
+        and not names.isdisjoint(mandate_names(walk, one))
     )
 
 
-def _drop_approvals(walk: Walk, what: Revocable, mandates: frozenset[MandateId]) -> tuple[ApprovalId, ...]:
-    if what.kind in ("token", "hop"):
+def _drop_approvals(
+    walk: Walk, names: frozenset[Revocable], mandates: frozenset[MandateId]
+) -> tuple[ApprovalId, ...]:
+    if all(one.kind in _BELOW_MANDATES for one in names):
         return ()
     now = walk.clock.now()
     dropped: list[ApprovalId] = []
     for approval in walk.approvals.all(pending_only=False, now=now):
         if approval.state_at(now) not in ("pending", "approved"):
             continue
-        if approval.mandate in mandates or what in agent_names(walk, approval.agent):
+        if approval.mandate in mandates or not names.isdisjoint(agent_names(walk, approval.agent)):
             dropped += [approval.id] if _denied(walk, approval, now) else []
     return tuple(dropped)
 

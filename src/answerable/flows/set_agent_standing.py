@@ -42,9 +42,9 @@ class StandingChange:
 
 
 async def set_agent_standing(
-    workloads: Workloads, agent: AgentId, status: Standing, *, by: str
+    workloads: Workloads, agent: AgentId, status: Standing, *, by: str, because: str = ""
 ) -> StandingChange:
-    """Put a status into force. Doing it again ends what came up meanwhile.
+    """Put a status into force. Doing it again ends what came up meanwhile. because: why, where a rule does it.
 
     Raises Refused (`agent.unknown`, `agent.retired`: a retired agent stays so), Malformed (`registry.faults`) and
     Unavailable; asked again, it goes on where it stopped.
@@ -58,7 +58,7 @@ async def set_agent_standing(
     if before == "retired" and status != "retired":
         raise Refused(f"agent {shown(agent)} is retired, for good", code="agent.retired")
     if before != status:
-        await apply_registry(walk, [_with_status(document, status)], by=by)
+        await apply_registry(walk, [_with_status(document, status)], by=by, because=because)
     if status == "active":
         return StandingChange(agent=agent, status=status, changed=before != status)
     now = walk.clock.now()

@@ -13,7 +13,9 @@ from answerable.core.approval.approval import ApprovalId
 from answerable.core.mandate.budget import NOTHING, ONE_CALL, Lack, Reserved
 from answerable.core.mandate.lineage import hop_accounts
 from answerable.core.mandate.mandate import account_of
+from answerable.core.mandate.session_claims import session_account
 from answerable.core.mandate.spend import rest_of, spend_of
+from answerable.core.mandate.token_life import own_use
 from answerable.core.registry.budget_name import BYTES
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.log_outcome import result_bytes
@@ -30,7 +32,8 @@ ACCOUNTS_KEPT_MAX: Final = 10_000
 
 
 def accounts_of(walk: Walk, verified: VerifiedRequest) -> tuple[Account, ...]:
-    """Where the action is counted, the mandate first, then every hop that it was handed on by."""
+    """Where the action is counted: the mandate first, then the login that it was given by, then every hop that it was
+    handed on by, and last the one action that a token of the highest tier is good for, by the tier of today."""
     mandate, hops = verified.mandate, verified.hops
     # The last hop names every one above it by hash, and the mandate too, so that its digest stands for all of them.
     name = hops[-1].digest if hops else mandate.id
@@ -38,8 +41,12 @@ def accounts_of(walk: Walk, verified: VerifiedRequest) -> tuple[Account, ...]:
     if found is None:
         if len(walk.accounts) >= ACCOUNTS_KEPT_MAX:
             walk.accounts.clear()
-        found = walk.accounts[name] = (account_of(mandate), *hop_accounts(hops))
-    return found
+        found = walk.accounts[name] = (
+            account_of(mandate),
+            *session_account(mandate, verified.session),
+            *hop_accounts(hops),
+        )
+    return (*found, *own_use(hops, tier=verified.resolved.capability.tier))
 
 
 def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...]) -> Amounts:

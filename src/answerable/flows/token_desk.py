@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from anyio import Lock
-
 from answerable.core.canonical import parse
 from answerable.core.mandate.delegation_chain import DEPTH_USUAL
 
@@ -20,32 +18,27 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
     from answerable.ports.token_register import TokenRegister
 
-TIERS: Final = 4
 PLACES_AHEAD: Final = 64
 """Places in status lists that are taken at a time, with one write. Those left over at a crash stay nobody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLimits:
-    """Lifetimes in seconds. action: of a token for actions, unless its tier says less; action_max: by tier 0 to 3.
+    """Lifetimes in seconds. action: of a token for actions, unless its tier says less (`Walk.acting`).
 
     delegation: longest of a hop from which an agent hands on. status_list: how long others may go by a status list.
-    single_use_tier: from this tier of a capability on, a token for actions is good for one.
     """
 
     action: int = 60
-    action_max: tuple[int, int, int, int] = (300, 300, 120, 60)
     delegation: int = 3_600
     status_list: int = 30
-    single_use_tier: int = 3
     depth_max: int = DEPTH_USUAL
 
 
 @dataclass(slots=True, kw_only=True)
 class TokenDesk:
     """issuer: what the service is called, known once it listens. keys: what it signs with, the newest first; older ones
-    are believed until what they signed has run out. issuing: what waits for its turn under one parent, so that nobody
-    hands on to one more than is allowed by asking twice at a time.
+    are believed until what they signed has run out.
     """
 
     walk: Walk
@@ -54,7 +47,6 @@ class TokenDesk:
     keys: tuple[SigningKey, ...]
     issuer: Callable[[], str]
     limits: TokenLimits = field(default_factory=TokenLimits)
-    issuing: dict[str, Lock] = field(default_factory=dict)
     _places: list[StatusPlace] = field(default_factory=list)
 
     def place(self) -> StatusPlace:

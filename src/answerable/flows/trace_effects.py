@@ -1,39 +1,48 @@
 """What was done under a name: actions that are in flight, and those that have ended and cannot be stopped any more.
 
-Read from the ledger, by what each intent's leaf says of whom and what it was under, in the registry as it is now.
+Read from the ledger, by what each intent's leaf says of whom and what it was under, in the registry as it is now. Each
+process knows its own log; whoever revokes asks the processes of the other shards, and says which gave no answer.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
+import anyio
 import anyio.lowlevel
 import msgspec
 
 from answerable.core.identity.keys import to_base64url
 from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.ledger.effects import (
+    IN_FLIGHT_NAMED_MAX,
+    Done,
+    Effects,
+    InFlight,
+    NotAsked,
+    Undoing,
+    ordered,
+)
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.delegation_terms import INSTANCE, MANIFEST
 from answerable.core.mandate.hop_token import consent_in, read_hop, signing_hash
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable, instance_names
+from answerable.errors import AnswerableError
 from answerable.flows.refuse_revoked import agent_names, capability_names, mandate_names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.capability import Capability
     from answerable.flows.walk import Walk
 
 ENTRIES_LOOKED_AT_MAX: Final = 500_000
 """The newest of the ledger; what was done before them is not looked for, and that is said."""
-DONE_NAMED_MAX: Final = 100
 ENTRIES_PER_TURN: Final = 256
-
-DoneStatus = Literal["succeeded", "indeterminate"]
-Undoing = Literal["not_reversible", "reversible", "read"]
-"""Whether the registry says that it can be undone. What was read cannot be unread."""
 
 
 class _Proof(msgspec.Struct):
@@ -66,42 +75,6 @@ class _End(msgspec.Struct):
     status: str
 
 
-class InFlight(msgspec.Struct, frozen=True, kw_only=True):
-    """An action that had been started when something was ended, and had no end yet. index: of its intent."""
-
-    index: int
-    action: str
-    agent: AgentId
-    capability: str
-    since: UnixMillis
-
-
-class Done(msgspec.Struct, frozen=True, kw_only=True):
-    """An action that took effect, or may have. index: of its intent."""
-
-    index: int
-    action: str
-    agent: AgentId
-    capability: str
-    at: UnixMillis
-    status: DoneStatus
-    undoing: Undoing
-
-
-@dataclass(slots=True, kw_only=True)
-class Effects:
-    """done: what cannot be undone first, then the newest first, at most DONE_NAMED_MAX. counted: of all, by `undoing`.
-
-    looked_from: index of the first ledger entry that was looked at.
-    """
-
-    done: tuple[Done, ...] = ()
-    counted: dict[Undoing, int] = field(
-        default_factory=lambda: {"not_reversible": 0, "reversible": 0, "read": 0}
-    )
-    looked_from: int = 0
-
-
 def in_flight_under(walk: Walk, what: Revocable) -> tuple[InFlight, ...]:
     """Actions of this process, and those that an earlier one left open, that have been started and have no end.
 
@@ -110,30 +83,39 @@ def in_flight_under(walk: Walk, what: Revocable) -> tuple[InFlight, ...]:
     found: list[InFlight] = []
     reader = _LeafReader(walk)
     for index in sorted(walk.open_intents):
-        leaf = _intent_in(walk.ledger.entry(index))
-        if what in walk.open_intents[index].names or what in reader.names(leaf):
+        leaf, known = _intent_in(walk.ledger.entry(index)), walk.open_intents[index]
+        if what in known.names or what in reader.names(leaf):
             found.append(
                 InFlight(
+                    log=walk.ledger.origin,
                     index=index,
                     action=leaf.action,
                     agent=AgentId(leaf.agent),
                     capability=leaf.capability,
                     since=UnixMillis(leaf.at),
+                    due_at=known.due_at,
                 )
             )
     return tuple(found)
 
 
-async def effects_under(walk: Walk, what: Revocable) -> Effects:
-    """What took effect under a name, or may have, among the newest entries of this process's ledger.
+async def effects_under(
+    walk: Walk, what: Revocable, in_flight: Sequence[InFlight] | None = None, *, looks_back: bool = True
+) -> Effects:
+    """What is in flight in this process, and what took effect under a name, or may have, among the newest entries of
+    its ledger. in_flight: as it was at the moment that counts, now where it is not given. looks_back: whether the
+    ledger is read at all.
 
     Others are served meanwhile. Raises Unavailable, Broken.
     """
-    found = Effects(looked_from=max(0, walk.ledger.size - ENTRIES_LOOKED_AT_MAX))
+    ledger = walk.ledger
+    flying = in_flight_under(walk, what) if in_flight is None else in_flight
+    looked_from = max(0, ledger.size - ENTRIES_LOOKED_AT_MAX) if looks_back else ledger.size
     started: dict[int, _Intent] = {}
     reader = _LeafReader(walk)
     ended: dict[int, Done] = {}
-    for count, stored in enumerate(walk.ledger.replay(found.looked_from)):
+    entries = ledger.size
+    for count, stored in enumerate(ledger.replay(looked_from)):
         if count % ENTRIES_PER_TURN == 0:
             await anyio.lowlevel.checkpoint()
         if stored.tag == Tag.INTENT:
@@ -147,12 +129,43 @@ async def effects_under(walk: Walk, what: Revocable) -> Effects:
                 ended.pop(end.intent, None)
                 if end.status in ("succeeded", "indeterminate"):
                     ended[end.intent] = reader.done(end.intent, started[end.intent], end.status)
-    for one in ended.values():
-        found.counted[one.undoing] += 1
-    order: dict[Undoing, int] = {"not_reversible": 0, "reversible": 1, "read": 2}
-    chosen = sorted(ended.values(), key=lambda one: (order[one.undoing], -one.index))
-    found.done = tuple(chosen[:DONE_NAMED_MAX])
-    return found
+    return Effects(
+        log=ledger.origin,
+        in_flight=tuple(flying[:IN_FLIGHT_NAMED_MAX]),
+        in_flight_count=len(flying),
+        done=ordered(ended.values()),
+        counted=dict(Counter(one.undoing for one in ended.values())),
+        looked_from=looked_from,
+        entries=entries,
+    )
+
+
+async def effects_elsewhere(walk: Walk, what: Revocable) -> tuple[tuple[Effects, ...], tuple[NotAsked, ...]]:
+    """The same of every other shard of this deployment, asked at once; and those whose process gave no answer, each
+    with why. Never raises for one that cannot be asked."""
+    told: list[Effects] = []
+    silent: list[NotAsked] = []
+    link = walk.link
+    if link is None:
+        return (), ()
+
+    async def ask(origin: str) -> None:
+        try:
+            told.append(await link.effects(origin, what))
+        except AnswerableError as failed:
+            silent.append(NotAsked(log=origin, why=failed.message))
+
+    try:
+        others = link.others()
+    except AnswerableError as failed:
+        return (), (NotAsked(log="", why=f"which other shards there are cannot be told: {failed.message}"),)
+    async with anyio.create_task_group() as tasks:
+        for origin in others:
+            tasks.start_soon(ask, origin)
+    return (
+        tuple(sorted(told, key=lambda one: one.log)),
+        tuple(sorted(silent, key=lambda one: one.log)),
+    )
 
 
 class _LeafReader:
@@ -228,6 +241,7 @@ class _LeafReader:
         """The action of this leaf, which has ended so."""
         capability = self._walk.registry.current.capabilities.get(leaf.capability)
         return Done(
+            log=self._walk.ledger.origin,
             index=index,
             action=leaf.action,
             agent=AgentId(leaf.agent),

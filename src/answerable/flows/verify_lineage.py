@@ -6,7 +6,9 @@ Both forms of a hop, signed by the token service or by the agent that hands on, 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
 
 from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.ledger.leaves import HOP_ID_CHARS_MAX
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from answerable.flows.delegations import KnownChain
     from answerable.flows.walk import Walk
 
+ADMITTED_MAX: Final = 100_000
+"""Givers and receivers that are known to have been counted; past that the register is asked again."""
+
 
 def verify_lineage(
     walk: Walk,
@@ -44,6 +49,7 @@ def verify_lineage(
 
     Raises Refused: `mandate.*` as for a mandate of its own, and `delegation.*` for a chain that does not verify, whose
     last hop is another's, that is for another server, or that reaches past what its mandate may be handed on to.
+    To how many is for `admit_receivers`, which waits.
     """
     if not delegation:
         return Lineage(mandate=_own_mandate(walk, caller, mandate_id))
@@ -57,10 +63,9 @@ def verify_lineage(
         mandate = chain_mandate(walk, chain, mandate_id, anywhere=anywhere)
         _check_resource(chain, walk.delegations.audience(), server)
         lineage = Lineage(mandate=mandate, hops=chain.hops)
-        # Terms of a mandate never change; all else that was asked is in this registry. Whoever only looks is counted
-        # nowhere, and nothing is kept of it.
+        # Terms of a mandate never change; all else that was asked is in this registry. Of whoever only looks nothing is
+        # kept.
         if not anywhere:
-            check_width(walk, mandate, [hop.agent for hop in chain.hops])
             known.keep(lineage, current, mandate_id, server)
     return lineage
 
@@ -110,15 +115,17 @@ def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: b
 def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate:
     if not mandate_id:
         raise Refused(
-            "the request names no mandate: every action needs one, in the `Answerable-Mandate` header",
+            "the request names no mandate, and no chain of delegation came with it: every action needs one, in the "
+            "`Answerable-Mandate` header",
             code="mandate.missing",
         )
     mandate = walk.mandates.find(MandateId(mandate_id))
+    # Worded alike, so that an agent cannot probe for the mandates of others.
+    unknown = f"mandate {shown(mandate_id)} is not known, and no chain of delegation came with the request"
     if mandate is None:
-        raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.unknown")
+        raise Refused(unknown, code="mandate.unknown")
     if mandate.agent != caller.agent:
-        # Worded like the unknown one, so that an agent cannot probe for the mandates of others.
-        raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.other_agent")
+        raise Refused(unknown, code="mandate.other_agent")
     still_stands(walk, mandate)
     return mandate
 
@@ -127,6 +134,27 @@ def _check_recordable(chain: Chain) -> None:
     """An agent chooses the `jti` of what it signs; the intent has room for so much of it."""
     if any(len(hop.jti) > HOP_ID_CHARS_MAX for hop in chain.hops):
         raise Refused(f"a `jti` has at most {HOP_ID_CHARS_MAX} characters", code="delegation.malformed")
+    for hop in chain.hops:
+        if hop.consent is not None and not hop.consent.leaf:
+            raise Refused(
+                f"hop {hop.depth} was issued for a consent that stands in no log: have it issued anew",
+                code="delegation.malformed",
+            )
+
+
+async def admit_receivers(walk: Walk, mandate: Mandate, hops: Sequence[Hop]) -> bool:
+    """Count everybody of this chain among those who have a part of the mandate, before any of them acts. Whether that
+    took a while, so that what was asked before may be otherwise by now. Raises as `check_width`."""
+    agents = tuple(hop.agent for hop in hops)
+    known = walk.admitted
+    if all((mandate.id, *pair) in known for pair in pairwise(agents)):
+        return False
+    # The register writes to a disk, which nobody else should wait for.
+    await anyio.to_thread.run_sync(check_width, walk, mandate, agents)
+    if len(known) >= ADMITTED_MAX:
+        known.clear()
+    known.update((mandate.id, *pair) for pair in pairwise(agents))
+    return True
 
 
 def check_width(walk: Walk, mandate: Mandate, agents: Sequence[str]) -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
 
 from answerable.core.action.request import VerifiedRequest
-from answerable.core.action.token_shapes import hidden_in
 from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
+from answerable.core.mandate.token_life import check_age
 from answerable.core.registry.destination import destinations_of
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.mandate_standing import schedule_owner
-from answerable.flows.observe_tools import tools_fault
+from answerable.flows.mandate_standing import giver_fault, known_session, schedule_owner
+from answerable.flows.note_unregistered import note_unregistered
+from answerable.flows.observe_tools import tools_fault, with_tools
 from answerable.flows.register_manifest import standing_manifest
 from answerable.flows.verify_lineage import verify_lineage
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.evidence import Grade
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.resolve import Resolved
     from answerable.flows.walk import Walk
@@ -35,8 +38,9 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
 
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused for everything else, with
     `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `capability.ceiling`,
-    `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `upstream.unknown`, `arguments.invalid`,
-    `resource.unknown`, `destination.unknown`, `destination.invalid`, and `delegation.*` for what was handed on.
+    `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
+    `upstream.unknown`, `arguments.invalid`, `resource.unknown`, `destination.unknown`, `destination.invalid`, and
+    `delegation.*` for what was handed on.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
@@ -45,16 +49,14 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         raise Refused(f"agent {shown(caller.agent)} is not active", code="agent.inactive")
     if agent.drift == "refuse":
         _check_drift(walk, caller)
-    elif not caller.identity.drifted and tools_fault(walk, caller.agent):
-        # Whoever proved himself could not know; policy and ledger do from here on.
-        caller = structs.replace(caller, identity=structs.replace(caller.identity, drifted=True))
+    caller = _with_tools_seen(walk, caller)
     if walk.quota.is_held(caller.agent, caller.at):
         raise Refused(
             f"agent {shown(caller.agent)} is held: it was refused too often in this window", code="agent.held"
         )
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)
     if resolved is None:
-        _note_unregistered(walk, request, caller)
+        note_unregistered(walk, caller, request.server, request.target)
         raise Refused(
             f"no active capability stands for {shown(request.target)} on {shown(request.server)}",
             code="capability.unknown",
@@ -68,6 +70,9 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         now=walk.clock.now() if request.delegation else caller.at,
     )
     mandate = lineage.mandate
+    check_age(lineage.hops, tier=resolved.capability.tier, limits=walk.acting, now=walk.clock.now())
+    if (fault := giver_fault(mandate, [resolved.capability.name], walk.registry.current)) is not None:
+        raise fault
     _check_ceilings(walk, resolved.capability.name, (caller.agent, *(hop.agent for hop in lineage.hops)))
     # From here on only what was frozen counts, whatever became of the caller's own object.
     arguments = request.arguments
@@ -84,7 +89,16 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         definition=definition,
         destinations=_destinations(arguments, resolved),
         hops=lineage.hops,
+        session=_session(walk, mandate),
     )
+
+
+def _session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
+    try:
+        return known_session(walk, mandate)
+    except Malformed as fault:
+        # Of a mandate that was taken in before anybody asked: what cannot be read may be a bound.
+        raise Refused(fault.message, code=fault.code) from None
 
 
 def _check_ceilings(walk: Walk, capability: str, agents: Sequence[str]) -> None:
@@ -116,13 +130,20 @@ def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
         )
 
 
-def _note_unregistered(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -> None:
-    """Remember, without I/O, that somebody proved asked for what nobody registered. A name may be anything, a
-    credential too, and is written down."""
-    is_server = request.server not in walk.registry.current.servers
-    name = request.server if is_server else f"{request.server}/{request.target}"
-    plain, _ = hidden_in(name.encode("utf-8", "replace"))
-    walk.sightings.note("server" if is_server else "tool", plain.decode(), caller.at)
+def _with_tools_seen(walk: Walk, caller: VerifiedCaller) -> VerifiedCaller:
+    """Whoever proved himself could not know what the gateway sees of the tools; policy and ledger do from here on."""
+    signed = walk.manifests.current(caller.agent)
+    if signed is None or not signed.manifest.tools_digest:
+        return caller
+    identity = caller.identity
+    if tools_fault(walk, caller.agent):
+        grade: Grade | Literal[""] = "claimed" if identity.manifest else ""
+        identity = structs.replace(identity, drifted=True, manifest_grade=grade)
+    elif identity.manifest == signed.digest:
+        identity = structs.replace(identity, manifest_fields=with_tools(identity.manifest_fields))
+    else:
+        return caller
+    return structs.replace(caller, identity=identity)
 
 
 def _checked_definition(walk: Walk, arguments: dict[str, JSONValue], resolved: Resolved) -> ToolDefinition:

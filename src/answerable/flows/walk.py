@@ -11,6 +11,7 @@ from anyio import Lock
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
+from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.delegations import Delegations
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import Reference
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.budget import Account, Reserved
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.mandate.revocation import Judged, Revocable
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.citation_register import CitationRegister
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
     from answerable.ports.entropy import Entropy
@@ -118,18 +121,20 @@ class Walk:
     """decision_point is swapped whole when a policy set is published; everything else stays.
 
     open_intents: by ledger index; whoever ends one takes it off before the end is written.
-    cited: statements that stand in the log since it was opened, by kind and name. pseudonyms: of people, by name.
+    cited: statements that stand in the log, by kind and name, as far as they are in mind. citations: where all of them
+    stand; None where nothing is kept. cited_unkept: those that are not kept there yet. pseudonyms: of people, by name.
     people: judges ID tokens; None where no issuer's people are believed.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
-    tokens: those that were issued here; None where none are.
+    tokens: those that were issued here; None where none are. acting: how long each of them acts.
     sightings: what was seen and is not registered, since it was last written down.
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
-    another one than ours. accounts: of mandates that were used, by id, and of chains, by the digest of the last
-    hop; the terms of neither ever change.
+    another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
+    sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
+    chains, by the digest of the last hop. The terms of none of these ever change.
     judged: under which names callers act and what of it was revoked, of one epoch of the register in one registry.
     """
 
@@ -152,11 +157,14 @@ class Walk:
     strangers: Callable[[], dict[str, int]] = dict
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True
     limits: WalkLimits = field(default_factory=WalkLimits)
+    acting: ActingLimits = field(default_factory=ActingLimits)
     quota: RefusalQuota = field(init=False)
     runs: Runs = field(init=False)
     delegations: Delegations = field(default_factory=Delegations)
     budget_counts: BudgetCounts = field(default_factory=BudgetCounts)
     cited: dict[tuple[str, str], Reference] = field(default_factory=dict)
+    citations: CitationRegister | None = None
+    cited_unkept: dict[tuple[str, str], Reference] = field(default_factory=dict)
     pseudonyms: dict[str, str] = field(default_factory=dict)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
     strangers_recorded: dict[str, int] = field(default_factory=dict)
@@ -165,6 +173,8 @@ class Walk:
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
     link: ShardLink | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
+    sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
+    admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: RegistrySnapshot | None = None
     judged_epoch: int = -1

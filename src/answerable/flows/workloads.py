@@ -13,6 +13,7 @@ from answerable.core.identity.attestation import RegistrationEntry
 from answerable.core.identity.challenge import SECRET_BYTES, Challenges
 from answerable.core.identity.instance import SUB_AGENTS_MAX
 from answerable.core.identity.pace import Pace
+from answerable.core.identity.sidecars import Sidecars
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.measure_process import Measuring
 
@@ -72,7 +73,8 @@ class Workloads:
     challenges, local_challenges: of self-proofs of keys, to those who come over TCP and to local processes: what was
     asked for at one door is good at that one; used under the event loop alone. measuring: of local processes.
     turns: processes, keys and instances that somebody is changing right now. sub_numbers: number of the last sub-agent
-    by parent. registered: digest of a registry, and the selectors of all its agents, in force or not.
+    by parent. sidecars: whose measurements count as our sidecar's. registered: digest of a registry, and the selectors
+    of all its agents, in force or not.
     """
 
     walk: Walk
@@ -83,6 +85,7 @@ class Workloads:
     observer: ProcessObserver
     manifests: ManifestRegister | None = None
     limits: WorkloadLimits = field(default_factory=WorkloadLimits)
+    sidecars: Sidecars = field(default_factory=Sidecars)
     challenges: Challenges = field(init=False)
     local_challenges: Challenges = field(init=False)
     measuring: Measuring = field(default_factory=Measuring)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,12 +12,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.errors import Malformed
+from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.errors import AnswerableError, Malformed
 from answerable.main.mcp_commands import GatewayAddress, MandateId, default_gateway
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
     from answerable.apps.sidecar.attesting import Attesting
     from answerable.sdk.enrolment import MadeOf
+
+
+class SvidKind(Enum):
+    """Kinds of documents that a SPIFFE source gives."""
+
+    X509 = "x509"
+    JWT = "jwt"
+
 
 Command = Annotated[list[str], typer.Argument(help="The agent's command, after `--`.", metavar="COMMAND...")]
 AgentName = Annotated[str, typer.Option("--agent", help="Registered name of the agent.", metavar="NAME")]
@@ -43,6 +58,42 @@ OidcToken = Annotated[
 Certificate = Annotated[str, _reference("--certificate", "Enrol by this certificate (PEM) and its key.")]
 CertificateKey = Annotated[str, _reference("--certificate-key", "Key of that certificate (PEM).")]
 SshHostKey = Annotated[str, _reference("--ssh-host-key", "Enrol by this host key, with `ssh-keygen`.")]
+Svid = Annotated[
+    SvidKind | None,
+    typer.Option(
+        "--svid",
+        help="Enrol by an SVID of another SPIFFE source, such as SPIRE.",
+        show_default=False,
+        metavar="x509|jwt",
+    ),
+]
+SpiffeSocket = Annotated[
+    str,
+    typer.Option(
+        "--spiffe-socket",
+        help="Workload API of that source, `unix:///PATH`; else SPIFFE_ENDPOINT_SOCKET. Alone it means `--svid x509`.",
+        show_default=False,
+        metavar="ADDRESS",
+    ),
+]
+SpiffeName = Annotated[
+    str,
+    typer.Option(
+        "--spiffe-id",
+        help="Which SVID, where that source has several; else its first.",
+        show_default=False,
+        metavar="SPIFFE-ID",
+    ),
+]
+ClientCertificate = Annotated[
+    str,
+    _reference("--client-certificate", "Enrol by this certificate (PEM), shown in TLS to the gateway."),
+]
+ClientKey = Annotated[str, _reference("--client-key", "Key of that certificate (PEM).")]
+GatewayAuthorities = Annotated[
+    str,
+    _reference("--gateway-ca", "Authorities of the gateway's certificate (PEM), instead of the system's."),
+]
 
 
 def add_agent_up(app: typer.Typer) -> None:
@@ -63,6 +114,12 @@ def agent_up(
     certificate: Certificate = "",
     certificate_key: CertificateKey = "",
     ssh_host_key: SshHostKey = "",
+    svid: Svid = None,
+    spiffe_socket: SpiffeSocket = "",
+    spiffe_name: SpiffeName = "",
+    client_certificate: ClientCertificate = "",
+    client_key: ClientKey = "",
+    gateway_ca: GatewayAuthorities = "",
     project: Project = None,
 ) -> int | None:
     """Start an agent with an identity of its own.
@@ -72,10 +129,14 @@ def agent_up(
     """
     import anyio
 
-    from answerable.apps.sidecar.attesting import by_the_kernel
+    from answerable.apps.sidecar.attesting import by_the_kernel, by_tls
     from answerable.apps.sidecar.sidecar import SidecarOptions, run_sidecar
 
     ways = _ways(join_token, oidc_token, certificate, certificate_key, ssh_host_key)
+    ways += _foreign(svid, spiffe_socket, spiffe_name)
+    tls = _tls(gateway_ca, client_certificate, client_key)
+    if client_certificate:
+        ways.append(by_tls())
     if len(ways) > 1:
         raise Malformed("name one way to enrol, not several", code="cli.attestation")
     options = SidecarOptions(
@@ -83,8 +144,9 @@ def agent_up(
         gateway=gateway or default_gateway(shell),
         command=tuple(run),
         attesting=ways[0] if ways else by_the_kernel(),
+        tls=tls,
         mandate=mandate,
-        measure=partial(_measured, project) if project is not None else None,
+        measure=partial(_measured, project, _program(run[0])),
         say=shell.terminal.say,
     )
     return anyio.run(run_sidecar, options)
@@ -109,8 +171,62 @@ def _ways(
     return ways
 
 
-def _measured(project: Path) -> MadeOf:
+def _foreign(kind: SvidKind | None, socket: str, name: str) -> list[Attesting]:
+    """SVIDs of others count where somebody asked for them: a socket in the environment alone asks for nothing."""
+    from answerable.apps.sidecar import attesting
+    from answerable.wiring.foreign_svid import ForeignSvids
+
+    if kind is None and not socket:
+        if name:
+            raise Malformed("--spiffe-id goes with --svid or --spiffe-socket", code="cli.attestation")
+        return []
+    address = socket or os.environ.get("SPIFFE_ENDPOINT_SOCKET", "")
+    if not address:
+        raise Malformed(
+            "no Workload API is named: give --spiffe-socket, or set SPIFFE_ENDPOINT_SOCKET",
+            code="cli.attestation",
+        )
+    source = ForeignSvids(address, wanted=spiffe_id(name) if name else None)
+    if kind is SvidKind.JWT:
+        return [attesting.by_jwt_svid(source.jwt)]
+    return [attesting.by_x509_svid(source.x509)]
+
+
+def _tls(authorities: str, certificate: str, key: str) -> ssl.SSLContext | None:
+    from answerable.apps.sidecar.attesting import path_of
+    from answerable.sdk.gateway_address import client_tls
+
+    if bool(certificate) != bool(key):
+        raise Malformed("--client-certificate and --client-key come together", code="cli.attestation")
+    if not authorities and not certificate:
+        return None
+    paths = [str(path_of(one)) if one else "" for one in (authorities, certificate, key)]
+    return client_tls(authorities=paths[0], certificate=paths[1], key=paths[2])
+
+
+def _program(command: str) -> Callable[[], str]:
+    """What reads the digest of the program that will run; empty for one of which the kernel would name another."""
+    from answerable.wiring.project_manifest import ProgramFile
+
+    file = ProgramFile(command)
+
+    def digest() -> str:
+        try:
+            return file.digest()
+        except AnswerableError:
+            return ""
+
+    return digest
+
+
+def _measured(project: Path | None, program: Callable[[], str]) -> MadeOf:
     from answerable.sdk.enrolment import MadeOf
     from answerable.wiring.project_manifest import collected
 
-    return MadeOf.of(collected(project, grade="sidecar").measured())
+    found = (
+        MadeOf.of(collected(project, grade="sidecar").measured())
+        if project
+        else MadeOf(measured={}, claimed={})
+    )
+    digest = program()
+    return replace(found, measured={**found.measured, "executable_digest": digest}) if digest else found

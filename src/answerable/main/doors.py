@@ -27,6 +27,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
     from answerable.flows.forward_action import forward_action
     from answerable.flows.list_capabilities import list_capabilities
+    from answerable.flows.note_unregistered import note_unregistered
     from answerable.wiring.serving import by_path
     from answerable.wiring.token_doors import holder_prover
 
@@ -36,6 +37,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         visible=partial(list_capabilities, product.walk),
         offers=product.upstream,
         noted=partial(_noted, product),
+        unregistered=partial(note_unregistered, product.walk),
     )
     gateway = settings.gateway
     limits = GatewayLimits(

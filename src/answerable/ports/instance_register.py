@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,12 +20,20 @@ UNRECORDED_MAX: Final = 500
 """Ends that `unrecorded` gives at a time."""
 
 
+class LostEnd(NamedTuple):
+    """An instance that ended and that a register knows nothing of. key: its thumbprint. because: stable code."""
+
+    instance: SpiffeId
+    key: str
+    because: str
+
+
 class InstanceRegister(Protocol):
     """Promises: what a method changed is on stable storage when it returns, and every later look-up sees it; whatever
-    changes something, `unrecorded` and `last_sub_agent` may wait for a disk and for other processes, so they are called
-    off the event loop; the look-ups (`find` to `live`) are synchronous, without I/O; an id or a key is registered once,
-    for good, whoever races; an ended instance stays ended, also for a `put` that comes later. Raises only Unavailable
-    (`register.*`) and, from `add`, Malformed (`instance.duplicate`, `instance.parent`).
+    changes something, `unrecorded`, `last_sub_agent` and `key_ended` may wait for a disk and for other processes, so
+    they are called off the event loop; the other look-ups (`find` to `live`) are synchronous, without I/O; an id or a
+    key is registered once, for good, whoever races; an ended instance stays ended, also for a `put` that comes later.
+    Raises only Unavailable (`register.*`) and, from `add`, Malformed (`instance.duplicate`, `instance.parent`).
     """
 
     def add(self, instance: Instance) -> None:
@@ -73,6 +81,15 @@ class InstanceRegister(Protocol):
     def process_ended(self, process: str) -> str:
         """Why the latest top-level instance of this local process ended; empty where none has. Known for good, but for
         reasons that are FORGOTTEN, which go with the particulars."""
+        ...
+
+    def key_ended(self, thumbprint: str) -> str:
+        """Why the instance with this key ended, known for good; empty where none with it has."""
+        ...
+
+    def take_lost(self, ends: Iterable[LostEnd]) -> int:
+        """Know for good that these ended, of which the ledger knows and this register does not: their ids and keys are
+        taken. What is known already stays as it is; tells how many were not."""
         ...
 
     def of_agent(self, agent: AgentId) -> Iterable[Instance]:

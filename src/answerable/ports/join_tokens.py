@@ -23,7 +23,8 @@ class JoinTokens(Protocol):
         ...
 
     def consume(self, digest: bytes, *, now: UnixMillis) -> JoinToken | None:
-        """Use it up; None when there is none, when it was used, when it has expired or was made after `now`."""
+        """Use it up; None when there is none, when it was used, when it has expired or was made after `now`. An expired
+        one is used up all the same, so that no clock that is set back later makes it good."""
         ...
 
     def all(self) -> Iterable[JoinToken]:

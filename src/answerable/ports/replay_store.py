@@ -31,6 +31,13 @@ class ReplayStore(Protocol):
         that was accepted may have been forgotten before its time. Constant while the store is open."""
         ...
 
+    @property
+    def since(self) -> float:
+        """When this epoch began: what was accepted from then on is remembered by all who share the store. What was made
+        before, and is bound to no epoch, may have been accepted once. Infinity once the store has been replaced by
+        another one, of which this one's callers know nothing. Raises Unavailable (`replay.unavailable`)."""
+        ...
+
     def accept(self, partition: bytes, digest: bytes, *, until: float, at: float) -> ReplayAnswer:
         """Remember a use until a time, unless it is remembered already.
 

@@ -39,6 +39,11 @@ class RevocationRegister(Protocol):
         """Put it into force. False when that name was revoked before: the first revocation stands. May wait."""
         ...
 
+    def add_all(self, revocations: Collection[Revocation]) -> int:
+        """As `add` for each of them, with one write: all or none; returns how many names were not revoked before. For
+        as many as there are. May wait."""
+        ...
+
     def all(self) -> Iterable[Revocation]:
         """Every revocation, newest first."""
         ...

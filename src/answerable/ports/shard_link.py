@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
+    from answerable.core.ledger.effects import Effects
+    from answerable.core.mandate.revocation import Revocable
     from answerable.ports.upstream import Progress
 
 
@@ -23,6 +27,17 @@ class ShardLink(Protocol):
 
     def reaches(self, origin: str) -> bool:
         """Whether the log of this name is that of another shard of this deployment. Says nothing about its process."""
+        ...
+
+    def others(self) -> Sequence[str]:
+        """The logs of all other shards that there are on this machine, whether their processes run or not.
+
+        Raises Unavailable (`shard.directory`)."""
+        ...
+
+    async def effects(self, origin: str, what: Revocable) -> Effects:
+        """What the process that keeps the log `origin` has in flight under a name that is revoked, and what was done
+        under it. Reads and changes nothing over there. Raises Unavailable (`shard.*`), always with effect `none`."""
         ...
 
     async def forward(

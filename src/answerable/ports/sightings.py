@@ -11,18 +11,20 @@ if TYPE_CHECKING:
 
 
 class Sightings(Protocol):
-    """Promises: what `keep` merged is on stable storage when it returns; of more than `SIGHTINGS_MAX` those that were
-    seen longest ago are gone. Raises only Unavailable (`register.*`).
+    """Promises: what `keep` merged is on stable storage when it returns. Of more than `SOURCE_MAX` of one source those
+    that were seen longest ago are gone, and counted under the empty name; of more than `SIGHTINGS_MAX` in all, those of
+    the sources that have most. Raises only Unavailable (`register.*`).
     """
 
-    def keep(self, seen: Iterable[Sighting]) -> None:
-        """Merge a batch: earliest first, latest last, counts added. One write."""
+    def keep(self, seen: Iterable[Sighting], *, gone: Iterable[tuple[SightingKind, str]] = ()) -> None:
+        """Merge a batch: earliest first, latest last, counts added, the rest as it was seen last. gone: kind and name
+        of what is registered now, from whatever source, dropped before. One write."""
         ...
 
     def all(self) -> Iterable[Sighting]:
         """Those seen last first."""
         ...
 
-    def forget(self, kind: SightingKind, name: str) -> bool:
-        """Drop one, because it is registered now or not wanted; tells whether it was there."""
+    def forget_source(self, source: str) -> None:
+        """Drop all that one source caused, because it tells anew."""
         ...

@@ -18,7 +18,7 @@ SUBTREE_ANSWER_MAX = 1_000
 class TokenRegister(Protocol):
     """Promises: what `add` took is on stable storage when it returns; a place in a list belongs to one token for as
     long as that list is served, so that nobody inherits a revoked bit; `end` reaches every token that has one of the
-    names, and everything derived from one, at whatever depth.
+    names, by itself or by what it came through, and everything derived from one, at whatever depth.
 
     Raises only Unavailable (`register.*`) and, from `add`, Malformed (`token.duplicate`, `token.parent`).
     """
@@ -29,6 +29,13 @@ class TokenRegister(Protocol):
         Raises Malformed: `token.duplicate` for a `jti` or place that is taken, `token.parent` for a parent that is not
         known, has ended, or would be outlived.
         """
+        ...
+
+    def restore(self, tokens: Iterable[IssuedToken]) -> int:
+        """Take back tokens that were issued and that this register does not know, as after an older copy of it was put
+        in place; returns how many. Their places are theirs, are given to nobody else from then on, and do not say that
+        they ended. What is known, or whose place is another's, is left as it is. A parent comes before its children,
+        and where it is not known its child is kept without. May wait."""
         ...
 
     def find(self, jti: str) -> IssuedToken | None:

@@ -1,7 +1,8 @@
-"""Taking a mandate as a token of one's own, and handing part of it on to another agent, with one's own key.
+"""Taking a mandate as a token of one's own, handing part of it on to another agent, and acting by what was received.
 
     chain = await token_for(client, base, key=key, mandate="...")
     part = hand_on(chain, Receiver(agent="writer", key=their_key), Narrowing(scopes=("crm.note-add",)), key=key)
+    acting = await token_to_act(client, base, chain=part, auth=their_key)
 
 What comes out is a chain, root first, as the field `Answerable-Delegation` has it. It may travel in the open: only the
 holder of the key that its last hop names can act by it.
@@ -20,7 +21,7 @@ from answerable.core.mandate import oauth_terms
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.delegation_chain import OFFLINE_SECONDS_MAX, SEPARATOR, split_chain
 from answerable.core.mandate.hop_signing import HopTerms, sign_hop
-from answerable.core.mandate.hop_token import confirmation_of, read_hop
+from answerable.core.mandate.hop_token import confirmation_of, read_hop, thumbprint_uri
 from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.world import SYSTEM_WORLD, World
@@ -61,11 +62,67 @@ async def token_for(
     Raises Refused (`token.refused`) with the reason of the service, Unavailable (`token.unreachable`, `token.answer`).
     """
     form = {
-        "grant_type": oauth_terms.GRANT_EXCHANGE,
         "subject_token": mandate,
         "subject_token_type": oauth_terms.TYPE_MANDATE,
         "requested_token_type": oauth_terms.TYPE_DELEGATION,
     }
+    return await _exchanged(client, base, form, auth)
+
+
+async def token_to_act(
+    client: httpx2.AsyncClient, base: str, *, chain: str, auth: httpx2.Auth | SigningKey
+) -> str:
+    """A chain to act by, for one whose last hop is one's own: short-lived, and good once where the tier asks for that.
+
+    What another agent signed is a consent that is exchanged, as often as is wanted while it lasts, and no hop more.
+    What one holds from the token service, or signed for oneself, gets one hop more below it. auth: proves the agent's
+    key. Raises as `token_for`, and Malformed and Unverified (`delegation.*`) for a chain that does not read.
+    """
+    tokens = split_chain(chain)
+    leaf = read_hop(tokens[-1])
+    giver = read_hop(tokens[-2]).confirmation.thumbprint if len(tokens) > 1 else ""
+    is_consent = leaf.issuer == thumbprint_uri(giver) and giver != leaf.confirmation.thumbprint
+    above = tokens[:-1] if is_consent else tokens
+    form = {
+        "subject_token": above[-1],
+        "subject_token_type": oauth_terms.TYPE_DELEGATION,
+        "requested_token_type": oauth_terms.TYPE_ACCESS,
+    }
+    if len(above) > 1:
+        form["delegation"] = SEPARATOR.join(above[:-1])
+    if is_consent:
+        form["consent"] = tokens[-1]
+    return await _exchanged(client, base, form, auth)
+
+
+async def exchange_part(
+    client: httpx2.AsyncClient, base: str, *, chain: str, auth: httpx2.Auth | SigningKey
+) -> str:
+    """A chain whose last hop the token service signed, for one that another agent signed for us as its consent.
+
+    It lasts longer than what an agent signs itself, and stands in the status list. auth: proves our key.
+    Raises Malformed (`delegation.*`) for a chain in which nobody handed anything on to us, else as `token_for`.
+    """
+    *above, subject, consent = ("", *split_chain(chain))
+    if not subject:
+        raise Malformed(
+            "the chain is one token of the token service's own: there is nothing to exchange",
+            code="delegation.depth_invalid",
+        )
+    form = {
+        "subject_token": subject,
+        "subject_token_type": oauth_terms.TYPE_ACCESS,
+        "requested_token_type": oauth_terms.TYPE_DELEGATION,
+        "consent": consent,
+    }
+    hops = SEPARATOR.join(one for one in above if one)
+    return await _exchanged(client, base, form | ({"delegation": hops} if hops else {}), auth)
+
+
+async def _exchanged(
+    client: httpx2.AsyncClient, base: str, form: dict[str, str], auth: httpx2.Auth | SigningKey
+) -> str:
+    form = {"grant_type": oauth_terms.GRANT_EXCHANGE, **form}
     proof = auth if isinstance(auth, httpx2.Auth) else SignatureAuth(auth)
     try:
         response = await client.post(base + EXCHANGE_PATH, data=form, auth=proof)

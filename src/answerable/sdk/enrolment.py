@@ -47,7 +47,9 @@ class Challenge:
 class Enrolled:
     """What the server says of an instance. milliseconds_left: of its life, so that clocks need not agree.
 
-    drift: fields of the manifest that differ. chain: of its X.509-SVID, DER, leaf first; empty when none was asked for.
+    drift: fields of the manifest that differ. wanted: fields that the manifest states and the kernel was not asked
+    about yet: whoever started the agent names its process when it renews. chain: of its X.509-SVID, DER, leaf first;
+    empty when none was asked for.
     """
 
     instance: SpiffeId
@@ -57,15 +59,22 @@ class Enrolled:
     source: str
     manifest: str = ""
     drift: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
     chain: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeOf:
-    """What the workload is made of, by field of the manifest: measured here, and only claimed."""
+    """What the workload is made of, by field of the manifest: measured here, and only claimed.
+
+    process: pid of the agent, a child of whoever asks, so that the server asks the kernel which program that is; 0 for
+    none. program: what was seen of it here, which is told to nobody: another one is a reason to tell.
+    """
 
     measured: Mapping[str, str]
     claimed: Mapping[str, str]
+    process: int = 0
+    program: str = ""
 
     @classmethod
     def of(cls, found: Measured) -> MadeOf:
@@ -104,9 +113,13 @@ class EnrolmentClient:
         attestation: Mapping[str, JSONValue],
         csr: bytes = b"",
         made_of: MadeOf | None = None,
+        former: str = "",
     ) -> Enrolled:
-        """A first enrolment of `key`. csr: certificate request, DER, for an X.509-SVID."""
+        """A first enrolment of `key`. csr: certificate request, DER, for an X.509-SVID. former: thumbprint of the key
+        whose place it takes, where the server does not know that one any more."""
         body = _body(csr, made_of) | {"attestation": dict(attestation)}
+        if former:
+            body["former"] = former
         return await self._enrolled("enrol", _proved(body, challenge, key), None)
 
     async def enrol_sub_agent(
@@ -115,9 +128,19 @@ class EnrolmentClient:
         """parent: signs with the key of the instance that this is to be a sub-agent of. key: the sub-agent's own."""
         return await self._enrolled("sub-agents", _proved(_body(csr, None), challenge, key), parent)
 
-    async def renew(self, auth: httpx2.Auth, *, csr: bytes = b"", made_of: MadeOf | None = None) -> Enrolled:
-        """auth: signs with the key of the instance."""
-        return await self._enrolled("renew", _body(csr, made_of), auth)
+    async def renew(
+        self,
+        auth: httpx2.Auth,
+        *,
+        csr: bytes = b"",
+        made_of: MadeOf | None = None,
+        attestation: Mapping[str, JSONValue] | None = None,
+    ) -> Enrolled:
+        """auth: signs with the key of the instance. attestation: what it is known by, shown again."""
+        body = _body(csr, made_of)
+        if attestation is not None:
+            body["attestation"] = dict(attestation)
+        return await self._enrolled("renew", body, auth)
 
     async def end(self, auth: httpx2.Auth, instance: SpiffeId | None = None) -> tuple[str, ...]:
         """End the instance that `auth` signs for, or a sub-agent of it; returns the names of what ended."""
@@ -176,6 +199,8 @@ def _body(csr: bytes, made_of: MadeOf | None) -> dict[str, JSONValue]:
     if made_of is not None:
         body["measured"] = dict(made_of.measured)
         body["claimed"] = dict(made_of.claimed)
+        if made_of.process:
+            body["process"] = made_of.process
     return body
 
 
@@ -196,6 +221,7 @@ async def _bounded(response: httpx2.Response) -> bytes:
 
 def _enrolled_in(value: dict[str, JSONValue]) -> Enrolled:
     left, drift, svid = value.get("milliseconds_left"), value.get("drift"), value.get("x509_svid")
+    wanted = value.get("wanted")
     if type(left) is not int or not isinstance(drift, list):
         raise _senseless()
     chain = svid.get("chain") if isinstance(svid, dict) else []
@@ -208,6 +234,7 @@ def _enrolled_in(value: dict[str, JSONValue]) -> Enrolled:
             source=str(value.get("source")),
             manifest=str(value.get("manifest")),
             drift=tuple(str(one) for one in drift),
+            wanted=tuple(str(one) for one in wanted) if isinstance(wanted, list) else (),
             chain=tuple(b64decode(str(one), validate=True) for one in chain)
             if isinstance(chain, list)
             else (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from typing import Final
 
 import httpx2
@@ -15,18 +16,52 @@ READ_SECONDS_MAX: Final = 3700.0
 UDS_PREFIX: Final = "unix:"
 
 
-def open_client(gateway: str, auth: httpx2.Auth | None = None) -> tuple[httpx2.AsyncClient, str]:
+def open_client(
+    gateway: str, auth: httpx2.Auth | None = None, *, tls: ssl.SSLContext | None = None
+) -> tuple[httpx2.AsyncClient, str]:
     """A client for the gateway and the base of its URLs; nothing of the environment is read.
 
-    Raises Malformed (`shim.gateway`).
+    tls: of `client_tls`; without, the system's authorities are believed and no certificate is shown. Raises Malformed
+    (`shim.gateway`).
     """
     timeout = httpx2.Timeout(READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
-    if gateway.startswith(UDS_PREFIX):
+    if gateway.startswith(UDS_PREFIX) and tls is None:
         transport = httpx2.AsyncHTTPTransport(uds=gateway.removeprefix(UDS_PREFIX), trust_env=False)
         client = httpx2.AsyncClient(transport=transport, auth=auth, timeout=timeout, trust_env=False)
         return client, "http://localhost"
-    if not re.fullmatch(r"https?://[^/?#@\s]+/?", gateway):
+    if tls is None and not re.fullmatch(r"https?://[^/?#@\s]+/?", gateway):
         raise Malformed(
             f"gateway {shown(gateway)} is neither http(s)://HOST:PORT nor unix:PATH", code="shim.gateway"
         )
-    return httpx2.AsyncClient(auth=auth, timeout=timeout, trust_env=False), gateway.rstrip("/")
+    if tls is not None and not re.fullmatch(r"https://[^/?#@\s]+/?", gateway):
+        raise Malformed(
+            f"certificates are for a gateway at https://HOST:PORT, not {shown(gateway)}", code="shim.gateway"
+        )
+    verify = tls if tls is not None else True
+    client = httpx2.AsyncClient(auth=auth, timeout=timeout, trust_env=False, verify=verify)
+    return client, gateway.rstrip("/")
+
+
+def client_tls(*, authorities: str = "", certificate: str = "", key: str = "") -> ssl.SSLContext:
+    """How to speak TLS with a gateway: paths of PEM files. authorities: believed instead of the system's, if given.
+
+    Raises Malformed (`client.tls`), which names the file and nothing of what is in it.
+    """
+    try:
+        context = ssl.create_default_context(cafile=authorities or None)
+    except (OSError, ssl.SSLError):
+        raise _unusable(authorities) from None
+    if certificate:
+        try:
+            # Without a password nobody is asked for one at a terminal.
+            context.load_cert_chain(certificate, key or None, password=lambda: b"")
+        except (OSError, ssl.SSLError, ValueError):
+            raise _unusable(certificate) from None
+    return context
+
+
+def _unusable(path: str) -> Malformed:
+    return Malformed(
+        f"{shown(path)}, or what belongs to it, cannot be used: certificates and keys are PEM, without a password",
+        code="client.tls",
+    )

@@ -10,8 +10,9 @@ from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import account_of
+from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
-from answerable.verify.links import Citations, Pairing, Runs
+from answerable.verify.links import Pairing, Runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

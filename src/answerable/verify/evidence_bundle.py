@@ -3,12 +3,13 @@
 Laws:
 - an entry counts only with a proof that leads to a checkpoint which the log signed and witnesses cosigned;
 - entries of one bundle that speak of one another must agree, as they must in the whole log;
+- a token that is shown must be the one its entry is about, and no more than was consented to, where that is shown;
 - a bundle shows what happened, never that nothing else did: what it leaves out is said, as far as it can be known.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import UNSET
 
@@ -17,21 +18,35 @@ from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.core.tlog.merkle import leaf_hash, verify_inclusion
 from answerable.core.tlog.policy import verified_checkpoint_under
 from answerable.errors import Malformed, Unverified, shown
+from answerable.verify.citations import Citations
 from answerable.verify.evidence_report import EvidenceReport, ShownEntry
 from answerable.verify.leaf_rules import Fault, read_leaf
-from answerable.verify.leaf_shapes import EndLeaf, GenesisLeaf, Leaf
+from answerable.verify.leaf_shapes import CitedLeaf, EndLeaf, GenesisLeaf, Leaf
 from answerable.verify.ledger_history import CLOCK_SKEW_MS_MAX
-from answerable.verify.links import Citations, Pairing, step_fault
+from answerable.verify.links import Pairing, step_fault
 from answerable.verify.report import Caveat, Finding, instant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from answerable.core.evidence.bundle import EvidenceEntry
+    from answerable.core.ledger.disclosure import Disclosure
     from answerable.core.tlog.note import VerifierKey
     from answerable.core.tlog.policy import Policy
 
 _SECOND_MS = 1000
+
+
+class TokenCheck(Protocol):
+    """Holds tokens that are shown to their entries and to one another. unread: those that could not be compared."""
+
+    unread: int
+
+    def take(self, index: int, leaf: CitedLeaf, disclosures: Sequence[Disclosure]) -> None:
+        """The next entry of what is cited, with the fields of it that are shown."""
+
+    def faults(self) -> Iterator[tuple[int, Fault]]:
+        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
 
 
 def verify_evidence(
@@ -40,18 +55,20 @@ def verify_evidence(
     policy: Policy | None = None,
     key: VerifierKey | None = None,
     clock_skew_ms_max: int = CLOCK_SKEW_MS_MAX,
+    tokens: TokenCheck | None = None,
 ) -> EvidenceReport:
     """Check a whole bundle. Never raises for what it finds in it.
 
     policy: whose cosignatures count; without it that of the bundle is used and the report says so. key: the log's,
-    known from elsewhere, where no policy names it.
+    known from elsewhere, where no policy names it. tokens: compares tokens that are shown, as `ShownTokens` does, which
+    needs more packages than the rest; without it the report says that they were not compared.
     """
     try:
         bundle = Bundle.parse(content)
         claimed = bundle.claimed
     except Malformed as error:
         return _refused(Finding(rule=error.code, severity="error", message=error.message), policy is not None)
-    check = _Check(bundle, claimed, clock_skew_ms_max)
+    check = _Check(bundle, claimed, clock_skew_ms_max, tokens)
     check.signatures(policy, key)
     for entry in bundle.entries:
         check.entry(entry)
@@ -59,7 +76,7 @@ def verify_evidence(
 
 
 class _Check:
-    def __init__(self, bundle: Bundle, claimed: Checkpoint, skew_ms: int) -> None:
+    def __init__(self, bundle: Bundle, claimed: Checkpoint, skew_ms: int, tokens: TokenCheck | None) -> None:
         self._bundle, self._claimed, self._skew_ms = bundle, claimed, skew_ms
         self._findings: list[Finding] = []
         self._caveats: list[Caveat] = []
@@ -70,6 +87,8 @@ class _Check:
         self._pairing, self._citations = Pairing(), Citations(here=self._here)
         self._runs: dict[str, tuple[int, bytes, str]] = {}
         self._left_out: dict[str, int] = {}
+        self._tokens = tokens
+        self._tokens_passed_over = False
 
     def signatures(self, given: Policy | None, key: VerifierKey | None) -> None:
         """Whether the checkpoint is that of the log, and who saw it."""
@@ -123,6 +142,11 @@ class _Check:
             return
         for fault in self._faults(entry.index, leaf, hashed):
             self._wrong(fault.rule, fault.message, entry.index)
+        if isinstance(leaf, CitedLeaf):
+            if self._tokens is not None:
+                self._tokens.take(entry.index, leaf, entry.disclosures)
+            elif leaf.hop is not UNSET and any(one.name == "token" for one in entry.disclosures):
+                self._tokens_passed_over = True
         count = 0 if leaf.sd is UNSET else len(leaf.sd)
         self._shown.append(
             ShownEntry(
@@ -138,6 +162,14 @@ class _Check:
 
     def report(self, *, policy_given: bool) -> EvidenceReport:
         """What was found."""
+        if self._tokens is not None:
+            for index, fault in self._tokens.faults():
+                self._wrong(fault.rule, fault.message, index)
+            self._left_out["tokens without which a consent cannot be compared"] = self._tokens.unread
+        elif self._tokens_passed_over:
+            self._caveat(
+                "tokens_not_compared", "tokens of hops are shown and were not compared with one another"
+            )
         left_out = {"entries that others refer to": self._citations.absent, **self._left_out}
         for what, count in sorted(left_out.items()):
             if not count:

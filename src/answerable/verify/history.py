@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.ledger.codec import chain_start, chained
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import HASH_BYTES
+from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.links import Citations, Pairing, Runs
+from answerable.verify.links import Pairing, Runs
 from answerable.verify.log_signatures import KEPT
 from answerable.verify.report import Finding, LedgerReport, Standing
 from answerable.verify.standing import caveats_of

@@ -127,6 +127,7 @@ class IntentLeaf(Leaf):
     lease: str | UnsetType = UNSET
     mandate_ref: Reference | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
+    manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
@@ -163,6 +164,7 @@ class RefusalLeaf(Leaf):
     instance: str | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
+    manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
     policy_set: str | UnsetType = UNSET
@@ -231,6 +233,7 @@ class ChangeLeaf(Leaf):
     before: str
     after: str
     by: str | UnsetType = UNSET
+    because: str | UnsetType = UNSET
 
 
 class RecoveryLeaf(Leaf):
@@ -245,18 +248,21 @@ class RecoveryLeaf(Leaf):
 
 
 class CitedLeaf(Leaf):
-    """Tag 14. name: of the mandate, or the digest of the policy set, tool definition or hop. The rest is of a hop."""
+    """Tag 14. name: of the mandate, or the digest of the policy set, tool definition, hop or consent. The rest is of a
+    hop or a consent. consent: of what it was issued for; own: that it was issued for a token of its holder's own."""
 
     kind: str
     name: str
     principal: str | UnsetType = UNSET
     agent: str | UnsetType = UNSET
+    consent: Reference | UnsetType = UNSET
     depth: Count | UnsetType = UNSET
     expires: Count | UnsetType = UNSET
     form: str | UnsetType = UNSET
     hop: str | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
+    own: bool | UnsetType = UNSET
     parent: str | UnsetType = UNSET
 
 
@@ -280,13 +286,15 @@ class ShardHeadLeaf(Leaf):
 
 
 class ManifestLeaf(Leaf):
-    """Tag 22. manifest: its digest. by: pseudonym of who signed it, person: of who handed it in."""
+    """Tag 22. manifest: its digest. by: pseudonym of who signed it, person: of who handed it in. form: what it says, of
+    which `manifest` is the digest."""
 
     agent: str
     manifest: Digest
     by: str
     person: str | UnsetType = UNSET
     signed: Count | UnsetType = UNSET
+    form: dict[str, str | int] | UnsetType = UNSET
 
 
 class EnrolledLeaf(Leaf):
@@ -301,6 +309,7 @@ class EnrolledLeaf(Leaf):
     key: str
     parent: str
     expires: Count
+    manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
 
 

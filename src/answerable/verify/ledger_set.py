@@ -18,13 +18,13 @@ from answerable.core.ledger.shards import HEADS, checked_shard_name
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.core.tlog.policy import Log
 from answerable.errors import Malformed, shown
+from answerable.verify.citations import OUTSIDE_MAX
 from answerable.verify.ledger_history import (
     CLOCK_SKEW_MS_MAX,
     CLOCK_STEP_BACK_MS_MAX,
     Progress,
     verify_ledger,
 )
-from answerable.verify.links import OUTSIDE_MAX
 from answerable.verify.log_signatures import KEPT_BYTES_MAX, Signed
 from answerable.verify.report import Caveat, Finding, Findings
 from answerable.verify.set_report import LedgerSetReport

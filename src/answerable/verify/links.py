@@ -1,4 +1,4 @@
-"""How entries must fit together: intents and their ends, runs, and what is referred to.
+"""How entries must fit together: intents and their ends, and runs.
 
 Laws:
 - every end points at an earlier intent by index, leaf hash and action;
@@ -6,12 +6,12 @@ Laws:
 - an intent has one end, and after an indeterminate one at most one correction;
 - only what was decided `allow` is an intent;
 - the entries of a run are numbered from 0 without a gap, each names the leaf hash of the one before, and all are about
-  one mandate;
-- what an intent refers to stands before it, with the leaf hash it names, and is of the kind it is used as;
-- the hops that an action came by are those of its mandate, each handed on from the one before, the last to who acted.
+  one mandate.
+
+What is referred to is in `citations.py`.
 
 A log may be read in stretches, each by itself: what a stretch says about entries before it is kept, and told when it
-joins what came before. Needs one byte an entry, and more only for intents without an end, runs and cited entries.
+joins what came before. Needs one byte an entry, and more only for intents without an end and for runs.
 """
 
 from __future__ import annotations
@@ -28,19 +28,16 @@ from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import (
     AnswerLeaf,
     ApprovalLeaf,
-    CitedLeaf,
     EndLeaf,
     IntentLeaf,
-    MandateClosedLeaf,
-    MandateLeaf,
     RefusalLeaf,
 )
-from answerable.verify.report import OpenIntent, Outside
+from answerable.verify.report import OpenIntent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from answerable.verify.leaf_shapes import Leaf, Reference
+    from answerable.verify.leaf_shapes import Leaf
 
 _OPEN: Final = 1
 _INDETERMINATE: Final = 2
@@ -62,9 +59,6 @@ _STATUSES: Final = {
     for indeterminate in (False, True)
 }
 _OPEN_SHOWN_MAX: Final = 100
-_ISSUED: Final = "mandate_issued"
-OUTSIDE_MAX: Final = 100_000
-"""References to other logs that are kept, to be followed in a set of logs."""
 _ABOUT_A_MANDATE: Final = (IntentLeaf, RefusalLeaf, ApprovalLeaf, AnswerLeaf)
 
 
@@ -239,151 +233,3 @@ def _mandate_fault(known: str, mandate: str) -> Fault | None:
     if known and mandate and known != mandate:
         return Fault("run.mandate", f"its run is about {shown(known)}, it is about {shown(mandate)}")
     return None
-
-
-class _Wanted(NamedTuple):
-    """What an intent refers to, as what. name: empty where the intent does not say it."""
-
-    entry: int
-    leaf: str
-    kind: str
-    name: str
-
-
-def _hop_name(hop: str, agent: str, parent: str, mandate: str) -> str:
-    """What a hop is referred to as: itself, whom it is for, the hop above it, and the mandate. No id has a line end."""
-    return "\n".join((hop, agent, parent, mandate))
-
-
-class Citations:
-    """What is cited in a log and who refers to it, from entry `first` on. here: the entries to be had, if not all."""
-
-    def __init__(self, first: int = 0, *, here: frozenset[int] | None = None) -> None:
-        self._first = first
-        self._here = here
-        self.absent = 0
-        """References to entries that are not to be had."""
-        self._cited: dict[int, tuple[bytes, str, str]] = {}
-        self._seen: set[tuple[int | str, ...]] = set()
-        self._earlier: dict[_Wanted, int] = {}
-        self.elsewhere = 0
-        """References to other logs."""
-        self.outside: dict[Outside, int] = {}
-        """The first of them, each once, and the entry that it is first made in."""
-
-    def fault(self, index: int, leaf: Leaf, leaf_hash: bytes) -> Fault | None:
-        """Take the next entry."""
-        if isinstance(leaf, IntentLeaf):
-            return self.referred(index, leaf)
-        if isinstance(leaf, CitedLeaf):
-            self.cited(index, leaf, leaf_hash)
-        elif isinstance(leaf, MandateLeaf):
-            self._cited[index] = (leaf_hash, _ISSUED, leaf.mandate)
-        elif isinstance(leaf, MandateClosedLeaf) and leaf.mandate_ref is not UNSET:
-            return self._followed(index, leaf.mandate_ref, _ISSUED, leaf.mandate)
-        return None
-
-    def cited(self, index: int, leaf: CitedLeaf, leaf_hash: bytes) -> None:
-        """Take an entry that may be referred to."""
-        name = leaf.name
-        if leaf.kind == "hop":
-            # By all that places it in a chain: its digest is what keeps one token from standing there twice.
-            name = _hop_name(leaf.hop or "", leaf.agent or "", leaf.parent or "", leaf.mandate or "")
-        self._cited[index] = (leaf_hash, leaf.kind, name)
-
-    def referred(self, index: int, leaf: IntentLeaf) -> Fault | None:
-        """Take an entry that refers to others. References that were looked at before are let pass."""
-        mandate, policy, tool = leaf.mandate_ref, leaf.policy_ref, leaf.tool_ref
-        if mandate is UNSET or policy is UNSET or tool is UNSET:
-            return None
-        hops_fault = self._hops_fault(index, leaf)
-        digest = leaf.decision.policy_set
-        key = (
-            mandate.entry,
-            mandate.leaf,
-            policy.entry,
-            policy.leaf,
-            tool.entry,
-            tool.leaf,
-            leaf.mandate,
-            digest,
-        )
-        if key in self._seen:
-            return hops_fault
-        if mandate.log is policy.log is tool.log is UNSET:
-            self._seen.add(key)
-        found = None
-        for one, kind, name in (
-            (mandate, "mandate", leaf.mandate),
-            (policy, "policy_set", digest),
-            (tool, "tool", ""),
-        ):
-            fault = self._followed(index, one, kind, name)
-            found = found or fault
-        return found or hops_fault
-
-    def _hops_fault(self, index: int, leaf: IntentLeaf) -> Fault | None:
-        """Each hop that an action came by stands before it, as the hop that it is named as, below the one before it."""
-        if leaf.hops is UNSET:
-            return None
-        found, parent = None, ""
-        for hop in leaf.hops:
-            wanted = _Wanted(hop.entry, hop.leaf, "hop", _hop_name(hop.id, hop.agent, parent, leaf.mandate))
-            parent = hop.id
-            if wanted not in self._seen:
-                self._seen.add(wanted)
-                found = self._one(index, wanted) or found
-        if leaf.hops[-1].agent != leaf.agent:
-            found = found or Fault(
-                "reference.kind", "the last hop it names is for another agent than it is about"
-            )
-        return found
-
-    def joined(self, later: Citations) -> Iterator[tuple[int, Fault]]:
-        """Go on with a stretch that was read by itself."""
-        self.elsewhere += later.elsewhere
-        for outside, index in later.outside.items():
-            self._left_open(outside, index)
-        for wanted, index in later._earlier.items():
-            fault = self._wanted_fault(wanted)
-            if fault is not None:
-                yield index, fault
-        self._cited.update(later._cited)
-
-    def _followed(self, index: int, one: Reference, kind: str, name: str) -> Fault | None:
-        if one.log is UNSET:
-            return self._one(index, _Wanted(one.entry, one.leaf, kind, name))
-        self.elsewhere += 1
-        self._left_open(Outside(one.log, one.entry, one.leaf), index)
-        return None
-
-    def _left_open(self, outside: Outside, index: int) -> None:
-        if len(self.outside) < OUTSIDE_MAX:
-            self.outside.setdefault(outside, index)
-
-    def _one(self, index: int, wanted: _Wanted) -> Fault | None:
-        if wanted.entry >= index:
-            return Fault("reference.order", f"it refers to entry {wanted.entry}, which is not before it")
-        if self._here is not None and wanted.entry not in self._here:
-            self.absent += 1
-            return None
-        if wanted.entry < self._first:
-            self._earlier.setdefault(wanted, index)
-            return None
-        return self._wanted_fault(wanted)
-
-    def _wanted_fault(self, wanted: _Wanted) -> Fault | None:
-        cited = self._cited.get(wanted.entry)
-        if cited is None:
-            return Fault("reference.missing", f"it refers to entry {wanted.entry}, which is not a cited one")
-        leaf_hash, kind, name = cited
-        if wanted.leaf != leaf_hash.hex():
-            return Fault(
-                "reference.leaf_hash", f"it names another leaf hash than that of entry {wanted.entry}"
-            )
-        if kind != wanted.kind or (wanted.name and wanted.name != name):
-            return Fault(
-                "reference.kind",
-                f"it refers to entry {wanted.entry} as a {wanted.kind} of its own, which it is not",
-            )
-        return None

@@ -11,9 +11,10 @@ from msgspec import UNSET
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import node_hash
 from answerable.errors import shown
+from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
 from answerable.verify.leaf_shapes import EndLeaf, GenesisLeaf, IntentLeaf, Leaf, RecoveryLeaf
-from answerable.verify.links import Citations, Pairing, Runs
+from answerable.verify.links import Pairing, Runs
 from answerable.verify.report import Finding, Findings
 
 if TYPE_CHECKING:

@@ -28,11 +28,12 @@ from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_budgets import keep_budgets
+from answerable.flows.keep_citations import keep_citations
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
-from answerable.flows.revoke_authority import record_revocations
+from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -40,7 +41,7 @@ from answerable.flows.settle_open_intents import (
 )
 from answerable.flows.walk import Walk
 from answerable.wiring import witness_view
-from answerable.wiring.identity import alone, kept_identity, opened_identity, verifier_of
+from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
@@ -163,7 +164,7 @@ async def assembled(
     async with ledger, asking as rounds, AsyncExitStack() as opening:
         with (
             closing(SqliteStore.open(settings.registers.database)) as store,
-            closing(opened_replay_store(settings, entropy)) as proofs,
+            closing(opened_replay_store(settings, entropy, clock)) as proofs,
             closing(_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             registry = SqliteRegistryStore(store)
@@ -216,13 +217,15 @@ async def assembled(
                 workloads=workloads,
                 authorities=changes,
             )
-            await _closed(walk)
+            await _closed(identity, walk, settings)
 
 
-async def _closed(walk: Walk) -> None:
+async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     with _when_there_is_room():
         await record_counted_refusals(walk)
-    _keep_budgets(walk)
+    await _keep_counts(walk)
+    if settings.ledger.shard:
+        await noted_at_last(identity, walk, settings)
 
 
 async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:
@@ -236,6 +239,10 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
             recalled.ends,
             recalled.revocations,
         )
+    if recalled.tokens:
+        _log.warning(
+            "%d issued tokens that the registers did not know are in status lists again", recalled.tokens
+        )
     if recalled.nameless:
         _log.warning(
             "people were revoked whose names cannot be opened, as their keys are gone; revoke each again whom "
@@ -243,6 +250,7 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
             len(recalled.nameless),
             ", ".join(map(str, recalled.nameless[:NAMELESS_SAID_MAX])),
         )
+    await take_away_from_agents(walk)
     with _when_there_is_room():
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.
@@ -294,15 +302,16 @@ async def _settling(product: Product, seconds: float) -> None:
             await settle_open_intents(product.walk)
             await record_revocations(product.walk)
             await record_counted_refusals(product.walk)
-        _keep_budgets(product.walk)
+        await _keep_counts(product.walk)
 
 
-def _keep_budgets(walk: Walk) -> None:
+async def _keep_counts(walk: Walk) -> None:
     """A register that takes nothing, on a full disk for one, ends nothing: what is not kept the next start counts."""
     try:
         keep_budgets(walk)
+        await keep_citations(walk)
     except Unavailable as failed:
-        _log.warning("used budgets are not kept for now: %s", failed.message)
+        _log.warning("budgets and citations are not kept for now: %s", failed.message)
 
 
 @contextmanager

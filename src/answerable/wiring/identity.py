@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import sys
+import sysconfig
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,9 +17,10 @@ import anyio
 import anyio.to_thread
 
 from answerable.adapters.bundle_files import FileBundle
-from answerable.adapters.linux_process import LinuxProcessObserver
+from answerable.adapters.linux_process import LinuxProcessObserver, OwnCommand
 from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import (
+    SqliteAgentUses,
     SqliteAuthorityRegister,
     SqliteInstanceRegister,
     SqliteJoinTokens,
@@ -26,7 +29,9 @@ from answerable.adapters.sqlite import (
 )
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.federation import federation_sources
-from answerable.core.identity.oidc_claims import IssuerTerms
+from answerable.core.identity.oidc_claims import LIFETIME_SECONDS_MAX, IssuerTerms
+from answerable.core.identity.oidc_shapes import LIFETIME_SECONDS_MAX as LONGEST_SHAPED
+from answerable.core.identity.sidecars import sidecars_in
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.core.identity.ssh_host import ssh_trust
 from answerable.core.identity.x509_pop import authorities_in
@@ -38,22 +43,25 @@ from answerable.flows.end_instance import follow_standing
 from answerable.flows.follow_bundles import BundleFollowing
 from answerable.flows.follow_manifests import follow_manifests
 from answerable.flows.issue_svid import SvidIssuer
-from answerable.flows.keep_sightings import keep_sightings
+from answerable.flows.keep_sightings import Looked, keep_sightings, offered_tools
 from answerable.flows.keep_trust_domain import TrustDomainDesk
-from answerable.flows.suspend_dormant import follow_dormancy
+from answerable.flows.note_uses import note_last_uses
+from answerable.flows.suspend_dormant import NOTE_SECONDS, follow_dormancy
 from answerable.flows.tell_watchers import Watchers
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.verify_person import PersonVerifier
+from answerable.flows.watch_clock import watch_clock
 from answerable.flows.workloads import WorkloadLimits, Workloads
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.settings import secret
+from answerable.wiring.shards import published_sizes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.identity.federation import FederationSource
-    from answerable.core.identity.oidc_claims import Kind
+    from answerable.core.identity.oidc_shapes import Kind
     from answerable.core.identity.principal import AgentId
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
@@ -72,6 +80,7 @@ TEND_SECONDS: Final = 5.0
 TELL_SECONDS: Final = 0.25
 """How soon watchers of the Workload API hear of a registry that changed."""
 SIGHTINGS_SECONDS: Final = 10.0
+COMMAND: Final = "answerable"
 
 _log: Final = logging.getLogger(__name__)
 
@@ -91,6 +100,7 @@ class Identity:
     manifests: SqliteManifestRegister
     observer: LinuxProcessObserver
     sightings: SqliteSightings
+    uses: SqliteAgentUses
     federation: BundleFollowing
     shut: Unavailable | None = None
     seen: SightingBatch = field(default_factory=SightingBatch)
@@ -107,6 +117,7 @@ class Identity:
             observer=self.observer,
             manifests=self.manifests,
             limits=WorkloadLimits(instance_seconds=settings.identity.instance_seconds),
+            sidecars=sidecars_in(settings.identity.sidecars),
         )
 
 
@@ -184,13 +195,20 @@ async def opened_identity(
             shut=shut,
             issuer=SvidIssuer(desk=desk, clock=clock, entropy=entropy),
             attestor=Attestor(
-                clock=clock, entropy=entropy, tokens=SqliteJoinTokens(store), keys=keys, terms=terms
+                clock=clock,
+                entropy=entropy,
+                tokens=SqliteJoinTokens(store),
+                keys=keys,
+                terms=terms,
+                domain=desk.domain,
+                trust=desk,
             ),
             people=PersonVerifier(clock=clock, keys=keys, issuers=of_people),
             instances=SqliteInstanceRegister(store),
             manifests=SqliteManifestRegister(store),
-            observer=LinuxProcessObserver(),
+            observer=LinuxProcessObserver(command=OwnCommand(_own_scripts(), dict(os.environ))),
             sightings=SqliteSightings(store),
+            uses=SqliteAgentUses(store),
             federation=BundleFollowing(
                 endpoints=[*_endpoints(settings, desk, clock)],
                 bundle=desk.bundle,
@@ -218,6 +236,13 @@ def verifier_of(
     )
 
 
+def _own_scripts() -> tuple[str, ...]:
+    """Where our command is: what we were started by, and what stands beside the interpreter that we run in."""
+    beside = os.path.join(sysconfig.get_path("scripts"), COMMAND)
+    started = os.path.abspath(sys.argv[0]) if os.path.basename(sys.argv[0]) == COMMAND else beside
+    return beside, started
+
+
 def require_open(identity: Identity) -> None:
     """Before any door opens. Raises Unavailable (`authority_keys.*`, `authority.domain`) where the trust domain could
     not be opened."""
@@ -232,13 +257,12 @@ async def kept_identity(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tending, authorities)
         tasks.start_soon(_telling, identity, workloads.walk)
-        tasks.start_soon(_keeping_sightings, identity)
+        tasks.start_soon(_keeping_sightings, identity, workloads.walk)
         tasks.start_soon(follow_standing, workloads)
         tasks.start_soon(follow_manifests, workloads)
-        # What an agent does in other shards is not seen here, so none of them is judged by this one alone.
-        days = settings.identity.dormant_days if not settings.ledger.shard else 0
-        tasks.start_soon(partial(follow_dormancy, workloads, days=days))
+        tasks.start_soon(_suspending_dormant, identity, workloads, settings)
         tasks.start_soon(_following_bundles, identity)
+        tasks.start_soon(watch_clock, workloads.walk)
 
 
 async def _tending(authorities: AuthorityChanges) -> None:
@@ -248,6 +272,29 @@ async def _tending(authorities: AuthorityChanges) -> None:
         except AnswerableError as error:
             _log.error("the trust domain cannot be tended: %s", error.message)
         await anyio.sleep(TEND_SECONDS)
+
+
+async def _suspending_dormant(identity: Identity, workloads: Workloads, settings: Settings) -> None:
+    """Without shards nobody waits for what is noted here between two rounds."""
+    wanted, shard = settings.identity, settings.ledger.shard
+    await follow_dormancy(
+        workloads,
+        identity.uses,
+        days=wanted.dormant_days,
+        round_seconds=wanted.dormant_round_seconds,
+        note_seconds=NOTE_SECONDS if shard else wanted.dormant_round_seconds,
+        logs=partial(published_sizes, settings) if shard else dict,
+    )
+
+
+async def noted_at_last(identity: Identity, walk: Walk, settings: Settings) -> None:
+    """Before this process ends: what it saw of agents, so that other shards need not wait for it to come back."""
+    if not settings.identity.dormant_days:
+        return
+    try:
+        await note_last_uses(walk, identity.uses, days=settings.identity.dormant_days)
+    except AnswerableError as error:
+        _log.warning("which agents were used is noted at the next start: %s", error.message)
 
 
 async def _following_bundles(identity: Identity) -> None:
@@ -272,11 +319,21 @@ async def _telling(identity: Identity, walk: Walk) -> None:
             identity.changes.tell()
 
 
-async def _keeping_sightings(identity: Identity) -> None:
+async def _keeping_sightings(identity: Identity, walk: Walk) -> None:
+    looked, held_against = Looked(), None
     while True:
         await anyio.sleep(SIGHTINGS_SECONDS)
+        current = walk.registry.current
+        keep = partial(
+            keep_sightings,
+            identity.seen,
+            identity.sightings,
+            offered=offered_tools(walk, looked),
+            walk=walk if current is not held_against else None,
+        )
         try:
-            await anyio.to_thread.run_sync(keep_sightings, identity.seen, identity.sightings)
+            await anyio.to_thread.run_sync(keep)
+            held_against = current
         except AnswerableError as error:
             _log.warning("what was seen unregistered is not kept for now: %s", error.message)
 
@@ -313,7 +370,8 @@ def _issuers(settings: Settings) -> Iterator[IssuerTerms]:
     for one in settings.identity.oidc_issuers:
         url, audience, *kind = one.split()
         named = cast("Kind", kind[0] if kind else "oidc")
-        yield IssuerTerms(issuer=url, audience=audience, kind=named)
+        longest = LONGEST_SHAPED.get(named, LIFETIME_SECONDS_MAX)
+        yield IssuerTerms(issuer=url, audience=audience, kind=named, lifetime_seconds_max=longest)
 
 
 def _endpoints(settings: Settings, desk: TrustDomainDesk, clock: Clock) -> Iterator[BundleEndpoint]:

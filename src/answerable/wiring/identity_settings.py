@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, get_args
 
 from answerable.core.identity.broker_grant import broker_grants
 from answerable.core.identity.federation import federation_sources
-from answerable.core.identity.oidc_claims import Kind
 from answerable.core.identity.oidc_person import LOGIN_SECONDS_MAX, PersonIssuer
+from answerable.core.identity.oidc_shapes import Kind
+from answerable.core.identity.sidecars import sidecars_in
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.errors import Malformed
 from answerable.wiring.setting_fields import about, flag, number, reference, text, texts
@@ -42,6 +43,12 @@ class IdentitySettings:
         "who may fetch documents for whom, each `BROKER WORKLOAD [WORKLOAD ...]`; both are written `agent:NAME`, "
         "`spiffe://TRUST-DOMAIN/agent/NAME`, or as the kernel measures them, such as `unix:uid:1000`",
     )
+    sidecars: tuple[str, ...] = texts(
+        ("agent-up",),
+        "whose word about what an agent is made of counts as measured by our sidecar: `agent-up` for our own "
+        "`answerable agent up` on this machine, a method of attestation (`join_token`, `oidc`, `x509_pop`, "
+        "`ssh_host_key`, `unix`), or selectors with blanks between them; of all others it is a claim",
+    )
     sds: bool = flag(False, "offer secret discovery for Envoy beside the Workload API")
     x509_seconds: int = number(3_600, "lifetime of an X.509-SVID", unit="seconds", minimum=60, maximum=86_400)
     jwt_seconds: int = number(300, "lifetime of a JWT-SVID", unit="seconds", minimum=30, maximum=3_600)
@@ -60,10 +67,13 @@ class IdentitySettings:
     )
     dormant_days: int = number(
         90,
-        "days of running without an action of an agent after which it is suspended; 0 never",
+        "days of running without an action of an agent after which it is suspended; alike in all shards; 0 never",
         unit="days",
         minimum=0,
         maximum=3_650,
+    )
+    dormant_round_seconds: int = number(
+        3_600, "how often dormant agents are looked for", unit="seconds", minimum=1, maximum=86_400
     )
     pkcs11_module: str = text(
         "", "library of an HSM that holds the signing keys (PKCS #11); empty keeps them in files", unit="path"
@@ -72,7 +82,8 @@ class IdentitySettings:
     pkcs11_pin: str = reference("its PIN")
     oidc_issuers: tuple[str, ...] = texts(
         (),
-        "issuers whose workload tokens attest, each `URL AUDIENCE [KIND]`; KIND is oidc, kubernetes or github",
+        "issuers whose workload tokens attest, each `URL AUDIENCE [KIND]`; KIND is oidc, kubernetes, github, aws, gcp "
+        "or azure",
     )
     person_issuers: tuple[str, ...] = texts(
         (),
@@ -111,6 +122,10 @@ def identity_faults(settings: IdentitySettings) -> Iterator[tuple[str, str]]:
         broker_grants(settings.brokers, own=own)
     except Malformed as fault:
         yield "identity.brokers", fault.message
+    try:
+        sidecars_in(settings.sidecars)
+    except Malformed as fault:
+        yield "identity.sidecars", fault.message
     if settings.authority_seconds < 6 * settings.x509_seconds:
         yield (
             "identity.authority_seconds",

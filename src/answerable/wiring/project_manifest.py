@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from answerable.adapters.project_files import ClientServer, Collected, CollectLimits, FoundField, collected
+from answerable.adapters.project_files import (
+    ClientServer,
+    Collected,
+    CollectLimits,
+    FoundField,
+    ProgramFile,
+    collected,
+)
 from answerable.adapters.registry_files import read_text
 from answerable.core.registry.manifest import Manifest, manifest_in
 from answerable.errors import Malformed, shown
@@ -14,6 +21,7 @@ __all__ = [
     "CollectLimits",
     "Collected",
     "FoundField",
+    "ProgramFile",
     "collected",
     "manifest_from_text",
 ]

@@ -23,12 +23,13 @@ FILE: Final = "proofs.table"
 Token = TypeVar("Token")
 
 
-def opened_replay_store(settings: Settings, entropy: Entropy) -> SharedReplayStore:
+def opened_replay_store(settings: Settings, entropy: Entropy, clock: Clock) -> SharedReplayStore:
     """Beside the registers, so that all processes on one data directory share it.
 
     Raises Unavailable (`replay.unavailable`).
     """
-    return SharedReplayStore.open(settings.registers.database.with_name(FILE), entropy=entropy)
+    path = settings.registers.database.with_name(FILE)
+    return SharedReplayStore.open(path, entropy=entropy, at=clock.monotonic())
 
 
 def token_holders(

@@ -1,4 +1,5 @@
-"""How the processes of one deployment hand actions on to one another: the sockets, and what flows through them."""
+"""How the processes of one deployment hand actions on to one another, and ask what was done: sockets, and what flows
+through them."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.shard_socket import LinkLimits, SocketShardDoor, SocketShardLink
 from answerable.flows.govern_action import govern_action
+from answerable.flows.trace_effects import effects_under
+from answerable.wiring.shards import published_shards
 
 if TYPE_CHECKING:
     import anyio
@@ -33,6 +36,7 @@ def shard_link(settings: Settings, own: LogIdentity) -> SocketShardLink | None:
         settings.data / DIRECTORY,
         base=own.origin.removesuffix(f"/{shard}"),
         own=shard,
+        shards=lambda: [one.name for one in published_shards(settings)],
         limits=_limits(settings),
     )
 
@@ -49,6 +53,7 @@ def shard_door(settings: Settings, own: LogIdentity, walk: Walk) -> SocketShardD
         shard=settings.ledger.shard,
         origin=own.origin,
         govern=partial(govern_action, walk),
+        trace=partial(effects_under, walk),
         limits=_limits(settings),
     )
 

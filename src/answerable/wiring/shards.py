@@ -116,6 +116,17 @@ def published_shards(settings: Settings) -> tuple[PublishedFiles, ...]:
     return tuple(PublishedFiles(place) for place in sorted(_shard_places(settings)))
 
 
+def published_sizes(settings: Settings) -> dict[str, int]:
+    """How many entries each shard has published, by the name of its log. Raises as the ports of published logs do."""
+    found: dict[str, int] = {}
+    for shard in published_shards(settings):
+        note = shard.checkpoint()
+        if note is not None:
+            newest = Checkpoint.parse(Note.parse(note).text)
+            found[newest.origin] = newest.size
+    return found
+
+
 class LogOfLogs:
     """The log of logs as one process sees it: it keeps it while it has its lock, and else follows whoever does."""
 

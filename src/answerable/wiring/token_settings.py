@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from answerable.core.mandate.token_life import ACTING_SECONDS_MAX
 from answerable.wiring.setting_fields import number, text
 
 if TYPE_CHECKING:
@@ -24,35 +25,35 @@ class TokenSettings:
         unit="URL",
     )
     action_seconds: int = number(
-        60, "lifetime of a token for actions", unit="seconds", minimum=5, maximum=3_600
+        60, "lifetime of a token for actions", unit="seconds", minimum=5, maximum=max(ACTING_SECONDS_MAX)
     )
     action_seconds_max_tier_0: int = number(
-        300,
-        "longest lifetime of one with capabilities of tier 0 only",
+        ACTING_SECONDS_MAX[0],
+        "how long a token acts on capabilities of tier 0, whatever it is made for",
         unit="seconds",
         minimum=5,
-        maximum=3_600,
+        maximum=ACTING_SECONDS_MAX[0],
     )
     action_seconds_max_tier_1: int = number(
-        300,
-        "longest lifetime of one with capabilities up to tier 1",
+        ACTING_SECONDS_MAX[1],
+        "how long a token acts on capabilities of tier 1",
         unit="seconds",
         minimum=5,
-        maximum=3_600,
+        maximum=ACTING_SECONDS_MAX[1],
     )
     action_seconds_max_tier_2: int = number(
-        120,
-        "longest lifetime of one with capabilities up to tier 2",
+        ACTING_SECONDS_MAX[2],
+        "how long a token acts on capabilities of tier 2",
         unit="seconds",
         minimum=5,
-        maximum=3_600,
+        maximum=ACTING_SECONDS_MAX[2],
     )
     action_seconds_max_tier_3: int = number(
-        60,
-        "longest lifetime of one with a capability of tier 3, which is good for one action",
+        ACTING_SECONDS_MAX[3],
+        "how long a token acts on a capability of tier 3, for which it is good once",
         unit="seconds",
         minimum=5,
-        maximum=3_600,
+        maximum=ACTING_SECONDS_MAX[3],
     )
     delegation_seconds: int = number(
         3_600,

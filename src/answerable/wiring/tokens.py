@@ -12,9 +12,10 @@ import anyio
 import anyio.to_thread
 
 from answerable.adapters.local_keys import open_key, open_or_create_key
-from answerable.adapters.sqlite import SqliteTokenRegister
+from answerable.adapters.sqlite import SqliteCitationRegister, SqliteTokenRegister
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.status_list import StatusList, signed_status_list
+from answerable.core.mandate.token_life import ActingLimits
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.delegations import Delegations
 from answerable.flows.exchange_token import status_uri
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
 
 LISTS_MAX: Final = 10_000
 KEPT_MILLIS: Final = 86_400_000
-"""How long a token that ran out can still be found by its id."""
+"""How long a token that ran out can still be found by its id: at least as long as any status list that anybody has of
+it is good for (`TTL_SECONDS_MAX`)."""
 FORGOTTEN_MAX: Final = 10_000
+BETWEEN_SECONDS: Final = 0.05
+"""Between two writes, so that others write, too."""
 _log: Final = logging.getLogger(__name__)
 _KEY_FILE: Final = re.compile(r"([0-9]{1,6})\.key")
 
@@ -64,12 +68,12 @@ def token_desk(
         issuer=lambda: issuer,
         limits=TokenLimits(
             action=wanted.action_seconds,
-            action_max=wanted.action_seconds_max,
             delegation=wanted.delegation_seconds,
             status_list=wanted.status_list_seconds,
         ),
     )
-    walk.tokens = desk.tokens
+    walk.tokens, walk.citations = desk.tokens, SqliteCitationRegister(store)
+    walk.acting = ActingLimits(seconds=wanted.action_seconds_max)
     walk.delegations = Delegations(keys_of=desk.public_keys, audience=desk.issuer)
     return desk
 
@@ -86,14 +90,18 @@ def _keys(settings: Settings, entropy: Entropy) -> Iterator[SigningKey]:
 
 
 async def forgetting_tokens(desk: TokenDesk, *, seconds: float = 60.0) -> None:
-    """Forget tokens that ran out a day ago, so many at a time, until cancelled; their places in lists stay taken."""
+    """Forget tokens that ran out a day ago, revoked or not, until cancelled; their places in lists stay taken.
+
+    So many with one write, and as often as there are more: however fast they are issued, they are forgotten as fast.
+    """
     while True:
         before = UnixMillis(desk.walk.clock.now() - KEPT_MILLIS)
+        forget, count = partial(desk.tokens.prune, before=before, count_max=FORGOTTEN_MAX), 0
         try:
-            await anyio.to_thread.run_sync(partial(desk.tokens.prune, before=before, count_max=FORGOTTEN_MAX))
+            count = await anyio.to_thread.run_sync(forget)
         except Unavailable as failed:
             _log.warning("tokens that ran out are not forgotten for now: %s", failed.message)
-        await anyio.sleep(seconds)
+        await anyio.sleep(seconds if count < FORGOTTEN_MAX else BETWEEN_SECONDS)
 
 
 def status_lists_of(desk: TokenDesk) -> tuple[int, ...]:

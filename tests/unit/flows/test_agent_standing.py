@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from answerable.adapters.memory.agent_uses import MemoryAgentUses
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
@@ -65,25 +66,25 @@ async def passed(bench: Bench, workloads: Workloads, days: int) -> None:
 
 async def judged(workloads: Workloads, *, days: int = 30) -> tuple[AgentId, ...]:
     """What the second round of a server that has just started does: the first one does nothing."""
-    dormancy = Dormancy()
-    assert await suspend_dormant(workloads, dormancy, days=days) == ()
-    return await suspend_dormant(workloads, dormancy, days=days)
+    uses, dormancy = MemoryAgentUses(), Dormancy()
+    assert await suspend_dormant(workloads, uses, dormancy, days=days) == ()
+    return await suspend_dormant(workloads, uses, dormancy, days=days)
 
 
 async def test_an_agent_that_nobody_used_for_long_is_suspended_by_rule_and_recorded():
     bench, workloads = await enrolling()
-    dormancy = Dormancy()
-    assert await suspend_dormant(workloads, dormancy, days=5) == ()
+    uses, dormancy = MemoryAgentUses(), Dormancy()
+    assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()
     await passed(bench, workloads, 5)
-    assert await suspend_dormant(workloads, dormancy, days=5) == ()
+    assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()
     assert await judged(workloads, days=5) == ()
     await passed(bench, workloads, 1)
-    assert await suspend_dormant(workloads, dormancy, days=0) == ()
-    assert await suspend_dormant(workloads, dormancy, days=5) == ("scout",)
+    assert await suspend_dormant(workloads, uses, dormancy, days=0) == ()
+    assert await suspend_dormant(workloads, uses, dormancy, days=5) == ("scout",)
     assert set(bench.walk.registry.current.agents) == {"rover"}
     assert len(bench.entries(Tag.REGISTRY_CHANGE)) == 2
     await set_agent_standing(workloads, SCOUT, "active", by="operator")
-    assert await suspend_dormant(workloads, dormancy, days=5) == ()
+    assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()
     assert await judged(workloads, days=5) == ()
 
 
@@ -99,11 +100,11 @@ async def test_an_enrolment_counts_as_use():
 
 async def test_days_on_which_a_server_made_its_rounds_count_without_entries():
     bench, workloads = await enrolling()
-    dormancy = Dormancy()
+    uses, dormancy = MemoryAgentUses(), Dormancy()
     for _ in range(6):
-        assert await suspend_dormant(workloads, dormancy, days=5) == ()
+        assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()
         bench.clock.advance(DAY)
-    assert await suspend_dormant(workloads, dormancy, days=5) == ("rover", "scout")
+    assert await suspend_dormant(workloads, uses, dormancy, days=5) == ("rover", "scout")
 
 
 async def test_a_server_that_was_off_for_long_suspends_nobody_for_that():
@@ -120,12 +121,12 @@ async def test_a_server_that_was_off_for_long_suspends_nobody_for_that():
 
 async def test_a_clock_that_jumps_ahead_suspends_nobody_neither_at_once_nor_after_a_restart():
     bench, workloads = await enrolling()
-    dormancy = Dormancy()
-    assert await suspend_dormant(workloads, dormancy, days=30) == ()
+    uses, dormancy = MemoryAgentUses(), Dormancy()
+    assert await suspend_dormant(workloads, uses, dormancy, days=30) == ()
     for _ in range(3):
         bench.clock.jump(400 * DAY)
-        assert await suspend_dormant(workloads, dormancy, days=30) == ()
-        assert await suspend_dormant(workloads, dormancy, days=30) == ()
+        assert await suspend_dormant(workloads, uses, dormancy, days=30) == ()
+        assert await suspend_dormant(workloads, uses, dormancy, days=30) == ()
         await used(bench, workloads)
         assert await judged(workloads) == ()
     bench.clock.jump(-1200 * DAY)
@@ -137,9 +138,9 @@ async def test_a_clock_that_jumps_ahead_suspends_nobody_neither_at_once_nor_afte
 async def test_a_round_is_left_out_when_the_clock_went_ahead_of_the_time_that_passed():
     bench, workloads = await enrolling()
     await passed(bench, workloads, 6)
-    dormancy = Dormancy()
-    assert await suspend_dormant(workloads, dormancy, days=5) == ()
+    uses, dormancy = MemoryAgentUses(), Dormancy()
+    assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()
     bench.clock.jump(3_601)
-    assert await suspend_dormant(workloads, dormancy, days=5) == ()
+    assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()
     bench.clock.jump(3_599)
-    assert await suspend_dormant(workloads, dormancy, days=5) == ("scout",)
+    assert await suspend_dormant(workloads, uses, dormancy, days=5) == ("scout",)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
 from answerable.adapters.memory.join_tokens import MemoryJoinTokens
-from answerable.core.identity.attestation import possession_message
+from answerable.core.identity.attestation import enrolment_audience, possession_message
 from answerable.core.identity.oidc_claims import IssuerTerms
 from answerable.core.identity.principal import AgentId
-from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.identity.spiffe_id import TrustDomain
 from answerable.errors import AnswerableError, Malformed
 from answerable.ports.process_observer import ProcessFacts
 from answerable.testing import ManualClock
 from tests.attestation_world import (
     ISSUER,
+    OWN_DOMAIN,
     THUMBPRINT,
     Authority,
     attestor,
@@ -26,6 +29,9 @@ from tests.attestation_world import (
     ssh_signature,
     token,
 )
+from tests.federation_world import Authority as FederatedAuthority
+from tests.federation_world import WallClock
+from tests.svid_world import token as signed_token
 
 FACTS = ProcessFacts(
     process="b:1:2", uid=1000, gid=100, path="/usr/bin/agent", sha256="a" * 64, cgroup="/app"
@@ -151,12 +157,48 @@ def test_a_wrong_proof_does_not_use_up_a_challenge():
     assert desk.x509_pop([root.leaf(key)], good, challenge, THUMBPRINT)
 
 
-def test_what_others_verified_is_evidence_too():
-    desk = attestor()
-    found = desk.spiffe(spiffe_id("spiffe://a.test/agent/x"))
-    assert (found.source, found.selectors) == ("spiffe", ("spiffe:id:spiffe://a.test/agent/x",))
-    found = desk.mtls("f" * 64)
-    assert (found.source, found.selectors) == ("mtls", ("mtls:sha256:" + "f" * 64,))
+def test_an_svid_of_another_trust_domain_is_evidence_by_its_key_or_for_this_key():
+    theirs = FederatedAuthority("theirs.example")
+    leaf = theirs.svid("/crm")
+    desk = attestor(clock=WallClock(), bundles={TrustDomain(theirs.domain): theirs.bundle()})
+    challenge = desk.challenge()
+    made = possession(leaf.key, possession_message(challenge, THUMBPRINT))
+    found = desk.x509_svid(leaf.chain, made, challenge, THUMBPRINT)
+    assert (found.source, found.grade) == ("spiffe", "gateway")
+    assert found.selectors == (
+        "spiffe:id:spiffe://theirs.example/crm",
+        "spiffe:under:spiffe://theirs.example",
+    )
+    with pytest.raises(AnswerableError) as told:
+        desk.x509_svid(leaf.chain, made, challenge, THUMBPRINT)
+    assert told.value.code == "challenge.used"
+    claims_of_theirs = {
+        "sub": "spiffe://theirs.example/crm",
+        "aud": enrolment_audience(OWN_DOMAIN, THUMBPRINT),
+        "exp": WallClock().now() // 1000 + 60,
+    }
+    text = signed_token({"alg": "ES256", "kid": "jwt-1"}, claims_of_theirs, theirs.key)
+    assert desk.jwt_svid(text, THUMBPRINT) == found
+    with pytest.raises(AnswerableError) as told:
+        desk.jwt_svid(text, "B" * 43)
+    assert told.value.code == "svid.audience"
+
+
+def test_a_client_certificate_is_evidence_while_it_is_valid():
+    clock = ManualClock()
+    leaf = Authority("root").leaf(curve_key("leaf"))
+    found = attestor(clock=clock).mtls(leaf)
+    assert (found.source, found.grade) == ("mtls", "gateway")
+    assert found.selectors == (f"mtls:sha256:{sha256(leaf).hexdigest()}",)
+    for days in (-2, 40):
+        late = ManualClock(now=clock.now() + days * 86_400_000)
+        with pytest.raises(AnswerableError) as told:
+            attestor(clock=late).mtls(leaf)
+        assert told.value.code == "mtls.expired"
+    for none in (b"", b"no certificate"):
+        with pytest.raises(AnswerableError) as told:
+            attestor(clock=clock).mtls(none)
+        assert told.value.code == "mtls.certificate"
 
 
 def test_a_name_that_is_none_makes_no_token():

@@ -18,9 +18,9 @@ from answerable.flows.govern_action import Answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
 from answerable.testing.trouble import Trouble, TroubledLedger
+from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault as LeafFault
 from answerable.verify.leaf_rules import read_leaf
-from answerable.verify.links import Citations
 from tests.walk_world import cited, stored_of, striking
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 
 import pytest
@@ -156,3 +157,23 @@ async def test_what_is_kept_of_a_chain_is_bounded_whatever_servers_are_asked_for
         handed_on.call(server=f"server-{number}")
     known = handed_on.walk.delegations.known(handed_on.chain, NOW)
     assert 0 < len(known.lineages) <= 3
+
+
+async def test_who_has_a_part_is_counted_once_and_away_from_what_serves_others(handed_on, monkeypatch):
+    register, loop, found = handed_on.walk.mandates, threading.get_ident(), []
+    counted = register.admit
+
+    def admit(*given, **named):
+        found.append(threading.get_ident() != loop)
+        return counted(*given, **named)
+
+    monkeypatch.setattr(register, "admit", admit)
+    lineage = handed_on.call()
+    for expected in (True, False, False):
+        assert await verify_lineage.admit_receivers(handed_on.walk, lineage.mandate, lineage.hops) is expected
+    assert found == [True]
+    monkeypatch.setattr(verify_lineage, "ADMITTED_MAX", 1)
+    handed_on.walk.admitted = {("m-2", "a", "b")}
+    assert await verify_lineage.admit_receivers(handed_on.walk, lineage.mandate, lineage.hops)
+    assert len(handed_on.walk.admitted) == 1
+    assert not await verify_lineage.admit_receivers(handed_on.walk, lineage.mandate, lineage.hops[:1])

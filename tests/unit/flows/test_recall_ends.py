@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.revocation import revocable
+from answerable.core.mandate.revocation import Revocable, Revocation, revocable
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.end_instance import end_instance
 from answerable.flows.enrol_workload import enrol
@@ -135,6 +136,32 @@ async def test_what_was_revoked_of_any_kind_is_put_back_as_it_was_and_is_not_rec
     assert set(bench.walk.revocations.all()) == set(before.all())
     assert await record_revocations(bench.walk, overdue_only=False) == 0
     assert len(bench.entries(Tag.REVOKED)) == len(EVERY_KIND)
+
+
+class CountedRevocations(MemoryRevocationRegister):
+    """Counts writes, each of which waits for the disk where there is one."""
+
+    writes = 0
+
+    def add_all(self, revocations: Collection[Revocation]) -> int:
+        self.writes += 1
+        return super().add_all(revocations)
+
+    def recorded(self, names: Iterable[Revocable]) -> None:
+        self.writes += 1
+        super().recorded(names)
+
+
+async def test_however_many_were_revoked_all_are_put_back_with_one_write():
+    bench, workloads = await enrolling()
+    names = [revocable("token", f"t-{number}") for number in range(300)]
+    for one in names:
+        await revoke_authority(bench.walk, one, by="operator", looks_back=False)
+    bench.walk.revocations = counted = CountedRevocations()
+    authorities = AuthorityChanges(bench.walk, workloads.trust)
+    assert (await recall_ends(workloads, authorities, since=0)).revocations == len(names)
+    assert counted.writes == 2, "one that puts them into force, one that says that they are recorded"
+    assert all(counted.find((one,)) is not None for one in names)
 
 
 async def test_who_was_revoked_and_whose_key_is_gone_is_told_of_and_nobody_is_revoked_by_a_pseudonym():

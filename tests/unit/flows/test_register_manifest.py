@@ -125,8 +125,9 @@ async def test_two_at_once_are_taken_one_after_the_other():
         ({"ownership": {"owner": "carol"}}, "manifest.not_an_owner"),
         ({"status": "suspended"}, "manifest.agent_inactive"),
         ({"environment": "staging"}, "manifest.environment"),
+        ({"tier": 3}, "manifest.tier"),
     ],
-    ids=["another owner", "suspended", "another environment"],
+    ids=["another owner", "suspended", "another environment", "another tier"],
 )
 async def test_a_manifest_falls_with_what_it_stood_on(changes: dict[str, Any], code: str):
     bench = await Bench().registered()

@@ -24,7 +24,7 @@ def test_all_processes_on_a_data_directory_remember_the_same_proofs(tmp_path: Pa
     processes: list[DpopVerifier[None]] = [
         token_holders(
             proofs.verifier,
-            store=opened_replay_store(settings, SeededEntropy(number)),
+            store=opened_replay_store(settings, SeededEntropy(number), proofs.clock),
             limits=DpopLimits(urls=frozenset({URL})),
             token_of=lambda _: BoundToken(key=proofs.crm_key.public.thumbprint, content=None),
             clock=proofs.clock,

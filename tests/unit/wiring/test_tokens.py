@@ -12,6 +12,8 @@ from answerable.adapters.local_keys import open_or_create_key
 from answerable.adapters.memory.tokens import MemoryTokenRegister
 from answerable.adapters.system import SystemEntropy
 from answerable.core.identity.principal import UnixMillis
+from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.status_list import TTL_SECONDS_MAX
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.token_desk import TokenDesk
@@ -19,6 +21,7 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.contracts.token_register import sample_tree
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.samples import signing_key
+from answerable.wiring import tokens as wired
 from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings
 from answerable.wiring.token_settings import TokenSettings, token_faults
@@ -70,6 +73,21 @@ async def test_tokens_that_ran_out_long_ago_are_forgotten_once_there_is_room():
     assert full.asked > 2
     assert not any(register.find(jti) for jti in tree)
     assert UnixMillis(0) < min(one.expires_at for one in tree.values())
+
+
+async def test_however_many_tokens_ran_out_all_are_forgotten_in_one_round_revoked_or_not(monkeypatch):
+    monkeypatch.setattr(wired, "FORGOTTEN_MAX", 2)
+    bench, register = Bench(), MemoryTokenRegister(entropy=SeededEntropy("tokens"))
+    tree = sample_tree(register)
+    register.end([Revocable("token", "left")])
+    bench.clock.advance(seconds=KEPT_MILLIS // 1000 + 3_600)
+    with move_on_after(0.5):
+        await forgetting_tokens(desk_over(register, bench), seconds=3_600)
+    assert not any(register.find(jti) for jti in tree)
+
+
+def test_a_token_is_kept_for_as_long_as_any_list_that_somebody_may_have_of_it_is_good():
+    assert KEPT_MILLIS >= TTL_SECONDS_MAX * 1000
 
 
 def test_lists_that_are_not_there_yet_are_none():

@@ -14,6 +14,7 @@ from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.caveat import Attempt
 from answerable.core.mandate.lineage import hops_shortfall
 from answerable.core.mandate.mandate import shortfall
+from answerable.core.mandate.session_claims import session_shortfall
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class CedarDecisionPoint:
             calls_used=facts.mandate_calls_used,
             now=facts.at,
         )
+        if outside is None and verified.session:
+            outside = session_shortfall(verified.session, attempt)
         if outside is None and verified.hops:
             outside = hops_shortfall(verified.hops, attempt)
         if outside is not None:

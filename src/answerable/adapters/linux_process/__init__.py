@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from answerable.adapters.linux_process.observer import LinuxProcessObserver
+from answerable.adapters.linux_process.own_command import OwnCommand
 
-__all__ = ["LinuxProcessObserver"]
+__all__ = ["LinuxProcessObserver", "OwnCommand"]

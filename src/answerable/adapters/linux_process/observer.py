@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.linux_process.proc_files import ProcDirectory, pid_of
@@ -20,21 +21,31 @@ from answerable.ports.process_observer import ProcessFacts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from answerable.adapters.linux_process.own_command import OwnCommand
 
 PORT: Final = "process_observer"
 STEP: Final = "attestation"
 PROC: Final = "/proc"
 
 _NAMESPACES: Final = (("mount", "ns/mnt"), ("user", "ns/user"), ("root", "root/"))
+ANCESTORS_MAX: Final = 256
 _DEAD: Final = frozenset("ZXx")
 
 
 class LinuxProcessObserver:
-    """Implements ports.ProcessObserver on Linux. proc: where procfs is mounted, for tests another tree."""
+    """Implements ports.ProcessObserver on Linux. proc: where procfs is mounted, for tests another tree. command: our
+    own; without one no process runs it."""
 
-    def __init__(self, *, proc: str = PROC, wall_nanos: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        *,
+        proc: str = PROC,
+        wall_nanos: Callable[[], int] = time.time_ns,
+        command: OwnCommand | None = None,
+    ) -> None:
         """Raises Unavailable (`process.unavailable`) where there is no procfs."""
         self._proc = proc
+        self._command = command
         self._programs = ProgramReader(wall_nanos=wall_nanos)
         try:
             with open(f"{proc}/sys/kernel/random/boot_id", encoding="ascii") as content:
@@ -54,12 +65,15 @@ class LinuxProcessObserver:
                 facts, program = self._measured(process, pid, started)
                 # Once more, cheaply: ids, program and world must be those of the same program as before.
                 again, program_again = self._measured(process, pid, started)
+                parent, agent_up = process.parent(), self._runs_command(process, facts)
                 self._check_alive(process, pid, started, pidfd)
         except (OSError, ValueError, KeyError, IndexError):
             raise _gone() from None
         if facts != again or program.identity != program_again.identity:
             raise Unverified("the process changed while it was measured", code="process.changed", step=STEP)
-        return facts
+        ancestors, whole = self._ancestors(parent)
+        # Of whom not all is known that it descends from, not enough is known.
+        return replace(facts, parent=parent, ancestors=ancestors, agent_up=agent_up and whole)
 
     def started(self, pid: int) -> int:
         """As the port says. Raises Unverified (`process.gone`)."""
@@ -117,6 +131,26 @@ class LinuxProcessObserver:
             foreign=foreign,
         )
         return facts, program
+
+    def _runs_command(self, process: ProcDirectory, facts: ProcessFacts) -> bool:
+        if self._command is None or facts.foreign or not facts.sha256:
+            return False
+        try:
+            return self._command.is_run_by(process)
+        except (OSError, ValueError):
+            return False
+
+    def _ancestors(self, parent: int) -> tuple[tuple[str, ...], bool]:
+        """Names of the processes above, nearest first, and whether that is all of them, up to where ours begin."""
+        found: list[str] = []
+        try:
+            while parent and len(found) < ANCESTORS_MAX:
+                with ProcDirectory(self._proc, parent) as process:
+                    found.append(f"{self._boot}:{parent}:{process.life()[1]}")
+                    parent = process.parent()
+        except (OSError, ValueError, IndexError):
+            return tuple(found), False
+        return tuple(found), not parent
 
     def _is_foreign(self, process: ProcDirectory, name: str, link: str) -> bool:
         """What we may not look at counts as foreign."""

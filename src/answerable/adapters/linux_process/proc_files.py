@@ -12,6 +12,7 @@ DELETED: Final = " (deleted)"
 
 # Fields of `stat` after the command, which may itself hold blanks and brackets.
 _STATE: Final = 0
+_PARENT: Final = 1
 _START: Final = 19
 
 
@@ -71,6 +72,10 @@ class ProcDirectory:
         """State and start time, in clock ticks since boot."""
         fields = self.text("stat").rpartition(b")")[2].split()
         return fields[_STATE].decode("ascii"), int(fields[_START])
+
+    def parent(self) -> int:
+        """Pid of its parent now; 0 where that is outside what we see."""
+        return int(self.text("stat").rpartition(b")")[2].split()[_PARENT])
 
     def status(self) -> Status:
         """Ids, as this process's own user namespace counts them."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.ports.instance_register import LostEnd
 
 WITH_PARENT: Final = "parent.ended"
 
@@ -32,13 +33,15 @@ class MemoryInstanceRegister:
         # The instance of a process that ended last, and why.
         self._ended: dict[str, tuple[SpiffeId, str]] = {}
         self._last_subs: dict[str, SpiffeId] = {}
+        self._ended_keys: dict[str, str] = {}
 
     def add(self, instance: Instance) -> None:
         """As the port says. Raises Malformed (`instance.parent`) for a sub-agent of what is not live, too."""
         key = instance.key.thumbprint if instance.key is not None else ""
         process = instance.process if not instance.parent else ""
         with self._lock:
-            if instance.id in self._ids or key in self._by_key or process in self._by_process:
+            taken = key in self._by_key or key in self._ended_keys
+            if instance.id in self._ids or taken or process in self._by_process:
                 message = f"instance {shown(str(instance.id))}, its key or its process is registered already"
                 raise Malformed(message, code="instance.duplicate")
             if instance.parent and not self._lives(instance.parent):
@@ -125,6 +128,22 @@ class MemoryInstanceRegister:
         """As the port says."""
         return self._ended.get(process, ("", ""))[1]
 
+    def key_ended(self, thumbprint: str) -> str:
+        """As the port says."""
+        return self._ended_keys.get(thumbprint, "")
+
+    def take_lost(self, ends: Iterable[LostEnd]) -> int:
+        """As the port says."""
+        count = 0
+        with self._lock:
+            for one in ends:
+                if one.instance in self._ids or one.key in self._by_key or one.key in self._ended_keys:
+                    continue
+                self._ids.add(one.instance)
+                self._ended_keys[one.key] = one.because
+                count += 1
+        return count
+
     def of_agent(self, agent: AgentId) -> Iterable[Instance]:
         """As the port says."""
         return tuple(one for one in self.live() if one.agent == agent)
@@ -152,6 +171,8 @@ class MemoryInstanceRegister:
         gone = changed(known, state="ended", ended_because=because, ended_by=by)
         self._instances[known.id] = gone
         self._unrecorded[known.id] = told
+        if known.key is not None:
+            self._ended_keys[known.key.thumbprint] = because
         if known.process and not known.parent:
             self._ended[known.process] = known.id, because
             if self._by_process.get(known.process) == known.id:

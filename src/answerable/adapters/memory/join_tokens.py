@@ -39,10 +39,10 @@ class MemoryJoinTokens:
         """As the port says."""
         with self._lock:
             found = self._tokens.get(digest)
-            if found is None or not found.is_good(now):
+            if found is None or found.used_at is not None or now < found.created_at:
                 return None
             self._tokens[digest] = used = changed(found, used_at=now)
-            return used
+            return used if found.is_good(now) else None
 
     def all(self) -> Iterable[JoinToken]:
         """As the port says."""

@@ -22,6 +22,7 @@ class MemoryReplayStore:
         self,
         *,
         epoch: bytes,
+        since: float = 0.0,
         partitions_max: int = PARTITIONS_MAX,
         uses_per_partition_max: int = USES_PER_PARTITION_MAX,
     ) -> None:
@@ -29,7 +30,7 @@ class MemoryReplayStore:
         if len(epoch) != EPOCH_BYTES or min(partitions_max, uses_per_partition_max) < 1:
             message = f"a replay store has an epoch of {EPOCH_BYTES} bytes and room for at least one use"
             raise Malformed(message, code="replay.limits")
-        self._epoch = epoch
+        self._epoch, self._since = epoch, since
         self._partitions_max = partitions_max
         self._uses_max = uses_per_partition_max
         self._lock = threading.Lock()
@@ -40,6 +41,11 @@ class MemoryReplayStore:
     def epoch(self) -> bytes:
         """As the port says."""
         return self._epoch
+
+    @property
+    def since(self) -> float:
+        """As the port says: what is in memory is replaced by nobody."""
+        return self._since
 
     def accept(self, partition: bytes, digest: bytes, *, until: float, at: float) -> ReplayAnswer:
         """As the port says."""

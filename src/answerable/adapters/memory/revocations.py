@@ -35,14 +35,21 @@ class MemoryRevocationRegister:
 
     def add(self, revocation: Revocation) -> bool:
         """As the port says."""
+        return self.add_all((revocation,)) == 1
+
+    def add_all(self, revocations: Collection[Revocation]) -> int:
+        """As the port says."""
         with self._lock:
-            if revocation.what in self._by_name:
-                return False
-            # Swapped whole, and before the number: who sees the number sees what it is about.
-            self._by_name = {**self._by_name, revocation.what: revocation}
-            self._unrecorded[revocation.what] = revocation
-            self._epoch += 1
-        return True
+            fresh: dict[Revocable, Revocation] = {}
+            for one in revocations:
+                if one.what not in self._by_name:
+                    fresh.setdefault(one.what, one)
+            if fresh:
+                # Swapped whole, and before the number: who sees the number sees what it is about.
+                self._by_name = {**self._by_name, **fresh}
+                self._unrecorded.update(fresh)
+                self._epoch += 1
+        return len(fresh)
 
     def all(self) -> Iterable[Revocation]:
         """As the port says."""

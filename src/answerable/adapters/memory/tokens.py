@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
 from answerable.core.mandate.status_list import INVALID, with_status
 from answerable.core.mandate.status_places import TOKENS_PER_LIST_MAX, decoys, drawn_places
@@ -45,6 +47,29 @@ class MemoryTokenRegister:
             for one in added:
                 self._children.setdefault(one.parent, []).append(one.jti)
 
+    def restore(self, tokens: Iterable[IssuedToken]) -> int:
+        """As the port says."""
+        count = 0
+        with self._lock:
+            for one in tokens:
+                number, index = one.place.list_number, one.place.index
+                if one.jti in self._tokens or (number, index) in self._places:
+                    continue
+                while len(self._lists) < number:
+                    self._begin_list()
+                nobodys, taken, given = self._lists[number - 1]
+                cleared, bit = bytearray(nobodys), 1 << (index & 7)
+                cleared[index >> 3] &= ~bit
+                taken[index >> 3] |= bit
+                given[0] += 1
+                self._lists[number - 1] = (bytes(cleared), taken, given)
+                kept = one if one.parent in self._tokens else structs.replace(one, parent="")
+                self._tokens[one.jti] = kept
+                self._places.add((number, index))
+                self._children.setdefault(kept.parent, []).append(one.jti)
+                count += 1
+        return count
+
     def find(self, jti: str) -> IssuedToken | None:
         """As the port says."""
         return self._tokens.get(jti)
@@ -84,8 +109,7 @@ class MemoryTokenRegister:
         with self._lock:
             while len(found) < count:
                 if not self._lists or self._lists[-1][2][0] >= TOKENS_PER_LIST_MAX:
-                    nobodys = decoys(self._entropy.bytes)
-                    self._lists.append((nobodys, bytearray(nobodys), [0]))
+                    self._begin_list()
                 _, taken, given = self._lists[-1]
                 wanted = min(count - len(found), TOKENS_PER_LIST_MAX - given[0])
                 drawn = drawn_places(taken, wanted, self._entropy.bytes)
@@ -107,6 +131,10 @@ class MemoryTokenRegister:
                 if one.jti in (siblings := self._children.get(one.parent, [])):
                     siblings.remove(one.jti)
         return len(old)
+
+    def _begin_list(self) -> None:
+        nobodys = decoys(self._entropy.bytes)
+        self._lists.append((nobodys, bytearray(nobodys), [0]))
 
     def _check(self, token: IssuedToken, known: dict[str, IssuedToken], places: set[tuple[int, int]]) -> None:
         if token.jti in known or (token.place.list_number, token.place.index) in places:

@@ -61,6 +61,10 @@ class Pkcs11AuthorityKeys:
         self._pin = pin
         self._lock = threading.Lock()
         self._session: pkcs11.Session | None = None
+        # Whether the library is begun anew before it is asked again: some keep for good what they saw of an HSM that
+        # was away for a while.
+        self._is_stale = False
+        self._is_pin_refused = False
 
     @classmethod
     def open(cls, *, module: Path, token: str, pin: str) -> Pkcs11AuthorityKeys:
@@ -71,7 +75,10 @@ class Pkcs11AuthorityKeys:
         try:
             library = pkcs11.lib(str(module))
         except (PKCS11Error, RuntimeError, OSError):
-            message = f"the PKCS #11 library {shown(module.name)} cannot be loaded"
+            message = (
+                f"the HSM's library {shown(module.name)} cannot be loaded, or finds no HSM: install it, set "
+                "`identity.pkcs11_module` to where it is, and bring the HSM back"
+            )
             raise Unavailable(message, code="authority_keys.module", port=PORT) from None
         keys = cls(library, token, pin)
         keys._in_session(lambda session: None)
@@ -113,6 +120,7 @@ class Pkcs11AuthorityKeys:
         def found(session: pkcs11.Session) -> ec.EllipticCurvePublicKey | None:
             public = _public(session, label)
             if public is None or _private(session, label) is None:
+                self._doubt()
                 return None
             return _point(public)
 
@@ -126,8 +134,9 @@ class Pkcs11AuthorityKeys:
         def signed(session: pkcs11.Session) -> bytes:
             key = _private(session, label)
             if key is None:
+                self._doubt()
                 raise Unavailable(
-                    f"the key {shown(name)} of the trust domain is gone",
+                    f"the key {shown(name)} of the trust domain is gone from the HSM: bring it back",
                     code="authority_keys.missing",
                     port=PORT,
                 )
@@ -160,16 +169,25 @@ class Pkcs11AuthorityKeys:
                 if not again:
                     raise _unavailable("the session with the token ended", unknown=True) from None
             except PKCS11Error as error:
+                self._doubt()
                 raise _unavailable(_reason(error)) from None
             try:
                 return use(self._opened())
             except PKCS11Error as error:
-                self._end()
+                self._doubt()
                 raise _unavailable(_reason(error)) from None
 
     def _opened(self) -> pkcs11.Session:
         if self._session is not None:
             return self._session
+        if self._is_pin_refused:
+            # Never tried again by itself: a few wrong ones lock the token.
+            raise self._wrong_pin()
+        if self._is_stale:
+            if self._library.initialized:
+                self._library.finalize()
+            self._library.initialize()
+            self._is_stale = False
         try:
             token = self._library.get_token(token_label=self._token)
             try:
@@ -178,7 +196,10 @@ class Pkcs11AuthorityKeys:
                 # A login is the whole process's: a session of ours that ended has left it behind.
                 self._session = token.open(rw=True)
         except (pkcs11.exceptions.NoSuchToken, pkcs11.exceptions.MultipleTokensReturned):
-            message = f"there is not exactly one token {shown(self._token)}"
+            message = (
+                f"the HSM has not exactly one token {shown(self._token)}: bring it back, or set "
+                "`identity.pkcs11_token` to its label"
+            )
             raise Unavailable(message, code="authority_keys.token", port=PORT) from None
         except (
             pkcs11.exceptions.PinIncorrect,
@@ -187,10 +208,20 @@ class Pkcs11AuthorityKeys:
             pkcs11.exceptions.PinLocked,
             pkcs11.exceptions.PinExpired,
         ):
-            # Never tried again by itself: a few wrong ones lock the token.
-            message = f"token {shown(self._token)} does not take this PIN"
-            raise Unavailable(message, code="authority_keys.pin", port=PORT) from None
+            self._is_pin_refused = True
+            raise self._wrong_pin() from None
         return self._session
+
+    def _wrong_pin(self) -> Unavailable:
+        message = (
+            f"the HSM's token {shown(self._token)} does not take this PIN: put the right one where "
+            "`identity.pkcs11_pin` says before you start again, for a few wrong ones lock the token"
+        )
+        return Unavailable(message, code="authority_keys.pin", port=PORT)
+
+    def _doubt(self) -> None:
+        self._is_stale = True
+        self._end()
 
     def _end(self) -> None:
         session, self._session = self._session, None
@@ -239,7 +270,7 @@ def _unfit(what: str) -> Unavailable:
 
 def _unavailable(why: str, *, unknown: bool = False) -> Unavailable:
     return Unavailable(
-        f"the token that holds the trust domain's keys cannot be used: {why}",
+        f"the HSM that holds the trust domain's keys cannot be used, and nothing is signed until it is back: {why}",
         code="authority_keys.unavailable",
         port=PORT,
         effect="unknown" if unknown else "none",

@@ -1,6 +1,6 @@
 """How the table lies in its file, and when a file is one that may be gone on with.
 
-    4096 bytes         head: what this is, for which run of which machine, its size, its epoch
+    4096 bytes         head: what this is, for which run of which machine, its size, its epoch and when that began
     rooms * 32         whose each room is
     rooms * 8          when the last use in each room has passed, seconds
     then, on a page of its own each, the rooms: three numbers, uses * 16 bytes of digests, uses * 8 of ends, as rings
@@ -17,15 +17,15 @@ from typing import Final
 from answerable.errors import Malformed
 from answerable.ports.replay_store import DIGEST_BYTES, EPOCH_BYTES, PARTITION_BYTES
 
-MAGIC: Final = b"answerable uses1"
+MAGIC: Final = b"answerable uses2"
 PAGE: Final = 4096
 WORD: Final = 8
 ROOMS_MAX: Final = 65_536
 USES_MAX: Final = 1_048_576
 BOOT_BYTES: Final = 36
 
-# Magic, boot, epoch, rooms, uses, inode. What changes while the table is in use comes after it.
-_HEAD: Final = struct.Struct(f"={len(MAGIC)}s{BOOT_BYTES}s{EPOCH_BYTES}sQQQ")
+# Magic, boot, epoch, rooms, uses, inode, since. What changes while the table is in use comes after it.
+_HEAD: Final = struct.Struct(f"={len(MAGIC)}s{BOOT_BYTES}s{EPOCH_BYTES}sQQQd")
 ROOMS_GIVEN: Final = 512 // WORD
 """The word that counts the rooms that were ever given out."""
 FORGOTTEN: Final = ROOMS_GIVEN + 1
@@ -79,20 +79,22 @@ class Layout:
         return self.first_room + index * self.room_bytes
 
 
-def head(layout: Layout, *, boot: bytes, epoch: bytes, inode: int) -> bytes:
+def head(layout: Layout, *, boot: bytes, epoch: bytes, inode: int, since: float) -> bytes:
     """The first bytes of a new table."""
-    return _HEAD.pack(MAGIC, boot, epoch, layout.rooms, layout.uses, inode)
+    return _HEAD.pack(MAGIC, boot, epoch, layout.rooms, layout.uses, inode, since)
 
 
-def epoch_of(written: bytes, layout: Layout, *, boot: bytes, inode: int) -> bytes | None:
-    """The epoch of a table that may be gone on with. written: its first page.
+def epoch_of(written: bytes, layout: Layout, *, boot: bytes, inode: int) -> tuple[bytes, float] | None:
+    """The epoch of a table that may be gone on with, and when it began. written: its first page.
 
     None for any other: of another size or version; of an earlier run of the machine, in whose time its ends are; or a
     copy that was put back, which may have forgotten what was accepted since.
     """
-    epoch: bytes = _HEAD.unpack_from(written)[2]
-    expected = head(layout, boot=boot, epoch=epoch, inode=inode)
-    return epoch if written[: _HEAD.size] == expected else None
+    fields = _HEAD.unpack_from(written)
+    epoch: bytes = fields[2]
+    since: float = fields[-1]
+    expected = head(layout, boot=boot, epoch=epoch, inode=inode, since=since)
+    return (epoch, since) if written[: _HEAD.size] == expected else None
 
 
 def _paged(size: int) -> int:

@@ -9,6 +9,7 @@ reach the disk, and a restart of processes, which the kernel's memory survives, 
 from __future__ import annotations
 
 import fcntl
+import math
 import mmap
 import os
 import stat
@@ -54,12 +55,12 @@ class SharedReplayStore:
     A partition has a room from its first use until every use in it has passed and another partition needs one.
     """
 
-    def __init__(self, descriptor: int, layout: Layout, epoch: bytes) -> None:
+    def __init__(self, descriptor: int, layout: Layout, epoch: bytes, since: float) -> None:
         self._layout = layout
         # As plain numbers: worked out for every use they would cost as much as the search.
         self._first_room, self._room_bytes, self._uses = layout.first_room, layout.room_bytes, layout.uses
         self._last_ends = layout.ends
-        self._epoch = epoch
+        self._epoch, self._since = epoch, since
         self._descriptor = descriptor
         self._locks = ByteLocks(descriptor)
         self._lock = threading.Lock()
@@ -76,11 +77,12 @@ class SharedReplayStore:
         path: Path,
         *,
         entropy: Entropy,
+        at: float,
         partitions_max: int = PARTITIONS_MAX,
         uses_per_partition_max: int = USES_PER_PARTITION_MAX,
     ) -> SharedReplayStore:
         """Go on with the table at this path, or make it anew, with a new epoch, when it is not one of this run of the
-        machine and of this size. Mode 0600, in directories of mode 0700.
+        machine and of this size. Mode 0600, in directories of mode 0700. at: now, on the clock that never goes back.
 
         Raises Malformed (`replay.limits`) and Unavailable (`replay.unavailable`).
         """
@@ -90,8 +92,10 @@ class SharedReplayStore:
             with open(_BOOT, "rb") as file:
                 boot = file.read().strip()
             with _only_opener(path):
-                found = _found(path, layout, boot) or _made(path, layout, boot, entropy.bytes(EPOCH_BYTES))
-                return cls(found[0], layout, found[1])
+                found = _found(path, layout, boot)
+                if found is None:
+                    found = _made(path, layout, boot, entropy.bytes(EPOCH_BYTES), at)
+                return cls(found[0], layout, found[1], found[2])
         except OSError as error:
             raise unavailable(f"cannot open the replay table `{path.name}`: {error.strerror}") from None
 
@@ -99,6 +103,14 @@ class SharedReplayStore:
     def epoch(self) -> bytes:
         """As the port says."""
         return self._epoch
+
+    @property
+    def since(self) -> float:
+        """As the port says. A table that was taken away or replaced has no name any more."""
+        with self._lock:
+            if self._closed:
+                raise unavailable("the replay table is closed")
+            return self._since if os.fstat(self._descriptor).st_nlink else math.inf
 
     def close(self) -> None:
         """Let go of the table; whatever is asked later raises Unavailable. Idempotent."""
@@ -243,8 +255,8 @@ def _only_opener(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _found(path: Path, layout: Layout, boot: bytes) -> tuple[int, bytes] | None:
-    """The table that is there, open, and its epoch."""
+def _found(path: Path, layout: Layout, boot: bytes) -> tuple[int, bytes, float] | None:
+    """The table that is there, open, its epoch and when that began."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -252,18 +264,18 @@ def _found(path: Path, layout: Layout, boot: bytes) -> tuple[int, bytes] | None:
     status = os.fstat(descriptor)
     # Whoever may write to it could make it forget, and whoever may read it could make nonces.
     ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
-    epoch = (
+    known = (
         epoch_of(os.pread(descriptor, PAGE, 0), layout, boot=boot, inode=status.st_ino)
         if ours and status.st_size == layout.size
         else None
     )
-    if epoch is None:
+    if known is None:
         os.close(descriptor)
         return None
-    return descriptor, epoch
+    return descriptor, *known
 
 
-def _made(path: Path, layout: Layout, boot: bytes, epoch: bytes) -> tuple[int, bytes]:
+def _made(path: Path, layout: Layout, boot: bytes, epoch: bytes, at: float) -> tuple[int, bytes, float]:
     """A new table in place of whatever is there; processes that have that one open go on with it, under its epoch."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
@@ -271,9 +283,10 @@ def _made(path: Path, layout: Layout, boot: bytes, epoch: bytes) -> tuple[int, b
     try:
         os.ftruncate(descriptor, layout.size)
         os.posix_fallocate(descriptor, 0, layout.first_room)
-        os.pwrite(descriptor, head(layout, boot=boot, epoch=epoch, inode=os.fstat(descriptor).st_ino), 0)
+        inode = os.fstat(descriptor).st_ino
+        os.pwrite(descriptor, head(layout, boot=boot, epoch=epoch, inode=inode, since=at), 0)
         fresh.replace(path)
     except OSError:
         os.close(descriptor)
         raise
-    return descriptor, epoch
+    return descriptor, epoch, at

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from answerable.adapters.shard_socket.messages import Digest, Failed, Going
+from answerable.adapters.shard_socket.messages import Digest, Failed, Going, Traced
 from answerable.core.action.outcome import Outcome, OutcomeStatus
 from answerable.core.approval.approval import Answer as PersonsAnswer
 from answerable.core.approval.approval import Approval, ApprovalId, ApprovalState
@@ -77,10 +77,13 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     approval: Waiting | None
 
 
+T = TypeVar("T")
+
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _REPLY: Final[msgspec.msgpack.Decoder[Going | Answered | Failed]] = msgspec.msgpack.Decoder(
     Going | Answered | Failed
 )
+_TRACED: Final[msgspec.msgpack.Decoder[Traced | Failed]] = msgspec.msgpack.Decoder(Traced | Failed)
 
 
 def answer_bytes(answer: Answer) -> bytes:
@@ -107,8 +110,17 @@ def answer_bytes(answer: Answer) -> bytes:
 
 def reply_in(message: bytes) -> Going | Answered | Failed:
     """What the other process said. Raises Malformed (`shard.message`)."""
+    return _decoded(_REPLY, message)
+
+
+def traced_in(message: bytes) -> Traced | Failed:
+    """What the other process said to a question. Raises Malformed (`shard.message`)."""
+    return _decoded(_TRACED, message)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[T], message: bytes) -> T:
     try:
-        return _REPLY.decode(message)
+        return decoder.decode(message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(f"not an answer: {str(error)[:200].lower()}", code="shard.message") from None
 

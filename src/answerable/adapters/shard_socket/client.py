@@ -1,4 +1,4 @@
-"""Handing an action on: one connection for one action, and never a second try."""
+"""Handing an action on, and asking what was done: one connection for each, and never a second try."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from answerable.adapters.shard_socket.answers import Answered, answer_in, reply_in
+from answerable.adapters.shard_socket.answers import Answered, answer_in, reply_in, traced_in
 from answerable.adapters.shard_socket.frames import LinkLimits, framed, read_message
-from answerable.adapters.shard_socket.messages import Failed, action_bytes, error_in
+from answerable.adapters.shard_socket.messages import Failed, action_bytes, error_in, trace_bytes
 from answerable.adapters.shard_socket.place import PORT, check_directory, is_own_account, socket_of
 from answerable.core.ledger.shards import checked_shard_name
 from answerable.errors import Malformed, Unavailable, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from anyio.abc import SocketStream
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
+    from answerable.core.ledger.effects import Effects
+    from answerable.core.mandate.revocation import Revocable
     from answerable.errors import Effect
     from answerable.ports.upstream import Progress
 
@@ -30,16 +33,60 @@ if TYPE_CHECKING:
 class SocketShardLink:
     """Port ShardLink."""
 
-    def __init__(self, directory: Path, *, base: str, own: str, limits: LinkLimits | None = None) -> None:
-        """directory: of the sockets. base: what the names of all shards' logs begin with. own: our shard."""
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        base: str,
+        own: str,
+        shards: Callable[[], Iterable[str]] = tuple,
+        limits: LinkLimits | None = None,
+    ) -> None:
+        """directory: of the sockets. base: what the names of all shards' logs begin with. own: our shard. shards: the
+        names of all that there are, whether they run or not."""
         self._directory = directory
         self._prefix = f"{base}/"
         self._own = own
+        self._shards = shards
         self._limits = limits or LinkLimits()
 
     def reaches(self, origin: str) -> bool:
         """As the port says."""
         return self._shard(origin) not in ("", self._own)
+
+    def others(self) -> Sequence[str]:
+        """As the port says."""
+        try:
+            names = sorted(set(self._shards()) - {self._own})
+        except OSError as error:
+            raise _down(
+                f"the logs of the other shards cannot be listed: {error.strerror}", "shard.directory"
+            ) from None
+        return [f"{self._prefix}{one}" for one in names]
+
+    async def effects(self, origin: str, what: Revocable) -> Effects:
+        """As the port says."""
+        shard = self._shard(origin)
+        if not shard:
+            raise _down(f"{shown(origin)} is no shard of this deployment", "shard.refused")
+        try:
+            with anyio.fail_after(self._limits.trace_seconds_max):
+                async with await self._connected(shard) as stream:
+                    await stream.send(framed(trace_bytes(origin, what), self._limits))
+                    reply = traced_in(await read_message(BufferedByteReceiveStream(stream), self._limits))
+        except TimeoutError:
+            raise _down(
+                f"shard {shown(shard)} gave no answer in {self._limits.trace_seconds_max:.0f} s", "shard.late"
+            ) from None
+        except (OSError, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            raise _down(f"shard {shown(shard)} went away before it answered", "shard.lost") from None
+        except Malformed as odd:
+            raise _down(f"shard {shown(shard)} answered {odd.message}", "shard.lost") from None
+        if isinstance(reply, Failed):
+            raise _down(f"shard {shown(shard)} answered: {reply.message}", "shard.refused")
+        if reply.effects.log != origin:
+            raise _down(f"shard {shown(shard)} answered about another log", "shard.lost")
+        return reply.effects
 
     async def forward(
         self, origin: str, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
@@ -54,7 +101,7 @@ class SocketShardLink:
             )
         except Malformed as long:
             raise _down(long.message, long.code) from None
-        stream = await self._connected(shard)
+        stream = await self._connected(shard, ", which this mandate belongs to,")
         # Leaving this block closes the connection, which cancels the action there if it has not ended.
         async with stream:
             # 1 hand on: what was not handed on whole is not begun, so nothing has happened if this fails.
@@ -84,15 +131,14 @@ class SocketShardLink:
         except Malformed:
             return ""
 
-    async def _connected(self, shard: str) -> SocketStream:
+    async def _connected(self, shard: str, why: str = "") -> SocketStream:
         check_directory(self._directory)
         try:
             with anyio.fail_after(self._limits.connect_seconds_max):
                 stream = await anyio.connect_unix(socket_of(self._directory, shard))
         except (OSError, TimeoutError):
             raise _down(
-                f"shard {shown(shard)}, which this mandate belongs to, is not running: try again when it is",
-                "shard.down",
+                f"shard {shown(shard)}{why} is not running: try again when it is", "shard.down"
             ) from None
         if not is_own_account(stream):
             await stream.aclose()

@@ -19,6 +19,8 @@ class LinkLimits:
     """connect_seconds_max: for reaching the other process. send_seconds_max: for handing it the whole action, or it
     an answer. answer_seconds_max: from then until there is an answer; past it the action is cancelled there.
 
+    trace_seconds_max: for an answer to a question about what was done.
+
     message_bytes_max: of one message. actions_max: handed to one process at a time; more are turned away.
     stop_seconds_max: time that actions under way get when a process stops.
     """
@@ -26,6 +28,7 @@ class LinkLimits:
     connect_seconds_max: float = 2.0
     send_seconds_max: float = 10.0
     answer_seconds_max: float = 180.0
+    trace_seconds_max: float = 20.0
     message_bytes_max: int = 16_777_216
     actions_max: int = 1_024
     stop_seconds_max: float = 10.0

@@ -1,7 +1,8 @@
 """What processes say to one another, and how it becomes what the walk knows.
 
 One connection carries one action: an `Action` there; then any number of `Going` back, and one `Answered` or `Failed`.
-Closing the connection before the answer cancels the action.
+Closing the connection before the answer cancels the action. Or it carries one question, a `Trace`, and one `Traced` or
+`Failed` back.
 
 Laws: a member that is not known refuses, for it may be a restriction; the action is taken over byte for byte, and only
 if it is what it says it is; a message of another version is not guessed at.
@@ -19,14 +20,16 @@ from answerable.core.canonical import FrozenJSON, Limits
 from answerable.core.identity.caller import ProofKind, VerifiedCaller
 from answerable.core.identity.evidence import CallerIdentity, Grade, Source
 from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.ledger.effects import Effects
 from answerable.core.mandate.delegation_chain import CHAIN_CHARS_MAX
+from answerable.core.mandate.revocation import NAME_CHARS_MAX, Revocable, RevocationKind
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 
 if TYPE_CHECKING:
     from answerable.adapters.shard_socket.frames import LinkLimits
 
-VERSION: Final = 2
-"""1 said less of callers, and nothing of what was handed on."""
+VERSION: Final = 3
+"""1 said less of callers, and nothing of what was handed on; 2 nothing of which fields of a manifest were measured."""
 PORT: Final = "shard_link"
 
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -41,6 +44,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     grade: Grade
     manifest: str
     manifest_grade: Grade | Literal[""]
+    manifest_fields: tuple[tuple[str, Grade], ...]
     drifted: bool
     measured: str
     key: str
@@ -81,6 +85,21 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     delegation: Annotated[str, Meta(max_length=CHAIN_CHARS_MAX)]
 
 
+class Trace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="trace"):
+    """What is in flight and was done under a name. to: origin of the log that is asked."""
+
+    v: int
+    to: str
+    kind: RevocationKind
+    name: Annotated[str, Meta(max_length=NAME_CHARS_MAX)]
+
+
+class Traced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="traced"):
+    """The answer of one log."""
+
+    effects: Effects
+
+
 class Going(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="going"):
     """Progress, as MCP has it."""
 
@@ -104,7 +123,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_ACTION: Final = msgspec.msgpack.Decoder(Action)
+_ASKED: Final[msgspec.msgpack.Decoder[Action | Trace]] = msgspec.msgpack.Decoder(Action | Trace)
 
 
 def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, progress: bool) -> bytes:
@@ -134,6 +153,7 @@ def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, pro
                     grade=identity.grade,
                     manifest=identity.manifest,
                     manifest_grade=identity.manifest_grade,
+                    manifest_fields=identity.manifest_fields,
                     drifted=identity.drifted,
                     measured=identity.measured,
                     key=identity.key,
@@ -148,16 +168,34 @@ def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, pro
     )
 
 
-def action_in(message: bytes) -> Action:
+def trace_bytes(to: str, what: Revocable) -> bytes:
+    """The message that asks what is in flight and was done under a name."""
+    return _ENCODER.encode(Trace(v=VERSION, to=to, kind=what.kind, name=what.name))
+
+
+def traced_bytes(effects: Effects) -> bytes:
+    """The message that answers it."""
+    return _ENCODER.encode(Traced(effects=effects))
+
+
+def asked_in(message: bytes) -> Action | Trace:
     """Raises Malformed (`shard.message`) for what this version does not say."""
     try:
-        found = _ACTION.decode(message)
+        found = _ASKED.decode(message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(
             f"not an action that was handed on: {str(error)[:200].lower()}", code="shard.message"
         ) from None
     if found.v != VERSION:
         raise Malformed(f"an action of version {found.v} is not understood here", code="shard.message")
+    return found
+
+
+def action_in(message: bytes) -> Action:
+    """As `asked_in`, for an action and nothing else."""
+    found = asked_in(message)
+    if not isinstance(found, Action):
+        raise Malformed("not an action that was handed on: a question", code="shard.message")
     return found
 
 
@@ -196,6 +234,7 @@ def caller_in(caller: Caller) -> VerifiedCaller:
             grade=identity.grade,
             manifest=identity.manifest,
             manifest_grade=identity.manifest_grade,
+            manifest_fields=identity.manifest_fields,
             drifted=identity.drifted,
             measured=identity.measured,
             key=identity.key,

@@ -13,11 +13,13 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from answerable.adapters.shard_socket.answers import answer_bytes
 from answerable.adapters.shard_socket.frames import LinkLimits, read_message, send_message
 from answerable.adapters.shard_socket.messages import (
-    action_in,
+    Trace,
+    asked_in,
     caller_in,
     failed_bytes,
     going_bytes,
     request_in,
+    traced_bytes,
 )
 from answerable.adapters.shard_socket.place import (
     PORT,
@@ -26,10 +28,11 @@ from answerable.adapters.shard_socket.place import (
     made_directory,
     socket_of,
 )
+from answerable.core.mandate.revocation import revocable
 from answerable.errors import AnswerableError, Malformed, Unavailable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from anyio.abc import SocketListener, SocketStream, TaskGroup
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
+    from answerable.core.ledger.effects import Effects
+    from answerable.core.mandate.revocation import Revocable
     from answerable.ports.upstream import Progress
 
 ACCEPT_RETRY_SECONDS: Final = 0.1
@@ -60,10 +65,18 @@ class SocketShardDoor:
     """The socket of one shard. Its process must hold that shard's log, so that there is one of them at a time."""
 
     def __init__(
-        self, directory: Path, *, shard: str, origin: str, govern: Govern, limits: LinkLimits | None = None
+        self,
+        directory: Path,
+        *,
+        shard: str,
+        origin: str,
+        govern: Govern,
+        trace: Callable[[Revocable], Awaitable[Effects]],
+        limits: LinkLimits | None = None,
     ) -> None:
+        """trace: what is in flight and was done here under a name. It raises the errors of the family."""
         self._directory, self._path = directory, socket_of(directory, shard)
-        self._origin, self._govern = origin, govern
+        self._origin, self._govern, self._trace = origin, govern, trace
         self._limits = limits or LinkLimits()
         # Connections, and those of them whose action has been begun.
         self._under_way = self._begun = 0
@@ -135,8 +148,11 @@ class SocketShardDoor:
         received = BufferedByteReceiveStream(stream)
         try:
             with anyio.fail_after(self._limits.send_seconds_max):
-                action = action_in(await read_message(received, self._limits))
-            request = self._checked(action)
+                asked = asked_in(await read_message(received, self._limits))
+            if isinstance(asked, Trace):
+                await self._send(stream, await self._traced(asked))
+                return
+            action, request = asked, self._checked(asked)
         except TimeoutError:
             return
         except AnswerableError as error:
@@ -150,17 +166,30 @@ class SocketShardDoor:
         if reply is not None:
             await self._send(stream, reply)
 
+    async def _traced(self, asked: Trace) -> bytes:
+        """The answer to a question about what was done. Raises Malformed, Unavailable (`shard.refused`), and as the
+        walk does."""
+        self._check_address(asked.to)
+        try:
+            with anyio.fail_after(self._limits.trace_seconds_max):
+                return traced_bytes(await self._trace(revocable(asked.kind, asked.name)))
+        except TimeoutError:
+            raise _failed("reading its ledger took too long", "shard.late") from None
+
     def _checked(self, action: Action) -> ActionRequest:
         """Before anything is begun. Raises Malformed, Unavailable (`shard.refused`)."""
         if self._begun >= self._limits.actions_max:
             raise Unavailable("too many actions were handed on at a time", code="shard.refused", port=PORT)
-        if action.to != self._origin:
+        self._check_address(action.to)
+        return request_in(action, self._limits)
+
+    def _check_address(self, to: str) -> None:
+        if to != self._origin:
             raise Unavailable(
-                f"the action is for {shown(action.to)}, this is {shown(self._origin)}",
+                f"the action is for {shown(to)}, this is {shown(self._origin)}",
                 code="shard.refused",
                 port=PORT,
             )
-        return request_in(action, self._limits)
 
     async def _governed(
         self,

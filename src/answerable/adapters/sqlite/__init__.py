@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from answerable.adapters.sqlite.agent_uses import SqliteAgentUses
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
+from answerable.adapters.sqlite.citations import SqliteCitationRegister
 from answerable.adapters.sqlite.instances import SqliteInstanceRegister
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
@@ -16,8 +18,10 @@ from answerable.adapters.sqlite.subject_keys import SqliteSubjectKeys
 from answerable.adapters.sqlite.tokens import SqliteTokenRegister
 
 __all__ = [
+    "SqliteAgentUses",
     "SqliteApprovalRegister",
     "SqliteAuthorityRegister",
+    "SqliteCitationRegister",
     "SqliteInstanceRegister",
     "SqliteJoinTokens",
     "SqliteMandateRegister",

@@ -35,6 +35,9 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Rows from before these were kept have neither.
     manifest_grade: Literal["", "kernel", "sidecar", "gateway", "claimed"] = ""
     measured: list[tuple[str, str, Grade]] = []
+    # Where this is not there, the grade was that of what matched alone, and what was only claimed did not count.
+    manifest_fields: list[tuple[str, Grade]] | None = None
+    agent_up: bool = False
 
 
 def body_of(instance: Instance) -> bytes:
@@ -54,6 +57,8 @@ def body_of(instance: Instance) -> bytes:
         "drift": [*instance.drift],
         "manifest_grade": instance.manifest_grade,
         "measured": [[*one] for one in instance.measured],
+        "manifest_fields": [[*one] for one in instance.manifest_fields],
+        "agent_up": instance.agent_up,
     }
     if instance.ended_by:
         row["ended_by"] = instance.ended_by
@@ -80,7 +85,9 @@ def from_body(body: bytes, *, state: str, because: str) -> Instance:
         process=row.process,
         parent=row.parent,
         manifest=row.manifest,
-        manifest_grade=row.manifest_grade,
+        manifest_grade=row.manifest_grade if row.manifest_fields is not None else "",
+        manifest_fields=tuple(row.manifest_fields or ()),
+        agent_up=row.agent_up,
         measured=tuple(row.measured),
         drift=tuple(row.drift),
         state=known,

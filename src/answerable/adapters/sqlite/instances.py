@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.ports.instance_register import LostEnd
 
 # Every change takes the next number, so that other processes read what is new and nothing else.
 _INSERT: Final = (
@@ -61,6 +62,11 @@ _UNRECORDED: Final = (
 )
 # The index of parents ends with the row's number, so that the last one is found without a look at the others.
 _LAST_SUB: Final = "SELECT id FROM instances WHERE parent = ? AND parent <> '' ORDER BY number DESC LIMIT 1"
+# Of the ledger they are known already, and nothing is left of them but what must not come again.
+_LOST: Final = (
+    "INSERT OR IGNORE INTO instances (id, key, process, parent, state, because, expires_at, body, recorded, told, "
+    "change) VALUES (?, ?, NULL, '', 'ended', ?, 0, NULL, 1, '', (SELECT coalesce(max(change), 0) + 1 FROM instances))"
+)
 _RECORDED: Final = "UPDATE instances SET recorded = 1 WHERE state = 'ended' AND id = ?"
 WITH_PARENT: Final = "parent.ended"
 
@@ -196,6 +202,19 @@ class SqliteInstanceRegister:
     def process_ended(self, process: str) -> str:
         """As the port says."""
         return self._ended.get(process, (0, ""))[1]
+
+    def key_ended(self, thumbprint: str) -> str:
+        """As the port says; read from the file, where it stays when the rest is forgotten."""
+        rows = self._store.rows(
+            "SELECT because FROM instances WHERE key = ? AND state = 'ended'", (thumbprint,)
+        )
+        return text(rows[0][0]) if rows else ""
+
+    def take_lost(self, ends: Iterable[LostEnd]) -> int:
+        """As the port says."""
+        rows = [(str(one.instance), one.key, one.because) for one in ends]
+        with self._store.write() as connection:
+            return sum(connection.execute(_LOST, row).rowcount for row in rows)
 
     def of_agent(self, agent: AgentId) -> Iterable[Instance]:
         """As the port says."""

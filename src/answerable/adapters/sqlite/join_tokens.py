@@ -57,10 +57,11 @@ class SqliteJoinTokens:
         with self._store.write() as connection:
             row = connection.execute(
                 "UPDATE join_tokens SET used_at = ? WHERE digest = ? AND used_at IS NULL AND created_at <= ? "  # noqa: S608 - our own columns
-                f"AND expires_at > ? RETURNING {_COLUMNS}",
-                (now, digest, now, now),
+                f"RETURNING {_COLUMNS}",
+                (now, digest, now),
             ).fetchone()
-        return None if row is None else _token(row)
+        found = None if row is None else _token(row)
+        return None if found is None or now >= found.expires_at else found
 
     def all(self) -> Iterable[JoinToken]:
         """As the port says."""

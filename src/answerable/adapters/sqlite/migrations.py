@@ -114,5 +114,39 @@ MIGRATIONS: Final[Migrations] = (
             mandate TEXT NOT NULL, giver TEXT NOT NULL, receiver TEXT NOT NULL, PRIMARY KEY (mandate, giver, receiver)
         ) STRICT, WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE citations (
+            origin TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, entry INTEGER NOT NULL, leaf TEXT NOT NULL,
+            PRIMARY KEY (origin, kind, name)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE TABLE citations_kept (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT",
+    ),
+    (
+        "ALTER TABLE tokens ADD COLUMN instance TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX tokens_instance ON tokens (instance) WHERE instance <> ''",
+        """CREATE TABLE token_names (
+            kind TEXT NOT NULL, name TEXT NOT NULL, token INTEGER NOT NULL, PRIMARY KEY (kind, name, token)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX token_names_token ON token_names (token)",
+    ),
+    (
+        """CREATE TABLE uses_read (
+            log TEXT PRIMARY KEY, read_to INTEGER NOT NULL, days_back INTEGER NOT NULL, told INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE TABLE agent_uses (agent TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+        "CREATE TABLE use_days (day INTEGER PRIMARY KEY) STRICT",
+    ),
+    (
+        """CREATE TABLE inventory (
+            kind TEXT NOT NULL CHECK (kind IN ('agent', 'server', 'tool')), name TEXT NOT NULL, source TEXT NOT NULL,
+            grade TEXT NOT NULL CHECK (grade IN ('kernel', 'sidecar', 'gateway', 'claimed')), how TEXT NOT NULL,
+            direct INTEGER NOT NULL CHECK (direct IN (0, 1)), first INTEGER NOT NULL, last INTEGER NOT NULL,
+            count INTEGER NOT NULL, PRIMARY KEY (kind, name, source)
+        ) STRICT""",
+        "CREATE INDEX inventory_source ON inventory (source, last)",
+        """INSERT INTO inventory (kind, name, source, grade, how, direct, first, last, count)
+            SELECT kind, name, 'earlier', 'claimed', '', 0, first, last, count FROM sightings""",
+        "DROP TABLE sightings",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

@@ -67,18 +67,21 @@ class SqliteRevocationRegister:
 
     def add(self, revocation: Revocation) -> bool:
         """As the port says."""
-        kind, name = revocation.what
+        return self.add_all((revocation,)) == 1
+
+    def add_all(self, revocations: Collection[Revocation]) -> int:
+        """As the port says."""
         with self._store.write() as connection:
-            added = connection.execute(
+            added = connection.executemany(
                 "INSERT INTO revocations (kind, name, at, made_by, reason, recorded) VALUES (?, ?, ?, ?, ?, 0) "
                 "ON CONFLICT (kind, name) DO NOTHING",
-                (kind, name, revocation.at, revocation.by, revocation.reason),
+                [(*one.what, one.at, one.by, one.reason) for one in revocations],
             ).rowcount
         # Also for one that is there already: whoever put it there may have ended before it told anybody.
         self._store.tell_ended()
         self._catch_up()
         self._store.pause(CHECK_SECONDS + MARGIN_SECONDS)
-        return added == 1
+        return added
 
     def all(self) -> Iterable[Revocation]:
         """As the port says."""

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Final, get_args
 
 from answerable.adapters.sqlite.columns import text, whole
 from answerable.adapters.sqlite.store import PORT
+from answerable.core.identity.evidence import Grade
 from answerable.core.identity.principal import UnixMillis
-from answerable.core.registry.sighting import SIGHTINGS_MAX, Sighting, SightingKind
+from answerable.core.registry.sighting import (
+    COUNT_MAX,
+    OTHERS,
+    SIGHTINGS_MAX,
+    SOURCE_MAX,
+    Sighting,
+    SightingKind,
+)
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable
 
     from answerable.adapters.sqlite.store import SqliteStore
+
+
+_COLUMNS: Final = "kind, name, source, grade, how, direct, first, last, count"
+_MERGE: Final = (
+    f"INSERT INTO inventory ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608 - our own columns
+    "ON CONFLICT (kind, name, source) DO UPDATE SET first = min(first, excluded.first), "
+    "grade = iif(excluded.last >= last, excluded.grade, grade), how = iif(excluded.last >= last, excluded.how, how), "
+    "direct = iif(excluded.last >= last, excluded.direct, direct), last = max(last, excluded.last), "
+    f"count = min({COUNT_MAX}, count + excluded.count)"
+)
+_FAIR_SHARE: Final = (
+    "DELETE FROM inventory WHERE rowid IN (SELECT rowid FROM (SELECT rowid, last, row_number() OVER "
+    "(PARTITION BY source ORDER BY last DESC, rowid DESC) AS rank FROM inventory) "
+    "ORDER BY rank, last DESC, rowid DESC LIMIT -1 OFFSET ?)"
+)
+"""Of each source its latest, then of each its second latest, until there is no room."""
 
 
 class SqliteSightings:
@@ -22,47 +47,59 @@ class SqliteSightings:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def keep(self, seen: Iterable[Sighting]) -> None:
+    def keep(self, seen: Iterable[Sighting], *, gone: Iterable[tuple[SightingKind, str]] = ()) -> None:
         """As the port says."""
-        rows = [(one.kind, one.name, one.first, one.last, one.count) for one in seen]
-        if not rows:
+        batch, left = [*seen], [*gone]
+        if not batch and not left:
             return
         with self._store.write() as connection:
-            connection.executemany(
-                "INSERT INTO sightings (kind, name, first, last, count) VALUES (?, ?, ?, ?, ?) "
-                "ON CONFLICT (kind, name) DO UPDATE SET first = min(first, excluded.first), "
-                "last = max(last, excluded.last), count = min(9007199254740991, count + excluded.count)",
-                rows,
-            )
-            connection.execute(
-                "DELETE FROM sightings WHERE rowid IN "
-                "(SELECT rowid FROM sightings ORDER BY last DESC, rowid DESC LIMIT -1 OFFSET ?)",
-                (SIGHTINGS_MAX,),
-            )
+            connection.executemany("DELETE FROM inventory WHERE kind = ? AND name = ?", left)
+            connection.executemany(_MERGE, [_row(one) for one in batch])
+            for source in {one.source for one in batch}:
+                _bound(connection, source)
+            if connection.execute("SELECT count(*) FROM inventory").fetchone()[0] > SIGHTINGS_MAX:
+                connection.execute(_FAIR_SHARE, (SIGHTINGS_MAX,))
 
     def all(self) -> Iterable[Sighting]:
         """As the port says."""
-        rows = self._store.rows(
-            "SELECT kind, name, first, last, count FROM sightings ORDER BY last DESC, rowid DESC"
-        )
-        return tuple(
-            Sighting(
-                kind=_kind(kind),
-                name=text(name),
-                first=UnixMillis(whole(first)),
-                last=UnixMillis(whole(last)),
-                count=whole(count),
-            )
-            for kind, name, first, last, count in rows
-        )
+        rows = self._store.rows(f"SELECT {_COLUMNS} FROM inventory ORDER BY last DESC, rowid DESC")  # noqa: S608 - our own columns
+        return tuple(_sighting(row) for row in rows)
 
-    def forget(self, kind: SightingKind, name: str) -> bool:
+    def forget_source(self, source: str) -> None:
         """As the port says."""
         with self._store.write() as connection:
-            dropped = connection.execute(
-                "DELETE FROM sightings WHERE kind = ? AND name = ?", (kind, name)
-            ).rowcount
-        return dropped == 1
+            connection.execute("DELETE FROM inventory WHERE source = ?", (source,))
+
+
+def _bound(connection: sqlite3.Connection, source: str) -> None:
+    """What is past the bound of one source loses its name, and is counted."""
+    dropped = connection.execute(
+        "DELETE FROM inventory WHERE rowid IN (SELECT rowid FROM inventory WHERE source = ? AND name <> ? "  # noqa: S608 - our own columns
+        f"ORDER BY last DESC, rowid DESC LIMIT -1 OFFSET ?) RETURNING {_COLUMNS}",
+        (source, OTHERS, SOURCE_MAX),
+    ).fetchall()
+    connection.executemany(_MERGE, [_row(_sighting(row).as_other()) for row in dropped])
+
+
+def _row(one: Sighting) -> tuple[object, ...]:
+    return (
+        one.kind, one.name, one.source, one.grade, one.how, int(one.direct), one.first, one.last, one.count,
+    )  # fmt: skip
+
+
+def _sighting(row: tuple[object, ...]) -> Sighting:
+    kind, name, source, grade, how, direct, first, last, count = row
+    return Sighting(
+        kind=_kind(kind),
+        name=text(name),
+        source=text(source),
+        grade=_grade(grade),
+        how=text(how),
+        direct=bool(whole(direct)),
+        first=UnixMillis(whole(first)),
+        last=UnixMillis(whole(last)),
+        count=whole(count),
+    )
 
 
 def _kind(value: object) -> SightingKind:
@@ -71,3 +108,11 @@ def _kind(value: object) -> SightingKind:
         if kind == value:
             return kind
     raise Unavailable("a sighting in the register file has no kind", code="register.corrupt", port=PORT)
+
+
+def _grade(value: object) -> Grade:
+    grades: tuple[Grade, ...] = get_args(Grade)
+    for grade in grades:
+        if grade == value:
+            return grade
+    raise Unavailable("a sighting in the register file has no grade", code="register.corrupt", port=PORT)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.spiffe_id import SCHEME
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.status_list import INVALID, with_status
 from answerable.core.mandate.status_places import (
     TOKENS_PER_LIST_MAX,
@@ -23,18 +25,20 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
-    from answerable.core.mandate.revocation import Revocable
     from answerable.ports.entropy import Entropy
 
 _COLUMNS: Final = (
     "tokens.jti, (SELECT above.jti FROM tokens AS above WHERE above.number = tokens.parent), tokens.par_hash, "
     "tokens.mandate, tokens.agent, tokens.key, tokens.manifest, tokens.trust_domain, tokens.expires_at, tokens.list, "
-    "tokens.place"
+    "tokens.place, tokens.instance, (SELECT json_group_array(json_array(kind, name)) FROM token_names "
+    "WHERE token_names.token = tokens.number)"
 )
 _INSERT: Final = (
     "INSERT INTO tokens (jti, parent, par_hash, mandate, agent, key, manifest, trust_domain, expires_at, list, place, "
-    "ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
+    "instance, ended) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)"
 )
+_INSERT_NAME: Final = "INSERT INTO token_names (kind, name, token) VALUES (?, ?, ?)"
+_KNOWN: Final = "SELECT 1 FROM tokens WHERE jti = ? OR (list = ? AND place = ?)"
 _BY_KIND: Final[dict[str, str]] = {
     "token": "jti",
     "hop": "par_hash",
@@ -47,11 +51,30 @@ _BY_KIND: Final[dict[str, str]] = {
 """Columns by the kind of name that they hold. Names of other kinds are resolved by who asks: tokens do not say them."""
 
 _NAMED: Final = "SELECT number FROM tokens WHERE {column} IN (SELECT value FROM json_each(?))"
+_THROUGH: Final = (
+    "SELECT token FROM json_each(?) AS asked CROSS JOIN token_names "
+    "ON kind = json_extract(asked.value, '$[0]') AND name = json_extract(asked.value, '$[1]')"
+)
+# `0` is the character after `/`: what lies between is below, and nothing that only begins alike.
+_INSTANCES: Final = (
+    "SELECT number FROM json_each(?) AS asked CROSS JOIN tokens ON tokens.instance = asked.value "
+    "WHERE tokens.instance <> ''",
+    "SELECT number FROM json_each(?) AS asked CROSS JOIN tokens ON tokens.instance > asked.value || '/' "
+    "AND tokens.instance < asked.value || '0' WHERE tokens.instance <> ''",
+    "SELECT token FROM json_each(?) AS asked CROSS JOIN token_names ON kind = 'agent' AND name > asked.value || '/' "
+    "AND name < asked.value || '0'",
+)
+"""Tokens of an instance and of its sub-agents, and those that came through one of its sub-agents."""
+
 _END: Final = "UPDATE tokens SET ended = 1 WHERE ended = 0 AND number IN ({family} SELECT number FROM family)"
 _COUNT: Final = "SELECT count(*) FROM family"
 _FIRST: Final = (
     f"SELECT {_COLUMNS} FROM tokens WHERE number IN (SELECT number FROM family) ORDER BY number LIMIT ?"  # noqa: S608
 )
+
+_OLD: Final = "SELECT number FROM tokens WHERE expires_at < ? ORDER BY expires_at, number DESC LIMIT ?"
+_FORGET: Final = "DELETE FROM tokens WHERE number IN (SELECT value FROM json_each(?))"
+_FORGET_NAMES: Final = "DELETE FROM token_names WHERE token IN (SELECT value FROM json_each(?))"
 
 _FAMILY: Final = (
     "WITH RECURSIVE chosen(number) AS ({chosen}), family(number) AS (SELECT number FROM chosen UNION "
@@ -73,15 +96,28 @@ class SqliteTokenRegister:
         with self._store.write() as connection:
             for one in tokens:
                 parent = self._parent(connection, one) if one.parent else None
-                values = (
-                    one.jti, parent, one.par_hash, one.mandate, one.agent, one.key, one.manifest, one.trust_domain,
-                    one.expires_at, one.place.list_number, one.place.index,
-                )  # fmt: skip
                 try:
-                    connection.execute(_INSERT, values)
+                    _insert(connection, one, parent)
                 except sqlite3.IntegrityError:
                     message = f"token {shown(one.jti)}, or its place in a status list, is there already"
                     raise Malformed(message, code="token.duplicate") from None
+
+    def restore(self, tokens: Iterable[IssuedToken]) -> int:
+        """As the port says."""
+        places: dict[int, list[int]] = {}
+        with self._store.write() as connection:
+            for one in tokens:
+                number, place = one.place.list_number, one.place.index
+                if connection.execute(_KNOWN, (one.jti, number, place)).fetchone() is not None:
+                    continue
+                above = connection.execute(
+                    "SELECT number FROM tokens WHERE jti = ?", (one.parent,)
+                ).fetchone()
+                _insert(connection, one, above[0] if above is not None else None)
+                places.setdefault(number, []).append(place)
+            for number, taken in sorted(places.items()):
+                self._take_back(connection, number, taken)
+        return sum(map(len, places.values()))
 
     def find(self, jti: str) -> IssuedToken | None:
         """As the port says."""
@@ -138,11 +174,9 @@ class SqliteTokenRegister:
     def prune(self, *, before: UnixMillis, count_max: int) -> int:
         """As the port says. A child never outlives its parent, so it is not left without one."""
         with self._store.write() as connection:
-            return connection.execute(
-                "DELETE FROM tokens WHERE number IN (SELECT number FROM tokens WHERE expires_at < ? "
-                "ORDER BY expires_at, number DESC LIMIT ?)",
-                (before, count_max),
-            ).rowcount
+            old = json.dumps([row[0] for row in connection.execute(_OLD, (before, count_max))])
+            connection.execute(_FORGET_NAMES, (old,))
+            return connection.execute(_FORGET, (old,)).rowcount
 
     def _parent(self, connection: sqlite3.Connection, token: IssuedToken) -> int:
         row = connection.execute(
@@ -156,6 +190,32 @@ class SqliteTokenRegister:
             raise Malformed(f"token {shown(token.jti)} would outlive its parent", code="token.parent")
         return whole(row[0])
 
+    def _take_back(self, connection: sqlite3.Connection, number: int, places: list[int]) -> None:
+        """Places of a list that are somebody's again, and say that nobody ended; the list is begun if it is gone."""
+        newest = whole(connection.execute("SELECT coalesce(max(number), 0) FROM status_lists").fetchone()[0])
+        for missing in range(newest + 1, number + 1):
+            self._begin_list(connection, missing)
+        row = connection.execute(
+            "SELECT decoys, taken FROM status_lists WHERE number = ?", (number,)
+        ).fetchone()
+        nobodys, taken = bytearray(octets(row[0])), bytearray(octets(row[1]))
+        for place in places:
+            nobodys[place >> 3] &= ~(1 << (place & 7))
+            taken[place >> 3] |= 1 << (place & 7)
+        connection.execute(
+            "UPDATE status_lists SET decoys = ?, taken = ?, given = given + ? WHERE number = ?",
+            (bytes(nobodys), bytes(taken), len(places), number),
+        )
+
+    def _begin_list(self, connection: sqlite3.Connection, number: int) -> bytes:
+        # Places of nobody are taken, too: a token must not be born invalid.
+        nobodys = decoys(self._entropy.bytes)
+        connection.execute(
+            "INSERT INTO status_lists (number, decoys, taken, given) VALUES (?, ?, ?, 0)",
+            (number, nobodys, nobodys),
+        )
+        return nobodys
+
     def _open_list(self, connection: sqlite3.Connection) -> tuple[int, bytearray, int]:
         row = connection.execute(
             "SELECT number, taken, given FROM status_lists ORDER BY number DESC LIMIT 1"
@@ -163,24 +223,38 @@ class SqliteTokenRegister:
         if row is not None and whole(row[2]) < TOKENS_PER_LIST_MAX:
             return whole(row[0]), bytearray(octets(row[1])), whole(row[2])
         number = whole(row[0]) + 1 if row is not None else 1
-        # Places of nobody are taken, too: a token must not be born invalid.
-        nobodys = decoys(self._entropy.bytes)
-        connection.execute(
-            "INSERT INTO status_lists (number, decoys, taken, given) VALUES (?, ?, ?, 0)",
-            (number, nobodys, nobodys),
-        )
-        return number, bytearray(nobodys), 0
+        return number, bytearray(self._begin_list(connection, number)), 0
+
+
+def _insert(connection: sqlite3.Connection, token: IssuedToken, parent: object) -> None:
+    values = (
+        token.jti, parent, token.par_hash, token.mandate, token.agent, token.key, token.manifest, token.trust_domain,
+        token.expires_at, token.place.list_number, token.place.index, token.instance,
+    )  # fmt: skip
+    number = connection.execute(_INSERT, values).lastrowid
+    if token.through:
+        connection.executemany(_INSERT_NAME, [(*name, number) for name in token.through])
 
 
 def _family(names: Collection[Revocable]) -> tuple[str, tuple[str, ...]]:
     """The beginning of a query over `family`, tokens that have one of these names and all below; and its values."""
+    wanted = [one for one in names if one.name]
     parts: list[str] = []
     values: list[str] = []
     for kind, column in _BY_KIND.items():
-        of_kind = [one.name for one in names if one.kind == kind and one.name]
+        of_kind = [one.name for one in wanted if one.kind == kind]
         if of_kind:
             parts.append(_NAMED.format(column=column))
             values.append(json.dumps(of_kind))
+    if wanted:
+        parts.append(_THROUGH)
+        values.append(json.dumps(wanted))
+    instances = json.dumps(
+        [one.name for one in wanted if one.kind == "agent" and one.name.startswith(SCHEME)]
+    )
+    if instances != "[]":
+        parts += _INSTANCES
+        values += [instances] * len(_INSTANCES)
     return _FAMILY.format(chosen=" UNION ".join(parts)), tuple(values)
 
 
@@ -194,6 +268,8 @@ def _token(row: tuple[object, ...]) -> IssuedToken:
         key=text(row[5]),
         manifest=text(row[6]),
         trust_domain=text(row[7]),
+        instance=text(row[11]),
         expires_at=UnixMillis(whole(row[8])),
         place=StatusPlace(list_number=whole(row[9]), index=whole(row[10])),
+        through=tuple(sorted(Revocable(kind, name) for kind, name in json.loads(text(row[12])))),
     )

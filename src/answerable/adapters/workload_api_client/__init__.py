@@ -1,4 +1,4 @@
-"""Somebody else's SPIFFE Workload API, such as SPIRE's: foreign bundles, and an X.509-SVID of our own."""
+"""Somebody else's SPIFFE Workload API, such as SPIRE's: foreign bundles, and SVIDs to enrol by."""
 
 from __future__ import annotations
 

@@ -103,9 +103,10 @@ class WorkloadApiBundle:
         return entry
 
     def _entry(self, message: Bundles) -> bytes:
-        name = f"{SCHEME}{self._source.trust_domain}"
+        # Section 6.2 has the trust domain's SPIFFE ID here; servers made with go-spiffe are seen to send its bare name.
+        names = (f"{SCHEME}{self._source.trust_domain}", self._source.trust_domain)
         # The last of equal keys counts, as in every reader of protobuf maps.
-        return next((one.value for one in reversed(message.bundles) if one.key.rstrip("/") == name), b"")
+        return next((one.value for one in reversed(message.bundles) if one.key.rstrip("/") in names), b"")
 
 
 def bundle_of_api(domain: TrustDomain, *, x509: bytes, jwt: bytes = b"", wit: bytes = b"") -> TrustBundle:

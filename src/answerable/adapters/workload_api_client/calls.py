@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from grpclib.client import Channel, UnaryStreamMethod
+from grpclib.client import Channel, UnaryStreamMethod, UnaryUnaryMethod
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from h2.exceptions import H2Error
@@ -15,7 +16,7 @@ from answerable.adapters.workload_api_client.messages import CLASSES, METADATA, 
 from answerable.errors import Malformed, Unavailable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from google.protobuf.message import Message
 
@@ -37,8 +38,7 @@ async def messages(address: str, method: str, reply: str) -> AsyncGenerator[Mess
     Raises Unavailable (`workload_api.*`) when the stream ends for whatever reason, NotOffered when there is no such
     method. Each message is bounded by what the local API sends: its socket is trusted as its operator is.
     """
-    channel = _channel(address)
-    try:
+    with _call(address, method) as channel:
         call: UnaryStreamMethod[Message, Message] = UnaryStreamMethod(
             channel, SERVICE + method, CLASSES["Empty"], CLASSES[reply]
         )
@@ -46,6 +46,24 @@ async def messages(address: str, method: str, reply: str) -> AsyncGenerator[Mess
             await stream.send_message(CLASSES["Empty"](), end=True)
             while (message := await stream.recv_message()) is not None:
                 yield message
+    raise _unavailable(f"{method}: it ended the stream", code="workload_api.unreachable")
+
+
+async def answer(address: str, method: str, query: str, reply: str, asked: Mapping[str, object]) -> Message:
+    """The one answer of a method that does not stream. Raises as `messages`."""
+    with _call(address, method) as channel:
+        call: UnaryUnaryMethod[Message, Message] = UnaryUnaryMethod(
+            channel, SERVICE + method, CLASSES[query], CLASSES[reply]
+        )
+        return await call(CLASSES[query](**asked), metadata=METADATA)
+
+
+@contextmanager
+def _call(address: str, method: str) -> Iterator[Channel]:
+    """A connection for one call, whose faults are told in our words."""
+    channel = _channel(address)
+    try:
+        yield channel
     except GRPCError as error:
         raise _of_status(error, method) from None
     except (OSError, StreamTerminatedError) as error:
@@ -56,7 +74,6 @@ async def messages(address: str, method: str, reply: str) -> AsyncGenerator[Mess
         raise _unavailable(f"{method}: {type(error).__name__}", code="workload_api.answer") from None
     finally:
         channel.close()
-    raise _unavailable(f"{method}: it ended the stream", code="workload_api.unreachable")
 
 
 def retry_seconds(failures: int) -> float:

@@ -36,6 +36,9 @@ _TABLE: Final[dict[str, tuple[tuple[str, int, int | str, bool], ...]]] = {
         ("hint", 5, _STRING, False),
     ),
     "X509SVIDs": (("svids", 1, "X509SVID", True), ("federated_bundles", 3, "Entry", True)),
+    "JWTQuery": (("audience", 1, _STRING, True), ("spiffe_id", 2, _STRING, False)),
+    "JWTSVID": (("spiffe_id", 1, _STRING, False), ("svid", 2, _STRING, False)),
+    "JWTSVIDs": (("svids", 1, "JWTSVID", True),),
 }
 
 
@@ -67,6 +70,19 @@ class X509Svids(Protocol):
 
     svids: Sequence[X509Svid]
     federated_bundles: Sequence[Entry]
+
+
+class JwtSvid(Protocol):
+    """One JWT-SVID, as a compact JWS."""
+
+    spiffe_id: str
+    svid: str
+
+
+class JwtSvids(Protocol):
+    """FetchJWTSVID."""
+
+    svids: Sequence[JwtSvid]
 
 
 def _classes() -> dict[str, type[Message]]:

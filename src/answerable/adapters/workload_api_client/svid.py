@@ -1,8 +1,7 @@
-"""An X.509-SVID of our own from somebody else's Workload API, kept fresh as it is pushed."""
+"""An SVID of ours from somebody else's Workload API, asked for at the moment in which it is needed."""
 
 from __future__ import annotations
 
-import logging
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
@@ -11,21 +10,18 @@ import anyio
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
 from answerable.adapters.workload_api_client.bundles import bundle_of_api
-from answerable.adapters.workload_api_client.calls import certificates, messages, retry_seconds
+from answerable.adapters.workload_api_client.calls import answer, certificates, messages
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.identity.x509_svid import verified_x509_svid
-from answerable.errors import AnswerableError, Malformed, Unavailable, Unverified, shown
+from answerable.errors import Malformed, Unavailable, Unverified, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from answerable.adapters.workload_api_client.messages import X509Svid, X509Svids
+    from answerable.adapters.workload_api_client.messages import JwtSvids, X509Svid, X509Svids
     from answerable.core.identity.spiffe_id import SpiffeId
     from answerable.ports.clock import Clock
 
 SVIDS_MAX: Final = 1_000
-
-_log: Final = logging.getLogger(__name__)
+FETCH_SECONDS_MAX: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,69 +34,60 @@ class FetchedSvid:
 
 
 class WorkloadApiSvid:
-    """Follows FetchX509SVID. Believes nothing that does not verify against the bundle beside it."""
+    """Asks one Workload API. Every method raises Unavailable (`workload_api.*`) where it gives nothing.
+
+    wanted: the one to take of several; None takes the first, the default identity (SPIFFE Workload API, section 5.1).
+    """
 
     def __init__(
         self,
         *,
         address: str,
         clock: Clock,
-        changed: Callable[[FetchedSvid | None], None],
         wanted: SpiffeId | None = None,
+        fetch_seconds_max: float = FETCH_SECONDS_MAX,
     ) -> None:
-        """wanted: the one to take of several; None takes the first, the default identity. changed: called with each
-        new one, and with None when the API has withdrawn it."""
         self._address = address
         self._clock = clock
-        self._changed = changed
         self._wanted = wanted
-        self._current: FetchedSvid | None = None
-        self._fault = "not asked yet"
+        self._fetch_seconds_max = fetch_seconds_max
 
-    @property
-    def fault(self) -> str:
-        """Why there is nothing new, for operators; empty while all is well."""
-        return self._fault
+    async def x509(self) -> FetchedSvid:
+        """The X.509-SVID of this process now. It verifies against the bundle beside it, or is not taken.
 
-    def current(self) -> FetchedSvid | None:
-        """The newest; while the API is out of reach, the last. None before the first and after a withdrawal."""
-        return self._current
+        Raises Malformed and Unverified as well, for what does not belong together.
+        """
+        found: FetchedSvid | None = None
+        with anyio.move_on_after(self._fetch_seconds_max):
+            async with aclosing(messages(self._address, "FetchX509SVID", "X509SVIDs")) as stream:
+                found = self._verified(self._chosen(cast("X509Svids", await anext(stream))))
+        if found is None:
+            raise _slow(self._fetch_seconds_max)
+        return found
 
-    async def follow(self) -> None:
-        """Until cancelled; reconnects with a growing pause. Raises what `changed` raises."""
-        failures = 0
-        while True:
-            try:
-                async with aclosing(messages(self._address, "FetchX509SVID", "X509SVIDs")) as stream:
-                    async for message in stream:
-                        failures = 0
-                        self._take(cast("X509Svids", message))
-            except Unavailable as error:
-                if error.code == "workload_api.denied":
-                    self._replace(None)
-                self._fault = error.message
-                failures += 1
-                _log.warning("%s: %s", error.code, error.message)
-            await anyio.sleep(retry_seconds(failures))
+    async def jwt(self, audience: str) -> str:
+        """A JWT-SVID of this process for one audience, as it was sent: who it is for judges it."""
+        wanted = str(self._wanted) if self._wanted is not None else ""
+        reply: JwtSvids | None = None
+        with anyio.move_on_after(self._fetch_seconds_max):
+            asked = {"audience": [audience], "spiffe_id": wanted}
+            reply = cast(
+                "JwtSvids", await answer(self._address, "FetchJWTSVID", "JWTQuery", "JWTSVIDs", asked)
+            )
+        if reply is None:
+            raise _slow(self._fetch_seconds_max)
+        for one in reply.svids:
+            if wanted in ("", one.spiffe_id):
+                return one.svid
+        raise _without()
 
-    def _take(self, message: X509Svids) -> None:
-        """A message is the whole state: what is not in it was withdrawn."""
-        try:
-            chosen = self._chosen(message)
-            self._replace(self._verified(chosen) if chosen is not None else None)
-            self._fault = "" if chosen is not None else "it has no such SVID for us"
-        except AnswerableError as error:
-            # The last good one stays: it ends by itself.
-            self._fault = error.message
-            _log.warning("%s: %s", error.code, error.message)
-
-    def _chosen(self, message: X509Svids) -> X509Svid | None:
+    def _chosen(self, message: X509Svids) -> X509Svid:
         if len(message.svids) > SVIDS_MAX:
             raise Malformed(f"{len(message.svids)} SVIDs, at most {SVIDS_MAX}", code="workload_api.count")
         for one in message.svids:
             if self._wanted is None or one.spiffe_id == str(self._wanted):
                 return one
-        return None
+        raise _without()
 
     def _verified(self, one: X509Svid) -> FetchedSvid:
         named = spiffe_id(one.spiffe_id)
@@ -121,7 +108,16 @@ class WorkloadApiSvid:
             )
         return FetchedSvid(id=svid.id, chain=(svid.leaf, *svid.chain), key=one.x509_svid_key)
 
-    def _replace(self, svid: FetchedSvid | None) -> None:
-        if svid != self._current:
-            self._current = svid
-            self._changed(svid)
+
+def _without() -> Unavailable:
+    return Unavailable(
+        "workload api: it has no such SVID for this process", code="workload_api.none", port="workload_api"
+    )
+
+
+def _slow(seconds: float) -> Unavailable:
+    return Unavailable(
+        f"workload api: no answer within {seconds:g} seconds",
+        code="workload_api.unreachable",
+        port="workload_api",
+    )

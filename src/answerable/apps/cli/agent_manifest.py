@@ -62,6 +62,15 @@ Image = Annotated[
     str,
     typer.Option("--image", help="Digest of the container image.", show_default=False, metavar="sha256:HEX"),
 ]
+Program = Annotated[
+    Path | None,
+    typer.Option(
+        "--program",
+        help="File of the program that the kernel will see running: a compiled agent, or the interpreter of one.",
+        show_default=False,
+        metavar="FILE",
+    ),
+]
 ManifestFile = Annotated[Path, typer.Argument(help="An AgentManifest, as YAML or JSON.", metavar="FILE")]
 TokenFile = Annotated[Path, typer.Argument(help="What `sign` printed.", metavar="FILE")]
 
@@ -104,6 +113,7 @@ def write(
     model: Model = "",
     image: Image = "",
     prompt: Prompt = None,
+    program: Program = None,
     tools: Tools = None,
     out: Annotated[
         Path | None,
@@ -125,7 +135,7 @@ def write(
 
     found = _collected(shell, directory, prompt)
     name = agent_id(agent or directory.resolve().name.lower())
-    fields = with_said(found, model=model, image=image, tools=_file_of(tools))
+    fields = with_said(found, model=model, image=image, tools=_file_of(tools), program=program)
     fields |= _seen_tools(shell, tools, name)
     said: dict[str, Any] = {one.field: one.value for one in fields.values()}
     manifest = Manifest(
@@ -226,7 +236,9 @@ def show(shell: Shell, name: Annotated[str, typer.Argument(help="Name of the age
         return None
     rows = [("agent", answer["agent"]), ("digest", answer["digest"]), ("signed by", answer["signed_by"])]
     rows += [("signed at", answer["signed_at"]), ("stands", answer["fault"] or "yes")]
-    shell.terminal.record([*rows, *((one.replace("_", " "), answer["manifest"][one]) for one in _fields())])
+    shell.terminal.record(
+        [*rows, *((one.replace("_", " "), answer["manifest"].get(one, "")) for one in _fields())]
+    )
     return None
 
 
@@ -246,6 +258,7 @@ def check(
         str, typer.Option(help="Whose manifest in force.", show_default=False, metavar="NAME")
     ] = "",
     prompt: Prompt = None,
+    program: Program = None,
     tools: Tools = None,
     model: Model = "",
     image: Image = "",
@@ -258,7 +271,7 @@ def check(
 
     manifest = _expected(shell, against, agent)
     found = _collected(shell, directory, prompt)
-    fields = with_said(found, model=model, image=image, tools=_file_of(tools))
+    fields = with_said(found, model=model, image=image, tools=_file_of(tools), program=program)
     fields |= _seen_tools(shell, tools, manifest.agent)
     measured = Measured(values={one.field: (one.value, one.grade) for one in fields.values()})
     findings = drift(manifest, measured)

@@ -13,10 +13,11 @@ import typer
 
 from answerable.apps.cli import registry
 from answerable.apps.cli.command import Shell, command
-from answerable.errors import Refused, Unavailable, shown
+from answerable.errors import Malformed, Refused, Unavailable, shown
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
+    from answerable.core.canonical import JSONValue
 
 Name = Annotated[str, typer.Argument(help="Registered name of the agent.", metavar="NAME")]
 OnlyAgent = Annotated[
@@ -37,7 +38,23 @@ Out = Annotated[
     typer.Option("--out", help="Write it to this new file, mode 0600.", show_default=False, metavar="FILE"),
 ]
 
+Project = Annotated[
+    Path | None,
+    typer.Option(
+        "--project",
+        help="Look for MCP servers in the client configurations of this project.",
+        show_default=False,
+        metavar="DIR",
+    ),
+]
+OfProject = Annotated[
+    str,
+    typer.Option("--agent", help="Whose project it is.", show_default=False, metavar="NAME"),
+]
+
 JOIN_TOKEN_SECONDS: Final = 600
+SERIAL_SHOWN: Final = 16
+"""Characters; the whole serial is in the JSON."""
 
 
 def register(group: typer.Typer) -> None:
@@ -135,19 +152,42 @@ def end(shell: Shell, instance: InstanceId) -> int | None:
         return None
     for line in told_end(change):
         shell.terminal.say(line)
+    _show_outstanding(shell, change)
     return None
 
 
-def seen(shell: Shell) -> int | None:
-    """What was seen at work and is not registered."""
+def seen(shell: Shell, project: Project = None, agent: OfProject = "") -> int | None:
+    """What was seen and is not registered.
+
+    What servers offer, what agents asked for, who wanted an identity. With --project and --agent, the servers that MCP
+    client configurations of the project name are told first: that is a claim, and what a client reaches past the
+    gateway is blocked here alone.
+    """
+    if (project is None) != (not agent):
+        raise Malformed("--project and --agent come together", code="cli.project")
     with shell.control() as control:
+        if project is not None:
+            control.post("/v1/seen", {"agent": agent, "servers": _configured(project)})
         items = list(control.every("/v1/seen"))
     if shell.terminal.as_json:
         shell.terminal.json(items)
         return None
     shell.terminal.table(
-        ("kind", "name", "last", "times", "first"),
-        [(one["kind"], one["name"], one["last"], one["count"], one["first"]) for one in items],
+        ("kind", "name", "seen with", "how", "grade", "blocked", "last", "times", "first"),
+        [
+            (
+                one["kind"],
+                one["name"] or "(others, for which there is no room)",
+                one["source"],
+                one["how"],
+                one["grade"],
+                one["blocked"],
+                one["last"],
+                one["count"],
+                one["first"],
+            )
+            for one in items
+        ],
         empty="nothing unregistered was seen",
     )
     return None
@@ -187,6 +227,17 @@ def join_token(
     return None
 
 
+def _configured(project: Path) -> list[JSONValue]:
+    """Servers that clients reach directly; what goes through the gateway is seen there."""
+    from answerable.wiring.project_manifest import collected
+
+    return [
+        {"name": one.name, "reached": one.how, "where": one.where}
+        for one in collected(project, grade="claimed").servers
+        if not one.governed
+    ]
+
+
 def _set(shell: Shell, name: str, status: str, question: str) -> int | None:
     from answerable.apps.cli.control import segment
 
@@ -199,6 +250,7 @@ def _set(shell: Shell, name: str, status: str, question: str) -> int | None:
         return None
     for line in told(change):
         shell.terminal.say(line)
+    _show_outstanding(shell, change)
     return None
 
 
@@ -227,24 +279,63 @@ def told_end(change: Answer) -> tuple[str, ...]:
 
 
 def _left_over(change: Answer) -> tuple[str, ...]:
-    if not change["x509_svids_valid_until"]:
-        return ()
-    return (
-        "cannot be undone from here: at third parties, X.509-SVIDs that it still holds are valid until "
-        f"{change['x509_svids_valid_until']} at most, JWT-SVIDs until {change['jwt_svids_valid_until']}; "
-        "removing the signing authority ends those of every workload, where the bundle is fetched anew",
+    """What third parties that verify offline may still believe; here nothing of it counts."""
+    svids = change["svids_outstanding"]
+    if not svids and change["svids_all"]:
+        return ("nothing of it is usable elsewhere: no SVID of it is good any more",)
+    at_most = (
+        f": X.509-SVIDs until {change['x509_svids_valid_until']} at most, JWT-SVIDs until "
+        f"{change['jwt_svids_valid_until']}"
+        if change["x509_svids_valid_until"]
+        else ""
     )
+    lines = [f"cannot be undone from here: SVIDs of it are good at third parties still{at_most}"]
+    if not change["svids_all"]:
+        lines.append(
+            "there may be more SVIDs than are listed, within that time: the logs of other processes have them"
+        )
+    lines.append(
+        "removing the signing authority ends those of every workload, where the bundle is fetched anew"
+    )
+    return tuple(lines)
+
+
+def _show_outstanding(shell: Shell, change: Answer) -> None:
+    if change["svids_outstanding"]:
+        shell.terminal.table(
+            ("SVID", "instance", "good until", "serial"),
+            [
+                (one["kind"], one["instance"], one["expires_at"], one["serial"][:SERIAL_SHOWN])
+                for one in change["svids_outstanding"]
+            ],
+            empty="",
+        )
 
 
 def _show_instances(shell: Shell, items: list[dict[str, Any]]) -> None:
     shell.terminal.table(
-        ("instance", "evidence", "grade", "drift", "until"),
+        ("instance", "evidence", "grade", "drift", "measured", "claimed", "until"),
         [
-            (one["id"], one["source"], one["grade"], ", ".join(one["drift"]) or "-", one["expires_at"])
+            (
+                one["id"],
+                one["source"],
+                one["grade"],
+                ", ".join(one["drift"]) or "-",
+                _fields(one, "match"),
+                _fields(one, "unmeasured"),
+                one["expires_at"],
+            )
             for one in items
         ],
         empty="no instance runs",
     )
+
+
+def _fields(instance: dict[str, Any], verdict: str) -> str:
+    """What the manifest says, as far as it is known so well: of what was measured with who measured it."""
+    found = [one for one in instance["made_of"] if one["verdict"] == verdict]
+    told = [f"{one['field']} ({one['grade']})" if verdict == "match" else one["field"] for one in found]
+    return ", ".join(told) or "-"
 
 
 def _new_file(path: Path) -> int:

@@ -124,6 +124,7 @@ def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key
     from answerable.core.tlog.note import VerifierKey
     from answerable.core.tlog.policy import parse_policy
     from answerable.verify.evidence_bundle import verify_evidence
+    from answerable.verify.shown_tokens import ShownTokens
 
     try:
         with bundle.open("rb") as file:
@@ -133,7 +134,8 @@ def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key
         raise Malformed(
             f"cannot read {shown(error.filename)}: {(error.strerror or 'unknown').lower()}", code="cli.file"
         ) from None
-    report = verify_evidence(content, policy=trusted, key=VerifierKey.parse(key.strip()) if key else None)
+    own = VerifierKey.parse(key.strip()) if key else None
+    report = verify_evidence(content, policy=trusted, key=own, tokens=ShownTokens())
     if shell.terminal.as_json:
         shell.terminal.json(report.as_value())
     else:

@@ -6,7 +6,7 @@ import json
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -55,7 +55,43 @@ Name = Annotated[
     str,
     typer.Argument(
         help="Id of an action, approval, mandate, agent, instance or person, digest of action or manifest, or index.",
-        metavar="ID",
+        show_default=False,
+        metavar="[ID]",
+    ),
+]
+
+
+UnderManifest = Annotated[
+    str,
+    typer.Option(
+        "--manifest", help="Actions under the manifest of this digest.", show_default=False, metavar="DIGEST"
+    ),
+]
+UnderPrompt = Annotated[
+    str,
+    typer.Option(
+        "--prompt",
+        help="Actions under manifests that say this prompt, by its digest.",
+        show_default=False,
+        metavar="sha256:HEX",
+    ),
+]
+UnderModel = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="Actions under manifests that say this model.",
+        show_default=False,
+        metavar="NAME[@VERSION]",
+    ),
+]
+LedgerCopy = Annotated[
+    Path | None,
+    typer.Option(
+        "--ledger",
+        help="Read this ledger directory, or a copy of one, without a server: what is sealed stays sealed.",
+        show_default=False,
+        metavar="DIR",
     ),
 ]
 
@@ -182,22 +218,60 @@ def seal(shell: Shell) -> int | None:
     return None
 
 
-def timeline(shell: Shell, name: Name) -> int | None:
-    """The story of one id, in plain sentences.
+def timeline(
+    shell: Shell,
+    name: Name = "",
+    manifest: UnderManifest = "",
+    prompt: UnderPrompt = "",
+    model: UnderModel = "",
+    ledger: LedgerCopy = None,
+) -> int | None:
+    """The story of one id, or what ran under one prompt or model.
 
-    Who, for whom, why, what, decided how, with what result.
+    With an ID: who, for whom, why, what, decided how, with what result. With --manifest, --prompt or --model, all that
+    are given: every action of any agent that set out under such a manifest, and how well each part of it was known
+    then.
     """
-    from answerable.apps.cli.control import segment
+    if bool(name) == bool(manifest or prompt or model):
+        raise Malformed(
+            "name an ID, or say under what with --manifest, --prompt or --model, and not both",
+            code="cli.timeline",
+        )
+    if not name:
+        from answerable.apps.cli.actions_under import show_actions
 
-    with shell.control() as control:
-        found = control.get(f"/v1/timeline/{segment(name)}")
+        return show_actions(shell, manifest=manifest, prompt=prompt, model=model, ledger=ledger)
+    lines = _copied_story(ledger, name) if ledger is not None else _story(shell, name)
     if shell.terminal.as_json:
-        shell.terminal.json(found)
+        shell.terminal.json({"name": name, "lines": lines})
         return None
-    if not found["lines"]:
+    if not lines:
         raise Malformed(f"the ledger knows nothing of {shown(name)}", code="timeline.unknown")
-    for line in found["lines"]:
+    for line in lines:
         shell.terminal.line(f"{line['at']}  #{line['index']}  {line['text']}", "bold")
         for detail in line["details"]:
             shell.terminal.line(f"    {detail}")
     return None
+
+
+def _story(shell: Shell, name: str) -> list[dict[str, Any]]:
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        return list(control.get(f"/v1/timeline/{segment(name)}")["lines"])
+
+
+def _copied_story(directory: Path, name: str) -> list[dict[str, Any]]:
+    from answerable.flows.reconstruct_timeline import reconstruct_timeline
+    from answerable.wiring.ledger_copy import copied_entries
+
+    return [
+        {
+            "index": one.index,
+            "at": one.when(),
+            "kind": one.kind,
+            "text": one.text,
+            "details": list(one.details),
+        }
+        for one in reconstruct_timeline(copied_entries(directory), name, lambda key_id: None)
+    ]

@@ -256,6 +256,7 @@ def _read_draft(draft: Answer, person: str) -> tuple[MandateTerms, tuple[str, ..
     beside = LeftOut(
         capabilities=tuple(str(name) for name in draft["beside"]["capabilities"]),
         environments=tuple(str(name) for name in draft["beside"]["environments"]),
+        beyond=tuple(str(name) for name in draft["beside"]["beyond"]),
     )
     return terms, preview(terms, titles=titles, beside=beside)
 

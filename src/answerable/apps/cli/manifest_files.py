@@ -33,11 +33,11 @@ def read_manifest(shell: Shell, file: Path) -> Manifest:
 
 
 def with_said(
-    found: Collected, *, model: str, image: str, tools: Path | None
+    found: Collected, *, model: str, image: str, tools: Path | None, program: Path | None = None
 ) -> dict[ManifestField, FoundField]:
-    """What was found, with what was said on the command line in its place: a claim, however true."""
+    """What was found, with what was said on the command line in its place: a claim, however true. A program is read."""
     from answerable.core.registry.manifest import checked_digest
-    from answerable.wiring.project_manifest import FoundField
+    from answerable.wiring.project_manifest import FoundField, ProgramFile
 
     fields = {one.field: one for one in found.fields}
     said: list[tuple[ManifestField, str, str]] = []
@@ -52,6 +52,11 @@ def with_said(
     for field, value, where in said:
         if value:
             fields[field] = FoundField(field=field, value=value, grade="claimed", where=where)
+    if program is not None:
+        digest = ProgramFile(str(program)).digest()
+        fields["executable_digest"] = FoundField(
+            field="executable_digest", value=digest, grade="sidecar", where=program.name
+        )
     return fields
 
 

@@ -83,16 +83,24 @@ def _tell(shell: Shell, answer: Answer) -> None:
     for name in ("mandates", "tokens", "instances"):
         rest = stopped[f"{name}_count"] - len(stopped[name])
         rows += [("stopped", name, f"{rest} more", "")] if rest > 0 else []
+    logs = {one["log"] for one in answer["logs"]}
     rows += [
-        ("in flight", one["capability"], one["action"], f"by {one['agent']} since {one['since']}")
+        (
+            "in flight",
+            one["capability"],
+            one["action"],
+            f"by {one['agent']} since {one['since']}, over by {one['due']}{_where(one, logs)}",
+        )
         for one in answer["in_flight"]
     ]
+    rest = answer["in_flight_count"] - len(answer["in_flight"])
+    rows += [("in flight", "", f"{rest} more", "")] if rest > 0 else []
     rows += [
         (
             "done",
             one["capability"],
             one["action"],
-            f"{one['status']} at {one['at']}; can be undone: {_UNDOING[one['undoing']]}",
+            f"{one['status']} at {one['at']}; can be undone: {_UNDOING[one['undoing']]}{_where(one, logs)}",
         )
         for one in answer["done"]
     ]
@@ -102,5 +110,19 @@ def _tell(shell: Shell, answer: Answer) -> None:
         f"could not be undone: {counted['not_reversible']}; reversible, by hand: {counted['reversible']}; "
         f"reads: {counted['read']}"
     )
-    if answer["looked_from"]:
-        terminal.say(f"looked at the ledger from entry {answer['looked_from']} on")
+    for one in answer["logs"]:
+        if not one["asked"]:
+            terminal.say(
+                f"{one['log'] or 'the other processes'} could not be asked: {one['why']}. It starts nothing under it "
+                "either; what it has in flight and has done is not in this answer"
+            )
+        elif one["looked_from"]:
+            terminal.say(
+                f"of {one['log']} only entries {one['looked_from']} to {one['entries'] - 1} were looked at: what was "
+                "done before them is not in this answer"
+            )
+
+
+def _where(one: Answer, logs: set[str]) -> str:
+    """In which log it is, where there are several."""
+    return f"; entry {one['entry']} of {one['log']}" if len(logs) > 1 else ""

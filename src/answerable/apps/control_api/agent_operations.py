@@ -8,13 +8,26 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import anyio.to_thread
 
 from answerable.apps.control_api.call import Operation, instant, page_of
-from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, choice, nullable, record
+from answerable.apps.control_api.schemas import (
+    COUNT,
+    FLAG,
+    INSTANT,
+    TEXT,
+    TEXTS,
+    choice,
+    nullable,
+    record,
+    sequence,
+)
 from answerable.core.identity.join_token import LIFETIME_SECONDS
-from answerable.core.identity.principal import AgentId, agent_id
+from answerable.core.identity.principal import AgentId, UnixMillis, agent_id
 from answerable.core.identity.spiffe_id import ID_BYTES_MAX, spiffe_id
+from answerable.core.registry.manifest import MADE_OF_FIELDS
 from answerable.errors import Malformed, Refused, Unavailable, shown
-from answerable.flows.compare_manifest import drift_now
+from answerable.flows.compare_manifest import drift_now, known_now, shown_now
 from answerable.flows.end_instance import end_instance
+from answerable.flows.find_outstanding import outstanding_of_agent, outstanding_of_instance
+from answerable.flows.keep_sightings import SERVERS_MAX, configured_servers, put_configured, unregistered
 from answerable.flows.set_agent_standing import set_agent_standing
 
 if TYPE_CHECKING:
@@ -23,6 +36,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.instance import Instance
     from answerable.core.registry.sighting import Sighting
+    from answerable.flows.find_outstanding import Outstanding
     from answerable.flows.set_agent_standing import Standing
     from answerable.flows.workloads import Workloads
     from answerable.ports.sightings import Sightings
@@ -73,7 +87,9 @@ async def set_standing(call: Call) -> Answer:
     status = body.text("status", chars_max=16)
     if status not in STANDINGS:
         raise Malformed(f"status {shown(status)} is none of {', '.join(STANDINGS)}", code="request.body")
-    change = await set_agent_standing(_workloads(call), agent_id(call.path["name"]), status, by=call.by)
+    workloads = _workloads(call)
+    change = await set_agent_standing(workloads, agent_id(call.path["name"]), status, by=call.by)
+    left = await outstanding_of_agent(workloads, change.agent) if status != "active" else None
     return {
         "agent": change.agent,
         "status": change.status,
@@ -82,6 +98,7 @@ async def set_standing(call: Call) -> Answer:
         "mandates_closed": list(change.closed),
         "x509_svids_valid_until": instant(change.x509_until) if change.x509_until else None,
         "jwt_svids_valid_until": instant(change.jwt_until) if change.jwt_until else None,
+        **_left_over(left),
     }
 
 
@@ -103,18 +120,34 @@ async def end_one(call: Call) -> Answer:
     now = call.walk.clock.now()
     ended = await end_instance(workloads, instance, because=OPERATOR_ENDED, by=call.by)
     limits = workloads.trust.limits
+    left = await outstanding_of_instance(workloads, str(instance))
     return {
         "instance": str(instance),
         "instances_ended": [str(one.id) for one in ended],
         "x509_svids_valid_until": instant(now + limits.x509_seconds * 1000) if ended else None,
         "jwt_svids_valid_until": instant(now + limits.jwt_seconds * 1000) if ended else None,
+        **_left_over(left),
     }
 
 
 async def list_seen(call: Call) -> Answer:
     """What was seen at work and is not registered, last first."""
-    found = await anyio.to_thread.run_sync(lambda: list(_identities(call).identity.sightings.all()))
-    return page_of(call, found, name=lambda one: f"{one.kind}:{one.name}", render=_sighting)
+    sightings = _identities(call).identity.sightings
+    found = await anyio.to_thread.run_sync(partial(unregistered, call.walk, sightings))
+    return page_of(call, found, name=lambda one: f"{one.kind}:{one.name}:{one.source}", render=_sighting)
+
+
+async def report_servers(call: Call) -> Answer:
+    """What the configuration of an agent's MCP client names, in place of what was said of it before. A claim: nobody
+    has seen these servers at work. Those that are registered, and reached alike, are not in the inventory."""
+    body = call.members("agent", "servers")
+    name = agent_id(body.text("agent", chars_max=NAME_CHARS_MAX))
+    if f"Agent/{name}" not in call.walk.registry.documents():
+        raise Refused(f"agent {shown(name)} is not registered", code="agent.unknown")
+    sightings, now = _identities(call).identity.sightings, call.walk.clock.now()
+    found = configured_servers(name, _servers(call), at=now)
+    keep = partial(put_configured, call.walk, sightings, found, agent=name)
+    return {"agent": name, "unregistered": await anyio.to_thread.run_sync(keep)}
 
 
 async def make_join_token(call: Call) -> Answer:
@@ -129,6 +162,23 @@ async def make_join_token(call: Call) -> Answer:
     make = partial(_workloads(call).attestor.new_join_token, label, name, seconds=seconds)
     token = await anyio.to_thread.run_sync(make)
     return {"token": token, "agent": name, "label": label, "expires_at": instant(now + seconds * 1000)}
+
+
+def _servers(call: Call) -> list[tuple[str, str, str]]:
+    """Name, what it is reached by, and the file that says so. Raises Malformed (`request.body`)."""
+    listed = call.body.get("servers") if isinstance(call.body, dict) else None
+    if not isinstance(listed, list) or len(listed) > SERVERS_MAX:
+        raise Malformed(f"/servers: expected a list of at most {SERVERS_MAX}", code="request.body")
+    found: list[tuple[str, str, str]] = []
+    for number, one in enumerate(listed):
+        texts = [one.get(key) for key in ("name", "reached", "where")] if isinstance(one, dict) else []
+        said = [text for text in texts if isinstance(text, str)]
+        if len(said) != 3 or not isinstance(one, dict) or len(one) != 3:
+            raise Malformed(
+                f"/servers/{number}: expected name, reached and where, all text", code="request.body"
+            )
+        found.append((said[0], said[1], said[2]))
+    return found
 
 
 def _seconds(call: Call) -> int:
@@ -161,22 +211,52 @@ def _instance(workloads: Workloads, one: Instance) -> JSONValue:
         "process": one.process,
         "key": one.key.thumbprint if one.key is not None else "",
         "manifest": one.manifest,
-        "manifest_grade": one.manifest_grade,
+        "manifest_grade": shown_now(workloads, one).grade,
+        "made_of": [field._asdict() for field in known_now(workloads, one)],
         "drift": list(drift_now(workloads, one)),
         "enrolled_at": instant(one.enrolled_at),
         "expires_at": instant(one.expires_at),
     }
 
 
+def _left_over(left: Outstanding | None) -> dict[str, JSONValue]:
+    """What cannot be undone from here."""
+    svids: list[JSONValue] = [
+        {
+            "instance": one.instance,
+            "kind": one.kind,
+            "serial": one.serial,
+            "expires_at": instant(UnixMillis(one.expires_at)),
+        }
+        for one in (left.svids if left is not None else ())
+    ]
+    return {"svids_outstanding": svids, "svids_all": left is None or left.is_all}
+
+
 def _sighting(one: Sighting) -> JSONValue:
     return {
         "kind": one.kind,
         "name": one.name,
+        "source": one.source,
+        "grade": one.grade,
+        "how": one.how,
+        "blocked": "here" if one.direct else "everywhere",
         "first": instant(one.first),
         "last": instant(one.last),
         "count": one.count,
     }
 
+
+_LEFT_OVER: Final[dict[str, Schema]] = {
+    "svids_outstanding": {
+        "type": "array",
+        "items": record(
+            {"instance": TEXT, "kind": choice("x509", "jwt", "wit"), "serial": TEXT, "expires_at": INSTANT}
+        ),
+    },
+    "svids_all": FLAG,
+}
+"""What is good at third parties still, and whether that is all there is."""
 
 COMPONENTS: Final[dict[str, Schema]] = {
     "AgentState": record(
@@ -199,6 +279,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "mandates_closed": TEXTS,
             "x509_svids_valid_until": nullable(INSTANT),
             "jwt_svids_valid_until": nullable(INSTANT),
+            **_LEFT_OVER,
         }
     ),
     "Instance": record(
@@ -213,6 +294,16 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "key": TEXT,
             "manifest": TEXT,
             "manifest_grade": choice("", "kernel", "sidecar", "gateway", "claimed"),
+            "made_of": sequence(
+                record(
+                    {
+                        "field": choice(*MADE_OF_FIELDS),
+                        "says": TEXT,
+                        "grade": choice("kernel", "sidecar", "gateway", "claimed"),
+                        "verdict": choice("match", "differs", "unmeasured"),
+                    }
+                )
+            ),
             "drift": TEXTS,
             "enrolled_at": INSTANT,
             "expires_at": INSTANT,
@@ -225,17 +316,29 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "instances_ended": TEXTS,
             "x509_svids_valid_until": nullable(INSTANT),
             "jwt_svids_valid_until": nullable(INSTANT),
+            **_LEFT_OVER,
         }
     ),
     "Sighting": record(
         {
             "kind": choice("agent", "server", "tool"),
             "name": TEXT,
+            "source": TEXT,
+            "grade": choice("kernel", "sidecar", "gateway", "claimed"),
+            "how": TEXT,
+            "blocked": choice("everywhere", "here"),
             "first": INSTANT,
             "last": INSTANT,
             "count": COUNT,
         }
     ),
+    "ServerReport": record(
+        {
+            "agent": TEXT,
+            "servers": {"type": "array", "items": record({"name": TEXT, "reached": TEXT, "where": TEXT})},
+        }
+    ),
+    "ServersReported": record({"agent": TEXT, "unregistered": COUNT}),
     "JoinTokenRequest": record({"label": TEXT, "seconds": COUNT}, optional=("seconds",)),
     "JoinToken": record({"token": TEXT, "agent": TEXT, "label": TEXT, "expires_at": INSTANT}),
 }
@@ -297,5 +400,14 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         answer="Sighting",
         page=True,
         run=list_seen,
+    ),
+    Operation(
+        id="report_servers",
+        method="POST",
+        path="/v1/seen",
+        summary="Servers that the configuration of an agent's MCP client names, past the gateway",
+        body="ServerReport",
+        answer="ServersReported",
+        run=report_servers,
     ),
 )

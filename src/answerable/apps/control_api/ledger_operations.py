@@ -8,9 +8,11 @@ import anyio.lowlevel
 from anyio import to_thread
 
 from answerable import __version__
-from answerable.apps.control_api.call import instant
+from answerable.apps.control_api.call import instant, page_of
 from answerable.core.incident.timeline import told
+from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.errors import Malformed, Refused, shown
+from answerable.flows.find_actions import action_told, find_actions
 from answerable.flows.reconstruct_timeline import opened_moment, reconstruct_timeline
 
 if TYPE_CHECKING:
@@ -97,15 +99,29 @@ async def show_entry(call: Call) -> Answer:
     }
 
 
-async def show_timeline(call: Call) -> Answer:
-    """The story of an action, approval, mandate, agent, person, digest or entry; empty when nothing is known of it."""
-    name = call.path["name"]
-    # A long log takes a while to read and to tell: other callers are served meanwhile.
+async def find_under(call: Call) -> Answer:
+    """Actions that ran under a manifest, prompt or model, in the ledger's order."""
+    asked = {name: call.query.get(name, "") for name in ("manifest", "prompt", "model")}
+    wanted = wanted_manifest(**asked)
+    entries = await _entries(call)
+    found = await to_thread.run_sync(find_actions, entries, wanted, call.walk.subject_keys.find)
+    return page_of(call, found.actions, name=lambda one: str(one.line.index), render=action_told)
+
+
+async def _entries(call: Call) -> list[StoredEntry]:
+    """All of the log. A long one takes a while to read: other callers are served meanwhile."""
     entries: list[StoredEntry] = []
     for stored in call.walk.ledger.replay():
         entries.append(stored)
         if len(entries) % ENTRIES_PER_TURN == 0:
             await anyio.lowlevel.checkpoint()
+    return entries
+
+
+async def show_timeline(call: Call) -> Answer:
+    """The story of an action, approval, mandate, agent, person, digest or entry; empty when nothing is known of it."""
+    name = call.path["name"]
+    entries = await _entries(call)
     find = call.walk.subject_keys.find
     lines = await to_thread.run_sync(reconstruct_timeline, entries, name, find)
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.apps.control_api.call import instant, page_of
-from answerable.core.identity.principal import principal_id
+from answerable.core.identity.principal import PrincipalId, principal_id
 from answerable.core.mandate.left_out import left_out
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.mission import authority_hash, intent_hash, terms_nonce
@@ -17,11 +17,12 @@ from answerable.core.registry.time_rule import due, said
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.mandate_standing import schedule_owner
+from answerable.flows.mandate_standing import known_session, schedule_owner
 from answerable.flows.refuse_revoked import mandate_names
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate, MandateTerms
 
 STATES: Final = ("open", "closed", "revoked", "expired", "not_yet", "spent")
@@ -68,7 +69,9 @@ async def draft_scheduled(call: Call) -> Answer:
 
 def _draft(call: Call, terms: MandateTerms) -> Answer:
     audience = call.walk.ledger.origin
-    beside = left_out(terms, call.walk.registry.current.capabilities)
+    current = call.walk.registry.current
+    answers = PrincipalId(schedule_owner(terms.principal, current) or terms.principal)
+    beside = left_out(terms, current.capabilities, giver=current.principals.get(answers))
     titles = _titles(call, (*(grant.capability for grant in terms.grants), *beside.capabilities))
     return {
         "audience": audience,
@@ -77,6 +80,7 @@ def _draft(call: Call, terms: MandateTerms) -> Answer:
         "beside": {
             "capabilities": list(beside.capabilities),
             "environments": list(beside.environments),
+            "beyond": list(beside.beyond),
         },
         "sentences": list(preview(terms, titles=titles, beside=beside)),
         "intent_hash": intent_hash(terms, audience=audience),
@@ -146,11 +150,19 @@ def _mandate(call: Call, mandate: Mandate) -> Answer:
         "budgets": _budgets(call, mandate),
         "not_before": instant(mandate.not_before),
         "expires_at": instant(mandate.expires_at),
-        "sentences": list(preview(mandate, titles=titles)),
+        "sentences": list(preview(mandate, titles=titles, session=_session(call, mandate))),
         "intent_hash": intent_hash(mandate, audience=audience),
         "authority_hash": authority_hash(mandate, audience=audience),
         "token": mandate.token,
     }
+
+
+def _session(call: Call, mandate: Mandate) -> tuple[Authority, ...]:
+    """What its login allows, to be read; of what cannot be read every action is refused."""
+    try:
+        return known_session(call.walk, mandate)
+    except Malformed:
+        return ()
 
 
 def _budgets(call: Call, mandate: Mandate) -> Answer:

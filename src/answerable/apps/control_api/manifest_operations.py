@@ -78,7 +78,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "signed_by": TEXT,
             "signed_at": INSTANT,
             "fault": TEXT,
-            "manifest": record(_FORM),
+            "manifest": record(_FORM, optional=("executable_digest",)),
             "token": TEXT,
         }
     ),

@@ -17,12 +17,17 @@ from answerable.apps.control_api import (
     trust_operations,
 )
 from answerable.apps.control_api.call import Operation
-from answerable.apps.control_api.schemas import choice
+from answerable.apps.control_api.schemas import DIGEST, TEXT, choice
 from answerable.core.registry.parse import KINDS
 
 _KIND: Final = (("kind", choice(*KINDS), "only documents of this kind"),)
 _MANDATE_STATE: Final = (("state", choice(*mandate_operations.STATES), "only mandates that stand so now"),)
 _APPROVAL_STATE: Final = (("state", choice(*approval_operations.STATES), "only approvals that stand so now"),)
+_MADE_OF: Final = (
+    ("manifest", DIGEST, "under this manifest"),
+    ("prompt", TEXT, "under manifests that say this prompt: its digest"),
+    ("model", TEXT, "under manifests that say this model: NAME, or NAME@VERSION"),
+)
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(
@@ -209,6 +214,16 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="The story of an action, approval, mandate, agent, person, digest or entry",
         answer="Timeline",
         run=ledger_operations.show_timeline,
+    ),
+    Operation(
+        id="find_actions",
+        method="GET",
+        path="/v1/actions",
+        summary="Actions that ran under a manifest, prompt or model, with how well each field was known at each",
+        answer="ActionUnder",
+        page=True,
+        query=_MADE_OF,
+        run=ledger_operations.find_under,
     ),
     Operation(
         id="show_ledger",

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, choice, record
+from answerable.core.ledger.effects import counts
 from answerable.core.mandate.revocation import NAME_CHARS_MAX, REASON_CHARS_MAX, REVOCATION_KINDS, revocable
 from answerable.flows.revoke_authority import revoke_authority
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
+    from answerable.core.canonical import JSONValue
     from answerable.core.mandate.revocation import Revocation
     from answerable.flows.revoke_authority import Stopped
 
@@ -45,7 +47,6 @@ def _revocation(one: Revocation) -> Answer:
 
 
 def _stopped(call: Call, stopped: Stopped) -> Answer:
-    effects = stopped.effects
     return {
         "revocation": _revocation(stopped.revocation),
         "new": stopped.is_new,
@@ -60,16 +61,20 @@ def _stopped(call: Call, stopped: Stopped) -> Answer:
         },
         "in_flight": [
             {
+                "log": one.log,
                 "entry": one.index,
                 "action": one.action,
                 "agent": one.agent,
                 "capability": one.capability,
                 "since": instant(one.since),
+                "due": instant(one.due_at),
             }
             for one in stopped.in_flight
         ],
+        "in_flight_count": sum(one.in_flight_count for one in stopped.effects),
         "done": [
             {
+                "log": one.log,
                 "entry": one.index,
                 "action": one.action,
                 "agent": one.agent,
@@ -78,15 +83,34 @@ def _stopped(call: Call, stopped: Stopped) -> Answer:
                 "status": one.status,
                 "undoing": one.undoing,
             }
-            for one in effects.done
+            for one in stopped.done
         ],
-        "done_count": {str(one): count for one, count in effects.counted.items()},
-        "looked_from": effects.looked_from,
+        "done_count": {str(one): count for one, count in counts(stopped.effects).items()},
+        "logs": _logs(stopped),
         "log": call.walk.ledger.origin,
     }
 
 
-_ACTION: Final[dict[str, Schema]] = {"entry": COUNT, "action": TEXT, "agent": TEXT, "capability": TEXT}
+def _logs(stopped: Stopped) -> list[JSONValue]:
+    """Of which log how much was looked at, and which could not be asked."""
+    found: list[JSONValue] = [
+        {"log": one.log, "asked": True, "looked_from": one.looked_from, "entries": one.entries, "why": ""}
+        for one in stopped.effects
+    ]
+    found += [
+        {"log": one.log, "asked": False, "looked_from": 0, "entries": 0, "why": one.why}
+        for one in stopped.not_asked
+    ]
+    return found
+
+
+_ACTION: Final[dict[str, Schema]] = {
+    "log": TEXT,
+    "entry": COUNT,
+    "action": TEXT,
+    "agent": TEXT,
+    "capability": TEXT,
+}
 _UNDOING: Final = ("not_reversible", "reversible", "read")
 
 COMPONENTS: Final[dict[str, Schema]] = {
@@ -113,7 +137,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
                     "instances_count": COUNT,
                 }
             ),
-            "in_flight": {"type": "array", "items": record({**_ACTION, "since": INSTANT})},
+            "in_flight": {"type": "array", "items": record({**_ACTION, "since": INSTANT, "due": INSTANT})},
+            "in_flight_count": COUNT,
             "done": {
                 "type": "array",
                 "items": record(
@@ -126,7 +151,12 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 ),
             },
             "done_count": record(dict.fromkeys(_UNDOING, COUNT)),
-            "looked_from": COUNT,
+            "logs": {
+                "type": "array",
+                "items": record(
+                    {"log": TEXT, "asked": FLAG, "looked_from": COUNT, "entries": COUNT, "why": TEXT}
+                ),
+            },
             "log": TEXT,
         }
     ),

@@ -185,7 +185,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 "description": "what the principal signs, as canonical JSON members",
             },
             "titles": mapping(TEXT),
-            "beside": record({"capabilities": TEXTS, "environments": TEXTS}),
+            "beside": record({"capabilities": TEXTS, "environments": TEXTS, "beyond": TEXTS}),
             "sentences": TEXTS,
             "intent_hash": ANCHOR,
             "authority_hash": ANCHOR,
@@ -256,6 +256,30 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "lines": sequence(
                 record({"index": COUNT, "at": INSTANT, "kind": TEXT, "text": TEXT, "details": TEXTS})
             ),
+        }
+    ),
+    "ActionUnder": record(
+        {
+            "index": COUNT,
+            "at": INSTANT,
+            "action": TEXT,
+            "agent": TEXT,
+            "instance": TEXT,
+            "manifest": TEXT,
+            "drifted": FLAG,
+            "made_of": sequence(
+                record(
+                    {
+                        "field": TEXT,
+                        "says": TEXT,
+                        "grade": choice("", "kernel", "sidecar", "gateway", "claimed"),
+                        "standing": choice("measured", "claimed", "differs", "unwritten"),
+                    }
+                )
+            ),
+            "outcome": TEXT,
+            "text": TEXT,
+            "details": TEXTS,
         }
     ),
     "Ledger": record({"origin": TEXT, "entries": COUNT, "checkpoint": TEXT, "key": TEXT}),

@@ -6,21 +6,26 @@ import logging
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
 import anyio.to_thread
 
 from answerable.apps.enrolment import documents
 from answerable.apps.enrolment.pace import Pace
+from answerable.core.identity.attestation import SHOWN_AGAIN
 from answerable.core.identity.challenge import LIFETIME_SECONDS
 from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
+from answerable.core.identity.http_signature import parse_signature
 from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.registry.manifest_drift import program_in
+from answerable.core.registry.unregistered import stranger_name
 from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.compare_manifest import drift_now
 from answerable.flows.end_instance import end_instance
 from answerable.flows.enrol_workload import enrol, live_instance, renew
 from answerable.flows.hand_out_svid import x509_svid
+from answerable.flows.let_return import require_may_return
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,9 +37,13 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.channel import Channel
     from answerable.core.identity.evidence import Evidence
+    from answerable.core.identity.http_signature import SignedRequest
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.keys import PublicKey
+    from answerable.core.registry.manifest_drift import Measured
+    from answerable.ports.process_observer import ProcessFacts
 
+PROGRAM: Final = "executable_digest"
 
 _log: Final = logging.getLogger("answerable.enrolment")
 
@@ -48,6 +57,14 @@ class Asked:
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     channel: Channel | None
+
+
+class _Shown(NamedTuple):
+    """process, agent_up: of a local process."""
+
+    evidence: Evidence
+    process: str = ""
+    agent_up: bool = False
 
 
 class EnrolmentDesk:
@@ -76,26 +93,60 @@ class EnrolmentDesk:
         key = self._proved_key(request, asked.channel)
         if request.attestation is None:
             raise Malformed("the body lacks `attestation`", code="enrolment.malformed")
+        if "former" in request.members:
+            await require_may_return(self._workloads, documents.text_in(request.members, "former"))
         local = _is_local(asked.channel)
         if self._attesting[local] >= self._needs.attesting_max:
             raise Refused("too many enrolments at a time, try again", code="enrolment.busy")
         self._attesting[local] += 1
         try:
-            evidence, process = await self._attested(request.attestation, asked.channel, key.thumbprint)
+            shown_by = await self._attested(request.attestation, asked.channel, key.thumbprint)
         finally:
             self._attesting[local] -= 1
-        instance = await enrol(
-            self._workloads, evidence=evidence, key=key, process=process, measured=request.measured
-        )
+        program = await self._program(request, asked.channel)
+        try:
+            instance = await enrol(
+                self._workloads,
+                evidence=shown_by.evidence,
+                key=key,
+                process=shown_by.process,
+                agent_up=shown_by.agent_up,
+                measured=request.measured,
+                program=program,
+            )
+        except Refused as refused:
+            if refused.code == "attestation.unknown":
+                self._note_stranger(shown_by.evidence)
+            raise
+        self._workloads.walk.sightings.leave("agent", stranger_name(shown_by.evidence))
         return await self._answer(instance, request.csr)
+
+    def _note_stranger(self, evidence: Evidence) -> None:
+        """Only what was proved is noted; who proves much that nobody registered has room of its own for it."""
+        name, walk = stranger_name(evidence), self._workloads.walk
+        walk.sightings.note(
+            "agent",
+            name,
+            walk.clock.now(),
+            source=f"enrolment by {evidence.source}",
+            grade=evidence.grade,
+            how="asked to be enrolled",
+        )
 
     async def renew(self, asked: Asked) -> dict[str, JSONValue]:
         """By the key of the instance."""
         found = self._caller(asked)
         try:
             request = self._read(asked, documents.RENEW_MEMBERS)
-            evidence = await self._measured_again(found, request, asked.channel)
-            renewed = await renew(self._workloads, found.id, evidence=evidence, measured=request.measured)
+            shown_by = await self._measured_again(found, request, asked.channel)
+            renewed = await renew(
+                self._workloads,
+                found.id,
+                evidence=shown_by.evidence if shown_by is not None else None,
+                agent_up=shown_by is not None and shown_by.agent_up,
+                measured=request.measured,
+                program=await self._program(request, asked.channel, found),
+            )
             return await self._answer(renewed, request.csr)
         except (Refused, Malformed) as error:
             self._needs.noted(found.agent, error.code)
@@ -151,7 +202,10 @@ class EnrolmentDesk:
         """The live instance whose key signed this very message; what the connection could prove does not count here."""
         prover = self._needs.prover
         message = prover.receive(asked.method, asked.target, asked.headers, asked.body)
-        caller = prover.verify(message)
+        try:
+            caller = prover.verify(message)
+        except Unverified as error:
+            raise self._unknown_key(message, error) or error from None
         if not caller.identity.instance:
             message_text = "this is asked by the key of an instance, not by a registered one"
             raise Unverified(message_text, code="instance.no_instance", step=STEP)
@@ -163,9 +217,18 @@ class EnrolmentDesk:
             raise
         return found
 
+    def _unknown_key(self, message: SignedRequest, error: Unverified) -> Unverified | None:
+        """What tells a workload that its instance is not known here at all, which is another thing than an end."""
+        if error.step != "key" or not message.signature_input:
+            return None
+        if self._workloads.instances.by_key(parse_signature(message).keyid) is not None:
+            return None
+        text = "no instance is known by the key that signed this: enrol anew, with a new key"
+        return Unverified(text, code="instance.key_unknown", step="key")
+
     async def _measured_again(
         self, found: Instance, request: Request, channel: Channel | None
-    ) -> Evidence | None:
+    ) -> _Shown | None:
         """Fresh evidence, where there can be: of the process that was enrolled, or what the request brings.
 
         What the kernel said before is never given up for something weaker.
@@ -177,42 +240,52 @@ class EnrolmentDesk:
                 raise Refused(message, code="attestation.changed")
             if channel is None or channel.peer is None:
                 return None
-            evidence, process = await self._attested({"type": "unix"}, channel, key)
-            if process != found.process:
+            again = await self._attested({"type": "unix"}, channel, key)
+            if again.process != found.process:
                 raise Unverified(
                     "another process than the enrolled one asks", code="attestation.process", step=STEP
                 )
-            return None if _says_less(evidence, found.evidence) else evidence
+            return None if _says_less(again.evidence, found.evidence) else again
         if request.attestation is None:
+            if found.evidence.source in SHOWN_AGAIN:
+                raise Refused(
+                    "who is known by an SVID or a client certificate shows it again to renew",
+                    code="attestation.stale",
+                )
             return None
-        evidence, _ = await self._attested(request.attestation, channel, key)
-        if evidence.source != found.evidence.source:
+        again = await self._attested(request.attestation, channel, key)
+        if again.evidence.source != found.evidence.source:
             message = "an instance is attested again in the way in which it was attested first"
             raise Refused(message, code="attestation.changed")
-        return evidence
+        if again.evidence.source == "spiffe" and again.evidence.selectors != found.evidence.selectors:
+            raise Refused("this SVID is of another workload: enrol anew", code="attestation.changed")
+        return again
 
-    async def _attested(
-        self, document: Mapping[str, JSONValue], channel: Channel | None, key: str
-    ) -> tuple[Evidence, str]:
-        """Evidence, and the process where it is of one."""
+    async def _attested(self, document: Mapping[str, JSONValue], channel: Channel | None, key: str) -> _Shown:
         attestor = self._workloads.attestor
         match document["type"]:
             case "unix":
                 return await self._attested_process(channel)
             case "join_token":
                 token = documents.text_in(document, "token")
-                return await anyio.to_thread.run_sync(partial(attestor.join_token, token)), ""
+                return _Shown(await anyio.to_thread.run_sync(partial(attestor.join_token, token)))
             case "oidc":
-                return await attestor.oidc(documents.text_in(document, "token")), ""
-            case "x509_pop":
+                return _Shown(await attestor.oidc(documents.text_in(document, "token")))
+            case "mtls":
+                # Of a Unix socket the kernel speaks, and nothing that the other end sent.
+                sent = channel.certificates if channel is not None and channel.peer is None else ()
+                return _Shown(attestor.mtls(sent[0] if sent else b""))
+            case "jwt_svid":
+                return _Shown(attestor.jwt_svid(documents.text_in(document, "token"), key))
+            case "x509_pop" | "x509_svid":
                 judged = partial(
-                    attestor.x509_pop,
+                    attestor.x509_pop if document["type"] == "x509_pop" else attestor.x509_svid,
                     documents.chain_in(document),
                     documents.base64_in(document, "signature"),
                     documents.text_in(document, "challenge"),
                     key,
                 )
-                return await anyio.to_thread.run_sync(judged), ""
+                return _Shown(await anyio.to_thread.run_sync(judged))
             case _:
                 judged = partial(
                     attestor.ssh,
@@ -221,9 +294,9 @@ class EnrolmentDesk:
                     documents.text_in(document, "challenge"),
                     key,
                 )
-                return await anyio.to_thread.run_sync(judged), ""
+                return _Shown(await anyio.to_thread.run_sync(judged))
 
-    async def _attested_process(self, channel: Channel | None) -> tuple[Evidence, str]:
+    async def _attested_process(self, channel: Channel | None) -> _Shown:
         """The process that made this connection, as the kernel recorded it then."""
         peer = channel.peer if channel is not None else None
         if peer is None or peer.started == 0:
@@ -240,7 +313,53 @@ class EnrolmentDesk:
                 code="attestation.process",
                 step=STEP,
             )
-        return self._workloads.attestor.unix(facts), facts.process
+        evidence = self._workloads.attestor.unix(facts)
+        # An agent that runs already would say what it is made of itself.
+        below = any(
+            one.is_live(self._workloads.walk.clock.now())
+            for one in map(self._workloads.instances.by_process, facts.ancestors)
+            if one is not None
+        )
+        return _Shown(evidence, facts.process, facts.agent_up and not below)
+
+    async def _program(
+        self, request: Request, channel: Channel | None, found: Instance | None = None
+    ) -> Measured | None:
+        """What the kernel says of the process that whoever asks has started as the agent; None where it is not asked.
+
+        found: the instance, of which nothing is looked at where its manifest does not say which program runs. Raises
+        Unverified (`attestation.process`) for a process that is no child of the one that asks.
+        """
+        peer = channel.peer if channel is not None else None
+        if not request.process or peer is None or (found is not None and not self._states_program(found)):
+            return None
+        observer = self._workloads.observer
+
+        def observe() -> ProcessFacts:
+            return observer.observe(request.process, started=observer.started(request.process))
+
+        try:
+            facts = await self._workloads.measuring.measured(peer.uid, observe)
+        except Unverified:
+            # It has ended, or becomes another program just now: there is nothing to say of it.
+            return None
+        if facts.parent != peer.pid:
+            raise Unverified(
+                "the process that is named is no child of the one that asks",
+                code="attestation.process",
+                step=STEP,
+            )
+        return program_in(facts.selectors())
+
+    def _states_program(self, found: Instance) -> bool:
+        signed = self._workloads.walk.manifests.current(found.agent)
+        return signed is not None and bool(signed.manifest.executable_digest)
+
+    def _wanted(self, instance: Instance) -> list[JSONValue]:
+        """What the manifest states and the kernel could tell, and was not asked."""
+        told = [name for name, _, grade in instance.measured if grade == "kernel"]
+        unasked = instance.process and not instance.parent and PROGRAM not in told
+        return [PROGRAM] if unasked and self._states_program(instance) else []
 
     async def _answer(self, instance: Instance, csr: EllipticCurvePublicKey | None) -> dict[str, JSONValue]:
         left = max(0, instance.expires_at - self._workloads.walk.clock.now())
@@ -254,6 +373,7 @@ class EnrolmentDesk:
             "milliseconds_left": left,
             "parent": instance.parent,
             "source": instance.evidence.source,
+            "wanted": self._wanted(instance),
         }
         if csr is not None:
             answer["x509_svid"] = await self._certified(instance, csr)

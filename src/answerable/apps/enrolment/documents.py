@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 DEPTH_MAX: Final = 6
 CHAIN_MAX: Final = 8
 TEXT_CHARS_MAX: Final = 65_536
+PID_MAX: Final = 2**22
+"""Of Linux, on any machine (proc_sys_kernel(5))."""
 
 _COMMON: Final = frozenset({"claimed", "csr", "measured"})
-ENROL_MEMBERS: Final = _COMMON | {"attestation", "key", "proof"}
+ENROL_MEMBERS: Final = _COMMON | {"attestation", "former", "key", "process", "proof"}
 SUB_AGENT_MEMBERS: Final = _COMMON | {"key", "proof"}
-RENEW_MEMBERS: Final = _COMMON | {"attestation"}
+RENEW_MEMBERS: Final = _COMMON | {"attestation", "process"}
 END_MEMBERS: Final = frozenset({"instance"})
 
 ATTESTATION_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
@@ -39,6 +41,9 @@ ATTESTATION_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "oidc": frozenset({"type", "token"}),
     "x509_pop": frozenset({"type", "chain", "signature", "challenge"}),
     "ssh_host_key": frozenset({"type", "identity", "signature", "challenge"}),
+    "x509_svid": frozenset({"type", "chain", "signature", "challenge"}),
+    "jwt_svid": frozenset({"type", "token"}),
+    "mtls": frozenset({"type"}),
 }
 """By type, the members that an attestation document has, all of them and no other: a process is named by the connection
 that it made, and by nothing that it says."""
@@ -48,7 +53,8 @@ that it made, and by nothing that it says."""
 class Request:
     """members: as received, without `proof`. key: to be enrolled. csr: the P-256 key that a certificate is asked for.
 
-    measured: None when the request says nothing of what the workload is made of.
+    measured: None when the request says nothing of what the workload is made of. process: pid of the agent that whoever
+    asks has started; 0 for none.
     """
 
     members: Mapping[str, JSONValue]
@@ -56,6 +62,7 @@ class Request:
     key: PublicKey | None = None
     csr: EllipticCurvePublicKey | None = None
     measured: Measured | None = None
+    process: int = 0
     attestation: Mapping[str, JSONValue] | None = None
 
 
@@ -76,6 +83,7 @@ def request_in(body: bytes, known: frozenset[str], *, bytes_max: int) -> Request
         key=enrolled_key(value["key"]) if "key" in value else None,
         csr=certificate_request_key(base64_in(value, "csr")) if "csr" in value else None,
         measured=_measured(value),
+        process=_process(value),
         attestation=attestation_in(attestation) if attestation is not None else None,
     )
 
@@ -122,8 +130,18 @@ def _octets(text: JSONValue, name: str) -> bytes:
         raise Malformed(f"`{name}` is not base64", code="enrolment.malformed") from None
 
 
+def _process(value: Mapping[str, JSONValue]) -> int:
+    process = value.get("process", 0)
+    if type(process) is not int or not 0 <= process <= PID_MAX:
+        raise Malformed("`process` is the number of a process", code="enrolment.malformed")
+    return process
+
+
 def _measured(value: Mapping[str, JSONValue]) -> Measured | None:
-    """What the one who asks measured, and what it was only told: the second never comes to count as the first."""
+    """What the one who asks says it measured, and what it was only told: the second never comes to count as the first.
+
+    Whether its word counts as our sidecar's at all is judged by who it is, where it is enrolled or renewed.
+    """
     if "measured" not in value and "claimed" not in value:
         return None
     found: dict[ManifestField, tuple[str, Grade]] = {}

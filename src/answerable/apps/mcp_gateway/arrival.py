@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from answerable.core.mandate.carriage_terms import MEMBER, MEMBER_CHARS_MAX
 from answerable.errors import Broken, Malformed
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
 
 SCOPE_KEY: Final = "answerable.arrival"
-DELEGATION_META: Final = "answerable/delegation"
-DELEGATION_CHARS_MAX: Final = 262_144
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +52,15 @@ class Arrival:
         Raises Malformed (`delegation.malformed`) where both are there and differ.
         """
         meta = self.params.get("_meta")
-        said = meta.get(DELEGATION_META, "") if isinstance(meta, dict) else ""
-        if not isinstance(said, str) or len(said) > DELEGATION_CHARS_MAX:
+        said = meta.get(MEMBER, "") if isinstance(meta, dict) else ""
+        if not isinstance(said, str) or len(said) > MEMBER_CHARS_MAX:
             raise Malformed(
-                f"`{DELEGATION_META}` must be text of at most {DELEGATION_CHARS_MAX} characters",
+                f"`{MEMBER}` must be text of at most {MEMBER_CHARS_MAX} characters",
                 code="delegation.malformed",
             )
         if said and self.chain and said != self.chain:
             raise Malformed(
-                f"`{DELEGATION_META}` and the Answerable-Delegation field name different hops",
+                f"`{MEMBER}` and the Answerable-Delegation field name different hops",
                 code="delegation.malformed",
             )
         return said or self.chain

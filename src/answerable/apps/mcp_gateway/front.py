@@ -82,7 +82,7 @@ class Front:
         door: Callable[[str], Awaitable[Door | None]],
     ) -> None:
         self._prover = needs.prover
-        self._noted = needs.noted
+        self._noted, self._unregistered = needs.noted, needs.unregistered
         self._limits = limits
         self._tally = tally
         self._door = door
@@ -178,6 +178,7 @@ class Front:
             request_id[0] = value.get("id")
         door = await self._door(path[1])
         if door is None:
+            self._unregistered(caller, path[1])
             raise _StoppedError(
                 404, INVALID_REQUEST, f"server {shown(path[1])} is not registered", "http.path"
             )

@@ -119,6 +119,7 @@ class Needs:
     """The product as this door sees it.
 
     noted: hears of each message of a proved agent that was refused before there was an action, with the error's code.
+    unregistered: hears of each server that a proved agent asked for and nobody registered.
     """
 
     prover: Prover
@@ -126,6 +127,7 @@ class Needs:
     visible: Visible
     offers: Offers
     noted: Callable[[AgentId, str], None] = lambda _agent, _code: None
+    unregistered: Callable[[VerifiedCaller, str], None] = lambda _caller, _server: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

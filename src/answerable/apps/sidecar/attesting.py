@@ -6,14 +6,14 @@ import os
 import subprocess
 from base64 import b64encode
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key, load_pem_private_key
 
-from answerable.core.identity.attestation import DOMAIN_TAG, possession_message
+from answerable.core.identity.attestation import DOMAIN_TAG, enrolment_audience, possession_message
 from answerable.errors import Malformed, Unavailable, shown
 
 if TYPE_CHECKING:
@@ -40,19 +40,19 @@ def by_the_kernel() -> Attesting:
 
 def by_join_token(reference: str) -> Attesting:
     """A join token in a file, `file:PATH`. Good once."""
-    path = _path(reference)
+    path = path_of(reference)
     return lambda challenge, thumbprint: {"type": "join_token", "token": _text(path)}
 
 
 def by_oidc_token(reference: str) -> Attesting:
     """A token of an issuer that the server believes, in a file, `file:PATH`."""
-    path = _path(reference)
+    path = path_of(reference)
     return lambda challenge, thumbprint: {"type": "oidc", "token": _text(path)}
 
 
 def by_certificate(certificate: str, key: str) -> Attesting:
     """A certificate, its intermediates behind it, and the file of its key, which signs the challenge; all PEM."""
-    chain_path, key_path = _path(certificate), _path(key)
+    chain_path, key_path = path_of(certificate), path_of(key)
 
     def shows(challenge: Challenge, thumbprint: str) -> Mapping[str, JSONValue]:
         try:
@@ -74,9 +74,47 @@ def by_certificate(certificate: str, key: str) -> Attesting:
     return shows
 
 
+class ShownSvid(Protocol):
+    """An X.509-SVID with its key: chain in DER, leaf first, and PKCS #8."""
+
+    @property
+    def chain(self) -> tuple[bytes, ...]: ...
+    @property
+    def key(self) -> bytes: ...
+
+
+def by_x509_svid(fetch: Callable[[], ShownSvid]) -> Attesting:
+    """An X.509-SVID of another trust domain, fetched anew each time; its key signs the challenge."""
+
+    def shows(challenge: Challenge, thumbprint: str) -> Mapping[str, JSONValue]:
+        svid = fetch()
+        message = possession_message(challenge.attestation, thumbprint)
+        return {
+            "type": "x509_svid",
+            "chain": [_base64(one) for one in svid.chain],
+            "challenge": challenge.attestation,
+            "signature": _base64(_signed(load_der_private_key(svid.key, None), message)),
+        }
+
+    return shows
+
+
+def by_jwt_svid(fetch: Callable[[str], str]) -> Attesting:
+    """A JWT-SVID of another trust domain, fetched anew each time for the enrolment of this key alone."""
+    return lambda challenge, thumbprint: {
+        "type": "jwt_svid",
+        "token": fetch(enrolment_audience(challenge.domain, thumbprint)),
+    }
+
+
+def by_tls() -> Attesting:
+    """Nothing is shown: the connection's client certificate says who we are."""
+    return lambda challenge, thumbprint: {"type": "mtls"}
+
+
 def by_ssh_host_key(reference: str) -> Attesting:
     """A host's key, `file:PATH`, with its certificate `PATH-cert.pub` where there is one; `ssh-keygen` signs."""
-    path = _path(reference)
+    path = path_of(reference)
 
     def shows(challenge: Challenge, thumbprint: str) -> Mapping[str, JSONValue]:
         certificate = path.with_name(f"{path.name}-cert.pub")
@@ -139,8 +177,8 @@ def _signed(key: object, message: bytes) -> bytes:
             raise Malformed("the certificate's key is of a kind that is not used", code="sidecar.certificate")
 
 
-def _path(reference: str) -> Path:
-    """Secrets are references, never values."""
+def path_of(reference: str) -> Path:
+    """Secrets are references, never values. Raises Malformed (`sidecar.reference`)."""
     if not reference.startswith(FILE_PREFIX) or len(reference) == len(FILE_PREFIX):
         raise Malformed(f"expected `file:PATH`, got {shown(reference[:5], 8)}…", code="sidecar.reference")
     return Path(reference.removeprefix(FILE_PREFIX))

@@ -133,6 +133,8 @@ class Handle:
         try:
             made = await self._sub_agent()
         except AnswerableError as error:
+            if isinstance(error, Unverified):
+                self.identity.doubt()
             status = {Refused: 403, Unverified: 401, Unavailable: 503}.get(type(error), 400)
             await reply.json(status, _problem(error.code, error.message))
             return

@@ -6,6 +6,7 @@ The private keys are in this object, in this process, and go nowhere: not into t
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -13,31 +14,44 @@ import anyio.to_thread
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.core.canonical import parse
+from answerable.core.identity.attestation import SHOWN_AGAIN
 from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.errors import AnswerableError, Refused, shown
 from answerable.sdk.delegation import hand_on
 from answerable.sdk.enrolment import certificate_request
 from answerable.sdk.proof_auth import SessionAuth
+from answerable.sdk.world import SYSTEM_WORLD
 
 if TYPE_CHECKING:
     from answerable.apps.sidecar.attesting import Attesting
     from answerable.core.canonical import JSONValue
     from answerable.sdk.delegation import Narrowing, Receiver
     from answerable.sdk.enrolment import Enrolled, EnrolmentClient, MadeOf
+    from answerable.sdk.world import World
 
 SHORTEST_SECONDS: Final = 1.0
 
 
 class Identity:
-    """key: Ed25519, proves every request. `auth` signs with it. Made by `enrol` and `enrol_sub_agent`."""
+    """key: Ed25519, proves every request. `auth` signs with it. Made by `enrol` and `sub_agent`.
 
-    def __init__(self, client: EnrolmentClient, *, mandate: str = "") -> None:
+    Where the server has lost it, `enrol_anew` and `enrol_anew_below` put other keys and another name in their place;
+    what signs asks for `auth` each time.
+    """
+
+    def __init__(self, client: EnrolmentClient, *, mandate: str = "", world: World = SYSTEM_WORLD) -> None:
         self._client = client
         self._mandate = mandate
+        self._world = world
+        # Of two changes at a time the one that is answered last must not bring back what the other replaced.
+        self._changing = anyio.Lock()
+        self._doubt = anyio.Event()
         self._key = SigningKey(new_private_jwk("ed25519", os.urandom(SEED_BYTES["ed25519"])))
         self._svid_key = ec.generate_private_key(ec.SECP256R1())
         self._enrolled: Enrolled | None = None
         self._ends_at = 0.0
-        self.auth: Final = SessionAuth(self._key, mandate=mandate)
+        self._attesting: Attesting | None = None
+        self.auth = SessionAuth(self._key, mandate=mandate, world=world)
 
     def __repr__(self) -> str:
         return f"Identity({self._key.public.thumbprint})"
@@ -65,13 +79,24 @@ class Identity:
 
     def seconds_left(self) -> float:
         """Of its life, on our own monotonic clock."""
-        return max(0.0, self._ends_at - anyio.current_time())
+        return max(0.0, self._ends_at - self._world.monotonic())
 
-    async def enrol(self, attesting: Attesting, *, made_of: MadeOf | None = None) -> Enrolled:
-        """Raises the error family."""
+    def doubt(self) -> None:
+        """Somebody was refused with this key: whoever keeps the identity asks whether it is known."""
+        self._doubt.set()
+
+    async def doubted(self) -> None:
+        """Return when there was a `doubt` since this returned last. For one waiter."""
+        await self._doubt.wait()
+        self._doubt = anyio.Event()
+
+    async def enrol(
+        self, attesting: Attesting, *, made_of: MadeOf | None = None, former: str = ""
+    ) -> Enrolled:
+        """former: thumbprint of the key whose place this one takes. Raises the error family."""
         challenge = await self._client.challenge()
-        thumbprint = self._key.public.thumbprint
-        attestation = await anyio.to_thread.run_sync(attesting, challenge, thumbprint)
+        attestation = await anyio.to_thread.run_sync(attesting, challenge, self.thumbprint)
+        self._attesting = attesting
         return self._kept(
             await self._client.enrol(
                 challenge,
@@ -79,12 +104,33 @@ class Identity:
                 attestation=attestation,
                 csr=certificate_request(self._svid_key),
                 made_of=made_of,
+                former=former,
             )
         )
 
+    async def enrol_anew(self, attesting: Attesting, *, made_of: MadeOf | None = None) -> Enrolled:
+        """Another name, with other keys; until it is enrolled all is as it was.
+
+        Raises the error family, and Refused: `sidecar.other_agent`, `sidecar.other_domain` where the server takes us
+        for somebody else now, or is another one.
+        """
+        async with self._changing:
+            fresh = Identity(self._client, mandate=self._mandate, world=self._world)
+            enrolled = await fresh.enrol(attesting, made_of=made_of, former=self.thumbprint)
+            if fault := _another(enrolled, self.enrolled):
+                with suppress(AnswerableError):
+                    await fresh.end()
+                raise fault
+            return self._replaced(fresh)
+
+    async def enrol_anew_below(self, parent: Identity) -> Enrolled:
+        """As `enrol_anew`, for a sub-agent whose parent was enrolled anew."""
+        async with self._changing:
+            return self._replaced(await parent.sub_agent())
+
     async def sub_agent(self) -> Identity:
         """A new identity below this one, enrolled, with keys of its own. Raises the error family."""
-        made = Identity(self._client, mandate=self._mandate)
+        made = Identity(self._client, mandate=self._mandate, world=self._world)
         made._kept(
             await self._client.enrol_sub_agent(
                 await self._client.challenge(),
@@ -96,9 +142,19 @@ class Identity:
         return made
 
     async def renew(self, *, made_of: MadeOf | None = None) -> Enrolled:
-        """A longer life, with a new certificate over the same key. Raises the error family."""
-        csr = certificate_request(self._svid_key)
-        return self._kept(await self._client.renew(self.auth, csr=csr, made_of=made_of))
+        """A longer life, with a new certificate over the same key. Raises the error family.
+
+        Who is known by what others may take back shows it again.
+        """
+        async with self._changing:
+            attestation = None
+            if self._attesting is not None and self.enrolled.source in SHOWN_AGAIN:
+                challenge = await self._client.challenge()
+                attestation = await anyio.to_thread.run_sync(self._attesting, challenge, self.thumbprint)
+            csr = certificate_request(self._svid_key)
+            return self._kept(
+                await self._client.renew(self.auth, csr=csr, made_of=made_of, attestation=attestation)
+            )
 
     async def end(self) -> None:
         """Raises the error family."""
@@ -106,5 +162,23 @@ class Identity:
 
     def _kept(self, enrolled: Enrolled) -> Enrolled:
         self._enrolled = enrolled
-        self._ends_at = anyio.current_time() + enrolled.milliseconds_left / 1000
+        self._ends_at = self._world.monotonic() + enrolled.milliseconds_left / 1000
         return enrolled
+
+    def _replaced(self, fresh: Identity) -> Enrolled:
+        self._key, self._svid_key, self.auth = fresh._key, fresh._svid_key, fresh.auth
+        self._enrolled, self._ends_at = fresh._enrolled, fresh._ends_at
+        return self.enrolled
+
+
+def _another(now: Enrolled, before: Enrolled) -> Refused | None:
+    """What is wrong with a new name; None where it is of the same agent and trust domain as the former one."""
+    if now.instance.trust_domain != before.instance.trust_domain:
+        message = (
+            f"the server is of trust domain {shown(now.instance.trust_domain)} now: start this command anew"
+        )
+        return Refused(message, code="sidecar.other_domain")
+    if now.agent != before.agent:
+        message = f"what was measured here is agent {shown(now.agent)} now, not {shown(before.agent)}"
+        return Refused(message, code="sidecar.other_agent")
+    return None

@@ -12,7 +12,7 @@ import httpx2
 
 from answerable.apps.sidecar.tasks import status_of
 from answerable.core.canonical import Limits, parse
-from answerable.errors import AnswerableError, Malformed, shown
+from answerable.errors import AnswerableError, Malformed, Unverified, shown
 
 if TYPE_CHECKING:
     from answerable.apps.sidecar.http_server import HttpRequest, Reply
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 BODY_BYTES_MAX: Final = 4 * 1024 * 1024
 INVALID_REQUEST: Final = -32600
 INTERNAL_ERROR: Final = -32603
+HTTP_UNAUTHORIZED: Final = 401
+KEY_REFUSED: Final = 'step="key"'
+"""What the gateway's challenge says to a key that it does not know, or that has ended."""
 
 _TARGET: Final = re.compile(r"/mcp/[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 _LIMITS: Final = Limits(size_bytes_max=BODY_BYTES_MAX)
@@ -58,6 +61,8 @@ async def relay(
     try:
         fields |= await tasks.fields(request)
     except AnswerableError as error:
+        if isinstance(error, Unverified):
+            identity.doubt()
         status = status_of(error)
         number = INVALID_REQUEST if status == 400 else INTERNAL_ERROR
         await reply.json(
@@ -72,6 +77,8 @@ async def relay(
             headers=fields,
             auth=identity.auth,
         ) as response:
+            if response.status_code == HTTP_UNAUTHORIZED and KEY_REFUSED in _challenge(response):
+                identity.doubt()
             answered = [(n, response.headers[n]) for n in _ANSWERED if n in response.headers]
             await reply.begin(response.status_code, answered)
             async for piece in response.aiter_bytes():
@@ -84,6 +91,10 @@ async def relay(
         await _failed(reply, _rpc_error(identifier, INTERNAL_ERROR, text, effect="unknown"))
     except AnswerableError as error:
         await _failed(reply, _rpc_error(identifier, INTERNAL_ERROR, error.message, code=error.code))
+
+
+def _challenge(response: httpx2.Response) -> str:
+    return ", ".join(response.headers.get_list("www-authenticate"))
 
 
 async def _failed(reply: Reply, error: dict[str, JSONValue]) -> None:

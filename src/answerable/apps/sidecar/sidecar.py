@@ -12,7 +12,8 @@ import random
 import shutil
 import signal
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,27 +26,27 @@ from answerable.apps.sidecar.attesting import by_the_kernel
 from answerable.apps.sidecar.child import Child, passed_on
 from answerable.apps.sidecar.handle import Handle
 from answerable.apps.sidecar.identity import Identity
-from answerable.errors import AnswerableError, Refused, Unavailable, shown
+from answerable.apps.sidecar.keeping import Keeper
+from answerable.apps.sidecar.pace import spread
+from answerable.errors import AnswerableError, Refused, Unavailable, Unverified, shown
 from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import ssl
+    from collections.abc import Awaitable, Callable
 
     import httpx2
     from anyio.abc import TaskGroup
 
     from answerable.apps.sidecar.attesting import Attesting
-    from answerable.sdk.enrolment import MadeOf
+    from answerable.sdk.enrolment import Enrolled, MadeOf
 
 TERM_SECONDS_MAX: Final = 10.0
 """What the agent gets to end after SIGTERM before it is killed."""
 END_SECONDS_MAX: Final = 5.0
 """What the last request, which ends the instance, may take."""
-RETRY_SECONDS_MAX: Final = 30.0
 MEASURE_SECONDS: Final = 60.0
-JITTER: Final = 0.1
-DRIFTED: Final = ("manifest.drifted", "manifest.unmeasured")
 
 _log: Final = logging.getLogger("answerable.sidecar")
 
@@ -57,13 +58,14 @@ def _silent(text: str) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SidecarOptions:
     """agent: name that the server must find us to be. attesting: makes the document to enrol with when it is needed,
-    so that a token is read as late as can be. measure: what the project is made of now; blocking. mandate: of messages
-    that name none. say: told what people should know.
+    so that a token is read as late as can be. tls: of `client_tls`. measure: what the project is made of now; blocking.
+    mandate: of messages that name none. say: told what people should know.
     """
 
     agent: str
     gateway: str
     command: tuple[str, ...]
+    tls: ssl.SSLContext | None = None
     attesting: Attesting = field(default_factory=by_the_kernel)
     measure: Callable[[], MadeOf] | None = None
     mandate: str = ""
@@ -75,7 +77,7 @@ async def run_sidecar(options: SidecarOptions) -> int:
     """The exit code of the agent. Raises the error family where it was never started."""
     if not guarding.without_core_dumps():
         options.say("core dumps cannot be turned off on this platform")
-    client, base = open_client(options.gateway)
+    client, base = open_client(options.gateway, tls=options.tls)
     async with client:
         return await _Sidecar(options, client, base).run()
 
@@ -88,6 +90,7 @@ class _Sidecar:
         self._identity = Identity(EnrolmentClient(client, base), mandate=options.mandate)
         self._made_of: MadeOf | None = None
         self._directory = Path()
+        self._child = 0
         self._subs = 0
         self._sub_identities: set[Identity] = set()
 
@@ -126,8 +129,10 @@ class _Sidecar:
                 )
                 await tasks.start(handle.serve)
                 child = Child(self._options.command, handle=handle.address)
+                self._child = child.pid
                 tasks.start_soon(self._pass_signals_on, child)
-                tasks.start_soon(self._keep_alive, self._identity)
+                tasks.start_soon(self._name_process)
+                tasks.start_soon(self._keeper(self._identity, self._enrolled_anew).keep)
                 tasks.start_soon(self._watch_project)
                 tasks.start_soon(_reap, child)
                 code = await child.ended()
@@ -156,7 +161,8 @@ class _Sidecar:
         self._sub_identities.add(handle.identity)
         try:
             async with anyio.create_task_group() as keeping:
-                keeping.start_soon(self._keep_alive, handle.identity)
+                again = partial(handle.identity.enrol_anew_below, self._identity)
+                keeping.start_soon(self._keeper(handle.identity, again).keep)
                 await handle.ended.wait()
                 keeping.cancel_scope.cancel()
         finally:
@@ -167,32 +173,36 @@ class _Sidecar:
             except AnswerableError as error:
                 _log.warning("a sub-agent could not be ended: %s", error.message)
 
-    async def _keep_alive(self, identity: Identity) -> None:
-        """Renew at half life, a little earlier or later than others; what fails for now is tried again."""
-        wait = _half(identity)
-        failures = 0
-        while True:
-            await anyio.sleep(wait)
-            try:
-                await identity.renew(made_of=self._made_of)
-                failures, wait = 0, _half(identity)
-            except Unavailable as error:
-                failures += 1
-                wait = min(RETRY_SECONDS_MAX, 0.5 * 2.0 ** min(failures, 10)) * _jitter()
-                _log.warning("the identity could not be renewed, trying again: %s", error.message)
-            except AnswerableError as error:
-                if error.code not in DRIFTED:
-                    self._options.say(f"{identity.enrolled.instance} is no longer renewed: {error.message}")
-                    return
-                # It may be put right before its time is over.
-                wait = RETRY_SECONDS_MAX * _jitter()
+    def _keeper(self, identity: Identity, again: Callable[[], Awaitable[Enrolled]]) -> Keeper:
+        return Keeper(identity=identity, again=again, made_of=lambda: self._made_of, say=self._options.say)
+
+    async def _enrolled_anew(self) -> Enrolled:
+        enrolled = await self._identity.enrol_anew(self._options.attesting, made_of=self._made_of)
+        self._told_drift(enrolled.drift)
+        return enrolled
+
+    async def _name_process(self) -> None:
+        """Where the manifest says which program the agent is, the server asks the kernel about the one just started."""
+        if self._made_of is not None:
+            self._made_of = self._beside(self._made_of)
+        if not self._identity.enrolled.wanted:
+            return
+        try:
+            enrolled = await self._identity.renew(made_of=self._made_of)
+            self._told_drift(enrolled.drift)
+        except Unavailable as error:
+            _log.warning(
+                "the kernel's word about the agent is missing until the next renewal: %s", error.message
+            )
+        except AnswerableError as error:
+            self._options.say(error.message)
 
     async def _watch_project(self) -> None:
         """Measure now and then, and tell the server at once when something is another."""
         if self._options.measure is None:
             return
         while True:
-            await anyio.sleep(self._options.measure_seconds * _jitter())
+            await anyio.sleep(spread(self._options.measure_seconds, random.random()))  # noqa: S311 - no secret
             try:
                 found = await self._measured()
             except AnswerableError as error:
@@ -207,6 +217,8 @@ class _Sidecar:
                 _log.warning("what was measured could not be reported yet: %s", error.message)
                 continue
             except AnswerableError as error:
+                if isinstance(error, Unverified):
+                    self._identity.doubt()
                 self._options.say(error.message)
             self._made_of = found
             await self._tell_of_sub_agents()
@@ -221,8 +233,14 @@ class _Sidecar:
                 _log.info("a sub-agent was not renewed: %s", error.message)
 
     async def _measured(self) -> MadeOf | None:
+        """With the process of the agent, once it runs: another program in it is another measurement."""
         measure = self._options.measure
-        return None if measure is None else await anyio.to_thread.run_sync(measure)
+        if measure is None:
+            return None
+        return self._beside(await anyio.to_thread.run_sync(measure))
+
+    def _beside(self, found: MadeOf) -> MadeOf:
+        return replace(found, process=self._child, program=_program_of(self._child)) if self._child else found
 
     def _told_drift(self, drift: tuple[str, ...]) -> None:
         if drift:
@@ -250,18 +268,18 @@ class _Sidecar:
                 _log.warning("the instance could not be ended: %s", error.message)
 
 
+def _program_of(pid: int) -> str:
+    """The link that the kernel keeps to what a process runs; empty where it cannot be read."""
+    try:
+        return os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return ""
+
+
 async def _reap(child: Child) -> None:
     while True:
         await anyio.sleep(5.0)
         child.reap_orphans()
-
-
-def _half(identity: Identity) -> float:
-    return max(0.2, identity.seconds_left() / 2 * _jitter())
-
-
-def _jitter() -> float:
-    return 1 + random.uniform(-JITTER, JITTER)  # noqa: S311 - keeps renewals apart and no secret
 
 
 def _runtime_directory() -> str | None:

@@ -1,13 +1,18 @@
 """What an agent works under, by names: tokens and chains of hops stay here, the agent has the names alone.
 
 GET /tasks               names, with mandate, scopes and end
-POST /tasks              {name, mandate}: a token for a mandate of its own; {name, delegation}: what it was handed
+POST /tasks              {name, mandate}: a token for a mandate of its own; {name, delegation}: what it was handed, or
+                         {name, message} and {name, headers}: the A2A message, or the broker's headers, it came in
 DELETE /tasks/NAME       forgets it
 POST /delegations        {task, to: {agent, key}, scopes, constraints, seconds}: a narrower hop for another agent
 
 Laws: the instance's key signs hops that `sign_hop` accepts and never bytes of the agent's choice; what is received is
 kept and passed on only if its last hop is bound to this key. What is handed on goes back to the agent as text: it is of
 use to the holder of the key that it names, and to nobody else.
+
+Under a mandate of its own an agent acts by its key alone, which is proved with every message: the token for it is for
+handing on, and there is none to steal. By what was handed on it acts with tokens that the sidecar gets for it, each as
+short-lived as the tier asks for.
 """
 
 from __future__ import annotations
@@ -25,9 +30,11 @@ from answerable.core.identity.keys import public_key
 from answerable.core.identity.principal import agent_id
 from answerable.core.mandate.constraint import Constraint, from_wire
 from answerable.core.mandate.delegation_chain import OFFLINE_SECONDS_MAX, split_chain
-from answerable.core.mandate.hop_token import read_hop
+from answerable.core.mandate.delegation_terms import SINGLE_USE
+from answerable.core.mandate.hop_token import read_hop, read_raw
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
-from answerable.sdk.delegation import Narrowing, Receiver, token_for
+from answerable.sdk.carriage import chain_in_a2a, chain_in_fields
+from answerable.sdk.delegation import Narrowing, Receiver, token_for, token_to_act
 
 if TYPE_CHECKING:
     import httpx2
@@ -44,18 +51,29 @@ BODY_BYTES_MAX: Final = 262_144
 LIST_MAX: Final = 512
 RENEW_SECONDS_BEFORE_END: Final = 60.0
 MANDATE_CHARS_MAX: Final = 256
+ACTING_SECONDS_SPARE: Final = 5.0
+"""So long before its end a token is not used any more: the message is still on its way."""
+RETRY_SECONDS: Final = 10.0
+"""How long the chain itself is used where the token service gave no token to act with."""
 
+_ORIGINS: Final = ("mandate", "delegation", "message", "headers")
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 _LIMITS: Final = Limits(size_bytes_max=BODY_BYTES_MAX)
+_ACTING: Final = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
 
 
 @dataclass(slots=True)
 class _Task:
-    """mandate: of which the token is to be had again when it ends; empty for what another agent handed on."""
+    """mandate: of which the token is to be had again when it ends; empty for what another agent handed on.
+
+    acting: the chain to act by, until `until` on the monotonic clock; empty for none yet.
+    """
 
     chain: str
     leaf: UnverifiedHop
     mandate: str
+    acting: str = ""
+    until: float = 0.0
 
 
 class Tasks:
@@ -96,7 +114,14 @@ class Tasks:
             )
         if not named and not shown_chain:
             return {}
-        chain = await self._chain(named[0]) if named else shown_chain[0]
+        if named and (mandate := self._found(named[0]).mandate):
+            if request.values(MANDATE_HEADER) not in ([], [mandate]):
+                raise Malformed(
+                    f"task {shown(named[0])} is of another mandate than `{MANDATE_HEADER}` names",
+                    code="sidecar.field",
+                )
+            return {MANDATE_HEADER: mandate}
+        chain = await self._to_act(named[0], request) if named else shown_chain[0]
         if shown_chain:
             self._own(chain)
         fields = {DELEGATION_HEADER: chain}
@@ -111,7 +136,7 @@ class Tasks:
             case "GET", "/tasks":
                 return 200, {"tasks": [_told(name, one) for name, one in sorted(self._tasks.items())]}
             case "POST", "/tasks":
-                return 201, await self._add(_object(request.body, "name", "mandate", "delegation"))
+                return 201, await self._add(_object(request.body, "name", *_ORIGINS))
             case "POST", "/delegations":
                 members = ("task", "to", "scopes", "constraints", "seconds")
                 return 201, await self._hand_on(_object(request.body, *members))
@@ -133,16 +158,17 @@ class Tasks:
                 f"{shown(name)} is no name of a task: letters, digits, `.`, `_` and `-`, all small",
                 code="sidecar.task_name",
             )
-        if ("mandate" in body) == ("delegation" in body):
+        if sum(origin in body for origin in _ORIGINS) != 1:
             raise Malformed(
-                "a task comes from a `mandate` or from a `delegation`: give one", code="sidecar.members"
+                "a task comes from a `mandate`, a `delegation`, a `message` of A2A or the `headers` of one: give one",
+                code="sidecar.members",
             )
         if name not in self._tasks and len(self._tasks) >= TASKS_MAX:
             raise Refused(f"a handle has at most {TASKS_MAX} tasks: forget one", code="sidecar.tasks")
         if "mandate" in body:
             task = await self._from_mandate(_text(body, "mandate", MANDATE_CHARS_MAX))
         else:
-            chain = _text(body, "delegation", BODY_BYTES_MAX)
+            chain = _handed(body)
             task = _Task(chain, self._own(chain), "")
         self._tasks[name] = task
         return _told(name, task)
@@ -176,13 +202,42 @@ class Tasks:
     async def _chain(self, name: str) -> str:
         """Of a task by name; what comes from a mandate is had anew shortly before it ends."""
         task = self._found(name)
-        if not task.mandate or not _ends_soon(task):
+        if not task.mandate:
+            # Of a key that was replaced since, it is of no use.
+            self._own(task.chain)
+        if not task.mandate or not self._is_stale(task):
             return task.chain
         async with self._renewing:
             task = self._found(name)
-            if _ends_soon(task):
+            if self._is_stale(task):
                 task = self._tasks[name] = await self._from_mandate(task.mandate)
         return task.chain
+
+    async def _to_act(self, name: str, request: HttpRequest) -> str:
+        """The chain under which this message goes on. Only what acts needs a token to act with: a stream that stays
+        open, and lists, go by what lives longer."""
+        task = self._found(name)
+        # Of a key that was replaced since, it is of no use.
+        self._own(task.chain)
+        if not _acts(request):
+            return task.chain
+        acting = task.acting
+        if not acting or time.monotonic() >= task.until:
+            try:
+                acting = await token_to_act(
+                    self._client, self._base, chain=task.chain, auth=self._identity.auth
+                )
+                task.until = time.monotonic() + _seconds_left(acting) - ACTING_SECONDS_SPARE
+            except Refused:
+                # Nothing is lost: the gateway says of the chain itself whether it may still act, and why not.
+                acting, task.until = task.chain, time.monotonic() + RETRY_SECONDS
+        if read_raw(split_chain(acting)[-1]).claims.get(SINGLE_USE) is not True:
+            task.acting = acting
+        return acting
+
+    def _is_stale(self, task: _Task) -> bool:
+        """Whether it ends soon, or is bound to a key that this identity has no more."""
+        return _ends_soon(task) or task.leaf.confirmation.thumbprint != self._identity.thumbprint
 
     def _found(self, name: str) -> _Task:
         task = self._tasks.get(name)
@@ -218,6 +273,21 @@ def _told(name: str, task: _Task) -> dict[str, JSONValue]:
     }
 
 
+def _acts(request: HttpRequest) -> bool:
+    """Whether a message asks for what is governed as an action. What cannot be read is for the gateway to refuse."""
+    if request.method != "POST":
+        return False
+    try:
+        message = parse(request.body, limits=_LIMITS)
+    except Malformed:
+        return False
+    return isinstance(message, dict) and message.get("method") in _ACTING
+
+
+def _seconds_left(chain: str) -> float:
+    return read_hop(split_chain(chain)[-1]).expires_at / 1000 - time.time()
+
+
 def _ends_soon(task: _Task) -> bool:
     return task.leaf.expires_at / 1000 - time.time() < RENEW_SECONDS_BEFORE_END
 
@@ -239,6 +309,29 @@ def _text(body: dict[str, Any], name: str, chars_max: int) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= chars_max:
         raise Malformed(f"`{name}` must be text of 1 to {chars_max} characters", code="sidecar.members")
     return value
+
+
+def _handed(body: dict[str, JSONValue]) -> str:
+    """The chain that a task comes from, by itself or in the message that it came in. A message without one is refused:
+    whoever sent it on left it out, and a task under nothing would only look like one."""
+    if "delegation" in body:
+        return _text(body, "delegation", BODY_BYTES_MAX)
+    origin = "message" if "message" in body else "headers"
+    given = body[origin]
+    if not isinstance(given, dict):
+        raise Malformed(f"`{origin}` must be a JSON object", code="sidecar.members")
+    if origin == "headers":
+        chain = chain_in_fields(given)
+    else:
+        metadata, extensions = given.get("metadata", {}), given.get("extensions", [])
+        if not isinstance(metadata, dict) or not isinstance(extensions, list):
+            raise Malformed(
+                "`metadata` of a message must be an object, its `extensions` a list", code="sidecar.members"
+            )
+        chain = chain_in_a2a(metadata, [one for one in extensions if isinstance(one, str)])
+    if not chain:
+        raise Refused(f"the {origin} given bring no chain of hops", code="delegation.missing")
+    return chain
 
 
 def _scopes(body: dict[str, JSONValue]) -> tuple[str, ...]:

@@ -100,6 +100,7 @@ class WorkloadNeeds:
             if refused.code.startswith("attestation."):
                 self._strangers.note(facts)
             raise
+        self._strangers.enrolled(facts)
         self._remember(peer, facts.process)
         renewed = await renew(self._workloads, instance.id, evidence=evidence)
         return Name(id=renewed.id, hint=renewed.agent)

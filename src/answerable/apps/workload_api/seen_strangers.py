@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.registry.unregistered import DIGITS, process_name
+
 if TYPE_CHECKING:
     from answerable.core.registry.sighting import SightingBatch
     from answerable.ports.clock import Clock
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 NAMES_PER_USER_MAX: Final = 20
 USERS_MAX: Final = 1_000
 SECONDS: Final = 3_600.0
-DIGITS: Final = 12
+OTHER_USERS: Final = "other users"
 
 
 class SeenStrangers:
@@ -35,14 +37,26 @@ class SeenStrangers:
         at = self._clock.monotonic()
         if at - self._began >= SECONDS:
             self._began, self._names = at, {}
-        self._seen.note("agent", self._name(facts), self._clock.now())
+        name = self._name(facts)
+        self._seen.note(
+            "agent",
+            name,
+            self._clock.now(),
+            source=name if name == OTHER_USERS else f"user {facts.uid}",
+            grade="kernel",
+            how="asked for an identity",
+        )
+
+    def enrolled(self, facts: ProcessFacts) -> None:
+        """It belongs to an agent by now. Never raises."""
+        self._seen.leave("agent", process_name(facts.uid, facts.sha256))
 
     def _name(self, facts: ProcessFacts) -> str:
         if facts.uid not in self._names and len(self._names) >= USERS_MAX:
-            return "other users"
+            return OTHER_USERS
         names = self._names.setdefault(facts.uid, set())
-        digest = facts.sha256[:DIGITS] or "?"
+        digest = facts.sha256[:DIGITS]
         if digest not in names and len(names) >= NAMES_PER_USER_MAX - 1:
             return f"uid {facts.uid} others"
         names.add(digest)
-        return f"uid {facts.uid} sha256 {digest}"
+        return process_name(facts.uid, facts.sha256)

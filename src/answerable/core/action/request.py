@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.principal import PrincipalId
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.resolve import Resolved
@@ -123,7 +124,8 @@ class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     arguments or the target by the capability's mapping. subject: whose data it is, as the ledger's keys know them.
     definition: what the upstream says about the target, as the arguments were checked against it. destinations:
     everywhere the action sends to, each in its one spelling; empty when its capability does not say. hops: by which the
-    mandate was handed on to the caller, root first; empty where it is the caller's own.
+    mandate was handed on to the caller, root first; empty where it is the caller's own. session: what the login allows
+    by which the mandate was given; empty where nothing is said.
     """
 
     request: ActionRequest
@@ -137,3 +139,4 @@ class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     definition: ToolDefinition
     destinations: tuple[str, ...] = ()
     hops: tuple[Hop, ...] = ()
+    session: tuple[Authority, ...] = ()

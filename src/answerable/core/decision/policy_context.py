@@ -4,7 +4,8 @@ Laws: type and values are made from one table, so a published policy never meets
 only declared arguments of the declared type are shown, so nothing a caller writes can become an entity, an extension
 call or an expression; absent and `null` are the same; what has no faithful Cedar value is not shown, it refuses.
 
-    context.agent              drifted, environment, grade, instance, manifest, manifest_grade, source: of who acts
+    context.agent              drifted, environment, grade, instance, manifest, manifest_grade, manifest_kernel,
+                               manifest_measured, source: of who acts
     context.arguments.<name>   as the capability's argument mappings say
     context.capability         environment, kind, reversible, sensitivity, server, tier
     context.now                Unix milliseconds
@@ -34,6 +35,7 @@ PolicyValue: TypeAlias = "str | int | bool | list[str] | dict[str, dict[str, str
 
 SET_MEMBERS_MAX: Final = 256
 _STRING: Final[dict[str, JSONValue]] = {"type": "String"}
+_STRINGS: Final[dict[str, JSONValue]] = {"type": "Set", "element": _STRING}
 _LONG: Final[dict[str, JSONValue]] = {"type": "Long"}
 _BOOLEAN: Final[dict[str, JSONValue]] = {"type": "Boolean"}
 # Cedar's decimal is a signed 64-bit count of ten-thousandths (Cedar reference, decimal extension).
@@ -46,7 +48,7 @@ _ARGUMENT_TYPES: Final[dict[ArgumentType, dict[str, JSONValue]]] = {
     "integer": _LONG,
     "minor_units": _LONG,
     "decimal": {"type": "Extension", "name": "decimal"},
-    "string_set": {"type": "Set", "element": _STRING},
+    "string_set": _STRINGS,
 }
 _WANTED: Final[dict[ArgumentType, str]] = {
     "string": "text",
@@ -79,6 +81,8 @@ _AGENT_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
     "instance": _STRING,
     "manifest": _STRING,
     "manifest_grade": _STRING,
+    "manifest_kernel": _STRINGS,
+    "manifest_measured": _STRINGS,
     "source": _STRING,
 }
 AGENT_MEMBERS: Final = tuple(_AGENT_TYPE)
@@ -146,6 +150,8 @@ def agent_facts(identity: CallerIdentity, environment: str) -> dict[str, JSONVal
         "instance": identity.instance,
         "manifest": identity.manifest,
         "manifest_grade": identity.manifest_grade,
+        "manifest_kernel": [name for name, grade in identity.manifest_fields if grade == "kernel"],
+        "manifest_measured": [name for name, grade in identity.manifest_fields if grade != "claimed"],
         "source": identity.source,
     }
 

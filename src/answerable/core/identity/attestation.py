@@ -13,19 +13,25 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.evidence import SELECTOR_CHARS_MAX, SELECTORS_MAX, Evidence
 from answerable.core.identity.principal import AgentId
+from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.errors import Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from answerable.core.identity.evidence import Grade, Source
+    from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
 
 ENTRIES_MAX: Final = 100_000
 STEP: Final = "attestation"
 DOMAIN_TAG: Final = "answerable-enrol"
 """Also the namespace of `ssh-keygen -Y sign`: no other statement of such a key begins with it."""
 
+SHOWN_AGAIN: Final[frozenset[Source]] = frozenset({"spiffe", "mtls"})
+"""Evidence that an instance shows anew whenever it renews: who vouches for it can take that back at any time."""
+
 _BOUND_AGENT: Final = "join_token:agent:"
+_SPIFFE_ID: Final = "spiffe:id:"
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,59}")
 _HEX_256: Final = re.compile(r"[0-9a-f]{64}")
 _PATH: Final = re.compile(r"/.*")
@@ -33,7 +39,12 @@ _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?")
 _FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _SPIFFE: Final = re.compile(r"spiffe://.+")
 _ANY: Final = re.compile(r".+")
-_CLAIM_KEY: Final = re.compile(r"claim\.[A-Za-z0-9_.-]{1,128}")
+_TRUTH: Final = re.compile(r"true|false")
+_OPEN_KEYS: Final = {
+    "oidc": re.compile(r"claim\.[A-Za-z0-9_.-]{1,128}"),
+    "aws": re.compile(r"tag\.[A-Za-z0-9_.-]{1,128}"),
+}
+"""By type, keys that are not listed one by one: their rest is chosen by others."""
 
 _VALUES: Final[Mapping[str, re.Pattern[str]]] = {
     "unix:uid": _NUMBER,
@@ -52,6 +63,7 @@ _VALUES: Final[Mapping[str, re.Pattern[str]]] = {
     "k8s:pod": _NAME,
     "k8s:pod_uid": _NAME,
     "k8s:node": _NAME,
+    "k8s:node_uid": _NAME,
     "github:repository": _ANY,
     "github:repository_id": _ANY,
     "github:repository_owner": _ANY,
@@ -66,6 +78,29 @@ _VALUES: Final[Mapping[str, re.Pattern[str]]] = {
     "github:actor": _ANY,
     "github:actor_id": _ANY,
     "github:runner_environment": _ANY,
+    "github:repository_visibility": _ANY,
+    "github:ref_protected": _TRUTH,
+    "github:head_ref": _ANY,
+    "github:base_ref": _ANY,
+    "github:enterprise": _ANY,
+    "github:enterprise_id": _ANY,
+    "aws:arn": _ANY,
+    "aws:account": _NUMBER,
+    "aws:org_id": _ANY,
+    "aws:ou_path": _ANY,
+    "aws:region": _NAME,
+    "aws:lambda": _ANY,
+    "gcp:service_account": _ANY,
+    "gcp:service_account_id": _NUMBER,
+    "gcp:project": _ANY,
+    "gcp:instance": _ANY,
+    "gcp:instance_id": _ANY,
+    "azure:tenant": _NAME,
+    "azure:object": _NAME,
+    "azure:app": _NAME,
+    "azure:identity": _ANY,
+    "azure:resource": _ANY,
+    "azure:role": _ANY,
     "x509_pop:ca_sha256": _HEX_256,
     "x509_pop:cn": _ANY,
     "x509_pop:san_uri": _ANY,
@@ -74,6 +109,7 @@ _VALUES: Final[Mapping[str, re.Pattern[str]]] = {
     "ssh:ca": _FINGERPRINT,
     "ssh:key": _FINGERPRINT,
     "spiffe:id": _SPIFFE,
+    "spiffe:under": _SPIFFE,
     "mtls:sha256": _HEX_256,
 }
 
@@ -95,7 +131,7 @@ def checked_selector(text: str) -> str:
         kind, _, rest = text.partition(":")
         key, _, value = rest.partition(":")
         pattern = _VALUES.get(f"{kind}:{key}")
-        if pattern is None and kind == "oidc" and _CLAIM_KEY.fullmatch(key):
+        if pattern is None and kind in _OPEN_KEYS and _OPEN_KEYS[kind].fullmatch(key):
             pattern = _ANY
         if pattern is not None and pattern.fullmatch(value) and value == value.strip():
             return text
@@ -161,3 +197,30 @@ def possession_message(challenge: str, key_thumbprint: str) -> bytes:
     if not all(0 < len(part) <= 256 and part.isascii() and part.isprintable() for part in parts):
         raise Malformed("challenge or thumbprint is not a line of ASCII text", code="attestation.message")
     return f"{DOMAIN_TAG}\n{challenge}\n{key_thumbprint}\n".encode("ascii")
+
+
+def enrolment_audience(domain: TrustDomain, key_thumbprint: str) -> str:
+    """What a JWT-SVID that attests is made for: enrolment in this trust domain, of this very key.
+
+    So it is no bearer token: who copies it can enrol nobody but the key that it names.
+    """
+    return f"spiffe://{domain}/answerable/enrolment/{key_thumbprint}"
+
+
+def spiffe_selectors(identity: SpiffeId) -> tuple[str, ...]:
+    """What a verified SPIFFE ID gives: itself, and each name that it stands below, by whole segments of its path up to
+    its trust domain, so that no name is taken for the beginning of another."""
+    above, found = str(identity), [*selector("spiffe", "id", identity)]
+    for _ in range(identity.path.count("/")):
+        above = above.rpartition("/")[0]
+        found += selector("spiffe", "under", above)
+    return tuple(found)
+
+
+def vouching_domain(evidence: Evidence) -> TrustDomain | None:
+    """The trust domain whose SVID the evidence is; None for evidence of another kind. Raises Malformed
+    (`spiffe_id.*`) for what no attestation made."""
+    if evidence.source != "spiffe":
+        return None
+    named = next((one for one in evidence.selectors if one.startswith(_SPIFFE_ID)), _SPIFFE_ID)
+    return spiffe_id(named.removeprefix(_SPIFFE_ID)).trust_domain

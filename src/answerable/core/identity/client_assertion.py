@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 STEP: Final = "client"
 LIFETIME_SECONDS_MAX: Final = 300
 SKEW_MILLIS: Final = 30_000
+AHEAD_MILLIS: Final = 5_000
+"""How far `iat` may be ahead of our clock: it says whether an assertion is older than what is remembered of those that
+were used, and is wrong about that by as much as the client's clock is."""
 ASSERTION_CHARS_MAX: Final = 4_096
 ID_CHARS_MAX: Final = 256
 CLAIMS_DEPTH_MAX: Final = 3
@@ -33,11 +36,15 @@ _HEADER_KNOWN: Final = _HEADER_NEEDED | {"typ"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientAssertion:
-    """A verified assertion. client: what `iss` and `sub` both say. thumbprint: of the key that signed it. id: `jti`."""
+    """A verified assertion. client: what `iss` and `sub` both say. thumbprint: of the key that signed it. id: `jti`.
+
+    issued_at: what `iat` says, and where it says nothing the earliest that it can be by its end.
+    """
 
     client: str
     thumbprint: str
     id: str
+    issued_at: UnixMillis
     expires_at: UnixMillis
 
 
@@ -70,11 +77,15 @@ def verified_assertion(
         raise _unverified("`iss` and `sub` of the assertion must both name the client", code="subject")
     if not isinstance(identifier, str) or not 0 < len(identifier) <= ID_CHARS_MAX:
         raise _unverified(f"the assertion has no `jti` of at most {ID_CHARS_MAX} characters", code="subject")
+    expires_at, issued_at = _expiry(claims, now), _time(claims, "iat")
+    if issued_at is None:
+        issued_at = UnixMillis(expires_at - LIFETIME_SECONDS_MAX * 1000 - SKEW_MILLIS)
     return ClientAssertion(
         client=client,
         thumbprint=jws.header["kid"],
         id=identifier,
-        expires_at=_expiry(claims, now),
+        issued_at=issued_at,
+        expires_at=expires_at,
     )
 
 
@@ -86,9 +97,9 @@ def _expiry(claims: Mapping[str, JSONValue], now: UnixMillis) -> UnixMillis:
             f"the assertion must end within the next {LIFETIME_SECONDS_MAX} s: `exp` says otherwise",
             code="time",
         )
-    for name in ("nbf", "iat"):
+    for name, lead in (("nbf", SKEW_MILLIS), ("iat", AHEAD_MILLIS)):
         begins = _time(claims, name)
-        if begins is not None and begins > now + SKEW_MILLIS:
+        if begins is not None and begins > now + lead:
             raise _unverified(f"the assertion is not valid yet: `{name}` is ahead", code="time")
     return ends
 

@@ -37,10 +37,11 @@ class CallerIdentity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     instance: SPIFFE ID; empty for a caller known by a registered key, user id or certificate alone. grade, source:
     of the evidence behind it. manifest: digest of the agent's manifest in force, hex; empty without one.
-    manifest_grade: how well it is known that this is what runs, as well as the worst known part of it: `claimed` where
-    nothing was measured, empty without a manifest. drifted: the running agent differs from its manifest. measured:
-    digest of the manifest that it was measured against last, in force or not. key: thumbprint of the instance's own
-    key; both empty where there is none.
+    manifest_grade: how well it is known that this is what runs, as well as the worst known of all that it says:
+    `claimed` where one part is only claimed, empty without a manifest. manifest_fields: what was measured and matches,
+    by name, each with its grade; all else that the manifest says is claimed. drifted: the running agent differs from
+    its manifest. measured: digest of the manifest that it was measured against last, in force or not. key: thumbprint
+    of the instance's own key; both empty where there is none.
     """
 
     instance: str = ""
@@ -48,6 +49,7 @@ class CallerIdentity(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     grade: Grade = "claimed"
     manifest: str = ""
     manifest_grade: Grade | Literal[""] = ""
+    manifest_fields: tuple[tuple[str, Grade], ...] = ()
     drifted: bool = False
     measured: str = ""
     key: str = ""

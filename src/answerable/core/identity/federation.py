@@ -89,7 +89,7 @@ def federation_source(text: str) -> FederationSource:
     if profile in ("https_web", "https_spiffe"):
         check_endpoint_url(address)
     elif profile == "workload_api":
-        _check_socket(address)
+        check_socket(address)
     if len(rest) > (1 if profile in ("https_web", "https_spiffe") else 0):
         raise Malformed(f"{shown(text)} has words too many for {profile}", code="federation.source")
     return FederationSource(
@@ -188,8 +188,11 @@ def _workload_id(text: str) -> SpiffeId:
     return read
 
 
-def _check_socket(address: str) -> None:
-    """SPIFFE Workload Endpoint, section 4: a Unix socket without authority, or an IP address and a port."""
+def check_socket(address: str) -> None:
+    """SPIFFE Workload Endpoint, section 4: a Unix socket without authority, or an IP address and a port.
+
+    Raises Malformed (`federation.socket`).
+    """
     if not _SOCKET.fullmatch(address):
         raise Malformed(
             f"a Workload API is `unix:///PATH` or `tcp://IP:PORT`, not {shown(address)}",

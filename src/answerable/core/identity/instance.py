@@ -27,8 +27,10 @@ class Instance:
     """key: what its sidecar proves possession of; None for a process of the Workload API, known by its connection.
 
     process: `boot-id:pid:start` of a local process, else empty. manifest: digest in force at the last measurement, hex.
-    manifest_grade: of its worst known part that matched then; empty where that is not known, which is no better than
-    claimed. measured: what was found of it itself, by manifest field, with its grade: kept, so that it can be held
+    manifest_grade: the worst of all that the manifest says of what an agent is made of; empty where that is not known,
+    which is no better than claimed. manifest_fields: what was measured and matched then, each with its grade; all else
+    that the manifest says is claimed. agent_up: its process was seen to run our own `answerable agent up` when it was
+    attested. measured: what was found of it itself, by manifest field, with its grade: kept, so that it can be held
     against a manifest that is signed later. drift: names of manifest fields whose measurement differs.
     parent: SPIFFE ID of the instance it is a sub-agent of. expires_at: when it ends unless it renews. ended_because:
     stable code, empty while it lives. ended_by: the operator who ended it, as the control door knows them; empty where
@@ -45,6 +47,8 @@ class Instance:
     parent: str = ""
     manifest: str = ""
     manifest_grade: Grade | Literal[""] = ""
+    manifest_fields: tuple[tuple[str, Grade], ...] = ()
+    agent_up: bool = False
     measured: tuple[tuple[str, str, Grade], ...] = ()
     drift: tuple[str, ...] = ()
     state: InstanceState = "live"
@@ -57,11 +61,15 @@ class Instance:
 
 
 class ShownManifest(NamedTuple):
-    """What may be said of an instance and its manifest. digest: empty where none that stands is known to be its own."""
+    """What may be said of an instance and its manifest. digest: empty where none that stands is known to be its own.
+
+    fields: what was measured and matches, each with its grade, sorted by name.
+    """
 
     digest: str
     grade: Grade | Literal[""]
     drifted: bool
+    fields: tuple[tuple[str, Grade], ...] = ()
 
 
 def shown_manifest(instance: Instance, parent: Instance | None, standing: str | None) -> ShownManifest:
@@ -75,5 +83,10 @@ def shown_manifest(instance: Instance, parent: Instance | None, standing: str | 
     if instance.parent and not drifted:
         known = standing if standing is not None or parent is None else parent.manifest
         drifted = parent is None or bool(parent.drift) or parent.manifest != known
-    digest = instance.manifest if instance.manifest == in_force else ""
-    return ShownManifest(digest, (instance.manifest_grade or "claimed") if digest else "", drifted)
+    if not instance.manifest or instance.manifest != in_force:
+        return ShownManifest("", "", drifted)
+    # What its parent does not match any more was measured of the same files.
+    differing = {*instance.drift, *(parent.drift if parent is not None else ())}
+    fields = tuple(one for one in instance.manifest_fields if one[0] not in differing)
+    grade = "claimed" if len(fields) < len(instance.manifest_fields) else instance.manifest_grade or "claimed"
+    return ShownManifest(instance.manifest, grade, drifted, fields)

@@ -5,15 +5,14 @@ Laws:
 - issuer and audience are exactly the expected ones, and the audience is the only one: a token made for somebody else as
   well could be handed on by them;
 - a token has an end, and lives no longer than its issuer's terms allow;
-- selectors of Kubernetes and GitHub come only from issuers that are configured as such: any other could write the same
+- selectors of a shape (`oidc_shapes`) come only from issuers that are configured for it: any other could write the same
   claims (OpenID Connect Core, section 3.1.3.7; RFC 8725; RFC 9068, section 4).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from joserfc import jws as jose
 from joserfc.errors import JoseError
@@ -22,6 +21,7 @@ from answerable.core.canonical import Limits, parse
 from answerable.core.identity.attestation import STEP, selector
 from answerable.core.identity.compact_jws import PAYLOAD_DEPTH_MAX, read_compact
 from answerable.core.identity.issuer_key import ALGORITHMS, issuer_key
+from answerable.core.identity.oidc_shapes import shaped_selectors, text_selector
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Malformed, Unverified, shown
 
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.compact_jws import CompactJWS
-
-Kind = Literal["oidc", "kubernetes", "github"]
-"""What an issuer's tokens are about."""
+    from answerable.core.identity.oidc_shapes import Kind
 
 TOKEN_CHARS_MAX: Final = 16_384
 SKEW_SECONDS: Final = 60
@@ -48,12 +46,6 @@ _HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
 _NOT_SELECTORS: Final = frozenset(
     {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "nonce", "at_hash", "c_hash", "sid", "auth_time", "cnf"}
 )
-_GITHUB: Final = (
-    "repository", "repository_id", "repository_owner", "repository_owner_id", "ref", "ref_type", "environment",
-    "workflow", "workflow_ref", "job_workflow_ref", "event_name", "actor", "actor_id", "runner_environment",
-)  # fmt: skip
-_DNS_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
-_KUBERNETES: Final = "kubernetes.io"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,18 +92,14 @@ def verified_workload(token: str, *, key_set: bytes, terms: IssuerTerms, now: Un
 
     Raises Malformed (`oidc.malformed`) and Unverified (`oidc.header`, `oidc.type`, `oidc.algorithm`, `oidc.key`,
     `oidc.signature`, `oidc.issuer`, `oidc.audience`, `oidc.time`, `oidc.expired`, `oidc.future`, `oidc.lifetime`,
-    `oidc.subject`, `oidc.kubernetes`).
+    `oidc.subject`, and as `shaped_selectors`).
     """
     claims = verified_token(token, key_set=key_set, terms=terms, now=now, types=_TYPES)
     expires_at = millis(claims, "exp")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_CHARS_MAX:
         raise _unverified(f"`sub` is not a text of 1 to {SUBJECT_CHARS_MAX} characters", "subject")
-    found = {*_plain(claims, terms, subject)}
-    if terms.kind == "kubernetes":
-        found.update(_kubernetes(claims, subject))
-    if terms.kind == "github":
-        found.update(text for key in _GITHUB for text in _text_selector("github", key, claims.get(key)))
+    found = {*_plain(claims, terms, subject), *shaped_selectors(terms.kind, claims)}
     return WorkloadClaims(
         issuer=terms.issuer,
         subject=subject,
@@ -233,36 +221,7 @@ def _plain(claims: Mapping[str, JSONValue], terms: IssuerTerms, subject: str) ->
         if name in _NOT_SELECTORS:
             continue
         for one in value if isinstance(value, list) else [value]:
-            yield from _text_selector("oidc", f"claim.{name}", one)
-
-
-def _text_selector(kind: str, key: str, value: JSONValue) -> tuple[str, ...]:
-    """Texts as they are and truth values as JSON writes them; numbers have many spellings, so they give nothing."""
-    if isinstance(value, bool):
-        value = "true" if value else "false"
-    return selector(kind, key, value) if isinstance(value, str) else ()
-
-
-def _kubernetes(claims: Mapping[str, JSONValue], subject: str) -> Iterator[str]:
-    """Bound service account tokens: the claim `kubernetes.io` and `sub` must tell the same."""
-    about = claims.get(_KUBERNETES)
-    about = about if isinstance(about, dict) else {}
-    account = about.get("serviceaccount")
-    names = (about.get("namespace"), account.get("name") if isinstance(account, dict) else None)
-    if not all(isinstance(name, str) and _DNS_NAME.fullmatch(name) for name in names):
-        raise _unverified("the claim `kubernetes.io` names no service account of a namespace", "kubernetes")
-    if subject != f"system:serviceaccount:{names[0]}:{names[1]}":
-        raise _unverified("`sub` is not the service account of the claim `kubernetes.io`", "kubernetes")
-    yield from selector("k8s", "ns", names[0])
-    yield from selector("k8s", "sa", names[1])
-    for member, name, key in (
-        ("serviceaccount", "uid", "sa_uid"),
-        ("pod", "name", "pod"),
-        ("pod", "uid", "pod_uid"),
-        ("node", "name", "node"),
-    ):
-        part = about.get(member)
-        yield from _text_selector("k8s", key, part.get(name) if isinstance(part, dict) else None)
+            yield from text_selector("oidc", f"claim.{name}", one)
 
 
 def _unverified(message: str, word: str) -> Unverified:

@@ -147,7 +147,12 @@ def manifest_claim(shown: ShownManifest | None) -> dict[str, JSONValue]:
     if shown is None or not shown.digest:
         return {}
     return {
-        terms.MANIFEST: {"digest": shown.digest, "drifted": shown.drifted, "grade": shown.grade},
+        terms.MANIFEST: {
+            "digest": shown.digest,
+            "drifted": shown.drifted,
+            "grade": shown.grade,
+            "measured": dict(shown.fields),
+        },
     }
 
 

@@ -85,7 +85,7 @@ def verified_x509_pop(
     """
     leaf, *others = _loaded(chain)
     anchor = _anchor(leaf, others, authorities, now)
-    _check_signature(leaf, signature, message)
+    check_possession(leaf.public_key(), signature, message)
     return tuple(sorted(set(_selectors(leaf, anchor))))
 
 
@@ -161,8 +161,11 @@ def _is_of_a_client(
         raise ValueError("the leaf is not for authenticating a client")
 
 
-def _check_signature(leaf: x509.Certificate, signature: bytes, message: bytes) -> None:
-    key = leaf.public_key()
+def check_possession(key: object, signature: bytes, message: bytes) -> None:
+    """That the owner of a certificate's public key signed this message, as `verified_x509_pop` says.
+
+    Raises Unverified (`x509_pop.signature`).
+    """
     if len(signature) <= SIGNATURE_BYTES_MAX:
         try:
             # The verifier looks at the keys of authorities only.

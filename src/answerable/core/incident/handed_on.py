@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.wording import listed, plain, short
-from answerable.core.ledger.records_delegation import KIND
+from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND
 from answerable.core.mandate.budget import unit_of
 from answerable.core.mandate.constraint import (
     Max,
@@ -111,6 +111,19 @@ def hop_sentence(hop: TracedHop, hops: Iterable[TracedHop] = ()) -> tuple[str, t
     details = [*([f"narrowed to: {'; '.join(phrases)}"] if phrases else [])]
     details.append(f"{signed}; good until {moment_text(hop.expires_at)}; id {short(hop.jti)}")
     return f"{text}.", tuple(details)
+
+
+def cited_sentence(leaf: Mapping[str, JSONValue]) -> tuple[str, tuple[str, ...]]:
+    """What was written down to be referred to, other than a hop, as a sentence, and what more there is to know."""
+    if leaf.get("kind") == CONSENT_KIND:
+        agent, mandate = plain(leaf.get("agent")), short(leaf.get("mandate"))
+        giver = f"The holder of hop {short(leaf.get('parent'))}"
+        text = f"{giver} consented to a token for {agent} under mandate {mandate}."
+        return text, (f"signed by the agent that hands on; id {short(leaf.get('hop'))}",)
+    what = {"mandate": "mandate", "policy_set": "policy set", "tool": "tool definition"}.get(
+        str(leaf.get("kind")), "statement"
+    )
+    return f"The {what} {short(leaf.get('name'))} was written down, to be referred to.", ()
 
 
 def narrowed(child: Authority | None, parent: Authority | None) -> tuple[str, ...]:

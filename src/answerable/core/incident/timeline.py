@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
-from answerable.core.incident.handed_on import hop_detail, hop_sentence, hops_of, through, traced_hop
+from answerable.core.incident.handed_on import (
+    cited_sentence,
+    hop_detail,
+    hop_sentence,
+    hops_of,
+    through,
+    traced_hop,
+)
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.wording import (
+    fields_told,
     instance_told,
     listed,
     measurer,
@@ -265,14 +273,12 @@ def _changed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) ->
     changes = payload.get("changes", payload)
     names = ", ".join(changes) if isinstance(changes, dict) and "policies" not in payload else "policies"
     before, after = short(leaf.get("before")), short(leaf.get("after"))
-    return f"{named('by', leaf, payload)} changed {plain(names)}: {before} to {after}.", ()
+    why = f", because {plain(leaf['because'])}" if leaf.get("because") else ""
+    return f"{named('by', leaf, payload)} changed {plain(names)}{why}: {before} to {after}.", ()
 
 
 def _cited(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
-    what = {"mandate": "mandate", "policy_set": "policy set", "tool": "tool definition"}.get(
-        str(leaf.get("kind")), "statement"
-    )
-    return f"The {what} {short(leaf.get('name'))} was written down, to be referred to.", ()
+    return cited_sentence(leaf)
 
 
 def _genesis(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
@@ -296,7 +302,7 @@ def _enrolled(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -
     if isinstance(measured, list):
         details.append(f"measured: {listed(measured)}")
     if leaf.get("manifest"):
-        details.append(f"compared with manifest {short(leaf.get('manifest'))}")
+        details.append(f"compared with manifest {short(leaf.get('manifest'))}, {fields_told(leaf)}")
     if drift:
         details.append(f"differs from it in {listed(drift)}")
     return text, tuple(details)

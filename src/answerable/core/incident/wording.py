@@ -61,12 +61,22 @@ def instance_told(leaf: Mapping[str, JSONValue]) -> list[str]:
         parts.append(f"shown by {evidence.get('source')}, measured by {measurer(evidence.get('grade'))}")
     if leaf.get("manifest"):
         differs = isinstance(evidence, dict) and evidence.get("drifted") is True
-        known = leaf.get("manifest_grade")
-        by = f", held against it by {measurer(known)}" if known else ""
+        known = f", {fields_told(leaf)}" if leaf.get("manifest_grade") else ""
         parts.append(
-            f"manifest {short(leaf.get('manifest'))}{by}{', from which it differs' if differs else ''}"
+            f"manifest {short(leaf.get('manifest'))}{known}{', from which it differs' if differs else ''}"
         )
     return ["; ".join(parts)] if parts else []
+
+
+def fields_told(leaf: Mapping[str, JSONValue]) -> str:
+    """Which fields of a manifest were measured, and by whom. An entry from before that was told says only how well the
+    worst that matched was known, which is not how well the rest was."""
+    fields = leaf.get("manifest_fields")
+    if not isinstance(fields, dict) or not fields:
+        known = leaf.get("manifest_grade") == "claimed" or fields is not None
+        return "all of it claimed" if known else "which of its fields were measured was not written down"
+    told = ", ".join(f"{plain(name)} by {measurer(fields[name])}" for name in sorted(fields))
+    return f"measured: {told}, all else claimed"
 
 
 def measurer(grade: JSONValue) -> str:

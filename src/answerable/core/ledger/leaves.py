@@ -68,7 +68,9 @@ class HopLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """Leaf of Tag.INTENT. evidence, instance, manifest: absent where nothing is known beyond the proof.
 
-    manifest_grade: of the manifest; absent without one, and in entries from before it was told. hops: by which the
+    manifest_fields: what was measured of it and matches, each with its grade; absent where nothing was, and in entries
+    from before it was told: all else that it says is claimed. manifest_grade: of the whole; absent without one, and in
+    entries from before it was told. hops: by which the
     mandate was handed on, root first; absent where the agent is the mandate's own.
     reserved: amounts by budget, in order of name; absent for one call. accounts: where they were reserved beside the
     mandate; absent where nowhere else.
@@ -93,6 +95,7 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     mandate: str
     mandate_ref: Reference
     manifest: str = ""
+    manifest_fields: dict[str, str] | None = None
     manifest_grade: str = ""
     method: str
     payload: str
@@ -156,6 +159,8 @@ def identity_members(identity: CallerIdentity) -> dict[str, JSONValue]:
         members["instance"] = identity.instance
     if identity.manifest:
         members["manifest"] = identity.manifest
+        if identity.manifest_fields:
+            members["manifest_fields"] = dict(identity.manifest_fields)
         if identity.manifest_grade:
             members["manifest_grade"] = identity.manifest_grade
     return members

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.canonical import encode
+from answerable.core.mandate.authority import detail_of
 from answerable.core.mandate.mission import authority_hash, intent_hash
+from answerable.core.mandate.session_claims import session_of
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
@@ -25,8 +27,15 @@ def mandate_fields(mandate: Mandate, *, audience: str, owner: str) -> list[Field
         *_owner_fields(owner),
         (b"principal_name", encode(mandate.principal)),
         (b"purpose", encode(mandate.purpose)),
+        *_session_fields(mandate),
         (b"token", encode(mandate.token)),
     ]
+
+
+def _session_fields(mandate: Mandate) -> list[Field]:
+    """What the login allows that it was given by; none where the login says nothing."""
+    session = session_of(mandate)
+    return [(b"session", encode([detail_of(one) for one in session]))] if session else []
 
 
 def answering_fields(verified: VerifiedRequest) -> list[Field]:

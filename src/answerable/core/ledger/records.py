@@ -107,6 +107,7 @@ def intent(
         mandate=mandate.id,
         mandate_ref=mandate_ref,
         manifest=caller.identity.manifest,
+        manifest_fields=dict(caller.identity.manifest_fields) or None,
         manifest_grade=caller.identity.manifest_grade,
         method=request.method,
         payload=sha256(attachment).hexdigest(),

@@ -1,4 +1,8 @@
-"""What the entries about hops say: each token stands in the log once, and intents refer to it."""
+"""What the entries about hops say: each token stands in the log once, and intents refer to it.
+
+What an agent consented to stands there before the token that was issued for it, and that token's entry refers to it; so
+whoever has both can hold what was issued to what was consented to, without asking anybody.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from answerable.core.mandate.delegation_chain import Hop
 
 KIND: str = "hop"
+CONSENT_KIND: str = "consent"
 
 
 def cited_hop(
@@ -27,24 +32,45 @@ def cited_hop(
     mandate: str,
     parent: str,
     manifest: str = "",
+    log: str = "",
 ) -> Entry:
     """A hop that was issued, or that was signed by an agent and is used for the first time. principal: pseudonym.
 
-    parent: `jti` of the hop above, empty for the first one. The token itself is a field: it names a person.
+    parent: `jti` of the hop above, empty for the first one. log: origin of the log that it is written to. The token
+    itself is a field: it names a person.
     """
-    members: dict[str, JSONValue] = {
+    members = _members(hop, kind=KIND, mandate=mandate, parent=parent, principal=principal)
+    if manifest:
+        members["manifest"] = manifest
+    if hop.consent is not None and hop.consent.leaf:
+        place = {"log": hop.consent.log} if hop.consent.log != log else {}
+        members["consent"] = {"entry": hop.consent.entry, "leaf": hop.consent.leaf, **place}
+    elif hop.depth and hop.form == "online":
+        # Issued for a token of its holder's own, which asks for nobody's consent: said, so that an omission shows.
+        members["own"] = True
+    fields: list[Field] = [(b"principal_name", encode(hop.principal)), (b"token", encode(hop.token))]
+    return sealed_entry(Tag.CITED, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def cited_consent(
+    hop: Hop, *, at: UnixMillis, sealing: Sealing, principal: str, mandate: str, parent: str
+) -> Entry:
+    """A hop that an agent signed for another one, which exchanges it. parent: `jti` of the hop it was signed by."""
+    members = _members(hop, kind=CONSENT_KIND, mandate=mandate, parent=parent, principal=principal)
+    fields: list[Field] = [(b"principal_name", encode(hop.principal)), (b"token", encode(hop.token))]
+    return sealed_entry(Tag.CITED, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def _members(hop: Hop, *, kind: str, mandate: str, parent: str, principal: str) -> dict[str, JSONValue]:
+    return {
         "agent": hop.agent,
         "depth": hop.depth,
         "expires": hop.expires_at,
         "form": hop.form,
         "hop": hop.jti,
-        "kind": KIND,
+        "kind": kind,
         "mandate": mandate,
         "name": hop.digest.hex(),
         "parent": parent,
         "principal": principal,
     }
-    if manifest:
-        members["manifest"] = manifest
-    fields: list[Field] = [(b"principal_name", encode(hop.principal)), (b"token", encode(hop.token))]
-    return sealed_entry(Tag.CITED, at=at, members=members, fields=fields, sealing=sealing)

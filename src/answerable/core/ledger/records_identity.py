@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from answerable.core.canonical import encode
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
+from answerable.core.registry.manifest import form_of
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -21,12 +22,14 @@ def manifest_registered(
 ) -> Entry:
     """The signed manifest of an agent came into force.
 
-    sealing: of who signed it. signer: pseudonym of who signed it. by: who handed it in, as the control door knows them.
-    person: pseudonym of `by`.
+    What it says stands in the leaf, for it names nobody: whoever has the log can tell under which prompt and model
+    something ran, and the digest proves it. sealing: of who signed it. signer: pseudonym of who signed it. by: who
+    handed it in, as the control door knows them. person: pseudonym of `by`.
     """
     members: dict[str, JSONValue] = {
         "agent": signed.manifest.agent,
         "by": signer,
+        "form": form_of(signed.manifest),
         "manifest": signed.digest,
         "person": person,
         "signed": signed.signed_at,

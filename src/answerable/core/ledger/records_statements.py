@@ -18,12 +18,22 @@ if TYPE_CHECKING:
 
 
 def registry_change(
-    *, at: UnixMillis, sealing: Sealing, by: str, pseudonym: str, before: str, after: str, changes: bytes
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    by: str,
+    pseudonym: str,
+    before: str,
+    after: str,
+    changes: bytes,
+    because: str = "",
 ) -> Entry:
     """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents.
 
-    pseudonym: of `by`."""
+    pseudonym: of `by`. because: why, where a rule of ours did it, in words that name nobody."""
     members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
+    if because:
+        members["because"] = because
     fields = [(b"by_name", encode(by)), (b"changes", changes)]
     return sealed_entry(Tag.REGISTRY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
 

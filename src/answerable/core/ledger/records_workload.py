@@ -37,6 +37,7 @@ def workload_enrolled(instance: Instance, *, at: UnixMillis, sealing: Sealing | 
         "instance": str(instance.id),
         "key": instance.key.thumbprint if instance.key is not None else "",
         "manifest": instance.manifest,
+        "manifest_fields": dict(instance.manifest_fields),
         "manifest_grade": instance.manifest_grade,
         "parent": instance.parent,
         "source": instance.evidence.source,

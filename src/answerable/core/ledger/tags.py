@@ -15,7 +15,7 @@
 | 11  | 2026-11-24 | registry_change | registry documents were applied                                          |
 | 12  | 2026-11-24 | policy_change   | a policy set was published                                               |
 | 13  | 2026-11-24 | recovery        | the log was reopened after no orderly close; what was cut, if anything   |
-| 14  | 2026-11-24 | cited           | a mandate, policy set or tool definition, written once and referred to   |
+| 14  | 2026-11-24 | cited           | a mandate, policy set, tool, hop or consent, written once and referred to |
 | 15  | 2026-11-24 | lease           | a lease was issued, used, renewed, revoked, has expired or is unrevoked  |
 | 16  | 2026-11-24 | hold_placed     | a hold came into force over a reach                                      |
 | 17  | 2026-11-24 | hold_lifted     | a hold was lifted                                                        |

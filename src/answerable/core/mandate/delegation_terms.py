@@ -37,10 +37,14 @@ PROCESS: Final = "answerable_process"
 MANIFEST: Final = "answerable_manifest"
 INSTANCE: Final = "answerable_instance"
 SINGLE_USE: Final = "answerable_single_use"
-# Ours: the hop that a token was exchanged for, which is none of its chain: its hash, and what may be spent by it.
+# Ours: the hop that a token was exchanged for, which is none of its chain: its hash, what may be spent by it, and where
+# it was written down before: entry, leaf hash and origin of the log.
 CONSENT: Final = "answerable_consent"
 CONSENT_HASH: Final = "hash"
 CONSENT_LIMITS: Final = "limits"
+CONSENT_ENTRY: Final = "entry"
+CONSENT_LEAF: Final = "leaf"
+CONSENT_LOG: Final = "log"
 
 THUMBPRINT_URI: Final = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"
 """Before the thumbprint of the key that signed (RFC 9278, section 3): `iss` of a hop that no token service signed."""

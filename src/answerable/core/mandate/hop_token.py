@@ -71,6 +71,7 @@ _HEADER: Final = frozenset({"alg", "kid", "typ"})
 _CONFIRMATIONS: Final = frozenset(
     {terms.KEY, terms.KEY_THUMBPRINT, terms.CERTIFICATE_THUMBPRINT, terms.PROCESS}
 )
+_LEAF_HASH: Final = re.compile(r"[0-9a-f]{64}")
 _AUTHORITY_HASH: Final = re.compile(r"sha-256:[A-Za-z0-9_-]{43}")
 
 
@@ -99,11 +100,15 @@ class Mission:
 class Consent:
     """The hop that an agent signed, for which the token service issued another one in its place.
 
-    hash: as its children would name it. limits: what may be spent by it, in all that came of it.
+    hash: as its children would name it. limits: what may be spent by it, in all that came of it. entry, leaf, log:
+    index, leaf hash (hex) and log of the entry in which it was written down; -1 and empty in tokens that do not say it.
     """
 
     hash: str
     limits: Mapping[str, int]
+    entry: int = -1
+    leaf: str = ""
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,17 +216,22 @@ def consent_in(hop: UnverifiedHop) -> Consent | None:
     claim = hop.raw.claims.get(terms.CONSENT)
     if claim is None or hop.issuer.startswith(terms.THUMBPRINT_URI):
         return None
-    digest, limits = (
-        (claim.get(terms.CONSENT_HASH), claim.get(terms.CONSENT_LIMITS))
-        if isinstance(claim, dict)
-        else (None, None)
-    )
+    claim = claim if isinstance(claim, dict) else {}
+    digest, limits = claim.get(terms.CONSENT_HASH), claim.get(terms.CONSENT_LIMITS)
     if not isinstance(digest, str) or from_base64url_32(digest) is None or not isinstance(limits, dict):
         raise _fault(f"`{terms.CONSENT}` of a hop has a hash and limits")
     found = {name: limit for name, limit in limits.items() if type(limit) is int and limit >= 0}
     if len(found) < len(limits):
         raise _fault(f"limits in `{terms.CONSENT}` are whole numbers of 0 or more")
-    return Consent(hash=digest, limits=found)
+    if terms.CONSENT_ENTRY not in claim:
+        return Consent(hash=digest, limits=found)
+    place = tuple(claim.get(name) for name in (terms.CONSENT_ENTRY, terms.CONSENT_LEAF, terms.CONSENT_LOG))
+    match place:
+        case (int(entry), str(leaf), str(log)) if (
+            type(entry) is int and entry >= 0 and _LEAF_HASH.fullmatch(leaf)
+        ):
+            return Consent(hash=digest, limits=found, entry=entry, leaf=leaf, log=log)
+    raise _fault(f"`{terms.CONSENT}` of a hop says in which entry of which log it was written down")
 
 
 def signing_hash(token: str) -> str:

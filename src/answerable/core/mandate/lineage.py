@@ -18,6 +18,7 @@ from answerable.errors import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.caveat import Attempt
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
@@ -77,5 +78,10 @@ def hop_accounts(hops: tuple[Hop, ...]) -> tuple[Account, ...]:
 
 def hop_limits(hop: Hop) -> Mapping[str, int]:
     """By sum, what may be spent by a hop and all below it."""
-    limits = limits_of(hop.authority)
-    return {**limits, CALLS: min(1, limits.get(CALLS, 1))} if hop.single_use else limits
+    return spendable(hop.authority, single_use=hop.single_use)
+
+
+def spendable(authority: Authority, *, single_use: bool) -> Mapping[str, int]:
+    """By sum, what may be spent by a hop of this authority. single_use: it is good for one action."""
+    limits = limits_of(authority)
+    return {**limits, CALLS: min(1, limits.get(CALLS, 1))} if single_use else limits

@@ -22,6 +22,7 @@ from answerable.core.mandate.caveat import (
 )
 from answerable.core.mandate.left_out import LeftOut
 from answerable.core.mandate.mandate import END_OF_TIME
+from answerable.core.mandate.session_claims import session_sentences
 from answerable.core.registry.budget_name import BYTES, MONEY, ROWS, TOKENS
 from answerable.errors import shown
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.caveat import Caveat
     from answerable.core.mandate.delegability import Delegability
     from answerable.core.mandate.mandate import Grant, MandateTerms
@@ -45,11 +47,16 @@ _WORDS: Final = {"agent": "", "use_case": "agents of use case ", "group": "agent
 
 
 def preview(
-    terms: MandateTerms, *, titles: Mapping[str, str] | None = None, beside: LeftOut = _NOTHING
+    terms: MandateTerms,
+    *,
+    titles: Mapping[str, str] | None = None,
+    beside: LeftOut = _NOTHING,
+    session: tuple[Authority, ...] = (),
 ) -> tuple[str, ...]:
     """Plain sentences. titles: what capabilities are called for people, by name; others are called by their name.
 
-    beside: what is registered and not part of the task, to be named as what it cannot do.
+    beside: what is registered and not part of the task, to be named as what it cannot do. session: what the login
+    allows that it was given by.
     """
     titles = titles or {}
     start, end = _instant(terms.not_before), _instant(terms.expires_at)
@@ -61,11 +68,17 @@ def preview(
         f"It can start {actions} in all, from {start} until {end}; then, or once you close it, nothing."
     )
     lines += budget_sentences(terms)
+    lines += session_sentences(session)
     lines.append(_handing_on(terms.delegability))
     if beside.capabilities:
         lines.append(f"It cannot {_some([_called(name, titles) for name in beside.capabilities], 'or')}.")
     if beside.environments:
         lines.append(f"It cannot act in {_some([shown(name) for name in beside.environments], 'or')}.")
+    lines += [
+        f"It cannot {_called(name, titles)} although the task names it: {terms.principal} may not give that, and so "
+        "cannot give this task."
+        for name in beside.beyond
+    ]
     lines.append("It cannot use any other capability, and policy can still refuse or ask for an approval.")
     if not any(isinstance(caveat, EnvironmentIs) for caveat in terms.caveats):
         lines.append("It is not limited to one environment.")

@@ -232,7 +232,7 @@ def _why_inactive(shapes: Shapes) -> dict[tuple[Kind, str], tuple[str, ...]]:
                 continue
             reasons = list(broken.get(found.document, []))
             if missing := _missing(found):
-                reasons.append(f"ownership lacks {', '.join(missing)}")
+                reasons.append(f"ownership lacks {', '.join(missing)}: write it into the document")
             if (
                 isinstance(found.noun, Agent | Principal | Application | Schedule)
                 and found.noun.status != "active"

@@ -18,7 +18,8 @@ class Principal:
     """A person who may issue mandates, own things and answer approvals, with the keys they sign with.
 
     A disabled one is not in force, and with it what needs it as an owner. oidc: issuer and subject under which an
-    OpenID provider knows them.
+    OpenID provider knows them. capabilities: what they may give at all, themselves or by a schedule that they own;
+    empty for no such bound.
     """
 
     name: PrincipalId
@@ -27,6 +28,11 @@ class Principal:
     keys: tuple[PublicKey, ...] = ()
     status: Literal["active", "disabled"] = "active"
     oidc: tuple[str, str] | None = None
+    capabilities: tuple[str, ...] = ()
+
+    def gives(self, capability: str) -> bool:
+        """Whether a capability is among what they may give."""
+        return not self.capabilities or capability in self.capabilities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +52,13 @@ class UseCase:
 class Agent:
     """An autonomous process and the channels on which it can prove itself.
 
-    unix_uids: user ids whose Unix-socket connections speak for it. certificates: SHA-256 of client certificates, hex.
-    attestation: sets of selectors, each sorted; a process in which all of one set were measured is an instance of it.
-    drift: what becomes of actions of an instance that differs from the agent's manifest: refused, or let through and
-    marked for policy and ledger. broker: it may fetch documents of the processes that the settings list for it.
-    vendors: who supplies what it is made of, its model and its framework. capabilities: its ceiling, beyond which no
-    mandate and nobody who hands on to it takes it; empty for none.
+    tier: the harm that it can do, 0 none to 3 critical; None leaves that to its manifest. unix_uids: user ids whose
+    Unix-socket connections speak for it. certificates: SHA-256 of client certificates, hex. attestation: sets of
+    selectors, each sorted; a process in which all of one set were measured is an instance of it. drift: what becomes of
+    actions of an instance that differs from the agent's manifest: refused, or let through and marked for policy and
+    ledger. broker: it may fetch documents of the processes that the settings list for it. vendors: who supplies what it
+    is made of, its model and its framework. capabilities: its ceiling, beyond which no mandate and nobody who hands on
+    to it takes it; empty for none.
     """
 
     name: AgentId
@@ -67,6 +74,7 @@ class Agent:
     broker: bool = False
     vendors: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
+    tier: int | None = None
 
     def reaches(self, capability: str) -> bool:
         """Whether a capability is within its ceiling."""

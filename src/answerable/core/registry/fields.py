@@ -125,6 +125,7 @@ class Fields:
         value = self._values[name]
         if not isinstance(value, str):
             hint = "; quote it to make it text" if isinstance(value, bool | int | float) else ""
+            hint = "; write exactly one" if isinstance(value, list) else hint
             self.fault(f"expected text, got {type_name(value)}{hint}", name, code="document.type")
             return ""
         return value if self._text_fits(value, chars_max, check, name) else ""

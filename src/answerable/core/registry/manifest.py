@@ -30,13 +30,19 @@ ManifestField = Literal[
     "framework_version",
     "code_digest",
     "image_digest",
+    "executable_digest",
     "environment",
     "tier",
 ]
 MANIFEST_FIELDS: Final[tuple[ManifestField, ...]] = get_args(ManifestField)
 DIGEST_FIELDS: Final[frozenset[ManifestField]] = frozenset(
-    {"prompt_digest", "tools_digest", "code_digest", "image_digest"}
+    {"prompt_digest", "tools_digest", "code_digest", "image_digest", "executable_digest"}
 )
+MADE_OF_FIELDS: Final[tuple[ManifestField, ...]] = tuple(
+    name for name in MANIFEST_FIELDS if name not in ("environment", "tier")
+)
+"""What a running agent is made of, so that somebody could measure it. Environment and tier are where it belongs: they
+are held against the registry."""
 
 MANIFEST_KIND: Final = "AgentManifest"
 API_VERSION: Final = "answerable/v1"
@@ -53,10 +59,12 @@ _SPEC_KEYS: Final = (
     "framework",
     "codeDigest",
     "imageDigest",
+    "executableDigest",
     "environment",
     "tier",
 )
 _NAME_KEYS: Final = ("name", "version")
+_ADDED_FIELDS: Final[frozenset[ManifestField]] = frozenset({"executable_digest"})
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -76,6 +84,7 @@ class Manifest:
     framework_version: str = ""
     code_digest: str = ""
     image_digest: str = ""
+    executable_digest: str = ""
     environment: str
     tier: int
 
@@ -125,11 +134,16 @@ def checked_text(text: str) -> str:
 
 
 def form_of(manifest: Manifest) -> dict[str, JSONValue]:
-    """The JSON object whose canonical encoding is hashed and signed: all members, always; the inverse of
-    `manifest_of`."""
+    """The JSON object whose canonical encoding is hashed and signed; the inverse of `manifest_of`.
+
+    All members, always, but those of `_ADDED_FIELDS`, which are there when they say something: a manifest from before
+    they were known keeps its digest, and who does not know them refuses what says more than he understands.
+    """
     members: dict[str, JSONValue] = {"v": FORM_VERSION, "agent": manifest.agent}
     for name in MANIFEST_FIELDS:
-        members[name] = getattr(manifest, name)
+        value = getattr(manifest, name)
+        if value != "" or name not in _ADDED_FIELDS:
+            members[name] = value
     return members
 
 
@@ -148,10 +162,16 @@ def manifest_of(form: JSONValue) -> Manifest:
             code="manifest.version",
         )
     expected = {"v", "agent", *MANIFEST_FIELDS}
-    if form.keys() != expected:
-        odd = sorted(form.keys() ^ expected)[0]
+    added = {name for name in _ADDED_FIELDS if name in form}
+    if form.keys() != (expected - _ADDED_FIELDS) | added:
+        odd = sorted(form.keys() ^ ((expected - _ADDED_FIELDS) | added))[0]
         what = "is not known here, so it refuses" if odd in form else "is missing"
         raise Malformed(f"manifest member {shown(odd, 40)} {what}", code="manifest.malformed")
+    if silent := sorted(name for name in added if form[name] == ""):
+        raise Malformed(
+            f"manifest member {shown(silent[0], 40)} is left out where it says nothing",
+            code="manifest.malformed",
+        )
     tier = form["tier"]
     if type(tier) is not int:
         raise Malformed("manifest member `tier` must be an integer", code="manifest.malformed")
@@ -165,6 +185,7 @@ def manifest_of(form: JSONValue) -> Manifest:
         framework_version=_text(form, "framework_version"),
         code_digest=_text(form, "code_digest"),
         image_digest=_text(form, "image_digest"),
+        executable_digest=_text(form, "executable_digest") if added else "",
         environment=_text(form, "environment"),
         tier=tier,
     )
@@ -194,6 +215,7 @@ def manifest_in(document: JSONValue) -> Manifest:
         "framework_version": _optional(framework, "version"),
         "code_digest": _digest(spec, "codeDigest"),
         "image_digest": _digest(spec, "imageDigest"),
+        "executable_digest": _digest(spec, "executableDigest"),
         "environment": spec.text("environment", check=lambda text: checked_name(text, what="environment")),
     }
     tier = spec.integer("tier", minimum=0, maximum=TIER_MAX)
@@ -217,6 +239,7 @@ def manifest_document(manifest: Manifest) -> dict[str, JSONValue]:
         ("toolsDigest", manifest.tools_digest),
         ("codeDigest", manifest.code_digest),
         ("imageDigest", manifest.image_digest),
+        ("executableDigest", manifest.executable_digest),
     ):
         if digest:
             spec[key] = digest

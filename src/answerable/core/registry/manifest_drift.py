@@ -2,7 +2,8 @@
 
 Laws: only what somebody measured can match; a value that was merely claimed matches nothing, and differs when it says
 something else; what the manifest does not say is not compared; a grade is shown as it came and never raised; a drift
-ends with a measurement that matches, never with silence; what was measured is kept until something else is found.
+ends with a measurement that matches, never with silence; what was measured is kept until something else is found; what
+the kernel found nobody but the kernel takes back.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from answerable.core.identity.evidence import GRADES
-from answerable.core.registry.manifest import DIGEST_FIELDS, MANIFEST_FIELDS, checked_digest
+from answerable.core.registry.manifest import (
+    DIGEST_FIELDS,
+    MADE_OF_FIELDS,
+    MANIFEST_FIELDS,
+    checked_digest,
+)
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -25,9 +31,14 @@ Verdict = Literal["match", "differs", "unmeasured"]
 
 VALUE_CHARS_MAX: Final = 512
 
-NEEDED_FIELDS: Final[frozenset[ManifestField]] = frozenset({"prompt_digest", "code_digest"})
-"""What is measured wherever an agent runs beside our sidecar, so that what was not measured was kept from us. Tools are
-seen by the gateway alone, an image by who starts it: they are compared where somebody measured them."""
+NEEDED_FIELDS: Final[frozenset[ManifestField]] = frozenset(
+    {"prompt_digest", "code_digest", "executable_digest"}
+)
+"""What is measured wherever an agent runs beside our sidecar or on this machine, so that what was not measured was kept
+from us. Tools are seen by the gateway alone, an image by who starts it: they are compared where somebody measured
+them."""
+
+_PROGRAM: Final = "unix:sha256:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,10 +146,13 @@ def drift_after(
 
 def kept_after(kept: Measured, found: Measured) -> Measured:
     """What is known of something that was looked at again. What was measured now takes the place of what was known; a
-    claim only where it says something else, for then what was measured before may be true no more."""
+    claim only where it says something else, for then what was measured before may be true no more. What the kernel
+    said stands until the kernel says something else: nobody beside it sees what runs."""
     values = dict(kept.values)
     for name, (value, grade) in found.values.items():
         known = values.get(name)
+        if known is not None and known[1] == "kernel" != grade:
+            continue
         if grade != "claimed" or known is None or known[0] != value:
             values[name] = (value, grade)
     return Measured(values=values)
@@ -154,10 +168,44 @@ def kept_form(measured: Measured) -> tuple[tuple[str, str, Grade], ...]:
     return tuple((name, *measured.values[name]) for name in MANIFEST_FIELDS if name in measured.values)
 
 
-def known_grade(findings: Iterable[FieldFinding]) -> Grade:
-    """How well a manifest is known to be what runs: the worst grade of what matched, `claimed` where nothing did."""
-    matched = [one.grade for one in findings if one.verdict == "match" and one.grade is not None]
-    return max(matched, key=GRADES.index) if matched else "claimed"
+def measured_fields(findings: Iterable[FieldFinding]) -> tuple[tuple[str, Grade], ...]:
+    """The fields that somebody measured and that match, each with its grade, sorted by name. All others that a
+    manifest says are claimed, or differ."""
+    return tuple(
+        sorted(
+            (one.field, one.grade)
+            for one in findings
+            if one.verdict == "match" and one.grade is not None and one.field in MADE_OF_FIELDS
+        )
+    )
+
+
+def known_grade(stated: Iterable[str], measured: Iterable[tuple[str, Grade]]) -> Grade:
+    """How well a manifest is known to be what runs: the worst grade of all that it says of what an agent is made of.
+
+    stated: names of the fields that it says. measured: those that were measured and match. What was not is `claimed`,
+    so one claimed field makes the whole no better than that; `claimed` too where it says nothing.
+    """
+    grades = dict(measured)
+    told = [grades.get(name, "claimed") for name in stated if name in MADE_OF_FIELDS]
+    return max(told, key=GRADES.index, default="claimed")
+
+
+def as_told_by(found: Measured, *, sidecar: bool) -> Measured:
+    """What somebody told of itself. sidecar: whether it is known to be our own program, which reads before it tells;
+    of everybody else all of it is a claim, whatever they call it."""
+    if sidecar:
+        return found
+    return Measured(values={name: (value, "claimed") for name, (value, _) in found.values.items()})
+
+
+def program_in(selectors: Iterable[str]) -> Measured:
+    """What the kernel said about the program of a process, from the selectors of its evidence."""
+    digests = [text.removeprefix(_PROGRAM) for text in selectors if text.startswith(_PROGRAM)]
+    found: dict[ManifestField, tuple[str, Grade]] = {}
+    if digests:
+        found["executable_digest"] = (f"sha256:{digests[0]}", "kernel")
+    return Measured(values=found)
 
 
 def merged(*parts: Measured) -> Measured:

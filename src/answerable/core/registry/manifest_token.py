@@ -115,7 +115,8 @@ def stored_manifest(token: str) -> SignedManifest:
 
 def standing_fault(signed: SignedManifest, current: RegistrySnapshot) -> Refused | None:
     """Why the manifest does not stand in this registry, or None: `manifest.agent_inactive`, `manifest.not_an_owner`,
-    `manifest.signer_key`, `manifest.environment`. Without cryptography, so that it can be asked at every action."""
+    `manifest.signer_key`, `manifest.environment`, `manifest.tier`. Without cryptography, so that it can be asked at
+    every action."""
     manifest = signed.manifest
     agent = current.agents.get(manifest.agent)
     if agent is None or agent.status != "active":
@@ -137,6 +138,12 @@ def standing_fault(signed: SignedManifest, current: RegistrySnapshot) -> Refused
             f"the manifest is for environment {shown(manifest.environment)}, agent {shown(manifest.agent)} is "
             f"registered in {shown(agent.environment)}",
             code="manifest.environment",
+        )
+    if agent.tier is not None and manifest.tier != agent.tier:
+        return Refused(
+            f"the manifest is of tier {manifest.tier}, agent {shown(manifest.agent)} is registered in tier "
+            f"{agent.tier}",
+            code="manifest.tier",
         )
     return None
 

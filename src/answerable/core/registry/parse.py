@@ -73,7 +73,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 TOP_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
-    "Principal": ("displayName", "groups", "keys", "oidc", "status"),
+    "Principal": ("displayName", "groups", "keys", "oidc", "capabilities", "status"),
     "UseCase": ("purpose", "issuers", "ownership"),
     "Agent": AGENT_KEYS,
     "Server": ("command", "args", "env", "cwd", "url", "callSecondsMax", "vendor"),
@@ -178,6 +178,7 @@ def _principal(spec: Fields, name: str) -> Principal:
         keys=keys_in(spec),
         status=spec.choice("status", statuses, default="active"),
         oidc=oidc_in(spec),
+        capabilities=spec.texts("capabilities", check=name_of("capability")),
     )
 
 

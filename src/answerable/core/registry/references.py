@@ -73,6 +73,9 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
             yield from _exists(shapes, "UseCase", use_case, "/spec/useCase")
             for index, name in enumerate(ceiling):
                 yield from _exists(shapes, "Capability", name, f"/spec/capabilities/{index}")
+        case Principal(capabilities=given):
+            for index, name in enumerate(given):
+                yield from _exists(shapes, "Capability", name, f"/spec/capabilities/{index}")
         case Capability(server=server):
             yield from _exists(shapes, "Server", server, "/spec/server")
         case MandateTemplate() as template:

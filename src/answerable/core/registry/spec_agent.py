@@ -14,6 +14,7 @@ from answerable.core.identity.evidence import SELECTORS_MAX
 from answerable.core.identity.principal import AgentId
 from answerable.core.registry.documents import Agent
 from answerable.core.registry.fields import type_name
+from answerable.core.registry.manifest import TIER_MAX
 from answerable.core.registry.spec_shared import keys_in, matching, name_of, ownership_in
 from answerable.errors import Malformed, shown
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 AGENT_KEYS: Final = (
     "useCase",
     "environment",
+    "tier",
     "keys",
     "unixUids",
     "certificates",
@@ -49,6 +51,7 @@ def agent_in(spec: Fields, name: str) -> Agent:
         name=AgentId(name),
         use_case=spec.text("useCase", check=name_of("use case")),
         environment=spec.text("environment", check=name_of("environment")),
+        tier=spec.integer("tier", minimum=0, maximum=TIER_MAX) if spec.has("tier") else None,
         keys=keys_in(spec),
         unix_uids=_unix_uids(spec),
         certificates=spec.texts(

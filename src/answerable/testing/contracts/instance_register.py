@@ -11,6 +11,7 @@ from answerable.core.identity.instance import Instance
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.identity.spiffe_id import agent_instance_id, trust_domain
 from answerable.errors import Malformed
+from answerable.ports.instance_register import LostEnd
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim, raises
 from answerable.testing.samples import signing_key
@@ -212,6 +213,39 @@ class InstanceRegisterContract:
         claim(register.process_ended("boot:7:99") == "operator.ended", "what bars it is never forgotten")
         claim(register.process_ended("boot:8:1") == "", "what bars nothing goes with the particulars")
 
+    def test_why_the_instance_of_a_key_ended_is_known_for_good(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        one, live = instance(), instance("2")
+        register.add(one)
+        register.add(live)
+        claim(register.key_ended(thumbprint(one)) == "", "it has not ended")
+        register.end(one.id, because="operator.ended")
+        claim(register.key_ended(thumbprint(one)) == "operator.ended", "then the reason is known")
+        register.recorded([one.id])
+        register.forget_ended(before=UnixMillis(one.expires_at + 1))
+        claim(register.by_key(thumbprint(one)) is None, "nothing else is")
+        claim(register.key_ended(thumbprint(one)) == "operator.ended", "and it is never forgotten")
+        claim(
+            register.key_ended(thumbprint(live)) == register.key_ended("nobody's") == "", "of that key alone"
+        )
+
+    def test_an_end_that_was_lost_takes_id_and_key_for_good(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        live, lost = instance(), instance("2")
+        register.add(live)
+        ends = [
+            LostEnd(lost.id, thumbprint(lost), "operator.ended"),
+            LostEnd(live.id, thumbprint(live), "operator.ended"),
+        ]
+        claim(register.take_lost(ends) == 1, "what is known stays as it is")
+        claim(register.take_lost(ends) == 0, "once")
+        claim(register.find(live.id) == live and not register.key_ended(thumbprint(live)), "it lives")
+        claim(register.key_ended(thumbprint(lost)) == "operator.ended", "the lost one has ended")
+        claim(register.find(lost.id) is None and register.unrecorded() == (), "nothing is to be recorded")
+        for taken in (lost, instance("3", key="2/"), instance("2", key="other")):
+            with raises(Malformed, "instance.duplicate", "id and key are taken"):
+                register.add(taken)
+
     def test_a_sub_agent_of_what_is_not_live_is_refused(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         with raises(Malformed, "instance.parent", "there is no such parent"):
@@ -334,6 +368,9 @@ class DurableInstanceRegisterContract(InstanceRegisterContract):
         claim(again.unrecorded() == ((gone, "operator.ended"),), "an end that is not recorded yet is told")
         claim(again.process_ended("boot:8:1") == "operator.ended", "and why a process was ended")
         again.recorded([barred.id])
+        again.take_lost([LostEnd(instance("4").id, thumbprint(instance("4")), "agent.retired")])
         claim(again.forget_ended(before=UnixMillis(barred.expires_at + 1)) == 2, "then both are forgotten")
         once_more = self.opened(tmp_path)
         claim(once_more.process_ended("boot:8:1") == "operator.ended", "but not that")
+        claim(once_more.key_ended(thumbprint(barred)) == "operator.ended", "nor of which key it was")
+        claim(once_more.key_ended(thumbprint(instance("4"))) == "agent.retired", "nor what was lost")

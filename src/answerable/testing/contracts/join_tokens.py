@@ -63,8 +63,11 @@ class JoinTokensContract:
             )
         claim(
             tokens.consume(sample(0).digest, now=UnixMillis(START + 599_999)) is not None,
-            "a refused try uses nothing up",
+            "a try before its time uses nothing up",
         )
+        for number in (1, 2):
+            late = tokens.consume(sample(number).digest, now=UnixMillis(START + 1))
+            claim(late is None, "shown too late, it is used up: a clock that is set back makes nothing good")
 
     def test_a_token_is_added_once_also_after_its_use(self, tmp_path: Path) -> None:
         tokens = self.opened(tmp_path)

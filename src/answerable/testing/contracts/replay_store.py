@@ -146,6 +146,13 @@ class ReplayStoreContract:
         claim(first.epoch != second.epoch, "of its own")
         claim(first.epoch == first.epoch, "which stay while it is open")
 
+    def test_a_store_says_since_when_it_remembers(self, tmp_path: Path) -> None:
+        """opened: at START."""
+        store = self.opened(tmp_path)
+        claim(store.since == START, "since it was made")
+        used(store)
+        claim(store.since == START, "whatever it accepts")
+
     def test_of_64_racing_threads_one_is_the_first(self, tmp_path: Path) -> None:
         store = self.opened(tmp_path)
         told: list[str] = []

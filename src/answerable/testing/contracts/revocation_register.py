@@ -61,6 +61,21 @@ class RevocationRegisterContract:
         claim(register.find((SCOUT,)) == first, "the first stands")
         claim(list(register.all()) == [first], "and is the only one")
 
+    def test_many_at_once_are_in_force_each_once_and_the_first_of_a_name_stands(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        before = sample_revocation()
+        register.add(before)
+        made = [sample_revocation(name=f"agent-{number}", at=number) for number in range(50)]
+        seen = register.epoch()
+        added = register.add_all([*made, sample_revocation(at=5), sample_revocation(name="agent-7", at=9)])
+        claim(added == len(made), "neither what was revoked before nor a second time counts")
+        claim(register.epoch() != seen, "it is another epoch")
+        claim(all(register.find((one.what,)) == one for one in made), "each is in force, as it was first")
+        claim(register.find((SCOUT,)) == before, "the first stands")
+        claim(list(register.all()) == [*made[::-1], before], "in order")
+        claim(list(register.unrecorded()) == [before, *made], "and none is taken for recorded")
+        claim(register.add_all(()) == 0, "nothing is nothing")
+
     def test_all_are_listed_newest_first(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         made = [sample_revocation(name=f"agent-{number}", at=number) for number in range(5)]

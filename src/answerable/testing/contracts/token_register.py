@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.status_list import StatusList
-from answerable.core.mandate.status_places import LIST_BYTES
+from answerable.core.mandate.status_places import LIST_BYTES, TOKENS_PER_LIST_MAX
 from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim, raises
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from answerable.ports.token_register import TokenRegister
 
 
 def sample_token(
-    jti: str, *, place: StatusPlace, parent: str = "", agent: str = "scout", seconds: int = 60, **more: str
+    jti: str,
+    *,
+    place: StatusPlace,
+    parent: str = "",
+    agent: str = "scout",
+    seconds: int = 60,
+    through: Iterable[Revocable] = (),
+    **more: str,
 ) -> IssuedToken:
     """A token of the sample mandate."""
     return IssuedToken(
@@ -33,9 +41,24 @@ def sample_token(
         key=more.get("key", f"key-of-{agent}"),
         manifest=more.get("manifest", ""),
         trust_domain=more.get("trust_domain", "example.org"),
+        instance=more.get("instance", ""),
         expires_at=UnixMillis(START + seconds * 1000),
         place=place,
+        through=tuple(sorted(through)),
     )
+
+
+THROUGH: Final = (
+    Revocable("token", "signed-by-an-agent"),
+    Revocable("hop", "hash-of-what-an-agent-signed"),
+    Revocable("hop", "hash-of-a-consent"),
+    Revocable("agent", "between"),
+    Revocable("agent", "spiffe://example.net/agent/between/1"),
+    Revocable("key", "key-of-between"),
+    Revocable("manifest", "b" * 64),
+    Revocable("trust_domain", "example.net"),
+)
+"""Names of what stands between a token and its parent."""
 
 
 def sample_tree(register: TokenRegister) -> dict[str, IssuedToken]:
@@ -94,6 +117,100 @@ class TokenRegisterContract:
         sample_tree(register)
         claim(register.end([Revocable("trust_domain", "example.org")]) == 6, "by trust domain")
         claim(register.end([Revocable("vendor", "acme")]) == 0, "tokens do not say who supplies what")
+
+    def test_each_name_between_a_token_and_its_parent_ends_it_and_all_below_and_nothing_beside_it(
+        self, tmp_path: Path
+    ) -> None:
+        above = Revocable("agent", "spiffe://example.net/agent/between")
+        for number, name in enumerate((*THROUGH, above)):
+            register = self.opened(tmp_path / str(number))
+            tree = sample_tree(register)
+            [place, below] = register.take_places(2)
+            deep = sample_token("deep", place=place, parent="right", through=THROUGH)
+            register.add([deep, sample_token("deeper", place=below, parent="deep")])
+            claim(register.find("deep") == deep, "found whole, with the names of what it came through")
+            claim(register.end([name]) == 2, f"by {name.kind} {name.name}")
+            claim(register.has_ended("deep") and register.has_ended("deeper"), "with what is below it")
+            claim(not any(register.has_ended(jti) for jti in tree), "and nothing beside it")
+            claim(register.subtree([name])[0] == 2, "and is counted")
+        register = self.opened(tmp_path / "alike")
+        [place] = register.take_places(1)
+        register.add([sample_token("deep", place=place, through=THROUGH)])
+        for alike in (
+            "spiffe://example.net/agent/betwee",
+            "spiffe://example.net/agent/between/1/sub",
+            "betwee",
+        ):
+            claim(register.end([Revocable("agent", alike)]) == 0, "a name that only begins alike is another")
+
+    def test_an_instance_ends_with_each_instance_that_it_is_a_sub_agent_of_and_with_no_other(
+        self, tmp_path: Path
+    ) -> None:
+        instance = "spiffe://example.org/agent/scout/abc/sub-1"
+        names = {instance: 1, instance.rpartition("/")[0]: 1, "spiffe://example.org/agent": 1}
+        names |= {f"{instance}0": 0, f"{instance}/sub": 0, "spiffe://example.org/agent/scout/ab": 0}
+        for number, (name, count) in enumerate(names.items()):
+            register = self.opened(tmp_path / str(number))
+            [place, other] = register.take_places(2)
+            register.add([sample_token("mine", place=place, instance=instance)])
+            register.add([sample_token("other", place=other, instance="spiffe://example.org/else/scout")])
+            claim(register.end([Revocable("agent", name)]) == count, name)
+            claim(register.has_ended("mine") is bool(count), "and it alone")
+
+    def test_names_go_with_the_token_that_they_are_of(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        [old, young] = register.take_places(2)
+        register.add(
+            [
+                sample_token("old", place=old, through=THROUGH[:4]),
+                sample_token("young", place=young, seconds=600, through=THROUGH[2:]),
+            ]
+        )
+        claim(register.prune(before=UnixMillis(START + 61_000), count_max=9) == 1, "the one that ran out")
+        claim(register.end(THROUGH[:2]) == 0, "is found by none of its names any more")
+        claim(register.end([THROUGH[2]]) == 1, "and the other by a name that both had")
+
+    def test_tokens_that_are_put_back_have_their_places_and_names_and_are_valid_whatever_the_list_said_before(
+        self, tmp_path: Path
+    ) -> None:
+        register = self.opened(tmp_path / "before")
+        tree = sample_tree(register)
+        lost = self.opened(tmp_path / "after")
+        lost.take_places(1)
+        nobodys = StatusList(bits=1, statuses=lost.statuses(1))
+        # One of them stands where the new list has a place of nobody's that says that it ended.
+        decoy = next(place for place in range(nobodys.size) if nobodys.status(place))
+        places = {
+            "root": StatusPlace(list_number=1, index=decoy),
+            "left": StatusPlace(list_number=2, index=7),
+        }
+        names = {"leaf": THROUGH}
+        again = [
+            sample_token(
+                one.jti,
+                place=places.get(one.jti, one.place),
+                parent=one.parent,
+                agent=one.agent,
+                through=names.get(one.jti, ()),
+            )
+            for one in tree.values()
+        ]
+        claim(lost.restore(again) == len(again), "all of them")
+        claim(lost.restore(again) == 0, "and once")
+        claim(all(lost.find(one.jti) == one for one in again), "as they were")
+        for one in again:
+            statuses = StatusList(bits=1, statuses=lost.statuses(one.place.list_number))
+            claim(statuses.status(one.place.index) == 0, "it stands")
+        taken = {one.place for one in again}
+        claim(taken.isdisjoint(lost.take_places(3000)), "nobody else gets a place of theirs")
+        claim(lost.end([THROUGH[0]]) == 2, "what it came through ends it, with what is below")
+        claim(lost.end([Revocable("token", "root")]) == 3, "and so does what is above")
+        [fresh] = lost.take_places(1)
+        thief = sample_token("thief", place=again[0].place)
+        orphan = sample_token("orphan", place=fresh, parent="nobody")
+        claim(lost.restore([thief, orphan]) == 1, "a place that is another's is not taken from it")
+        found = lost.find("orphan")
+        claim(found is not None and found.parent == "", "one whose parent is gone is kept without")
 
     def test_nothing_derives_from_what_has_ended_or_is_unknown_or_would_be_outlived(
         self, tmp_path: Path
@@ -158,6 +275,21 @@ class TokenRegisterContract:
         claim(all(register.has_ended(jti) for jti in tree), "of the forgotten nothing good is said")
         taken = {one.place for one in tree.values()}
         claim(taken.isdisjoint(register.take_places(2000)), "nobody inherits a place")
+
+    def test_the_place_of_a_revoked_token_that_was_forgotten_is_given_to_nobody_until_its_list_is_full(
+        self, tmp_path: Path
+    ) -> None:
+        register = self.opened(tmp_path)
+        tree = sample_tree(register)
+        register.end([Revocable("token", "root")])
+        claim(register.prune(before=UnixMillis(START + 61_000), count_max=9) == 6, "revoked or not")
+        claim(register.end([Revocable("token", "root")]) == 0, "they are gone")
+        taken = {one.place for one in tree.values()}
+        rest = register.take_places(TOKENS_PER_LIST_MAX - len(taken))
+        claim({one.list_number for one in rest} == {1}, "all that the list still gives")
+        claim(taken.isdisjoint(rest), "and none of them is one of theirs")
+        claim(register.take_places(1)[0].list_number == 2, "then another list is begun")
+        claim(len(register.statuses(1)) == LIST_BYTES, "and the first is still served")
 
 
 class DurableTokenRegisterContract(TokenRegisterContract):

@@ -104,7 +104,7 @@ def test_a_draft_for_somebody_or_something_else_is_not_signed(tmp_path: Path, ch
         "iss": "ada", "sub": "agent", "aud": "here", "jti": "m", "use_case": "support", "purpose": "Work",
         "grants": [["crm.read", []]], "caveats": [], "calls_max": 1, "not_before_ms": 1, "expires_at_ms": 2, **change,
     }  # fmt: skip
-    beside = {"capabilities": [], "environments": []}
+    beside = {"capabilities": [], "environments": [], "beyond": []}
     draft = {
         "audience": "here",
         "claims": claims,
@@ -124,7 +124,7 @@ def test_what_is_shown_of_a_draft_is_made_from_what_will_be_signed(tmp_path: Pat
         "iss": "ada", "sub": "agent", "aud": "here", "jti": "m", "use_case": "support", "purpose": "Work",
         "grants": [["crm.delete", []]], "caveats": [], "calls_max": 1, "not_before_ms": 1, "expires_at_ms": 2,
     }  # fmt: skip
-    beside = {"capabilities": [], "environments": []}
+    beside = {"capabilities": [], "environments": [], "beyond": []}
     draft = {
         "audience": "here",
         "claims": claims,

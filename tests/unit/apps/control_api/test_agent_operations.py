@@ -6,23 +6,40 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from answerable.adapters.memory.sightings import MemorySightings
 from answerable.apps.cli.agents import told, told_end
 from answerable.apps.control_api import agent_operations
-from answerable.apps.control_api.call import Call
+from answerable.apps.control_api.call import Call, instant
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.sighting import Sighting
 from answerable.errors import Malformed, Refused, Unavailable
+from answerable.flows import hand_out_svid
 from answerable.flows.enrol_workload import enrol
+from answerable.flows.find_outstanding import outstanding_of_instance
 from tests.enrolment_world import enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
 
 
-class Seen:
-    def all(self):
-        return [Sighting(kind="server", name="mail", first=UnixMillis(1000), last=UnixMillis(2000), count=3)]
+def sightings() -> MemorySightings:
+    found = MemorySightings()
+    found.keep(
+        [
+            Sighting(
+                kind="server",
+                name="mail",
+                first=UnixMillis(1000),
+                last=UnixMillis(2000),
+                count=3,
+                source="agent scout",
+                grade="gateway",
+            )
+        ]
+    )
+    return found
 
 
 @dataclass
@@ -39,11 +56,15 @@ class Product:
 
 async def product():
     bench, workloads = await enrolling()
-    return bench, Product(walk=bench.walk, workloads=workloads, identity=Identity(Seen()))
+    return bench, Product(walk=bench.walk, workloads=workloads, identity=Identity(sightings()))
 
 
 async def asked(operation: Any, made: Any, *, body: Any = None, query: Any = None, **path: str) -> Any:
     return await operation(Call(product=made, by="operator", path=path, query=query or {}, body=body))
+
+
+def x509_key() -> ec.EllipticCurvePublicKey:
+    return ec.generate_private_key(ec.SECP256R1()).public_key()
 
 
 def members_of(component: str) -> set[str]:
@@ -81,13 +102,48 @@ async def test_retiring_says_what_ended_and_what_cannot_be_undone():
     lines = told(change)
     assert lines[0] == "agent scout is now retired"
     assert "1 instances ended" in lines[1]
-    assert "cannot be undone from here" in lines[3]
-    assert change["x509_svids_valid_until"] in lines[3]
+    # None was issued, so there is nothing that others could believe.
+    assert lines[3] == "nothing of it is usable elsewhere: no SVID of it is good any more"
     again = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
     assert told(again)[0] == "agent scout was already retired"
     for status in ("gone", ""):
         with pytest.raises(Malformed):
             await asked(agent_operations.set_standing, made, name="rover", body={"status": status})
+
+
+async def test_retiring_names_each_svid_that_others_may_still_believe():
+    bench, made = await product()
+    one = await enrol(made.workloads, evidence=evidence_of(), key=None, process="boot:1:1")
+    other = await enrol(made.workloads, evidence=evidence_of("unix:uid:2000"), key=None, process="boot:2:1")
+    first = await hand_out_svid.x509_svid(made.workloads, one.id, x509_key())
+    await hand_out_svid.x509_svid(made.workloads, other.id, x509_key())
+    await hand_out_svid.jwt_svid(made.workloads, one.id, ("somebody",))
+    bench.clock.advance(301)
+    change = await asked(agent_operations.set_standing, made, name="scout", body={"status": "suspended"})
+    assert set(change) == members_of("StandingChange")
+    # The token has run out, and what is of rover is not scout's.
+    [left] = change["svids_outstanding"]
+    assert left == {
+        "instance": str(one.id),
+        "kind": "x509",
+        "serial": f"{first.serial:x}",
+        "expires_at": instant(first.not_after),
+    }
+    assert change["svids_all"]
+    assert left["expires_at"] <= change["x509_svids_valid_until"]
+    lines = told(change)
+    assert "cannot be undone from here" in lines[2]
+    assert change["x509_svids_valid_until"] in lines[2]
+    # Of one instance of several; and asked again, when nothing is to be done, it is still told.
+    found = await outstanding_of_instance(made.workloads, str(other.id))
+    assert [svid.instance for svid in found.svids] == [str(other.id)]
+    again = await asked(agent_operations.set_standing, made, name="scout", body={"status": "suspended"})
+    assert again["svids_outstanding"] == [left]
+    # Where other processes have logs of their own, they may have issued more.
+    made.workloads.walk.link = object()
+    more = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
+    assert not more["svids_all"]
+    assert any("there may be more SVIDs" in line for line in told(more))
 
 
 async def test_ending_one_instance_keeps_its_process_out_and_leaves_the_others_alone():
@@ -99,7 +155,7 @@ async def test_ending_one_instance_keeps_its_process_out_and_leaves_the_others_a
     assert end["instances_ended"] == [str(one.id), str(sub.id)]
     assert set(end) == members_of("InstanceEnd")
     assert "and 1 sub-agents with it" in told_end(end)[0]
-    assert end["x509_svids_valid_until"] in told_end(end)[2]
+    assert told_end(end)[2].startswith("nothing of it is usable elsewhere")
     assert list(made.workloads.instances.live()) == [other]
     because = [entry["because"] for entry in bench.entries(Tag.WORKLOAD_ENDED)]
     assert because == ["operator.ended", "parent.ended"]
@@ -138,5 +194,23 @@ async def test_what_was_seen_is_listed_and_without_a_trust_domain_that_is_said()
     page = await asked(agent_operations.list_seen, made)
     assert page["items"][0]["name"] == "mail"
     assert set(page["items"][0]) == members_of("Sighting")
+    assert page["items"][0]["blocked"] == "everywhere"
     with pytest.raises(Unavailable):
         await asked(agent_operations.list_instances, Product(walk=made.walk))
+
+
+async def test_what_clients_are_set_up_to_reach_is_told_for_a_registered_agent_and_in_bounds():
+    _, made = await product()
+    direct = {"name": "shadow", "reached": "npx", "where": ".mcp.json"}
+    told = await asked(agent_operations.report_servers, made, body={"agent": "scout", "servers": [direct]})
+    assert told == {"agent": "scout", "unregistered": 1}
+    assert set(told) == members_of("ServersReported")
+    page = await asked(agent_operations.list_seen, made)
+    [one] = [item for item in page["items"] if item["name"] == "shadow (npx)"]
+    assert (one["grade"], one["blocked"], one["source"]) == ("claimed", "here", "project of scout")
+    for servers in ("x", [direct] * 501, [{**direct, "more": "x"}], [{"name": "x"}], [{**direct, "name": 1}]):
+        with pytest.raises(Malformed) as malformed:
+            await asked(agent_operations.report_servers, made, body={"agent": "scout", "servers": servers})
+        assert malformed.value.code == "request.body"
+    with pytest.raises(Refused):
+        await asked(agent_operations.report_servers, made, body={"agent": "nobody", "servers": []})

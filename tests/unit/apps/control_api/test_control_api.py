@@ -116,6 +116,9 @@ async def use_identity(client: Client, product: Product, world: World) -> None:
     assert (await client("make_join_token", {"label": "ci"}, name=name))["agent"] == name
     assert (await client("show_agent", name=name))["active"]
     assert (await client("list_instances"))["items"] == (await client("list_seen"))["items"] == []
+    direct = {"name": "shadow", "reached": "npx", "where": ".mcp.json"}
+    assert (await client("report_servers", {"agent": name, "servers": [direct]}))["unregistered"] == 1
+    assert [one["name"] for one in (await client("list_seen"))["items"]] == ["shadow (npx)"]
     before = await client("show_trust_domain")
     (active,) = before["authorities"]
     assert len((await client("show_bundle"))["keys"]) == 3
@@ -147,8 +150,7 @@ async def test_every_operation_answers_what_the_document_says(
     assert [change["how"] for change in planned["changes"]] == ["added"] * len(given)
     assert (await client("list_documents"))["items"] == []
     applied = await client("apply_documents", {"documents": given})
-    assert applied["changes"] == planned["changes"]
-    assert applied["inactive"] == []
+    assert (applied["changes"], applied["inactive"]) == (planned["changes"], [])
     assert (await client("plan_documents", {"documents": given}))["changes"] == []
     assert len((await client("list_documents", kind="Capability"))["items"]) == 2
     shown = await client("show_document", kind="Agent", name="support-agent")
@@ -180,6 +182,7 @@ async def test_every_operation_answers_what_the_document_says(
     assert (tree["state"], tree["actions"]["done"], tree["hops"]) == ("open", 1, [])
     assert (await client("close_mandate", {}, id=mandate["id"]))["state"] == "closed"
     story = await client("show_timeline", name=mandate["id"])
+    await client("find_actions", status=403, model="m")
     assert [line["kind"] for line in story["lines"]][0::6] == ["mandate_issued"]
     status = await client("show_status")
     assert (status["mandates_open"], status["approvals_pending"]) == (0, 1)
@@ -378,7 +381,7 @@ async def test_what_lacks_an_owner_is_registered_but_not_active(client: Client, 
         ("MandateTemplate", "one-case"),
     }
     (agent,) = (await client("list_agents"))["items"]
-    assert agent["reasons"] == ["ownership lacks backupOwner"]
+    assert agent["reasons"] == ["ownership lacks backupOwner: write it into the document"]
     await client("draft_mandate", {"principal": "ada", "parameters": {}}, name="one-case", status=404)
 
 

@@ -22,12 +22,15 @@ GOOD = (
     "github:repository:acme/x", "github:ref:refs/heads/main", "x509_pop:ca_sha256:" + "0" * 64,
     "x509_pop:cn:host 1", "x509_pop:san_uri:spiffe://a/b", "x509_pop:serial:4711", "ssh:host:h.example",
     "ssh:ca:SHA256:" + "A" * 43, "ssh:key:SHA256:" + "+" * 43, "spiffe:id:spiffe://a/b", "mtls:sha256:" + "f" * 64,
+    "spiffe:under:spiffe://a", "aws:tag.team:a:b", "aws:account:123456789012", "github:ref_protected:true",
+    "gcp:instance:p/z/n", "azure:role:A B", "k8s:node_uid:7a0e",
 )  # fmt: skip
 BAD = (
     "", "unix", "unix:uid", "unix:uid:", "unix:uid:01", "unix:uid:-1", "unix:uid:1 ", "unix:uid:١", "UNIX:uid:1",
     "unix:path:bin", "unix:sha256:" + "A" * 64, "unix:sha256:" + "a" * 63, "unix:path:/a\n", "unix:path:/a\x00",
     "unix:name:x", "oidc:claim.:x", "oidc:claim.a/b:x", "oidc:claim:x", "k8s:ns:Prod", "k8s:ns:a:b",
     "x509_pop:cn: x", "ssh:ca:MD5:00", "ssh:key:SHA256:" + "A" * 44, "spiffe:id:https://x", "mtls:sha256:x",
+    "spiffe:under:a/b", "aws:tag.:x", "aws:tag.a/b:x", "aws:account:x", "github:ref_protected:yes", "azure:tenant:A B",
     "oidc:sub:" + "x" * 512, "oidc:sub:x\u2028y", "tpm:x:y",
 )  # fmt: skip
 

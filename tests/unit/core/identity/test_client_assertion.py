@@ -71,4 +71,12 @@ def test_anything_else_is_refused_with_what_is_wrong(token, code):
 
 
 def test_times_a_little_ahead_of_our_clock_are_let_pass():
-    assert verify(statement(iat=NOW + 30, nbf=NOW + 30)).client == "scout"
+    assert verify(statement(iat=NOW + 5, nbf=NOW + 30)).client == "scout"
+    with pytest.raises(Unverified, match="`iat` is ahead"):
+        verify(statement(iat=NOW + 6))
+
+
+def test_an_assertion_that_does_not_say_when_it_was_made_is_as_old_as_it_can_be():
+    assert verify(statement(iat=NOW - 7)).issued_at == (NOW - 7) * 1000
+    undated = verify(statement(iat=None, exp=NOW + 60))
+    assert undated.issued_at == (NOW + 60 - 330) * 1000

@@ -185,6 +185,7 @@ def test_a_kubernetes_service_account_token_gives_its_selectors():
         "k8s:pod:biller-5c4d",
         "k8s:pod_uid:1d3e0a52-0b9f-4c0e-9d4f-0a1c6b2d3e4f",
         "k8s:node:node-1",
+        "k8s:node_uid:7a0e0a52-0b9f-4c0e-9d4f-0a1c6b2d3e4f",
     }
     bare = {"namespace": "prod", "serviceaccount": {"name": "biller"}}
     found = verified(token(kubernetes_claims(**{"kubernetes.io": bare})), terms=terms)
@@ -214,7 +215,7 @@ def test_a_github_token_gives_its_selectors():
         "github:ref:refs/heads/main",
         "github:environment:production",
         "github:workflow:deploy",
-        "github:job_workflow_ref:acme/biller/.github/workflows/deploy.yml@refs/heads/main",
+        "github:job_workflow_ref:acme/shared/.github/workflows/release.yml@refs/tags/v2",
     } <= set(found.selectors)
 
 

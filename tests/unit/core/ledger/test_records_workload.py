@@ -76,8 +76,8 @@ def test_a_leaf_that_lacks_a_member_or_has_another_type_is_at_fault(tag: Tag):
     for name in own:
         members = {key: value for key, value in found.items() if key in own and key != name}
         for changed in (members, {**members, name: None}):
-            if changed is members and name == "manifest_grade":
-                # Entries from before it was told have none.
+            if changed is members and name in ("manifest_grade", "manifest_fields"):
+                # Entries from before these were told have none.
                 continue
             without = sealed_entry(tag, at=NOW, members=changed)
             fault = read_leaf(without.leaf)

@@ -58,7 +58,7 @@ def test_without_any_one_field_of_ownership_nothing_becomes_active(field):
     found = inactive(documents)
     assert found[0].missing == (field,)
     assert reasons(documents) == {
-        ("UseCase", "support"): (f"ownership lacks {field}",),
+        ("UseCase", "support"): (f"ownership lacks {field}: write it into the document",),
         ("Agent", "scout"): ("its use case `support` is not active",),
         ("MandateTemplate", "one-case"): (
             "its use case `support` is not active",

@@ -120,8 +120,12 @@ def _mended(trace: Trace) -> Iterator[Image]:
 
     batch = place_of(trace, FIRST, Write, BATCH)
     offset = _offset(trace, batch)
-    yield image("unborn", "cut before the first segment had a name", place_of(trace, "log.pub", Names), entries=0)
-    yield image("batch-lost", "a batch was written and not synced; none of it came to the disk", batch, entries=6)
+    yield image(
+        "unborn", "cut before the first segment had a name", place_of(trace, "log.pub", Names), entries=0
+    )
+    yield image(
+        "batch-lost", "a batch was written and not synced; none of it came to the disk", batch, entries=6
+    )
     yield image("batch-whole", "the same, and all of it did", batch, everything, entries=8)
     yield image(
         "batch-first-sectors",
@@ -161,7 +165,9 @@ def _mended(trace: Trace) -> Iterator[Image]:
     draft = [one for one in steps(trace) if one.place > outcome and one.name.startswith("tile.new/")][1].place
     yield image("tile-drafts", "tiles were being written beside the tree", draft, everything, entries=6)
     cosigned = place_of(trace, "cosigned.log", Sync, 1)
-    yield image("cosigned-ahead", "a cosigned checkpoint is in its history alone", cosigned, everything, entries=6)
+    yield image(
+        "cosigned-ahead", "a cosigned checkpoint is in its history alone", cosigned, everything, entries=6
+    )
 
 
 def _refused(trace: Trace) -> Iterator[Image]:
@@ -218,7 +224,9 @@ def _refused(trace: Trace) -> Iterator[Image]:
     yield image(
         "checkpoint-of-another-key",
         "the checkpoint does not bear the log's signature",
-        lambda files: files.update(checkpoint=files["checkpoint"].replace(b"AAAA", b"AAAB", 1) + b"x") or None,
+        lambda files: (
+            files.update(checkpoint=files["checkpoint"].replace(b"AAAA", b"AAAB", 1) + b"x") or None
+        ),
         code="ledger.corrupt",
     )
 

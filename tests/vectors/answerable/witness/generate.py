@@ -145,7 +145,10 @@ def who_signed() -> list[Step]:
         add("a signature that does not fit: 403", changed(TRUE.request(0, 3), b"\n3\n", b"\n4\n")),
         add("signed by a stranger alone: 403", noted(text, strangers)),
         add("signed by a stranger, too", noted(text, (*strangers, *ours))),
-        add("a good and a bad signature of the log: 403", raw_request(3, TRUE.proof(3, 8), TRUE.note(8) + wrong)),
+        add(
+            "a good and a bad signature of the log: 403",
+            raw_request(3, TRUE.proof(3, 8), TRUE.note(8) + wrong),
+        ),
         ask("the copy holds no signature of a stranger"),
     ]
 

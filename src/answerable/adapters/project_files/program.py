@@ -1,0 +1,65 @@
+"""The file that a command would start, as the kernel will name it once it runs: its SHA-256."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from hashlib import sha256
+from typing import Final
+
+from answerable.errors import Malformed, Unavailable, shown
+
+PORT: Final = "program"
+PROGRAM_BYTES_MAX: Final = 268_435_456
+"""Of a larger one the kernel's word is not asked for either."""
+CHUNK_BYTES: Final = 1_048_576
+_SCRIPT: Final = b"#!"
+
+
+class ProgramFile:
+    """A command's file, found as a shell finds it and read when it has changed since it was read last."""
+
+    def __init__(self, command: str) -> None:
+        """command: a path, or a name that is looked for in PATH."""
+        self._command = command
+        self._known: tuple[tuple[int, ...], str] | None = None
+
+    def digest(self) -> str:
+        """`sha256:` and hex. Raises Unavailable (`program.unreadable`) where there is no such file or it cannot be
+        read, Malformed (`program.script`) for a script, of which the kernel names the interpreter, and
+        `program.size`."""
+        path = shutil.which(self._command) or self._command
+        try:
+            with open(path, "rb", opener=_opened) as file:
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
+                    raise Unavailable(f"{shown(path)} is no file", code="program.unreadable", port=PORT)
+                seen = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)
+                if self._known is not None and self._known[0] == seen:
+                    return self._known[1]
+                if found.st_size > PROGRAM_BYTES_MAX:
+                    message = f"{shown(path)} has more than {PROGRAM_BYTES_MAX} bytes"
+                    raise Malformed(message, code="program.size")
+                digest = sha256(first := file.read(CHUNK_BYTES))
+                if first.startswith(_SCRIPT):
+                    raise Malformed(
+                        f"{shown(path)} is a script: the kernel names the interpreter that runs it, so name that",
+                        code="program.script",
+                    )
+                left = PROGRAM_BYTES_MAX
+                while left > 0 and (chunk := file.read(CHUNK_BYTES)):
+                    digest.update(chunk)
+                    left -= len(chunk)
+        except OSError as error:
+            reason = (error.strerror or "no reason given").lower()
+            raise Unavailable(
+                f"cannot read {shown(path)}: {reason}", code="program.unreadable", port=PORT
+            ) from None
+        text = f"sha256:{digest.hexdigest()}"
+        self._known = (seen, text)
+        return text
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -1,0 +1,67 @@
+"""`answerable timeline --manifest, --prompt, --model`: which actions ran under what, and how well that was known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.apps.cli.command import Shell
+
+_GRADES: Final = {
+    "kernel": "measured by the kernel",
+    "sidecar": "measured by its sidecar",
+    "gateway": "seen by the gateway",
+}
+_STANDINGS: Final = {
+    "claimed": "claimed, nobody measured it",
+    "differs": "NOT what ran: the agent was known to differ",
+    "unwritten": "how well it was known was not written down",
+}
+
+
+def show_actions(shell: Shell, *, manifest: str, prompt: str, model: str, ledger: Path | None) -> int | None:
+    """Print them, oldest first. Raises the error family."""
+    asked = {"manifest": manifest, "prompt": prompt, "model": model}
+    found = _copied(shell, ledger, asked) if ledger is not None else _asked(shell, asked)
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return None
+    for one in found:
+        shell.terminal.line(f"{one['at']}  #{one['index']}  {one['text']}", "bold")
+        ended = one["outcome"].replace("_", " ") or "not known to have ended"
+        drifted = "; the agent differed from its manifest" if one["drifted"] else ""
+        shell.terminal.line(f"    {ended}; manifest {one['manifest']}{drifted}")
+        for field in one["made_of"]:
+            known = _GRADES.get(field["grade"]) if field["standing"] == "measured" else None
+            shell.terminal.line(
+                f"    {field['field']}: {field['says']} ({known or _STANDINGS[field['standing']]})"
+            )
+        if not one["made_of"]:
+            shell.terminal.line("    what this manifest says cannot be read here")
+    shell.terminal.say(f"{len(found)} actions" if found else "no action ran under it")
+    return None
+
+
+def _asked(shell: Shell, asked: dict[str, str]) -> list[dict[str, Any]]:
+    from answerable.core.incident.under_manifest import wanted_manifest
+
+    # Before a server is asked: what is wrong with it needs none to be told.
+    wanted_manifest(**asked)
+    with shell.control() as control:
+        return list(control.every("/v1/actions", **{name: text for name, text in asked.items() if text}))
+
+
+def _copied(shell: Shell, directory: Path, asked: dict[str, str]) -> list[dict[str, Any]]:
+    from answerable.core.incident.under_manifest import wanted_manifest
+    from answerable.flows.find_actions import action_told, find_actions
+    from answerable.wiring.ledger_copy import copied_entries
+
+    wanted = wanted_manifest(**asked)
+    found = find_actions(copied_entries(directory), wanted, lambda key_id: None)
+    if found.unread:
+        shell.terminal.warn(
+            f"what {found.unread} older manifests say is sealed here: actions under them are not among these"
+        )
+    return [action_told(one) for one in found.actions]

@@ -1,0 +1,133 @@
+"""Keeping one identity in force for as long as the agent runs: renewed at half its life, and enrolled anew where the
+server does not know it any more.
+
+Laws: only the answer that nobody has this key leads to a new enrolment, with another key and the former one named, so
+that a server which does know what became of it says so; what was ended, suspended, retired or revoked stays so; who
+says no is asked again with pauses that grow to a bound and differ from one sidecar to the next.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.apps.sidecar.pace import RETRY_SECONDS_MAX, renewal_wait, retry_wait, return_wait, spread
+from answerable.errors import AnswerableError, Unavailable
+from answerable.sdk.world import SYSTEM_WORLD
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from answerable.apps.sidecar.identity import Identity
+    from answerable.sdk.enrolment import Enrolled, MadeOf
+    from answerable.sdk.world import World
+
+UNKNOWN: Final = "instance.key_unknown"
+STILL_KNOWN: Final = "instance.still_known"
+DRIFTED: Final = ("manifest.drifted", "manifest.unmeasured")
+CALM_SECONDS: Final = 2.0
+"""So long after a question nobody's doubt leads to another one."""
+_FINAL: Final = frozenset(
+    {"agent.inactive", "attestation.changed", "instance.ended", "sidecar.other_agent", "sidecar.other_domain"}
+)
+_ADVICE: Final = (
+    ("join_token.", "a join token is good once: write a new one into its file, or start this command anew"),
+    (
+        "attestation.",
+        "apply the registry; if it is, start this command anew, for from outside less can be measured now",
+    ),
+    ("oidc.", "have a fresh token written into its file"),
+    ("x509_pop.", "put a certificate that counts, and its key, into their files"),
+    ("ssh.", "put a host key that counts into its file"),
+    ("manifest.", "have the owner sign what runs here, or put back what was signed"),
+)
+_CHANCE_BYTES: Final = 4
+
+_log: Final = logging.getLogger("answerable.sidecar")
+
+
+@dataclass(slots=True, kw_only=True)
+class Keeper:
+    """again: enrols the identity anew. made_of: what it is made of now. say: told what people should know. sleep,
+    world: time and chance."""
+
+    identity: Identity
+    again: Callable[[], Awaitable[Enrolled]]
+    made_of: Callable[[], MadeOf | None]
+    say: Callable[[str], None]
+    sleep: Callable[[float], Awaitable[None]] = field(default=anyio.sleep)
+    world: World = SYSTEM_WORLD
+
+    async def keep(self) -> None:
+        """Return when the identity cannot be kept: it was said why. What fails for now is tried again, for ever."""
+        wait = renewal_wait(self.identity.seconds_left(), self._chance())
+        failures = 0
+        while True:
+            await self._wait(wait)
+            try:
+                await self.identity.renew(made_of=self.made_of())
+                failures, wait = 0, renewal_wait(self.identity.seconds_left(), self._chance())
+            except Unavailable as error:
+                wait, failures = retry_wait(failures, self._chance()), failures + 1
+                _log.warning("the identity could not be renewed, trying again: %s", error.message)
+            except AnswerableError as error:
+                if error.code == UNKNOWN:
+                    if not await self._came_back():
+                        return
+                    failures, wait = 0, renewal_wait(self.identity.seconds_left(), self._chance())
+                elif error.code in DRIFTED:
+                    # It may be put right before its time is over.
+                    wait = spread(RETRY_SECONDS_MAX, self._chance())
+                else:
+                    self.say(f"{self.identity.enrolled.instance} is no longer renewed: {error.message}")
+                    return
+
+    async def _came_back(self) -> bool:
+        """Enrolled anew, or still what it was after all; False where the server says that it may not be."""
+        former = self.identity.enrolled.instance
+        self.say(f"the server does not know {former} any more: enrolling anew, with a new key")
+        failures, told = 0, ""
+        while True:
+            await self.sleep(return_wait(failures, self._chance()))
+            try:
+                enrolled = await self.again()
+            except AnswerableError as error:
+                if error.code == STILL_KNOWN:
+                    self.say(f"the server knows {former} after all: it goes on")
+                    return True
+                if error.code in _FINAL or error.code.startswith("revoked."):
+                    self.say(f"{former} does not come back: {error.message}")
+                    return False
+                failures += 1
+                if error.code != told:
+                    # Once for each reason: it may take days until somebody acts on it.
+                    told = error.code
+                    self.say(f"not enrolled anew yet, trying again: {error.message}{_advice(error.code)}")
+                _log.warning("not enrolled anew (%d times): %s", failures, error.message)
+                continue
+            self.say(f"{enrolled.instance} takes the place of {former}")
+            return True
+
+    async def _wait(self, seconds: float) -> None:
+        """So long, or until somebody doubts that we are known, but not sooner than we calmed down."""
+        calm = min(seconds, spread(CALM_SECONDS, self._chance()))
+        await self.sleep(calm)
+        async with anyio.create_task_group() as waiting:
+
+            async def until_doubted() -> None:
+                await self.identity.doubted()
+                waiting.cancel_scope.cancel()
+
+            waiting.start_soon(until_doubted)
+            await self.sleep(seconds - calm)
+            waiting.cancel_scope.cancel()
+
+    def _chance(self) -> float:
+        return int.from_bytes(self.world.random_bytes(_CHANCE_BYTES), "big") / (256**_CHANCE_BYTES - 1)
+
+
+def _advice(code: str) -> str:
+    return next((f"; {text}" for start, text in _ADVICE if code.startswith(start)), "")

@@ -1,0 +1,154 @@
+"""Which actions ran under which prompt and model: what is asked for, and what an entry says of it.
+
+Laws: a manifest is what its digest says, whoever wrote it down; of each field is told how well it was known when the
+action set out, by the entry of that action; what nobody wrote down is told as not written down, and never as measured.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from answerable.core.registry.manifest import (
+    MADE_OF_FIELDS,
+    checked_digest,
+    checked_text,
+    manifest_digest,
+    manifest_of,
+)
+from answerable.core.registry.manifest_token import stored_manifest
+from answerable.errors import AnswerableError, Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.manifest import Manifest
+
+Standing = Literal["measured", "claimed", "differs", "unwritten"]
+"""Of one field at one action: measured and as the manifest says; nobody measured it; something else was found;
+measured or not, the entry is from before it was written down."""
+
+_HEX_256: Final = re.compile(r"[0-9a-f]{64}")
+_PREFIX: Final = "sha256:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedManifest:
+    """Made by `wanted_manifest`. Empty texts ask for nothing; of several all must be so."""
+
+    digest: str = ""
+    prompt: str = ""
+    model: str = ""
+    version: str = ""
+
+    def fits(self, digest: str, manifest: Manifest | None) -> bool:
+        """Whether this manifest is meant. manifest: None where it is not known what it says, and then its digest alone
+        can be asked for."""
+        if self.digest and self.digest != digest:
+            return False
+        if manifest is None:
+            return not (self.prompt or self.model)
+        return (
+            (not self.prompt or manifest.prompt_digest == self.prompt)
+            and (not self.model or manifest.model_name == self.model)
+            and (not self.version or manifest.model_version == self.version)
+        )
+
+    def told(self) -> str:
+        """For people."""
+        model = f"{self.model}@{self.version}" if self.version else self.model
+        asked = (("manifest", self.digest), ("prompt", self.prompt), ("model", model))
+        return ", ".join(f"{what} {shown(value)}" for what, value in asked if value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldThen:
+    """says: what the manifest said. grade: who measured it; `claimed` for nobody, empty where that was not written."""
+
+    field: str
+    says: str
+    grade: str
+    standing: Standing
+
+
+def wanted_manifest(*, manifest: str = "", prompt: str = "", model: str = "") -> WantedManifest:
+    """What somebody asks for. manifest: its digest, hex. prompt: digest, with `sha256:` or without. model:
+    `NAME[@VERSION]`.
+
+    Raises Malformed: `timeline.manifest`, `timeline.prompt`, `timeline.model`, `timeline.nothing`.
+    """
+    if manifest and not _HEX_256.fullmatch(manifest):
+        raise Malformed(
+            f"{shown(manifest)} is no digest of a manifest: 64 lower-case hex digits, as"
+            " `answerable agent manifest show` tells it",
+            code="timeline.manifest",
+        )
+    if prompt:
+        text = prompt if prompt.startswith(_PREFIX) else f"{_PREFIX}{prompt}"
+        try:
+            prompt = checked_digest(text)
+        except Malformed:
+            raise Malformed(
+                f"{shown(prompt)} is no digest of a prompt: `sha256:` and 64 lower-case hex digits",
+                code="timeline.prompt",
+            ) from None
+    name, at, version = model.partition("@")
+    if model:
+        try:
+            checked_text(name)
+            if at:
+                checked_text(version)
+        except Malformed:
+            raise Malformed(
+                f"{shown(model)} is no model: `NAME` or `NAME@VERSION`, such as `claude-sonnet-4-5@20250929`",
+                code="timeline.model",
+            ) from None
+    if not (manifest or prompt or model):
+        raise Malformed("say under which manifest, prompt or model", code="timeline.nothing")
+    return WantedManifest(digest=manifest, prompt=prompt, model=name, version=version)
+
+
+def manifest_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue] | None) -> Manifest | None:
+    """What the manifest says that an entry put into force, from its leaf, or from the token where the leaf does not
+    have it yet. None where neither can be read, or says something else than its digest."""
+    form, token = leaf.get("form"), (payload or {}).get("token")
+    try:
+        if form is not None:
+            found = manifest_of(form)
+        elif isinstance(token, str):
+            found = stored_manifest(token).manifest
+        else:
+            return None
+    except AnswerableError:
+        return None
+    return found if manifest_digest(found) == leaf.get("manifest") else None
+
+
+def fields_then(
+    manifest: Manifest, intent: Mapping[str, JSONValue], drift: Collection[str]
+) -> tuple[FieldThen, ...]:
+    """How well each field was known when an action set out. intent: its leaf, or another that tells of the caller.
+
+    drift: fields in which its instance was known to differ at that moment.
+    """
+    measured, whole = intent.get("manifest_fields"), intent.get("manifest_grade")
+    grades = measured if isinstance(measured, dict) else {}
+    # An entry from before fields were written down tells the worst grade of what matched, which field that was it does
+    # not; and where that is a claim nothing was measured.
+    unwritten = measured is None and whole != "claimed"
+    found: list[FieldThen] = []
+    for name, says in manifest.said().items():
+        if name not in MADE_OF_FIELDS:
+            continue
+        grade = grades.get(name)
+        if name in drift:
+            found.append(FieldThen(field=name, says=says, grade="claimed", standing="differs"))
+        elif isinstance(grade, str) and grade != "claimed":
+            found.append(FieldThen(field=name, says=says, grade=grade, standing="measured"))
+        elif unwritten:
+            found.append(FieldThen(field=name, says=says, grade="", standing="unwritten"))
+        else:
+            found.append(FieldThen(field=name, says=says, grade="claimed", standing="claimed"))
+    return tuple(found)

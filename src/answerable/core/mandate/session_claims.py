@@ -1,0 +1,120 @@
+"""What the login of a person allows of the tasks that are given by it: claims of the ID token that was shown for them.
+
+| claim                   | what counts of it                                                                 |
+|-------------------------|-----------------------------------------------------------------------------------|
+| `scope`                 | words that begin with `answerable:` and go on with the name of a capability       |
+| `authorization_details` | the one object of type `agent_delegation` (RFC 9396), as in `authority.py`        |
+
+Laws: either narrows every mandate that was given by that login, for good, and neither ever widens one; what is for
+others is none of our business; what is for us and cannot be read refuses the mandate.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.oidc_claims import claimed
+from answerable.core.mandate import delegation_terms as terms
+from answerable.core.mandate.attenuation import meet
+from answerable.core.mandate.authority import Authority, authority_in, failure, limits_of
+from answerable.core.mandate.budget import Account
+from answerable.core.mandate.mandate import Shortfall
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.mandate.caveat import Attempt
+    from answerable.core.mandate.mandate import MandateTerms
+
+SCOPE: Final = "scope"
+SCOPE_PREFIX: Final = "answerable:"
+SESSION_ACCOUNT: Final = "session:"
+"""What the ids of accounts begin with in which a login's sums are counted, before the id of the mandate."""
+WHOSE: Final = "the login that this task was given by"
+
+
+def session_of(mandate: MandateTerms) -> tuple[Authority, ...]:
+    """What each claim of its login allows, none for a mandate of the person's own key, or of a login that says nothing.
+
+    Raises Malformed (`mandate.session`, `oidc.malformed`).
+    """
+    if not mandate.id_token:
+        return ()
+    claims = claimed(mandate.id_token)
+    found = (_scoped(claims.get(SCOPE)), _detailed(claims.get(terms.DETAILS)))
+    return tuple(one for one in found if one is not None)
+
+
+def within_session(authority: Authority, session: tuple[Authority, ...]) -> Authority:
+    """What is left of an authority. Raises Malformed (`delegation.nothing_in_common`)."""
+    for one in session:
+        authority = meet(authority, one)
+    return authority
+
+
+def session_shortfall(session: tuple[Authority, ...], attempt: Attempt) -> Shortfall | None:
+    """Why the login does not permit an attempt, None when it does. Sums are left to accounts."""
+    for one in session:
+        why = failure(one, attempt, reserved=limits_of(one).keys())
+        if why is not None:
+            return Shortfall(code="mandate.session", text=f"{WHOSE} {why.text}")
+    return None
+
+
+def session_account(mandate: MandateTerms, session: tuple[Authority, ...]) -> tuple[Account, ...]:
+    """Where the sums that the login bounds are counted; none where it bounds none."""
+    limits: dict[str, int] = {}
+    for one in session:
+        for name, limit in limits_of(one).items():
+            limits[name] = min(limits.get(name, limit), limit)
+    return (Account(id=f"{SESSION_ACCOUNT}{mandate.id}", limits=limits, whose=WHOSE),) if limits else ()
+
+
+def session_sentences(session: tuple[Authority, ...]) -> tuple[str, ...]:
+    """For people who read what a mandate allows."""
+    found: list[str] = []
+    for one in session:
+        names = ", ".join(map(shown, one.scopes))
+        found.append(f"The login that it was given by allows {names} and nothing else.")
+        if one.constraints:
+            keys = ", ".join(shown(bound.key, 60) for bound in one.constraints)
+            found.append(f"That login has bounds of its own on {keys}.")
+    return tuple(found)
+
+
+def _scoped(claim: JSONValue) -> Authority | None:
+    if claim is None:
+        return None
+    words = claim.split(" ") if isinstance(claim, str) else claim
+    if not isinstance(words, list) or not all(isinstance(one, str) for one in words):
+        raise _fault(f"`{SCOPE}` is neither text nor a list of texts")
+    ours = (one.removeprefix(SCOPE_PREFIX) for one in map(str, words) if one.startswith(SCOPE_PREFIX))
+    names = tuple(dict.fromkeys(ours))
+    if not names:
+        return None
+    try:
+        return Authority(scopes=names)
+    except Malformed as error:
+        raise _fault(f"`{SCOPE}`: {error.message}") from None
+
+
+def _detailed(claim: JSONValue) -> Authority | None:
+    if claim is None:
+        return None
+    if not isinstance(claim, list) or not all(isinstance(one, dict) for one in claim):
+        raise _fault(f"`{terms.DETAILS}` is not a list of objects")
+    ours = [one for one in claim if isinstance(one, dict) and one.get(terms.DETAIL_TYPE) == terms.DELEGATION]
+    if len(ours) > 1:
+        raise _fault(f"`{terms.DETAILS}` has more than one object of type `{terms.DELEGATION}`")
+    if not ours:
+        return None
+    try:
+        return authority_in(ours[0])
+    except Malformed as error:
+        raise _fault(f"`{terms.DETAILS}`: {error.message}") from None
+
+
+def _fault(message: str) -> Malformed:
+    return Malformed(
+        f"the ID token says what the login allows, and cannot be read: {message}", code="mandate.session"
+    )

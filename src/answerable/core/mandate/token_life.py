@@ -1,0 +1,101 @@
+"""How long and how often a token acts, by the tier of what it acts on.
+
+A token that is made for handing on lives long, so that the chains below it do. Acting is another matter: whoever gets
+hold of the key has the token, too, and the riskier the action the shorter and the fewer.
+
+Laws: no setting raises a maximum past the ones here; what is not known counts as the highest tier there is; a token's
+age counts from when it is first good, whatever its `exp` says and whoever signed it; the tier that counts at an action
+is today's, not that of when the token was made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.mandate.budget import Account
+from answerable.core.mandate.lineage import ACCOUNT, hop_name
+from answerable.core.mandate.scope import covers
+from answerable.core.registry.budget_name import CALLS
+from answerable.errors import Malformed, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.authority import Authority
+    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.registry.capability import Capability
+
+Seconds = tuple[int, int, int, int]
+"""By tier, 0 to 3."""
+
+TIER_MAX: Final = 3
+SINGLE_USE_TIER: Final = 3
+"""From this tier on a token is good for one action."""
+ACTING_SECONDS_MAX: Final[Seconds] = (300, 300, 120, 60)
+"""300 s is what an agent's own signature is good for (`OFFLINE_SECONDS_MAX`), which no server can end by a status list;
+a write that matters gets less than half of it, and what cannot be undone the minute in which a proof is replayed at
+most."""
+
+_OWN_USE: Final = "use"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActingLimits:
+    """seconds: by tier, how long a token acts. They may be lower than `ACTING_SECONDS_MAX` and never higher."""
+
+    seconds: Seconds = ACTING_SECONDS_MAX
+
+    def __post_init__(self) -> None:
+        """Raises Malformed (`token.limits`)."""
+        if any(not 1 <= one <= most for one, most in zip(self.seconds, ACTING_SECONDS_MAX, strict=True)):
+            most = ", ".join(map(str, ACTING_SECONDS_MAX))
+            raise Malformed(
+                f"tokens act for at most {most} seconds by tier 0 to {TIER_MAX}; settings may lower that alone",
+                code="token.limits",
+            )
+
+    def of_tier(self, tier: int) -> int:
+        """Seconds for a tier; a tier that is not known is the highest."""
+        return self.seconds[tier] if 0 <= tier <= TIER_MAX else self.seconds[TIER_MAX]
+
+
+def tier_of(authority: Authority, capabilities: Mapping[str, Capability]) -> int:
+    """The highest tier of whatever the authority could be used for. capabilities: every one there is, by name.
+
+    A name that nothing is registered under counts as the highest, and so does a wildcard that covers nothing yet.
+    """
+    return max(_tier(scope, capabilities) for scope in authority.scopes)
+
+
+def _tier(scope: str, capabilities: Mapping[str, Capability]) -> int:
+    if scope in capabilities:
+        return capabilities[scope].tier
+    return max((one.tier for name, one in capabilities.items() if covers(scope, name)), default=TIER_MAX)
+
+
+def check_age(hops: tuple[Hop, ...], *, tier: int, limits: ActingLimits, now: UnixMillis) -> None:
+    """Whether the last of these hops may still act on something of this tier. Raises Refused (`delegation.too_old`)."""
+    if not hops:
+        return
+    leaf = hops[-1]
+    seconds = limits.of_tier(tier)
+    age = now - leaf.not_before
+    if age >= seconds * 1000:
+        raise Refused(
+            f"{hop_name(hops, leaf)} is {age // 1000} s old, and acts on tier {tier} for {seconds} s: exchange it for "
+            "a token to act with",
+            code="delegation.too_old",
+        )
+
+
+def own_use(hops: tuple[Hop, ...], *, tier: int) -> tuple[Account, ...]:
+    """The account in which the one action of the last hop is counted, where the tier allows no second one.
+
+    It is not that of the hop with all below it: what was made for handing on is not used up by those who got a part.
+    """
+    if not hops or tier < SINGLE_USE_TIER:
+        return ()
+    leaf = hops[-1]
+    return (Account(id=f"{_OWN_USE}-{ACCOUNT}{leaf.hash}", limits={CALLS: 1}, whose=hop_name(hops, leaf)),)

@@ -1,0 +1,104 @@
+"""What third parties may still believe of an agent that was stopped: SVIDs that were issued and have not run out.
+
+Everything of ours refuses them from the next message on; whoever verifies offline does not know. The ledger has each
+before it leaves, so it is read back as far as the longest SVID can live. Where a deployment has several processes, the
+others have logs of their own: what is found here is not all then, and says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.lowlevel
+
+from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import AgentId
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.flows.workloads import Workloads
+
+LIFE_MILLIS_MAX: Final = 86_400_000
+"""No SVID can be set to live longer, whatever is set now."""
+ENTRIES_READ_MAX: Final = 200_000
+"""Of the end of the log."""
+ENTRIES_AT_A_TIME: Final = 500
+SVIDS_MAX: Final = 1_000
+"""Told one by one, those that last longest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutstandingSvid:
+    """kind: x509, jwt or wit. serial: of the certificate, or digest of the token, as the ledger has it."""
+
+    instance: str
+    kind: str
+    serial: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outstanding:
+    """svids: those that last longest first. is_all: False where there may be others, in the log of another process or
+    further back than was read."""
+
+    svids: tuple[OutstandingSvid, ...]
+    is_all: bool
+
+
+async def outstanding_of_agent(workloads: Workloads, agent: AgentId) -> Outstanding:
+    """SVIDs of all instances of an agent, ended or not, that are good at third parties now. Reads the ledger alone."""
+    return await _outstanding(workloads, f"{SCHEME}{workloads.trust.domain}{AGENT_PREFIX}{agent}/")
+
+
+async def outstanding_of_instance(workloads: Workloads, instance: str) -> Outstanding:
+    """SVIDs of one instance and its sub-agents, in the same way."""
+    return await _outstanding(workloads, instance)
+
+
+async def _outstanding(workloads: Workloads, name: str) -> Outstanding:
+    """name: of an instance, or what the names of all begin with, up to a `/`."""
+    ledger, now = workloads.walk.ledger, workloads.walk.clock.now()
+    size = ledger.size
+    start = max(0, size - ENTRIES_READ_MAX)
+    is_all = workloads.walk.link is None and (start == 0 or _at(ledger.entry(start)) < now - LIFE_MILLIS_MAX)
+    found: list[OutstandingSvid] = []
+    while start < size:
+        for count, stored in enumerate(ledger.replay(start), 1):
+            start = stored.index + 1
+            one = _svid_in(stored) if stored.tag == Tag.SVID_ISSUED else None
+            if one is not None and one.expires_at > now and _is_of(one.instance, name):
+                found.append(one)
+            if count >= ENTRIES_AT_A_TIME or start >= size:
+                break
+        else:
+            break
+        await anyio.lowlevel.checkpoint()
+    found.sort(key=lambda one: one.expires_at, reverse=True)
+    return Outstanding(svids=tuple(found[:SVIDS_MAX]), is_all=is_all and len(found) <= SVIDS_MAX)
+
+
+def _is_of(instance: str, name: str) -> bool:
+    return instance == name or instance.startswith(name if name.endswith("/") else f"{name}/")
+
+
+def _svid_in(stored: StoredEntry) -> OutstandingSvid | None:
+    leaf = leaf_of(stored)
+    expires = leaf.get("expires")
+    if not isinstance(expires, int):
+        return None
+    return OutstandingSvid(
+        instance=str(leaf.get("instance")),
+        kind=str(leaf.get("kind")),
+        serial=str(leaf.get("serial")),
+        expires_at=expires,
+    )
+
+
+def _at(stored: StoredEntry) -> int:
+    at = leaf_of(stored).get("at")
+    return at if isinstance(at, int) else 0

@@ -1,0 +1,38 @@
+"""Whether a workload whose instance a server does not know any more may be enrolled anew: it says which key it had.
+
+Laws: naming a former key only ever takes something away, so that it needs no proof; what somebody ended stays ended,
+also where an older copy of the registers has forgotten that it was ever there.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from answerable.core.mandate.revocation import Revocable
+from answerable.errors import Refused, shown
+from answerable.ports.instance_register import MAY_RETURN
+
+if TYPE_CHECKING:
+    from answerable.flows.workloads import Workloads
+
+
+async def require_may_return(workloads: Workloads, former: str) -> None:
+    """Let pass whose former key, by its thumbprint, is nobody's here or of an instance that ran out.
+
+    Raises Refused: `instance.still_known` where it is a live instance's, which renews by it; `instance.ended` where
+    somebody ended that instance; `revoked.*`. Raises Unavailable.
+    """
+    found = workloads.instances.by_key(former)
+    if found is not None and found.is_live(workloads.walk.clock.now()):
+        message = f"instance {shown(found.id)} is known by the former key: renew it"
+        raise Refused(message, code="instance.still_known")
+    because = await anyio.to_thread.run_sync(partial(workloads.instances.key_ended, former))
+    if because and because not in MAY_RETURN:
+        message = f"the instance of the former key was ended ({shown(because, 40)}): start the process anew"
+        raise Refused(message, code="instance.ended")
+    revocation = workloads.walk.revocations.find((Revocable("key", former),))
+    if revocation is not None:
+        raise revocation.refusal()

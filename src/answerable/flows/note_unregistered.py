@@ -1,0 +1,30 @@
+"""Remembering, without I/O, that somebody proved asked for what nobody registered; it is refused all the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.action.token_shapes import hidden_in
+
+if TYPE_CHECKING:
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.flows.walk import Walk
+
+
+def note_unregistered(walk: Walk, caller: VerifiedCaller, server: str, target: str = "") -> None:
+    """A server, or a tool of a registered one. A name may be anything, a credential too, and is written down. Never
+    raises."""
+    is_server = server not in walk.registry.current.servers
+    if not is_server and not target:
+        # Registered a moment ago.
+        return
+    name = server if is_server else f"{server}/{target}"
+    plain, _ = hidden_in(name.encode("utf-8", "replace"))
+    walk.sightings.note(
+        "server" if is_server else "tool",
+        plain.decode(),
+        caller.at,
+        source=f"agent {caller.agent}",
+        grade="gateway",
+        how="asked for",
+    )

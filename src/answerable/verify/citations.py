@@ -1,0 +1,233 @@
+"""What entries refer to, and whether it is there and is what it is taken for.
+
+Laws:
+- what an intent refers to stands before it, with the leaf hash it names, and is of the kind it is used as;
+- the hops that an action came by are those of its mandate, each handed on from the one before, the last to who acted;
+- a hop that the token service issued below another one refers to what the agent above consented to, for the same agent
+  below the same hop, or says that it was issued for a token of its holder's own, and is below a hop of that agent.
+  Entries from before that was said pass until the first that says it.
+
+A log may be read in stretches, as in `links.py`. Needs more only for cited entries.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from msgspec import UNSET
+
+from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND
+from answerable.verify.leaf_rules import Fault
+from answerable.verify.leaf_shapes import CitedLeaf, IntentLeaf, MandateClosedLeaf, MandateLeaf
+from answerable.verify.report import Outside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.verify.leaf_shapes import Leaf, Reference
+
+_ISSUED: Final = "mandate_issued"
+_ONLINE: Final = "online"
+_UNSAID: Final = (
+    "a hop was issued below another one, and nothing says for whose consent or for which token of its own"
+)
+_NOT_OWN: Final = (
+    "it says that it was issued for a token of its holder's own, and the hop above is another agent's"
+)
+OUTSIDE_MAX: Final = 100_000
+"""References to other logs that are kept, to be followed in a set of logs."""
+
+
+class _Wanted(NamedTuple):
+    """What an entry refers to, as what. name: empty where the entry does not say it."""
+
+    entry: int
+    leaf: str
+    kind: str
+    name: str
+
+
+def _hop_name(hop: str, agent: str, parent: str, mandate: str) -> str:
+    """What a hop is referred to as: itself, whom it is for, the hop above it, and the mandate. No id has a line end."""
+    return "\n".join((hop, agent, parent, mandate))
+
+
+def _consent_name(agent: str, parent: str, mandate: str) -> str:
+    """What a consent is referred to as: whom it is for, the hop that it was signed by, and the mandate."""
+    return "\n".join((agent, parent, mandate))
+
+
+class Citations:
+    """What is cited in a log and who refers to it, from entry `first` on. here: the entries to be had, if not all."""
+
+    def __init__(self, first: int = 0, *, here: frozenset[int] | None = None) -> None:
+        self._first = first
+        self._here = here
+        self.absent = 0
+        """References to entries that are not to be had."""
+        self._cited: dict[int, tuple[bytes, str, str]] = {}
+        self._seen: set[tuple[int | str, ...]] = set()
+        self._earlier: dict[_Wanted, int] = {}
+        self.elsewhere = 0
+        """References to other logs."""
+        self.outside: dict[Outside, int] = {}
+        """The first of them, each once, and the entry that it is first made in."""
+        # Whether an entry told on whose word a hop was issued, and those before it that did not.
+        self._says_basis = False
+        self._unsaid: list[int] = []
+        # Hops by id, agent and mandate, and those that must have stood before this stretch.
+        self._placed: set[tuple[str, str, str]] = set()
+        self._needed: dict[tuple[str, str, str], int] = {}
+
+    def fault(self, index: int, leaf: Leaf, leaf_hash: bytes) -> Fault | None:
+        """Take the next entry."""
+        if isinstance(leaf, IntentLeaf):
+            return self.referred(index, leaf)
+        if isinstance(leaf, CitedLeaf):
+            return self.cited(index, leaf, leaf_hash)
+        if isinstance(leaf, MandateLeaf):
+            self._cited[index] = (leaf_hash, _ISSUED, leaf.mandate)
+        elif isinstance(leaf, MandateClosedLeaf) and leaf.mandate_ref is not UNSET:
+            return self._followed(index, leaf.mandate_ref, _ISSUED, leaf.mandate)
+        return None
+
+    def cited(self, index: int, leaf: CitedLeaf, leaf_hash: bytes) -> Fault | None:
+        """Take an entry that may be referred to."""
+        name = leaf.name
+        agent, parent, mandate = leaf.agent or "", leaf.parent or "", leaf.mandate or ""
+        if leaf.kind == KIND:
+            # By all that places it in a chain: its digest is what keeps one token from standing there twice.
+            name = _hop_name(leaf.hop or "", agent, parent, mandate)
+        elif leaf.kind == CONSENT_KIND:
+            name = _consent_name(agent, parent, mandate)
+        self._cited[index] = (leaf_hash, leaf.kind, name)
+        if leaf.kind != KIND:
+            return None
+        self._placed.add((leaf.hop or "", agent, mandate))
+        return self._basis_fault(index, leaf) if leaf.form == _ONLINE and leaf.depth else None
+
+    def _basis_fault(self, index: int, leaf: CitedLeaf) -> Fault | None:
+        """On whose word a hop below the first was issued."""
+        agent, parent, mandate = leaf.agent or "", leaf.parent or "", leaf.mandate or ""
+        consent, own = leaf.consent, leaf.own is True
+        if consent is UNSET and not own:
+            if self._says_basis:
+                return Fault("consent.missing", _UNSAID)
+            self._unsaid.append(index)
+            return None
+        self._says_basis = True
+        if consent is not UNSET:
+            if own:
+                return Fault("consent.basis", "it refers to a consent, and says that it needed none")
+            return self._followed(index, consent, CONSENT_KIND, _consent_name(agent, parent, mandate))
+        if (parent, agent, mandate) not in self._placed:
+            # Every hop stands in the log before those below it, or before the stretch that is read.
+            if not self._first and self._here is None:
+                return Fault("consent.missing", _NOT_OWN)
+            self._needed.setdefault((parent, agent, mandate), index)
+        return None
+
+    def referred(self, index: int, leaf: IntentLeaf) -> Fault | None:
+        """Take an entry that refers to others. References that were looked at before are let pass."""
+        mandate, policy, tool = leaf.mandate_ref, leaf.policy_ref, leaf.tool_ref
+        if mandate is UNSET or policy is UNSET or tool is UNSET:
+            return None
+        hops_fault = self._hops_fault(index, leaf)
+        digest = leaf.decision.policy_set
+        key = (
+            mandate.entry,
+            mandate.leaf,
+            policy.entry,
+            policy.leaf,
+            tool.entry,
+            tool.leaf,
+            leaf.mandate,
+            digest,
+        )
+        if key in self._seen:
+            return hops_fault
+        if mandate.log is policy.log is tool.log is UNSET:
+            self._seen.add(key)
+        found = None
+        for one, kind, name in (
+            (mandate, "mandate", leaf.mandate),
+            (policy, "policy_set", digest),
+            (tool, "tool", ""),
+        ):
+            fault = self._followed(index, one, kind, name)
+            found = found or fault
+        return found or hops_fault
+
+    def _hops_fault(self, index: int, leaf: IntentLeaf) -> Fault | None:
+        """Each hop that an action came by stands before it, as the hop that it is named as, below the one before it."""
+        if leaf.hops is UNSET:
+            return None
+        found, parent = None, ""
+        for hop in leaf.hops:
+            wanted = _Wanted(hop.entry, hop.leaf, KIND, _hop_name(hop.id, hop.agent, parent, leaf.mandate))
+            parent = hop.id
+            if wanted not in self._seen:
+                self._seen.add(wanted)
+                found = self._one(index, wanted) or found
+        if leaf.hops[-1].agent != leaf.agent:
+            found = found or Fault(
+                "reference.kind", "the last hop it names is for another agent than it is about"
+            )
+        return found
+
+    def joined(self, later: Citations) -> Iterator[tuple[int, Fault]]:
+        """Go on with a stretch that was read by itself."""
+        self.elsewhere += later.elsewhere
+        for outside, index in later.outside.items():
+            self._left_open(outside, index)
+        for wanted, index in later._earlier.items():
+            fault = self._wanted_fault(wanted)
+            if fault is not None:
+                yield index, fault
+        if self._says_basis:
+            for index in later._unsaid:
+                yield index, Fault("consent.missing", _UNSAID)
+        self._says_basis |= later._says_basis
+        for needed, index in later._needed.items():
+            if needed not in self._placed:
+                yield index, Fault("consent.missing", _NOT_OWN)
+        self._placed |= later._placed
+        self._cited.update(later._cited)
+
+    def _followed(self, index: int, one: Reference, kind: str, name: str) -> Fault | None:
+        if one.log is UNSET:
+            return self._one(index, _Wanted(one.entry, one.leaf, kind, name))
+        self.elsewhere += 1
+        self._left_open(Outside(one.log, one.entry, one.leaf), index)
+        return None
+
+    def _left_open(self, outside: Outside, index: int) -> None:
+        if len(self.outside) < OUTSIDE_MAX:
+            self.outside.setdefault(outside, index)
+
+    def _one(self, index: int, wanted: _Wanted) -> Fault | None:
+        if wanted.entry >= index:
+            return Fault("reference.order", f"it refers to entry {wanted.entry}, which is not before it")
+        if self._here is not None and wanted.entry not in self._here:
+            self.absent += 1
+            return None
+        if wanted.entry < self._first:
+            self._earlier.setdefault(wanted, index)
+            return None
+        return self._wanted_fault(wanted)
+
+    def _wanted_fault(self, wanted: _Wanted) -> Fault | None:
+        cited = self._cited.get(wanted.entry)
+        if cited is None:
+            return Fault("reference.missing", f"it refers to entry {wanted.entry}, which is not a cited one")
+        leaf_hash, kind, name = cited
+        if wanted.leaf != leaf_hash.hex():
+            return Fault(
+                "reference.leaf_hash", f"it names another leaf hash than that of entry {wanted.entry}"
+            )
+        if kind != wanted.kind or (wanted.name and wanted.name != name):
+            return Fault(
+                "reference.kind",
+                f"it refers to entry {wanted.entry} as a {wanted.kind} of its own, which it is not",
+            )
+        return None

@@ -1,0 +1,40 @@
+"""The entries of a ledger's directory, or a copy of one, read without a server and without any key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.adapters.tlog_files import PublishedFiles
+from answerable.core.canonical import parse
+from answerable.core.ledger.entry import StoredEntry
+from answerable.core.tlog.checkpoint import Checkpoint
+from answerable.core.tlog.merkle import leaf_hash
+from answerable.core.tlog.note import Note
+from answerable.errors import Broken, Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def copied_entries(directory: Path) -> Iterator[StoredEntry]:
+    """Every entry below the latest checkpoint, without what is sealed. What they prove is for `answerable ledger
+    verify`.
+
+    Raises Malformed (`ledger.no_copy`) where there is no ledger, Broken (`ledger.corrupt`, `ledger.leaf_malformed`) and
+    Unavailable.
+    """
+    files = PublishedFiles(directory)
+    note = files.checkpoint()
+    if note is None:
+        raise Malformed(
+            f"there is no ledger in {shown(directory)}: it is a directory with a `checkpoint` in it",
+            code="ledger.no_copy",
+        )
+    size = Checkpoint.parse(Note.parse(note).text).size
+    for index, leaf in enumerate(files.leaves(0, size)):
+        value = parse(leaf)
+        tag = value.get("tag") if isinstance(value, dict) else None
+        if type(tag) is not int:
+            raise Broken(f"entry {index} has a leaf without a tag", code="ledger.leaf_malformed")
+        yield StoredEntry(index=index, tag=tag, leaf=leaf, attachment=b"", leaf_hash=leaf_hash(leaf))
