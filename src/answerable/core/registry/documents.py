@@ -10,6 +10,7 @@ from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.registry.capability import ActionKind, ArgumentType, Capability, Sensitivity
 from answerable.core.registry.destination import DestinationType
 from answerable.core.registry.ownership import UNOWNED, Ownership
+from answerable.core.registry.policy_parts import NO_PARTS, PolicyParts
 from answerable.core.registry.time_rule import TimeRule
 
 
@@ -188,10 +189,11 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySetDocument:
-    """Cedar policy text; its schema is generated from the registered capabilities."""
+    """Cedar policy text, and what it declares beside; its schema is generated from that and the capabilities."""
 
     name: str
     policies: str
+    parts: PolicyParts = NO_PARTS
 
 
 Owned = Agent | UseCase | Capability | Application | Schedule

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.registry.policy_parts import PolicyParts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,3 +47,14 @@ class RegistrySnapshot:
     applications: Mapping[str, Application] = field(default_factory=lambda: MappingProxyType({}))
     schedules: Mapping[str, Schedule] = field(default_factory=lambda: MappingProxyType({}))
     policy_sets: Mapping[str, PolicySetDocument] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def parts(self) -> PolicyParts:
+        """What all sets declare together, in the order of their names, in which they are published."""
+        sets = [self.policy_sets[name].parts for name in sorted(self.policy_sets)]
+        return PolicyParts(
+            trackers=tuple(one for parts in sets for one in parts.trackers),
+            windows=tuple(one for parts in sets for one in parts.windows),
+            destinations=tuple(one for parts in sets for one in parts.destinations),
+            risk=tuple(one for parts in sets for one in parts.risk),
+        )
