@@ -102,7 +102,7 @@ def _together(known: _Known) -> Iterator[_Placed]:
             parts = read(found.parts)
             count += len(parts)
             if count > most and parts:
-                message = f"all policy sets together have {count} items up to here, expected at most {most}"
+                message = f"all policy sets together declare {count} `{key}` up to this one, expected at most {most}"
                 yield document, (f"/spec/{key}", "reference.count", message)
             for index, one in enumerate(parts):
                 holders.setdefault(one.name, []).append((document, found.name, f"/spec/{key}/{index}/name"))
