@@ -9,7 +9,13 @@ from answerable.core.registry.documents import PolicySetDocument
 from answerable.core.registry.parse import shapes_of
 from answerable.testing.samples import POLICIES, document, registry_documents
 
-TRACKER = {"name": "refunds", "over": "agent", "within": "24h", "capabilities": ["crm.refund"], "sum": "amount"}
+TRACKER = {
+    "name": "refunds",
+    "over": "agent",
+    "within": "24h",
+    "capabilities": ["crm.refund"],
+    "sum": "amount",
+}
 SEQUENCE = {
     "name": "approved_first",
     "over": "mandate",

@@ -33,7 +33,9 @@ from answerable.testing.samples import document, registry_documents
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 NAMES = st.sampled_from(["refunds", "calls_1", "x", "n" * 63, "freeze"])
-HOSTS = st.sampled_from(["a.test", "b.a.test", "*.a.test", "*.test", "a.test:8443", "192.0.2.7", "[2001:db8::1]"])
+HOSTS = st.sampled_from(
+    ["a.test", "b.a.test", "*.a.test", "*.test", "a.test:8443", "192.0.2.7", "[2001:db8::1]"]
+)
 MAIL = st.sampled_from(["a.test", "ada@a.test", "bob@b.test"])
 WORDS = st.sampled_from(["#ops", "Team A", "ops"])
 MILLIS = st.integers(1, 4_102_444_800_000)
@@ -186,7 +188,9 @@ KEYS = st.sampled_from([
     "environments", "sensitivities", "begins", "ends", "days", "startsAt", "stopsAt", "type", "members", "points",
     "fact", "of", "atLeast", "atMost", "oneOf", "other",
 ])  # fmt: skip
-VALUES = st.one_of(ANY, st.lists(ANY, max_size=4), st.lists(st.dictionaries(KEYS, ANY, max_size=3), max_size=3))
+VALUES = st.one_of(
+    ANY, st.lists(ANY, max_size=4), st.lists(st.dictionaries(KEYS, ANY, max_size=3), max_size=3)
+)
 
 
 @st.composite
@@ -233,7 +237,11 @@ def test_whatever_is_read_keeps_its_laws(spec):
     for one in parts.destinations:
         assert one.members
         assert one.name not in ("unknown", "none")
-        plain = [member for member in one.members if not member.startswith("*.") and (one.type, "@" in member) != ("email", False)]
+        plain = [
+            member
+            for member in one.members
+            if not member.startswith("*.") and (one.type, "@" in member) != ("email", False)
+        ]
         assert [normalised(one.type, member) for member in plain] == plain
     for factor in parts.risk:
         fits(factor)

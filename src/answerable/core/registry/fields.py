@@ -173,6 +173,11 @@ class Fields:
         self.fault(f"{got} is not allowed here{hint}", name, code="document.choice")
         return options[0]
 
+    @property
+    def readable(self) -> bool:
+        """Whether there is a mapping at all; where there is none, that is the one fault to tell."""
+        return not self._silent
+
     def count(self, name: str) -> int | None:
         """How many items a list has as it is written; None where there is no list."""
         value = self._values.get(name)

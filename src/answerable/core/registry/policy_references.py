@@ -79,7 +79,9 @@ def policy_faults(shapes: Shapes) -> dict[int, list[_Found]]:
 
 
 def _known(shapes: Shapes) -> _Known:
-    sets = [(found.document, found.noun) for found in shapes.nouns if isinstance(found.noun, PolicySetDocument)]
+    sets = [
+        (found.document, found.noun) for found in shapes.nouns if isinstance(found.noun, PolicySetDocument)
+    ]
     capabilities = {found.name: found.noun for found in shapes.nouns if isinstance(found.noun, Capability)}
     kinds: tuple[Kind, ...] = ("PolicySet", "Capability", "Server")
     declared = {kind: tuple(sorted(name for one, name in shapes.declared if one == kind)) for kind in kinds}
@@ -119,7 +121,8 @@ def _together(known: _Known) -> Iterator[_Placed]:
     # Inside one set this is a fault of shape already.
     for place, member, text, earlier in covered(one for _, _, _, one in classes):
         (document, _, index, _), (_, first, _, wider) = classes[place], classes[earlier]
-        message = f"{shown(text)} is in class {shown(wider.name)} of PolicySet {shown(first)} already, which comes first"
+        where = f"class {shown(wider.name)} of PolicySet {shown(first)}"
+        message = f"{shown(text)} is in {where} already, which comes first"
         yield document, (f"/spec/destinations/{index}/members/{member}", "reference.declared_twice", message)
 
 
@@ -208,15 +211,12 @@ def _type_faults(
     for capability in capabilities:
         declared = _types_of(capability).get(argument)
         if declared is not None and declared not in types:
-            message = (
-                f"argument {shown(argument)} of capability {shown(capability.name)} is {declared}, not {' or '.join(types)}"
-            )
+            wanted = " or ".join(types)
+            message = f"argument {shown(argument)} of capability {shown(capability.name)} is {declared}, not {wanted}"
             yield path, "reference.argument_type", message
 
 
-def _mapped_nowhere(
-    argument: str, capabilities: list[Capability], which: str, path: str
-) -> Iterator[_Found]:
+def _mapped_nowhere(argument: str, capabilities: list[Capability], which: str, path: str) -> Iterator[_Found]:
     known = dict.fromkeys(name for capability in capabilities for name in _types_of(capability))
     if argument not in known:
         message = f"no capability {which} has an argument {shown(argument)}{near(argument, tuple(known))}"

@@ -70,7 +70,8 @@ def checked_member(kind: DestinationType, text: str) -> None:
     domain = text.removeprefix(BELOW)
     checked_allowed(kind, domain)
     if ":" in domain or domain.rpartition(".")[2].isdigit():
-        message = f"destination {shown(text)} is to be `*.` and a domain, without a port: there is nothing below an address"
+        why = "nothing is below an address, and no port counts"
+        message = f"destination {shown(text)} is not `*.` and a domain: {why}"
         raise Malformed(message, code="destination.invalid")
 
 

@@ -22,12 +22,12 @@ _CEDAR_WORDS: Final = frozenset({"else", "false", "has", "if", "in", "is", "like
 
 
 def parts_listed(spec: Fields, key: str, known: tuple[str, ...], most: int) -> list[Fields]:
-    """The mappings of a list; none of them when they are too many."""
+    """The mappings of a list, and nothing else that is in it; none of them when they are too many."""
     found = spec.sections(key, known)
     if len(found) > most:
         spec.fault(f"expected at most {most} items, got {len(found)}", key, code="document.size")
         return []
-    return found
+    return [one for one in found if one.readable]
 
 
 def named_in(items: list[Fields], what: str) -> list[tuple[Fields, str]]:
@@ -76,7 +76,9 @@ def known_word(options: tuple[str, ...]) -> Callable[[str], None]:
 
     def check(text: str) -> None:
         if text not in options:
-            message = f"{shown(text, PART_NAME_CHARS_MAX)} is not allowed here{nearest(text[:PART_NAME_CHARS_MAX], options)}"
-            raise Malformed(message, code="document.choice")
+            hint = nearest(text[:PART_NAME_CHARS_MAX], options)
+            raise Malformed(
+                f"{shown(text, PART_NAME_CHARS_MAX)} is not allowed here{hint}", code="document.choice"
+            )
 
     return check

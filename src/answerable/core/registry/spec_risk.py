@@ -86,9 +86,7 @@ def factor_in(item: Fields, name: str) -> RiskFactor:
     count = item.count("oneOf")
     if count is not None and not 1 <= count <= ONE_OF_MAX:
         item.fault(f"expected 1 to {ONE_OF_MAX} texts", "oneOf", code="document.size")
-    return RiskFactor(
-        name=name, points=points, fact=word, of=of, at_least=least, at_most=most, one_of=texts
-    )
+    return RiskFactor(name=name, points=points, fact=word, of=of, at_least=least, at_most=most, one_of=texts)
 
 
 def comparison_of(factor: RiskFactor) -> Comparison:
@@ -103,7 +101,9 @@ def _fits(item: Fields, word: str, fact: _Fact) -> bool:
     written: list[Comparison] = ["number"] if any(item.has(key) for key in _BOUNDS) else []
     written += ["text"] if item.has("oneOf") else []
     if len(written) > 1:
-        item.fault("a factor makes one comparison: `oneOf` is for texts, the others for numbers", "oneOf", code=_CODE)
+        item.fault(
+            "a factor makes one comparison: `oneOf` is for texts, the others for numbers", "oneOf", code=_CODE
+        )
         return False
     if (written or ["truth"])[0] in fact.by:
         return True

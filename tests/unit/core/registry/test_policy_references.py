@@ -47,7 +47,11 @@ def test_the_sample_has_no_fault():
     ("tracker", "at", "says"),
     [
         ({**TRACKER, "sum": "amont"}, "/sum", "no argument `amont`; did you mean `amount`?"),
-        ({**TRACKER, "sum": "amount", "capabilities": ["crm.read"]}, "/sum", "capability `crm.read` has no argument"),
+        (
+            {**TRACKER, "sum": "amount", "capabilities": ["crm.read"]},
+            "/sum",
+            "capability `crm.read` has no argument",
+        ),
         ({**total(), "capabilities": ["crm.refnd"]}, "/capabilities/0", "did you mean `crm.refund`?"),
         ({**TRACKER, "servers": ["erp"]}, "/servers/0", "no Server is called `erp`"),
         (
@@ -56,7 +60,11 @@ def test_the_sample_has_no_fault():
             "did you mean `crm.refund`?",
         ),
         ({**SEQUENCE, "steps": [{"servers": ["cmr"]}, {}]}, "/steps/0/servers/0", "did you mean `crm`?"),
-        (total(sum="amounts"), "/sum", "no capability that it matches has an argument `amounts`; did you mean `amount`?"),
+        (
+            total(sum="amounts"),
+            "/sum",
+            "no capability that it matches has an argument `amounts`; did you mean `amount`?",
+        ),
         (total(kinds=["read"]), "/sum", "no capability that it matches has an argument `amount`"),
         (total(servers=["crm"], sensitivities=["public"]), "/sum", "no capability that it matches"),
     ],
@@ -67,7 +75,9 @@ def test_what_a_tracker_names_exists(tracker, at, says):
     assert says in message
 
 
-@pytest.mark.parametrize("match", [{}, {"kinds": ["pay"]}, {"environments": ["production"]}, {"servers": ["crm"]}])
+@pytest.mark.parametrize(
+    "match", [{}, {"kinds": ["pay"]}, {"environments": ["production"]}, {"servers": ["crm"]}]
+)
 def test_a_sum_needs_its_argument_on_one_capability_that_matches(match):
     assert faults(with_parts(trackers=[total(**match)])) == []
 
@@ -109,7 +119,12 @@ def of(fact, name="", **more):
         (of("destination_class", oneOf=["ours", "our"]), "/oneOf/1", "missing", "did you mean `ours`?"),
         (of("destination_class", oneOf=["unknow"]), "/oneOf/0", "missing", "did you mean `unknown`?"),
         (of("argument", "amuont", atLeast=1), "/of", "missing", "did you mean `amount`?"),
-        (of("argument", "amount", oneOf=["1"]), "/of", "argument_type", "is minor_units, not string or string_set"),
+        (
+            of("argument", "amount", oneOf=["1"]),
+            "/of",
+            "argument_type",
+            "is minor_units, not string or string_set",
+        ),
         (of("argument", "case", atMost=1), "/of", "argument_type", "is string, not integer or minor_units"),
         (of("argument", "amount"), "/of", "argument_type", "is minor_units, not boolean"),
     ],
