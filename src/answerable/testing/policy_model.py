@@ -103,6 +103,47 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
 )
 
 
+def both(left: Condition, right: Condition) -> Condition:
+    """The second is not looked at where the first does not hold, so that its error does not count."""
+
+    def holds(case: ModelCase) -> Verdict:
+        return right.holds(case) if (first := left.holds(case)) else first
+
+    return Condition(text=f"({left.text}) && ({right.text})", holds=holds)
+
+
+def either(left: Condition, right: Condition) -> Condition:
+    """The second is not looked at where the first holds."""
+
+    def holds(case: ModelCase) -> Verdict:
+        first = left.holds(case)
+        return right.holds(case) if first is False else first
+
+    return Condition(text=f"({left.text}) || ({right.text})", holds=holds)
+
+
+def negated(inner: Condition) -> Condition:
+    """An error stays one."""
+
+    def holds(case: ModelCase) -> Verdict:
+        verdict = inner.holds(case)
+        return None if verdict is None else not verdict
+
+    return Condition(text=f"!({inner.text})", holds=holds)
+
+
+def chosen(test: Condition, yes: Condition, no: Condition) -> Condition:
+    """Only the branch that is taken is looked at."""
+
+    def holds(case: ModelCase) -> Verdict:
+        verdict = test.holds(case)
+        if verdict is None:
+            return None
+        return (yes if verdict else no).holds(case)
+
+    return Condition(text=f"if {test.text} then {yes.text} else {no.text}", holds=holds)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPolicy:
     """principal: `Agent::x`, `UseCase::x` or empty. actions: capabilities and kinds, empty for any.
