@@ -24,6 +24,7 @@ import policy_rules as rules
 from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.adapters.cedar.schema import entities_of
 from answerable.core.action.request import VerifiedRequest
+from answerable.core.decision.policy_context import agent_facts, capability_facts, task_facts
 from answerable.core.identity.principal import AgentId
 from answerable.core.registry.documents import Agent
 from answerable.core.registry.snapshot import RegistrySnapshot
@@ -112,32 +113,18 @@ def _entities(agent: Agent) -> list[Any]:
 def cedar_request() -> dict[str, Any]:
     """The measured request with its whole context, as any policy engine may be asked it."""
     verified, facts = rules.verified_request(CASE), rules.facts_now()
-    mandate, caller = verified.mandate, verified.caller
-    capability = rules.CAPABILITY
+    caller, capability = verified.caller, rules.CAPABILITY
     return {
         "principal": f'Agent::"{rules.AGENT.name}"',
         "action": f'Action::"{capability.name}"',
         "resource": f'{capability.resource.type}::"{CASE}"',
         "context": {
-            "agent": {"environment": rules.AGENT.environment, "grade": caller.identity.grade},
+            "agent": agent_facts(caller.identity, rules.AGENT.environment),
             "arguments": {"case_id": CASE},
-            "capability": {
-                "environment": capability.environment,
-                "kind": capability.kind,
-                "reversible": capability.reversible,
-                "sensitivity": capability.sensitivity,
-                "server": capability.server,
-                "tier": capability.tier,
-            },
+            "capability": capability_facts(capability),
             "now": facts.at,
             "proof": caller.proof,
-            "task": {
-                "calls_max": mandate.calls_max,
-                "calls_used": facts.mandate_calls_used,
-                "mandate": mandate.id,
-                "principal": mandate.principal,
-                "use_case": mandate.use_case,
-            },
+            "task": task_facts(verified, facts),
         },
     }
 
