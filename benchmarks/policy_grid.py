@@ -24,7 +24,7 @@ import policy_rules as rules
 from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.adapters.cedar.schema import entities_of
 from answerable.core.action.request import VerifiedRequest
-from answerable.core.decision.policy_context import agent_facts, capability_facts, task_facts
+from answerable.core.decision.policy_context import capability_facts, whole_context
 from answerable.core.identity.principal import AgentId
 from answerable.core.registry.documents import Agent
 from answerable.core.registry.snapshot import RegistrySnapshot
@@ -113,19 +113,19 @@ def _entities(agent: Agent) -> list[Any]:
 def cedar_request() -> dict[str, Any]:
     """The measured request with its whole context, as any policy engine may be asked it."""
     verified, facts = rules.verified_request(CASE), rules.facts_now()
-    caller, capability = verified.caller, rules.CAPABILITY
+    capability = rules.CAPABILITY
     return {
         "principal": f'Agent::"{rules.AGENT.name}"',
         "action": f'Action::"{capability.name}"',
         "resource": f'{capability.resource.type}::"{CASE}"',
-        "context": {
-            "agent": agent_facts(caller.identity, rules.AGENT.environment),
-            "arguments": {"case_id": CASE},
-            "capability": capability_facts(capability),
-            "now": facts.at,
-            "proof": caller.proof,
-            "task": task_facts(verified, facts),
-        },
+        "context": whole_context(
+            verified,
+            facts,
+            agent=rules.AGENT,
+            arguments={"case_id": CASE},
+            capability=capability_facts(capability),
+            parts=rules.REGISTRY.parts,
+        ),
     }
 
 

@@ -22,8 +22,8 @@ from answerable.adapters.cedar.policy_text import statements
 from answerable.adapters.registry_files.reading import read_text
 from answerable.core.action.request import VerifiedRequest, action_request
 from answerable.core.canonical import JSONValue, encode, parse
+from answerable.core.decision.argument_values import Unmappable, mapped_arguments
 from answerable.core.decision.decision import Decision
-from answerable.core.decision.policy_context import Unmappable, mapped_arguments
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.active import faults_of, inactive, snapshot_of
@@ -52,6 +52,7 @@ forbid(principal, action == Action::"payments.batch.submit", resource)
 when { context.arguments has rate && context.arguments.rate.lessThan(decimal("0.5")) };
 
 @id("delete") permit(principal is Agent in UseCase::"support", action, resource is Volume)
+when { context.history.started_here < 9 && context.risk.score < 50 && !context.windows.freeze }
 when { principal.environment == "staging" && context.agent has grade && resource != Volume::"\\u{7d}" };
 """
 SHORT: Final = '@id("a") permit(principal, action, resource) when { {"k": [1, -2]}["k"].contains(context.now) };'

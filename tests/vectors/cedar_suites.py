@@ -93,7 +93,7 @@ class Sliced:
         self._entities = suite.entities
         self._above = _ancestors(json.loads(suite.entities))
         self._engine = engine
-        self._bound: dict[tuple[Policy, ...], Evaluate] = {}
+        self._bound: dict[tuple[bytes, ...], Evaluate] = {}
 
     @property
     def size(self) -> int:
@@ -131,9 +131,10 @@ class Sliced:
         return (uid, *self._above.get(uid, ()))
 
     def _evaluate(self, policies: tuple[Policy, ...]) -> Evaluate:
-        if policies not in self._bound:
-            self._bound[policies] = self._engine(engine_policies(policies), self._entities)
-        return self._bound[policies]
+        key = tuple(policy.id.encode() + bytes(policy.json) for policy in policies)
+        if key not in self._bound:
+            self._bound[key] = self._engine(engine_policies(policies), self._entities)
+        return self._bound[key]
 
 
 def disagreement(found: Evaluation, decision: Decision, wanted: Mapping[str, Any]) -> str | None:
