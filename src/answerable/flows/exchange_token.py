@@ -32,7 +32,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.cite_statement import cite_consent, cite_hop
 from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
 from answerable.flows.mandate_standing import giver_fault
-from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names, said_names
+from answerable.flows.refuse_revoked import mandate_names, names_of_hop, present, refuse_names, said_names
 from answerable.flows.verify_lineage import check_width
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from answerable.flows.authenticate_client import TokenClient
     from answerable.flows.token_desk import TokenDesk
 
-Epoch: TypeAlias = "tuple[int, RegistrySnapshot]"
+Epoch: TypeAlias = "tuple[int, int, RegistrySnapshot]"
 DETAILS_BYTES_MAX: Final = 65_536
 JTI_BYTES: Final = 16
 
@@ -68,7 +68,7 @@ async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange)
     """A token for this client. Raises Malformed (`oauth.*`), Unverified, Refused, Unavailable."""
     _check_form(wanted)
     # Before anything is asked: what is revoked after this line is another epoch.
-    epoch = desk.walk.revocations.epoch(), desk.walk.registry.current
+    epoch = present(desk.walk)
     now = desk.walk.clock.now()
     confirmation = confirmation_for(desk, client, wanted.key, now)
     parent = parent_of(desk, client, wanted, confirmation, now)
@@ -355,7 +355,7 @@ def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain, epoch: Epoch)
     """
     walk = desk.walk
     try:
-        if epoch != (walk.revocations.epoch(), walk.registry.current):
+        if epoch != present(walk):
             refuse_names(walk, mandate_names(walk, mandate))
             for hop in chain.hops:
                 refuse_names(walk, names_of_hop(walk, hop))
