@@ -118,6 +118,25 @@ async def test_what_waits_under_a_hop_is_denied_with_it_and_what_waits_beside_it
 
 @pytest.mark.anyio
 @pytest.mark.requirement("REVOKE-05")
+async def test_what_is_asked_for_while_it_is_revoked_waits_for_nobody():
+    bench = await bench_with_vendors()
+    submit = bench.walk.ledger.submit
+
+    def revoked_meanwhile(entry):
+        if entry.tag == Tag.APPROVAL_ASKED:
+            revoke_now(bench, revocable("agent", "scout"))
+        return submit(entry)
+
+    bench.walk.ledger.submit = revoked_meanwhile
+    asked = (await bench.refund(6_000)).approval
+    assert asked is not None
+    assert asked.state == "denied"
+    assert bench.walk.approvals.find(asked.id) == asked
+    assert not list(bench.walk.approvals.all(pending_only=True, now=bench.clock.now()))
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-05")
 async def test_revoking_again_tells_of_the_first_time_and_is_recorded_once():
     bench = await bench_with_vendors()
     first = await revoke_authority(bench.walk, revocable("owner", "alice"), by="operator", reason="left")
