@@ -240,7 +240,7 @@ async def _issued(
         expires_at=expires_at,
         depth_limit=parent.depth_limit,
         more={
-            **_more(client, parent, authority, status_uri(issuer, place.list_number), place.index, single),
+            **_more(client, parent, authority, issuer, place, single),
             **(_consented(parent.consent, agreed, walk.ledger.origin) if parent.consent and agreed else {}),
         },
     )
@@ -285,18 +285,21 @@ def _audiences(parent: Parent, wanted: str) -> tuple[str, ...]:
 
 
 def _more(
-    client: TokenClient, parent: Parent, authority: Authority, uri: str, index: int, single: bool
+    client: TokenClient, parent: Parent, authority: Authority, issuer: str, place: StatusPlace, single: bool
 ) -> Mapping[str, JSONValue]:
     """What readers beside us want: scope, status, the actors so far (RFC 8693, section 4.1), and what acts."""
+    uri = status_uri(issuer, place.list_number)
     claims: dict[str, JSONValue] = {
         "scope": " ".join(authority.scopes),
-        "status": {"status_list": {"idx": index, "uri": uri}},
+        "status": {"status_list": {"idx": place.index, "uri": uri}},
         "txn": str(parent.mandate.id),
     }
-    act: dict[str, JSONValue] | None = None
-    for hop in parent.hops:
-        act = {"sub": hop.agent, "sub_profile": "ai_agent", **({"act": act} if act else {})}
-    claims["act"] = {"sub": client.agent, "sub_profile": "ai_agent", **({"act": act} if act else {})}
+    act: dict[str, JSONValue] = {}
+    for agent in (*(hop.agent for hop in parent.hops), client.agent):
+        # Names of agents are of this deployment: `iss` says whose a name is, and not who issued the token.
+        named: dict[str, JSONValue] = {"iss": issuer, "sub": agent, "sub_profile": "ai_agent"}
+        act = {**named, "act": act} if act else named
+    claims["act"] = act
     if client.identity.manifest:
         claims[delegation_terms.MANIFEST] = client.identity.manifest
     if client.identity.instance:
