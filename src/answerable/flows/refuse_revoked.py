@@ -180,10 +180,11 @@ def signing_key_of(token: str) -> str:
 
 
 def _judged(walk: Walk, verified: VerifiedRequest) -> Judged:
-    now, then = present(walk), walk.judged_in
-    # Of registries that say the same the later one is another.
-    if then is None or now[2] is not then[2] or now[:2] != then[:2]:
-        walk.judged_in, walk.judged = now, {}
+    # In this order: what is revoked after this line is another epoch, and asked for anew.
+    epoch, manifests, current = walk.revocations.epoch(), walk.manifests.changes(), walk.registry.current
+    then = walk.judged_in
+    if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
+        walk.judged_in, walk.judged = (epoch, manifests, current), {}
     caller = verified.caller
     identity = caller.identity
     key = (
