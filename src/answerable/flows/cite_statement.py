@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from answerable.core.canonical import encode
 from answerable.core.ledger import records_statements
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND, cited_consent, cited_hop
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
-from answerable.flows.apply_registry import policy_text
 from answerable.flows.keep_citations import found_citation
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.record_entry import pseudonym_of, sealing_for
@@ -61,40 +59,67 @@ async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str
     """
     mandate, definition = verified.mandate, verified.definition
     # Read before anything is waited for: later another set may be in force.
-    policies = (
-        encode(policy_text(walk.registry.current)) if ("policy_set", policy_set) not in walk.cited else b""
-    )
+    policies = _policy_set(walk, policy_set)
     own = sealing_for(walk, LOG_SUBJECT)
-    person = sealing_for(walk, principal_subject(mandate.principal))
-    principal = pseudonym_of(walk, mandate.principal)
-    now = walk.clock.now
-    if policies:
-        await _written(
-            walk,
-            ("policy_set", policy_set),
-            lambda: records_statements.cited_text("policy_set", policy_set, policies, at=now(), sealing=own),
-        )
+    if policies is not None:
+        await _written(walk, ("policy_set", policy_set), policies)
     await _written(
         walk,
         ("tool", definition.digest),
         lambda: records_statements.cited_text(
-            "tool", definition.digest, definition.text, at=now(), sealing=own
+            "tool", definition.digest, definition.text, at=walk.clock.now(), sealing=own
         ),
     )
-    await _written(
-        walk,
-        ("mandate", mandate.id),
-        lambda: records_statements.cited_mandate(
-            mandate,
-            at=now(),
-            sealing=person,
-            principal=principal,
-            audience=walk.ledger.origin,
-            owner=schedule_owner(mandate.principal, walk.registry.current),
-        ),
-    )
+    await _written(walk, ("mandate", mandate.id), _mandate(walk, mandate))
     for count in range(1, len(verified.hops) + 1):
         await cite_hop(walk, verified.hops[:count], mandate)
+
+
+class DecidedUnder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where that stands which a denial or a question to people was decided under; None for what the log lacks."""
+
+    policy_set: Reference | None = None
+    mandate: Reference | None = None
+
+
+UNDER_NOTHING: Final = DecidedUnder()
+"""What was decided before any policy was asked."""
+
+
+def decided_under(walk: Walk, mandate: Mandate, policy_set: str) -> DecidedUnder:
+    """Refer to what a decision was made under that is not followed by an intent, writing down what is missing.
+
+    Without waiting: where the log has no room just now the reference is left out, and the entry names the policy set by
+    its digest all the same. policy_set: digest of the set in force at this very moment. Raises Unavailable.
+    """
+    return DecidedUnder(
+        policy_set=_now(walk, ("policy_set", policy_set), _policy_set(walk, policy_set)),
+        mandate=_now(walk, ("mandate", mandate.id), _mandate(walk, mandate)),
+    )
+
+
+def _policy_set(walk: Walk, digest: str) -> Callable[[], Entry] | None:
+    """Writes down the policy set in force; None where that is not this one, or is known to be written down."""
+    point = walk.decision_point
+    if ("policy_set", digest) in walk.cited or point.policy_set != digest:
+        return None
+    statement, own = point.policy_statement, sealing_for(walk, LOG_SUBJECT)
+    return lambda: records_statements.cited_text(
+        "policy_set", digest, statement, at=walk.clock.now(), sealing=own
+    )
+
+
+def _mandate(walk: Walk, mandate: Mandate) -> Callable[[], Entry]:
+    person = sealing_for(walk, principal_subject(mandate.principal))
+    principal = pseudonym_of(walk, mandate.principal)
+    return lambda: records_statements.cited_mandate(
+        mandate,
+        at=walk.clock.now(),
+        sealing=person,
+        principal=principal,
+        audience=walk.ledger.origin,
+        owner=schedule_owner(mandate.principal, walk.registry.current),
+    )
 
 
 async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifest: str = "") -> None:
@@ -149,20 +174,37 @@ async def cite_consent(walk: Walk, consent: Hop, parent: Hop, mandate: Mandate) 
 
 
 async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry]) -> None:
-    while name not in walk.cited:
-        # Without waiting, so that of two who cite the same only one writes it.
-        found = found_citation(walk, name)
-        if found is not None:
-            _remember(walk, name, found)
-            break
+    lacking_room: list[Entry] = []
+    while _now(walk, name, make, lacking_room) is None:
+        await walk.ledger.room(lacking_room.pop())
+
+
+def _now(
+    walk: Walk,
+    name: tuple[str, str],
+    make: Callable[[], Entry] | None,
+    lacking_room: list[Entry] | None = None,
+) -> Reference | None:
+    """Where the log has it, written now if need be; None where the log has no room, or it cannot be made.
+
+    Without waiting, so that of two who cite the same only one writes it. lacking_room: gets what there is no room for.
+    """
+    known = walk.cited.get(name)
+    if known is not None:
+        return known
+    place = found_citation(walk, name)
+    if place is not None:
+        _remember(walk, name, place)
+    elif make is not None:
         entry = make()
         try:
             submitted = walk.ledger.submit(entry)
         except Unavailable as busy:
             if busy.code != "ledger.busy":
                 raise
-            await walk.ledger.room(entry)
-            continue
+            if lacking_room is not None:
+                lacking_room.append(entry)
+            return None
         receipt = submitted.receipt
         place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
         if name[0] == CONSENT_KIND:
@@ -170,6 +212,7 @@ async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry])
         if walk.citations is not None:
             walk.cited_unkept[name] = place
         _remember(walk, name, place)
+    return place
 
 
 def _remember(walk: Walk, name: tuple[str, str], place: Reference) -> None:
