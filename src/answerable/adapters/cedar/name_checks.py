@@ -101,7 +101,9 @@ def _unknown(rule: Rule, what: str, name: str, known: list[str], says: str) -> P
     if likeness == "looks like":
         message = f"{says} {shown(name)}, which only looks like the {what} {shown(other)}: write that"
         return rule.fault("name.look_alike", message, at=f'"{name}"')
-    return rule.fault("name.look_alike", f"{says} {shown(name)}; did you mean {shown(other)}?", at=f'"{name}"')
+    return rule.fault(
+        "name.look_alike", f"{says} {shown(name)}; did you mean {shown(other)}?", at=f'"{name}"'
+    )
 
 
 def _ids_alike(rules: Sequence[Rule]) -> Iterator[PolicyFault]:

@@ -37,7 +37,7 @@ class Declared:
 def check_groups(
     rules: Sequence[Rule], registered: Registered, declared: Declared
 ) -> tuple[PolicyFault, ...]:
-    """Approver groups: each one that is asked is declared, each that is declared is asked, and there are people in it."""
+    """Approver groups: each that is asked is declared, each that is declared is asked and has people in it."""
     faults: list[PolicyFault] = []
     names = [group.name for group in declared.head.groups]
     asked: set[str] = set()
@@ -49,7 +49,8 @@ def check_groups(
         have = registered.members.get(need.group, 0)
         at = f"{need.group}:{need.count}"
         if need.group not in names:
-            message = f"asks group {shown(need.group)}, which {declared.file} does not declare{_hint(need.group, names)}"
+            hint = _hint(need.group, names)
+            message = f"asks group {shown(need.group)}, which {declared.file} does not declare{hint}"
             faults.append(rule.fault("group.undeclared", message, at=at))
         elif have < need.count:
             message = (
@@ -60,23 +61,21 @@ def check_groups(
     for index, group in enumerate(declared.head.groups):
         path, have = f"/groups/{index}/name", registered.members.get(group.name, 0)
         if group.name not in asked:
-            message = f"group {shown(group.name)} is asked by no policy{_hint(group.name, sorted(asked - set(names)))}"
+            hint = _hint(group.name, sorted(asked - set(names)))
+            message = f"group {shown(group.name)} is asked by no policy{hint}"
             faults.append(declared.fault(path, "group.unused", f"{message}; remove it, or `@approve` it"))
         if not have:
             hint = _hint(group.name, sorted(registered.members))
             message = f"no active person with a key is in group {shown(group.name)}{hint}"
             faults.append(declared.fault(path, "group.empty", message))
         elif have < group.members_min:
-            message = (
-                f"group {shown(group.name)} has {have} active people with a key, expected at least {group.members_min}"
-            )
+            few = f"has {have} active people with a key, expected at least {group.members_min}"
+            message = f"group {shown(group.name)} {few}"
             faults.append(declared.fault(path, "group.too_few", message))
     return tuple(faults)
 
 
-def check_parts(
-    rules: Sequence[Rule], registered: Registered, declared: Declared
-) -> tuple[PolicyFault, ...]:
+def check_parts(rules: Sequence[Rule], registered: Registered, declared: Declared) -> tuple[PolicyFault, ...]:
     """Trackers that nothing feeds, and whatever is declared that no policy reads, of this set or another."""
     faults: list[PolicyFault] = []
     read = _Read(rules, declared.all_parts)
@@ -133,7 +132,9 @@ def _unfed(
             yield declared.fault(at, "tracker.unfed", message)
         elif not any(_feeds(match, tracker, one) for one in registered.capabilities):
             hint = _why_unfed(match, tracker, registered)
-            message = f"nothing feeds {step} {shown(tracker.name)}: no capability is all that it matches{hint}"
+            message = (
+                f"nothing feeds {step} {shown(tracker.name)}: no capability is all that it matches{hint}"
+            )
             yield declared.fault(at, "tracker.unfed", message)
 
 

@@ -61,9 +61,9 @@ _COUNTS: Final = "context.history."
 class Scene:
     """What is known of the actions that a condition is asked about; nothing of it by default.
 
-    domains: by path, what a member can be. actions: names that the action is or is in. resource_type: of what is touched.
-    members: of records by path, each with whether it is always there; a record that is not listed is not known.
-    use_cases: of agents by name.
+    domains: by path, what a member can be. actions: names that the action is or is in. resource_type: of what is
+    touched. members: of records by path, each with whether it is always there; a record that is not listed is not
+    known. use_cases: of agents by name.
     """
 
     domains: Mapping[str, frozenset[Known]] = field(default_factory=dict)
@@ -181,9 +181,7 @@ class _Claims:
 
     def hold(self) -> bool:
         """Whether every subject has a value left."""
-        return all(
-            self._is_left(subject) for subject in (*self._allowed, *self._banned, *self._bounds)
-        )
+        return all(self._is_left(subject) for subject in (*self._allowed, *self._banned, *self._bounds))
 
     def _is_left(self, subject: str) -> bool:
         low, high = self._bounds.get(subject, (None, None))
@@ -193,9 +191,7 @@ class _Claims:
         banned = self._banned.get(subject, frozenset())
         domains = [
             one
-            for one in (
-                self._allowed.get(subject), self._scene.domains.get(subject), DOMAINS.get(subject)
-            )
+            for one in (self._allowed.get(subject), self._scene.domains.get(subject), DOMAINS.get(subject))
             if one is not None
         ]
         if domains:

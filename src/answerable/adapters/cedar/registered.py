@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.cedar.possible import Scene, texts
 from answerable.adapters.cedar.schema import AGENT, USE_CASE
 from answerable.core.decision.policy_context import context_type
+from answerable.core.registry.policy_parts import NO_PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.documents import Agent
+    from answerable.core.registry.policy_parts import PolicyParts
 
 TIER_MAX: Final = 3
 ACTION_CASES: Final = 5_000
@@ -27,7 +29,7 @@ ACTION_CASES: Final = 5_000
 class Registered:
     """agents, use_cases, servers: all that are declared, whatever their state. people: who may have given a task.
 
-    members: of approver groups, the active people that have a key to answer with, by group.
+    members: of approver groups, the active people that have a key to answer with, by group. parts: of all sets.
     """
 
     capabilities: tuple[Capability, ...]
@@ -36,6 +38,7 @@ class Registered:
     servers: frozenset[str]
     people: frozenset[str]
     members: Mapping[str, int]
+    parts: PolicyParts = NO_PARTS
 
     def environments(self) -> frozenset[str]:
         """Of capabilities."""
@@ -91,7 +94,7 @@ class Scenes:
             },
             actions=frozenset((capability.name, capability.kind)),
             resource_type=capability.resource.type,
-            members=dict(_records("context", context_type(capability))),
+            members=dict(_records("context", context_type(capability, self._registered.parts))),
             use_cases=self._use_cases,
         )
 
@@ -100,9 +103,12 @@ def _records(path: str, shape: JSONValue) -> Iterator[tuple[str, dict[str, bool]
     """Every record inside a context type: by path, its members and whether each is always there."""
     match shape:
         case {"type": "Record", "attributes": dict(attributes)}:
-            yield path, {
-                name: not isinstance(inner, dict) or inner.get("required") is not False
-                for name, inner in attributes.items()
-            }
+            yield (
+                path,
+                {
+                    name: not isinstance(inner, dict) or inner.get("required") is not False
+                    for name, inner in attributes.items()
+                },
+            )
             for name, inner in attributes.items():
                 yield from _records(f"{path}.{name}", inner)

@@ -76,7 +76,10 @@ def _matches(rule: Rule, registered: Registered, scenes: Scenes) -> tuple[bool |
     if None in found:
         return None, ""
     listed = ", ".join(shown(one.name) for one in matching[:5]) + (" …" if len(matching) > 5 else "")
-    return False, f"can never match: for none of the capabilities of its head can its conditions hold ({listed})"
+    return (
+        False,
+        f"can never match: for none of the capabilities of its head can its conditions hold ({listed})",
+    )
 
 
 def _dead_actions(rule: Rule, registered: Registered) -> Iterator[PolicyFault]:
@@ -155,7 +158,9 @@ class _Shadows:
         if alike and rule.policy.head == wider.policy.head and rule.conditions == wider.conditions:
             return rule.fault("rule.duplicate", f"says the same as {name}: remove one of them")
         verb = "forbids" if rule.policy.forbids else "allows"
-        return rule.fault("rule.shadowed", f"changes nothing: {name} {verb} all of it already; remove one of them")
+        return rule.fault(
+            "rule.shadowed", f"changes nothing: {name} {verb} all of it already; remove one of them"
+        )
 
     def _wider(self, rule: Rule) -> set[int]:
         """Rules whose heads could cover this one's."""
@@ -202,7 +207,10 @@ def _could_shadow(wider: Rule, rule: Rule) -> bool:
         return True
     if not other.forbids or other.note.approve is None:
         return False
-    return one.note.approve.group == other.note.approve.group and one.note.approve.count >= other.note.approve.count
+    return (
+        one.note.approve.group == other.note.approve.group
+        and one.note.approve.count >= other.note.approve.count
+    )
 
 
 def _implies(rule: Rule, wider: Rule) -> bool:

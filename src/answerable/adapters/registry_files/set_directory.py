@@ -127,7 +127,7 @@ class _Reader:
 
 
 def read_set(directory: Path) -> SetDirectory:
-    """Read all of a set's files. Raises Malformed (`set.directory`) where there is no directory; all else is in faults."""
+    """Read all files of a set. Raises Malformed (`set.directory`) where there is no directory; faults hold the rest."""
     if not directory.is_dir():
         raise Malformed(f"{shown(str(directory))} is not a directory", code="set.directory")
     reader = _Reader(root=directory)
@@ -140,15 +140,17 @@ def read_set(directory: Path) -> SetDirectory:
             reader.fault(name, 1, "set.file_unknown", why)
     own = [name for name in names if _out_of_place(name) is None]
     if names and SET_FILE not in own:
-        reader.fault(SET_FILE, 1, "set.file_missing", f"there is no {SET_FILE}: write one with the set's `name`")
+        reader.fault(
+            SET_FILE, 1, "set.file_missing", f"there is no {SET_FILE}: write one with the set's `name`"
+        )
     policies = [name for name in own if name.endswith(POLICY_SUFFIX)]
     if not policies:
-        reader.fault(SET_FILE, 1, "set.file_missing", f"there is no policy: write a file that ends in {POLICY_SUFFIX}")
+        reader.fault(
+            SET_FILE, 1, "set.file_missing", f"there is no policy: write a file that ends in {POLICY_SUFFIX}"
+        )
     texts = [SourceFile(name=name, text=text) for name in policies if (text := reader.text(name)) is not None]
     tests = [
-        one
-        for name in own
-        if name.startswith(f"{TESTS_FOLDER}/") and (one := reader.yaml(name)) is not None
+        one for name in own if name.startswith(f"{TESTS_FOLDER}/") and (one := reader.yaml(name)) is not None
     ]
     schema = reader.text(SCHEMA_FILE) if SCHEMA_FILE in own else None
     return SetDirectory(
@@ -168,7 +170,9 @@ def _names(directory: Path, reader: _Reader) -> Iterator[str]:
         for entry in os.scandir(directory / below):
             name = f"{below}{entry.name}"
             if entry.is_symlink():
-                reader.fault(name, 1, "set.file_link", "a link: a set is reviewed as it stands, so copy the file")
+                reader.fault(
+                    name, 1, "set.file_link", "a link: a set is reviewed as it stands, so copy the file"
+                )
             elif entry.is_dir(follow_symlinks=False):
                 if name.count("/") + 1 >= DEPTH_MAX:
                     reader.fault(name, 1, "set.file_unknown", f"folders deeper than {DEPTH_MAX}")
@@ -200,7 +204,9 @@ def _out_of_place(name: str) -> str | None:
     stem, _, suffix = file.rpartition(".")
     by_name = get_close_matches(file, _PARTS, n=1, cutoff=0.75)
     by_suffix = get_close_matches(f".{suffix}", _SUFFIXES, n=1, cutoff=0.7)
-    meant = by_name or ([f"{stem}{by_suffix[0]}"] if by_suffix and stem and by_suffix[0] == POLICY_SUFFIX else [])
+    meant = by_name or (
+        [f"{stem}{by_suffix[0]}"] if by_suffix and stem and by_suffix[0] == POLICY_SUFFIX else []
+    )
     if meant:
         return f"not a file of a policy set; did you mean `{meant[0]}`?"
     listed = f"{SET_FILE}, *{POLICY_SUFFIX}, {SCHEMA_FILE}, {TESTS_FOLDER}/*{TEST_SUFFIX}, {READ_BY_PEOPLE}"

@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Letters of other scripts that are drawn like Latin ones (Unicode UTS 39, confusables), of those that no NFKC folds.
-_DRAWN_ALIKE: Final = str.maketrans(
-    "абсԁеɡһіјκӏмпорԛгѕтυνѡхуᴢαβεικνορτυχωγɩı",
-    "abcdeghijklmnopqrstuvwxyzaβeiknoptuxwyii".replace("β", "b"),
-)
+# Letters of other scripts, and hyphens, that are drawn like these (Unicode UTS 39, confusables), after case folding.
+_DRAWN_ALIKE: Final = {
+    0x0131: "i", 0x0261: "g", 0x0269: "i", 0x028B: "u", 0x03B1: "a", 0x03B2: "b", 0x03B3: "y", 0x03B5: "e",
+    0x03B9: "i", 0x03BA: "k", 0x03BD: "v", 0x03BF: "o", 0x03C1: "p", 0x03C4: "t", 0x03C5: "u", 0x03C7: "x",
+    0x03C9: "w", 0x0430: "a", 0x0432: "b", 0x0433: "r", 0x0435: "e", 0x043A: "k", 0x043C: "m", 0x043D: "h",
+    0x043E: "o", 0x0440: "p", 0x0441: "c", 0x0442: "t", 0x0443: "y", 0x0445: "x", 0x0455: "s", 0x0456: "i",
+    0x0458: "j", 0x0475: "v", 0x04BB: "h", 0x04CF: "l", 0x0501: "d", 0x051B: "q", 0x051D: "w", 0x057D: "u",
+    0x2010: "-", 0x2011: "-", 0x2012: "-", 0x2013: "-", 0x2212: "-",
+}  # fmt: skip
 _READ_ALIKE: Final = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 _SAME: Final = str.maketrans("01l5|_.", "oiisi--")
 _CLOSE: Final = 0.75

@@ -1,6 +1,6 @@
 """What is wrong with a policy set in a directory: the place, a stable code, and what was probably meant.
 
-Laws: every fault has a file and a line, so that nobody has to look for it; faults are told all together, in their order.
+Laws: every fault has a file and a line, so that nobody has to look for it; all faults are told at once.
 """
 
 from __future__ import annotations
