@@ -15,7 +15,7 @@ from answerable.adapters.cedar.possible import texts
 from answerable.adapters.cedar.registered import Registered
 from answerable.adapters.cedar.rule_checks import check_rules
 from answerable.adapters.cedar.rules import PolicySource, rules_of
-from answerable.adapters.cedar.schema_text import schema_fault
+from answerable.adapters.cedar.schema_text import schema_fault, schema_text
 from answerable.adapters.registry_files.set_directory import SCHEMA_FILE, read_set
 from answerable.core.decision.policy_case import cases_in
 from answerable.core.decision.policy_trial import case_faults
@@ -104,6 +104,19 @@ def compiled_set(directory: Path) -> dict[str, JSONValue]:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise Malformed(f"{min(faults)}{more}: `answerable policy check` tells all", code="set.faults")
     return document
+
+
+def schema_for(registry: Sequence[JSONValue], directory: Path | None) -> str:
+    """The schema of a registry; with what the set in a directory declares, where one is named.
+
+    Raises Malformed: `set.directory`, `set.faults`, `registry.faults`.
+    """
+    documents = list(registry)
+    if directory is not None:
+        own = compiled_set(directory)
+        documents = [*(one for one in documents if document_key(one) != document_key(own)), own]
+    _check_registry(documents)
+    return schema_text(snapshot_of(documents))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

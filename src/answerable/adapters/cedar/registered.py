@@ -67,6 +67,11 @@ class Scenes:
         self._use_cases = {name: one.use_case for name, one in registered.agents.items()}
         self.of = lru_cache(maxsize=ACTION_CASES)(self._scene)
 
+    @property
+    def anywhere(self) -> Scene:
+        """What holds of every action: whose use case an agent is in."""
+        return Scene(use_cases=self._use_cases)
+
     def agents(self, principal: tuple[str, str]) -> list[Agent]:
         """Registered agents that a head's principal matches."""
         kind, name = principal

@@ -68,7 +68,7 @@ def _matches(rule: Rule, registered: Registered, scenes: Scenes) -> tuple[bool |
         return None, ""
     matching = [one for one in registered.capabilities if can_match(rule, one)]
     asked = (*head_requirements(rule), *rule.conditions)
-    if is_possible(asked) is False:
+    if is_possible(asked, scenes.anywhere) is False:
         return False, "can never match: its conditions contradict each other or its head"
     found = [is_possible(asked, scenes.of(one, rule.policy.head.principal)) for one in matching]
     if True in found:

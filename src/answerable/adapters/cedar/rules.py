@@ -12,6 +12,8 @@ import msgspec
 from answerable.adapters.cedar.policy_text import statements
 from answerable.adapters.cedar.publishing import published
 from answerable.adapters.cedar.schema import ACTION, AGENT, KINDS, USE_CASE
+from answerable.core.decision.policy_context import members_of
+from answerable.core.registry.look_alike import meant
 from answerable.core.registry.policy_fault import PolicyFault
 from answerable.errors import Malformed, shown
 
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
 _LEADING: Final = re.compile(r"(?:\s+|//[^\n]*)*")
 _PREFIX: Final = re.compile(r"policy (?:`[^`]*`|on line \d+)(?: has no|:) ?")
-_QUOTED: Final = re.compile(r"`([^`]+)`")
+_QUOTED: Final = re.compile(r"`([^`]+)`|'([^' ]+)'|: (\w+)$")
+_OPERATOR: Final = re.compile(r"[=!<>&|]+")
+WORDS: Final = ("permit", "forbid", "when", "unless")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +139,7 @@ def _apart(source: PolicySource) -> tuple[tuple[Statement, ...], list[PolicyFaul
             read = msgspec.json.decode(cedarpy.policies_to_json_str(piece.text))
         except (ValueError, RecursionError) as error:
             message = " ".join(str(error).split())[:300]
-            faults.append(_at(source, piece, "policy.syntax", message))
+            faults.append(_at(source, piece, "policy.syntax", message, hint=_word_meant(message)))
             continue
         if len(read.get("staticPolicies", {})) + len(read.get("templates", {})) != 1:
             faults.append(_at(source, piece, "policy.syntax", "expected one policy up to the semicolon"))
@@ -159,7 +163,8 @@ def _placed(pieces: list[tuple[PolicySource, Statement]], snapshot: RegistrySnap
                 pending += [part[half:], part[:half]]
                 continue
             if part:
-                faults.append(_at(*part[0], error.code, error.message))
+                hint = _name_meant(error.message, snapshot)
+                faults.append(_at(*part[0], error.code, error.message, hint=hint))
     return faults
 
 
@@ -209,21 +214,54 @@ def _start(piece: Statement) -> int:
     return _first(piece) + piece.text.count("\n", 0, before.end() if before else 0)
 
 
-def _at(source: PolicySource, piece: Statement, code: str, message: str) -> PolicyFault:
+def _at(source: PolicySource, piece: Statement, code: str, message: str, *, hint: str = "") -> PolicyFault:
     """A fault at the word that the message quotes, if the policy has it."""
-    line = _start(piece)
     body = _PREFIX.sub("", message, count=1)
-    for quoted in _QUOTED.findall(body):
-        for word in (quoted, quoted.rpartition(".")[2]):
-            if (found := _line_of(piece.text, word, _first(piece))) is not None:
-                return PolicyFault(file=source.file, line=found, code=code, message=message)
-    return PolicyFault(file=source.file, line=line, code=code, message=message)
+    words = [word for quoted in _QUOTED.findall(body) for word in quoted if word]
+    words += [word.rpartition(".")[2] for word in words]
+    for word in words:
+        if (found := _line_of(piece.text, word, _first(piece))) is not None:
+            return PolicyFault(file=source.file, line=found, code=code, message=message + hint)
+    return PolicyFault(file=source.file, line=_start(piece), code=code, message=message + hint)
+
+
+def _word_meant(message: str) -> str:
+    """Which word of Cedar was meant, where the message ends with one that is none."""
+    last = re.search(r"\b(?:effect|condition): (\w+)$", message)
+    found = meant(last[1], WORDS) if last else None
+    return f"; did you mean `{found[1]}`?" if found else ""
+
+
+def _name_meant(message: str, snapshot: RegistrySnapshot) -> str:
+    """Which registered name was meant, where Cedar does not say so itself."""
+    if "did you mean" in message:
+        return ""
+    if (action := re.search(r'unrecognized action `Action::"([^"]+)"`', message)) is not None:
+        found = meant(action[1], (*snapshot.capabilities, *snapshot.idle, *KINDS))
+        return f'; did you mean `Action::"{found[1]}"`?' if found else ""
+    if (
+        optional := re.search(r"optional attribute `(?:(\w+(?:\.\w+)*)\.)?(\w+)` in context", message)
+    ) is not None:
+        record = ".".join(part for part in ("context", optional[1]) if part)
+        return f"; ask `{record} has {optional[2]}` first"
+    if (attribute := re.search(r"attribute `(?:\w+\.)*(\w+)`", message)) is not None:
+        known = {
+            name
+            for capability in (*snapshot.capabilities.values(), *snapshot.idle.values())
+            for member, names in members_of(capability, snapshot.parts).items()
+            for name in (member, *names)
+        }
+        found = meant(attribute[1], known - {attribute[1]})
+        return f"; did you mean `{found[1]}`?" if found else ""
+    return ""
 
 
 def _line_of(text: str, word: str, first_line: int) -> int | None:
     before = _LEADING.match(text)
-    index = text.find(word, before.end() if before else 0) if word else -1
-    return None if index < 0 else first_line + text.count("\n", 0, index)
+    around = r"\w" if word[:1].isalnum() else r"[=!<>&|]" if _OPERATOR.fullmatch(word) else r"(?!)"
+    pattern = re.compile(rf"(?<!{around}){re.escape(word)}(?!{around})" if word else r"(?!)")
+    found = pattern.search(text, before.end() if before else 0)
+    return None if found is None else first_line + text.count("\n", 0, found.start())
 
 
 def _unplaced(sources: Sequence[PolicySource], error: Malformed) -> PolicyFault:

@@ -38,13 +38,9 @@ def schema_fault(file: str, stored: str | None, snapshot: RegistrySnapshot) -> P
     made = schema_text(snapshot)
     if stored == made:
         return None
-    line = 1
-    for text in unified_diff(stored.splitlines(), made.splitlines(), lineterm="", n=0):
-        if text.startswith("@@"):
-            line = max(1, int(text.split()[1].lstrip("-").partition(",")[0]))
-            break
-    old, new = stored.splitlines(), made.splitlines()
-    gone = old[line - 1].strip() if line <= len(old) else "nothing"
-    now = next((text.strip() for text in new if text not in set(old)), "less")
-    message = f"not the schema of this registry: here `{gone[:80]}`, there `{now[:80]}`; {how}, and read what changed"
+    changes = unified_diff(stored.splitlines(), made.splitlines(), lineterm="", n=0)
+    first, *rest = [text for text in changes if not text.startswith(("---", "+++"))]
+    line = max(1, int(first.split()[1].lstrip("-").partition(",")[0]))
+    change = f"`{rest[0][:80]}`" if rest else "line ends"
+    message = f"not the schema of this registry: the first change is {change}; {how}, and read what changed"
     return PolicyFault(file=file, line=line, code="schema.stale", message=message)

@@ -98,6 +98,11 @@ class Terminal:
         """One line of a result. Non-printing characters are shown, line breaks included."""
         self._print(safe(text), style)
 
+    def text(self, text: str) -> None:
+        """A result of many lines as it is, tabs included; what else does not print is written as its code."""
+        for line in text.splitlines():
+            sys.stdout.write("\t".join(safe(piece) for piece in line.split("\t")) + "\n")
+
     def say(self, text: str) -> None:
         """A message on standard error, unless quiet."""
         if not self._quiet:
