@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.cedar.name_checks import check_names
 from answerable.adapters.cedar.part_checks import Declared, check_groups, check_parts
-from answerable.adapters.cedar.possible import texts
 from answerable.adapters.cedar.registered import Registered
 from answerable.adapters.cedar.rule_checks import check_rules
 from answerable.adapters.cedar.rules import PolicySource, rules_of
@@ -25,7 +24,6 @@ from answerable.core.registry.capability import Capability
 from answerable.core.registry.documents import Agent, PolicySetDocument
 from answerable.core.registry.parse import document_key, shapes_of
 from answerable.core.registry.policy_fault import PolicyFault
-from answerable.core.registry.policy_parts import NO_CLASS, UNKNOWN_CLASS
 from answerable.core.registry.set_head import compiled_document, head_in
 from answerable.errors import Malformed
 
@@ -148,8 +146,7 @@ def _third_stage(
     declared = Declared(
         file=file.name, head=head, line_of=file.line_of, parts=parts, all_parts=snapshot.parts
     )
-    classes = texts(UNKNOWN_CLASS, NO_CLASS, *(one.name for one in snapshot.parts.destinations))
-    names = check_names(rules, registered, {"context.destination.class": classes})
+    names = check_names(rules, registered)
     # What is said of a name that stands for nothing is not said again of its rule.
     misnamed = {(fault.file, fault.line) for fault in names}
     checked = check_rules([rule for rule in rules if not _is_misnamed(rule, misnamed)], registered)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from answerable.adapters.cedar.rules import Rule
     from answerable.core.registry.policy_fault import PolicyFault
 
+_SETS: Final = ("context.chain.agents", "context.destination.classes", "context.risk.factors")
 _COMPARED: Final = ("==", "!=")
 _WHAT: Final = {
     "context.agent.environment": "environment of an agent",
@@ -35,18 +36,20 @@ _WHAT: Final = {
     "context.agent.source": "source of an identity",
     "context.capability.kind": "kind of action",
     "context.capability.sensitivity": "sensitivity",
+    "context.chain.agents": "agent",
+    "context.chain.person": "person or schedule",
+    "context.chain.root": "agent",
+    "context.destination.class": "class of destinations",
+    "context.destination.classes": "class of destinations",
+    "context.destination.type": "type of destinations",
     "context.proof": "kind of proof",
+    "context.risk.factors": "factor of risk",
 }
 
 
-def check_names(
-    rules: Sequence[Rule], registered: Registered, extra: Mapping[str, frozenset[Known]]
-) -> tuple[PolicyFault, ...]:
-    """Every name that stands for nothing, and every pair of policy ids that is read alike.
-
-    extra: further members of the context whose values are known, such as classes of destinations.
-    """
-    domains = {**DOMAINS, **registered.domains(), **extra}
+def check_names(rules: Sequence[Rule], registered: Registered) -> tuple[PolicyFault, ...]:
+    """Every name that stands for nothing, and every pair of policy ids that is read alike."""
+    domains = {**DOMAINS, **registered.domains(), **registered.members_of_sets()}
     faults: list[PolicyFault] = []
     for rule in rules:
         if not rule.source.own:
@@ -66,8 +69,15 @@ def _in_node(
         case {"__entity": {"type": str(kind), "id": str(name)}}:
             yield from _entity(rule, kind, name, registered)
         case {"contains": {"left": left, "right": right}} if (among := literals(left)) is not None:
-            for value in among:
+            for value in sorted(among):
                 yield from _text(rule, path_of(right), value, domains)
+        case {"contains": {"left": left, "right": right}}:
+            yield from _text(rule, path_of(left), literal(right), domains)
+        case {"containsAny": {"left": left, "right": right}} | {
+            "containsAll": {"left": left, "right": right}
+        }:
+            for value in sorted(literals(right) or ()):
+                yield from _text(rule, path_of(left), value, domains)
         case dict() if len(node) == 1 and (operator := next(iter(node))) in _COMPARED:
             match node[operator]:
                 case {"left": left, "right": right}:
@@ -82,7 +92,13 @@ def _text(
     if known is None or value is None or value[0] != "text" or value in known:
         return
     what = _WHAT.get(path or "", "value")
-    yield _unknown(rule, what, str(value[1]), [str(text) for _, text in known], f"`{path}` is never")
+    yield _unknown(
+        rule,
+        what,
+        str(value[1]),
+        [str(text) for _, text in known],
+        f"`{path}` {'never has' if path in _SETS else 'is never'}",
+    )
 
 
 def _entity(rule: Rule, kind: str, name: str, registered: Registered) -> Iterator[PolicyFault]:

@@ -48,12 +48,17 @@ DOMAINS: Final[Mapping[str, frozenset[Known]]] = {
 }
 """What members of the context can be, whatever is registered."""
 BOUNDS: Final[Mapping[str, tuple[int, int | None]]] = {
+    "context.agent.tier": (0, 3),
+    "context.budget.left_percent": (0, 100),
     "context.capability.tier": (0, 3),
+    "context.chain.depth": (0, None),
     "context.now": (0, None),
+    "context.risk.score": (0, None),
     "context.task.calls_max": (1, None),
     "context.task.calls_used": (0, None),
+    "context.task.expires_at": (0, None),
 }
-_COUNTS: Final = "context.history."
+_COUNTS: Final = ("context.history.", "context.budget.")
 """Before names of numbers that are never below 0."""
 
 
@@ -63,7 +68,7 @@ class Scene:
 
     domains: by path, what a member can be. actions: names that the action is or is in. resource_type: of what is
     touched. members: of records by path, each with whether it is always there; a record that is not listed is not
-    known. use_cases: of agents by name.
+    known. use_cases: of agents by name. bounds: of numbers by path, least and most.
     """
 
     domains: Mapping[str, frozenset[Known]] = field(default_factory=dict)
@@ -71,6 +76,7 @@ class Scene:
     resource_type: str | None = None
     members: Mapping[str, Mapping[str, bool]] = field(default_factory=dict)
     use_cases: Mapping[str, str] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
 
 
 ANYWHERE: Final = Scene()
@@ -184,10 +190,10 @@ class _Claims:
         return all(self._is_left(subject) for subject in (*self._allowed, *self._banned, *self._bounds))
 
     def _is_left(self, subject: str) -> bool:
+        usual = BOUNDS.get(subject, (0 if subject.startswith(_COUNTS) else None, None))
         low, high = self._bounds.get(subject, (None, None))
-        fixed_low, fixed_high = BOUNDS.get(subject, (0 if subject.startswith(_COUNTS) else None, None))
-        low = fixed_low if low is None else max(low, fixed_low) if fixed_low is not None else low
-        high = fixed_high if high is None else min(high, fixed_high) if fixed_high is not None else high
+        for least, most in (usual, self._scene.bounds.get(subject, (None, None))):
+            low, high = _larger(low, least), _smaller(high, most)
         banned = self._banned.get(subject, frozenset())
         domains = [
             one
@@ -275,10 +281,7 @@ class _Claims:
             return _between(one[1], low, high)
         subject = _key(left)
         old_low, old_high = self._bounds.get(subject, (None, None))
-        self._bounds[subject] = (
-            low if old_low is None else old_low if low is None else max(low, old_low),
-            high if old_high is None else old_high if high is None else min(high, old_high),
-        )
+        self._bounds[subject] = (_larger(low, old_low), _smaller(high, old_high))
         return True
 
     def _note_use_cases(self, agents: frozenset[Known]) -> None:
@@ -346,3 +349,11 @@ def _named(value: Known, kind: str) -> str | None:
 
 def _between(value: object, low: int | None, high: int | None) -> bool:
     return isinstance(value, int) and (low is None or low <= value) and (high is None or value <= high)
+
+
+def _larger(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else max(one, other)
+
+
+def _smaller(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.cedar.possible import Scene, texts
 from answerable.adapters.cedar.schema import AGENT, USE_CASE
 from answerable.core.decision.policy_context import context_type
-from answerable.core.registry.policy_parts import NO_PARTS
+from answerable.core.registry.destination import DESTINATION_TYPES
+from answerable.core.registry.policy_parts import NO_CLASS, NO_PARTS, UNKNOWN_CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,9 +54,25 @@ class Registered:
             "principal.use_case": texts(*(one.use_case for one in agents)),
             "context.capability.environment": texts(*self.environments()),
             "context.capability.server": texts(*self.servers),
+            "context.chain.person": texts(*self.people),
+            "context.chain.root": texts(*self.agents),
+            "context.destination.class": self.classes(),
+            "context.destination.type": texts("", *DESTINATION_TYPES),
             "context.task.use_case": texts(*self.use_cases),
             "context.task.principal": texts(*self.people),
         }
+
+    def members_of_sets(self) -> dict[str, frozenset[Known]]:
+        """What members of the context that are sets can have in them."""
+        return {
+            "context.chain.agents": texts(*self.agents),
+            "context.destination.classes": self.classes(),
+            "context.risk.factors": texts(*(one.name for one in self.parts.risk)),
+        }
+
+    def classes(self) -> frozenset[Known]:
+        """Names of classes of destinations."""
+        return texts(UNKNOWN_CLASS, NO_CLASS, *(one.name for one in self.parts.destinations))
 
 
 class Scenes:
@@ -101,6 +118,7 @@ class Scenes:
             resource_type=capability.resource.type,
             members=dict(_records("context", context_type(capability, self._registered.parts))),
             use_cases=self._use_cases,
+            bounds={"context.risk.score": (0, sum(one.points for one in self._registered.parts.risk))},
         )
 
 

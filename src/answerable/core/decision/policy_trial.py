@@ -115,6 +115,12 @@ def case_faults(
     ):
         if name and name not in known:
             yield path, "case.unknown", f"there is no {what} {shown(name)}{_hint(name, known)}"
+    known_windows = {one.name for one in registry.parts.windows}
+    if known_windows.issuperset(name for name, _ in given.windows):
+        try:
+            moment_of(given, registry.parts.windows)
+        except Malformed as error:
+            yield "/given/windows", error.code, error.message
     capability = registry.capabilities.get(given.capability)
     if capability is not None:
         names = [mapping.name for mapping in capability.arguments]
