@@ -91,7 +91,7 @@ def _dead_actions(rule: Rule, registered: Registered) -> Iterator[PolicyFault]:
         named = [one for one in registered.capabilities if action[1] in (one.name, one.kind)]
         if not any(one.resource.type == head.resource_type for one in named):
             message = f"lists action {shown(action[1])}, which never touches a {shown(head.resource_type)}: remove it"
-            yield rule.fault("rule.never_matches", message, at=f'"{action[1]}"')
+            yield rule.fault("rule.dead_action", message, at=f'"{action[1]}"')
 
 
 def _allows_all(rule: Rule) -> bool:

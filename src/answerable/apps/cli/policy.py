@@ -71,7 +71,11 @@ def check(shell: Shell, directory: Directory, registry: Documents = None) -> int
         return CHECK_FAILED if checked.faults else None
     if checked.faults:
         return _faulty(shell, directory, checked.faults)
-    shell.terminal.say(f"{len(checked.policies)} policies, {len(checked.cases)} cases, no fault")
+    told = (
+        _counted(len(checked.policies), "policy", "policies"),
+        _counted(len(checked.cases), "case", "cases"),
+    )
+    shell.terminal.say(f"{', '.join(told)}, no fault")
     _say_untold(shell, checked)
     return None
 
@@ -201,6 +205,10 @@ def _case_row(one: Tried) -> dict[str, object]:
         "by": list(one.decided),
         "differences": list(one.differences),
     }
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def _fault_row(fault: PolicyFault) -> dict[str, object]:
