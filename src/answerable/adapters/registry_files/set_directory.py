@@ -132,9 +132,6 @@ def read_set(directory: Path) -> SetDirectory:
         raise Malformed(f"{shown(str(directory))} is not a directory", code="set.directory")
     reader = _Reader(root=directory)
     names = sorted(_names(directory, reader))
-    if len(names) > FILES_MAX:
-        reader.fault(SET_FILE, 1, "set.file_count", f"{len(names)} files, expected at most {FILES_MAX}")
-        names = []
     for name in names:
         if (why := _out_of_place(name)) is not None:
             reader.fault(name, 1, "set.file_unknown", why)
@@ -165,10 +162,16 @@ def read_set(directory: Path) -> SetDirectory:
 def _names(directory: Path, reader: _Reader) -> Iterator[str]:
     """Every file at any depth; links and what lies too deep are faults. Nothing is followed."""
     pending = [""]
+    seen = 0
     while pending:
         below = pending.pop()
         for entry in os.scandir(directory / below):
             name = f"{below}{entry.name}"
+            seen += 1
+            if seen > FILES_MAX:
+                message = f"more than {FILES_MAX} files and folders: the rest was not looked at"
+                reader.fault(SET_FILE, 1, "set.file_count", message)
+                return
             if entry.is_symlink():
                 reader.fault(
                     name, 1, "set.file_link", "a link: a set is reviewed as it stands, so copy the file"

@@ -99,9 +99,9 @@ class Terminal:
         self._print(safe(text), style)
 
     def text(self, text: str) -> None:
-        """A result of many lines as it is, tabs included; what else does not print is written as its code."""
-        for line in text.splitlines():
-            sys.stdout.write("\t".join(safe(piece) for piece in line.split("\t")) + "\n")
+        """A result of many lines; within them, what does not print is written as its code."""
+        for line in text.split("\n")[: -1 if text.endswith("\n") else None]:
+            sys.stdout.write(safe(line) + "\n")
 
     def say(self, text: str) -> None:
         """A message on standard error, unless quiet."""
