@@ -18,6 +18,8 @@ from answerable.adapters.cedar.schema import schema_faults, schema_of
 from answerable.core.canonical import freeze
 from answerable.core.decision.decision import PolicyNote
 from answerable.core.decision.facts import Requirement
+from answerable.core.registry.parts_form import form_of_parts
+from answerable.core.registry.policy_parts import NO_PARTS
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ class Policy:
 class CedarPolicySet:
     """A checked policy set and the registry it was checked against.
 
-    digest: SHA-256 of the canonical `{"policies": <text>, "schema": <generated schema>}`, hex.
+    digest: SHA-256 of the canonical `{"policies": <text>, "schema": <generated schema>}`, hex; with a third member
+    `parts` where the sets declare any, so that a window that is moved makes another set of it.
     """
 
     digest: str
@@ -104,12 +107,19 @@ def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarP
     if faults:
         raise _malformed(faults)
     return CedarPolicySet(
-        digest=freeze({"policies": policies_text, "schema": schema}).hex,
+        digest=_digest(policies_text, schema, registry_snapshot),
         policies=tuple(policies),
         notes=MappingProxyType({policy.id: policy.note for policy in policies}),
         registry=registry_snapshot,
         schema=MappingProxyType(schema),
     )
+
+
+def _digest(policies_text: str, schema: JSONValue, snapshot: RegistrySnapshot) -> str:
+    whole: dict[str, JSONValue] = {"policies": policies_text, "schema": schema}
+    if snapshot.parts != NO_PARTS:
+        whole["parts"] = form_of_parts(snapshot.parts)
+    return freeze(whole).hex
 
 
 def specialised(policy: Policy, facts: Mapping[str, JSONValue]) -> Policy:

@@ -18,6 +18,7 @@ from answerable.apps.cli import (
     keys,
     ledger,
     mandates,
+    policy,
     registry,
     revocations,
     trust,
@@ -82,6 +83,7 @@ def command_line(offline: Offline) -> typer.Typer:
     approvals.register(app)
     ledger.register(app)
     evidence.register(app)
+    policy.register(app)
     keys.register(app)
     checks.register(app)
     return app
