@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
+from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger import records
@@ -148,6 +149,7 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         mandate_state=walk.mandates.state(mandate.id),
         mandate_calls_used=walk.mandates.calls_used(mandate.id),
         approval=waiting.fact(partial(_groups_now, walk)) if waiting is not None and approved else None,
+        budget=budget_left(accounts_of(walk, verified), walk.mandates.used, verified.resolved.capability),
     )
 
 

@@ -38,7 +38,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     requirements: for defer, who must approve. policy_set: digest of the full set, hex. obligations: without which an
     allow does not count, as `obligation` spells them. joint: requirements of forbids that a narrowing of the arguments
-    lifts only together with people, who are asked though the narrowed action meets no forbid any more.
+    lifts only together with people, who are asked though the narrowed action meets no forbid any more. question: what
+    was asked, as JSON text; empty where nothing could be asked.
     """
 
     effect: Effect
@@ -49,6 +50,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lifted: tuple[str, ...] = ()
     obligations: tuple[str, ...] = ()
     joint: tuple[Requirement, ...] = ()
+    question: bytes = b""
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -85,8 +87,24 @@ def weigh(
     without: Callable[[tuple[str, ...]], Evaluation],
     approval: ApprovalFact | None,
     policy_set: str,
+    question: bytes = b"",
 ) -> Decision:
-    """Turn an evaluation into a decision. `without(ids)` evaluates the set with those policies left out."""
+    """Turn an evaluation into a decision. `without(ids)` evaluates the set with those policies left out.
+
+    question: what was asked, to be kept with the decision.
+    """
+    made = _weighed(first, notes=notes, without=without, approval=approval, policy_set=policy_set)
+    return msgspec.structs.replace(made, question=question) if question else made
+
+
+def _weighed(
+    first: Evaluation,
+    *,
+    notes: Mapping[str, PolicyNote],
+    without: Callable[[tuple[str, ...]], Evaluation],
+    approval: ApprovalFact | None,
+    policy_set: str,
+) -> Decision:
     if first.errors:
         return _denied(
             (
