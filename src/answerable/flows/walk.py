@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from anyio import Lock
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anyio import Event
 
     from answerable.core.action.outcome import Outcome
+    from answerable.core.decision.obligation import Kept
     from answerable.core.identity.evidence import CallerIdentity
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.disclosure import Sealing
@@ -76,7 +77,8 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     mandate, sealing: of an intent of this process, whose end is in the same run and under the same key; else unknown.
     known: how it ended, when that could not be written down at the time. reserved: what its outcome may give back of.
-    names: what it may be revoked under; empty for an intent of an earlier process, whose leaf says as much.
+    names: what it may be revoked under; empty for an intent of an earlier process, whose leaf says as much. log: how an
+    obligation wants its answer kept.
     """
 
     action_id: str
@@ -87,6 +89,15 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sealing: Sealing | None = None
     names: tuple[Revocable, ...] = ()
     known: Outcome | None = None
+    log: Kept = ""
+
+
+class IntentWitness(Protocol):
+    """Waits until others have seen what the log holds. Raises Unavailable and Broken as the ledger does."""
+
+    async def covers(self, index: int, *, seconds_max: float) -> bool:
+        """Whether the entry is in a checkpoint that a quorum of witnesses has cosigned, by then at the latest."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,7 +136,8 @@ class Walk:
     stand; None where nothing is kept. cited_unkept: those that are not kept there yet.
     consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name.
     people: judges ID tokens; None where no issuer's people are believed.
-    unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
+    unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
+    must have seen before they are done; None where no witness is set up for this log.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
     tokens: those that were issued here; None where none are. acting: how long each of them acts.
@@ -155,6 +167,7 @@ class Walk:
     revocations: RevocationRegister
     tokens: TokenRegister | None = None
     unwitnessed: Callable[[], Refused | None] = lambda: None
+    witness: IntentWitness | None = None
     strangers: Callable[[], dict[str, int]] = dict
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True
     limits: WalkLimits = field(default_factory=WalkLimits)

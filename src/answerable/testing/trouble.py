@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.approval.approval import Approval, ApprovalId
+    from answerable.core.approval.notice import Notice
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.entry import Entry, StoredEntry
@@ -383,3 +384,7 @@ class TroubledChannel:
     def announce(self, approval: Approval) -> None:
         """As the port says."""
         self._trouble.call("channel.announce", lambda: self._channel.announce(approval))
+
+    def notify(self, notice: Notice) -> None:
+        """As the port says."""
+        self._trouble.call("channel.notify", lambda: self._channel.notify(notice))

@@ -39,7 +39,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     requirements: for defer, who must approve. policy_set: digest of the full set, hex. obligations: without which an
     allow does not count, as `obligation` spells them. joint: requirements of forbids that a narrowing of the arguments
     lifts only together with people, who are asked though the narrowed action meets no forbid any more. question: what
-    was asked, as JSON text; empty where nothing could be asked.
+    was asked, as JSON text; empty where nothing could be asked. wider: the decision about the action as it was asked
+    for, where that one was narrowed; its obligations hold, too.
     """
 
     effect: Effect
@@ -51,6 +52,36 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     obligations: tuple[str, ...] = ()
     joint: tuple[Requirement, ...] = ()
     question: bytes = b""
+    wider: Decision | None = None
+
+    @property
+    def all_obligations(self) -> tuple[str, ...]:
+        """Its own, and those of the decision that narrowed the action."""
+        if self.wider is None:
+            return self.obligations
+        return tuple(dict.fromkeys((*self.wider.obligations, *self.obligations)))
+
+
+def after_narrowing(wider: Decision, decision: Decision, approval: ApprovalFact | None) -> Decision:
+    """The decision about a narrowed action, as it counts: what was to be lifted by people as well still is.
+
+    wider: the decision that narrowed it. approval: one in force for the narrowed action.
+    """
+    lacking = tuple(one for one in wider.joint if approval is None or not approval.meets(one))
+    if decision.effect == "allow" and lacking:
+        decision = msgspec.structs.replace(
+            decision,
+            effect="defer",
+            reasons=wider.reasons,
+            determined_by=wider.determined_by,
+            requirements=wider.joint,
+            lifted=(),
+            obligations=(),
+        )
+    elif decision.effect == "defer":
+        requirements = tuple(dict.fromkeys((*decision.requirements, *wider.joint)))
+        decision = msgspec.structs.replace(decision, requirements=requirements)
+    return msgspec.structs.replace(decision, wider=wider)
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
