@@ -1,8 +1,8 @@
 """Steps 3 and 4 of the walk as one, without an await: what is true, what is decided, and narrowed if that is asked.
 
-An action that policy narrows is another one: its arguments are checked again, facts are gathered again, and it is decided
-again, with the mandate before the policies as ever. That happens once: a second narrowing is refused, for then no two
-policies agree on how much is little enough.
+An action that policy narrows is another one: its arguments are checked again, facts are gathered again, and it is
+decided again, with the mandate before the policies as ever. That happens once: a second narrowing is refused, for then
+no two policies agree on how much is little enough.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def decide_action(
 ) -> tuple[VerifiedRequest, Facts, Decision]:
     """The action as it may be done, what was true, and the decision about it. gather: step 3.
 
-    An allow or a question for people comes back only where every obligation is understood and can be kept. Raises Refused
-    as `gather` and `verify_request` do, `arguments.token`, and `obligation.unknown`, `obligation.conflict`,
+    An allow or a question for people comes back only where every obligation is understood and can be kept. Raises
+    Refused as `gather` and `verify_request` do, `arguments.token`, and `obligation.unknown`, `obligation.conflict`,
     `obligation.unfulfillable`, `obligation.second_narrowing`.
     """
     facts = gather(walk, asked)

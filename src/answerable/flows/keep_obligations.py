@@ -1,7 +1,7 @@
-"""Obligations of an allow, carried out around the effect: who is told, who has seen it, and what the agent gets to see.
+"""Obligations of an allow, kept around the effect: who is told, who has seen it, and what the agent gets to see.
 
-By now every one of them is in the intent, which is durable: whatever becomes of this process, the ledger says under which
-conditions the action was allowed.
+By now every one of them is in the intent, which is durable: whatever becomes of this process, the ledger says under
+which conditions the action was allowed.
 """
 
 from __future__ import annotations

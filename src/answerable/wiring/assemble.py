@@ -39,6 +39,7 @@ from answerable.flows.settle_open_intents import (
     settle_open_intents,
 )
 from answerable.flows.walk import Walk
+from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.proofs import opened_replay_store
@@ -189,6 +190,7 @@ async def assembled(
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,
+                witness=intent_witness(rounds, ledger.seal_now),
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
                 limits=settings.walk,

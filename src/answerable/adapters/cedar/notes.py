@@ -58,7 +58,8 @@ def note_of(name: str, ast: Mapping[str, object]) -> tuple[PolicyNote, list[str]
         for key in ("approve", "oblige")
         if key in annotations and not forbids
     ]
-    approve, oblige = None, ()
+    approve: Requirement | None = None
+    oblige: tuple[str, ...] = ()
     if "approve" in annotations:
         match = _APPROVE.fullmatch(annotations["approve"] or "")
         if match is None:
@@ -83,9 +84,7 @@ def narrowing_faults(name: str, note: PolicyNote, head: Head, registry: Registry
     if not narrowings:
         return []
     capabilities = (*registry.capabilities.values(), *registry.idle.values())
-    declared = [
-        mapping for one in _reached(head, capabilities) for mapping in one.arguments
-    ]
+    declared = [mapping for one in _reached(head, capabilities) for mapping in one.arguments]
     return [
         f"policy {shown(name)}: `@oblige`: no capability that it can match has an argument "
         f"{shown(narrowing.argument)} which could be narrowed so"

@@ -89,9 +89,7 @@ def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarP
     for position, ast in parsed.static.items():
         note, note_faults = note_of(names[position], ast)
         policies.append(_policy(names[position], ast, note))
-        faults += note_faults + narrowing_faults(
-            names[position], note, policies[-1].head, registry_snapshot
-        )
+        faults += note_faults + narrowing_faults(names[position], note, policies[-1].head, registry_snapshot)
     faults += [
         f"policy {shown(position)} is a template, which is not used here" for position in parsed.templates
     ]

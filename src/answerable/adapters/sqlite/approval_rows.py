@@ -39,6 +39,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: int
     answers: list[_AnswerRow]
     subject: str = ""
+    internal: list[str] = []
 
 
 def body_of(approval: Approval) -> bytes:
@@ -56,6 +57,7 @@ def body_of(approval: Approval) -> bytes:
         "expires_at": approval.expires_at,
         "answers": [_answer_row(answer) for answer in approval.answers],
         **({"subject": approval.subject} if approval.subject else {}),
+        **({"internal": list(approval.internal)} if approval.internal else {}),
     }
     return encode(row)
 
@@ -84,6 +86,7 @@ def from_body(body: bytes, *, state: str) -> Approval:
         state=known,
         answers=tuple(_answer(answer) for answer in row.answers),
         subject=row.subject,
+        internal=tuple(row.internal),
     )
 
 

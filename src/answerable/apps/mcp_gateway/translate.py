@@ -20,7 +20,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+from answerable.core.canonical import parse
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
@@ -102,6 +103,10 @@ def answered(answer: Answer, *, method: str, version: str) -> dict[str, Any]:
         if version in MODERN_PROTOCOL_VERSIONS or not name.startswith(PROTOCOL_META)
     }
     result["_meta"] = {**kept, **_receipts(answer)}
+    content = result.get("content")
+    if answer.narrowed and isinstance(content, list):
+        # What an agent's model reads is content; of `_meta` it may never hear.
+        result["content"] = [*content, {"type": "text", "text": narrowing_told(answer.narrowed)}]
     return shaped(result, method=method, version=version)
 
 
@@ -145,6 +150,8 @@ def _without_result(answer: Answer, outcome: Outcome, *, method: str, version: s
 def _receipts(answer: Answer) -> dict[str, JSONValue]:
     """Where the ledger says what happened."""
     found: dict[str, JSONValue] = {"answerable/action": answer.action_id}
+    if answer.narrowed:
+        found["answerable/narrowed"] = parse(answer.narrowed)
     if answer.log:
         found["answerable/log"] = answer.log
     if answer.intent is not None:
@@ -156,6 +163,13 @@ def _receipts(answer: Answer) -> dict[str, JSONValue]:
         # Whoever keeps it can show later that the log held these entries, before any checkpoint covers them.
         found["answerable/head"] = newest.head.signed().decode()
     return found
+
+
+def narrowing_told(narrowed: bytes) -> str:
+    """For the agent: with which arguments it was done, which are not those that it asked for."""
+    return (
+        f"[by policy: this was done with narrower arguments than asked for: {shown(narrowed.decode(), 500)}]"
+    )
 
 
 def _refusal(error: Refused) -> dict[str, JSONValue]:

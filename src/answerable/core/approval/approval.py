@@ -40,7 +40,8 @@ class Answer:
 class Approval:
     """action: the frozen value that will run. principal: issuer of the mandate. reasons: why it was deferred.
 
-    subject: whose data the action is about, as the ledger's keys know them; empty for the principal.
+    subject: whose data the action is about, as the ledger's keys know them; empty for the principal. internal: reasons
+    that whoever may answer reads and the agent never does.
     """
 
     id: ApprovalId
@@ -56,6 +57,7 @@ class Approval:
     state: ApprovalState = "pending"
     answers: tuple[Answer, ...] = ()
     subject: str = ""
+    internal: tuple[str, ...] = ()
 
     def is_about(self, subject: str) -> bool:
         """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""

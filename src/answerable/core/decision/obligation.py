@@ -106,7 +106,9 @@ def obligations_in(annotation: str) -> tuple[str, ...]:
     Raises Malformed (`obligation.unknown`, `obligation.conflict`).
     """
     if len(annotation) > ANNOTATION_CHARS_MAX:
-        raise _unknown(f"obligations of {len(annotation)} characters, expected at most {ANNOTATION_CHARS_MAX}")
+        raise _unknown(
+            f"obligations of {len(annotation)} characters, expected at most {ANNOTATION_CHARS_MAX}"
+        )
     parts = [part.strip() for part in _PART.findall(annotation)]
     if _PART.sub("", annotation).strip(";") or not any(parts):
         raise _unknown(f"{shown(annotation)} is no list of obligations, or a quoted text in it does not end")
@@ -234,7 +236,8 @@ def _places(texts: Iterable[str]) -> tuple[Place, ...]:
     for place in map(_place, texts):
         must[place.path] = must.get(place.path, False) or not place.optional
     return tuple(
-        Place(path=path, optional=not must[path]) for path in sorted(must, key=lambda path: (-len(path), path))
+        Place(path=path, optional=not must[path])
+        for path in sorted(must, key=lambda path: (-len(path), path))
     )
 
 

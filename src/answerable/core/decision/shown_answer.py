@@ -1,8 +1,8 @@
 """What an agent gets to see of an upstream's answer when obligations say that it may not see all of it.
 
 Laws: what an obligation is about is found where it was said to be, or whatever could hold it is withheld; nothing is
-passed on that was not looked through: the answer is made anew of documents that were, and of our own words; a value that
-was hidden is hidden word for word wherever else it stands in them; what was left out or withheld is said.
+passed on that was not looked through: the answer is made anew of documents that were, and of our own words; a value
+that was hidden is hidden word for word wherever else it stands in them; what was left out or withheld is said.
 
 A document is structured content, or a text that is a JSON object or list. It protects against fields in known places,
 not against an upstream that wants to leak: that one could say it in any other words.
@@ -11,6 +11,7 @@ not against an upstream that wants to leak: that one could say it in any other w
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -92,7 +93,9 @@ def _made(result: dict[str, JSONValue], duties: Duties, tally: _Tally, target: s
     if isinstance(contents, list):
         texts = [_part_text(one, duties, tally) for one in contents[:PARTS_MAX]]
         whole: list[JSONValue] = [
-            {"mimeType": "application/json", "text": text, "uri": target} for text in texts if text is not None
+            {"mimeType": "application/json", "text": text, "uri": target}
+            for text in texts
+            if text is not None
         ]
         told: list[JSONValue] = [
             {"mimeType": "text/plain", "text": one, "uri": target} for one in _told(tally)
@@ -201,11 +204,11 @@ def _document(value: JSONValue, duties: Duties, tally: _Tally) -> JSONValue:
     mine = _Tally()
     hiding = _Hiding()
     for place, most in duties.rows:
-        value = _at(value, place, place.path, lambda rows, most=most: _least(rows, most, mine))
+        value = _at(value, place, place.path, partial(_least, most=most, tally=mine))
     places = [(place, False) for place in duties.redact] + [(place, True) for place in duties.mask]
     # The deepest first: what is inside of something that is hidden, too, can then still be found.
     for place, masks in sorted(places, key=lambda one: (-len(one[0].path), one[0].path, one[1])):
-        value = _at(value, place, place.path, lambda found, masks=masks: hiding.hidden(found, masks, mine))
+        value = _at(value, place, place.path, partial(hiding.hidden, masks=masks, tally=mine))
     value = hiding.without_copies(value)
     tally.redacted += mine.redacted
     tally.masked += mine.masked
@@ -236,7 +239,7 @@ def _at(value: JSONValue, place: Place, path: tuple[str, ...], change: Change) -
     raise _Withheld(f"{shown(place.text)} is not there")
 
 
-def _least(rows: JSONValue, most: int, tally: _Tally) -> JSONValue:
+def _least(rows: JSONValue, *, most: int, tally: _Tally) -> JSONValue:
     if not isinstance(rows, list):
         raise _Withheld("what may have so many rows is no list")
     tally.left_out += max(0, len(rows) - most)
@@ -249,7 +252,7 @@ class _Hiding:
 
     values: dict[str, str] = field(default_factory=dict)
 
-    def hidden(self, found: JSONValue, masks: bool, tally: _Tally) -> JSONValue:
+    def hidden(self, found: JSONValue, *, masks: bool, tally: _Tally) -> JSONValue:
         """What stands in the place of a value that was found."""
         for leaf in _leaves(found, 0):
             self.values.setdefault(leaf, _masked(leaf) if masks else REDACTED)

@@ -61,9 +61,7 @@ def claimed_fields(request: ActionRequest, caller: VerifiedCaller) -> list[Field
 
 def internal_fields(reasons: tuple[Reason, ...]) -> list[Field]:
     """Reasons for people only; none where there are none."""
-    told: list[JSONValue] = [
-        {"source": one.source, "text": one.internal} for one in reasons if one.internal
-    ]
+    told: list[JSONValue] = [{"source": one.source, "text": one.internal} for one in reasons if one.internal]
     return [(b"internal", encode(told))] if told else []
 
 
