@@ -178,7 +178,7 @@ class TlogFilesLedger:
                     raise
 
     async def seal_now(self) -> None:
-        """As `seal`, in slices and in a thread like `seal_every`, for whoever cannot wait for its turn. Raises as those.
+        """As `seal`, in slices and in a thread like `seal_every`, for whoever cannot wait for that. Raises as those.
 
         What was appended after a checkpoint was begun is in the next one.
         """

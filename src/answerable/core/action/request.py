@@ -35,8 +35,8 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Untrusted. `action` is the frozen `{"arguments", "method", "server", "target"}`; its digest is the action digest.
 
     mandate_id, delegation and reason are the agent's claims. delegation: hops, root first, joined by `~`.
-    message_digest: SHA-256 of the message bytes it was parsed from. asked: the action as the caller sent it, where policy
-    has narrowed it since.
+    message_digest: SHA-256 of the message bytes it was parsed from. asked: the action as the caller sent it, where
+    policy has narrowed it since.
     """
 
     server: str
