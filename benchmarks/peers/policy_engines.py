@@ -119,7 +119,9 @@ def _cel_rule(rule: dict[str, Any]) -> str:
     )
     if rule["forbids"]:
         return f'{head}context.task.calls_used > {rule["calls_over"]} && context.capability.environment == "production"'
-    return f'{head}context.task.use_case == "{rule["use_case"]}" && context.capability.tier < {rule["tier_under"]}'
+    return (
+        f'{head}context.task.use_case == "{rule["use_case"]}" && context.capability.tier < {rule["tier_under"]}'
+    )
 
 
 def cel_expressions(
