@@ -97,7 +97,8 @@ async def govern_action(
         raise await refuse_action(walk, verified.request, caller, no_of(decision, verified))
     # 5 defer: a durable record waits for people; asking again finds the same one.
     if decision.effect == "defer":
-        return Answer(approval=await request_approval(walk, verified, decision, at=facts.at))
+        approval = await request_approval(walk, verified, decision, at=facts.at)
+        return with_narrowing(Answer(approval=approval), asked, verified)
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
     assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
     warrant, left = await log_intent(
@@ -123,7 +124,7 @@ async def govern_action(
         raise broken_off
     # 10 answer
     answer = Answer(action_id=warrant.action_id, outcome=outcome, intent=warrant.intent, receipt=receipt)
-    return answer if decision.wider is None else with_narrowing(answer, asked, verified)
+    return with_narrowing(answer, asked, verified)
 
 
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:

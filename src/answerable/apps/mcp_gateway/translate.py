@@ -87,7 +87,7 @@ def raised(error: AnswerableError, *, method: str, version: str) -> dict[str, An
 def answered(answer: Answer, *, method: str, version: str) -> dict[str, Any]:
     """What the caller gets for a governed request. Raises MCPError where the method has no error result."""
     if answer.approval is not None:
-        return _deferred(answer.approval, method=method, version=version)
+        return _deferred(answer.approval, answer.narrowed, method=method, version=version)
     outcome = answer.outcome
     assert outcome is not None  # noqa: S101 - an answer is an approval or an outcome
     result = None if outcome.result is None else dict(outcome.result)
@@ -122,11 +122,13 @@ def shaped(result: dict[str, Any], *, method: str, version: str) -> dict[str, An
     return result
 
 
-def _deferred(approval: Approval, *, method: str, version: str) -> dict[str, Any]:
+def _deferred(approval: Approval, narrowed: bytes, *, method: str, version: str) -> dict[str, Any]:
     text = (
         f"waiting for approval {approval.id}: {'; '.join(approval.reasons)}. Nothing has been done. Make exactly the "
         "same call again after it was approved; it then runs once. A changed argument needs a new approval"
     )
+    if narrowed:
+        text += f". What waits has narrower arguments than asked for: {shown(narrowed.decode(), 500)}"
     state: dict[str, JSONValue] = {
         "approvalId": approval.id,
         "state": approval.state,

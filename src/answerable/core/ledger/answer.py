@@ -33,7 +33,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def with_narrowing(answer: Answer, asked: VerifiedRequest, verified: VerifiedRequest) -> Answer:
-    """The answer, which says which arguments of the action were others than those that were asked for."""
+    """The answer, which says which arguments of the action were others than those that were asked for, if any were."""
+    if asked is verified:
+        return answer
     before = asked.arguments
     changed: dict[str, JSONValue] = {
         name: value
