@@ -29,7 +29,8 @@ class StandingChange:
     """What was done, and what of it others cannot know yet.
 
     changed: whether the registry said otherwise before. x509_until, jwt_until: when the last document of its instances
-    runs out at third parties that verify offline, at the latest, Unix milliseconds; 0 where nothing was changed.
+    runs out at third parties that verify offline, by the lives that are set now (`find_outstanding` knows what was
+    issued under longer ones), Unix milliseconds; 0 where nothing was changed.
     """
 
     agent: AgentId
