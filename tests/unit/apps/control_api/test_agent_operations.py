@@ -104,7 +104,7 @@ async def test_retiring_says_what_ended_and_what_cannot_be_undone():
     assert lines[0] == "agent scout is now retired"
     assert "1 instances ended" in lines[1]
     # None was issued, so there is nothing that others could believe.
-    assert lines[3] == "nothing of it is usable elsewhere: no SVID of it is good any more"
+    assert lines[3] == "no SVID of it is good any more, here or elsewhere"
     again = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
     assert told(again)[0] == "agent scout was already retired"
     for status in ("gone", ""):
@@ -177,7 +177,7 @@ async def test_ending_one_instance_keeps_its_process_out_and_leaves_the_others_a
     assert end["instances_ended"] == [str(one.id), str(sub.id)]
     assert set(end) == members_of("InstanceEnd")
     assert "and 1 sub-agents with it" in told_end(end)[0]
-    assert told_end(end)[2].startswith("nothing of it is usable elsewhere")
+    assert told_end(end)[2].startswith("no SVID of it is good any more")
     assert list(made.workloads.instances.live()) == [other]
     because = [entry["because"] for entry in bench.entries(Tag.WORKLOAD_ENDED)]
     assert because == ["operator.ended", "parent.ended"]
