@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _measured(make: Callable[..., Callable[[], str]], cell: dict[str, int], asked: dict[str, Any]) -> Any:
-    own = asked["rules"][: cell["policies"] - 1] + [asked["allowed"]]
+    own = [*asked["rules"][: cell["policies"] - 1], asked["allowed"]]
     entities = {f"agent-{number:05}": {"use_case": f"case-{number}"} for number in range(cell["entities"])}
     started = time.thread_time()
     ask = make(own, entities, asked["input"])
@@ -119,9 +119,7 @@ def _cel_rule(rule: dict[str, Any]) -> str:
     )
     if rule["forbids"]:
         return f'{head}context.task.calls_used > {rule["calls_over"]} && context.capability.environment == "production"'
-    return (
-        f'{head}context.task.use_case == "{rule["use_case"]}" && context.capability.tier < {rule["tier_under"]}'
-    )
+    return f'{head}context.task.use_case == "{rule["use_case"]}" && context.capability.tier < {rule["tier_under"]}'
 
 
 def cel_expressions(
