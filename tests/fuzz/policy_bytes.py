@@ -230,11 +230,10 @@ spec:
 ---
 # Two documents of one file.
 apiVersion: answerable/v1
-kind: PolicySet
+kind: Principal
 metadata:
-  name: house
+  name: ada
 spec:
-  policies: |
-    @id("nobody") @reason("nobody pays")
-    forbid(principal, action, resource);
+  displayName: "Ada \\u00e9"
+  groups: [leads, 'on call']
 """
