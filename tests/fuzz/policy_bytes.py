@@ -29,7 +29,7 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.active import faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
 from answerable.flows.apply_registry import policy_text
-from answerable.testing.samples import registry_documents
+from tests.policy_parts_world import PARTS, with_parts
 from tests.policy_world import CAPABILITIES, REGISTRY, Trial
 
 POLICIES: Final = """
@@ -204,12 +204,13 @@ def context_values(sent: bytes) -> None:
 
 def samples() -> dict[str, tuple[bytes, ...]]:
     """Valid bytes for each of the parsers here."""
-    documents = encode(list(registry_documents()))
-    documents_yaml = "---\n".join(json.dumps(one, indent=1) + "\n" for one in registry_documents())
+    documents = with_parts(**PARTS)
+    documents_yaml = "---\n".join(json.dumps(one, indent=1) + "\n" for one in documents)
+    declared = [one for one in documents if one["kind"] in ("PolicySet", "Capability")]
     return {
         "policies": (POLICIES.encode(), SHORT.encode()),
         "registry_file": (documents_yaml.encode(), _YAML.encode()),
-        "registry_json": (documents,),
+        "registry_json": (encode(documents), *(encode(one) for one in declared)),
         "arguments": tuple(encode(one) for one in CALLS),
         "context_values": (
             b"4711\nmaria\nm-1",
