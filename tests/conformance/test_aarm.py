@@ -7,44 +7,22 @@ is proved, here or elsewhere, or that it is not; docs/reference/aarm.md is made 
 from __future__ import annotations
 
 import json
-import sqlite3
-from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 
 from answerable.core.identity.principal import PrincipalId
-from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.answer_approval import answer_approval
 from answerable.sdk.signing import signed_answer
 from answerable.testing.faults import FaultyLedger
 from answerable.testing.samples import signing_key
+from tests.conformance.aarm_world import NOTE, notes, opened
 from tests.gateway_world import World, approve, gateway_world
 
 pytestmark = pytest.mark.anyio
 CRM = ("crm.read", "crm.note")
-NOTE = {"case_id": "4711", "text": "called back"}
-
-
-def opened(world: World, tag: Tag) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Leaf and sealed fields of the entries of this type."""
-    found = []
-    for stored in world.walk.ledger.replay():
-        leaf = json.loads(stored.leaf)
-        if leaf["tag"] == tag:
-            found.append((leaf, dict(payload_of(stored, leaf, world.walk.subject_keys.find) or {})))
-    return found
-
-
-def notes(world: World) -> int:
-    """How many notes the target system has."""
-    path = Path(world.home) / "crm.db"
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        (count,) = database.execute("SELECT count(*) FROM notes").fetchone()
-    return int(count)
 
 
 async def answered(world: World, approval_id: str) -> None:
