@@ -11,6 +11,7 @@ from answerable.core.ledger.subject import operator_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.flows.keep_history import read_back_history
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revoke_authority import take_away_from_agents
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.decision.history import ReadingBack
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.walk import Walk
     from answerable.ports.decision_point import DecisionPoint
@@ -73,19 +75,25 @@ async def apply_registry(
     async with walk.under_way.applying:
         plan = planned(walk, documents, prune=prune)
         if plan.applied.changes:
-            # 1. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
-            left = await _record(walk, plan, by=by, because=because)
-            # 2. Documents on disk, then both swapped with no await between: no action sees the one without the other.
-            _put(walk, plan)
+            # 1. What new trackers look at is read, so that they know it before anything is decided with them.
+            reading = await read_back_history(walk, plan.snapshot)
+            try:
+                # 2. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
+                left = await _record(walk, plan, by=by, because=because)
+                # 3. Documents on disk, then all swapped with no await between: no action sees the one without the other.
+                _put(walk, plan, reading)
+            finally:
+                if reading is not None:
+                    walk.history.let_go(reading)
             if left is not None:
                 raise left
-        # 3. Agents that are under something revoked now. A crash before this line: they are refused, and who goes by
+        # 4. Agents that are under something revoked now. A crash before this line: they are refused, and who goes by
         #    status lists learns it when this is applied again or the process starts.
         await take_away_from_agents(walk)
         return plan.applied
 
 
-def _put(walk: Walk, plan: _Plan) -> None:
+def _put(walk: Walk, plan: _Plan, reading: ReadingBack | None) -> None:
     if walk.registry.current.digest != plan.applied.before:
         raise Unavailable(
             "another process applied documents at the same moment: look, and apply again",
@@ -97,9 +105,14 @@ def _put(walk: Walk, plan: _Plan) -> None:
     except Unavailable:
         # A store that failed may have stored all the same; policies always belong to the documents in force.
         if walk.registry.current.digest == plan.snapshot.digest:
-            walk.decision_point = plan.decision_point
+            _swap(walk, plan, reading)
         raise
+    _swap(walk, plan, reading)
+
+
+def _swap(walk: Walk, plan: _Plan, reading: ReadingBack | None) -> None:
     walk.decision_point = plan.decision_point
+    walk.history.adopt(plan.snapshot.parts.trackers, *((reading,) if reading is not None else ()))
 
 
 def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) -> _Plan:

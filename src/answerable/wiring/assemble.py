@@ -15,6 +15,7 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteHistoryRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
@@ -28,6 +29,7 @@ from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_budgets import keep_budgets
+from answerable.flows.keep_history import keep_history, read_unread_history
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
@@ -178,6 +180,7 @@ async def assembled(
                 registry=registry,
                 mandates=SqliteMandateRegister(store),
                 approvals=SqliteApprovalRegister(store),
+                history_register=SqliteHistoryRegister(store),
                 channel=MemoryApprovalChannel(),
                 upstream=upstream,
                 decision_point=compiled(policy_text(registry.current), registry.current),
@@ -221,7 +224,7 @@ async def assembled(
 async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     with _when_there_is_room():
         await record_counted_refusals(walk)
-    _keep_budgets(walk)
+    await _keep_counts(walk)
     await noted_at_last(identity, walk, settings)
 
 
@@ -272,6 +275,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(_following_registers, product)
+            tasks.start_soon(_reading_histories, product)
 
 
 async def _following_registers(product: Product) -> None:
@@ -279,6 +283,16 @@ async def _following_registers(product: Product) -> None:
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
         follow_registers(product.walk, product.registers.refresh)
+
+
+async def _reading_histories(product: Product) -> None:
+    """What trackers look at that another process put into force: it is not known, and refuses, until it is read."""
+    while True:
+        await anyio.sleep(REGISTERS_SECONDS)
+        try:
+            await read_unread_history(product.walk)
+        except Unavailable as failed:
+            _log.warning("what new trackers look at cannot be read for now: %s", failed.message)
 
 
 async def _following_registry(product: Product) -> None:
@@ -299,15 +313,16 @@ async def _settling(product: Product, seconds: float) -> None:
             await settle_open_intents(product.walk)
             await record_revocations(product.walk)
             await record_counted_refusals(product.walk)
-        _keep_budgets(product.walk)
+        await _keep_counts(product.walk)
 
 
-def _keep_budgets(walk: Walk) -> None:
+async def _keep_counts(walk: Walk) -> None:
     """A register that takes nothing, on a full disk for one, ends nothing: what is not kept the next start counts."""
     try:
         keep_budgets(walk)
+        await keep_history(walk)
     except Unavailable as failed:
-        _log.warning("used budgets are not kept for now: %s", failed.message)
+        _log.warning("used budgets and histories are not kept for now: %s", failed.message)
 
 
 @contextmanager
