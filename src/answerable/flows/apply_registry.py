@@ -80,7 +80,7 @@ async def apply_registry(
             try:
                 # 2. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
                 left = await _record(walk, plan, by=by, because=because)
-                # 3. Documents on disk, then all swapped with no await between: no action sees the one without the other.
+                # 3. Documents on disk, then all swapped with no await between: no action sees one without the others.
                 _put(walk, plan, reading)
             finally:
                 if reading is not None:

@@ -84,13 +84,15 @@ def count_ended(
     """The end of an intent has its place in the log. of: what it was an intent of."""
     event, kind = None, _ENDS.get(outcome.status)
     if of is not None and kind is not None and walk.history.is_counting:
-        event = msgspec.structs.replace(of, event=kind, at=at) if isinstance(of, Event) else _attempt(kind, of, at)
+        event = (
+            msgspec.structs.replace(of, event=kind, at=at)
+            if isinstance(of, Event)
+            else _attempt(kind, of, at)
+        )
     walk.history.placed(event, index)
 
 
-def count_denied(
-    walk: Walk, verified: VerifiedRequest | None, *, at: UnixMillis, index: int | None
-) -> None:
+def count_denied(walk: Walk, verified: VerifiedRequest | None, *, at: UnixMillis, index: int | None) -> None:
     """A refusal has its place in the log, or gets none. verified: None where it came before it was known what of."""
     event = _attempt("denied", verified, at) if verified is not None and walk.history.is_counting else None
     if index is not None:
@@ -113,7 +115,9 @@ def approved(approval: Approval, snapshot: RegistrySnapshot, at: UnixMillis) -> 
     action = approval.action.thaw()
     members = action if isinstance(action, dict) else {}
     arguments, target = members.get("arguments"), members.get("target")
-    known = capability is not None and isinstance(arguments, dict) and isinstance(target, str)
+    resource = None
+    if capability is not None and isinstance(arguments, dict) and isinstance(target, str):
+        resource = resource_in(capability, target, arguments)
     return Event(
         event="approved",
         at=at,
@@ -122,7 +126,7 @@ def approved(approval: Approval, snapshot: RegistrySnapshot, at: UnixMillis) -> 
         capability=approval.capability,
         server=str(members.get("server", "")),
         nature=nature_of(capability) if capability is not None else None,
-        resource=resource_in(capability, target, arguments) if known else None,
+        resource=resource,
         arguments=arguments if isinstance(arguments, dict) else None,
     )
 
@@ -142,9 +146,7 @@ def started_by(walk: Walk, index: int) -> Event | None:
         return None
     leaf = leaf_of(stored)
     fields = payload_of(stored, leaf, walk.subject_keys.find)
-    return attempted(
-        "started", leaf, fields, registered(walk.registry.current, str(leaf.get("capability")))
-    )
+    return attempted("started", leaf, fields, registered(walk.registry.current, str(leaf.get("capability"))))
 
 
 def _attempt(event: EventKind, verified: VerifiedRequest, at: UnixMillis) -> Event:

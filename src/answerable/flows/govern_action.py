@@ -134,8 +134,8 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
     """Step 3: what is true now. Registers are read in memory; none of them takes a default for the unknown.
 
     Raises Refused: `ledger.unwitnessed` when witnesses have not cosigned the ledger for longer than is allowed,
-    `revoked.<kind>` when something that the request acts under has been revoked, `facts.unknown` when a fact that policy
-    may ask for is not known.
+    `revoked.<kind>` when something that the request acts under has been revoked, `facts.unknown` when a fact that
+    policy may ask for is not known.
     """
     refuse_revoked(walk, verified)
     unwitnessed = walk.unwitnessed()

@@ -45,10 +45,15 @@ DAY_MILLIS: Final = 86_400_000
 """How far clocks may have been set back without an entry being overlooked, and how long after its end a mandate is
 kept in mind."""
 ENTRIES_AT_A_TIME: Final = 100
-DURABLE_SECONDS_MAX: Final = 30.0
+LOOKS_MAX: Final = 3_000
+"""For entries on their way to the disk, so many times until it is given up."""
 _LOOK_SECONDS: Final = 0.01
 _NOTHING_KEPT: Final = KeptHistory(entries={}, places={})
-_ENDS: Final[dict[JSONValue, EventKind]] = {"succeeded": "succeeded", "failed": "failed", "indeterminate": "failed"}
+_ENDS: Final[dict[JSONValue, EventKind]] = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "indeterminate": "failed",
+}
 
 
 def restore_history(walk: Walk) -> None:
@@ -62,9 +67,7 @@ def restore_history(walk: Walk) -> None:
     first = _first_entry(walk, trackers, now)
     # A state that goes further than the log is of another copy of it; an older one than is looked at is of no use.
     up_to = max([count for count in kept.entries.values() if first <= count <= size], default=0)
-    found = [
-        one for tracker in trackers if up_to and (one := _restored(tracker, kept, up_to)) is not None
-    ]
+    found = [one for tracker in trackers if up_to and (one := _restored(tracker, kept, up_to)) is not None]
     before = History()
     before.adopt([tracker for one in found for tracker in one.trackers], *found)
     _fold(walk, before, up_to)
@@ -87,11 +90,7 @@ async def read_back_history(walk: Walk, snapshot: RegistrySnapshot) -> ReadingBa
         return None
     reading = walk.history.read_back(missing)
     try:
-        with anyio.move_on_after(DURABLE_SECONDS_MAX):
-            while walk.ledger.size < reading.before:
-                await anyio.sleep(_LOOK_SECONDS)
-        if walk.ledger.size < reading.before:
-            raise Unavailable("the ledger writes nothing: look at it", code="ledger.busy", port="ledger")
+        await _durable(walk, reading.before)
         reader = HistoryReader(walk, reading.history, snapshot)
         index = _first_entry(walk, missing, walk.clock.now())
         while index < reading.before:
@@ -211,6 +210,16 @@ def _restored(tracker: Tracker, kept: KeptHistory, up_to: int) -> History | None
     return one if one.restored(digest, places) else None
 
 
+async def _durable(walk: Walk, entries: int) -> None:
+    for _ in range(LOOKS_MAX):
+        if walk.ledger.size >= entries:
+            return
+        await anyio.sleep(_LOOK_SECONDS)
+    raise Unavailable(
+        "entries of the ledger do not get onto the disk: look at it", code="ledger.busy", port="ledger"
+    )
+
+
 def _fold(walk: Walk, history: History, start: int) -> None:
     if history.trackers:
         reader = HistoryReader(walk, history, walk.registry.current)
@@ -226,14 +235,12 @@ def _first_entry(walk: Walk, trackers: Sequence[Tracker], now: int) -> int:
         within = tracker.within_seconds * 1000
         if within:
             since = min(since, now - within - max(within, DAY_MILLIS))
-        else:
-            running = [one.not_before for one in walk.mandates.all() if one.expires_at + DAY_MILLIS > now]
-            since = min([since, *running])
+    if not all(tracker.within_seconds for tracker in trackers):
+        running = [one.not_before for one in walk.mandates.all() if one.expires_at + DAY_MILLIS > now]
+        since = min([since, *running])
     return first_entry_since(walk, max(0, since - DAY_MILLIS - walk.limits.approval_ttl_ms), walk.ledger.size)
 
 
 def _has_ended(walk: Walk, now: int, mandate: str) -> bool:
     found = walk.mandates.find(MandateId(mandate))
-    return (
-        found is None or found.expires_at + DAY_MILLIS <= now or walk.mandates.state(found.id) == "closed"
-    )
+    return found is None or found.expires_at + DAY_MILLIS <= now or walk.mandates.state(found.id) == "closed"

@@ -28,8 +28,6 @@ from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
-from answerable.flows.keep_budgets import keep_budgets
-from answerable.flows.keep_history import keep_history, read_unread_history
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
@@ -42,6 +40,7 @@ from answerable.flows.settle_open_intents import (
 )
 from answerable.flows.walk import Walk
 from answerable.wiring import witness_view
+from answerable.wiring.counts import keep_counts, reading_histories
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
@@ -224,7 +223,7 @@ async def assembled(
 async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     with _when_there_is_room():
         await record_counted_refusals(walk)
-    await _keep_counts(walk)
+    await keep_counts(walk)
     await noted_at_last(identity, walk, settings)
 
 
@@ -275,7 +274,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(_following_registers, product)
-            tasks.start_soon(_reading_histories, product)
+            tasks.start_soon(reading_histories, product.walk)
 
 
 async def _following_registers(product: Product) -> None:
@@ -283,16 +282,6 @@ async def _following_registers(product: Product) -> None:
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
         follow_registers(product.walk, product.registers.refresh)
-
-
-async def _reading_histories(product: Product) -> None:
-    """What trackers look at that another process put into force: it is not known, and refuses, until it is read."""
-    while True:
-        await anyio.sleep(REGISTERS_SECONDS)
-        try:
-            await read_unread_history(product.walk)
-        except Unavailable as failed:
-            _log.warning("what new trackers look at cannot be read for now: %s", failed.message)
 
 
 async def _following_registry(product: Product) -> None:
@@ -313,16 +302,7 @@ async def _settling(product: Product, seconds: float) -> None:
             await settle_open_intents(product.walk)
             await record_revocations(product.walk)
             await record_counted_refusals(product.walk)
-        await _keep_counts(product.walk)
-
-
-async def _keep_counts(walk: Walk) -> None:
-    """A register that takes nothing, on a full disk for one, ends nothing: what is not kept the next start counts."""
-    try:
-        keep_budgets(walk)
-        await keep_history(walk)
-    except Unavailable as failed:
-        _log.warning("used budgets and histories are not kept for now: %s", failed.message)
+        await keep_counts(product.walk)
 
 
 @contextmanager

@@ -22,11 +22,11 @@ class SqliteHistoryRegister:
     def keep(self, origin: str, state: HistoryState) -> None:
         """As the port says."""
         gone = [(origin, *place) for place, cell in state.places.items() if cell is None]
-        there = [
-            (origin, *place, encoded(cell)) for place, cell in state.places.items() if cell is not None
-        ]
+        there = [(origin, *place, encoded(cell)) for place, cell in state.places.items() if cell is not None]
         with self._store.write() as connection:
-            kept = connection.execute("SELECT tracker FROM history_kept WHERE origin = ?", (origin,)).fetchall()
+            kept = connection.execute(
+                "SELECT tracker FROM history_kept WHERE origin = ?", (origin,)
+            ).fetchall()
             for tracker in ({text(row[0]) for row in kept} - state.trackers) | state.fresh:
                 connection.execute("DELETE FROM history WHERE origin = ? AND tracker = ?", (origin, tracker))
             connection.executemany(

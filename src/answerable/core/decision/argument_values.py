@@ -47,6 +47,8 @@ _WANTED: Final[dict[ArgumentType, str]] = {
     "decimal": "text of a decimal number with at most 4 places, such as `12.50`",
     "string_set": f"a list of at most {SET_MEMBERS_MAX} texts",
 }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unmappable:
     """An argument that policy cannot be shown as declared. `text` is for people and never holds the value."""

@@ -165,7 +165,7 @@ class History:
                 for event in one.later:
                     one.history.happened(event)
                 self.let_go(one)
-                one = one.history  # noqa: PLW2901 - what was waiting is in it now
+                one = one.history
             counters.update((counter.digest, counter) for counter in one._counters)
         before = set(self._counters)
         self._counters = tuple(counters.get(tracker_digest(one)) or _unread(one) for one in trackers)

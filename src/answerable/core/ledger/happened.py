@@ -32,7 +32,9 @@ def resource_in(capability: Capability, target: str, arguments: Mapping[str, JSO
     mapping = capability.resource
     name: JSONValue = mapping.fixed
     if mapping.argument:
-        variables = template_pattern(capability.target).fullmatch(target) if "{" in capability.target else None
+        variables = (
+            template_pattern(capability.target).fullmatch(target) if "{" in capability.target else None
+        )
         named = variables.groupdict() if variables is not None else {}
         name = named.get(mapping.argument, arguments.get(mapping.argument))
     if isinstance(name, int) and not isinstance(name, bool):
