@@ -185,7 +185,7 @@ class History:
         """At a start: all that was kept of a tracker here. False where it cannot be of that tracker."""
         [counter] = [one for one in self._counters if one.digest == digest]
         counter.is_fresh = False
-        return all([counter.put(owner, key, kept) for owner, key, kept in places])
+        return all(counter.put(owner, key, kept) for owner, key, kept in places)
 
     def until(self, now: int) -> None:
         """At a start: nothing that is counted is from after this time."""
