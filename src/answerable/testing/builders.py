@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint
     from answerable.ports.entropy import Entropy
+    from answerable.ports.history_register import HistoryRegister
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
@@ -166,6 +167,7 @@ class Bench:
         subject_keys: SubjectKeys | None = None,
         limits: WalkLimits | None = None,
         revocations: RevocationRegister | None = None,
+        history: HistoryRegister | None = None,
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds."""
         self.clock = clock or ManualClock()
@@ -190,6 +192,7 @@ class Bench:
             revocations=revocations or MemoryRevocationRegister(),
             subject_keys=subject_keys,
             limits=limits or WalkLimits(),
+            history_register=history,
         )
 
     def opened(self, index: int) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:

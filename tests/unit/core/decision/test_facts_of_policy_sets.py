@@ -30,7 +30,9 @@ def decided(policies: str, trial: Trial) -> Decision:
 
 
 def effect_with(condition: str, trial: Trial) -> str:
-    return decided(f'{PERMIT} @id("no") forbid(principal, action, resource) when {{ {condition} }};', trial).effect
+    return decided(
+        f'{PERMIT} @id("no") forbid(principal, action, resource) when {{ {condition} }};', trial
+    ).effect
 
 
 def at(text: str) -> UnixMillis:
