@@ -217,6 +217,8 @@ class Trial:
             for name, value in self.arguments.items()
             if isinstance(value, str | int | list)
         }
+        amount = arguments.get("amount")
+        much = isinstance(amount, int) and amount >= 100_000
         return ModelCase(
             agent=agent.name,
             use_case=agent.use_case,
@@ -230,6 +232,10 @@ class Trial:
             calls_used=self.calls_used,
             proof=self.proof,
             arguments=arguments,
+            history=self.history,
+            frozen=NOW + 1_000 <= self.at < NOW + 2_000,
+            risk=40 * much + 20 * (self.history["paid_today"] >= 1) + 10 * (not capability.reversible),
+            calls_left=10 - self.calls_used,
         )
 
 

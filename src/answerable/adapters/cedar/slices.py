@@ -72,7 +72,7 @@ class ContextView:
         for member, names in members_of(capability, declared).items():
             inside = mentions.inside(member)
             wanted = names if inside is None else tuple(name for name in names if name in inside)
-            if inside is not None and not wanted:
+            if inside is not None and not inside:
                 continue
             if member == "capability":
                 said = {name: facts[name] for name in wanted}

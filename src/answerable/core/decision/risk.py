@@ -6,14 +6,14 @@ because the caller left it out gives no points, one that should have been gather
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.core.registry.policy_parts import RiskFactor
 
-Context: TypeAlias = "Mapping[str, Mapping[str, object]]"
+Context: TypeAlias = "Mapping[str, Any]"
 
 
 def risk_of(factors: tuple[RiskFactor, ...], context: Context) -> dict[str, object]:

@@ -78,8 +78,7 @@ def intent(
     digests, attachment = sealed_fields(
         [
             *_action_fields(request, caller, principal=mandate.principal, purpose=mandate.purpose),
-            *answering_fields(verified),
-            *_question_field(decision.question),
+            *(*answering_fields(verified), *_question_field(decision.question)),
         ],
         sealing,
     )
