@@ -44,7 +44,9 @@ def notes(world: World) -> int:
 
 
 @pytest.mark.requirement("AARM-01")
-async def test_an_action_that_policy_denies_has_no_effect_and_leaves_a_record_with_policy_and_reason(tmp_path):
+async def test_an_action_that_policy_denies_has_no_effect_and_leaves_a_record_with_policy_and_reason(
+    tmp_path,
+):
     async with gateway_world(tmp_path, "bad") as world:
         world.mandate("bad.printing", "bad.echo")
         async with world.client("bad") as client:

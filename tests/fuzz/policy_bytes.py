@@ -55,7 +55,9 @@ when { context.arguments has rate && context.arguments.rate.lessThan(decimal("0.
 when { context.history.started_here < 9 && context.risk.score < 50 && !context.windows.freeze }
 when { principal.environment == "staging" && context.agent has grade && resource != Volume::"\\u{7d}" };
 """
-SHORT: Final = '@id("a") permit(principal, action, resource) when { {"k": [1, -2]}["k"].contains(context.now) };'
+SHORT: Final = (
+    '@id("a") permit(principal, action, resource) when { {"k": [1, -2]}["k"].contains(context.now) };'
+)
 EVERYTHING: Final = """
 @id("looks.case") permit(principal, action in [Action::"read", Action::"write"], resource)
 when { context.arguments.case != "" || context.arguments.case like "*" };
@@ -209,7 +211,11 @@ def samples() -> dict[str, tuple[bytes, ...]]:
         "registry_file": (documents_yaml.encode(), _YAML.encode()),
         "registry_json": (documents,),
         "arguments": tuple(encode(one) for one in CALLS),
-        "context_values": (b"4711\nmaria\nm-1", b'{"__entity":1}\n__extn\nPrincipal::"x"', "\u202e\n\x00\n'".encode()),
+        "context_values": (
+            b"4711\nmaria\nm-1",
+            b'{"__entity":1}\n__extn\nPrincipal::"x"',
+            "\u202e\n\x00\n'".encode(),
+        ),
     }
 
 
