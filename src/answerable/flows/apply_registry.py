@@ -11,7 +11,7 @@ from answerable.core.ledger.subject import operator_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
 from answerable.errors import Malformed, Unavailable, shown
-from answerable.flows.keep_history import read_back_history
+from answerable.flows.keep_history import reading_back
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revoke_authority import take_away_from_agents
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.decision.history import ReadingBack
     from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.keep_history import HistoryReading
     from answerable.flows.walk import Walk
     from answerable.ports.decision_point import DecisionPoint
 
@@ -76,15 +76,14 @@ async def apply_registry(
         plan = planned(walk, documents, prune=prune)
         if plan.applied.changes:
             # 1. What new trackers look at is read, so that they know it before anything is decided with them.
-            reading = await read_back_history(walk, plan.snapshot)
-            try:
+            with reading_back(walk, plan.snapshot) as reading:
+                await reading.read()
                 # 2. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
                 left = await _record(walk, plan, by=by, because=because)
+                # What was on its way into the log when it was begun to be read stands before that.
+                await reading.read()
                 # 3. Documents on disk, then all swapped with no await between: no action sees one without the others.
                 _put(walk, plan, reading)
-            finally:
-                if reading is not None:
-                    walk.history.let_go(reading)
             if left is not None:
                 raise left
         # 4. Agents that are under something revoked now. A crash before this line: they are refused, and who goes by
@@ -93,7 +92,7 @@ async def apply_registry(
         return plan.applied
 
 
-def _put(walk: Walk, plan: _Plan, reading: ReadingBack | None) -> None:
+def _put(walk: Walk, plan: _Plan, reading: HistoryReading) -> None:
     if walk.registry.current.digest != plan.applied.before:
         raise Unavailable(
             "another process applied documents at the same moment: look, and apply again",
@@ -110,9 +109,9 @@ def _put(walk: Walk, plan: _Plan, reading: ReadingBack | None) -> None:
     _swap(walk, plan, reading)
 
 
-def _swap(walk: Walk, plan: _Plan, reading: ReadingBack | None) -> None:
+def _swap(walk: Walk, plan: _Plan, reading: HistoryReading) -> None:
     walk.decision_point = plan.decision_point
-    walk.history.adopt(plan.snapshot.parts.trackers, *((reading,) if reading is not None else ()))
+    reading.adopt()
 
 
 def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) -> _Plan:

@@ -16,7 +16,7 @@ from answerable.core.decision.counter import Event, resource_key
 from answerable.core.decision.history import UnknownHistory
 from answerable.core.ledger.happened import attempted, nature_of, resource_in
 from answerable.core.ledger.opened import leaf_of, payload_of
-from answerable.errors import Malformed, Refused
+from answerable.errors import Malformed, Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.policy_parts import EventKind
     from answerable.core.registry.snapshot import RegistrySnapshot
@@ -145,8 +148,29 @@ def started_by(walk: Walk, index: int) -> Event | None:
     except Malformed:
         return None
     leaf = leaf_of(stored)
-    fields = payload_of(stored, leaf, walk.subject_keys.find)
-    return attempted("started", leaf, fields, registered(walk.registry.current, str(leaf.get("capability"))))
+    capability = registered(walk.registry.current, str(leaf.get("capability")))
+    return attempted("started", leaf, fields_of(walk, stored, leaf), capability)
+
+
+def fields_of(walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]) -> dict[str, JSONValue] | None:
+    """The sealed fields of an entry; None where they can no longer be read.
+
+    Raises Unavailable when that cannot be told: what can be read later is not lost.
+    """
+    failure: Unavailable | None = None
+
+    def find(key_id: bytes) -> SubjectKey | None:
+        nonlocal failure
+        try:
+            return walk.subject_keys.find(key_id)
+        except Unavailable as failed:
+            failure = failed
+            raise
+
+    fields = payload_of(stored, leaf, find)
+    if failure is not None:
+        raise failure
+    return fields
 
 
 def _attempt(event: EventKind, verified: VerifiedRequest, at: UnixMillis) -> Event:

@@ -7,9 +7,10 @@ tracker looks: before anything is decided with it.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -22,19 +23,19 @@ from answerable.core.decision.history import History
 from answerable.core.decision.tally import decoded
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.happened import attempted, whole
-from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Unavailable
-from answerable.flows.count_history import approved, registered, started_by
+from answerable.errors import Broken, Unavailable
+from answerable.flows.count_history import approved, fields_of, registered, started_by
 from answerable.flows.note_uses import first_entry_since
 from answerable.ports.history_register import KeptHistory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.decision.history import ReadingBack
+    from answerable.core.decision.history import HistoryState
     from answerable.core.decision.tally import Kept
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.policy_parts import EventKind, Tracker
@@ -48,6 +49,7 @@ ENTRIES_AT_A_TIME: Final = 100
 LOOKS_MAX: Final = 3_000
 """For entries on their way to the disk, so many times until it is given up."""
 _LOOK_SECONDS: Final = 0.01
+Elsewhere: TypeAlias = "Callable[[Callable[[str, HistoryState], None], str, HistoryState], Awaitable[None]]"
 _NOTHING_KEPT: Final = KeptHistory(entries={}, places={})
 _ENDS: Final[dict[JSONValue, EventKind]] = {
     "succeeded": "succeeded",
@@ -79,50 +81,82 @@ def restore_history(walk: Walk) -> None:
     walk.history.forget_mandates(partial(_has_ended, walk, now))
 
 
-async def read_back_history(walk: Walk, snapshot: RegistrySnapshot) -> ReadingBack | None:
-    """Read back what is missing for the trackers of these documents; None where nothing is. What happens from now on is
-    in it, too, once it is adopted; it is adopted or let go.
+class HistoryReading:
+    """What is missing for the trackers of these documents, being read back. What happens meanwhile is in it, too."""
 
-    Raises Unavailable, and Broken (`ledger.*`).
-    """
-    missing = walk.history.missing(snapshot.parts.trackers)
-    if not missing:
-        return None
-    reading = walk.history.read_back(missing)
-    try:
-        await _durable(walk, reading.before)
-        reader = HistoryReader(walk, reading.history, snapshot)
-        index = _first_entry(walk, missing, walk.clock.now())
-        while index < reading.before:
-            count = min(ENTRIES_AT_A_TIME, reading.before - index)
-            for stored in islice(walk.ledger.replay(index), count):
-                reader.fold(stored)
-            index += count
+    def __init__(self, walk: Walk, snapshot: RegistrySnapshot) -> None:
+        """Begins now: what has a place in the log by now is read, and what gets one later is told."""
+        self._walk = walk
+        self.trackers = snapshot.parts.trackers
+        missing = walk.history.missing(self.trackers)
+        self.back = walk.history.read_back(missing)
+        self._reader = HistoryReader(walk, self.back.history, snapshot)
+        self._index = _first_entry(walk, missing, walk.clock.now()) if missing else self.back.before
+
+    @property
+    def is_read(self) -> bool:
+        """Whether all is read that happened before it began."""
+        return self._index >= self.back.before
+
+    async def read(self) -> None:
+        """Read on, as far as the log is on stable storage. Raises Unavailable, and Broken (`ledger.*`)."""
+        while self._index < (end := min(self._walk.ledger.size, self.back.before)):
+            count = min(ENTRIES_AT_A_TIME, end - self._index)
+            for stored in islice(self._walk.ledger.replay(self._index), count):
+                self._reader.fold(stored)
+            self._index += count
             await anyio.lowlevel.checkpoint()
-    except BaseException:
-        walk.history.let_go(reading)
-        raise
-    return reading
+
+    def adopt(self) -> None:
+        """Put the trackers into force. Raises Broken (`history.unread`) while not all is read."""
+        if not self.is_read:
+            raise Broken("a history is not read to its end", code="history.unread")
+        self._walk.history.adopt(self.trackers, self.back)
+
+
+@contextmanager
+def reading_back(walk: Walk, snapshot: RegistrySnapshot) -> Iterator[HistoryReading]:
+    """For the trackers of these documents, which are adopted in the block or not at all."""
+    reading = HistoryReading(walk, snapshot)
+    try:
+        yield reading
+    finally:
+        walk.history.let_go(reading.back)
 
 
 async def read_unread_history(walk: Walk) -> bool:
     """Read back what is missing for the trackers in force, after another process has put them there; says whether
-    there was anything. Until then their values are not known. Raises as `read_back_history`."""
-    reading = await read_back_history(walk, walk.registry.current)
-    if reading is None:
+    there was anything. Until then their values are not known. Raises Unavailable, and Broken (`ledger.*`)."""
+    if not walk.history.missing(walk.history.trackers):
         return False
-    walk.history.adopt(walk.registry.current.parts.trackers, reading)
+    with reading_back(walk, walk.registry.current) as reading:
+        for _ in range(LOOKS_MAX):
+            await reading.read()
+            if reading.is_read:
+                break
+            await anyio.sleep(_LOOK_SECONDS)
+        else:
+            raise Unavailable(
+                "entries of the ledger do not get onto the disk: look at it",
+                code="ledger.busy",
+                port="ledger",
+            )
+        # Other trackers may be in force by now than those that were begun with.
+        walk.history.adopt(walk.registry.current.parts.trackers, reading.back)
     return True
 
 
-async def keep_history(walk: Walk) -> None:
-    """Keep the state that the log has caught up with. Raises Unavailable; what is not kept is read at the start."""
+async def keep_history(walk: Walk, *, elsewhere: Elsewhere = anyio.to_thread.run_sync) -> None:
+    """Keep the state that the log has caught up with. Raises Unavailable; what is not kept is read at the start.
+
+    elsewhere: runs what waits for a disk, while actions go on.
+    """
     if walk.history_register is None:
         return
     walk.history.forget_mandates(partial(_has_ended, walk, walk.clock.now()))
     state = walk.history.due(walk.ledger.size)
     if state is not None:
-        await anyio.to_thread.run_sync(walk.history_register.keep, walk.ledger.origin, state)
+        await elsewhere(walk.history_register.keep, walk.ledger.origin, state)
         walk.history.kept(state)
 
 
@@ -155,7 +189,7 @@ class HistoryReader:
 
     def _attempted(self, kind: EventKind, stored: StoredEntry) -> Event:
         leaf = leaf_of(stored)
-        fields = payload_of(stored, leaf, self._walk.subject_keys.find) if self._with_fields else None
+        fields = fields_of(self._walk, stored, leaf) if self._with_fields else None
         return attempted(kind, leaf, fields, registered(self._snapshot, str(leaf.get("capability"))))
 
     def _ended(self, stored: StoredEntry) -> Event | None:
@@ -208,16 +242,6 @@ def _restored(tracker: Tracker, kept: KeptHistory, up_to: int) -> History | None
             places.append((owner, key, cell))
     one = History([tracker])
     return one if one.restored(digest, places) else None
-
-
-async def _durable(walk: Walk, entries: int) -> None:
-    for _ in range(LOOKS_MAX):
-        if walk.ledger.size >= entries:
-            return
-        await anyio.sleep(_LOOK_SECONDS)
-    raise Unavailable(
-        "entries of the ledger do not get onto the disk: look at it", code="ledger.busy", port="ledger"
-    )
 
 
 def _fold(walk: Walk, history: History, start: int) -> None:

@@ -119,6 +119,14 @@ def with_spending(document: JSONValue) -> JSONValue:
     return document
 
 
+def with_trackers(document: JSONValue, trackers: Sequence[JSONValue]) -> JSONValue:
+    """The document; a policy set declares these trackers then."""
+    match document:
+        case {"kind": "PolicySet", "spec": dict(spec)}:
+            spec["trackers"] = [*trackers]
+    return document
+
+
 def about_customers(document: JSONValue) -> JSONValue:
     """The document, but that refunds hold the data of the customer of a case and not of who gave the task."""
     match document:
