@@ -17,8 +17,8 @@ from answerable.flows.witness_intent import intent_witness
 from answerable.testing.builders import Bench, bench_documents, ledger_key
 from answerable.testing.clock import ManualClock
 from answerable.testing.samples import signing_key
-from tests.attack.test_obligations import PERMIT, obliging
 from tests.ledger_files_world import SMALL
+from tests.obligation_world import PERMIT, obliging
 from tests.witness_world import HonestWitness, cosigners, desk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OBL-08")]

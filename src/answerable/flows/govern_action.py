@@ -30,7 +30,9 @@ from answerable.core.mandate.revocation import Revocable, described
 from answerable.core.registry.budget_name import WALL_MS
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
+from answerable.flows.count_history import begin_history, count_started, history_of, withdraw_history
 from answerable.flows.decide_action import decide_action, duties_in_force
+from answerable.flows.hide_tokens import hidden_progress
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
@@ -46,9 +48,10 @@ from answerable.flows.walk import OpenIntent
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import Answer as PersonsAnswer
+    from answerable.core.decision.counter import Event
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.budget import Reserved
     from answerable.flows.cite_statement import References
@@ -68,7 +71,7 @@ async def govern_action(
     settling had written down already that the end is not known.
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
-    verified, call, amounts, reserved, references = None, 0, ONE_CALL, None, None
+    verified, call, amounts, reserved, begun, references = None, 0, ONE_CALL, None, None, None
     try:
         verified = verify_request(walk, request, caller)
         if await admit_receivers(walk, verified.mandate, verified.hops):
@@ -87,12 +90,13 @@ async def govern_action(
             if references is not None:
                 # No await between the decision and this reservation, so that nobody can spend what was just seen.
                 call, reserved = reserve(walk, facts, accounts, amounts)
+                begun = begin_history(walk, verified, facts.at)
                 break
             # What the intent will refer to is not in the log yet. Writing it may take time, so it is decided again.
             await cite_statements(walk, verified, decision.policy_set)
     except Refused as refused:
-        told = request if verified is None else verified.request
-        raise await refuse_action(walk, told, caller, no_from(refused, verified)) from None
+        request = request if verified is None else verified.request
+        raise await refuse_action(walk, request, caller, no_from(refused, verified)) from None
     if decision.effect == "deny":
         raise await refuse_action(walk, verified.request, caller, no_of(decision, verified))
     # 5 defer: a durable record waits for people; asking again finds the same one.
@@ -102,18 +106,19 @@ async def govern_action(
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
     assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
     warrant, left = await log_intent(
-        walk, verified, decision, facts, references, call=call, reserved=reserved
+        walk, verified, decision, facts, references, call=call, reserved=reserved, begun=begun
     )
     opened = walk.open_intents.get(warrant.intent.index)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
     began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
-    outcome, broken_off = await act(walk, verified, decision, warrant, progress, left=left)
+    told = hidden_progress(verified, progress)
+    outcome, broken_off = await act(walk, verified, decision, warrant, told or progress, left=left)
     # 8 release: no lease is held by this form of the walk.
     # 9 log outcome, with what it gives back of what was reserved
     if amounts is not ONE_CALL or outcome.status == "not_started":
         elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
         outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
-    outcome = await show_outcome(verified, decision, outcome)
+    outcome = await show_outcome(verified, decision, outcome, told)
     try:
         receipt = await log_outcome(walk, warrant, outcome, opened)
     except Unavailable as failed:
@@ -131,7 +136,8 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
     """Step 3: what is true now. Registers are read in memory; none of them takes a default for the unknown.
 
     Raises Refused: `ledger.unwitnessed` when witnesses have not cosigned the ledger for longer than is allowed,
-    `revoked.<kind>` when something that the request acts under has been revoked.
+    `revoked.<kind>` when something that the request acts under has been revoked, `facts.unknown` when a fact that
+    policy may ask for is not known.
     """
     refuse_revoked(walk, verified)
     unwitnessed = walk.unwitnessed()
@@ -150,6 +156,7 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         mandate_calls_used=walk.mandates.calls_used(mandate.id),
         approval=waiting.fact(partial(_groups_now, walk)) if waiting is not None and approved else None,
         budget=budget_left(accounts_of(walk, verified), walk.mandates.used, verified.resolved.capability),
+        history=history_of(walk, verified, now),
     )
 
 
@@ -171,6 +178,7 @@ async def log_intent(
     *,
     call: int,
     reserved: Reserved,
+    begun: Event | None,
 ) -> tuple[Warrant, BaseException | None]:
     """Step 6: the intent, with the decision inside, on disk; from its receipt the warrant. And whether the caller left.
 
@@ -206,15 +214,17 @@ async def log_intent(
                 hops=_hops(verified, references),
             )
 
-        receipt, left = await record_in_run(
-            walk, mandate.id, entry, then=lambda placed: walk.budget_counts.took(reserved, placed.index)
-        )
+        def counted(placed: Receipt) -> None:
+            walk.budget_counts.took(reserved, placed.index)
+            count_started(walk, verified, begun, at=facts.at, index=placed.index)
+
+        receipt, left = await record_in_run(walk, mandate.id, entry, then=counted)
     except AnswerableError as failed:
+        if not isinstance(failed, Unavailable) or failed.effect == "none":
+            unreserve(walk, reserved)
+            withdraw_history(walk, begun)
         if not isinstance(failed, Unavailable):
-            unreserve(walk, reserved)
             raise
-        if failed.effect == "none":
-            unreserve(walk, reserved)
         raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
     walk.open_intents[receipt.index] = OpenIntent(
         action_id=action_id,
@@ -225,6 +235,7 @@ async def log_intent(
         sealing=sealing,
         names=names,
         log=duties_in_force(decision).log,
+        verified=verified,
     )
     warrant = Warrant(
         receipt=receipt,

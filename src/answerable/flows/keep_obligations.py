@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.obligation import Duties
     from answerable.core.ledger.warrant import Warrant
+    from answerable.flows.hide_tokens import HiddenProgress
     from answerable.flows.walk import Walk
     from answerable.ports.upstream import Progress
 
@@ -88,14 +89,17 @@ def heard(decision: Decision, progress: Progress | None) -> Progress | None:
     return wordless
 
 
-async def show_outcome(verified: VerifiedRequest, decision: Decision, outcome: Outcome) -> Outcome:
-    """The outcome as the agent gets it and the ledger keeps it: obligations first, then no credential in it."""
+async def show_outcome(
+    verified: VerifiedRequest, decision: Decision, outcome: Outcome, told: HiddenProgress | None
+) -> Outcome:
+    """The outcome as the agent gets it and the ledger keeps it: obligations first, then no credential in it. told: what
+    was said of its progress."""
     duties = duties_in_force(decision)
     if duties.about_answer:
         outcome = await _shown(verified, duties, outcome)
     elif duties.log == "digest":
         outcome = msgspec.structs.replace(outcome, detail=_wordless(outcome))
-    return outcome if verified.resolved.capability.credential_answers else await hide_tokens(outcome)
+    return outcome if verified.resolved.capability.credential_answers else await hide_tokens(outcome, told)
 
 
 async def _shown(verified: VerifiedRequest, duties: Duties, outcome: Outcome) -> Outcome:

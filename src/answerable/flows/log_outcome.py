@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -13,6 +12,7 @@ from answerable.core.canonical import encode
 from answerable.core.ledger import records
 from answerable.core.mandate.budget import NOTHING
 from answerable.errors import Unavailable
+from answerable.flows.count_history import count_ended, started_by
 from answerable.flows.record_entry import record_entry, record_in_run, sealing_of_entry
 
 if TYPE_CHECKING:
@@ -117,11 +117,15 @@ async def _recorded(
     sealing = opened.sealing if opened is not None else None
     if sealing is None:
         sealing = sealing_of_entry(walk, intent.index)
+    of = (opened.verified if opened is not None else None) or started_by(walk, intent.index)
+    at = walk.clock.now()
 
     def entry(run: Run | None) -> Entry:
+        nonlocal at
+        at = walk.clock.now()
         return records.outcome(
             outcome,
-            at=walk.clock.now(),
+            at=at,
             sealing=sealing,
             run=run,
             action_id=action_id,
@@ -130,9 +134,11 @@ async def _recorded(
             result_digest=digest,
         )
 
-    count = None
-    if opened is not None and (outcome.returned or outcome.overrun):
-        count = partial(_count, walk, opened.reserved, outcome)
+    def count(placed: Receipt) -> None:
+        if opened is not None and (outcome.returned or outcome.overrun):
+            _count(walk, opened.reserved, outcome, placed)
+        count_ended(walk, of, outcome, at=at, index=placed.index)
+
     if opened is not None and opened.mandate:
         return await record_in_run(walk, opened.mandate, entry, patient=patient, then=count)
     return await record_entry(walk, entry(None), patient=patient, then=count)

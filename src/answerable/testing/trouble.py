@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.approval.notice import Notice
     from answerable.core.canonical import JSONValue
+    from answerable.core.decision.history import HistoryState
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.entry import Entry, StoredEntry
     from answerable.core.ledger.leaves import Reference
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.history_register import HistoryRegister, KeptHistory
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
@@ -340,6 +342,21 @@ class TroubledSubjectKeys:
     def find(self, key_id: bytes) -> SubjectKey | None:
         """As the port says."""
         return self._trouble.call("subject_keys.find", lambda: self._keys.find(key_id))
+
+
+class TroubledHistory:
+    """Implements ports.history_register.HistoryRegister."""
+
+    def __init__(self, register: HistoryRegister, trouble: Trouble) -> None:
+        self._register, self._trouble = register, trouble
+
+    def keep(self, origin: str, state: HistoryState) -> None:
+        """As the port says."""
+        self._trouble.call("history.keep", lambda: self._register.keep(origin, state))
+
+    def kept(self, origin: str) -> KeptHistory:
+        """As the port says."""
+        return self._trouble.call("history.kept", lambda: self._register.kept(origin))
 
 
 class TroubledUpstream:

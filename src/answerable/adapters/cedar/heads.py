@@ -130,6 +130,8 @@ class HeadIndex:
         for principal in (ANY, *principals):
             for action in named:
                 found.update(
-                    number for number in self._buckets.get((principal, action), ()) if fits(self._heads[number])
+                    number
+                    for number in self._buckets.get((principal, action), ())
+                    if fits(self._heads[number])
                 )
         return tuple(sorted(found))
