@@ -73,6 +73,7 @@ class Decided(Struct, kw_only=True, gc=False):
     policy_set: str
     by: list[str]
     lifted: list[str]
+    obligations: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
 
 
 class Evidenced(Struct, kw_only=True, gc=False):
@@ -130,6 +131,7 @@ class IntentLeaf(Leaf):
     manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
+    narrowed: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     reserved: Amounts | UnsetType = UNSET
@@ -193,6 +195,7 @@ class ApprovalLeaf(Leaf):
     expires: Count | UnsetType = UNSET
     mandate_ref: Reference | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
+    narrowed: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
     principal: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     requirements: list[tuple[str, Count]] | UnsetType = UNSET

@@ -15,7 +15,6 @@ from answerable.core.registry.policy_parts import NO_PARTS
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
-
     from answerable.core.canonical import FrozenJSON, JSONValue
     from answerable.core.registry.policy_parts import PolicyParts
 
