@@ -45,8 +45,9 @@ def read_statement(text: bytes) -> PolicyStatement:
     value = parse(text, limits=Limits(size_bytes_max=STATEMENT_BYTES_MAX))
     if isinstance(value, str):
         return PolicyStatement(policies=value, parts=None, schema_digest="")
-    match value:
-        case {"policies": str(policies), "schema_digest": str(schema)} if value.keys() <= _MEMBERS:
+    if isinstance(value, dict) and value.keys() <= _MEMBERS:
+        policies, schema = value.get("policies"), value.get("schema_digest")
+        if isinstance(policies, str) and isinstance(schema, str):
             parts = parts_of_form(value["parts"]) if "parts" in value else NO_PARTS
             return PolicyStatement(policies=policies, parts=parts, schema_digest=schema)
     raise Malformed("this is not a policy set as logs write it down", code="policy.statement")

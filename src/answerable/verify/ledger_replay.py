@@ -1,0 +1,54 @@
+"""Asking all decisions of a log again, as its entries come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.core.ledger.opened import disclosures_of, leaf_of
+from answerable.core.ledger.subject_key import key_id_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import AnswerableError
+from answerable.verify.decision_replay import DECIDED, DecisionEntry, Replayed, replay
+from answerable.verify.replay_statements import Statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.opened import FindKey
+
+_STATED: Final = (Tag.CITED, Tag.POLICY_CHANGE, Tag.MANDATE_ISSUED)
+
+
+def replay_entries(
+    entries: Iterable[StoredEntry], find: FindKey, *, statements: Statements | None = None
+) -> Iterator[Replayed]:
+    """Ask every decision among these entries again, in order.
+
+    find: the keys of who runs the log: an entry without one is erased. statements: what was written down before the
+    first of them; gets what they write down.
+    """
+    known = Statements() if statements is None else statements
+    for stored in entries:
+        if stored.tag in DECIDED:
+            entry = decision_entry(stored, find)
+            yield replay(entry, policies=known.policy_set(entry.leaf), mandate=known.mandate(entry.leaf))
+        elif stored.tag in _STATED:
+            entry = decision_entry(stored, find)
+            known.take(stored.tag, entry.leaf, entry.fields or {})
+
+
+def decision_entry(stored: StoredEntry, find: FindKey) -> DecisionEntry:
+    """An entry with its fields, as far as they can be opened."""
+    leaf: dict[str, Any] = leaf_of(stored)
+    fields: dict[str, bytes] | None = None
+    try:
+        opened = disclosures_of(stored, find)
+    except AnswerableError:
+        opened = ()
+    if opened is not None:
+        fields = {one.name: bytes(one.value) for one in opened}
+    elif find(key_id_of(stored.attachment)) is not None:
+        # There is a key, and what it opens is not what the leaf commits to: for `ledger verify` to say.
+        fields = {}
+    return DecisionEntry(index=stored.index, tag=stored.tag, leaf=leaf, fields=fields, whole=bool(fields))

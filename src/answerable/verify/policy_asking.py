@@ -1,0 +1,186 @@
+"""One policy set as a log says it was, asked again: the whole of it, by Cedar's public call, on the whole context.
+
+Nothing of how decisions are made fast is used here: no slices, no private entry point, no views of the context, no
+registry. So whatever of that goes wrong shows as a difference.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import cedarpy
+import msgspec
+
+from answerable.core.decision.asked import context_under
+from answerable.core.decision.decision import Evaluation, PolicyNote, weigh
+from answerable.core.decision.facts import Requirement
+from answerable.core.decision.obligation import obligations_in
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.decision.asked import Asked
+    from answerable.core.decision.decision import Decision
+    from answerable.core.decision.policy_context import Context
+    from answerable.core.registry.policy_parts import PolicyParts
+    from answerable.core.registry.policy_statement import PolicyStatement
+
+BOUND_MAX: Final = 1_024
+"""Sets of entities, and sets without some of their policies, that are kept ready."""
+POLICIES_MAX: Final = 20_000
+_ANNOTATIONS: Final = frozenset({"id", "reason", "internal", "approve", "oblige"})
+_APPROVE: Final = re.compile(r"([a-z0-9._-]{1,63}):([1-9])")
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class _Named(NamedTuple):
+    """What decides which entities Cedar is told of."""
+
+    agent: str
+    environment: str
+    use_case: str
+    action: str
+    kind: str
+
+
+class PolicyAsking:
+    """Asks one policy set. parts: what it declares; None where the log does not say."""
+
+    def __init__(self, statement: PolicyStatement, *, digest: str) -> None:
+        """Raises Malformed (`policy.unreadable`) for policies that this program cannot read as they were read then."""
+        self.digest = digest
+        self.parts: PolicyParts | None = statement.parts
+        self._policies = _policies_in(statement.policies)
+        self._notes = {name: _note(name, ast) for name, ast in self._policies.items()}
+        self._bare = {
+            name: {key: value for key, value in ast.items() if key != "annotations"}
+            for name, ast in self._policies.items()
+        }
+        self._without = lru_cache(maxsize=BOUND_MAX)(self._less)
+        self._entities = lru_cache(maxsize=BOUND_MAX)(_entities)
+
+    @property
+    def notes(self) -> Mapping[str, PolicyNote]:
+        """What the annotations of each policy say."""
+        return self._notes
+
+    def policy(self, name: str) -> Mapping[str, Any] | None:
+        """A policy in Cedar's JSON form; None for an id that the set does not have."""
+        return self._policies.get(name)
+
+    def unlike(self, asked: Asked) -> str:
+        """The first member of the context that this set's own declarations make something else of; empty for none."""
+        if self.parts is None:
+            return ""
+        made = context_under(asked, self.parts)
+        if "risk" not in asked.context:
+            made.pop("risk", None)
+        names = sorted(made.keys() | asked.context.keys())
+        return next((name for name in names if made.get(name) != asked.context.get(name)), "")
+
+    def decide(self, asked: Asked, context: Context | None = None) -> Decision:
+        """What the set says. context: in place of the question's own."""
+        named = _Named(
+            agent=asked.principal.id,
+            environment=asked.principal.environment,
+            use_case=asked.principal.use_case,
+            action=asked.action.id,
+            kind=asked.action.kind,
+        )
+        request = {
+            "principal": {"type": "Agent", "id": named.agent},
+            "action": {"type": "Action", "id": named.action},
+            "resource": {"type": asked.resource.type, "id": asked.resource.id},
+            "context": _ENCODER.encode(asked.context if context is None else context).decode(),
+        }
+        entities = self._entities(named)
+        return weigh(
+            _evaluated(request, self._without(()), entities),
+            notes=self._notes,
+            without=lambda ids: _evaluated(request, self._without(ids), entities),
+            approval=asked.approval_fact(),
+            policy_set=self.digest,
+        )
+
+    def _less(self, ids: tuple[str, ...]) -> cedarpy.PolicySet:
+        kept = {name: ast for name, ast in self._bare.items() if name not in ids}
+        text = msgspec.json.encode({"templates": {}, "staticPolicies": kept, "templateLinks": []})
+        return cedarpy.PolicySet.from_json_str(text.decode())
+
+
+def _evaluated(
+    request: dict[str, Any], policies: cedarpy.PolicySet, entities: cedarpy.Entities
+) -> Evaluation:
+    """One answer; whatever is not a clean Allow or Deny is an error, which can only end in a deny."""
+    result = cedarpy.is_authorized(request, policies, entities)
+    reasons, errors = sorted(result.diagnostics.reasons), list(result.diagnostics.errors)
+    decision = result.decision.value
+    if not errors and (decision == "Deny" or (decision == "Allow" and reasons)):
+        return Evaluation(allowed=decision == "Allow", determining=tuple(reasons))
+    return Evaluation(
+        allowed=False, determining=(), errors=tuple(sorted(errors)) or (f"no decision: {decision}",)
+    )
+
+
+def _policies_in(text: str) -> dict[str, dict[str, Any]]:
+    try:
+        parsed = msgspec.json.decode(cedarpy.policies_to_json_str(text))
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(f"Cedar does not read it: {shown(' '.join(str(error).split()))}") from None
+    found: dict[str, dict[str, Any]] = {}
+    for ast in parsed["staticPolicies"].values():
+        name = (ast.get("annotations") or {}).get("id")
+        if not isinstance(name, str) or name in found:
+            raise _unreadable("a policy in it has no id of its own")
+        found[name] = ast
+    if parsed.get("templates") or len(found) > POLICIES_MAX:
+        raise _unreadable("it has templates, or too many policies")
+    return found
+
+
+def _note(name: str, ast: Mapping[str, Any]) -> PolicyNote:
+    said = ast.get("annotations") or {}
+    unknown = said.keys() - _ANNOTATIONS
+    if unknown:
+        raise _unreadable(
+            f"policy {shown(name)} has the annotation {shown(min(unknown))}, which is not known here"
+        )
+    approve = None
+    if "approve" in said:
+        match = _APPROVE.fullmatch(said["approve"] or "")
+        if match is None:
+            raise _unreadable(f"policy {shown(name)}: its `@approve` is not understood")
+        approve = Requirement(group=match[1], count=int(match[2]))
+    return PolicyNote(
+        reason=said.get("reason") or f"policy {name}",
+        approve=approve,
+        oblige=obligations_in(said["oblige"] or "") if "oblige" in said else (),
+        internal=said.get("internal") or "",
+    )
+
+
+def _entities(named: _Named) -> cedarpy.Entities:
+    """The agent in its use case, the action in its kind, as they were then."""
+    return cedarpy.Entities.from_json_str(
+        _ENCODER.encode(
+            [
+                {
+                    "uid": {"type": "Agent", "id": named.agent},
+                    "attrs": {"environment": named.environment, "use_case": named.use_case},
+                    "parents": [{"type": "UseCase", "id": named.use_case}],
+                },
+                {
+                    "uid": {"type": "Action", "id": named.action},
+                    "attrs": {},
+                    "parents": [{"type": "Action", "id": named.kind}],
+                },
+            ]
+        ).decode()
+    )
+
+
+def _unreadable(why: str) -> Malformed:
+    return Malformed(f"the policy set cannot be asked again: {why}", code="policy.unreadable")
