@@ -51,7 +51,6 @@ class _Plan:
     applied: Applied
     documents: dict[str, bytes]
     snapshot: RegistrySnapshot
-    policies: str
     decision_point: DecisionPoint
 
 
@@ -130,7 +129,6 @@ def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) 
         raise Malformed(f"{len(faults)} faults in the registry documents: {told}", code="registry.faults")
     snapshot = snapshot_of(merged)
     check_call_seconds(snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
-    policies = policy_text(snapshot)
     return _Plan(
         applied=Applied(
             changes=_changes(old, new),
@@ -140,8 +138,7 @@ def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) 
         ),
         documents=new,
         snapshot=snapshot,
-        policies=policies,
-        decision_point=walk.compile_policies(policies, snapshot),
+        decision_point=walk.compile_policies(policy_text(snapshot), snapshot),
     )
 
 
@@ -196,7 +193,7 @@ async def _record(walk: Walk, plan: _Plan, *, by: str, because: str) -> BaseExce
             pseudonym=pseudonym,
             before=walk.decision_point.policy_set,
             after=plan.decision_point.policy_set,
-            policies=plan.policies,
+            statement=plan.decision_point.policy_statement,
         )
         _, left_later = await record_entry(walk, entry)
         return left or left_later

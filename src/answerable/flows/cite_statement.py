@@ -87,23 +87,21 @@ UNDER_NOTHING: Final = DecidedUnder()
 
 
 def decided_under(walk: Walk, mandate: Mandate, policy_set: str) -> DecidedUnder:
-    """Refer to what a decision was made under that is not followed by an intent, writing down what is missing.
+    """What a decision was made under that no intent follows, as far as it has been cited. Without I/O.
 
-    Without waiting: where the log has no room just now the reference is left out, and the entry names the policy set by
-    its digest all the same. policy_set: digest of the set in force at this very moment. Raises Unavailable.
+    Nothing is written down for it: whoever is refused must not make the log grow faster. Where a reference is
+    left out, the set stands where it was published and the mandate where it was issued, and the entry names both.
     """
     return DecidedUnder(
-        policy_set=_now(walk, ("policy_set", policy_set), _policy_set(walk, policy_set)),
-        mandate=_now(walk, ("mandate", mandate.id), _mandate(walk, mandate)),
+        policy_set=walk.cited.get(("policy_set", policy_set)), mandate=walk.cited.get(("mandate", mandate.id))
     )
 
 
 def _policy_set(walk: Walk, digest: str) -> Callable[[], Entry] | None:
-    """Writes down the policy set in force; None where that is not this one, or is known to be written down."""
-    point = walk.decision_point
-    if ("policy_set", digest) in walk.cited or point.policy_set != digest:
+    """Writes down the policy set in force, of which this is the digest; None where it is known to be written down."""
+    if ("policy_set", digest) in walk.cited:
         return None
-    statement, own = point.policy_statement, sealing_for(walk, LOG_SUBJECT)
+    statement, own = walk.decision_point.policy_statement, sealing_for(walk, LOG_SUBJECT)
     return lambda: records_statements.cited_text(
         "policy_set", digest, statement, at=walk.clock.now(), sealing=own
     )
@@ -174,37 +172,20 @@ async def cite_consent(walk: Walk, consent: Hop, parent: Hop, mandate: Mandate) 
 
 
 async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry]) -> None:
-    lacking_room: list[Entry] = []
-    while _now(walk, name, make, lacking_room) is None:
-        await walk.ledger.room(lacking_room.pop())
-
-
-def _now(
-    walk: Walk,
-    name: tuple[str, str],
-    make: Callable[[], Entry] | None,
-    lacking_room: list[Entry] | None = None,
-) -> Reference | None:
-    """Where the log has it, written now if need be; None where the log has no room, or it cannot be made.
-
-    Without waiting, so that of two who cite the same only one writes it. lacking_room: gets what there is no room for.
-    """
-    known = walk.cited.get(name)
-    if known is not None:
-        return known
-    place = found_citation(walk, name)
-    if place is not None:
-        _remember(walk, name, place)
-    elif make is not None:
+    while name not in walk.cited:
+        # Without waiting, so that of two who cite the same only one writes it.
+        found = found_citation(walk, name)
+        if found is not None:
+            _remember(walk, name, found)
+            break
         entry = make()
         try:
             submitted = walk.ledger.submit(entry)
         except Unavailable as busy:
             if busy.code != "ledger.busy":
                 raise
-            if lacking_room is not None:
-                lacking_room.append(entry)
-            return None
+            await walk.ledger.room(entry)
+            continue
         receipt = submitted.receipt
         place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
         if name[0] == CONSENT_KIND:
@@ -212,7 +193,6 @@ def _now(
         if walk.citations is not None:
             walk.cited_unkept[name] = place
         _remember(walk, name, place)
-    return place
 
 
 def _remember(walk: Walk, name: tuple[str, str], place: Reference) -> None:

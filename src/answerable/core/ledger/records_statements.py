@@ -39,11 +39,11 @@ def registry_change(
 
 
 def policy_change(
-    *, at: UnixMillis, sealing: Sealing, by: str, pseudonym: str, before: str, after: str, policies: str
+    *, at: UnixMillis, sealing: Sealing, by: str, pseudonym: str, before: str, after: str, statement: bytes
 ) -> Entry:
-    """A policy set came into force. pseudonym: of `by`."""
+    """A policy set came into force. pseudonym: of `by`. statement: the set, of which `after` is the digest."""
     members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
-    fields = [(b"by_name", encode(by)), (b"policies", encode(policies))]
+    fields = [(b"by_name", encode(by)), (b"policies", statement)]
     return sealed_entry(Tag.POLICY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
 
 

@@ -220,7 +220,7 @@ LARGEST = {
         MANDATE, at=AT, sealing=SEALING, by="the operator", pseudonym=PSEUDONYM
     ),
     Tag.REGISTRY_CHANGE: lambda: records_statements.registry_change(**CHANGED, changes=b"{}"),
-    Tag.POLICY_CHANGE: lambda: records_statements.policy_change(**CHANGED, policies="the policies"),
+    Tag.POLICY_CHANGE: lambda: records_statements.policy_change(**CHANGED, statement=b'"the policies"'),
 }  # fmt: skip
 CITED = {
     "mandate": lambda: records_statements.cited_mandate(MANDATE, **ABOUT),
