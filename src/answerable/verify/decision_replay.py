@@ -44,17 +44,18 @@ VERDICTS: Final[tuple[Verdict, ...]] = (
 )
 DECIDED: Final = (Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ASKED)
 """Entries of decisions."""
-FIELDS: Final = (
-    "question",
-    "asked_question",
-    "asked_decision",
-    "obligations",
-    "request",
-    "asked",
-    "text",
-    "token",
+FIELDS: Final = frozenset(
+    {
+        "question",
+        "question_digest",
+        "asked_question",
+        "asked_decision",
+        "obligations",
+        "request",
+        "asked",
+    }
 )
-"""What asking again looks at, of the entries of decisions and of what they refer to."""
+"""What asking again looks at, of the entries of decisions."""
 
 _HIDDEN: Final = b"[hidden: "
 _UNKNOWN_FACTS: Final = "facts.unknown"
@@ -121,17 +122,37 @@ class Unfit:
 
 
 def replay(
-    entry: DecisionEntry, *, policies: PolicyAsking | Unfit | None, mandate: Mandate | None
+    entry: DecisionEntry,
+    *,
+    policies: PolicyAsking | Unfit | None,
+    mandate: Mandate | None,
+    whole: bool = True,
 ) -> Replayed:
-    """Ask one decision again. policies, mandate: what the entry refers to, where that is shown."""
-    return _Replay(entry, policies, mandate).run()
+    """Ask one decision again. policies, mandate: what the entry refers to, where that is shown. whole: as
+    `PolicyAsking.decide` says."""
+    return _Replay(entry, policies, mandate, whole=whole).run()
+
+
+def shown_for_replay(tag: int, leaf: Mapping[str, Any]) -> frozenset[str]:
+    """Fields of an entry that must be shown for decisions to be asked again."""
+    if tag in DECIDED:
+        return FIELDS
+    if tag == Tag.POLICY_CHANGE:
+        return frozenset({"policies"})
+    kind = leaf.get("kind") if tag == Tag.CITED else "mandate" if tag == Tag.MANDATE_ISSUED else ""
+    return frozenset({"policy_set": ("text",), "mandate": ("token",)}.get(str(kind), ()))
 
 
 class _Replay:
     def __init__(
-        self, entry: DecisionEntry, policies: PolicyAsking | Unfit | None, mandate: Mandate | None
+        self,
+        entry: DecisionEntry,
+        policies: PolicyAsking | Unfit | None,
+        mandate: Mandate | None,
+        *,
+        whole: bool,
     ) -> None:
-        self._entry, self._mandate = entry, mandate
+        self._entry, self._mandate, self._whole = entry, mandate, whole
         self._unfit = policies if isinstance(policies, Unfit) else None
         self._policies = None if isinstance(policies, Unfit) else policies
         self._leaf = entry.leaf
@@ -278,13 +299,13 @@ class _Replay:
             return self._answer("differs", f"the mandate does not cover it: {short.text}", derived=derived)
         if asked.context["chain"].get("depth"):
             unchecked.append("hops")
-        decision = policies.decide(asked)
+        decision = policies.decide(asked, whole=self._whole)
         if self._leaf.get("narrowed"):
             if "asked_question" not in self._fields:
                 return self._answer(
                     "not_disclosed", "the question about the action before it was narrowed is not shown"
                 )
-            wider = policies.decide(read_question(self._fields["asked_question"]))
+            wider = policies.decide(read_question(self._fields["asked_question"]), whole=self._whole)
             unlike = self._wider_unlike(wider)
             if unlike:
                 return self._answer("differs", f"the action was narrowed otherwise: {unlike}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.opened import FindKey
 
+WHOLE_EVERY: Final = 32
 _STATED: Final = (Tag.CITED, Tag.POLICY_CHANGE, Tag.MANDATE_ISSUED)
 
 
@@ -26,13 +27,21 @@ def replay_entries(
     """Ask every decision among these entries again, in order.
 
     find: the keys of who runs the log: an entry without one is erased. statements: what was written down before the
-    first of them; gets what they write down.
+    first of them; gets what they write down. Of many, Cedar is told what the policies mention; of one in
+    `WHOLE_EVERY`, the whole.
     """
     known = Statements() if statements is None else statements
+    count = 0
     for stored in entries:
         if stored.tag in DECIDED:
             entry = decision_entry(stored, find)
-            yield replay(entry, policies=known.policy_set(entry.leaf), mandate=known.mandate(entry.leaf))
+            yield replay(
+                entry,
+                policies=known.policy_set(entry.leaf),
+                mandate=known.mandate(entry.leaf),
+                whole=count % WHOLE_EVERY == 0,
+            )
+            count += 1
         elif stored.tag in _STATED:
             entry = decision_entry(stored, find)
             known.take(stored.tag, entry.leaf, entry.fields or {})
