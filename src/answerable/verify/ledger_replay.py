@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.opened import FindKey
 
 WHOLE_EVERY: Final = 32
-_STATED: Final = (Tag.CITED, Tag.POLICY_CHANGE, Tag.MANDATE_ISSUED)
+STATED: Final = (Tag.CITED, Tag.POLICY_CHANGE, Tag.MANDATE_ISSUED)
+"""Entries that write down what decisions are made under."""
 
 
 def replay_entries(
@@ -42,7 +43,7 @@ def replay_entries(
                 whole=count % WHOLE_EVERY == 0,
             )
             count += 1
-        elif stored.tag in _STATED:
+        elif stored.tag in STATED:
             entry = decision_entry(stored, find)
             known.take(stored.tag, entry.leaf, entry.fields or {})
 

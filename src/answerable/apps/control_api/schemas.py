@@ -296,7 +296,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
     "EvidenceRequest": record(
-        {"entries": sequence(COUNT), "about": mapping(TEXT), "reveal": TEXTS}, optional=("about",)
+        {"entries": sequence(COUNT), "about": mapping(TEXT), "reveal": TEXTS, "replay": FLAG},
+        optional=("about", "replay"),
     ),
     "Evidence": record(
         {
@@ -306,6 +307,14 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "entries": sequence(COUNT),
             "shown": COUNT,
             "withheld": sequence(COUNT),
+        }
+    ),
+    "Replayed": record(
+        {
+            "counts": mapping(COUNT),
+            "next": nullable(COUNT),
+            "size": COUNT,
+            "told": sequence({"type": "object", "description": "a decision that is not as it was recorded"}),
         }
     ),
     "Nothing": record({}),
