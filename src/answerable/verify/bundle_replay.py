@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 
 
 def replay_bundle(bundle: Bundle, *, erased: frozenset[int] = frozenset()) -> tuple[Replayed, ...]:
-    """Ask every decision in it again, in order.
+    """Ask every decision in it again, in order. erased: as `decisions_in` has it."""
+    decided, statements = decisions_in(bundle, erased=erased)
+    return tuple(
+        replay(one, policies=statements.policy_set(one.leaf), mandate=statements.mandate(one.leaf))
+        for one in decided
+    )
+
+
+def decisions_in(
+    bundle: Bundle, *, erased: frozenset[int] = frozenset()
+) -> tuple[list[DecisionEntry], Statements]:
+    """The decisions in a bundle, and what it shows of what they were made under.
 
     erased: entries whose fields nobody can open any more, as who has the keys says; a bundle by itself does not tell
     them from what was left out.
@@ -39,10 +50,7 @@ def replay_bundle(bundle: Bundle, *, erased: frozenset[int] = frozenset()) -> tu
                     whole=len(fields) == count,
                 )
             )
-    return tuple(
-        replay(one, policies=statements.policy_set(one.leaf), mandate=statements.mandate(one.leaf))
-        for one in decided
-    )
+    return decided, statements
 
 
 def _leaf(entry: EvidenceEntry) -> dict[str, Any]:

@@ -53,6 +53,7 @@ FIELDS: Final = frozenset(
         "obligations",
         "request",
         "asked",
+        "reasons",
     }
 )
 """What asking again looks at, of the entries of decisions."""
@@ -222,12 +223,13 @@ class _Replay:
             )
         if rule == _UNKNOWN_FACTS:
             return self._by_unknown(asked)
-        attempt = self._attempt(asked)
+        arguments = arguments_in(self._fields.get("request"))
+        attempt = None if arguments is None else attempt_of(asked, arguments)
         if rule == _UNMAPPABLE or attempt is None or self._mandate is None:
             lacks = "the action" if self._mandate is not None else "the mandate"
             lacks = "how the registry mapped the arguments" if rule == _UNMAPPABLE else lacks
             return self._answer("not_disclosed", f"{lacks} is not shown, by which rule {shown(rule)} said no")
-        found = self._short(asked, attempt, self._mandate)
+        found = short_of(asked, attempt, self._mandate)
         if found is not None and found.code == rule:
             return self._answer("same", found.text, derived=Said(effect="deny", by=(rule,)))
         if asked.context["chain"].get("depth") and found is None:
@@ -250,36 +252,6 @@ class _Replay:
             return self._answer("same", "a tracker of the policy set was not known", derived=derived)
         return self._answer("differs", "everything that the policy set counts was known")
 
-    def _short(self, asked: Asked, attempt: Attempt, mandate: Mandate) -> Shortfall | None:
-        task = asked.context["task"]
-        state: Any = asked.mandate_state
-        short = shortfall(
-            mandate,
-            attempt=attempt,
-            state=state,
-            calls_used=task["calls_used"],
-            now=asked.context["now"],
-        )
-        return short or session_shortfall(session_of(mandate), attempt)
-
-    def _attempt(self, asked: Asked) -> Attempt | None:
-        arguments = _arguments_in(self._fields.get("request"))
-        if arguments is None:
-            return None
-        capability, destination = asked.context["capability"], asked.context["destination"]
-        return Attempt(
-            capability=asked.action.id,
-            environment=capability["environment"],
-            resource_type=asked.resource.type,
-            resource_id=asked.resource.id,
-            arguments=arguments,
-            kind=asked.action.kind,
-            server=capability["server"],
-            sensitivity=capability["sensitivity"],
-            destination_type=destination["type"],
-            destinations=tuple(destination["names"]),
-        )
-
     # --- the policies were asked ------------------------------------------------------------------------
 
     def _by_policies(self, asked: Asked) -> Replayed:
@@ -291,10 +263,11 @@ class _Replay:
             text = f"the policy set's declarations make another {shown('context.' + unlike)} of the facts"
             return self._answer("differs", text)
         unchecked = []
-        attempt = self._attempt(asked)
+        arguments = arguments_in(self._fields.get("request"))
+        attempt = None if arguments is None else attempt_of(asked, arguments)
         if attempt is None or self._mandate is None:
             unchecked.append("mandate")
-        elif (short := self._short(asked, attempt, self._mandate)) is not None:
+        elif (short := short_of(asked, attempt, self._mandate)) is not None:
             derived = Said(effect="deny", by=(short.code,))
             return self._answer("differs", f"the mandate does not cover it: {short.text}", derived=derived)
         if asked.context["chain"].get("depth"):
@@ -325,7 +298,7 @@ class _Replay:
             }
             if msgspec.json.decode(told) != wanted:
                 return "another decision comes of it"
-        before, after = _arguments_in(self._fields.get("asked")), _arguments_in(self._fields.get("request"))
+        before, after = arguments_in(self._fields.get("asked")), arguments_in(self._fields.get("request"))
         if before is not None and after is not None:
             made = narrowed_arguments(duties_of(wider.obligations).narrow, before)
             if not same(made, after):
@@ -369,7 +342,34 @@ class _Replay:
         )
 
 
-def _arguments_in(request: bytes | None) -> dict[str, Any] | None:
+def short_of(asked: Asked, attempt: Attempt, mandate: Mandate) -> Shortfall | None:
+    """Why a mandate, or the login it was given by, does not cover what was asked; None if it does."""
+    task = asked.context["task"]
+    state: Any = asked.mandate_state
+    short = shortfall(
+        mandate, attempt=attempt, state=state, calls_used=task["calls_used"], now=asked.context["now"]
+    )
+    return short or session_shortfall(session_of(mandate), attempt)
+
+
+def attempt_of(asked: Asked, arguments: Mapping[str, Any]) -> Attempt:
+    """What the rules of a mandate look at."""
+    capability, destination = asked.context["capability"], asked.context["destination"]
+    return Attempt(
+        capability=asked.action.id,
+        environment=capability["environment"],
+        resource_type=asked.resource.type,
+        resource_id=asked.resource.id,
+        arguments=arguments,
+        kind=asked.action.kind,
+        server=capability["server"],
+        sensitivity=capability["sensitivity"],
+        destination_type=destination["type"],
+        destinations=tuple(destination["names"]),
+    )
+
+
+def arguments_in(request: bytes | None) -> dict[str, Any] | None:
     """Of an action as it was frozen; None where it is not shown, or a credential was left out of it."""
     if request is None or _HIDDEN in request:
         return None

@@ -73,6 +73,10 @@ class PolicyAsking:
         """A policy in Cedar's JSON form; None for an id that the set does not have."""
         return self._policies.get(name)
 
+    def permits(self) -> list[Mapping[str, Any]]:
+        """All permits, in Cedar's JSON form."""
+        return [ast for ast in self._policies.values() if ast.get("effect") == "permit"]
+
     def unlike(self, asked: Asked) -> str:
         """The first member of the context that this set's own declarations make something else of; empty for none."""
         if self.parts is None:
@@ -154,7 +158,7 @@ def mentioned(conditions: object) -> dict[str, frozenset[str] | None] | None:
             continue
         if node == _CONTEXT:
             return None
-        path = _plain(node)
+        path = plain_path(node)
         if path:
             member, *rest = path
             before = found.get(member, frozenset())
@@ -164,7 +168,7 @@ def mentioned(conditions: object) -> dict[str, frozenset[str] | None] | None:
     return found
 
 
-def _plain(node: dict[str, Any]) -> list[str]:
+def plain_path(node: dict[str, Any]) -> list[str]:
     """The names of `context.a.b` or `context.a has b`, outermost last; empty for anything else."""
     names: list[str] = []
     at: object = node

@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Decisions: what was decided, and whether it still is.")
     command(group, "replay", reads=True)(replay)
     app.add_typer(group, name="decision")
+    command(app, "why", reads=True)(why)
 
 
 def replay(shell: Shell, name: Name = "", bundle: BundleFile = None, whole: Whole = False) -> int | None:
@@ -69,6 +70,45 @@ def replay(shell: Shell, name: Name = "", bundle: BundleFile = None, whole: Whol
             if one.unchecked:
                 shell.terminal.line(f"  not asked again, for it is not shown: {', '.join(one.unchecked)}")
     return CHECK_FAILED if any(one.verdict == "differs" for one in found) else None
+
+
+def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
+    """Why an action was denied or deferred, and the smallest change that would have allowed it.
+
+    Each change that is told was asked of the mandate and the policies of that time, with nothing else changed. With
+    --bundle it is told of every denial in that file, and ID is one of its actions or entries.
+    """
+    if bundle is not None:
+        evidence, erased = _read(bundle), frozenset[int]()
+    else:
+        with shell.control() as control:
+            evidence, erased = disclosed(control, name)
+    from answerable.verify.bundle_replay import decisions_in
+    from answerable.verify.denial import explain
+
+    entries, statements = decisions_in(checked(evidence)[0], erased=erased)
+    named = [
+        one for one in entries if name in (str(one.index), one.leaf.get("action"), one.leaf.get("approval"))
+    ]
+    if not named:
+        raise Malformed(f"no decision is called {shown(name)}", code="decision.none")
+    found = [
+        explain(one, policies=statements.policy_set(one.leaf), mandate=statements.mandate(one.leaf))
+        for one in named
+    ]
+    if shell.terminal.as_json:
+        shell.terminal.json({"explained": [one.as_value() for one in found]})
+        return None
+    said = {"deny": "denied", "defer": "deferred", "allow": "allowed"}
+    for one in found:
+        shell.terminal.line(f"entry {one.index}: {said.get(one.effect, one.effect)}", "bold")
+        for reason in one.reasons:
+            shell.terminal.line(f"  because of {reason}")
+        for number, change in enumerate(one.changes):
+            shell.terminal.line(f"  {'or' if number else 'it would have been allowed'} {change}")
+        if one.text:
+            shell.terminal.line(f"  {one.text}")
+    return None
 
 
 def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
