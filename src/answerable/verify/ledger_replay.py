@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.core.ledger.opened import disclosures_of, leaf_of
+import msgspec
+
+from answerable.core.ledger.disclosure import opened_fields
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
-from answerable.errors import AnswerableError
+from answerable.errors import AnswerableError, Broken
 from answerable.verify.decision_replay import DECIDED, DecisionEntry, Replayed, replay
 from answerable.verify.replay_statements import Statements
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.opened import FindKey
+    from answerable.core.ledger.subject_key import SubjectKey
 
 WHOLE_EVERY: Final = 32
 STATED: Final = (Tag.CITED, Tag.POLICY_CHANGE, Tag.MANDATE_ISSUED)
@@ -49,16 +53,32 @@ def replay_entries(
 
 
 def decision_entry(stored: StoredEntry, find: FindKey) -> DecisionEntry:
-    """An entry with its fields, as far as they can be opened."""
-    leaf: dict[str, Any] = leaf_of(stored)
-    fields: dict[str, bytes] | None = None
+    """An entry with its fields, as far as they can be opened. Raises Broken (`ledger.leaf_malformed`)."""
     try:
-        opened = disclosures_of(stored, find)
-    except AnswerableError:
-        opened = ()
-    if opened is not None:
-        fields = {one.name: bytes(one.value) for one in opened}
-    elif find(key_id_of(stored.attachment)) is not None:
-        # There is a key, and what it opens is not what the leaf commits to: for `ledger verify` to say.
-        fields = {}
+        leaf = _LEAF.decode(stored.leaf)
+    except msgspec.MsgspecError:
+        raise Broken(
+            f"entry {stored.index} has a leaf that is not an object", code="ledger.leaf_malformed"
+        ) from None
+    fields: dict[str, bytes] | None = {}
+    if stored.attachment:
+        try:
+            key = find(key_id_of(stored.attachment))
+            fields = None if key is None else _fields(stored.attachment, leaf, key)
+        except AnswerableError:
+            # What there is, is not what the leaf commits to: for `ledger verify` to say.
+            fields = {}
     return DecisionEntry(index=stored.index, tag=stored.tag, leaf=leaf, fields=fields, whole=bool(fields))
+
+
+def _fields(attachment: bytes, leaf: dict[str, Any], key: SubjectKey) -> dict[str, bytes]:
+    """The fields that the leaf commits to; none where the attachment is another."""
+    if sha256(attachment).hexdigest() != leaf.get("payload"):
+        return {}
+    opened = opened_fields(attachment, key)
+    if sorted(one.digest for one in opened) != leaf.get("_sd"):
+        return {}
+    return {one.name: bytes(one.value) for one in opened}
+
+
+_LEAF: Final = msgspec.json.Decoder(dict[str, Any])

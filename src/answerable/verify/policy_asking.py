@@ -37,7 +37,7 @@ _CONTEXT: Final = {"Var": "context"}
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-class _Named(NamedTuple):
+class Named(NamedTuple):
     """What decides which entities Cedar is told of."""
 
     agent: str
@@ -73,6 +73,18 @@ class PolicyAsking:
         """A policy in Cedar's JSON form; None for an id that the set does not have."""
         return self._policies.get(name)
 
+    def forbids(self, name: str) -> bool:
+        """Whether a policy is a forbid."""
+        return self._policies[name].get("effect") != "permit"
+
+    def about(self, named: Named) -> cedarpy.PolicySet:
+        """Cedar's handle for the policies that can be about this agent and action."""
+        return self._without((), named)
+
+    def entities(self, named: Named) -> cedarpy.Entities:
+        """Cedar's handle for the entities that a request of these has."""
+        return self._entities(named)
+
     def permits(self) -> list[Mapping[str, Any]]:
         """All permits, in Cedar's JSON form."""
         return [ast for ast in self._policies.values() if ast.get("effect") == "permit"]
@@ -90,7 +102,7 @@ class PolicyAsking:
     def decide(self, asked: Asked, *, whole: bool = True) -> Decision:
         """What the set says. whole: whether Cedar is given all policies and the whole context, or the policies that can
         be about this agent and action, and what policies mention: the same to them, and many times as fast."""
-        named = _Named(
+        named = Named(
             agent=asked.principal.id,
             environment=asked.principal.environment,
             use_case=asked.principal.use_case,
@@ -125,7 +137,7 @@ class PolicyAsking:
                 told[member] = {name: value[name] for name in names if name in value}
         return told
 
-    def _less(self, ids: tuple[str, ...], about: _Named | None) -> cedarpy.PolicySet:
+    def _less(self, ids: tuple[str, ...], about: Named | None) -> cedarpy.PolicySet:
         kept = {
             name: ast
             for name, ast in self._bare.items()
@@ -149,7 +161,7 @@ def _evaluated(
     )
 
 
-def _can_be_about(ast: Mapping[str, Any], named: _Named) -> bool:
+def _can_be_about(ast: Mapping[str, Any], named: Named) -> bool:
     """False only for a policy that names another agent, use case, action or kind."""
     principals = {("Agent", named.agent), ("UseCase", named.use_case)}
     actions = {("Action", named.action), ("Action", named.kind)}
@@ -239,7 +251,7 @@ def _note(name: str, ast: Mapping[str, Any]) -> PolicyNote:
     )
 
 
-def _entities(named: _Named) -> cedarpy.Entities:
+def _entities(named: Named) -> cedarpy.Entities:
     """The agent in its use case, the action in its kind, as they were then."""
     return cedarpy.Entities.from_json_str(
         _ENCODER.encode(
