@@ -64,3 +64,29 @@ def test_all_decisions_are_asked_again_and_a_deferral_is_explained(
     assert "denied" in told
     assert "on case `4711`" in told
     command("why", "nothing", code=1)
+
+
+@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("ANSWER-07")
+def test_what_an_agent_could_do_and_who_can_is_told_from_the_ledger(
+    world: World, running: Running, command: Command, mandate: str
+) -> None:
+    found = json.loads(command("can", "--who", "case_read", "4711", "--json", code=1).stdout or "{}")
+    assert found == {}, "an action goes by the name of its capability"
+    actions = [
+        one["name"]
+        for one in json.loads(command("registry", "list", "--json").stdout)["items"]
+        if one["kind"] == "Capability"
+    ]
+    told = {name: json.loads(command("can", "--who", name, "4711", "--json").stdout) for name in actions}
+    able = [one for answer in told.values() for one in answer["agents"] if one["effect"] != "deny"]
+    assert able
+    assert all(one["mandates"] == [mandate] for one in able)
+    agent = able[0]["agent"]
+    early = command("could", agent, actions[0], "--at", "2020-01-01T00:00:00Z", code=1).stderr
+    assert "does not say all of the registry" in early
+    later = json.loads(command("could", agent, actions[0], "--at", "2199-01-01T00:00:00Z", "--json").stdout)
+    assert later["agents"][0]["effect"] == "deny", "by then the mandate has ended"
+    assert "active agents cannot" in command("can", "--who", actions[0]).stdout
+    command("can", actions[0], code=1)
+    command("could", agent, actions[0], code=1)

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from answerable.core.canonical import parse
-from answerable.core.identity.compact_jws import read_compact
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.token import signed, terms_of
+from answerable.core.mandate.token import mandate_in
 from answerable.core.registry.policy_statement import read_statement
 from answerable.errors import AnswerableError
 from answerable.verify.decision_replay import Unfit
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
 MANDATES_MAX: Final = 20_000
 """Mandates that are kept, the last ones that were used."""
-_STEP: Final = "mandate"
 
 
 class Statements:
@@ -92,11 +89,7 @@ def _asking(digest: str, text: bytes) -> PolicyAsking | Unfit:
 
 def _mandate(name: str, token: bytes) -> Mandate | None:
     try:
-        text = msgspec.json.decode(token, type=str)
-        claims = parse(read_compact(text, step=_STEP).payload)
-        if not isinstance(claims, dict):
-            return None
-        terms = terms_of(claims)
+        mandate = mandate_in(msgspec.json.decode(token, type=str))
     except (AnswerableError, msgspec.DecodeError):
         return None
-    return signed(terms, text) if terms.id == name else None
+    return mandate if mandate.id == name else None

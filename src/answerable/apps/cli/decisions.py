@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.ledger import milliseconds
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -34,6 +35,22 @@ BundleFile = Annotated[
 ]
 Whole = Annotated[bool, typer.Option("--all", help="Ask every decision of the ledger again.")]
 
+AgentName = Annotated[str, typer.Argument(help="Name of an agent.", metavar="AGENT")]
+ActionName = Annotated[str, typer.Argument(help="Name of a capability.", metavar="ACTION")]
+ResourceName = Annotated[
+    str,
+    typer.Argument(
+        help="Id of what it is done to; any when not given.", metavar="[RESOURCE]", show_default=False
+    ),
+]
+At = Annotated[
+    str,
+    typer.Option(
+        "--at", help="When, with a time zone, as RFC 3339 has it.", metavar="TIME", show_default=False
+    ),
+]
+Who = Annotated[bool, typer.Option("--who", help="Tell which agents can.")]
+
 _SHOWN_MAX = 100
 
 
@@ -43,6 +60,8 @@ def register(app: typer.Typer) -> None:
     command(group, "replay", reads=True)(replay)
     app.add_typer(group, name="decision")
     command(app, "why", reads=True)(why)
+    command(app, "could", reads=True)(could)
+    command(app, "can", reads=True)(can)
 
 
 def replay(shell: Shell, name: Name = "", bundle: BundleFile = None, whole: Whole = False) -> int | None:
@@ -108,6 +127,54 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
             shell.terminal.line(f"  {'or' if number else 'it would have been allowed'} {change}")
         if one.text:
             shell.terminal.line(f"  {one.text}")
+    return None
+
+
+def could(
+    shell: Shell, agent: AgentName, action: ActionName, resource: ResourceName = "", at: At = ""
+) -> int | None:
+    """What an agent was allowed to do at a time, and by what, from the ledger.
+
+    By the documents, policies, mandates and ends of that time. What depends on the single action is told as conditions.
+    """
+    if not at:
+        raise Malformed(
+            "say when with --at, as RFC 3339 has it, such as 2026-11-27T12:00:00Z", code="cli.time"
+        )
+    return _possible(shell, agent=agent, action=action, resource=resource, at=str(milliseconds(at)))
+
+
+def can(shell: Shell, action: ActionName, resource: ResourceName = "", who: Who = False) -> int | None:
+    """Who can do an action now: of all active agents, those with an open mandate and a policy for it."""
+    if not who:
+        raise Malformed("say what is asked: --who tells which agents can", code="cli.usage")
+    return _possible(shell, action=action, resource=resource)
+
+
+def _possible(shell: Shell, **query: str) -> int | None:
+    asked = {name: value for name, value in query.items() if value}
+    with shell.control() as control:
+        found = control.get("/v1/decisions/possible", **asked)
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return None
+    for one in found["agents"]:
+        if one["effect"] == "deny" and "agent" not in asked:
+            continue
+        shell.terminal.line(f"{one['agent']}: {one['effect']}, by {', '.join(one['by'])}", "bold")
+        for condition in one["conditions"]:
+            shell.terminal.line(f"  {condition}")
+        if one["mandates"]:
+            shell.terminal.line(f"  under {', '.join(one['mandates'])}")
+    denied = sum(one["effect"] == "deny" for one in found["agents"])
+    if "agent" not in asked:
+        shell.terminal.line(f"{denied} of {len(found['agents'])} active agents cannot")
+    if found["withheld"] or found["unfollowed"]:
+        shell.terminal.warn(
+            f"not looked at: {found['withheld']} statements that cannot be opened, {found['unfollowed']} revocations "
+            "of keys, manifests, tokens, hops and vendors"
+        )
+    shell.terminal.warn("what agents hand on to each other is not looked at")
     return None
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 import anyio.lowlevel
 from anyio import to_thread
 
-from answerable.apps.control_api.call import Operation
-from answerable.apps.control_api.schemas import COUNT
+from answerable.apps.control_api.call import Operation, instant
+from answerable.apps.control_api.schemas import COUNT, TEXT
+from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Malformed, shown
+from answerable.flows.tell_possible import Then, possible
 from answerable.verify.decision_replay import VERDICTS
 from answerable.verify.ledger_replay import STATED, replay_entries
 from answerable.verify.replay_statements import Statements
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 ENTRIES_PER_CALL: Final = 20_000
 TOLD_MAX: Final = 200
 """Decisions of one stretch that are told beside being counted: those that are not the same."""
+RESOURCE_CHARS_MAX: Final = 1_024
 _AT_ONCE: Final = 256
 
 
@@ -70,6 +73,37 @@ async def _asked(
     told += [one for one in found if one.verdict in ("differs", "cannot_tell")]
 
 
+async def tell_possible(call: Call) -> Answer:
+    """What one agent could do at a time, or who could: by the ledger, as of `at`, or of now."""
+    text = call.query.get("at", "")
+    at = UnixMillis(_number(text)) if text else call.walk.clock.now()
+    agent, resource = call.query.get("agent", ""), call.query.get("resource", "")
+    if len(resource) > RESOURCE_CHARS_MAX:
+        raise Malformed("the name of the resource is too long", code="request.query")
+    then, find = Then(at=at), call.walk.subject_keys.find
+    for stored in call.walk.ledger.replay():
+        if not then.take(stored, find):
+            break
+        if stored.index % _AT_ONCE == 0:
+            await anyio.lowlevel.checkpoint()
+    agents = (agent,) if agent else ()
+    action = call.query.get("action", "")
+    found = await to_thread.run_sync(lambda: possible(then, agents=agents, action=action, resource=resource))
+    return {
+        "at": instant(at),
+        "registry": then.registry,
+        "withheld": then.withheld,
+        "unfollowed": then.unfollowed,
+        "agents": [one.as_value() for one in found],
+    }
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise Malformed(f"{shown(text)} is no whole number of milliseconds", code="request.query")
+    return int(text)
+
+
 OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation(
         id="replay_decisions",
@@ -79,5 +113,19 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         answer="Replayed",
         query=(("start", COUNT, "index of the entry to begin with; 0 when not given"),),
         run=replay_decisions,
+    ),
+    Operation(
+        id="tell_possible",
+        method="GET",
+        path="/v1/decisions/possible",
+        summary="What an agent could do at a time by what was in force then, or which agents could",
+        answer="Possible",
+        query=(
+            ("action", TEXT, "name of a capability"),
+            ("agent", TEXT, "name of an agent; all that were active when not given"),
+            ("resource", TEXT, "id of what it is done to; any when not given"),
+            ("at", COUNT, "Unix milliseconds; now when not given"),
+        ),
+        run=tell_possible,
     ),
 )

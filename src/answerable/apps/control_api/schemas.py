@@ -317,6 +317,15 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "told": sequence({"type": "object", "description": "a decision that is not as it was recorded"}),
         }
     ),
+    "Possible": record(
+        {
+            "at": INSTANT,
+            "registry": TEXT,
+            "withheld": COUNT,
+            "unfollowed": COUNT,
+            "agents": sequence({"type": "object", "description": "an agent, and what it could do"}),
+        }
+    ),
     "Nothing": record({}),
     "Checkpoint": record({"checkpoint": TEXT}),
     "Problem": {
