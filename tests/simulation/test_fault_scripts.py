@@ -33,13 +33,13 @@ from answerable.testing.trouble import (
     Fault,
     Trouble,
     TroubledApprovals,
-    TroubledChannel,
     TroubledLedger,
     TroubledMandates,
     TroubledSubjectKeys,
     TroubledUpstream,
     faults_of,
 )
+from answerable.testing.troubled_channel import TroubledChannel
 
 PAIRS_AT_RANDOM = 300
 Script = dict[int, Fault]

@@ -53,7 +53,6 @@ from answerable.testing.trouble import (
     Crash,
     Trouble,
     TroubledApprovals,
-    TroubledChannel,
     TroubledHistory,
     TroubledLedger,
     TroubledMandates,
@@ -62,6 +61,7 @@ from answerable.testing.trouble import (
     TroubledUpstream,
     faults_of,
 )
+from answerable.testing.troubled_channel import TroubledChannel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

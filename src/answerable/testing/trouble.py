@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.approval.approval import Approval, ApprovalId
-    from answerable.core.approval.notice import Notice
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.history import HistoryState
     from answerable.core.identity.principal import AgentId, UnixMillis
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.resolve import CapabilityIndex
     from answerable.core.registry.snapshot import RegistrySnapshot
-    from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.history_register import HistoryRegister, KeptHistory
     from answerable.ports.ledger import Ledger, Submitted
@@ -390,18 +388,3 @@ class TroubledUpstream:
         if fault == "done":
             raise ConnectionError("on purpose")
         return outcome
-
-
-class TroubledChannel:
-    """Implements ports.approval_channel.ApprovalChannel, but that it raises when it fails, as it should not."""
-
-    def __init__(self, channel: ApprovalChannel, trouble: Trouble) -> None:
-        self._channel, self._trouble = channel, trouble
-
-    def announce(self, approval: Approval) -> None:
-        """As the port says."""
-        self._trouble.call("channel.announce", lambda: self._channel.announce(approval))
-
-    def notify(self, notice: Notice) -> None:
-        """As the port says."""
-        self._trouble.call("channel.notify", lambda: self._channel.notify(notice))

@@ -198,9 +198,7 @@ async def assembled(
                 limits=settings.walk,
             )
             tokens = token_desk(settings, walk, store, verifier, address)
-            workloads = identity.workloads(walk, settings)
-            changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
-            await _recovered(walk, workloads, changes, is_shard=bool(settings.ledger.shard))
+            workloads, changes = await _recovered(walk, identity, settings)
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -229,8 +227,12 @@ async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     await noted_at_last(identity, walk, settings)
 
 
-async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:
+async def _recovered(
+    walk: Walk, identity: Identity, settings: Settings
+) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
+    workloads = identity.workloads(walk, settings)
+    changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     counted = walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
     recalled = await recall_ends(workloads, changes, since=counted)
@@ -255,7 +257,8 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
     with _when_there_is_room():
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.
-        await record_revocations(walk, overdue_only=is_shard)
+        await record_revocations(walk, overdue_only=bool(settings.ledger.shard))
+    return workloads, changes
 
 
 async def kept_running(product: Product, settings: Settings) -> None:
