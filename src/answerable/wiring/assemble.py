@@ -151,9 +151,9 @@ async def assembled(
 ) -> AsyncIterator[Product]:
     """The product on one data directory, recovered and settled; no door is open and no upstream started.
 
-    authorities: names for it. address: where it listens. wait_seconds_max: how long another one may hold the directory.
-    witness: command that starts it. Raises Unavailable when it is held longer, Broken for a log that is corrupt or behind
-    its witnesses, Malformed for settings that contradict.
+    authorities: names under which callers may address it. address: on which it listens. wait_seconds_max: how long
+    another process may still hold the directory. witness: command that starts it. Raises Unavailable when it is held
+    longer, Broken when its log is corrupt or behind what witnesses know, Malformed for settings that contradict.
     """
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
@@ -196,9 +196,7 @@ async def assembled(
                 limits=settings.walk,
             )
             tokens = token_desk(settings, walk, store, verifier, address)
-            workloads = identity.workloads(walk, settings)
-            changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
-            await _recovered(walk, workloads, changes, is_shard=bool(settings.ledger.shard))
+            workloads, changes = await _recovered(walk, identity, settings)
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -227,8 +225,12 @@ async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     await noted_at_last(identity, walk, settings)
 
 
-async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:
+async def _recovered(
+    walk: Walk, identity: Identity, settings: Settings
+) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
+    workloads = identity.workloads(walk, settings)
+    changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     counted = walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
     recalled = await recall_ends(workloads, changes, since=counted)
@@ -253,7 +255,8 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
     with _when_there_is_room():
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.
-        await record_revocations(walk, overdue_only=is_shard)
+        await record_revocations(walk, overdue_only=bool(settings.ledger.shard))
+    return workloads, changes
 
 
 async def kept_running(product: Product, settings: Settings) -> None:
