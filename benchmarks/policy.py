@@ -61,7 +61,9 @@ def peer_rows(policies: list[int], entities: tuple[int, ...]) -> tuple[list[dict
     growth with entities is looked at with 100 policies.
     """
     environment = ROOT / ".dev/peers/policy/bin/python"
-    done = _run([sys.executable, "-E", "-s", str(ROOT / "tools/set_up.py"), "--peers"], "", SET_UP_SECONDS_MAX)
+    done = _run(
+        [sys.executable, "-E", "-s", str(ROOT / "tools/set_up.py"), "--peers"], "", SET_UP_SECONDS_MAX
+    )
     if done.returncode:
         return [], f"their environment cannot be made: {' '.join(done.stderr.split())[-300:]}"
     cells = [{"policies": count, "entities": entities[0]} for count in policies]
@@ -70,9 +72,7 @@ def peer_rows(policies: list[int], entities: tuple[int, ...]) -> tuple[list[dict
         "cells": cells,
         "rules": [asdict(rule) for rule in rules.others(max(policies))],
         "allowed": asdict(
-            rules.Rule(
-                agent=rules.AGENT.name, forbids=False, calls_over=0, use_case="support", tier_under=3
-            )
+            rules.Rule(agent=rules.AGENT.name, forbids=False, calls_over=0, use_case="support", tier_under=3)
         ),
         "input": {**policy_grid.plain_request(), "context": policy_grid.cedar_request()["context"]},
         "timed": policy_grid.TIMED,
@@ -99,7 +99,9 @@ def figures_of(
     by_count = {int(row["policies"]): row for row in rows}
     most = max(by_count)
     found = {
-        f"decision_cpu_us_{count}": by_count[count]["sliced_us"] for count in (50, 100, most) if count in by_count
+        f"decision_cpu_us_{count}": by_count[count]["sliced_us"]
+        for count in (50, 100, most)
+        if count in by_count
     }
     found[f"policies_{most}_over_50"] = round(by_count[most]["sliced_us"] / by_count[50]["sliced_us"], 3)
     found[f"full_over_sliced_{most}"] = round(by_count[most]["full_us"] / by_count[most]["sliced_us"], 1)

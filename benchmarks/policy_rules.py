@@ -80,7 +80,9 @@ when {{ context.task.use_case == "{use_case}" && context.capability.tier < 3 }};
 
 
 def _cedar(number: int, rule: Rule, *, capability: str, resource_type: str) -> str:
-    head = f'principal == Agent::"{rule.agent}", action == Action::"{capability}", resource is {resource_type}'
+    head = (
+        f'principal == Agent::"{rule.agent}", action == Action::"{capability}", resource is {resource_type}'
+    )
     if rule.forbids:
         return f"""@id("bench.forbid-{number:05}")
 @reason("late in its budget this agent asks a person")

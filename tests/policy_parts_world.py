@@ -47,3 +47,20 @@ def read_parts(**parts):
     assert shapes.faults == ()
     (found,) = (one.noun for one in shapes.nouns if isinstance(one.noun, PolicySetDocument))
     return found.parts
+
+
+def told(**parts):
+    """Place, code and message of the only fault."""
+    (fault,) = faults_of(with_parts(**parts))
+    assert "\n" not in fault.message
+    return fault.path, fault.code, fault.message
+
+
+def without(part, *keys, **changes):
+    """A part with some members taken away and others set."""
+    return {**{key: value for key, value in part.items() if key not in keys}, **changes}
+
+
+def of(fact, **more):
+    """A factor of that fact."""
+    return {"name": "some", "points": 10, "fact": fact, **more}

@@ -76,7 +76,8 @@ class CedarDecisionPoint:
             raise
         except BaseException as fault:
             # A panic inside the extension is a BaseException. Whatever it was: an error is a deny.
-            return self._denied(CODE_ERROR, f"the decision failed: {shown(type(fault).__name__)}")
+            failed = f"the decision failed: {shown(type(fault).__name__)}"
+            return self._denied(Reason(source=CODE_ERROR, text=failed))
 
     def may_list(self, agent: str, capability: str) -> bool:
         """As `DecisionPoint.may_list`: False when no permit could match, or an unconditional forbid always does.
@@ -93,13 +94,14 @@ class CedarDecisionPoint:
         if agent is None or (known is not capability and known != capability):
             # The policies were checked against another agent or capability than the one that is about to act.
             differs = "the policy set was published for another registry"
-            return self._denied(*(outside or (CODE_REGISTRY_DIFFERS, differs)))
+            return self._denied(outside or Reason(source=CODE_REGISTRY_DIFFERS, text=differs))
         arguments = mapped_arguments(capability.arguments, verified.arguments)
         if isinstance(arguments, Unmappable):
-            outside = outside or (CODE_UNMAPPABLE, arguments.text)
+            outside = outside or Reason(source=CODE_UNMAPPABLE, text=arguments.text)
             arguments = {}
         if outside is None and not self._trackers <= facts.history.keys():
-            outside = (CODE_FACTS_UNKNOWN, "what happened before is not known, and a policy asks for it")
+            unknown = "what happened before is not known, and the policy set counts it"
+            outside = Reason(source=CODE_FACTS_UNKNOWN, text=unknown)
         context = whole_context(
             verified,
             facts,
@@ -110,8 +112,8 @@ class CedarDecisionPoint:
             scored=outside is None,
         )
         if outside is not None:
-            question = question_of(verified, facts, context, agent=agent, rule=outside[0])
-            return self._denied(*outside, question=question)
+            question = question_of(verified, facts, context, agent=agent, rule=outside.source)
+            return self._denied(outside, question=question)
         found = self._slices.find(agent, capability, verified.resource_id)
         asked = found.request(verified.resource_id, context)
         return weigh(
@@ -123,11 +125,11 @@ class CedarDecisionPoint:
             question=question_of(verified, facts, context, agent=agent),
         )
 
-    def _denied(self, code: str, text: str, *, question: bytes = b"") -> Decision:
+    def _denied(self, reason: Reason, *, question: bytes = b"") -> Decision:
         return Decision(
             effect="deny",
-            reasons=(Reason(source=code, text=text),),
-            determined_by=(code,),
+            reasons=(reason,),
+            determined_by=(reason.source,),
             policy_set=self._digest,
             question=question,
         )
@@ -141,15 +143,15 @@ class CedarDecisionPoint:
         barred = any(
             policy.forbids
             and not policy.conditional
-            and policy.note.approve is None
+            and not policy.note.liftable
             and policy.head.resource_id is None
             for policy in found
         )
         return not barred and any(not policy.forbids for policy in found)
 
 
-def _outside(verified: VerifiedRequest, facts: Facts) -> tuple[str, str] | None:
-    """Why the mandate, the login it was given by or a hop does not reach so far: code and text; None if they do."""
+def _outside(verified: VerifiedRequest, facts: Facts) -> Reason | None:
+    """Why the mandate, the login it was given by or a hop does not reach so far; None if they do."""
     capability = verified.resolved.capability
     attempt = Attempt(
         capability=capability.name,
@@ -174,7 +176,7 @@ def _outside(verified: VerifiedRequest, facts: Facts) -> tuple[str, str] | None:
         short = session_shortfall(verified.session, attempt)
     if short is None and verified.hops:
         short = hops_shortfall(verified.hops, attempt)
-    return None if short is None else (short.code, short.text)
+    return None if short is None else Reason(source=short.code, text=short.text)
 
 
 def compiled(policies: str, snapshot: RegistrySnapshot) -> CedarDecisionPoint:

@@ -31,7 +31,7 @@ from answerable.core.registry.spec_risk import Comparison, comparison_of
 from answerable.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from answerable.core.registry.parse import Kind, Shapes
 
@@ -55,11 +55,13 @@ _LISTS: Final[tuple[tuple[str, str, int, Callable[[PolicyParts], tuple[_Part, ..
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """What there is to name. all_sets, all_capabilities: whether each of them could be read, so that none is missed."""
+    """What there is to name. types: of the arguments of each capability. all_sets, all_capabilities: whether each of
+    them could be read, so that none is missed."""
 
     sets: tuple[tuple[int, PolicySetDocument], ...]
     capabilities: dict[str, Capability]
-    declared: dict[Kind, tuple[str, ...]]
+    types: Mapping[str, Mapping[str, str]]
+    declared: frozenset[tuple[Kind, str]]
     all_sets: bool
     all_capabilities: bool
 
@@ -83,15 +85,19 @@ def _known(shapes: Shapes) -> _Known:
         (found.document, found.noun) for found in shapes.nouns if isinstance(found.noun, PolicySetDocument)
     ]
     capabilities = {found.name: found.noun for found in shapes.nouns if isinstance(found.noun, Capability)}
-    kinds: tuple[Kind, ...] = ("PolicySet", "Capability", "Server")
-    declared = {kind: tuple(sorted(name for one, name in shapes.declared if one == kind)) for kind in kinds}
+    types = {
+        name: {argument.name: argument.type for argument in one.arguments}
+        for name, one in capabilities.items()
+    }
+    kinds = [kind for kind, _ in shapes.declared]
     return _Known(
         # In the order of their names, in which they are published.
         sets=tuple(sorted(sets, key=lambda one: one[1].name)),
         capabilities=capabilities,
-        declared=declared,
-        all_sets=len(sets) == len(declared["PolicySet"]),
-        all_capabilities=len(capabilities) == len(declared["Capability"]),
+        types=types,
+        declared=shapes.declared,
+        all_sets=len(sets) == kinds.count("PolicySet"),
+        all_capabilities=len(capabilities) == kinds.count("Capability"),
     )
 
 
@@ -148,24 +154,25 @@ def _tracker_faults(tracker: Tracker, known: _Known, at: str) -> Iterator[_Found
 
 
 def _exists(kind: Kind, name: str, known: _Known, path: str) -> Iterator[_Found]:
-    if name not in known.declared[kind]:
-        hint = near(name, known.declared[kind])
+    if (kind, name) not in known.declared:
+        hint = near(name, tuple(sorted(other for declared, other in known.declared if declared == kind)))
         yield path, "reference.missing", f"no {kind} is called {shown(name)}{hint}"
 
 
 def _sum_faults(tracker: Tracker, known: _Known, path: str) -> Iterator[_Found]:
     """What is named must have the argument. Of all others that match some must, and none as something else."""
     (match,) = tracker.matches
-    if match.capabilities:
-        for name in match.capabilities:
-            capability = known.capabilities.get(name)
-            arguments = tuple(_types_of(capability)) if capability is not None else (tracker.sum,)
-            if tracker.sum not in arguments:
-                message = f"capability {shown(name)} has no argument {shown(tracker.sum)}{near(tracker.sum, arguments)}"
-                yield path, "reference.missing", message
-    matching = [
-        one for one in known.capabilities.values() if one.name in match.capabilities or _may_match(match, one)
-    ]
+    for name in match.capabilities:
+        types = known.types.get(name, {tracker.sum: ""})
+        if tracker.sum not in types:
+            hint = near(tracker.sum, tuple(types))
+            message = f"capability {shown(name)} has no argument {shown(tracker.sum)}{hint}"
+            yield path, "reference.missing", message
+    matching = {
+        name: known.types[name]
+        for name, one in known.capabilities.items()
+        if name in match.capabilities or _may_match(match, one)
+    }
     yield from _type_faults(tracker.sum, matching, _SUMMABLE, path)
     if not match.capabilities and known.all_capabilities:
         yield from _mapped_nowhere(tracker.sum, matching, "that it matches", path)
@@ -185,10 +192,9 @@ def _may_match(match: EventMatch, capability: Capability) -> bool:
 def _factor_faults(factor: RiskFactor, known: _Known, at: str) -> Iterator[_Found]:
     match factor.fact:
         case "argument":
-            capabilities = list(known.capabilities.values())
-            yield from _type_faults(factor.of, capabilities, _COMPARED[comparison_of(factor)], f"{at}/of")
+            yield from _type_faults(factor.of, known.types, _COMPARED[comparison_of(factor)], f"{at}/of")
             if known.all_capabilities:
-                yield from _mapped_nowhere(factor.of, capabilities, "that is registered", f"{at}/of")
+                yield from _mapped_nowhere(factor.of, known.types, "that is registered", f"{at}/of")
         case "history" | "window" if known.all_sets:
             key, what = ("trackers", "tracker") if factor.fact == "history" else ("windows", "window")
             names = known.names(key)
@@ -206,22 +212,27 @@ def _factor_faults(factor: RiskFactor, known: _Known, at: str) -> Iterator[_Foun
 
 
 def _type_faults(
-    argument: str, capabilities: list[Capability], types: tuple[str, ...], path: str
+    argument: str, capabilities: Mapping[str, Mapping[str, str]], wanted: tuple[str, ...], path: str
 ) -> Iterator[_Found]:
-    for capability in capabilities:
-        declared = _types_of(capability).get(argument)
-        if declared is not None and declared not in types:
-            wanted = " or ".join(types)
-            message = f"argument {shown(argument)} of capability {shown(capability.name)} is {declared}, not {wanted}"
-            yield path, "reference.argument_type", message
+    """One fault for all capabilities that have the argument as something else; the first by name stands for them."""
+    others = sorted(
+        (name, types[argument])
+        for name, types in capabilities.items()
+        if argument in types and types[argument] not in wanted
+    )
+    if others:
+        name, declared = others[0]
+        what = (
+            f"argument {shown(argument)} of capability {shown(name)} is {declared}, not {' or '.join(wanted)}"
+        )
+        more = f" (nor of {len(others) - 1} more)" if len(others) > 1 else ""
+        yield path, "reference.argument_type", what + more
 
 
-def _mapped_nowhere(argument: str, capabilities: list[Capability], which: str, path: str) -> Iterator[_Found]:
-    known = dict.fromkeys(name for capability in capabilities for name in _types_of(capability))
+def _mapped_nowhere(
+    argument: str, capabilities: Mapping[str, Mapping[str, str]], which: str, path: str
+) -> Iterator[_Found]:
+    known = tuple(dict.fromkeys(name for types in capabilities.values() for name in types))
     if argument not in known:
-        message = f"no capability {which} has an argument {shown(argument)}{near(argument, tuple(known))}"
+        message = f"no capability {which} has an argument {shown(argument)}{near(argument, known)}"
         yield path, "reference.missing", message
-
-
-def _types_of(capability: Capability) -> dict[str, str]:
-    return {argument.name: argument.type for argument in capability.arguments}

@@ -191,6 +191,7 @@ def _millis(text: str) -> int:
         if since <= timedelta(0):
             raise ValueError
     except ValueError:
-        message = f"{shown(text)} is not a moment in UTC like `2027-01-31T18:00:00Z`"
-        raise Malformed(message, code="document.date") from None
+        raise Malformed(
+            f"{shown(text)} is not a moment in UTC like `2027-01-31T18:00:00Z`", code="document.date"
+        ) from None
     return since // timedelta(milliseconds=1)

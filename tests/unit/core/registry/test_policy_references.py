@@ -125,15 +125,19 @@ def of(fact, name="", **more):
             "argument_type",
             "is minor_units, not string or string_set",
         ),
-        (of("argument", "case", atMost=1), "/of", "argument_type", "is string, not integer or minor_units"),
+        (
+            of("argument", "case", atMost=1),
+            "/of",
+            "argument_type",
+            "of capability `crm.read` is string, not integer or minor_units (nor of 1 more)",
+        ),
         (of("argument", "amount"), "/of", "argument_type", "is minor_units, not boolean"),
     ],
 )
 def test_what_a_factor_looks_at_exists_and_fits(factor, at, code, says):
-    # Both sample capabilities have a `case`, so one mistake about it is two faults.
-    found = faults_of(with_parts(**{**PARTS, "risk": [factor]}))
-    assert {(one.path, one.code) for one in found} == {(f"/spec/risk/0{at}", f"reference.{code}")}
-    assert says in found[0].message
+    path, found, message = told(with_parts(**{**PARTS, "risk": [factor]}))
+    assert (path, found) == (f"/spec/risk/0{at}", f"reference.{code}")
+    assert says in message
 
 
 def test_a_factor_may_look_at_what_another_set_declares():

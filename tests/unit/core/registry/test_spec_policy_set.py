@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.active import faults_of
 from answerable.core.registry.policy_parts import (
     NO_PARTS,
     DestinationClass,
@@ -23,22 +22,14 @@ from tests.policy_parts_world import (
     TRACKER,
     WINDOW,
     faults,
+    of,
     read_parts,
+    told,
     with_parts,
+    without,
 )
 
 pytestmark = pytest.mark.requirement("PARTS-01")
-
-
-def told(**parts):
-    """Place, code and message of the only fault."""
-    (fault,) = faults_of(with_parts(**parts))
-    assert "\n" not in fault.message
-    return fault.path, fault.code, fault.message
-
-
-def without(part, *keys, **changes):
-    return {**{key: value for key, value in part.items() if key not in keys}, **changes}
 
 
 def test_parts_are_read_as_they_are_written():
@@ -206,191 +197,6 @@ WINDOWS = [
 def test_a_window_that_is_none_is_a_fault(window, at, code, says):
     path, found, message = told(windows=[window])
     assert (path, found) == (f"/spec/windows/0{at}", code)
-    assert says in message
-
-
-@pytest.mark.parametrize(
-    ("kind", "members"),
-    [
-        ("email", ["example.com", "ada@example.org"]),
-        ("host", ["example.org:8443", "*.internal", "192.0.2.7", "[2001:db8::1]"]),
-        ("name", ["#general", "Team A"]),
-    ],
-)
-def test_a_class_has_members_in_their_one_spelling(kind, members):
-    (found,) = read_parts(destinations=[{"name": "ours", "type": kind, "members": members}]).destinations
-    assert found == DestinationClass(name="ours", type=kind, members=tuple(members))
-
-
-CLASSES = [
-    (without(CLASS, member="x"), "/member", "document.unknown_key", "did you mean `members`?"),
-    (without(CLASS, name="unknown"), "/name", "policy_set.destination", "the class of what no class names"),
-    (
-        without(CLASS, name="none"),
-        "/name",
-        "policy_set.destination",
-        "the class of an action that sends nothing",
-    ),
-    (without(CLASS, "type"), "", "document.missing", "`type` is missing"),
-    (without(CLASS, type="hosts"), "/type", "document.choice", "did you mean `host`?"),
-    (without(CLASS, "members"), "", "document.missing", "`members` is missing"),
-    (without(CLASS, members=[]), "/members", "document.size", "at least one member"),
-    (without(CLASS, members="example.com"), "/members", "document.type", "expected a list"),
-    (
-        without(CLASS, members=["Example.com"]),
-        "/members/0",
-        "destination.invalid",
-        "to be written `example.com`",
-    ),
-    (without(CLASS, members=["*.Example.com"]), "/members/0", "destination.invalid", "written `example.com`"),
-    (without(CLASS, members=["https://a.test"]), "/members/0", "destination.invalid", "written `a.test`"),
-    (without(CLASS, members=["*"]), "/members/0", "destination.invalid", "does not name a host"),
-    (without(CLASS, members=["a.*.test"]), "/members/0", "destination.invalid", "does not name a host"),
-    (without(CLASS, members=["*.a.test:8443"]), "/members/0", "destination.invalid", "no port counts"),
-    (
-        without(CLASS, members=["*.192.0.2.7"]),
-        "/members/0",
-        "destination.invalid",
-        "nothing is below an address",
-    ),
-    (
-        without(CLASS, members=["*.[2001:db8::1]"]),
-        "/members/0",
-        "destination.invalid",
-        "nothing is below an address",
-    ),
-    (without(CLASS, members=["a.test", "a.test"]), "/members/1", "document.duplicate", "listed twice"),
-    (
-        without(CLASS, type="email", members=["*.example.com"]),
-        "/members/0",
-        "destination.invalid",
-        "does not name a host",
-    ),
-]
-
-
-@pytest.mark.parametrize(("one", "at", "code", "says"), CLASSES)
-def test_a_class_that_is_none_is_a_fault(one, at, code, says):
-    path, found, message = told(destinations=[one])
-    assert (path, found) == (f"/spec/destinations/0{at}", code)
-    assert says in message
-
-
-@pytest.mark.parametrize(
-    ("kind", "first", "second"),
-    [
-        ("host", "a.test", "a.test"),
-        ("host", "*.a.test", "b.a.test:8443"),
-        ("host", "*.test", "*.a.test"),
-        ("email", "a.test", "ada@a.test"),
-        ("name", "ops", "ops"),
-    ],
-)
-def test_what_an_earlier_class_has_is_in_no_later_one(kind, first, second):
-    wide = {"name": "ours", "type": kind, "members": ["other.test", first]}
-    path, code, message = told(destinations=[wide, {"name": "theirs", "type": kind, "members": [second]}])
-    assert (path, code) == ("/spec/destinations/1/members/0", "policy_set.destination")
-    assert "is in class `ours` already, which comes first" in message
-
-
-@pytest.mark.parametrize(
-    ("kind", "first", "second"),
-    [
-        ("host", "b.a.test", "*.a.test"),
-        ("host", "*.a.test", "a.test"),
-        ("host", "a.test", "a.test:8443"),
-        ("host", "*.a.test", "[2001:db8::1]"),
-        ("email", "ada@a.test", "a.test"),
-        ("email", "a.test", "ada@b.a.test"),
-    ],
-)
-def test_an_exception_may_stand_before_its_rule(kind, first, second):
-    classes = [
-        {"name": "ours", "type": kind, "members": [first]},
-        {"name": "theirs", "type": kind, "members": [second]},
-        {"name": "rooms", "type": "name", "members": [first.replace("@", "-")]},
-    ]
-    assert faults(with_parts(destinations=classes)) == []
-
-
-@pytest.mark.parametrize(
-    ("factor", "expected"),
-    [
-        ({"fact": "argument", "of": "amount", "atLeast": -5, "atMost": 5}, (-5, 5, ())),
-        ({"fact": "argument", "of": "case", "oneOf": ["4711", "a b"]}, (None, None, ("4711", "a b"))),
-        ({"fact": "window", "of": "freeze"}, (None, None, ())),
-        (
-            {"fact": "destination_class", "oneOf": ["unknown", "none", "ours"]},
-            (None, None, ("unknown", "none", "ours")),
-        ),
-        ({"fact": "tier", "atLeast": 3}, (3, None, ())),
-        ({"fact": "sensitivity", "oneOf": ["restricted"]}, (None, None, ("restricted",))),
-        ({"fact": "environment", "oneOf": ["production"]}, (None, None, ("production",))),
-        ({"fact": "irreversible"}, (None, None, ())),
-        ({"fact": "drifted"}, (None, None, ())),
-        ({"fact": "hops", "atLeast": 1}, (1, None, ())),
-        ({"fact": "budget_left_percent", "atMost": 0}, (None, 0, ())),
-    ],
-)
-def test_each_fact_has_its_comparison(factor, expected):
-    (found,) = read_parts(**{**PARTS, "risk": [{"name": "some", "points": 1, **factor}]}).risk
-    assert (found.fact, found.of) == (factor["fact"], factor.get("of", ""))
-    assert (found.at_least, found.at_most, found.one_of) == expected
-
-
-def of(fact, **more):
-    return {"name": "some", "points": 10, "fact": fact, **more}
-
-
-FACTORS = [
-    (without(FACTOR, least=1), "/least", "document.unknown_key", "did you mean `atLeast`?"),
-    (without(FACTOR, "points"), "", "document.missing", "`points` is missing"),
-    (without(FACTOR, points=0), "/points", "document.range", "expected 1 to 1000, got 0"),
-    (without(FACTOR, points=-5), "/points", "document.range", "expected 1 to 1000"),
-    (without(FACTOR, points=1001), "/points", "document.range", "got 1001"),
-    (without(FACTOR, points=1.5), "/points", "document.type", "expected an integer"),
-    (without(FACTOR, "fact"), "", "document.missing", "`fact` is missing"),
-    (of("budget"), "/fact", "document.choice", "known here"),
-    (of("destinationClass", oneOf=["x"]), "/fact", "document.choice", "did you mean `destination_class`?"),
-    (of("history", atLeast=1), "", "document.missing", "`of` is missing"),
-    (of("history", of="Refunds", atLeast=1), "/of", "document.pattern", "did you mean `refunds`?"),
-    (of("argument", of="a b"), "/of", "document.pattern", "is not an argument name"),
-    (of("window"), "", "document.missing", "`of` is missing"),
-    (of("tier", of="agent", atLeast=1), "/of", "policy_set.risk", "there is only one"),
-    (of("history", of="refunds"), "", "policy_set.risk", "by `atLeast`, `atMost` or both"),
-    (of("history", of="refunds", oneOf=["x"]), "", "policy_set.risk", "by `atLeast`"),
-    (of("window", of="freeze", atLeast=1), "", "policy_set.risk", "it is true or not"),
-    (of("sensitivity", atLeast=1), "", "policy_set.risk", "by `oneOf`"),
-    (of("irreversible", oneOf=["true"]), "", "policy_set.risk", "it is true or not"),
-    (
-        of("argument", of="amount", atLeast=1, oneOf=["x"]),
-        "/oneOf",
-        "policy_set.risk",
-        "makes one comparison",
-    ),
-    (of("tier", atLeast=4), "/atLeast", "document.range", "expected 0 to 3, got 4"),
-    (of("hops", atLeast=17), "/atLeast", "document.range", "expected 0 to 16, got 17"),
-    (of("budget_left_percent", atMost=101), "/atMost", "document.range", "expected 0 to 100"),
-    (of("tier", atLeast=3, atMost=2), "/atMost", "policy_set.risk", "nothing is both"),
-    (of("tier", atLeast="3"), "/atLeast", "document.type", "expected an integer, got text `3`"),
-    (of("sensitivity", oneOf=["secret"]), "/oneOf/0", "document.choice", "known here: public"),
-    (of("environment", oneOf=["Prod"]), "/oneOf/0", "name.invalid", "is not a name"),
-    (of("argument", of="case", oneOf=["a\nb"]), "/oneOf/0", "document.pattern", "on one line"),
-    (of("argument", of="case", oneOf=[]), "/oneOf", "document.size", "expected 1 to 100 texts"),
-    (
-        of("argument", of="case", oneOf=[str(number) for number in range(101)]),
-        "/oneOf",
-        "document.size",
-        "expected 1 to 100 texts",
-    ),
-    (of("argument", of="case", oneOf="4711"), "/oneOf", "document.type", "expected a list"),
-]
-
-
-@pytest.mark.parametrize(("factor", "at", "code", "says"), FACTORS)
-def test_a_factor_that_is_none_is_a_fault(factor, at, code, says):
-    path, found, message = told(**{**PARTS, "risk": [factor]})
-    assert (path, found) == (f"/spec/risk/0{at}", code)
     assert says in message
 
 
