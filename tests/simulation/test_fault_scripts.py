@@ -36,10 +36,9 @@ from answerable.testing.trouble import (
     TroubledLedger,
     TroubledMandates,
     TroubledSubjectKeys,
-    TroubledUpstream,
     faults_of,
 )
-from answerable.testing.troubled_channel import TroubledChannel
+from answerable.testing.trouble_outside import TroubledChannel, TroubledUpstream
 
 PAIRS_AT_RANDOM = 300
 Script = dict[int, Fault]

@@ -29,7 +29,6 @@ from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.known_callers import instance_stands
-from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
@@ -152,9 +151,9 @@ async def assembled(
 ) -> AsyncIterator[Product]:
     """The product on one data directory, recovered and settled; no door is open and no upstream started.
 
-    authorities: names under which callers may address it. address: on which it listens. wait_seconds_max: how long
-    another process may still hold the directory. witness: command that starts it. Raises Unavailable when it is held
-    longer, Broken when its log is corrupt or behind what witnesses know, Malformed for settings that contradict.
+    authorities: names for it. address: where it listens. wait_seconds_max: how long another one may hold the directory.
+    witness: command that starts it. Raises Unavailable when it is held longer, Broken for a log that is corrupt or behind
+    its witnesses, Malformed for settings that contradict.
     """
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
@@ -170,8 +169,7 @@ async def assembled(
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
-            limits = ProofLimits(authorities=authorities, **asdict(settings.proof))
-            verifier = verifier_of(identity, registry, clock=clock, entropy=entropy, limits=limits)
+            verifier = verifier_of(identity, registry, settings, authorities, clock=clock, entropy=entropy)
             upstream = _upstream(settings, clock)
             walk = Walk(
                 clock=clock,

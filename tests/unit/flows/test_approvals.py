@@ -26,7 +26,7 @@ from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.trouble import Trouble, TroubledApprovals, TroubledLedger
-from answerable.testing.troubled_channel import TroubledChannel
+from answerable.testing.trouble_outside import TroubledChannel
 from tests.walk_world import fields_of
 
 if TYPE_CHECKING:
