@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
-    from answerable.core.approval.notice import Notice
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.warrant import Warrant
     from answerable.core.registry.capability import Capability
@@ -62,10 +61,6 @@ class TroubledChannel:
     def announce(self, approval: Approval) -> None:
         """As the port says."""
         self._trouble.call("channel.announce", lambda: self._channel.announce(approval))
-
-    def notify(self, notice: Notice) -> None:
-        """As the port says."""
-        self._trouble.call("channel.notify", lambda: self._channel.notify(notice))
 
     def notify(self, notice: Notice) -> None:
         """As the port says."""
