@@ -151,9 +151,9 @@ async def assembled(
 ) -> AsyncIterator[Product]:
     """The product on one data directory, recovered and settled; no door is open and no upstream started.
 
-    authorities: names for it. address: where it listens. wait_seconds_max: how long another one may hold the directory.
-    witness: command that starts it. Raises Unavailable when it is held longer, Broken for a log that is corrupt or behind
-    its witnesses, Malformed for settings that contradict.
+    authorities: names under which callers may address it. address: on which it listens. wait_seconds_max: how long
+    another process may still hold the directory. witness: command that starts it. Raises Unavailable when it is held
+    longer, Broken when its log is corrupt or behind what witnesses know, Malformed for settings that contradict.
     """
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
