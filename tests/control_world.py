@@ -58,6 +58,7 @@ from answerable.ports.published_log import PublishedLog
 from answerable.sdk.keyfile import create_key
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
+from answerable.testing.tool_pins import ApprovedAsSeen
 from tests.enrolment_world import workloads_over
 from tests.published_memory import PublishedMemory
 
@@ -240,6 +241,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
     async with TlogFilesLedger.open(
         settings.ledger.directory, key=log_key, sign=key.sign, clock=clock
     ) as ledger:
+        upstream = _upstream(clock)
         walk = Walk(
             clock=clock,
             entropy=entropy,
@@ -248,7 +250,8 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             mandates=SqliteMandateRegister(store),
             approvals=SqliteApprovalRegister(store),
             channel=MemoryApprovalChannel(),
-            upstream=_upstream(clock),
+            upstream=upstream,
+            pins=ApprovedAsSeen(registry, upstream),
             decision_point=compiled(policy_text(registry.current), registry.current),
             compile_policies=compiled,
             manifests=MemoryManifestRegister(),
@@ -269,13 +272,15 @@ def memory_product() -> Product:
     log_key = _log_key(key)
     registry = MemoryRegistryStore()
     ledger = MemoryLedger(key=log_key, sign=key.sign, clock=clock)
+    upstream = _upstream(clock)
     walk = Walk(
         clock=clock,
         entropy=SystemEntropy(),
         ledger=ledger,
         registry=registry,
         mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
-        upstream=_upstream(clock),
+        upstream=upstream,
+        pins=ApprovedAsSeen(registry, upstream),
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled,
         manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),

@@ -52,6 +52,7 @@ from answerable.flows.walk import Walk
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.samples import OWNERSHIP, document, signing_key
+from answerable.testing.tool_pins import ApprovedAsSeen
 
 if TYPE_CHECKING:
     from answerable.ports.upstream import Progress
@@ -308,7 +309,8 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         upstream=upstream,
         decision_point=compiled(policy_text(store.current), store.current),
         compile_policies=compiled,
-        manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),
+        manifests=MemoryManifestRegister(), pins=ApprovedAsSeen(store, upstream),
+        revocations=MemoryRevocationRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
     )  # fmt: skip
 

@@ -32,6 +32,7 @@ from answerable.flows.cite_statement import cite_statements, found_references
 from answerable.flows.hide_tokens import check_tokens, hide_tokens
 from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
+from answerable.flows.pin_tools import pin_first_seen
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.refuse_revoked import acting_names, refuse_revoked, revocation_of, signing_key_of
@@ -71,6 +72,7 @@ async def govern_action(
         verified = verify_request(walk, request, caller)
         if await admit_receivers(walk, verified.mandate, verified.hops):
             verified = verify_request(walk, request, caller)
+        await pin_first_seen(walk, verified)
         accounts = accounts_of(walk, verified)
         while True:
             # 3 gather

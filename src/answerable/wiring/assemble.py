@@ -20,6 +20,7 @@ from answerable.adapters.sqlite import (
     SqliteRevocationRegister,
     SqliteStore,
     SqliteSubjectKeys,
+    SqliteToolPinRegister,
 )
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, TlogFilesSettings
@@ -184,6 +185,7 @@ async def assembled(
                 compile_policies=compiled,
                 subject_keys=subject_keys,
                 manifests=identity.manifests,
+                pins=SqliteToolPinRegister(store),
                 people=identity.people,
                 revocations=SqliteRevocationRegister(store, clock=clock),
                 sightings=identity.seen,

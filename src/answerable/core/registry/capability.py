@@ -67,7 +67,8 @@ class Capability:
     open_members: top-level argument members allowed although the upstream's schema does not name them.
     tier: 0 (no risk) to 3 (critical). idempotent: the upstream may be asked twice without harm.
     spending: what its actions take of budgets. credential_arguments: those in which a credential is let through to the
-    tool. credential_answers: whether one that the tool answers with is let through to the agent.
+    tool. credential_answers: whether one that the tool answers with is let through to the agent. definition: SHA-256 of
+    the tool's definition, hex, if the document says which one is let through.
     """
 
     name: str
@@ -89,3 +90,4 @@ class Capability:
     spending: SpendMapping = UNDECLARED
     credential_arguments: tuple[str, ...] = ()
     credential_answers: bool = False
+    definition: str = ""

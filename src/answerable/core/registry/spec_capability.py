@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CAPABILITY_KEYS: Final = (
     "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
-    "openMembers", "reversible", "title", "subject", "destination", "credentials", *SPENDING_KEYS, "ownership",
+    "openMembers", "reversible", "title", "subject", "destination", "credentials", "definition", *SPENDING_KEYS, "ownership",
 )  # fmt: skip
 RESOURCE_KEYS: Final = ("type", "argument", "fixed")
 SUBJECT_KEYS: Final = ("type", "argument")
@@ -34,6 +34,7 @@ ARGUMENT_KEYS: Final = ("name", "type", "required")
 CREDENTIALS_KEYS: Final = ("arguments", "answers")
 
 _ENTITY_TYPE: Final = re.compile(r"[A-Z][A-Za-z0-9_]{0,62}")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _ENTITY_TYPES_TAKEN: Final = frozenset({"Action", "Agent", "Principal", "UseCase"})
 
 
@@ -69,6 +70,7 @@ def capability_in(spec: Fields, name: str) -> Capability:
         credential_arguments=credentials.texts("arguments", check=matching(ARGUMENT_NAME, "an argument name"))
         if credentials is not None
         else (),
+        definition=_definition(spec, method),
         credential_answers=credentials is not None and credentials.flag("answers", default=False),
     )
 
@@ -86,6 +88,13 @@ def _target(spec: Fields, method: str) -> tuple[str, tuple[str, ...]]:
     except Malformed as error:
         spec.fault(error.message, "target", code=error.code)
         return "", ()
+
+
+def _definition(spec: Fields, method: str) -> str:
+    digest = spec.text("definition", default="", check=matching(_DIGEST, "`sha256:` and 64 hexadecimal digits"))
+    if digest and method != "tools/call":
+        spec.fault("only tools have a definition that can be pinned", "definition", code="capability.definition")
+    return digest.removeprefix("sha256:")
 
 
 def _resource(spec: Fields, method: str, variables: tuple[str, ...]) -> ResourceMapping:
