@@ -56,9 +56,9 @@ from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.walk import Walk
 from answerable.ports.published_log import PublishedLog
 from answerable.sdk.keyfile import create_key
+from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
-from answerable.testing.tool_pins import ApprovedAsSeen
 from tests.enrolment_world import workloads_over
 from tests.published_memory import PublishedMemory
 
@@ -243,22 +243,17 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
     ) as ledger:
         upstream = _upstream(clock)
         walk = Walk(
-            clock=clock,
-            entropy=entropy,
-            ledger=ledger,
-            registry=registry,
-            mandates=SqliteMandateRegister(store),
-            approvals=SqliteApprovalRegister(store),
+            clock=clock, entropy=entropy, ledger=ledger, registry=registry,
+            mandates=SqliteMandateRegister(store), approvals=SqliteApprovalRegister(store),
             channel=MemoryApprovalChannel(),
             upstream=upstream,
             pins=ApprovedAsSeen(registry, upstream),
             decision_point=compiled(policy_text(registry.current), registry.current),
-            compile_policies=compiled,
-            manifests=MemoryManifestRegister(),
+            compile_policies=compiled, manifests=MemoryManifestRegister(),
             revocations=SqliteRevocationRegister(store, clock=clock),
             subject_keys=subject_keys,
             limits=settings.walk,
-        )
+        )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
         yield Product(walk=walk, log_key=log_key.formatted(), published=published)
     subject_keys.close()

@@ -42,7 +42,10 @@ class ToolState:
 
 
 def tool_states(walk: Walk, server: str) -> list[ToolState]:
-    """Every tool that a server offers, a capability names or a pin is of, by name. Raises Refused (`server.unknown`)."""
+    """Every tool that a server offers, a capability names or a pin is of, by name.
+
+    Raises Refused (`server.unknown`).
+    """
     if server not in walk.registry.current.servers:
         raise Refused(f"there is no active server {shown(server)}", code="server.unknown")
     current = walk.registry.current

@@ -40,8 +40,8 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused for everything else, with
     `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `capability.ceiling`,
     `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
-    `upstream.unknown`, `tool.not_pinned`, `tool.changed`, `tool.approver_revoked`, `tool.riskier`, `arguments.invalid`, `resource.unknown`, `destination.unknown`, `destination.invalid`, and
-    `delegation.*` for what was handed on.
+    `upstream.unknown`, what `pin_fault` says, `arguments.invalid`, `resource.unknown`, `destination.unknown`,
+    `destination.invalid`, and `delegation.*` for what was handed on.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")

@@ -147,8 +147,8 @@ class Walk:
     tokens: those that were issued here; None where none are. acting: how long each of them acts.
     sightings: what was seen and is not registered, since it was last written down.
     delegations: chains of hops that callers name.
-    tools_seen: what the gateway measured of the tools of agents, as long as nothing is another. pins: the definitions of
-    tools that are let through. tools_pinned: what was found out of them.
+    tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
+    pins: the definitions of tools that are let through. tools_pinned: what was found out of them.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
     sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of

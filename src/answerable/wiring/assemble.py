@@ -153,8 +153,7 @@ async def assembled(
 
     authorities: names under which callers may address it. address: on which it listens. wait_seconds_max: how long
     another process may still hold the directory. witness: command that starts it. Raises Unavailable when it is held
-    longer, Broken when its log is corrupt or behind what witnesses know, Malformed for settings that contradict.
-    """
+    longer, Broken when its log is corrupt or behind what witnesses know, Malformed for settings that contradict."""
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
     own = own_log(settings, entropy)
@@ -184,8 +183,7 @@ async def assembled(
                 decision_point=compiled(policy_text(registry.current), registry.current),
                 compile_policies=compiled,
                 subject_keys=subject_keys,
-                manifests=identity.manifests,
-                pins=SqliteToolPinRegister(store),
+                manifests=identity.manifests, pins=SqliteToolPinRegister(store),
                 people=identity.people,
                 revocations=SqliteRevocationRegister(store, clock=clock),
                 sightings=identity.seen,
@@ -194,7 +192,7 @@ async def assembled(
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
                 limits=settings.walk,
-            )
+            )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
             workloads = identity.workloads(walk, settings)
             changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
+from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable, Revocation
@@ -96,7 +98,7 @@ async def test_a_tool_that_changed_is_blocked_until_its_owner_approves_the_chang
 @pytest.mark.requirement("TOOL-01")
 async def test_at_first_sight_a_tool_is_pinned_once_and_on_record():
     bench = await bench_with(limits=FIRST_SIGHT)
-    assert listed(bench) == {"get_case"}
+    assert listed(bench) == {"get_case", "refund"}
     await bench.act()
     await bench.act()
     (leaf,) = bench.entries(Tag.TOOL_PINNED)
@@ -105,20 +107,21 @@ async def test_at_first_sight_a_tool_is_pinned_once_and_on_record():
     assert leaf["index"] < bench.entries(Tag.INTENT)[0]["index"]
     bench.upstream.says["get_case"] = POISONED
     assert await refused(bench) == "tool.changed"
-    assert listed(bench) == set()
+    assert listed(bench) == {"refund"}
 
 
 @pytest.mark.requirement("TOOL-01")
-async def test_what_cannot_be_recorded_at_first_sight_is_not_pinned():
-    bench = Bench()
-    for fault in ("undone", "done"):
-        trouble = Trouble(lambda _number, method, fault=fault: fault if method == "durable" else None)
-        ledger = TroubledLedger(bench.walk.ledger, trouble)
-        other = await bench_with(limits=FIRST_SIGHT)
-        other.walk.ledger = ledger  # From now on nothing becomes durable.
-        with pytest.raises(AnswerableError):
-            await other.act()
-        assert other.walk.pins.current("crm", "get_case") is None
+@pytest.mark.parametrize("fault", ["full", "undone", "done"])
+async def test_what_cannot_be_recorded_at_first_sight_is_not_pinned(fault):
+    bench = await bench_with(limits=FIRST_SIGHT)
+    raw = bench.walk.ledger
+    bench.walk.ledger = TroubledLedger(raw, Trouble(lambda _n, method: fault if "submit" in method else None))
+    with pytest.raises(AnswerableError):
+        await bench.act()
+    assert bench.walk.pins.current("crm", "get_case") is None
+    assert bench.upstream.effects == []
+    bench.walk.ledger = raw
+    await bench.act()
 
 
 @pytest.mark.requirement("TOOL-01")
@@ -160,12 +163,17 @@ async def test_what_was_not_signed_by_an_owner_over_what_is_offered_changes_noth
     assert bench.entries(Tag.TOOL_PINNED) == []
 
 
+class Silent(MemoryUpstream):
+    """A server that is not there."""
+
+    def tools(self, server):
+        return None
+
+
 @pytest.mark.requirement("TOOL-03")
 async def test_a_tool_that_is_not_offered_cannot_be_approved():
     bench = await bench_with()
-    bench.walk.upstream = Bench().upstream
-    bench.walk.upstream.lists("crm", None)
-    bench.walk.upstream.definition = lambda _capability: None  # type: ignore[method-assign]
+    bench.walk.upstream = Silent(clock=bench.clock, tools={})
     with pytest.raises(Refused) as raised:
         await approve_tool(bench.walk, approval(described()), by="operator")
     assert raised.value.code == "tool.unseen"
@@ -198,14 +206,30 @@ async def test_the_same_approval_again_is_no_change_and_not_recorded():
 
 
 @pytest.mark.requirement("TOOL-03")
-@pytest.mark.parametrize("fault", ["undone", "done"])
+@pytest.mark.parametrize("fault", ["full", "undone", "done"])
 async def test_an_approval_that_cannot_be_recorded_is_not_in_force(fault):
     bench = await bench_with()
-    trouble = Trouble(lambda _number, method: fault if method == "durable" else None)
-    bench.walk.ledger = TroubledLedger(bench.walk.ledger, trouble)
+    raw = bench.walk.ledger
+    bench.walk.ledger = TroubledLedger(raw, Trouble(lambda _n, method: fault if "submit" in method else None))
     with pytest.raises(Unavailable):
         await approve_tool(bench.walk, approval(described()), by="operator")
     assert bench.walk.pins.all() == ()
+    bench.walk.ledger = raw
+    await approve_tool(bench.walk, approval(described()), by="operator")
+
+
+@pytest.mark.requirement("TOOL-03")
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_caller_who_leaves_leaves_nothing_half_done(turns: int):
+    bench = await bench_with()
+    bench.walk.ledger = TroubledLedger(bench.walk.ledger, Trouble(lambda _n, _m: None), latency=lambda: 3)
+    task = asyncio.create_task(approve_tool(bench.walk, approval(described()), by="operator"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (bench.walk.pins.all() != ()) == (len(bench.entries(Tag.TOOL_PINNED)) == 1)
+    assert not bench.walk.under_way.applying.locked()
 
 
 @pytest.mark.requirement("TOOL-09")

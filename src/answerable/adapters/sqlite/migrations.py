@@ -150,8 +150,9 @@ MIGRATIONS: Final[Migrations] = (
     ),
     (
         """CREATE TABLE tool_pins (
-            number INTEGER PRIMARY KEY AUTOINCREMENT, server TEXT NOT NULL, tool TEXT NOT NULL, definition TEXT NOT NULL,
-            text BLOB NOT NULL, at INTEGER NOT NULL, signed_by TEXT NOT NULL, key TEXT NOT NULL, token TEXT NOT NULL
+            number INTEGER PRIMARY KEY AUTOINCREMENT, server TEXT NOT NULL, tool TEXT NOT NULL,
+            definition TEXT NOT NULL, text BLOB NOT NULL, at INTEGER NOT NULL, signed_by TEXT NOT NULL,
+            key TEXT NOT NULL, token TEXT NOT NULL
         ) STRICT""",
         "CREATE INDEX tool_pins_tool ON tool_pins (server, tool, number)",
     ),

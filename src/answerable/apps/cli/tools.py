@@ -24,7 +24,9 @@ WAITING: Final = ("new", "changed")
 
 def register(app: typer.Typer) -> None:
     """Add the noun."""
-    tool = typer.Typer(no_args_is_help=True, help="Tools of upstream servers, and which definitions are let through.")
+    tool = typer.Typer(
+        no_args_is_help=True, help="Tools of upstream servers, and which definitions are let through."
+    )
     command(tool, "list", reads=True)(list_tools)
     command(tool, "diff", reads=True)(show_diff)
     command(tool, "approve", reads=True, asks=True)(approve)
@@ -122,7 +124,9 @@ def approve(
     signing_key = load_key(key)
     with shell.control() as control:
         owner = principal_id(person or _owner_of(control, signing_key.public.thumbprint))
-        names = [tool] if tool else [one["name"] for one in _tools(control, server) if one["standing"] in WAITING]
+        names = (
+            [tool] if tool else [one["name"] for one in _tools(control, server) if one["standing"] in WAITING]
+        )
         done: list[Answer] = []
         for name in names:
             found = _found(control, server, name)
@@ -136,7 +140,9 @@ def approve(
                 continue
             if not shell.terminal.as_json:
                 _show(shell, found)
-            if not shell.terminal.confirmed(f"Let tool {name} of {server} through, as {owner}?", yes=shell.yes):
+            if not shell.terminal.confirmed(
+                f"Let tool {name} of {server} through, as {owner}?", yes=shell.yes
+            ):
                 raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
             token = _signed(found, owner=owner, key=signing_key)
             done.append(control.post("/v1/tool-approvals", {"token": token}))

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 CAPABILITY_KEYS: Final = (
     "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
-    "openMembers", "reversible", "title", "subject", "destination", "credentials", "definition", *SPENDING_KEYS, "ownership",
+    "openMembers", "reversible", "title", "subject", "destination", "credentials", "definition", *SPENDING_KEYS,
+    "ownership",
 )  # fmt: skip
 RESOURCE_KEYS: Final = ("type", "argument", "fixed")
 SUBJECT_KEYS: Final = ("type", "argument")
@@ -91,9 +92,13 @@ def _target(spec: Fields, method: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _definition(spec: Fields, method: str) -> str:
-    digest = spec.text("definition", default="", check=matching(_DIGEST, "`sha256:` and 64 hexadecimal digits"))
+    digest = spec.text(
+        "definition", default="", check=matching(_DIGEST, "`sha256:` and 64 hexadecimal digits")
+    )
     if digest and method != "tools/call":
-        spec.fault("only tools have a definition that can be pinned", "definition", code="capability.definition")
+        spec.fault(
+            "only tools have a definition that can be pinned", "definition", code="capability.definition"
+        )
     return digest.removeprefix("sha256:")
 
 

@@ -34,7 +34,7 @@ _ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf", "not", "if", "patternProperti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolArgument:
-    """path: JSON pointer (RFC 6901) into the arguments, `-` for any item. type: of JSON, or alternatives joined by `or`.
+    """path: JSON pointer (RFC 6901) into the arguments, `-` for any item. type: of JSON; several, joined by `or`.
 
     bounds: what else is said of its value, by keyword. open: an object that takes members it does not name.
     """
@@ -63,11 +63,11 @@ class _Reader:
 
     __slots__ = ("_left", "_root")
 
-    def __init__(self, root: Mapping[str, JSONValue]) -> None:
+    def __init__(self, root: dict[str, JSONValue]) -> None:
         self._root = root
         self._left = SCHEMAS_MAX
 
-    def members(self, schema: Mapping[str, JSONValue], path: str, *, depth: int) -> Iterator[ToolArgument]:
+    def members(self, schema: dict[str, JSONValue], path: str, *, depth: int) -> Iterator[ToolArgument]:
         self._left -= 1
         if depth > DEPTH_MAX or self._left < 0:
             return
@@ -121,7 +121,7 @@ class _Reader:
             return " or ".join(sorted({_json_type(one) for one in values}))
         return "object" if isinstance(own.get("properties"), dict) else ANYTHING
 
-    def _resolved(self, schema: JSONValue) -> Mapping[str, JSONValue]:
+    def _resolved(self, schema: JSONValue) -> dict[str, JSONValue]:
         """The schema behind its references, with what stands beside them."""
         own: dict[str, JSONValue] = dict(schema) if isinstance(schema, dict) else {}
         for _ in range(DEPTH_MAX):

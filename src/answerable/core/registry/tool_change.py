@@ -1,8 +1,8 @@
 """What is different between two definitions of a tool, in words that its owner can judge.
 
 Laws: nothing that differs goes untold: what has no words of its own is told by the name of its member, and the lines of
-both texts are beside it; what somebody else wrote cannot move, hide or reorder what is shown; what claims less risk, and
-what models act on, is marked.
+both texts are beside it; what somebody else wrote cannot move, hide or reorder what is shown; what claims less
+risk, and what models act on, is marked.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def _hint_changes(old: JSONValue, new: JSONValue) -> Iterator[ToolChange]:
         had, has = before.get(name), after.get(name)
         if old is None:
             if has is None:
-                yield ToolChange(kind="hint", text=f"the server does not say {name}: it counts as {_truth(risky)}")
+                yield ToolChange(
+                    kind="hint", text=f"the server does not say {name}: it counts as {_truth(risky)}"
+                )
             else:
                 yield ToolChange(kind="hint", text=f"the server says {name} {_truth(has)}")
             continue
@@ -128,7 +130,9 @@ def _hint_changes(old: JSONValue, new: JSONValue) -> Iterator[ToolChange]:
             told = f"the server claims less risk than before: {told}"
         yield ToolChange(kind="hint", text=told, grave=less)
     given, gave = _annotations(new), _annotations(old)
-    if {k: v for k, v in given.items() if k not in HINTS} != {k: v for k, v in gave.items() if k not in HINTS}:
+    if {k: v for k, v in given.items() if k not in HINTS} != {
+        k: v for k, v in gave.items() if k not in HINTS
+    }:
         yield ToolChange(kind="hint", text="other `annotations` than before")
 
 
@@ -145,9 +149,15 @@ def _argument_changes(before: JSONValue, after: JSONValue, *, is_new: bool) -> I
     now = after.get("x-authzen-mapping") if isinstance(after, dict) else None
     if was != now:
         told = True
-        yield ToolChange(kind="mapping", text="its own mapping to authorization is another (`x-authzen-mapping`)")
+        yield ToolChange(
+            kind="mapping", text="its own mapping to authorization is another (`x-authzen-mapping`)"
+        )
     if not told or _open(before) != _open(after):
-        text = "it takes arguments that it does not name" if _open(after) else "its arguments are described otherwise"
+        text = (
+            "it takes arguments that it does not name"
+            if _open(after)
+            else "its arguments are described otherwise"
+        )
         yield ToolChange(kind="argument", text=text, grave=_open(after) and not _open(before))
 
 
@@ -165,7 +175,9 @@ def _argument_change(
         yield ToolChange(kind="argument", text=text if is_new else f"new {text}", grave=not is_new)
         return
     if had.type != has.type:
-        yield ToolChange(kind="argument", text=f"argument {name} was {had.type} and is {has.type}", grave=True)
+        yield ToolChange(
+            kind="argument", text=f"argument {name} was {had.type} and is {has.type}", grave=True
+        )
     if had.required != has.required:
         now = "needed" if has.required else "optional"
         yield ToolChange(kind="argument", text=f"argument {name} is {now} now")
@@ -182,21 +194,25 @@ def _argument_change(
         yield ToolChange(kind="argument", text=f"argument {name} {how}", grave=has.open)
 
 
-def _hidden(was: Mapping[str, JSONValue], now: Mapping[str, JSONValue]) -> Iterator[ToolChange]:
+def _hidden(was: dict[str, JSONValue], now: dict[str, JSONValue]) -> Iterator[ToolChange]:
     """Characters that people do not see and models read."""
     unseen = _unseen(now) - _unseen(was)
     if unseen:
         codes = ", ".join(f"U+{ord(one):04X}" for one in sorted(unseen)[:8])
-        yield ToolChange(kind="hidden_text", text=f"it holds characters that nobody sees: {codes}", grave=True)
+        yield ToolChange(
+            kind="hidden_text", text=f"it holds characters that nobody sees: {codes}", grave=True
+        )
 
 
 def _unseen(value: JSONValue) -> set[str]:
-    pending: list[JSONValue] = [value]  # type: ignore[list-item]
+    pending: list[JSONValue] = [value]
     found: set[str] = set()
     while pending:
         one = pending.pop()
         if isinstance(one, str):
-            found |= {c for c in one if not c.isascii() and unicodedata.category(c) in ("Cf", "Co", "Cc", "Cn")}
+            found |= {
+                c for c in one if not c.isascii() and unicodedata.category(c) in ("Cf", "Co", "Cc", "Cn")
+            }
         elif isinstance(one, list):
             pending += one
         elif isinstance(one, dict):

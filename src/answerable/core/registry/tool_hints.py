@@ -63,9 +63,7 @@ def hints_of(tool: JSONValue) -> ToolHints:
     if not isinstance(given, dict):
         return ToolHints()
     values = [value if isinstance(value := given.get(name), bool) else None for name in HINTS]
-    return ToolHints(
-        read_only=values[0], destructive=values[1], idempotent=values[2], open_world=values[3]
-    )
+    return ToolHints(read_only=values[0], destructive=values[1], idempotent=values[2], open_world=values[3])
 
 
 def hint_fault(capability: Capability, tool: JSONValue) -> str:

@@ -55,6 +55,4 @@ def _is_slip(one: str, other: str) -> bool:
     if len(long) > len(short):
         return short[start:] == long[start + 1 :]
     rest, other_rest = short[start:], long[start:]
-    return rest[1:] == other_rest[1:] or (
-        rest[2:] == other_rest[2:] and rest[:2] == other_rest[:2][::-1]
-    )
+    return rest[1:] == other_rest[1:] or (rest[2:] == other_rest[2:] and rest[:2] == other_rest[:2][::-1])

@@ -31,6 +31,7 @@ from answerable.testing.contracts.instance_register import instance as running_i
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_issuers import use_issuers
+from tests.control_tools import use_tools
 from tests.control_world import Product, World, asked, made_world, memory_product
 from tests.revocation_calls import revoke_everything
 
@@ -196,6 +197,7 @@ async def test_every_operation_answers_what_the_document_says(
     assert evidence["shown"] == sum(len(one.shown) for one in report.entries) > 0
     await use_issuers(client)
     await use_identity(client, product, world)
+    await use_tools(client, product, world)
     await revoke_everything(client)
     assert client.used == {row.id for row in OPERATIONS}
 

@@ -165,7 +165,10 @@ def test_of_a_new_tool_everything_is_told_and_hints_that_are_missing_count_as_th
     ("members", "told"),
     [
         ({"title": "Cases"}, "its title, which models read, is now `Cases`"),
-        ({"outputSchema": {"type": "object"}}, "what it answers with is described otherwise (`outputSchema`)"),
+        (
+            {"outputSchema": {"type": "object"}},
+            "what it answers with is described otherwise (`outputSchema`)",
+        ),
         ({"_meta": {"a": 1}}, "member `_meta` is new"),
         ({"name": "other"}, "its name is `other` now"),
     ],
