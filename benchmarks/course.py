@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-import policy
+import policy_rules
 
 from answerable.adapters.cedar import compiled
 from answerable.adapters.local_keys import open_or_create_key
@@ -106,7 +106,7 @@ def documents(key: SigningKey, ada: SigningKey | None = None) -> list[JSONValue]
         "arguments": [{"name": "case_id", "type": "string", "required": True}],
         "ownership": OWNERSHIP,
     }
-    policies = policy.policy_text(
+    policies = policy_rules.policy_text(
         POLICIES, capability="crm.customer-read", resource_type="Case", use_case="support"
     )
     agent: dict[str, JSONValue] = {

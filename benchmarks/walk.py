@@ -25,7 +25,7 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event, Semaphore
 
 import bare_path
-import policy
+import policy_rules
 import raw_log
 import uvloop
 from course import (
@@ -187,7 +187,7 @@ def main() -> None:
     }
     if not options.quick:
         one, two = process_rate(1, 2 * seconds), process_rate(2, 2 * seconds)
-        costs = policy.decision_costs(50, 10_000)
+        costs = policy_rules.decision_costs(50, 10_000)
         figures |= {
             "rate_c256_over_cpu_limit": by_callers[256].rate / (1e6 / by_callers[256].cpu_us),
             "decision_p50_over_fdatasync_c1": by_callers[1].decision_p50 / sync_ms,

@@ -17,7 +17,15 @@ from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.caveat import Caveat
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateState
 from answerable.core.registry.capability import ActionKind, ArgumentMapping, Capability, ResourceMapping
-from answerable.core.registry.documents import Agent
+from answerable.core.registry.documents import Agent, PolicySetDocument
+from answerable.core.registry.policy_parts import (
+    DestinationClass,
+    EventMatch,
+    PolicyParts,
+    RiskFactor,
+    TimeWindow,
+    Tracker,
+)
 from answerable.core.registry.resolve import Resolved
 from answerable.core.registry.snapshot import RegistrySnapshot
 from answerable.testing.policy_model import ModelCase, ModelValue
@@ -94,8 +102,30 @@ CAPABILITIES = {
         ),
     )
 }
+PARTS = PolicyParts(
+    trackers=(
+        Tracker(name="started_here", over="mandate", matches=(EventMatch(),)),
+        Tracker(
+            name="paid_today",
+            over="agent",
+            matches=(EventMatch(event="succeeded", kinds=("pay",)),),
+            sum="amount",
+            within_seconds=86_400,
+        ),
+    ),
+    windows=(TimeWindow(name="freeze", begins=NOW + 1_000, ends=NOW + 2_000),),
+    destinations=(DestinationClass(name="inside", type="email", members=("example.com",)),),
+    risk=(
+        RiskFactor(name="much", points=40, fact="argument", of="amount", at_least=100_000),
+        RiskFactor(name="again", points=20, fact="history", of="paid_today", at_least=1),
+        RiskFactor(name="for_good", points=10, fact="irreversible"),
+    ),
+)
 REGISTRY = RegistrySnapshot(
-    digest="0" * 64, agents=MappingProxyType(AGENTS), capabilities=MappingProxyType(CAPABILITIES)
+    digest="0" * 64,
+    agents=MappingProxyType(AGENTS),
+    capabilities=MappingProxyType(CAPABILITIES),
+    policy_sets=MappingProxyType({"declared": PolicySetDocument(name="declared", policies="", parts=PARTS)}),
 )
 DEFINITION = ToolDefinition(text=b"{}", digest=sha256(b"{}").hexdigest(), violations=lambda _: ())
 
@@ -114,6 +144,8 @@ class Trial:
     proof: ProofKind = "session_mac"
     at: UnixMillis = NOW
     approval: ApprovalFact | None = None
+    destinations: tuple[str, ...] = ()
+    history: Mapping[str, int] = field(default_factory=lambda: {"paid_today": 0, "started_here": 0})
 
     @property
     def resource(self) -> str:
@@ -162,6 +194,7 @@ class Trial:
             resource_id=self.resource,
             subject=principal_subject(mandate.principal),
             definition=DEFINITION,
+            destinations=self.destinations,
         )
 
     def facts(self) -> Facts:
@@ -172,6 +205,8 @@ class Trial:
             mandate_state=self.state,
             mandate_calls_used=self.calls_used,
             approval=self.approval,
+            budget={"calls_left": 10 - self.calls_used, "left_percent": (10 - self.calls_used) * 10},
+            history=self.history,
         )
 
     def model(self) -> ModelCase:
@@ -182,6 +217,8 @@ class Trial:
             for name, value in self.arguments.items()
             if isinstance(value, str | int | list)
         }
+        amount = arguments.get("amount")
+        much = isinstance(amount, int) and amount >= 100_000
         return ModelCase(
             agent=agent.name,
             use_case=agent.use_case,
@@ -195,6 +232,10 @@ class Trial:
             calls_used=self.calls_used,
             proof=self.proof,
             arguments=arguments,
+            history=self.history,
+            frozen=NOW + 1_000 <= self.at < NOW + 2_000,
+            risk=40 * much + 20 * (self.history["paid_today"] >= 1) + 10 * (not capability.reversible),
+            calls_left=10 - self.calls_used,
         )
 
 

@@ -27,6 +27,8 @@ FOLDER = ROOT / "docs" / "reference"
 SOURCES = ROOT / "src" / "answerable"
 CONFORMANCE = ROOT / "tests" / "interop" / "mcp_conformance.toml"
 ATTENU = ROOT / "tests" / "vectors" / "attenu_guard.toml"
+AARM = ROOT / "tests" / "conformance" / "aarm.toml"
+AARM_OUTCOMES = {"proved": "proved", "partly": "partly", "not_here": "not here"}
 OUTCOMES = {"pass": "pass", "fail": "fail", "not_applicable": "not applicable"}
 ROLES = {
     "client": "Our client: `answerable.sdk`, under the client of the MCP SDK",
@@ -43,6 +45,7 @@ def pages() -> dict[str, str]:
         "errors.md": errors_page,
         "api.md": api_page,
         "conformance.md": conformance_page,
+        "aarm.md": aarm_page,
         "openapi.json": lambda: json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n",
     }
     return {name: make() for name, make in makers.items()}
@@ -92,6 +95,33 @@ def conformance_page() -> str:
         "",
         *_ledgers_of_others(),
     ]
+    return "\n".join(lines) + "\n"
+
+
+def aarm_page() -> str:
+    """Each technical test of AARM with the tests of ours that prove it, from the table that a test holds to them."""
+    table = tomllib.loads(AARM.read_text(encoding="utf-8"))
+    rows = table["test"]
+    counted = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in AARM_OUTCOMES}
+    lines = ["# AARM", "", MADE.replace("the code", "tests/conformance/aarm.toml"), ""]
+    lines += [
+        f"The technical tests of {table['source']}, in our words, and the tests of ours",
+        "that prove them at a real gateway or below it. Nothing else is claimed: who calls a system *AARM-conformant* must",
+        "also run it for customers, hold a certificate and take part in the working group.",
+        "",
+        *_table(
+            ("Outcome", "Tests"), [(AARM_OUTCOMES[name], str(number)) for name, number in counted.items()]
+        ),
+        "",
+        "| Requirement | Level | What must hold | Outcome | Proved by |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        proof = [f"[`{one.partition('::')[2]}`](../../{one.partition('::')[0]})" for one in row["tests"]]
+        told = "; ".join([*proof, *([row["why"]] if row.get("why") else [])])
+        lines.append(
+            f"| {row['requirement']} | {row['level']} | {row['sentence']} | {AARM_OUTCOMES[row['outcome']]} | {told} |"
+        )
     return "\n".join(lines) + "\n"
 
 

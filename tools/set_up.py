@@ -2,7 +2,7 @@
 
 Promises: nothing is installed whose SHA-256 is not in a lock. A run with nothing to do is quick and silent.
 Runs at the same time wait for each other. An interrupted run leaves no stamp, so the next one makes that
-environment anew. With --lock it renews the locks instead.
+environment anew. With --lock it renews the locks instead; with --peers it makes what only a benchmark measures.
 """
 
 from __future__ import annotations
@@ -113,6 +113,13 @@ VERIFIERS = (
     Environment(path="verifiers/agents", lock="environments/agents.lock", source="environments/agents.in"),
 )
 
+# Made by the benchmark that measures them only.
+PEERS = (
+    Environment(
+        path="peers/policy", lock="environments/policy-peers.lock", source="environments/policy-peers.in"
+    ),
+)
+
 
 def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
@@ -204,7 +211,7 @@ def set_up(environments: tuple[Environment, ...] = ENVIRONMENTS) -> None:
 
 def renew_locks() -> None:
     """Resolves every lock anew, from inside the project, so that its week of delay counts."""
-    sources = [(one.source, one.lock, one.python_min) for one in (*ENVIRONMENTS, *VERIFIERS)]
+    sources = [(one.source, one.lock, one.python_min) for one in (*ENVIRONMENTS, *VERIFIERS, *PEERS)]
     uv = located_uv()
     for source, lock, python in [*sources, ("environments/uv.in", "environments/uv.lock", PYTHON_MIN)]:
         group = ("--group", "dev") if source == "pyproject.toml" else ()
@@ -216,7 +223,10 @@ def renew_locks() -> None:
 
 def main() -> int:
     try:
-        renew_locks() if "--lock" in sys.argv[1:] else set_up()
+        if "--lock" in sys.argv[1:]:
+            renew_locks()
+        else:
+            set_up(PEERS if "--peers" in sys.argv[1:] else ENVIRONMENTS)
     except SetUpError as error:
         say(f"dev: {error}")
         return 1

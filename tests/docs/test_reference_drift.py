@@ -12,7 +12,7 @@ from reference import FOLDER, pages
 
 @pytest.mark.requirement("CLI-07")
 @pytest.mark.parametrize(
-    "name", ["cli.md", "settings.md", "errors.md", "api.md", "conformance.md", "openapi.json"]
+    "name", ["cli.md", "settings.md", "errors.md", "api.md", "conformance.md", "aarm.md", "openapi.json"]
 )
 def test_a_reference_page_is_what_the_code_says(name: str) -> None:
     written = (FOLDER / name).read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -12,10 +13,14 @@ from answerable.adapters.registry_files import Reading, read_text
 from answerable.core.registry.active import faults_of, findings, inactive, snapshot_of
 from answerable.core.registry.capability import GOVERNED_METHODS
 from answerable.core.registry.parse import KINDS, SPEC_KEYS, TOP_KEYS
+from answerable.core.registry.policy_parts import FactorFact
 from answerable.core.registry.spec_capability import ARGUMENT_KEYS, RESOURCE_KEYS
+from answerable.core.registry.spec_classes import CLASS_KEYS
 from answerable.core.registry.spec_destination import ALLOWED_KEYS, DESTINATION_KEYS
 from answerable.core.registry.spec_issuer import RULE_KEYS
 from answerable.core.registry.spec_limits import DELEGATION_KEYS
+from answerable.core.registry.spec_policy_set import MATCH_KEYS, TRACKER_KEYS, WINDOW_KEYS
+from answerable.core.registry.spec_risk import FACTOR_KEYS
 from answerable.core.registry.spec_shared import OWNERSHIP_KEYS
 from answerable.core.registry.spec_spending import AMOUNT_KEYS, MEASURE_KEYS, RESERVE_KEYS
 from answerable.core.registry.spec_template import GRANT_KEYS, PARAMETER_KEYS
@@ -37,6 +42,10 @@ NESTED = {
     "amount": AMOUNT_KEYS,
     "reserves": RESERVE_KEYS,
     "measures": MEASURE_KEYS,
+    "trackers": TRACKER_KEYS[: -len(MATCH_KEYS)],
+    "matches": MATCH_KEYS,
+    "windows": WINDOW_KEYS,
+    "classes": CLASS_KEYS,
 }
 
 pytestmark = pytest.mark.requirement("REG-05")
@@ -76,6 +85,15 @@ def test_every_kind_has_an_example(tmp_path: Path) -> None:
 def test_the_table_of_each_kind_lists_the_keys_that_are_read(kind: str) -> None:
     expected = {*next(keys for name, keys in SPEC_KEYS.items() if name == kind), *KEYS_OF_FILES.get(kind, ())}
     assert set(fields_under(kind)) == expected
+
+
+def test_the_tables_of_risk_list_the_keys_and_the_facts_that_are_read() -> None:
+    listed = fields_under("risk")
+    assert listed[: len(FACTOR_KEYS)] == FACTOR_KEYS
+    facts = re.search(r"^\| Fact \|.*?\n\n", PAGE, re.DOTALL | re.MULTILINE)
+    assert facts is not None
+    named = (re.findall(r"`(\w+)`", line.split("|")[1]) for line in facts[0].splitlines()[2:] if line)
+    assert tuple(name for names in named for name in names) == get_args(FactorFact)
 
 
 @pytest.mark.parametrize("name", NESTED)

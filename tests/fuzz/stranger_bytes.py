@@ -48,6 +48,7 @@ from answerable.testing.contracts.ledger import ORIGIN
 from answerable.testing.delegation import WIDE, verify
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import payload_fault, read_leaf
+from tests.fuzz import policy_bytes
 from tests.fuzz import valid_samples as valid
 from tests.fuzz.valid_samples import KEY, joined, parted
 from tests.ledger_script import trusted
@@ -71,10 +72,11 @@ _alive: Final = ExitStack()
 
 
 class Target(NamedTuple):
-    """samples: what the parser takes. parsed: what is called with any bytes."""
+    """samples: what the parser takes. parsed: what is called with any bytes. chars_max: of what it says of a fault."""
 
     samples: tuple[bytes, ...]
     parsed: Callable[[bytes], object]
+    chars_max: int = MESSAGE_CHARS_MAX
 
 
 def tried(target: Target, sent: bytes) -> None:
@@ -82,7 +84,7 @@ def tried(target: Target, sent: bytes) -> None:
     try:
         target.parsed(sent)
     except AnswerableError as error:
-        if "\n" in error.message or len(error.message) > MESSAGE_CHARS_MAX:
+        if "\n" in error.message or len(error.message) > target.chars_max:
             raise AssertionError(f"not one short line: {error.message!r}") from error
 
 
@@ -247,6 +249,20 @@ def targets() -> dict[str, Target]:
         "evidence bundle": Target((valid.evidence(),), Bundle.parse),
         "evidence": Target((valid.evidence(),), _evidence),
     }
+    found |= policy_targets()
     for name in LOG_FILES:
         found[f"log file {name}"] = Target((sample("sixteen")[name],), partial(_log_file, name))
     return found
+
+
+def policy_targets() -> dict[str, Target]:
+    """The loaders of policy and registry, and what is decided on."""
+    own, told = policy_bytes.samples(), policy_bytes.POLICY_MESSAGE_CHARS_MAX
+    return {
+        "policy text": Target(own["policies"], policy_bytes.policies, told),
+        "policy pieces": Target(own["policies"], policy_bytes.pieces),
+        "registry file": Target(own["registry_file"], policy_bytes.registry_file, told),
+        "registry json": Target(own["registry_json"], policy_bytes.registry_json, told),
+        "arguments": Target(own["arguments"], policy_bytes.arguments),
+        "context values": Target(own["context_values"], policy_bytes.context_values),
+    }

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.adapters.cedar.engine import public_engine
 from answerable.core.decision.decision import Decision
+from answerable.core.identity.principal import UnixMillis
 from answerable.testing.policy_model import CONDITIONS, ModelDecision, ModelPolicy, expected
-from tests.policy_world import AGENTS, CAPABILITIES, REGISTRY, Trial, approval
+from tests.policy_world import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial, approval
 
 KINDS = sorted({capability.kind for capability in CAPABILITIES.values()})
 IDS = {"Customer": ("4711", "4712"), "Batch": ("7", "8"), "Volume": ("v1", "v2")}
@@ -93,6 +94,11 @@ def trials(draw: st.DrawFn) -> Trial:
         arguments=arguments,
         calls_used=draw(st.integers(0, 9)),
         proof=draw(st.sampled_from(["mtls", "signature"])),
+        at=UnixMillis(NOW + draw(st.sampled_from([0, 999, 1_000, 1_999, 2_000]))),
+        history={
+            "paid_today": draw(st.sampled_from([0, 1, 2**53 - 1])),
+            "started_here": draw(st.integers(0, 5)),
+        },
         approval=None if people is None else approval(**people),
     )
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
+from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger import records
@@ -29,7 +30,7 @@ from answerable.core.mandate.revocation import Revocable, described
 from answerable.core.registry.budget_name import WALL_MS
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
-from answerable.flows.hide_tokens import check_tokens, hide_tokens
+from answerable.flows.hide_tokens import check_tokens, hidden_progress, hide_tokens
 from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
 from answerable.flows.pin_tools import pin_first_seen
@@ -108,14 +109,15 @@ async def govern_action(
     opened = walk.open_intents.get(warrant.intent.index)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
     began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
-    outcome, broken_off = await act(walk, verified, warrant, progress, left=left)
+    told = hidden_progress(verified, progress)
+    outcome, broken_off = await act(walk, verified, warrant, told or progress, left=left)
     # 8 release: no lease is held by this form of the walk.
     # 9 log outcome, with what it gives back of what was reserved
     if amounts is not ONE_CALL or outcome.status == "not_started":
         elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
         outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
     if not verified.resolved.capability.credential_answers:
-        outcome = await hide_tokens(outcome)
+        outcome = await hide_tokens(outcome, told)
     try:
         receipt = await log_outcome(walk, warrant, outcome, opened)
     except Unavailable as failed:
@@ -150,6 +152,7 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         mandate_state=walk.mandates.state(mandate.id),
         mandate_calls_used=walk.mandates.calls_used(mandate.id),
         approval=waiting.fact(partial(_groups_now, walk)) if waiting is not None and approved else None,
+        budget=budget_left(accounts_of(walk, verified), walk.mandates.used, verified.resolved.capability),
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class No:
     """Why not. code is stable; reasons: one at least; determined_by names policies or rules.
 
-    capability, mandate, hops: as far as they were verified before it was refused.
+    capability, mandate, hops: as far as they were verified before it was refused. question: what policy was asked.
     """
 
     code: str
@@ -37,6 +37,7 @@ class No:
     capability: str = ""
     mandate: Mandate | None = None
     hops: tuple[Hop, ...] = ()
+    question: bytes = b""
 
 
 def no_from(refused: Refused, verified: VerifiedRequest | None) -> No:
@@ -49,7 +50,12 @@ def no_from(refused: Refused, verified: VerifiedRequest | None) -> No:
 def no_of(decision: Decision, verified: VerifiedRequest) -> No:
     """A deny decision, ready to be recorded."""
     reasons = decision.reasons or (Reason(source="policy.unexplained", text="policy gave no reason"),)
-    no = No(code=reasons[0].source, reasons=reasons, determined_by=decision.determined_by)
+    no = No(
+        code=reasons[0].source,
+        reasons=reasons,
+        determined_by=decision.determined_by,
+        question=decision.question,
+    )
     return _about(no, verified)
 
 
@@ -110,6 +116,7 @@ async def _recorded(
             policy_set=walk.decision_point.policy_set,
             capability=no.capability,
             hops=no.hops,
+            question=no.question,
         )
 
     if mandate is not None:

@@ -153,7 +153,8 @@ class Walk:
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
     sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
     chains, by the digest of the last hop. The terms of none of these ever change.
-    judged: under which names callers act and what of it was revoked, of one epoch of the register in one registry.
+    judged: under which names callers act and what of it was revoked, as long as `judged_in` is what there is: the epoch
+    of the register, how many manifests came into force, and the registry.
     """
 
     clock: Clock
@@ -197,8 +198,7 @@ class Walk:
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
-    judged_in: RegistrySnapshot | None = None
-    judged_epoch: int = -1
+    judged_in: tuple[int, int, RegistrySnapshot] | None = None
     accounts: dict[MandateId | bytes, tuple[Account, ...]] = field(default_factory=dict)
     standing_of: RegistrySnapshot | None = None
     standing: dict[MandateId, Refused | None] = field(default_factory=dict)

@@ -20,7 +20,10 @@ LONG_MAX: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCase:
-    """One attempted action, as far as policies look at it. Absent arguments are left out."""
+    """One attempted action, as far as policies look at it. Absent arguments are left out.
+
+    history: by tracker. frozen: whether the window `freeze` lasts. risk: the score, by whatever factors there are.
+    """
 
     agent: str
     use_case: str
@@ -34,6 +37,10 @@ class ModelCase:
     calls_used: int
     proof: str
     arguments: Mapping[str, ModelValue] = field(default_factory=dict)
+    history: Mapping[str, int] = field(default_factory=dict)
+    frozen: bool = False
+    risk: int = 0
+    calls_left: int = 0
 
     def integer(self, name: str) -> int | None:
         """An integer argument, if there."""
@@ -100,7 +107,66 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
     ),
     Condition(text='context.proof == "mtls"', holds=lambda case: case.proof == "mtls"),
     Condition(text="context.now < 0", holds=lambda case: False),
+    Condition(
+        text="context.history.paid_today > 0", holds=lambda case: case.history.get("paid_today", 0) > 0
+    ),
+    Condition(
+        text="context.history.paid_today + 9223372036854775807 > context.history.started_here",
+        holds=lambda case: None if case.history.get("paid_today", 0) > 0 else True,
+    ),
+    Condition(text="context.windows.freeze", holds=lambda case: case.frozen),
+    Condition(text="context.risk.score >= 50", holds=lambda case: case.risk >= 50),
+    Condition(
+        text="context.budget.calls_left < 3 || context.budget has money_left",
+        holds=lambda case: case.calls_left < 3,
+    ),
+    Condition(text="context.chain.depth > 0", holds=lambda case: False),
+    Condition(
+        text='context.destination.class == "none" && !(context.destination.names.contains("x"))',
+        holds=lambda case: True,
+    ),
 )
+
+
+def both(left: Condition, right: Condition) -> Condition:
+    """The second is not looked at where the first does not hold, so that its error does not count."""
+
+    def holds(case: ModelCase) -> Verdict:
+        return right.holds(case) if (first := left.holds(case)) else first
+
+    return Condition(text=f"({left.text}) && ({right.text})", holds=holds)
+
+
+def either(left: Condition, right: Condition) -> Condition:
+    """The second is not looked at where the first holds."""
+
+    def holds(case: ModelCase) -> Verdict:
+        first = left.holds(case)
+        return right.holds(case) if first is False else first
+
+    return Condition(text=f"({left.text}) || ({right.text})", holds=holds)
+
+
+def negated(inner: Condition) -> Condition:
+    """An error stays one."""
+
+    def holds(case: ModelCase) -> Verdict:
+        verdict = inner.holds(case)
+        return None if verdict is None else not verdict
+
+    return Condition(text=f"!({inner.text})", holds=holds)
+
+
+def chosen(test: Condition, yes: Condition, no: Condition) -> Condition:
+    """Only the branch that is taken is looked at."""
+
+    def holds(case: ModelCase) -> Verdict:
+        verdict = test.holds(case)
+        if verdict is None:
+            return None
+        return (yes if verdict else no).holds(case)
+
+    return Condition(text=f"if {test.text} then {yes.text} else {no.text}", holds=holds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,25 @@ async def test_a_dry_run_says_the_same_and_changes_nothing():
     assert dry == await apply_registry(bench.walk, bench_documents(STOP), by="alice")
 
 
+@pytest.mark.requirement("PARTS-03")
+async def test_a_name_that_another_policy_set_has_keeps_all_that_is_applied_out():
+    bench = await Bench().registered()
+    factor = {"name": "final", "points": 10, "fact": "irreversible"}
+    policies = '@id("{0}")\nforbid (principal, action, resource) when {{ context.agent.drifted }};\n'
+    first: JSONValue = document(
+        "PolicySet", "first", {"policies": policies.format("first"), "risk": [factor]}
+    )
+    await apply_registry(bench.walk, [first], by="alice")
+    size, stored = bench.walk.ledger.size, bench.walk.registry.documents()
+    second: JSONValue = document(
+        "PolicySet", "second", {"policies": policies.format("second"), "risk": [factor]}
+    )
+    with pytest.raises(Malformed, match="factor `final` is also declared by PolicySet `first`"):
+        await apply_registry(bench.walk, [second, document("Principal", "eve", {})], by="alice")
+    assert (bench.walk.ledger.size, bench.walk.registry.documents()) == (size, stored)
+    assert [one.name for one in bench.walk.registry.current.parts.risk] == ["final"]
+
+
 async def test_documents_are_added_beside_and_with_prune_instead():
     bench = await Bench().registered()
     eve: JSONValue = document("Principal", "eve", {})

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.cedar.engine import fastest_engine
 from answerable.adapters.cedar.publishing import published
 from answerable.adapters.cedar.slices import SLICES_MAX, Slices
+from answerable.core.decision.argument_values import Unmappable, mapped_arguments
 from answerable.core.decision.decision import Decision, Reason, weigh
-from answerable.core.decision.policy_context import Unmappable, mapped_arguments
+from answerable.core.decision.policy_context import capability_facts, whole_context
+from answerable.core.decision.question import question_of
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.caveat import Attempt
 from answerable.core.mandate.lineage import hops_shortfall
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot import RegistrySnapshot
 
 CODE_ERROR: Final = "policy.error"
+CODE_FACTS_UNKNOWN: Final = "facts.unknown"
 CODE_REGISTRY_DIFFERS: Final = "policy.registry_differs"
 CODE_UNMAPPABLE: Final = "arguments.unmappable"
 
@@ -35,7 +38,17 @@ class CedarDecisionPoint:
     engine: the call into Cedar; the fastest that works when not given. slicing: off only to compare with.
     """
 
-    __slots__ = ("_agents", "_capabilities", "_digest", "_idle", "_may_list", "_set", "_slices")
+    __slots__ = (
+        "_agents",
+        "_capabilities",
+        "_digest",
+        "_idle",
+        "_may_list",
+        "_parts",
+        "_set",
+        "_slices",
+        "_trackers",
+    )
 
     def __init__(
         self, policy_set: CedarPolicySet, *, engine: Engine | None = None, slicing: bool = True
@@ -45,6 +58,8 @@ class CedarDecisionPoint:
         self._agents = policy_set.registry.agents
         self._capabilities = policy_set.registry.capabilities
         self._idle = policy_set.registry.idle
+        self._parts = policy_set.registry.parts
+        self._trackers = {tracker.name for tracker in self._parts.trackers}
         self._slices = Slices(policy_set, engine=engine or fastest_engine(), slicing=slicing)
         self._may_list = lru_cache(maxsize=SLICES_MAX)(self._could_be_allowed)
 
@@ -61,7 +76,8 @@ class CedarDecisionPoint:
             raise
         except BaseException as fault:
             # A panic inside the extension is a BaseException. Whatever it was: an error is a deny.
-            return self._denied(CODE_ERROR, f"the decision failed: {shown(type(fault).__name__)}")
+            failed = f"the decision failed: {shown(type(fault).__name__)}"
+            return self._denied(Reason(source=CODE_ERROR, text=failed))
 
     def may_list(self, agent: str, capability: str) -> bool:
         """As `DecisionPoint.may_list`: False when no permit could match, or an unconditional forbid always does.
@@ -72,55 +88,50 @@ class CedarDecisionPoint:
 
     def _decided(self, verified: VerifiedRequest, facts: Facts) -> Decision:
         capability = verified.resolved.capability
-        attempt = Attempt(
-            capability=capability.name,
-            environment=capability.environment,
-            resource_type=capability.resource.type,
-            resource_id=verified.resource_id,
-            arguments=verified.arguments,
-            kind=capability.kind,
-            server=capability.server,
-            sensitivity=capability.sensitivity,
-            destination_type=capability.destination.type,
-            destinations=verified.destinations,
-        )
-        outside = shortfall(
-            verified.mandate,
-            attempt=attempt,
-            state=facts.mandate_state,
-            calls_used=facts.mandate_calls_used,
-            now=facts.at,
-        )
-        if outside is None and verified.session:
-            outside = session_shortfall(verified.session, attempt)
-        if outside is None and verified.hops:
-            outside = hops_shortfall(verified.hops, attempt)
-        if outside is not None:
-            return self._denied(outside.code, outside.text)
+        outside = _outside(verified, facts)
         agent = self._agents.get(verified.caller.agent)
         known = self._capabilities.get(capability.name)
         if agent is None or (known is not capability and known != capability):
             # The policies were checked against another agent or capability than the one that is about to act.
-            return self._denied(CODE_REGISTRY_DIFFERS, "the policy set was published for another registry")
+            differs = "the policy set was published for another registry"
+            return self._denied(outside or Reason(source=CODE_REGISTRY_DIFFERS, text=differs))
         arguments = mapped_arguments(capability.arguments, verified.arguments)
         if isinstance(arguments, Unmappable):
-            return self._denied(CODE_UNMAPPABLE, arguments.text)
+            outside = outside or Reason(source=CODE_UNMAPPABLE, text=arguments.text)
+            arguments = {}
+        if outside is None and not self._trackers <= facts.history.keys():
+            unknown = "what happened before is not known, and the policy set counts it"
+            outside = Reason(source=CODE_FACTS_UNKNOWN, text=unknown)
+        context = whole_context(
+            verified,
+            facts,
+            agent=agent,
+            arguments=arguments,
+            capability=capability_facts(capability),
+            parts=self._parts,
+            scored=outside is None,
+        )
+        if outside is not None:
+            question = question_of(verified, facts, context, agent=agent, rule=outside.source)
+            return self._denied(outside, question=question)
         found = self._slices.find(agent, capability, verified.resource_id)
-        asked = found.request(verified, facts, arguments)
+        asked = found.request(verified.resource_id, context)
         return weigh(
             found.evaluate(asked),
             notes=self._set.notes,
             without=lambda ids: self._slices.without(found, ids, asked),
             approval=facts.approval,
             policy_set=self._digest,
+            question=question_of(verified, facts, context, agent=agent),
         )
 
-    def _denied(self, code: str, text: str) -> Decision:
+    def _denied(self, reason: Reason, *, question: bytes = b"") -> Decision:
         return Decision(
             effect="deny",
-            reasons=(Reason(source=code, text=text),),
-            determined_by=(code,),
+            reasons=(reason,),
+            determined_by=(reason.source,),
             policy_set=self._digest,
+            question=question,
         )
 
     def _could_be_allowed(self, agent_name: str, capability_name: str) -> bool:
@@ -137,6 +148,35 @@ class CedarDecisionPoint:
             for policy in found
         )
         return not barred and any(not policy.forbids for policy in found)
+
+
+def _outside(verified: VerifiedRequest, facts: Facts) -> Reason | None:
+    """Why the mandate, the login it was given by or a hop does not reach so far; None if they do."""
+    capability = verified.resolved.capability
+    attempt = Attempt(
+        capability=capability.name,
+        environment=capability.environment,
+        resource_type=capability.resource.type,
+        resource_id=verified.resource_id,
+        arguments=verified.arguments,
+        kind=capability.kind,
+        server=capability.server,
+        sensitivity=capability.sensitivity,
+        destination_type=capability.destination.type,
+        destinations=verified.destinations,
+    )
+    short = shortfall(
+        verified.mandate,
+        attempt=attempt,
+        state=facts.mandate_state,
+        calls_used=facts.mandate_calls_used,
+        now=facts.at,
+    )
+    if short is None and verified.session:
+        short = session_shortfall(verified.session, attempt)
+    if short is None and verified.hops:
+        short = hops_shortfall(verified.hops, attempt)
+    return None if short is None else Reason(source=short.code, text=short.text)
 
 
 def compiled(policies: str, snapshot: RegistrySnapshot) -> CedarDecisionPoint:

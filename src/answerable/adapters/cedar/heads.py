@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.cedar.schema import ACTION, AGENT, USE_CASE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.documents import Agent
@@ -107,13 +107,31 @@ class HeadIndex:
         self, agent: Agent, capability: Capability, resource_id: str | None, *, any_id: bool = False
     ) -> tuple[int, ...]:
         """Numbers of the policies whose heads can match, ascending. resource_id: None for one that no head names."""
-        found: set[int] = set()
         resource_type = capability.resource.type
-        for principal in (ANY, (AGENT, agent.name), (USE_CASE, agent.use_case)):
-            for action in (ANY, (ACTION, capability.name), (ACTION, capability.kind)):
+        return self.naming(
+            principals=((AGENT, agent.name), (USE_CASE, agent.use_case)),
+            actions=((ACTION, capability.name), (ACTION, capability.kind)),
+            fits=lambda head: head.fits(resource_type, resource_id, any_id=any_id),
+        )
+
+    def naming(
+        self,
+        *,
+        principals: Iterable[tuple[str, str]],
+        actions: Iterable[tuple[str, str]],
+        fits: Callable[[Head], bool],
+    ) -> tuple[int, ...]:
+        """Numbers of the policies whose heads name one of each or anything, and fit the resource, ascending.
+
+        principals, actions: the one of the request, and all that it is in.
+        """
+        named = (ANY, *actions)
+        found: set[int] = set()
+        for principal in (ANY, *principals):
+            for action in named:
                 found.update(
                     number
                     for number in self._buckets.get((principal, action), ())
-                    if self._heads[number].fits(resource_type, resource_id, any_id=any_id)
+                    if fits(self._heads[number])
                 )
         return tuple(sorted(found))

@@ -43,6 +43,7 @@ def schema_of(snapshot: RegistrySnapshot) -> dict[str, JSONValue]:
     actions: dict[str, JSONValue] = {kind: {} for kind in KINDS}
     # One that would stand for something else is told when it becomes active, as before.
     idle = (capability for capability in snapshot.idle.values() if not _faults_of(capability))
+    parts = snapshot.parts
     for capability in (*snapshot.capabilities.values(), *idle):
         types[capability.resource.type] = {}
         actions[capability.name] = {
@@ -50,7 +51,7 @@ def schema_of(snapshot: RegistrySnapshot) -> dict[str, JSONValue]:
             "appliesTo": {
                 "principalTypes": [AGENT],
                 "resourceTypes": [capability.resource.type],
-                "context": context_type(capability),
+                "context": context_type(capability, parts),
             },
         }
     return {"": {"entityTypes": types, "actions": actions}}

@@ -16,28 +16,19 @@ from answerable.adapters.cedar.heads import HeadIndex
 from answerable.adapters.cedar.mentions import Mentions
 from answerable.adapters.cedar.publishing import engine_policies, specialised
 from answerable.adapters.cedar.schema import ACTION, AGENT, entities_of
-from answerable.core.decision.policy_context import (
-    AGENT_MEMBERS,
-    TASK_MEMBERS,
-    agent_facts,
-    capability_facts,
-    task_facts,
-)
+from answerable.core.decision.policy_context import capability_facts, members_of
 from answerable.core.identity.principal import AgentId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import cedarpy
 
     from answerable.adapters.cedar.engine import CedarRequest, Engine, Evaluate
     from answerable.adapters.cedar.publishing import CedarPolicySet, Policy
-    from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.decision import Evaluation
-    from answerable.core.decision.facts import Facts
-    from answerable.core.decision.policy_context import PolicyValue
+    from answerable.core.decision.policy_context import Context
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.documents import Agent
+    from answerable.core.registry.policy_parts import PolicyParts
 
 SLICES_MAX: Final = 4_096
 REDUCED_MAX: Final = 1_024
@@ -58,63 +49,49 @@ class Slice:
     action: dict[str, str]
     evaluate: Evaluate
 
-    def request(
-        self, verified: VerifiedRequest, facts: Facts, arguments: dict[str, PolicyValue]
-    ) -> CedarRequest:
+    def request(self, resource_id: str, whole: Context) -> CedarRequest:
         """What the engine is asked."""
         return {
             "principal": self.principal,
             "action": self.action,
-            "resource": {"type": self.capability.resource.type, "id": verified.resource_id},
-            "context": self.view.text(verified, facts, arguments),
+            "resource": {"type": self.capability.resource.type, "id": resource_id},
+            "context": self.view.text(whole),
         }
 
 
 class ContextView:
     """Writes the context of a call, with only the members that the policies of a slice mention."""
 
-    __slots__ = ("_agent", "_arguments", "_constant", "_environment", "_now", "_proof", "_task")
+    __slots__ = ("_constant", "_parts", "_whole")
 
-    def __init__(self, mentions: Mentions, agent: Agent, capability: Capability) -> None:
-        facts = capability_facts(capability)
-        shown = _wanted(mentions, "capability", facts)
+    def __init__(self, mentions: Mentions, capability: Capability, declared: PolicyParts) -> None:
         self._constant: dict[str, object] = {}
-        if shown is not None:
-            self._constant["capability"] = msgspec.Raw(_ENCODER.encode({name: facts[name] for name in shown}))
-        self._environment = agent.environment
-        self._agent = _wanted(mentions, "agent", AGENT_MEMBERS)
-        self._arguments = _wanted(mentions, "arguments", [mapping.name for mapping in capability.arguments])
-        self._task = _wanted(mentions, "task", TASK_MEMBERS)
-        self._now = _wanted(mentions, "now", ()) is not None
-        self._proof = _wanted(mentions, "proof", ()) is not None
+        self._whole: list[str] = []
+        self._parts: list[tuple[str, tuple[str, ...]]] = []
+        facts = capability_facts(capability)
+        for member, names in members_of(capability, declared).items():
+            inside = mentions.inside(member)
+            wanted = names if inside is None else tuple(name for name in names if name in inside)
+            if inside is not None and not inside:
+                continue
+            if member == "capability":
+                said = {name: facts[name] for name in wanted}
+                self._constant[member] = msgspec.Raw(_ENCODER.encode(said))
+            elif wanted == names:
+                self._whole.append(member)
+            else:
+                self._parts.append((member, wanted))
 
-    def text(self, verified: VerifiedRequest, facts: Facts, arguments: dict[str, PolicyValue]) -> str:
+    def text(self, whole: Context) -> str:
         """The context as JSON text."""
         context = self._constant.copy()
-        if self._arguments is not None:
-            wanted = self._arguments
-            context["arguments"] = {name: value for name, value in arguments.items() if name in wanted}
-        if self._agent is not None:
-            known = agent_facts(verified.caller.identity, self._environment)
-            context["agent"] = {name: known[name] for name in self._agent}
-        if self._task is not None:
-            task = task_facts(verified, facts)
-            context["task"] = (
-                {name: task[name] for name in self._task} if self._task != TASK_MEMBERS else task
-            )
-        if self._now:
-            context["now"] = facts.at
-        if self._proof:
-            context["proof"] = verified.caller.proof
+        for member in self._whole:
+            context[member] = whole[member]
+        for member, wanted in self._parts:
+            known = whole[member]
+            assert isinstance(known, dict)  # noqa: S101 - a member with names inside is a record
+            context[member] = {name: known[name] for name in wanted if name in known}
         return _ENCODER.encode(context).decode()
-
-
-def _wanted(mentions: Mentions, member: str, names: Iterable[str]) -> tuple[str, ...] | None:
-    """Which of the names inside `member` to send; None for not even the member itself."""
-    inside = mentions.inside(member)
-    if inside is None:
-        return tuple(names)
-    return tuple(name for name in names if name in inside) if inside else None
 
 
 class Slices:
@@ -157,7 +134,7 @@ class Slices:
             agent=agent,
             capability=capability,
             policies=numbers,
-            view=ContextView(mentions, agent, capability),
+            view=ContextView(mentions, capability, self._set.registry.parts),
             principal={"type": AGENT, "id": agent_name},
             action={"type": ACTION, "id": capability_name},
             evaluate=self._bound(agent, capability, numbers),

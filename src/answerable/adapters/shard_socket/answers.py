@@ -50,7 +50,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """As core.approval.approval.Approval."""
+    """As core.approval.approval.Approval, without what it may be revoked under, which is for the register alone."""
 
     id: str
     agent: str

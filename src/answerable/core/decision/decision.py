@@ -30,7 +30,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """determined_by: policy ids (or the rule's code) that made it so. lifted: forbids an approval set aside.
 
-    requirements: for defer, who must approve. policy_set: digest of the full set, hex.
+    requirements: for defer, who must approve. policy_set: digest of the full set, hex. question: what was asked, as
+    JSON text; empty where nothing could be asked.
     """
 
     effect: Effect
@@ -39,6 +40,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     policy_set: str
     requirements: tuple[Requirement, ...] = ()
     lifted: tuple[str, ...] = ()
+    question: bytes = b""
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -67,8 +69,24 @@ def weigh(
     without: Callable[[tuple[str, ...]], Evaluation],
     approval: ApprovalFact | None,
     policy_set: str,
+    question: bytes = b"",
 ) -> Decision:
-    """Turn an evaluation into a decision. `without(ids)` evaluates the set with those policies left out."""
+    """Turn an evaluation into a decision. `without(ids)` evaluates the set with those policies left out.
+
+    question: what was asked, to be kept with the decision.
+    """
+    made = _weighed(first, notes=notes, without=without, approval=approval, policy_set=policy_set)
+    return msgspec.structs.replace(made, question=question) if question else made
+
+
+def _weighed(
+    first: Evaluation,
+    *,
+    notes: Mapping[str, PolicyNote],
+    without: Callable[[tuple[str, ...]], Evaluation],
+    approval: ApprovalFact | None,
+    policy_set: str,
+) -> Decision:
     if first.errors:
         return _denied(
             (

@@ -5,14 +5,19 @@ Laws: unknown is not leave to act: a fact that could not be gathered never takes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 if TYPE_CHECKING:
     from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateState
+
+NOTHING_GATHERED: Final[Mapping[str, int]] = MappingProxyType({})
+"""A policy that asks for a member that is not there cannot be evaluated, which is a deny."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +43,15 @@ class Requirement:
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """mandate_calls_used: actions started under the mandate so far."""
+    """mandate_calls_used: actions started under the mandate so far.
+
+    budget: what is left, as the members of `context.budget` say. history: the value of each tracker by its name.
+    """
 
     at: UnixMillis
     registry_digest: str
     mandate_state: MandateState
     mandate_calls_used: int
     approval: ApprovalFact | None
+    budget: Mapping[str, int] = NOTHING_GATHERED
+    history: Mapping[str, int] = NOTHING_GATHERED

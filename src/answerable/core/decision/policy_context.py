@@ -1,120 +1,168 @@
 """What a policy sees of an action: the layout of Cedar's `context`, as a type and as values.
 
 Laws: type and values are made from one table, so a published policy never meets a shape it was not checked against;
-only declared arguments of the declared type are shown, so nothing a caller writes can become an entity, an extension
-call or an expression; absent and `null` are the same; what has no faithful Cedar value is not shown, it refuses.
+what is declared in the policy sets is there by the name it was declared by, and nothing else is.
 
     context.agent              drifted, environment, grade, instance, manifest, manifest_grade, manifest_kernel,
-                               manifest_measured, source: of who acts
+                               manifest_measured, owner, source, tier: of who acts
     context.arguments.<name>   as the capability's argument mappings say
-    context.capability         environment, kind, reversible, sensitivity, server, tier
+    context.budget             calls_left, left_percent, and what is limited of bytes, money, rows, tokens, wall_ms
+    context.capability         environment, kind, owner, reversible, sensitivity, server, tier
+    context.chain              agents, depth, person, root: by whom the task was handed on
+    context.destination        class, classes, names, type: where the action sends to
+    context.history.<name>     as the trackers say
     context.now                Unix milliseconds
     context.proof              how the agent proved itself
-    context.task               calls_max, calls_used, mandate, principal, use_case
+    context.risk               factors, score
+    context.task               calls_max, calls_used, expires_at, mandate, principal, purpose, use_case
+    context.windows.<name>     whether a named time is now
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from answerable.core.canonical import INTEGER_MAX
-from answerable.errors import shown
+from answerable.core.decision.argument_values import ARGUMENT_TYPES, BOOLEAN, LONG, STRING, STRINGS
+from answerable.core.decision.destination_class import classed
+from answerable.core.decision.risk import risk_of
+from answerable.core.decision.time_windows import windows_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.canonical import JSONValue
+    from answerable.core.decision.argument_values import PolicyValue
     from answerable.core.decision.facts import Facts
     from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.registry.capability import ArgumentMapping, ArgumentType, Capability
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents import Agent
+    from answerable.core.registry.policy_parts import PolicyParts
 
-PolicyValue: TypeAlias = "str | int | bool | list[str] | dict[str, dict[str, str]]"
+Context: TypeAlias = "dict[str, object]"
+"""The whole context of one action, by member."""
 
-SET_MEMBERS_MAX: Final = 256
-_STRING: Final[dict[str, JSONValue]] = {"type": "String"}
-_STRINGS: Final[dict[str, JSONValue]] = {"type": "Set", "element": _STRING}
-_LONG: Final[dict[str, JSONValue]] = {"type": "Long"}
-_BOOLEAN: Final[dict[str, JSONValue]] = {"type": "Boolean"}
-# Cedar's decimal is a signed 64-bit count of ten-thousandths (Cedar reference, decimal extension).
-_DECIMAL: Final = re.compile(r"(-?)(0|[1-9][0-9]{0,14})(?:\.([0-9]{1,4}))?")
-_DECIMAL_UNITS_MAX: Final = 2**63 - 1
+TIER_UNSAID: Final = 3
+"""Of an agent whose tier nobody says: the highest."""
 
-_ARGUMENT_TYPES: Final[dict[ArgumentType, dict[str, JSONValue]]] = {
-    "string": _STRING,
-    "boolean": _BOOLEAN,
-    "integer": _LONG,
-    "minor_units": _LONG,
-    "decimal": {"type": "Extension", "name": "decimal"},
-    "string_set": _STRINGS,
-}
-_WANTED: Final[dict[ArgumentType, str]] = {
-    "string": "text",
-    "boolean": "true or false",
-    "integer": "a whole number within 2**53 - 1",
-    "minor_units": "a whole number of minor units within 2**53 - 1",
-    "decimal": "text of a decimal number with at most 4 places, such as `12.50`",
-    "string_set": f"a list of at most {SET_MEMBERS_MAX} texts",
-}
 _CAPABILITY_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
-    "environment": _STRING,
-    "kind": _STRING,
-    "reversible": _BOOLEAN,
-    "sensitivity": _STRING,
-    "server": _STRING,
-    "tier": _LONG,
+    "environment": STRING,
+    "kind": STRING,
+    "owner": STRING,
+    "reversible": BOOLEAN,
+    "sensitivity": STRING,
+    "server": STRING,
+    "tier": LONG,
 }
 _TASK_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
-    "calls_max": _LONG,
-    "calls_used": _LONG,
-    "mandate": _STRING,
-    "principal": _STRING,
-    "use_case": _STRING,
+    "calls_max": LONG,
+    "calls_used": LONG,
+    "expires_at": LONG,
+    "mandate": STRING,
+    "principal": STRING,
+    "purpose": STRING,
+    "use_case": STRING,
 }
-TASK_MEMBERS: Final = tuple(_TASK_TYPE)
 _AGENT_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
-    "drifted": _BOOLEAN,
-    "environment": _STRING,
-    "grade": _STRING,
-    "instance": _STRING,
-    "manifest": _STRING,
-    "manifest_grade": _STRING,
-    "manifest_kernel": _STRINGS,
-    "manifest_measured": _STRINGS,
-    "source": _STRING,
+    "drifted": BOOLEAN,
+    "environment": STRING,
+    "grade": STRING,
+    "instance": STRING,
+    "manifest": STRING,
+    "manifest_grade": STRING,
+    "manifest_kernel": STRINGS,
+    "manifest_measured": STRINGS,
+    "owner": STRING,
+    "source": STRING,
+    "tier": LONG,
 }
-AGENT_MEMBERS: Final = tuple(_AGENT_TYPE)
+_BUDGET_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
+    "bytes_left": {**LONG, "required": False},
+    "calls_left": LONG,
+    "left_percent": LONG,
+    "money_left": {**LONG, "required": False},
+    "rows_left": {**LONG, "required": False},
+    "tokens_left": {**LONG, "required": False},
+    "wall_ms_left": {**LONG, "required": False},
+}
+_CHAIN_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
+    "agents": STRINGS,
+    "depth": LONG,
+    "person": STRING,
+    "root": STRING,
+}
+_DESTINATION_TYPE: Final[dict[str, dict[str, JSONValue]]] = {
+    "class": STRING,
+    "classes": STRINGS,
+    "names": STRINGS,
+    "type": STRING,
+}
+_RISK_TYPE: Final[dict[str, dict[str, JSONValue]]] = {"factors": STRINGS, "score": LONG}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unmappable:
-    """An argument that policy cannot be shown as declared. `text` is for people and never holds the value."""
+def context_type(capability: Capability, parts: PolicyParts) -> dict[str, JSONValue]:
+    """The type of the context of this capability's action, in Cedar's JSON schema form."""
+    members: dict[str, dict[str, JSONValue]] = {
+        member: _record(inner) for member, inner in _records(capability, parts).items()
+    }
+    return _record({**members, "now": LONG, "proof": STRING})
 
-    argument: str
-    text: str
+
+def members_of(capability: Capability, parts: PolicyParts) -> dict[str, tuple[str, ...]]:
+    """Every member of the context, with the names inside it; none for one that is no record."""
+    records = {member: tuple(inner) for member, inner in _records(capability, parts).items()}
+    return {**records, "now": (), "proof": ()}
 
 
-def mapped_arguments(
-    mappings: tuple[ArgumentMapping, ...], arguments: Mapping[str, JSONValue]
-) -> dict[str, PolicyValue] | Unmappable:
-    """The members of `context.arguments` in Cedar's JSON form, or the first argument that does not fit.
+def _records(capability: Capability, parts: PolicyParts) -> dict[str, dict[str, dict[str, JSONValue]]]:
+    return {
+        "agent": _AGENT_TYPE,
+        "arguments": {
+            mapping.name: {**ARGUMENT_TYPES[mapping.type], "required": mapping.required}
+            for mapping in capability.arguments
+        },
+        "budget": _BUDGET_TYPE,
+        "capability": _CAPABILITY_TYPE,
+        "chain": _CHAIN_TYPE,
+        "destination": _DESTINATION_TYPE,
+        "history": {tracker.name: LONG for tracker in parts.trackers},
+        "risk": _RISK_TYPE,
+        "task": _TASK_TYPE,
+        "windows": {window.name: BOOLEAN for window in parts.windows},
+    }
 
-    Undeclared arguments are left out: what the capability does not expose is invisible to policy.
+
+def whole_context(
+    verified: VerifiedRequest,
+    facts: Facts,
+    *,
+    agent: Agent,
+    arguments: dict[str, PolicyValue],
+    capability: dict[str, JSONValue],
+    parts: PolicyParts,
+    scored: bool = True,
+) -> Context:
+    """Every member with its values. capability: what `capability_facts` says of it. scored: whether to add the risk,
+    which needs all facts to be there.
+
+    Raises LookupError when a risk factor is about a fact that was not gathered.
     """
-    mapped: dict[str, PolicyValue] = {}
-    for mapping in mappings:
-        value = arguments.get(mapping.name)
-        if value is None:
-            if mapping.required:
-                return _unmappable(mapping, "nothing")
-            continue
-        shape = _SHAPES[mapping.type](value)
-        if shape is None:
-            return _unmappable(mapping, _kind(value))
-        mapped[mapping.name] = shape
-    return mapped
+    context: Context = {
+        "agent": agent_facts(verified.caller.identity, agent),
+        "arguments": arguments,
+        "budget": {**facts.budget},
+        "capability": capability,
+        "chain": chain_facts(verified),
+        "destination": destination_facts(verified, parts),
+        "history": {**facts.history},
+        "now": facts.at,
+        "proof": verified.caller.proof,
+        "task": task_facts(verified, facts),
+        "windows": windows_at(parts.windows, facts.at) if parts.windows else {},
+    }
+    if scored:
+        context["risk"] = risk_of(parts.risk, context)
+    return context
 
 
 def capability_facts(capability: Capability) -> dict[str, JSONValue]:
@@ -122,6 +170,7 @@ def capability_facts(capability: Capability) -> dict[str, JSONValue]:
     return {
         "environment": capability.environment,
         "kind": capability.kind,
+        "owner": capability.ownership.owner,
         "reversible": capability.reversible,
         "sensitivity": capability.sensitivity,
         "server": capability.server,
@@ -135,107 +184,53 @@ def task_facts(verified: VerifiedRequest, facts: Facts) -> dict[str, JSONValue]:
     return {
         "calls_max": mandate.calls_max,
         "calls_used": facts.mandate_calls_used,
+        "expires_at": mandate.expires_at,
         "mandate": mandate.id,
         "principal": mandate.principal,
+        "purpose": mandate.purpose,
         "use_case": mandate.use_case,
     }
 
 
-def agent_facts(identity: CallerIdentity, environment: str) -> dict[str, JSONValue]:
-    """The members of `context.agent`. environment: of the agent's document."""
+def agent_facts(identity: CallerIdentity, agent: Agent) -> dict[str, JSONValue]:
+    """The members of `context.agent`. agent: its document."""
     return {
         "drifted": identity.drifted,
-        "environment": environment,
+        "environment": agent.environment,
         "grade": identity.grade,
         "instance": identity.instance,
         "manifest": identity.manifest,
         "manifest_grade": identity.manifest_grade,
         "manifest_kernel": [name for name, grade in identity.manifest_fields if grade == "kernel"],
         "manifest_measured": [name for name, grade in identity.manifest_fields if grade != "claimed"],
+        "owner": agent.ownership.owner,
         "source": identity.source,
+        "tier": TIER_UNSAID if agent.tier is None else agent.tier,
     }
 
 
-def context_type(capability: Capability) -> dict[str, JSONValue]:
-    """The type of the context of this capability's action, in Cedar's JSON schema form."""
-    arguments = {
-        mapping.name: {**_ARGUMENT_TYPES[mapping.type], "required": mapping.required}
-        for mapping in capability.arguments
+def chain_facts(verified: VerifiedRequest) -> dict[str, JSONValue]:
+    """The members of `context.chain`: the agent of the mandate first among `agents`, who acts last."""
+    root = str(verified.mandate.agent)
+    return {
+        "agents": [root, *(str(hop.agent) for hop in verified.hops)],
+        "depth": len(verified.hops),
+        "person": verified.mandate.principal,
+        "root": root,
     }
-    return _record(
-        {
-            "agent": _record(_AGENT_TYPE),
-            "arguments": _record(arguments),
-            "capability": _record(_CAPABILITY_TYPE),
-            "now": _LONG,
-            "proof": _STRING,
-            "task": _record(_TASK_TYPE),
-        }
-    )
+
+
+def destination_facts(verified: VerifiedRequest, parts: PolicyParts) -> dict[str, JSONValue]:
+    """The members of `context.destination`."""
+    capability = verified.resolved.capability
+    found = classed(parts.destinations, capability, verified.destinations)
+    return {
+        "class": found.worst,
+        "classes": [*found.classes],
+        "names": [*verified.destinations],
+        "type": capability.destination.type,
+    }
 
 
 def _record(attributes: Mapping[str, dict[str, JSONValue]]) -> dict[str, JSONValue]:
     return {"type": "Record", "attributes": dict(attributes)}
-
-
-def _text(value: JSONValue) -> PolicyValue | None:
-    return value if type(value) is str else None
-
-
-def _truth(value: JSONValue) -> PolicyValue | None:
-    return value if type(value) is bool else None
-
-
-def _whole(value: JSONValue) -> PolicyValue | None:
-    return value if type(value) is int and -INTEGER_MAX <= value <= INTEGER_MAX else None
-
-
-def _decimal(value: JSONValue) -> PolicyValue | None:
-    match = _DECIMAL.fullmatch(value) if type(value) is str else None
-    if match is None:
-        return None
-    sign, whole, places = match[1], match[2], match[3] or "0"
-    if int(whole) * 10_000 + int(places.ljust(4, "0")) > _DECIMAL_UNITS_MAX:
-        return None
-    # The one extension call in any context; it is written here, from digits alone.
-    return {"__extn": {"fn": "decimal", "arg": f"{sign}{whole}.{places}"}}
-
-
-def _texts(value: JSONValue) -> PolicyValue | None:
-    if type(value) is not list or len(value) > SET_MEMBERS_MAX:
-        return None
-    texts = [member for member in value if type(member) is str]
-    return texts if len(texts) == len(value) else None
-
-
-_SHAPES: Final[dict[ArgumentType, Callable[[JSONValue], PolicyValue | None]]] = {
-    "string": _text,
-    "boolean": _truth,
-    "integer": _whole,
-    "minor_units": _whole,
-    "decimal": _decimal,
-    "string_set": _texts,
-}
-
-
-def _unmappable(mapping: ArgumentMapping, got: str) -> Unmappable:
-    wanted = _WANTED[mapping.type]
-    return Unmappable(
-        argument=mapping.name, text=f"argument {shown(mapping.name)} must be {wanted}, got {got}"
-    )
-
-
-def _kind(value: JSONValue) -> str:
-    match value:
-        case bool():
-            return "true or false"
-        case int():
-            return "a whole number"
-        case float():
-            return "a number with a fraction"
-        case str():
-            return "text"
-        case list():
-            return "a list"
-        case _:
-            return "an object"

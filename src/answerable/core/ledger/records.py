@@ -78,7 +78,7 @@ def intent(
     digests, attachment = sealed_fields(
         [
             *_action_fields(request, caller, principal=mandate.principal, purpose=mandate.purpose),
-            *answering_fields(verified),
+            *(*answering_fields(verified), *_question_field(decision.question)),
         ],
         sealing,
     )
@@ -182,10 +182,11 @@ def refusal(
     policy_set: str,
     capability: str,
     hops: tuple[Hop, ...] = (),
+    question: bytes = b"",
 ) -> Entry:
     """An action that was not allowed: nothing was done. mandate: None when the caller has none of that name.
 
-    hops: by which it was handed on, where that was proved.
+    hops: by which it was handed on, where that was proved. question: what policy was asked, if it was.
 
     What the caller merely said, such as the name of a mandate or a server that is not known, is not in the leaf.
     """
@@ -220,6 +221,12 @@ def refusal(
         # What was not done is kept by its digest and its beginning: no agent may fill the disk with what it may not do.
         start = plain[:REFUSED_ACTION_BYTES_MAX].decode("utf-8", "replace")
         fields += [(b"action_cut", encode(start)), (b"action_digest", encode(request.action.hex)), *claimed]
+    if question:
+        fields.append(
+            (b"question", hidden_in(question)[0])
+            if len(question) <= REFUSED_ACTION_BYTES_MAX
+            else (b"question_digest", encode(sha256(question).hexdigest()))
+        )
     return sealed_entry(Tag.REFUSAL, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
@@ -261,7 +268,11 @@ def approval_asked(
     fields = _action_fields(
         verified.request, verified.caller, principal=approval.principal, purpose=verified.mandate.purpose
     )
-    fields += [(b"reasons", encode(list(approval.reasons))), *answering_fields(verified)]
+    fields += [
+        (b"reasons", encode(list(approval.reasons))),
+        *answering_fields(verified),
+        *_question_field(decision.question),
+    ]
     return sealed_entry(Tag.APPROVAL_ASKED, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
@@ -343,6 +354,10 @@ def _decision(decision: Decision) -> dict[str, JSONValue]:
         "lifted": [*_sources(decision.lifted)],
         "policy_set": decision.policy_set,
     }
+
+
+def _question_field(question: bytes) -> list[Field]:
+    return [(b"question", question)] if question else []
 
 
 def _sources(names: tuple[str, ...]) -> list[str]:

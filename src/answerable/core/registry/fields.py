@@ -56,6 +56,12 @@ def nearest(word: str, known: tuple[str, ...]) -> str:
     return f"; did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known) or 'nothing'}"
 
 
+def near(word: str, known: tuple[str, ...]) -> str:
+    """`; did you mean ...?` or nothing, where the whole list would be too long to help."""
+    hint = nearest(word, known)
+    return hint if hint.startswith("; did") else ""
+
+
 def type_name(value: JSONValue) -> str:
     """What a JSON value is, in the words of a document's author."""
     match value:
@@ -166,6 +172,16 @@ class Fields:
         hint = nearest(value, options) if isinstance(value, str) else f"; known here: {', '.join(options)}"
         self.fault(f"{got} is not allowed here{hint}", name, code="document.choice")
         return options[0]
+
+    @property
+    def readable(self) -> bool:
+        """Whether there is a mapping at all; where there is none, that is the one fault to tell."""
+        return not self._silent
+
+    def count(self, name: str) -> int | None:
+        """How many items a list has as it is written; None where there is no list."""
+        value = self._values.get(name)
+        return len(value) if isinstance(value, list) else None
 
     def items(self, name: str) -> tuple[JSONValue, ...]:
         """The items of a list; an absent list is empty."""

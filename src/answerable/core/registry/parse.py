@@ -33,6 +33,7 @@ from answerable.core.registry.spec_issuer import (
     oidc_in,
     schedule_in,
 )
+from answerable.core.registry.spec_policy_set import POLICY_SET_KEYS, policy_set_in
 from answerable.core.registry.spec_shared import keys_in, matching, name_of, ownership_in, without_nul
 from answerable.core.registry.spec_template import TEMPLATE_KEYS, template_in
 from answerable.errors import Malformed, shown
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 API_VERSION: Final = "answerable/v1"
 DOCUMENTS_MAX: Final = 5000
-POLICIES_CHARS_MAX: Final = 900_000
 
 Kind = Literal[
     "Principal",
@@ -81,7 +81,7 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "MandateTemplate": TEMPLATE_KEYS,
     "Application": APPLICATION_KEYS,
     "Schedule": SCHEDULE_KEYS,
-    "PolicySet": ("policies",),
+    "PolicySet": POLICY_SET_KEYS,
 }
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -233,10 +233,6 @@ def _names_secret(variable: str) -> bool:
     return _SECRET_WORD.fullmatch(upper) is not None and _PLACE_WORD.fullmatch(upper) is None
 
 
-def _policy_set(spec: Fields, name: str) -> PolicySetDocument:
-    return PolicySetDocument(name=name, policies=spec.text("policies", chars_max=POLICIES_CHARS_MAX))
-
-
 _READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
     "Principal": _principal,
     "UseCase": _use_case,
@@ -246,5 +242,5 @@ _READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
     "MandateTemplate": template_in,
     "Application": application_in,
     "Schedule": schedule_in,
-    "PolicySet": _policy_set,
+    "PolicySet": policy_set_in,
 }

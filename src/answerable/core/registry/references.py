@@ -20,8 +20,9 @@ from answerable.core.registry.documents import (
     Schedule,
     UseCase,
 )
-from answerable.core.registry.fields import Fault, nearest, pointer
+from answerable.core.registry.fields import Fault, near, nearest, pointer
 from answerable.core.registry.placeholders import placeholders_in
+from answerable.core.registry.policy_references import policy_faults
 from answerable.core.registry.spec_limits import unreachable
 from answerable.errors import shown
 
@@ -52,7 +53,7 @@ def reference_faults(shapes: Shapes) -> tuple[Fault, ...]:
     unread = any(
         kind == "Principal" for kind, _ in shapes.declared - {(f.kind, f.name) for f in shapes.nouns}
     )
-    twice = _claimed_twice(shapes)
+    twice, policies = _claimed_twice(shapes), policy_faults(shapes)
     faults: list[Fault] = []
     for found in shapes.nouns:
         for path, code, message in (
@@ -60,6 +61,7 @@ def reference_faults(shapes: Shapes) -> tuple[Fault, ...]:
             *(() if unread else _group_faults(found, groups)),
             *_noun_faults(found, shapes),
             *twice.get(found.document, ()),
+            *policies.get(found.document, ()),
         ):
             faults.append(
                 Fault(document=found.document, path=path, code=code, message=message, kind="reference")
@@ -93,13 +95,7 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
 def _exists(shapes: Shapes, kind: Kind, name: str, path: str) -> Iterator[_Found]:
     if (kind, name) not in shapes.declared:
         known = tuple(sorted(other for declared, other in shapes.declared if declared == kind))
-        yield path, "reference.missing", f"no {kind} is called {shown(name)}{_hint(name, known)}"
-
-
-def _hint(name: str, known: tuple[str, ...]) -> str:
-    """A near name when there is one; the whole list would be too long to help."""
-    hint = nearest(name, known)
-    return hint if hint.startswith("; did") else ""
+        yield path, "reference.missing", f"no {kind} is called {shown(name)}{near(name, known)}"
 
 
 def _ownership_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
@@ -121,7 +117,7 @@ def _group_faults(found: Registered, groups: set[str]) -> Iterator[_Found]:
     if isinstance(found.noun, MandateTemplate) and found.noun.delegation is not None:
         for index, group in enumerate(found.noun.delegation.groups):
             if group not in groups:
-                message = f"no principal is in group {shown(group)}{_hint(group, tuple(sorted(groups)))}"
+                message = f"no principal is in group {shown(group)}{near(group, tuple(sorted(groups)))}"
                 yield f"/spec/delegation/groups/{index}", "reference.missing", message
     if not isinstance(found.noun, Owned):
         return
@@ -130,7 +126,7 @@ def _group_faults(found: Registered, groups: set[str]) -> Iterator[_Found]:
         named += [(group, f"/spec/issuers/{i}") for i, group in enumerate(found.noun.issuers)]
     for group, path in named:
         if group and group not in groups:
-            message = f"no principal is in group {shown(group)}{_hint(group, tuple(sorted(groups)))}"
+            message = f"no principal is in group {shown(group)}{near(group, tuple(sorted(groups)))}"
             yield path, "reference.missing", message
 
 

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Final, Literal
 from answerable.core.registry.documents import Application, Schedule
 from answerable.core.registry.fields import nearest, type_name
 from answerable.core.registry.placeholders import placeholders_in
-from answerable.core.registry.spec_shared import checked_date, keys_in, matching, name_of, ownership_in
+from answerable.core.registry.spec_shared import (
+    TIME_OF_DAY,
+    checked_date,
+    keys_in,
+    matching,
+    minutes_of,
+    name_of,
+    ownership_in,
+)
 from answerable.core.registry.time_rule import MINUTES_OF_A_DAY, WEEKDAYS, TimeRule
 from answerable.errors import Malformed, shown
 
@@ -29,7 +37,6 @@ DATE_PLACEHOLDER: Final = "date"
 
 _ISSUER: Final = re.compile(r"https?://[!-~]{1,500}")
 _SUBJECT: Final = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
-_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _STATUSES: Final[tuple[Literal["active", "disabled"], ...]] = ("active", "disabled")
 
 
@@ -114,11 +121,10 @@ def _rule(section: Fields) -> TimeRule:
 
 
 def _times(section: Fields) -> tuple[int, ...]:
-    texts = section.texts("at", check=matching(_TIME, "a time of day in UTC like `02:30`"))
+    texts = section.texts("at", check=matching(TIME_OF_DAY, "a time of day in UTC like `02:30`"))
     if section.has("at") and not 1 <= len(texts) <= TIMES_MAX:
         section.fault(f"expected 1 to {TIMES_MAX} times", "at", code="document.size")
-    found = (_TIME.fullmatch(text) for text in texts)
-    return tuple(sorted(int(one[1]) * 60 + int(one[2]) for one in found if one is not None))
+    return tuple(sorted(minutes_of(text) for text in texts))
 
 
 def _day(section: Fields, name: str, *, default: str | None) -> date:

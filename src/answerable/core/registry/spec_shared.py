@@ -20,6 +20,7 @@ INTEGER_MAX: Final = 2**53 - 1
 OWNERSHIP_KEYS: Final = ("owner", "backupOwner", "approverGroup", "auditLevel", "reviewDate")
 ARGUMENT_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.$-]{0,63}|_[A-Za-z0-9.$-][A-Za-z0-9_.$-]{0,62}")
 """An argument that policies and mandates can name. Two leading underscores are kept for Cedar's own members."""
+TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -80,6 +81,12 @@ def on_one_line(text: str) -> None:
     """Raises Malformed (`document.pattern`) unless people can read the text on one line."""
     if not text.isprintable():
         raise Malformed("expected printable text on one line", code="document.pattern")
+
+
+def minutes_of(text: str) -> int:
+    """Minutes after midnight of a time of day, which was checked to be one."""
+    hours, _, minutes = text.partition(":")
+    return int(hours) * 60 + int(minutes)
 
 
 def checked_date(text: str) -> None:

@@ -8,13 +8,8 @@ from answerable.adapters.cedar.engine import raw_engine
 from answerable.adapters.cedar.mentions import Mentions
 from answerable.adapters.cedar.publishing import published
 from answerable.adapters.cedar.slices import ContextView, Slices
-from answerable.core.decision.policy_context import (
-    agent_facts,
-    capability_facts,
-    mapped_arguments,
-    task_facts,
-)
-from answerable.core.identity.evidence import UNKNOWN_IDENTITY
+from answerable.core.decision.argument_values import mapped_arguments
+from answerable.core.decision.policy_context import Context, capability_facts, whole_context
 from answerable.core.identity.principal import AgentId
 from tests.policy_world import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial
 
@@ -25,13 +20,24 @@ PAY = Trial(
 )
 
 
-def context(*paths: tuple[str, ...], everything: bool = False) -> object:
+def whole() -> Context:
     capability = CAPABILITIES[PAY.capability]
-    view = ContextView(Mentions(everything=everything, paths=frozenset(paths)), AGENT, capability)
     verified = PAY.verified()
     mapped = mapped_arguments(capability.arguments, verified.request.arguments)
     assert isinstance(mapped, dict)
-    return json.loads(view.text(verified, PAY.facts(), mapped))
+    return whole_context(
+        verified,
+        PAY.facts(),
+        agent=AGENT,
+        arguments=mapped,
+        capability=capability_facts(capability),
+        parts=REGISTRY.parts,
+    )
+
+
+def context(*paths: tuple[str, ...], everything: bool = False) -> object:
+    mentions = Mentions(everything=everything, paths=frozenset(paths))
+    return json.loads(ContextView(mentions, CAPABILITIES[PAY.capability], REGISTRY.parts).text(whole()))
 
 
 @pytest.mark.parametrize(
@@ -52,14 +58,7 @@ def test_a_context_carries_what_the_policies_mention_and_no_more(paths, sent):
 
 
 def test_a_context_that_is_used_whole_is_sent_whole():
-    assert context(everything=True) == {
-        "agent": agent_facts(UNKNOWN_IDENTITY, AGENT.environment),
-        "arguments": {"batch": "7", "amount": 5, "tags": ["a"]},
-        "capability": capability_facts(CAPABILITIES[PAY.capability]),
-        "now": NOW,
-        "proof": "session_mac",
-        "task": task_facts(PAY.verified(), PAY.facts()),
-    }
+    assert context(everything=True) == whole()
 
 
 def slices() -> Slices:

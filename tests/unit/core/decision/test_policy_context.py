@@ -2,20 +2,16 @@ from __future__ import annotations
 
 import pytest
 
+from answerable.core.decision.argument_values import SET_MEMBERS_MAX, Unmappable, mapped_arguments
 from answerable.core.decision.policy_context import (
-    AGENT_MEMBERS,
-    SET_MEMBERS_MAX,
-    TASK_MEMBERS,
-    Unmappable,
-    agent_facts,
     capability_facts,
     context_type,
-    mapped_arguments,
-    task_facts,
+    members_of,
+    whole_context,
 )
-from answerable.core.identity.evidence import UNKNOWN_IDENTITY
+from answerable.core.identity.principal import AgentId
 from answerable.core.registry.capability import ArgumentMapping
-from tests.policy_world import CAPABILITIES, Trial
+from tests.policy_world import AGENTS, CAPABILITIES, REGISTRY, Trial
 
 MAPPINGS = (
     ArgumentMapping(name="text", type="string"),
@@ -126,21 +122,33 @@ def test_a_required_argument_must_be_there(arguments):
 def test_values_have_exactly_the_members_of_the_type():
     trial = Trial()
     capability = CAPABILITIES[trial.capability]
-    attributes = context_type(capability)["attributes"]
+    attributes = context_type(capability, REGISTRY.parts)["attributes"]
     assert isinstance(attributes, dict)
-    assert set(attributes) == {"agent", "arguments", "capability", "now", "proof", "task"}
-    task, facts = attributes["task"], attributes["capability"]
-    assert isinstance(task, dict)
-    assert isinstance(facts, dict)
-    assert set(task["attributes"]) == set(task_facts(trial.verified(), trial.facts())) == set(TASK_MEMBERS)
-    assert set(facts["attributes"]) == set(capability_facts(capability))
-    agent = attributes["agent"]
-    assert isinstance(agent, dict)
-    assert set(agent["attributes"]) == set(agent_facts(UNKNOWN_IDENTITY, "test")) == set(AGENT_MEMBERS)
+    verified = trial.verified()
+    context = whole_context(
+        verified,
+        trial.facts(),
+        agent=AGENTS[AgentId(trial.agent)],
+        arguments={"case": "1"},
+        capability=capability_facts(capability),
+        parts=REGISTRY.parts,
+    )
+    assert set(attributes) == set(context) == set(members_of(capability, REGISTRY.parts))
+    for member, inner in attributes.items():
+        assert isinstance(inner, dict)
+        shown = context[member]
+        if inner["type"] != "Record":
+            assert not isinstance(shown, dict)
+            continue
+        names = inner["attributes"]
+        assert isinstance(names, dict)
+        assert isinstance(shown, dict)
+        needed = {name for name, kind in names.items() if kind.get("required", True)}
+        assert needed <= set(shown) <= set(names), member
 
 
 def test_an_argument_is_optional_in_the_type_unless_it_is_required():
-    attributes = context_type(CAPABILITIES["payments.batch.submit"])["attributes"]
+    attributes = context_type(CAPABILITIES["payments.batch.submit"], REGISTRY.parts)["attributes"]
     assert isinstance(attributes, dict)
     assert attributes["arguments"] == {
         "type": "Record",

@@ -1,0 +1,60 @@
+"""Under which names an action's destinations are known, and the least trusted of them.
+
+Laws: classes are trusted in the order in which they are declared; what no class names is unknown, the least trusted;
+an action that sends and does not say where sends to the unknown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.registry.destination import admits
+from answerable.core.registry.policy_parts import NO_CLASS, UNKNOWN_CLASS
+
+if TYPE_CHECKING:
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.policy_parts import DestinationClass
+
+SENDING_KINDS: Final = frozenset({"communicate", "egress"})
+"""Kinds of action that send, whether their capability says where or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classed:
+    """worst: the least trusted class of all. classes: all of them, by name, each once."""
+
+    worst: str
+    classes: tuple[str, ...]
+
+
+def classed(
+    declared: tuple[DestinationClass, ...], capability: Capability, destinations: tuple[str, ...]
+) -> Classed:
+    """The classes of what an action sends to. destinations: in their one spelling."""
+    kind = capability.destination.type
+    if not kind:
+        name = UNKNOWN_CLASS if capability.kind in SENDING_KINDS else NO_CLASS
+        return Classed(worst=name, classes=(name,))
+    ranks: dict[int, str] = {}
+    for destination in destinations:
+        rank = next(
+            (
+                number
+                for number, one in enumerate(declared)
+                if one.type == kind and _holds(one.members, destination)
+            ),
+            len(declared),
+        )
+        ranks[rank] = declared[rank].name if rank < len(declared) else UNKNOWN_CLASS
+    if not ranks:
+        return Classed(worst=UNKNOWN_CLASS, classes=(UNKNOWN_CLASS,))
+    return Classed(worst=ranks[max(ranks)], classes=tuple(sorted(set(ranks.values()))))
+
+
+def _holds(members: tuple[str, ...], destination: str) -> bool:
+    """Whether a class has the destination. `*.example.com` has every host below it, and not that one itself."""
+    if admits(members, destination):
+        return True
+    host = destination.rpartition(":")[0] if ":" in destination else destination
+    return any(one.startswith("*.") and host.endswith(one[1:]) for one in members)

@@ -1,0 +1,69 @@
+"""What a decision was asked, written down with it, so that it can be asked again: of the same policies or of others.
+
+Laws: the question holds everything that the decision was made on and where each part came from; it is data only, and
+asking it again needs no register, no clock and no registry of ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.decision.facts import ApprovalFact, Facts
+    from answerable.core.decision.policy_context import Context
+    from answerable.core.registry.documents import Agent
+
+QUESTION_VERSION: Final = 1
+SOURCES: Final = {
+    "agent": "registry, and what attestation measured",
+    "approval": "approval register",
+    "arguments": "request",
+    "budget": "mandate register",
+    "capability": "registry",
+    "chain": "signed mandate and hops",
+    "destination": "request, by the classes of the policy set",
+    "history": "history register",
+    "now": "gateway clock",
+    "proof": "verified proof",
+    "resource": "request",
+    "risk": "factors of the policy set",
+    "task": "signed mandate, mandate register",
+    "windows": "gateway clock, by the windows of the policy set",
+}
+"""Where each part comes from, by its member. The same for every question of this version."""
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def question_of(
+    verified: VerifiedRequest, facts: Facts, context: Context, *, agent: Agent, rule: str = ""
+) -> bytes:
+    """The question as JSON text on one line.
+
+    rule: the code of the rule that said no before any policy was asked; empty where the policies were.
+    """
+    capability = verified.resolved.capability
+    return _ENCODER.encode(
+        {
+            "action": {"id": capability.name, "kind": capability.kind},
+            "approval": None if facts.approval is None else _approval(facts.approval),
+            "context": context,
+            "mandate_state": facts.mandate_state,
+            "principal": {"environment": agent.environment, "id": agent.name, "use_case": agent.use_case},
+            "registry": facts.registry_digest,
+            "resource": {"id": verified.resource_id, "type": capability.resource.type},
+            "rule": rule,
+            "sources": _SOURCES,
+            "v": QUESTION_VERSION,
+        }
+    )
+
+
+def _approval(approval: ApprovalFact) -> dict[str, object]:
+    return {"answered_by": approval.answered_by, "id": approval.id}
+
+
+_SOURCES: Final = msgspec.Raw(_ENCODER.encode(SOURCES))

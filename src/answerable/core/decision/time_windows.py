@@ -1,0 +1,42 @@
+"""Whether a named time is now. All in UTC.
+
+Laws: the end of a window is not part of it; a part of a day that goes past midnight belongs to the day it began on.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.registry.time_rule import WEEKDAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.registry.policy_parts import TimeWindow
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def windows_at(windows: tuple[TimeWindow, ...], now: UnixMillis) -> Mapping[str, bool]:
+    """Each window by its name. now: Unix milliseconds."""
+    return {window.name: lasts(window, now) for window in windows}
+
+
+def lasts(window: TimeWindow, now: UnixMillis) -> bool:
+    """Whether the window lasts at this moment."""
+    if now < window.begins or (window.ends and now >= window.ends):
+        return False
+    if not window.days and window.starts_at == window.stops_at:
+        return True
+    moment = _EPOCH + timedelta(milliseconds=now)
+    minute = moment.hour * 60 + moment.minute
+    today = WEEKDAYS[moment.weekday()]
+    if window.starts_at == window.stops_at:
+        return today in window.days
+    if window.starts_at < window.stops_at:
+        return window.starts_at <= minute < window.stops_at and (not window.days or today in window.days)
+    began = today if minute >= window.starts_at else WEEKDAYS[moment.weekday() - 1]
+    within = minute >= window.starts_at or minute < window.stops_at
+    return within and (not window.days or began in window.days)
