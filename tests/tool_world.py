@@ -12,6 +12,7 @@ from answerable.core.registry.tool_approval import signed_approval
 from answerable.testing.clock import START
 from answerable.testing.recording_upstream import RecordingUpstream
 from answerable.testing.samples import signing_key
+from answerable.testing.tool_pins import ApprovedAsSeen
 
 if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
@@ -36,9 +37,10 @@ def described(name: str = "get_case", **members: JSONValue) -> dict[str, JSONVal
 
 @dataclass(slots=True, kw_only=True)
 class DescribingUpstream(RecordingUpstream):
-    """As its parent, but that tools are what `says` holds, by name."""
+    """As its parent, but that tools are what `says` holds, by name. takes_anything: whatever arguments come."""
 
     says: dict[str, dict[str, JSONValue]] = field(default_factory=dict)
+    takes_anything: bool = False
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
         """As the port says."""
@@ -47,7 +49,8 @@ class DescribingUpstream(RecordingUpstream):
         if found is None or said is None:
             return found
         text = encode(said)
-        return replace(found, text=text, digest=sha256(text).hexdigest())
+        violations = (lambda _: ()) if self.takes_anything else found.violations
+        return replace(found, text=text, digest=sha256(text).hexdigest(), violations=violations)
 
 
 def describing(bench: Bench, **says: dict[str, JSONValue]) -> DescribingUpstream:
@@ -58,6 +61,8 @@ def describing(bench: Bench, **says: dict[str, JSONValue]) -> DescribingUpstream
     )
     bench.upstream = upstream
     bench.walk.upstream = upstream
+    if isinstance(bench.walk.pins, ApprovedAsSeen):
+        bench.walk.pins = ApprovedAsSeen(bench.walk.registry, upstream)
     return upstream
 
 

@@ -23,6 +23,7 @@ from answerable.core.registry.tool_pin import (
     is_pinned,
     read_definition,
 )
+from answerable.core.registry.tool_types import type_fault
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 
@@ -37,12 +38,12 @@ if TYPE_CHECKING:
 CLOCK_AHEAD_MS_MAX: Final = 60_000
 """How far the signer's clock may run ahead of ours."""
 REMEMBERED_MAX: Final = 10_000
-"""Capabilities and definitions of which it is kept in memory what their hints say."""
+"""Capabilities and definitions of which it is kept in memory how they fit."""
 
 
 def pin_fault(walk: Walk, capability: Capability, definition: ToolDefinition) -> Refused | None:
     """Why this definition of a capability's tool is not let through, or None: `tool.not_pinned`, `tool.changed`,
-    `tool.approver_revoked`, `tool.riskier`. Without I/O.
+    `tool.approver_revoked`, `tool.riskier`, `tool.mapping`. Without I/O.
 
     A definition that nobody has said anything about passes where the settings pin at first sight: whoever uses it has
     `pin_first_seen` called before. Raises Unavailable when nobody can say what was revoked.
@@ -50,7 +51,7 @@ def pin_fault(walk: Walk, capability: Capability, definition: ToolDefinition) ->
     if not is_pinned(capability):
         return None
     fault = _unlike_pinned(walk, capability, definition.digest)
-    return fault if fault is not None else _riskier(walk, capability, definition)
+    return fault if fault is not None else _misdescribed(walk, capability, definition)
 
 
 async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> None:
@@ -227,18 +228,18 @@ def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
     return known[1]
 
 
-def _riskier(walk: Walk, capability: Capability, definition: ToolDefinition) -> Refused | None:
+def _misdescribed(walk: Walk, capability: Capability, definition: ToolDefinition) -> Refused | None:
     """Found out once for each definition of a capability."""
-    kept = walk.tools_pinned.hints
+    kept = walk.tools_pinned.fits
     known = kept.get(capability.name)
     if known is None or known[0] is not capability or known[1] != definition.digest:
         if len(kept) >= REMEMBERED_MAX:
             kept.clear()
-        fault = hint_fault(capability, read_definition(definition.text))
-        known = kept[capability.name] = (capability, definition.digest, fault)
-    if not known[2]:
-        return None
-    return Refused(
-        f"tool {shown(capability.target)} of server {shown(capability.server)} is blocked: {known[2]}",
-        code="tool.riskier",
-    )
+        said = read_definition(definition.text)
+        known = kept[capability.name] = (
+            capability, definition.digest, hint_fault(capability, said), type_fault(capability, said)
+        )  # fmt: skip
+    tool = f"tool {shown(capability.target)} of server {shown(capability.server)}"
+    if known[2]:
+        return Refused(f"{tool} is blocked: {known[2]}", code="tool.riskier")
+    return Refused(f"{tool} is blocked: {known[3]}", code="tool.mapping") if known[3] else None

@@ -12,6 +12,7 @@ from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.token_life import check_age
 from answerable.core.registry.destination import destinations_of
+from answerable.core.registry.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.mandate_standing import giver_fault, known_session, schedule_owner
 from answerable.flows.note_unregistered import note_unregistered
@@ -78,6 +79,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     # From here on only what was frozen counts, whatever became of the caller's own object.
     arguments = request.arguments
     definition = _checked_definition(walk, arguments, resolved)
+    arguments = named_arguments(resolved.capability.arguments, arguments)
     return VerifiedRequest(
         request=request,
         caller=caller,

@@ -124,12 +124,12 @@ class ToolsSeen:
 
 @dataclass(slots=True, kw_only=True)
 class ToolsPinned:
-    """What was found out of pinned tools. revoked: whether who approved each was revoked, in one epoch. hints: what is
-    wrong with a capability by what its tool's definition says, with both."""
+    """What was found out of pinned tools. revoked: whether who approved each was revoked, in one epoch. fits: what is
+    wrong with a capability by what its tool's definition says, with both: its risk, and its arguments."""
 
     epoch: int = -1
     revoked: dict[tuple[str, str], tuple[ToolPin, bool]] = field(default_factory=dict)
-    hints: dict[str, tuple[Capability, str, str]] = field(default_factory=dict)
+    fits: dict[str, tuple[Capability, str, str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

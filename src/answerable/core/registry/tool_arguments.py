@@ -21,8 +21,8 @@ DEPTH_MAX: Final = 8
 SCHEMAS_MAX: Final = 5_000
 ANYTHING: Final = "anything"
 """Type of what has none."""
-ITEM: Final = "-"
-"""In a path: any item of a list."""
+ITEM: Final = "*"
+"""In a path: every item of a list."""
 
 _BOUNDS: Final = (
     "enum", "const", "format", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
@@ -34,7 +34,7 @@ _ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf", "not", "if", "patternProperti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolArgument:
-    """path: JSON pointer (RFC 6901) into the arguments, `-` for any item. type: of JSON; several, joined by `or`.
+    """path: JSON pointer (RFC 6901) into the arguments, `*` for every item. type: of JSON; several, joined by `or`.
 
     bounds: what else is said of its value, by keyword. open: an object that takes members it does not name.
     """

@@ -87,7 +87,7 @@ def test_a_description_is_told_before_and_now_and_is_grave():
         (
             schema(a={"type": "array", "items": {"type": "string"}}),
             schema(a={"type": "array", "items": {"type": "string", "description": "a path"}}),
-            "the description of argument `/a/-`, which models read, is now `a path`; before it was ``",
+            "the description of argument `/a/*`, which models read, is now `a path`; before it was ``",
             True,
         ),
         (
