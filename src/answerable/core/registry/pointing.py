@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.capability import ArgumentMapping
@@ -29,15 +29,17 @@ def value_at(value: JSONValue, pointer: str) -> JSONValue:
 
 
 def named_arguments(
-    mappings: Iterable[ArgumentMapping], arguments: Mapping[str, JSONValue]
+    mappings: Iterable[ArgumentMapping], arguments: dict[str, JSONValue]
 ) -> dict[str, JSONValue]:
     """The arguments, and beside them those that are named by a pointer. Such a name hides a member that is called so at
     the top: it says what policy, mandates and budgets mean by it."""
-    named = dict(arguments)
+    named = arguments
     for mapping in mappings:
         if mapping.pointer:
+            # Most capabilities have none, and pay nothing for it.
+            named = dict(arguments) if named is arguments else named
             named.pop(mapping.name, None)
-            value = value_at(dict(arguments), mapping.pointer)
+            value = value_at(arguments, mapping.pointer)
             if value is not None:
                 named[mapping.name] = value
     return named
