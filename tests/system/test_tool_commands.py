@@ -116,8 +116,14 @@ async def test_an_owner_reads_approves_and_registers_tools_at_the_command_line()
             applied = one.command("apply", "-f", str(one.root / "proposed.yaml"))
             assert "Capability/crm.note-add" in applied
             assert tools(one, 5)["note_add"]["standing"] == "new"
+            assert "`answerable tool diff crm note_add`" in await until(lambda: waits(one), "word of it")
             (leaf,) = await sealed(one)
             assert (leaf["tool"], leaf["source"]) == ("customer_read", "owner")
+
+
+def waits(one: House) -> str:
+    """What the server says of tools that wait, once it does."""
+    return one.said if "nobody has approved tool `note_add`" in one.said else ""
 
 
 async def sealed(one: House) -> list[dict[str, Any]]:

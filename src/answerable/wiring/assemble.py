@@ -41,6 +41,7 @@ from answerable.flows.settle_open_intents import (
 )
 from answerable.flows.walk import Walk
 from answerable.wiring import witness_view
+from answerable.wiring.following import following_registry
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
@@ -67,8 +68,6 @@ if TYPE_CHECKING:
 ROOT_BYTES: Final = 32
 """Of the key under which subject keys are wrapped."""
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-REGISTRY_SECONDS: Final = 0.1
-"""How soon upstream connections follow a registry that changed."""
 REGISTERS_SECONDS: Final = 0.05
 """How soon what another process wrote into the registers holds here."""
 LOCK_RETRY_SECONDS: Final = 0.05
@@ -264,7 +263,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
     product.upstream.apply(product.walk.registry.current.servers.values())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(product.upstream.run)
-        tasks.start_soon(_following_registry, product)
+        tasks.start_soon(following_registry, product.walk, product.upstream)
         tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)
@@ -279,17 +278,6 @@ async def _following_registers(product: Product) -> None:
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
         follow_registers(product.walk, product.registers.refresh)
-
-
-async def _following_registry(product: Product) -> None:
-    """Servers that are registered while we run are connected, and those removed are let go, without a restart."""
-    followed = product.walk.registry.current.digest
-    while True:
-        await anyio.sleep(REGISTRY_SECONDS)
-        current = product.walk.registry.current
-        if current.digest != followed:
-            product.upstream.apply(current.servers.values())
-            followed = current.digest
 
 
 async def _settling(product: Product, seconds: float) -> None:
