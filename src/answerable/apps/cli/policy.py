@@ -103,7 +103,7 @@ def try_tables(
     if shell.terminal.as_json:
         shell.terminal.json(_as_json(checked, found, missed))
         return CHECK_FAILED if wrong else None
-    _show_tried(shell, found)
+    _show_tried(shell, directory, found)
     for fault in missed:
         shell.terminal.warn(f"{directory / fault.file}:{fault.line}: {fault.message} [{fault.code}]")
     share = f"{len(checked.policies) - len(missed)} of {len(checked.policies)} policies decide something"
@@ -174,12 +174,12 @@ def _say_untold(shell: Shell, checked: CheckedSet) -> None:
         )
 
 
-def _show_tried(shell: Shell, found: TriedSet) -> None:
+def _show_tried(shell: Shell, directory: Path, found: TriedSet) -> None:
     rows = [(_MARKS[not one.differences], one.got, one.name, ", ".join(one.decided)) for one in found.tried]
     shell.terminal.table(("result", "decided", "case", "by"), rows, empty="the set has no cases")
     for one in found.failed:
         for difference in one.differences:
-            shell.terminal.warn(f"{one.file}:{one.line}: {one.name}: {difference}")
+            shell.terminal.warn(f"{directory / one.file}:{one.line}: {one.name}: {difference}")
 
 
 def _as_json(checked: CheckedSet, found: TriedSet, missed: tuple[PolicyFault, ...]) -> dict[str, object]:
