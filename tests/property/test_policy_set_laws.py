@@ -111,6 +111,7 @@ def test_what_is_said_to_follow_follows_wherever_neither_errs(first: str, second
         assert not (one is True and other is False)
 
 
+@pytest.mark.requirement("SET-03")
 def test_most_that_never_holds_is_found():
     """The two laws above would be kept by whoever says nothing."""
     never = [
