@@ -10,9 +10,10 @@ from answerable.core.ledger import records_statements
 from answerable.core.ledger.subject import operator_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
+from answerable.core.registry.standing import with_standing
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.revoke_authority import take_away_from_agents
+from answerable.flows.revoke_authority import take_away_from_agents, take_away_from_retired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +65,8 @@ async def apply_registry(
     """Put documents into force beside those already there; with `prune`, instead of them.
 
     because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
-    `policy.*`) with everything that is wrong, and then nothing has changed; Unavailable. A dry run checks and says the
-    same, and changes nothing.
+    `policy.*`) with everything that is wrong, Refused (`agent.retired`), and then nothing has changed; Unavailable. A
+    dry run checks and says the same, and changes nothing.
     """
     if dry_run:
         return planned(walk, documents, prune=prune).applied
@@ -79,9 +80,10 @@ async def apply_registry(
             _put(walk, plan)
             if left is not None:
                 raise left
-        # 3. Agents that are under something revoked now. A crash before this line: they are refused, and who goes by
-        #    status lists learns it when this is applied again or the process starts.
+        # 3. Agents that are under something revoked now, or retired. A crash before this line: they are refused, and
+        #    who goes by status lists learns it when this is applied again or, of what is revoked, at the next start.
         await take_away_from_agents(walk)
+        await take_away_from_retired(walk)
         return plan.applied
 
 
@@ -103,11 +105,11 @@ def _put(walk: Walk, plan: _Plan) -> None:
 
 
 def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) -> _Plan:
-    """Check everything that applying would check. Raises Malformed."""
+    """Check everything that applying would check. Raises Malformed, and Refused (`agent.retired`)."""
     old = walk.registry.documents()
     own_faults = faults_of(documents)
     shape = [fault for fault in own_faults if fault.kind == "shape"]
-    given = {document_key(document): encode(document) for document in documents} if not shape else {}
+    given = {} if shape else {document_key(one): _given(one, old) for one in documents}
     new = given if prune else {**old, **given}
     merged = [parse(text) for text in new.values()]
     faults = shape or list(faults_of(merged))
@@ -129,6 +131,11 @@ def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) 
         policies=policies,
         decision_point=walk.compile_policies(policies, snapshot),
     )
+
+
+def _given(document: JSONValue, old: dict[str, bytes]) -> bytes:
+    stored = old.get(document_key(document))
+    return encode(with_standing(document, parse(stored)) if stored is not None else document)
 
 
 def check_call_seconds(snapshot: RegistrySnapshot, *, upstream_ms_max: int) -> None:
