@@ -166,6 +166,7 @@ def test_without_the_rules_that_are_refused_as_needless_every_decision_is_the_sa
         # An error is a deny whatever else matches: it goes with the rule that made it.
         if old.determined_by != ("policy.error",):
             assert (new.effect, people_of(new)) == (old.effect, people_of(old))
+            assert set(new.obligations) == set(old.obligations)
 
 
 def people_of(decision: Decision) -> dict[str, int]:

@@ -12,6 +12,7 @@ from answerable.core.registry.active import Inactive, faults_of, inactive, snaps
 from answerable.core.registry.parse import document_key
 from answerable.core.registry.standing import with_standing
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.flows.keep_history import reading_back
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revoke_authority import take_away_from_agents, take_away_from_retired
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.keep_history import HistoryReading
     from answerable.flows.walk import Walk
     from answerable.ports.decision_point import DecisionPoint
 
@@ -74,20 +76,25 @@ async def apply_registry(
     async with walk.under_way.applying:
         plan = planned(walk, documents, prune=prune)
         if plan.applied.changes:
-            # 1. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
-            left = await _record(walk, plan, by=by, because=because)
-            # 2. Documents on disk, then both swapped with no await between: no action sees the one without the other.
-            _put(walk, plan)
+            # 1. What new trackers look at is read, so that they know it before anything is decided with them.
+            with reading_back(walk, plan.snapshot) as reading:
+                await reading.read()
+                # 2. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
+                left = await _record(walk, plan, by=by, because=because)
+                # What was on its way into the log when it was begun to be read stands before that.
+                await reading.read()
+                # 3. Documents on disk, then all swapped with no await between: no action sees one without the others.
+                _put(walk, plan, reading)
             if left is not None:
                 raise left
-        # 3. Agents that are under something revoked now, or retired. A crash before this line: they are refused, and
+        # 4. Agents that are under something revoked now, or retired. A crash before this line: they are refused, and
         #    who goes by status lists learns it when this is applied again or, of what is revoked, at the next start.
         await take_away_from_agents(walk)
         await take_away_from_retired(walk)
         return plan.applied
 
 
-def _put(walk: Walk, plan: _Plan) -> None:
+def _put(walk: Walk, plan: _Plan, reading: HistoryReading) -> None:
     if walk.registry.current.digest != plan.applied.before:
         raise Unavailable(
             "another process applied documents at the same moment: look, and apply again",
@@ -99,9 +106,14 @@ def _put(walk: Walk, plan: _Plan) -> None:
     except Unavailable:
         # A store that failed may have stored all the same; policies always belong to the documents in force.
         if walk.registry.current.digest == plan.snapshot.digest:
-            walk.decision_point = plan.decision_point
+            _swap(walk, plan, reading)
         raise
+    _swap(walk, plan, reading)
+
+
+def _swap(walk: Walk, plan: _Plan, reading: HistoryReading) -> None:
     walk.decision_point = plan.decision_point
+    reading.adopt()
 
 
 def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) -> _Plan:

@@ -113,6 +113,8 @@ def _differences(case: PolicyCase, decision: Decision, decided: tuple[str, ...])
     approvers = [f"{need.group}:{need.count}" for need in decision.requirements]
     if case.approvers is not None and set(case.approvers) != set(approvers):
         yield f"expected approvers {_listed(case.approvers)}, got {_listed(approvers)}"
+    if case.obligations is not None and set(case.obligations) != set(decision.obligations):
+        yield f"expected obligations {_listed(case.obligations)}, got {_listed(decision.obligations)}"
     if case.reason and case.reason not in reasons:
         yield f"expected a reason with `{case.reason}`, got `{reasons}`"
 

@@ -216,11 +216,9 @@ def _could_shadow(wider: Rule, rule: Rule) -> bool:
     one, other = wider.policy, rule.policy
     if not one.forbids:
         return not other.forbids
-    if one.note.approve is None:
+    if not one.note.liftable:
         return True
-    if not other.forbids or other.note.approve is None:
+    if not other.forbids or not other.note.liftable or not set(other.note.oblige) <= set(one.note.oblige):
         return False
-    return (
-        one.note.approve.group == other.note.approve.group
-        and one.note.approve.count >= other.note.approve.count
-    )
+    asked, also = one.note.approve, other.note.approve
+    return also is None or (asked is not None and asked.group == also.group and asked.count >= also.count)
