@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.cedar import compiled
+from answerable.adapters.cedar.schema import KINDS
 from answerable.adapters.registry_files import read_text
 from answerable.core.registry.active import faults_of, snapshot_of
 from answerable.core.registry.parse import document_key
@@ -175,3 +176,9 @@ def test_the_schema_of_a_registry_is_the_same_each_time_and_that_of_the_set(fold
 
 def test_the_world_of_the_corpus_has_no_policy_set_of_its_own():
     assert not [one for one in registry_documents() if document_key(one).startswith("PolicySet/")]
+
+
+def test_a_permit_that_lists_every_kind_of_action_allows_everything(folder: Path):
+    kinds = ", ".join(f'Action::"{kind}"' for kind in KINDS)
+    (folder / "rules.cedar").write_text(f'@id("all")\npermit(principal, action in [{kinds}], resource);\n')
+    assert [one.code for one in checked(folder).faults] == ["rule.catch_all"]

@@ -52,6 +52,8 @@ class Registered:
         agents = self.agents.values()
         return {
             "context.agent.environment": texts(*(one.environment for one in agents)),
+            "context.agent.owner": texts("", *self.people),
+            "context.capability.owner": texts("", *self.people),
             "principal.environment": texts(*(one.environment for one in agents)),
             "principal.use_case": texts(*(one.use_case for one in agents)),
             "context.capability.environment": texts(*self.environments()),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Unavailable
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -148,8 +148,13 @@ def schema(
 def _registered(shell: Shell, sources: list[str] | None) -> list[JSONValue]:
     """The documents named, or those of the product, whether or not a server runs."""
     if not sources:
-        with shell.control() as control:
-            return [one["document"] for one in control.every("/v1/registry")]
+        try:
+            with shell.control() as control:
+                return [one["document"] for one in control.every("/v1/registry")]
+        except Unavailable as error:
+            if error.code == "control.no_data":
+                shell.terminal.say("without a product, name registry documents with --registry")
+            raise
     from answerable.wiring.registry_documents import read_documents
 
     reading = read_documents(sources, standard_input="")

@@ -156,6 +156,13 @@ def test_what_is_registered_is_checked_against_without_naming_files(command: Com
     command("policy", "test", sound)
 
 
+def test_without_a_product_the_way_without_one_is_said(command: Command, sound: Path, world: World):
+    world.data.rmdir()
+    result = command("policy", "check", sound, code=1)
+    assert "--registry" in result.stderr
+    assert "there is no data directory" in result.stderr
+
+
 def test_registry_documents_that_cannot_be_read_are_an_error(command: Command, sound: Path, tmp_path: Path):
     unread = tmp_path / "registry.yaml"
     unread.write_text("a: [\n")
