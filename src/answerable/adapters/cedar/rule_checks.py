@@ -65,7 +65,7 @@ def _matches(rule: Rule, registered: Registered, scenes: Scenes) -> tuple[bool |
     if kind == USE_CASE and not scenes.agents((kind, name)):
         return False, f"can never match: no agent belongs to use case {shown(name)}"
     if not registered.agents:
-        return None, ""
+        return False, "can never match: no agent is registered"
     matching = [one for one in registered.capabilities if can_match(rule, one)]
     asked = (*head_requirements(rule), *rule.conditions)
     if is_possible(asked, scenes.anywhere) is False:
