@@ -19,9 +19,10 @@ FILES = {
     if file.is_file()
 }
 PIECES = [
-    b"", b"(", b")", b"{", b"}", b'"', b";", b"//", b"\r", b"@", b"!", b"&&", b"||", b"if ", b"when { false }", b"[", b"]",
-    b"::", b"context", b"context.arguments", b" has ", b"9223372036854775808", b"-", b'Action::"pay"', b"?principal",
-    b"\xff", b"\x00", "\u202e".encode(), b": ", b"- ", b"{", b"null", b"\n", b"name: ", b"&a ", b"*a", b"!!int", b"permit",
+    b"", b"(", b")", b"{", b"}", b'"', b";", b"//", b"\r", b"@", b"!", b"&&", b"||", b"if ", b"when { false }", b"[",
+    b"]", b"::", b"context", b"context.arguments", b" has ", b"9223372036854775808", b"-", b'Action::"pay"', b"null",
+    b"?principal", b"\xff", b"\x00", "\u202e".encode(), b": ", b"- ", b"\n", b"name: ", b"&a ", b"*a", b"!!int",
+    b"permit",
 ]  # fmt: skip
 
 
