@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint
     from answerable.ports.entropy import Entropy
+    from answerable.ports.history_register import HistoryRegister
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
@@ -120,6 +121,14 @@ def with_spending(document: JSONValue) -> JSONValue:
     return document
 
 
+def with_trackers(document: JSONValue, trackers: Sequence[JSONValue]) -> JSONValue:
+    """The document; a policy set declares these trackers then."""
+    match document:
+        case {"kind": "PolicySet", "spec": dict(spec)}:
+            spec["trackers"] = [*trackers]
+    return document
+
+
 def about_customers(document: JSONValue) -> JSONValue:
     """The document, but that refunds hold the data of the customer of a case and not of who gave the task."""
     match document:
@@ -168,6 +177,7 @@ class Bench:
         subject_keys: SubjectKeys | None = None,
         limits: WalkLimits | None = None,
         revocations: RevocationRegister | None = None,
+        history: HistoryRegister | None = None,
         pins: ToolPinRegister | None = None,
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds."""
@@ -194,6 +204,7 @@ class Bench:
             revocations=revocations or MemoryRevocationRegister(),
             subject_keys=subject_keys,
             limits=limits or WalkLimits(),
+            history_register=history,
         )
 
     def opened(self, index: int) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:

@@ -18,6 +18,7 @@ from answerable.apps.cli import (
     keys,
     ledger,
     mandates,
+    policy,
     registry,
     revocations,
     tools,
@@ -84,6 +85,7 @@ def command_line(offline: Offline) -> typer.Typer:
     approvals.register(app)
     ledger.register(app)
     evidence.register(app)
+    policy.register(app)
     keys.register(app)
     checks.register(app)
     return app

@@ -12,6 +12,7 @@ from answerable.core.canonical import encode
 from answerable.core.decision.decision import PolicyNote
 from answerable.core.decision.facts import Requirement
 from answerable.core.registry.capability import ArgumentMapping, ResourceMapping
+from answerable.core.registry.documents import PolicySetDocument
 from answerable.core.registry.snapshot import RegistrySnapshot
 from answerable.errors import Malformed
 from tests.policy_world import CAPABILITIES, REGISTRY
@@ -212,3 +213,117 @@ def test_ids_survive_into_the_engine():
     policy_set = published(f'@id("second") {ANYTHING} @id("first") {ANYTHING}', REGISTRY)
     assert [policy.id for policy in policy_set.policies] == ["second", "first"]
     assert "annotations" not in json.loads(bytes(policy_set.policies[0].json))
+
+
+def registry_of_sets(**sets: str) -> tuple[str, RegistrySnapshot]:
+    """The text that is published of several sets, and the registry that they stand in."""
+    documents = {name: PolicySetDocument(name=name, policies=text) for name, text in sorted(sets.items())}
+    registry = dataclasses.replace(REGISTRY, policy_sets=MappingProxyType(documents))
+    return "\n".join(one.policies for one in documents.values()), registry
+
+
+@pytest.mark.requirement("SET-11")
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('@approve("friends:1")', '@id("stop") forbid(principal, action, resource);'),
+        ('@id("a") permit(principal, action, resource) when { true }', "when { false };"),
+        ('@id("a") @reason("', '") permit(principal, action, resource);'),
+    ],
+)
+def test_what_one_policy_set_leaves_open_never_goes_on_in_the_next(first: str, second: str):
+    text, registry = registry_of_sets(a=first, b=second)
+    assert "policy set `a` is not whole by itself" in faults(text, registry)
+
+
+def test_brackets_that_only_another_set_makes_harmless_are_refused():
+    deep = f"permit(principal, action, resource) when {{ {'(' * 70}true{')' * 70} }};"
+    text, registry = registry_of_sets(a='@id("a") @reason("', b=f'") {deep}')
+    message = faults(text, registry, code="policy.too_large")
+    assert "nested deeper" in message
+
+
+def test_whole_policy_sets_are_published_together():
+    text, registry = registry_of_sets(
+        a='@id("a") permit(principal, action, resource); // the end',
+        b="",
+        c='@id("c") forbid(principal, action, resource);',
+    )
+    assert [one.id for one in published(text, registry).policies] == ["a", "c"]
+
+
+def test_what_lifts_a_forbid_and_what_people_alone_read_become_notes():
+    policy_set = published(
+        """
+        @id("hide") @internal("asked for by the privacy team")
+        @oblige("redact:/email , /rows/*/iban; notify:privacy")
+        forbid(principal, action, resource);
+        @id("less") @approve("finance:1") @oblige("modify:amount <= 5000; modify:tags in [\\"a\\"]")
+        forbid(principal, action in Action::"pay", resource);
+        """,
+        REGISTRY,
+    )
+    assert policy_set.notes == {
+        "hide": PolicyNote(
+            reason="policy hide",
+            internal="asked for by the privacy team",
+            oblige=("redact:/email", "redact:/rows/*/iban", "notify:privacy"),
+        ),
+        "less": PolicyNote(
+            reason="policy less",
+            approve=Requirement(group="finance", count=1),
+            oblige=("modify:amount<=5000", 'modify:tags in ["a"]'),
+        ),
+    }
+
+
+@pytest.mark.requirement("OBL-01")
+@pytest.mark.parametrize(
+    ("annotations", "told"),
+    [
+        ('@oblige("redacted:/email")', "obligation `redacted:/email` is not known"),
+        ('@oblige("redact:email")', "is no JSON Pointer"),
+        ('@oblige("")', "is no list of obligations"),
+        ('@oblige("log:full; log:digest")', "in full, another one digests alone"),
+        ('@obliged("witnessed")', "did you mean `@oblige`"),
+        ('@internal("")', "`@internal` must be one line"),
+        ('@internal("a\\nb")', "`@internal` must be one line"),
+        ('@oblige("modify:amonut<=5")', "has an argument `amonut` which could be narrowed so"),
+        ('@oblige("modify:batch<=5")', "has an argument `batch` which could be narrowed so"),
+        ('@oblige("modify:amount=true")', "has an argument `amount` which could be narrowed so"),
+        ('@oblige("modify:count in [\\"a\\"]")', "has an argument `count` which could be narrowed so"),
+        ('@oblige("modify:urgent=true")', "has an argument `urgent` which could be narrowed so"),
+    ],
+)
+def test_an_obligation_that_is_not_understood_is_a_fault(annotations, told):
+    text = f'@id("x") {annotations} forbid(principal, action in Action::"pay", resource);'
+    assert told in faults(text)
+
+
+@pytest.mark.requirement("OBL-01")
+@pytest.mark.parametrize("key", ["approve", "oblige"])
+def test_what_lifts_a_forbid_is_a_fault_on_a_permit(key):
+    value = {"approve": "finance:1", "oblige": "witnessed"}[key]
+    text = f'@id("x") @{key}("{value}") permit(principal, action, resource);'
+    assert f"`@{key}` stands on a forbid only" in faults(text)
+
+
+def test_an_id_cannot_look_like_the_code_of_an_obligation():
+    assert "begins like the code of a rule" in faults(f'@id("obligation.unknown") {ANYTHING}')
+
+
+@pytest.mark.parametrize(
+    "narrowing",
+    [
+        "modify:amount<=5",
+        "modify:count=5",
+        "modify:rate<=1.5",
+        'modify:rate=\\"1.5\\"',
+        'modify:tags in [\\"a\\"]',
+        'modify:tags=[\\"a\\"]',
+        'modify:batch in [\\"7\\"]',
+    ],
+)
+def test_what_a_capability_declares_can_be_narrowed(narrowing):
+    text = f'@id("x") @oblige("{narrowing}") forbid(principal, action, resource is Batch);'
+    assert published(text, REGISTRY).notes["x"].oblige

@@ -33,7 +33,10 @@ MAIL = tool(
         "to": {"type": "array", "items": {"type": "object", "properties": {"email": {"type": "string"}}}},
         "subject": {"type": "string"},
         "body": {"type": "string"},
-        "options": {"type": "object", "properties": {"retries": {"type": "integer"}, "rate": {"type": "number"}}},
+        "options": {
+            "type": "object",
+            "properties": {"retries": {"type": "integer"}, "rate": {"type": "number"}},
+        },
     },
     ("to", "body"),
 )
@@ -127,7 +130,10 @@ def test_the_servers_own_mapping_is_read_shown_and_only_proposed():
     assert spec["resource"] == {"type": "CustomerRecord", "argument": "customer"}
     said = "\n".join(proposal.notes)
     assert "`resource.id` is `$params.arguments.query['customer']`: argument `/query/customer`" in said
-    assert "`context.size` is `$size(params.arguments.items)`: an expression over more than the arguments" in said
+    assert (
+        "`context.size` is `$size(params.arguments.items)`: an expression over more than the arguments"
+        in said
+    )
     assert "`context.cost` is `$$5`: plain text" in said
 
 
