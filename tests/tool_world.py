@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from answerable.core.canonical import encode
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.registry.tool_approval import signed_approval
+from answerable.flows.pin_tools import approve_tool, offered_text
 from answerable.testing.clock import START
 from answerable.testing.recording_upstream import RecordingUpstream
 from answerable.testing.samples import signing_key
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.capability import Capability
+    from answerable.flows.walk import Walk
     from answerable.testing.builders import Bench
 
 
@@ -64,6 +66,22 @@ def describing(bench: Bench, **says: dict[str, JSONValue]) -> DescribingUpstream
     if isinstance(bench.walk.pins, ApprovedAsSeen):
         bench.walk.pins = ApprovedAsSeen(bench.walk.registry, upstream)
     return upstream
+
+
+async def approve_offered(walk: Walk, server: str, tool: str, *, by: str = "alice") -> None:
+    """An owner says yes to what a real server says now."""
+    text, pin = offered_text(walk, server, tool), walk.pins.current(server, tool)
+    assert text is not None
+    token = signed_approval(
+        server,
+        tool,
+        definition=sha256(text).hexdigest(),
+        previous=pin.definition if pin is not None else "",
+        owner=PrincipalId(by),
+        key=signing_key(by),
+        at=walk.clock.now(),
+    )
+    await approve_tool(walk, token, by="operator")
 
 
 def approval(
