@@ -85,9 +85,7 @@ def _narrowed(walk: Walk, verified: VerifiedRequest, duties: Duties) -> Verified
     before = verified.arguments
     narrowed = narrowed_arguments(duties.narrow, before)
     changed = {
-        name: value
-        for name, value in narrowed.items()
-        if name not in before or not same(value, before[name])
+        name: value for name, value in narrowed.items() if name not in before or not same(value, before[name])
     }
     if not changed:
         return None
