@@ -46,6 +46,8 @@ DAY_MILLIS: Final = 86_400_000
 """How far clocks may have been set back without an entry being overlooked, and how long after its end a mandate is
 kept in mind."""
 ENTRIES_AT_A_TIME: Final = 100
+ASKED_MAX: Final = 20_000
+"""Deferrals that are kept in mind while reading; what others asked is looked up in the register of approvals."""
 LOOKS_MAX: Final = 3_000
 """For entries on their way to the disk, so many times until it is given up."""
 _LOOK_SECONDS: Final = 0.01
@@ -127,7 +129,7 @@ def reading_back(walk: Walk, snapshot: RegistrySnapshot) -> Iterator[HistoryRead
 async def read_unread_history(walk: Walk) -> bool:
     """Read back what is missing for the trackers in force, after another process has put them there; says whether
     there was anything. Until then their values are not known. Raises Unavailable, and Broken (`ledger.*`)."""
-    if not walk.history.missing(walk.history.trackers):
+    if walk.history.is_read:
         return False
     with reading_back(walk, walk.registry.current) as reading:
         for _ in range(LOOKS_MAX):
@@ -181,11 +183,16 @@ class HistoryReader:
             denied = self._attempted("denied", stored)
             event = denied if denied.capability else None
         elif stored.tag == Tag.APPROVAL_ASKED:
-            self._asked[str(leaf_of(stored).get("approval"))] = self._attempted("approved", stored)
+            self._ask(stored)
         elif stored.tag == Tag.APPROVAL_ANSWER:
             event = self._answered(stored)
         if event is not None:
             self._history.happened(event)
+
+    def _ask(self, stored: StoredEntry) -> None:
+        if len(self._asked) >= ASKED_MAX:
+            del self._asked[next(iter(self._asked))]
+        self._asked[str(leaf_of(stored).get("approval"))] = self._attempted("approved", stored)
 
     def _attempted(self, kind: EventKind, stored: StoredEntry) -> Event:
         leaf = leaf_of(stored)
