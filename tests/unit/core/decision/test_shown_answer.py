@@ -139,7 +139,7 @@ def test_a_hidden_value_is_hidden_wherever_else_the_document_says_it():
         "email": SECRET,
         "phone": 491701234567,
         "note": f"write to {SECRET} or call 491701234567",
-        "by_mail": {SECRET: {"seen": True}, f"x {SECRET}": None},
+        "by_mail": {SECRET: {"seen": True}, f"x {SECRET}": None, REDACTED: 1},
         "numbers": [491701234567, 7],
     }
     result, _ = shown({"content": [text(document)]}, "redact:/email", "mask:/phone")
@@ -148,7 +148,7 @@ def test_a_hidden_value_is_hidden_wherever_else_the_document_says_it():
     assert "491701234567" not in json.dumps(made)
     assert made["note"] == f"write to {REDACTED} or call {MASK}4567"
     assert made["numbers"] == [f"{MASK}4567", 7]
-    assert len(made["by_mail"]) == 2
+    assert list(made["by_mail"]) == [REDACTED, f"x {REDACTED}", f"{REDACTED}'"]
 
 
 def test_a_whole_branch_can_be_hidden_and_its_leaves_with_it():
@@ -250,3 +250,16 @@ def test_what_is_nested_too_deeply_or_no_json_at_all_is_withheld():
     looped["self"] = looped
     result, _ = shown({"content": [], "structuredContent": looped}, "redact:/email")
     assert documents(result)[0] == []
+
+
+def test_a_hidden_branch_or_the_rest_beside_it_that_is_too_deep_is_withheld():
+    def deep() -> dict[str, object]:
+        value: dict[str, object] = {"leaf": "abcdefgh"}
+        for _ in range(70):
+            value = {"in": value}
+        return value
+
+    for document in ({"secret": deep()}, {"secret": "abcdefgh", "rest": deep()}):
+        result, said = shown({"content": [text(document)]}, "redact:/secret")
+        assert documents(result)[0] == []
+        assert "nested too deeply" in said
