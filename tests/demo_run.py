@@ -87,7 +87,8 @@ def put_on_path(folder: Path) -> str:
     """A PATH on which `answerable` and `python3` are the ones under test."""
     folder.mkdir()
     for name, start in {
-        "answerable": f"{sys.executable} -m answerable.main",
+        # The installed command and not the module: a gateway believes what its own command measures, and nothing else.
+        "answerable": str(Path(sys.executable).with_name("answerable")),
         "python3": sys.executable,
     }.items():
         (folder / name).write_text(f'#!/bin/sh\nexec {start} "$@"\n')

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anyio
+import httpx2
 import pytest
 
 from answerable.core.ledger.tags import Tag
@@ -16,6 +18,7 @@ from tests.other_host import Tapped, other_host, require_namespace
 from tests.system.test_bound_tokens import acting, doors, exchanging, sent, sent_by_another
 from tests.token_world import outcome_of, succeeded, token_world, why_not
 
+RACERS = 64
 PID_REUSE = Path(__file__).with_name("pid_reuse.py")
 
 pytestmark = pytest.mark.requirement("REVOKE-18")
@@ -46,6 +49,41 @@ async def test_a_token_that_is_copied_to_another_host_is_of_no_use_there_while_i
             again = await there.send(tapped.heard)
             assert (again.status_code, "replay" in again.text) == (401, True), again.text
         assert len(world.entries(Tag.INTENT)) == 4
+
+
+class Crowd(httpx2.AsyncHTTPTransport):
+    """Whoever copied a request sends it as well, over connections of their own and at the same moment."""
+
+    answers: list[httpx2.Response]
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        body, self.answers = await request.aread(), []
+
+        async def one() -> None:
+            async with httpx2.AsyncHTTPTransport() as own:
+                copy = httpx2.Request(request.method, request.url, headers=request.headers, content=body)
+                answer = await own.handle_async_request(copy)
+                await answer.aread()
+                self.answers.append(answer)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(RACERS):
+                tasks.start_soon(one)
+        return self.answers[0]
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("DPOP-05")
+async def test_of_64_copies_of_one_request_that_race_at_the_gateway_one_acts(tmp_path):
+    async with token_world(tmp_path) as world, Crowd() as crowd:
+        await world.mandate()
+        root = await world.root()
+        await world.call("orchestrator", chain=(root,), dpop=True, transport=crowd)
+        acted = [one for one in crowd.answers if one.status_code == 200]
+        refused = [outcome_of(one)["error"]["data"]["code"] for one in crowd.answers if one not in acted]
+        assert [succeeded(one) for one in acted] == [True]
+        assert refused == ["dpop.replay"] * (RACERS - 1)
+        assert len(world.entries(Tag.INTENT)) == 1
 
 
 @pytest.mark.anyio

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 
 import pytest
+from mcp.shared.exceptions import MCPError
+from mcp_types import CONNECTION_CLOSED
 
+from answerable.adapters.mcp_upstream.outcomes import outcome_of_error, outcome_of_result
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
+from answerable.core.ledger.warrant import Warrant
 from answerable.errors import Refused
+from answerable.flows.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("TOKEN-08")]
@@ -100,6 +105,34 @@ async def test_a_credential_in_an_answer_is_hidden_from_the_agent_and_the_ledger
     assert answer.outcome.result == {"text": "x" * 80_000 + " [hidden: github]"}
 
 
+async def test_a_credential_in_what_a_tool_says_of_its_progress_is_hidden_and_counted():
+    bench = await bench_with()
+    heard: list[str | None] = []
+
+    class Talking:
+        definition = bench.upstream.definition
+
+        async def perform(self, warrant: Warrant, *, progress=None) -> Outcome:
+            assert progress is not None
+            for message in (None, "half way", f"with {SECRET}", "x" * 80_000 + f" {SECRET} {JWT}"):
+                await progress(1, None, message)
+            return await bench.upstream.perform(warrant)
+
+    async def hear(_progress: float, _total: float | None, message: str | None) -> None:
+        heard.append(message)
+
+    bench.walk.upstream = Talking()
+    action, caller = bench.request("get_case", {"case": "4711"})
+    answer = await govern_action(bench.walk, action, caller, progress=hear)
+    hidden = "x" * 80_000 + " [hidden: github] [hidden: jose]"
+    assert heard == [None, "half way", "with [hidden: github]", hidden]
+    assert answer.outcome is not None
+    assert answer.outcome.detail == "hidden in progress: 2 github, 1 jose"
+    said = everything(bench)
+    assert SECRET not in said
+    assert "hidden in progress: 2 github, 1 jose" in said
+
+
 async def test_what_a_capability_says_that_its_tool_needs_is_let_through_and_nothing_else():
     bench = await bench_with(arguments=["case"], answers=True)
     await bench.issue("m-2")
@@ -112,3 +145,15 @@ async def test_what_a_capability_says_that_its_tool_needs_is_let_through_and_not
         assert answer.outcome is not None
         assert answer.outcome.result == {"text": SECRET}
     assert bench.upstream.effects[-1].arguments == {"case": SECRET}
+
+
+@pytest.mark.parametrize("before", [0, 160, 180, 199])
+def test_a_credential_that_the_end_of_an_error_would_cut_in_two_is_hidden_whole(before):
+    said = "x" * before + " " + SECRET
+    for outcome in (
+        outcome_of_error(MCPError(-32603, said)),
+        outcome_of_error(MCPError(CONNECTION_CLOSED, said)),
+        outcome_of_result({"isError": True, "content": [{"type": "text", "text": said}]}, bytes_max=100_000),
+    ):
+        assert SECRET[4:12] not in outcome.detail
+        assert "[hid" in outcome.detail or before > 190

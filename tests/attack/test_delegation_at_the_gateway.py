@@ -6,6 +6,7 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
+from answerable.core.mandate.constraint import Prefix
 from answerable.core.mandate.hop_token import confirmation_of, read_hop
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
@@ -13,6 +14,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.testing import delegation as forger
 from answerable.testing.samples import signing_key
+from tests.attack.test_delegation_names import TRICKS
 from tests.token_world import agent_document, documents, narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LINE-01")]
@@ -214,3 +216,21 @@ async def test_a_hop_for_a_key_that_its_agent_has_not_is_of_use_to_nobody(tmp_pa
         for agent in ("researcher", "stranger"):
             why_not(await world.call(agent, chain=(root, hop)))
         assert set(codes(world)) == {"delegation.holder_binding_failed"}
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("DELEG-08")
+async def test_no_spelling_of_a_resource_gets_past_the_bound_of_a_hop(tmp_path):
+    async with token_world(tmp_path) as world:
+        await world.mandate()
+        root = await world.root()
+        bound = Prefix(key="resource:crm.read", prefix="reports/2026")
+        hop = world.handed((root,), "orchestrator", "researcher", narrow(("crm.read",), root, bound))
+        for name in TRICKS:
+            answer = await world.call("researcher", arguments={"case_id": name}, chain=(root, hop))
+            assert not succeeded(answer), name
+        assert world.entries(Tag.INTENT) == [], "nothing was begun"
+        assert set(codes(world)) == {"delegation.ceiling_exceeded", "arguments.invalid"}
+        # So that the refusals mean something: this one gets as far as the CRM, which has no such case.
+        await world.call("researcher", arguments={"case_id": "reports/2026/x"}, chain=(root, hop))
+        assert len(world.entries(Tag.INTENT)) == 1

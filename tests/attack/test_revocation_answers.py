@@ -5,21 +5,26 @@ from __future__ import annotations
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
+import msgspec
 import pytest
 
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.effects import counts
 from answerable.core.ledger.entry import entry_of
 from answerable.core.ledger.tags import OWED, Tag
+from answerable.core.mandate.hop_token import signing_hash
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable, revocable
 from answerable.errors import Refused, Unavailable
 from answerable.flows.cite_statement import cite_hop
+from answerable.flows.govern_action import govern_action
 from answerable.flows.revoke_authority import record_revocations, revoke_authority
 from answerable.flows.trace_effects import effects_under
 from answerable.testing.delegation import three, verify
+from answerable.testing.samples import signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.revocation_world import bench_with_vendors, revoke_now
+from tests.token_world import narrow, token_world
 from tests.walk_world import stored_of
 
 
@@ -64,6 +69,70 @@ async def test_revoking_says_what_was_stopped_what_is_in_flight_and_what_cannot_
     assert (leaf["kind"], leaf["agent"], leaf["in_flight"]) == ("agent", "scout", [flying.index])
     # What was in flight has ended as it would have: it was named, not torn apart.
     assert [end["status"] for end in bench.entries(Tag.OUTCOME)][-1] == "succeeded"
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-05")
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("vendor", "crm-maker"), ("owner", "alice"), ("key", signing_key("scout").public.thumbprint)],
+)
+async def test_what_waits_for_people_is_denied_by_whatever_name_it_is_revoked_under(kind, name):
+    bench = await bench_with_vendors()
+    action, caller = bench.request("refund", {"case": "4711", "amount": 6_000})
+    caller = msgspec.structs.replace(caller, key=signing_key("scout").public.thumbprint)
+    waiting = (await govern_action(bench.walk, action, caller)).approval
+    assert waiting is not None
+    await revoke_authority(bench.walk, revocable("vendor", "somebody-else"), by="operator")
+    assert bench.walk.approvals.find(waiting.id) == waiting
+    stopped = await revoke_authority(bench.walk, revocable(kind, name), by="operator")
+    assert stopped.approvals == (waiting.id,)
+    with pytest.raises(Refused) as told:
+        await bench.answer(waiting)
+    assert told.value.code == "approval.not_pending"
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-05")
+async def test_what_waits_under_a_hop_is_denied_with_it_and_what_waits_beside_it_is_not(tmp_path):
+    policies = """@id("all") permit(principal, action, resource);
+    @id("ask") @reason("a person reads it") @approve("approvers:1")
+    forbid(principal, action == Action::"crm.note", resource);\n"""
+    async with token_world(tmp_path, policies=policies) as world:
+        await world.mandate()
+        root = await world.root()
+        hops = {}
+        for agent in ("researcher", "writer"):
+            hops[agent] = world.handed((root,), "orchestrator", agent, narrow(("crm.note",), root))
+            await world.call(agent, "note_add", {"case_id": "4711", "text": "x"}, chain=(root, hops[agent]))
+        waiting = {one.agent: one for one in world.walk.approvals.all(pending_only=True, now=world.now())}
+        await world.approve(waiting["writer"])
+        for agent in ("researcher", "writer"):
+            what = Revocable("hop", signing_hash(hops[agent]))
+            stopped = await revoke_authority(world.walk, what, by="operator")
+            assert stopped.approvals == (waiting[agent].id,)
+        with pytest.raises(Refused) as told:
+            await world.approve(waiting["researcher"])
+        assert told.value.code == "approval.not_pending"
+
+
+@pytest.mark.anyio
+@pytest.mark.requirement("REVOKE-05")
+async def test_what_is_asked_for_while_it_is_revoked_waits_for_nobody():
+    bench = await bench_with_vendors()
+    submit = bench.walk.ledger.submit
+
+    def revoked_meanwhile(entry):
+        if entry.tag == Tag.APPROVAL_ASKED:
+            revoke_now(bench, revocable("agent", "scout"))
+        return submit(entry)
+
+    bench.walk.ledger.submit = revoked_meanwhile
+    asked = (await bench.refund(6_000)).approval
+    assert asked is not None
+    assert asked.state == "denied"
+    assert bench.walk.approvals.find(asked.id) == asked
+    assert not list(bench.walk.approvals.all(pending_only=True, now=bench.clock.now()))
 
 
 @pytest.mark.anyio

@@ -12,8 +12,11 @@ from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import AnswerableError
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.close_mandate import close_mandate
+from answerable.flows.register_manifest import register_manifest
 from answerable.flows.revoke_authority import record_revocations, revoke_authority, take_away_from_agents
+from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.samples import signing_key
 from tests.tree_world import OWNERS, VENDORS, TreeWorld, documents, tree_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-14")]
@@ -62,6 +65,23 @@ async def test_an_agent_that_comes_under_a_revoked_name_by_the_registry_is_in_th
         assert world.introspected(one) is (one.agent != "third")
         assert world.at_the_gateway(one) is (one.agent != "third")
     assert listed(world) == [True, True, False]
+
+
+@pytest.mark.requirement("REVOKE-03")
+async def test_an_agent_that_comes_under_a_revoked_key_by_its_manifest_is_refused_and_in_the_list():
+    world = await grown()
+    walk = world.bench.walk
+    await revoke_authority(walk, Revocable("key", signing_key("carol").public.thumbprint), by="operator")
+    for one in world.nodes:
+        assert world.at_the_gateway(one)
+    # Whoever has got hold of the key of an owner says with it what the agent in the middle is made of.
+    signed = sample_signed(sample_manifest("rover"), owner="carol")
+    await register_manifest(walk, signed.token, by="operator")
+    *_, below = world.nodes
+    assert (below.agent, len(below.chain)) == ("third", 4)
+    assert not world.at_the_gateway(below)
+    assert [world.introspected(one) for one in world.nodes] == [True, False, False, False]
+    assert listed(world) == [True, False, False]
 
 
 async def test_of_an_applied_registry_whose_process_ended_the_next_start_says_it_in_the_list():

@@ -9,6 +9,7 @@ import pytest
 
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 from answerable.sdk.client_identity import NamedClient
+from answerable.sdk.delegation import token_for
 from answerable.sdk.discovery import resource_metadata, server_metadata
 from answerable.sdk.oauth_http import ANSWER_BYTES_MAX, OAuthHttp, checked_url, open_oauth_client
 from answerable.sdk.token_auth import DPoPAuth
@@ -167,6 +168,26 @@ async def test_an_answer_that_is_long_or_has_two_readings_is_none(server, http, 
     with pytest.raises(Unavailable) as caught:
         await server.client(http).client_credentials(resource=server.resource)
     assert code_of(caught) == "oauth.answer"
+
+
+@pytest.mark.requirement("CONF-04")
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"delegation":"a","delegation":"b"}',
+        b"[]",
+        b"<html>",
+        b'{"delegation":NaN}',
+        b'{"delegation":"\xff"}',
+    ],
+    ids=["duplicate", "list", "page", "no number", "no text"],
+)
+async def test_an_answer_of_our_own_token_service_has_one_reading_or_is_none(body):
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=body))
+    async with httpx2.AsyncClient(transport=transport) as client:
+        with pytest.raises(Unavailable) as caught:
+            await token_for(client, "http://gateway.test", mandate="m-1", auth=KEY)
+    assert code_of(caught) == "token.answer"
 
 
 @pytest.mark.requirement("CONF-04")

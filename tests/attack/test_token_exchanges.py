@@ -203,7 +203,7 @@ async def test_no_agent_hands_on_wider_by_signing_itself_or_with_several_tokens(
         assert succeeded(await world.call("writer", chain=(second, again, deeper)))
 
 
-@pytest.mark.requirement("TOKEN-07")
+@pytest.mark.requirement("TOKEN-07", "MISSION-04")
 async def test_who_is_not_named_as_a_receiver_gets_nothing_by_any_way(tmp_path):
     async with token_world(tmp_path) as world:
         to = Delegability(depth_max=1, width_max=1, to=("agent:researcher",))

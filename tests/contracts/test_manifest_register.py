@@ -42,8 +42,10 @@ def test_a_manifest_put_by_another_process_is_in_force_here_at_the_next_refresh(
     register = SqliteManifestRegister(here)
     SqliteManifestRegister(there).put(sample_signed())
     assert register.current(SCOUT) is None
+    before = register.changes()
     assert here.refresh()
     assert register.current(SCOUT) == sample_signed()
+    assert register.changes() != before
 
 
 def test_the_file_and_not_the_mirror_decides_which_of_two_processes_has_the_later_one(tmp_path):

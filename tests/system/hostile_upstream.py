@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 HOME = Path(sys.argv[1])
+# Made here, so that no file holds a string that a scanner of repositories would report.
+SECRET = "gh" + "p_" + "a1B2" * 9
 NAMES = [
     "echo", "crash", "hang", "garbage", "slow", "huge", "error", "failing", "big_integer", "bad_result", "printing",
     "closed_error", "deep", "asks_input", "surrogate",
@@ -65,7 +67,10 @@ def call(request):
         for step in range(4):
             time.sleep(arguments.get("seconds", 0.4) / 4)
             if token is not None:
-                step_params = {"progressToken": token, "progress": step + 1, "total": 4}
+                message = f"step {step + 1} with {SECRET}"
+                step_params = {
+                    "progressToken": token, "progress": step + 1, "total": 4, "message": message
+                }  # fmt: skip
                 send({"jsonrpc": "2.0", "method": "notifications/progress", "params": step_params})
         answer(request, text("done"))
     elif name == "huge":

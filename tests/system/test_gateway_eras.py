@@ -10,6 +10,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference
 
+from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
 from tests.gateway_world import approve, gateway_world, modern, modern_headers, until
 
@@ -172,19 +173,25 @@ async def test_a_deferred_call_runs_once_after_its_approval_and_only_that_call(t
 
 
 @ERAS
-@pytest.mark.requirement("GATE-11")
-async def test_progress_reaches_the_caller(tmp_path, mode):
+@pytest.mark.requirement("GATE-11", "TOKEN-08")
+async def test_progress_reaches_the_caller_without_the_credential_that_is_in_it(tmp_path, mode):
     seen: list[float] = []
+    told: list[str] = []
 
     async def note(progress, total, message):
         seen.append(progress / total)
+        told.append(message)
 
     async with gateway_world(tmp_path, "bad") as world:
         world.mandate("bad.slow")
         async with world.client("bad", mode=mode) as client:
             result = await client.call_tool("slow", {"seconds": 0.2}, progress_callback=note)
             assert text(result) == "done"
+        [stored] = [one for one in world.walk.ledger.replay() if one.tag == Tag.OUTCOME]
+        fields = payload_of(stored, json.loads(stored.leaf), world.walk.subject_keys.find)
+        assert "hidden in progress: 4 github" in str(fields)
     assert seen == [0.25, 0.5, 0.75, 1.0]
+    assert told == [f"step {step} with [hidden: github]" for step in range(1, 5)]
 
 
 @ERAS

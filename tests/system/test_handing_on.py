@@ -40,6 +40,12 @@ async def test_a_task_is_handed_on_twice_and_every_hand_is_in_the_record(tmp_pat
         assert answer.status_code == 200, answer.text
         chain = tuple(answer.json()["delegation"].split("~"))
         assert len(chain) == 2
+        first_actor = {"iss": world.url, "sub": "orchestrator", "sub_profile": "ai_agent"}
+        assert read_hop(chain[-1]).raw.claims["act"] == {
+            **first_actor,
+            "sub": "researcher",
+            "act": first_actor,
+        }
         assert succeeded(await world.call("researcher", chain=chain))
         writer = world.handed(chain, "researcher", "writer", narrow(("crm.read",), chain[-1]))
         assert succeeded(await world.call("writer", chain=(*chain, writer)))

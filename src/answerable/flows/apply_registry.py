@@ -10,15 +10,18 @@ from answerable.core.ledger import records_statements
 from answerable.core.ledger.subject import operator_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
+from answerable.core.registry.standing import with_standing
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.flows.keep_history import reading_back
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.revoke_authority import take_away_from_agents
+from answerable.flows.revoke_authority import take_away_from_agents, take_away_from_retired
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.keep_history import HistoryReading
     from answerable.flows.walk import Walk
     from answerable.ports.decision_point import DecisionPoint
 
@@ -64,8 +67,8 @@ async def apply_registry(
     """Put documents into force beside those already there; with `prune`, instead of them.
 
     because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
-    `policy.*`) with everything that is wrong, and then nothing has changed; Unavailable. A dry run checks and says the
-    same, and changes nothing.
+    `policy.*`) with everything that is wrong, Refused (`agent.retired`), and then nothing has changed; Unavailable. A
+    dry run checks and says the same, and changes nothing.
     """
     if dry_run:
         return planned(walk, documents, prune=prune).applied
@@ -73,19 +76,25 @@ async def apply_registry(
     async with walk.under_way.applying:
         plan = planned(walk, documents, prune=prune)
         if plan.applied.changes:
-            # 1. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
-            left = await _record(walk, plan, by=by, because=because)
-            # 2. Documents on disk, then both swapped with no await between: no action sees the one without the other.
-            _put(walk, plan)
+            # 1. What new trackers look at is read, so that they know it before anything is decided with them.
+            with reading_back(walk, plan.snapshot) as reading:
+                await reading.read()
+                # 2. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
+                left = await _record(walk, plan, by=by, because=because)
+                # What was on its way into the log when it was begun to be read stands before that.
+                await reading.read()
+                # 3. Documents on disk, then all swapped with no await between: no action sees one without the others.
+                _put(walk, plan, reading)
             if left is not None:
                 raise left
-        # 3. Agents that are under something revoked now. A crash before this line: they are refused, and who goes by
-        #    status lists learns it when this is applied again or the process starts.
+        # 4. Agents that are under something revoked now, or retired. A crash before this line: they are refused, and
+        #    who goes by status lists learns it when this is applied again or, of what is revoked, at the next start.
         await take_away_from_agents(walk)
+        await take_away_from_retired(walk)
         return plan.applied
 
 
-def _put(walk: Walk, plan: _Plan) -> None:
+def _put(walk: Walk, plan: _Plan, reading: HistoryReading) -> None:
     if walk.registry.current.digest != plan.applied.before:
         raise Unavailable(
             "another process applied documents at the same moment: look, and apply again",
@@ -97,17 +106,22 @@ def _put(walk: Walk, plan: _Plan) -> None:
     except Unavailable:
         # A store that failed may have stored all the same; policies always belong to the documents in force.
         if walk.registry.current.digest == plan.snapshot.digest:
-            walk.decision_point = plan.decision_point
+            _swap(walk, plan, reading)
         raise
+    _swap(walk, plan, reading)
+
+
+def _swap(walk: Walk, plan: _Plan, reading: HistoryReading) -> None:
     walk.decision_point = plan.decision_point
+    reading.adopt()
 
 
 def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) -> _Plan:
-    """Check everything that applying would check. Raises Malformed."""
+    """Check everything that applying would check. Raises Malformed, and Refused (`agent.retired`)."""
     old = walk.registry.documents()
     own_faults = faults_of(documents)
     shape = [fault for fault in own_faults if fault.kind == "shape"]
-    given = {document_key(document): encode(document) for document in documents} if not shape else {}
+    given = {} if shape else {document_key(one): _given(one, old) for one in documents}
     new = given if prune else {**old, **given}
     merged = [parse(text) for text in new.values()]
     faults = shape or list(faults_of(merged))
@@ -129,6 +143,11 @@ def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) 
         policies=policies,
         decision_point=walk.compile_policies(policies, snapshot),
     )
+
+
+def _given(document: JSONValue, old: dict[str, bytes]) -> bytes:
+    stored = old.get(document_key(document))
+    return encode(with_standing(document, parse(stored)) if stored is not None else document)
 
 
 def check_call_seconds(snapshot: RegistrySnapshot, *, upstream_ms_max: int) -> None:

@@ -32,7 +32,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.cite_statement import cite_consent, cite_hop
 from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
 from answerable.flows.mandate_standing import giver_fault
-from answerable.flows.refuse_revoked import mandate_names, names_of_hop, refuse_names, said_names
+from answerable.flows.refuse_revoked import mandate_names, names_of_hop, present, refuse_names, said_names
 from answerable.flows.verify_lineage import check_width
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from answerable.flows.authenticate_client import TokenClient
     from answerable.flows.token_desk import TokenDesk
 
-Epoch: TypeAlias = "tuple[int, RegistrySnapshot]"
+Epoch: TypeAlias = "tuple[int, int, RegistrySnapshot]"
 DETAILS_BYTES_MAX: Final = 65_536
 JTI_BYTES: Final = 16
 
@@ -68,7 +68,7 @@ async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange)
     """A token for this client. Raises Malformed (`oauth.*`), Unverified, Refused, Unavailable."""
     _check_form(wanted)
     # Before anything is asked: what is revoked after this line is another epoch.
-    epoch = desk.walk.revocations.epoch(), desk.walk.registry.current
+    epoch = present(desk.walk)
     now = desk.walk.clock.now()
     confirmation = confirmation_for(desk, client, wanted.key, now)
     parent = parent_of(desk, client, wanted, confirmation, now)
@@ -240,7 +240,7 @@ async def _issued(
         expires_at=expires_at,
         depth_limit=parent.depth_limit,
         more={
-            **_more(client, parent, authority, status_uri(issuer, place.list_number), place.index, single),
+            **_more(client, parent, authority, issuer, place, single),
             **(_consented(parent.consent, agreed, walk.ledger.origin) if parent.consent and agreed else {}),
         },
     )
@@ -285,18 +285,21 @@ def _audiences(parent: Parent, wanted: str) -> tuple[str, ...]:
 
 
 def _more(
-    client: TokenClient, parent: Parent, authority: Authority, uri: str, index: int, single: bool
+    client: TokenClient, parent: Parent, authority: Authority, issuer: str, place: StatusPlace, single: bool
 ) -> Mapping[str, JSONValue]:
     """What readers beside us want: scope, status, the actors so far (RFC 8693, section 4.1), and what acts."""
+    uri = status_uri(issuer, place.list_number)
     claims: dict[str, JSONValue] = {
         "scope": " ".join(authority.scopes),
-        "status": {"status_list": {"idx": index, "uri": uri}},
+        "status": {"status_list": {"idx": place.index, "uri": uri}},
         "txn": str(parent.mandate.id),
     }
-    act: dict[str, JSONValue] | None = None
-    for hop in parent.hops:
-        act = {"sub": hop.agent, "sub_profile": "ai_agent", **({"act": act} if act else {})}
-    claims["act"] = {"sub": client.agent, "sub_profile": "ai_agent", **({"act": act} if act else {})}
+    act: dict[str, JSONValue] = {}
+    for agent in (*(hop.agent for hop in parent.hops), client.agent):
+        # Names of agents are of this deployment: `iss` says whose a name is, and not who issued the token.
+        named: dict[str, JSONValue] = {"iss": issuer, "sub": agent, "sub_profile": "ai_agent"}
+        act = {**named, "act": act} if act else named
+    claims["act"] = act
     if client.identity.manifest:
         claims[delegation_terms.MANIFEST] = client.identity.manifest
     if client.identity.instance:
@@ -355,7 +358,7 @@ def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain, epoch: Epoch)
     """
     walk = desk.walk
     try:
-        if epoch != (walk.revocations.epoch(), walk.registry.current):
+        if epoch != present(walk):
             refuse_names(walk, mandate_names(walk, mandate))
             for hop in chain.hops:
                 refuse_names(walk, names_of_hop(walk, hop))

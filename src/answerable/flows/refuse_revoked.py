@@ -1,7 +1,7 @@
 """Whether anything that a request acts under has been revoked: asked before the decision and right before the effect.
 
 Laws: everybody and everything that a right to act comes from is among the names; what was found out holds for one epoch
-of the register and one registry, and never longer.
+of the register, one registry and the manifests that are in force, and never longer.
 """
 
 from __future__ import annotations
@@ -48,6 +48,12 @@ def refuse_revoked(walk: Walk, verified: VerifiedRequest) -> None:
     revocation = _judged(walk, verified).revocation
     if revocation is not None:
         raise revocation.refusal()
+
+
+def present(walk: Walk) -> tuple[int, int, RegistrySnapshot]:
+    """What names follow from, and what of them was revoked: as long as this is the same, so is the answer."""
+    # In this order: what is revoked after this line is another epoch, and asked for anew.
+    return walk.revocations.epoch(), walk.manifests.changes(), walk.registry.current
 
 
 def refuse_names(walk: Walk, names: Collection[Revocable]) -> None:
@@ -175,9 +181,10 @@ def signing_key_of(token: str) -> str:
 
 def _judged(walk: Walk, verified: VerifiedRequest) -> Judged:
     # In this order: what is revoked after this line is another epoch, and asked for anew.
-    epoch, current = walk.revocations.epoch(), walk.registry.current
-    if epoch != walk.judged_epoch or current is not walk.judged_in:
-        walk.judged_epoch, walk.judged_in, walk.judged = epoch, current, {}
+    epoch, manifests, current = walk.revocations.epoch(), walk.manifests.changes(), walk.registry.current
+    then = walk.judged_in
+    if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
+        walk.judged_in, walk.judged = (epoch, manifests, current), {}
     caller = verified.caller
     identity = caller.identity
     key = (

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import anyio
 import anyio.to_thread
 
+from answerable.core.canonical import parse
 from answerable.core.ledger import records_revocation
 from answerable.core.ledger.effects import ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable, Revocation, instance_names
+from answerable.core.registry.standing import retired_agents
 from answerable.flows.end_instance import end_instances
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.refuse_revoked import agent_names, agents_under, mandate_names
+from answerable.flows.refuse_revoked import agent_names, agents_under, capability_names, mandate_names
 from answerable.flows.trace_effects import effects_elsewhere, effects_under, in_flight_under
 
 if TYPE_CHECKING:
@@ -139,8 +141,8 @@ async def take_away(walk: Walk, what: Collection[Revocable]) -> TakenAway:
     """
     names = frozenset(what)
     mandates = await anyio.to_thread.run_sync(_open_mandates, walk, names)
-    approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, names, frozenset(mandates))
     ended = names.union((Revocable("mandate", one) for one in mandates), agents_under(walk, names))
+    approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, ended)
     count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, ended)
     return TakenAway(mandates=mandates, approvals=approvals, tokens_count=count, tokens=tokens)
 
@@ -157,6 +159,16 @@ async def take_away_from_agents(walk: Walk) -> None:
     )
     if revoked:
         await take_away(walk, revoked)
+
+
+async def take_away_from_retired(walk: Walk) -> None:
+    """The status lists say of tokens of agents that never come back, and of all that derive from them, that they have
+    ended; here they are refused already. Again is harmless. Raises Unavailable."""
+    if walk.tokens is None:
+        return
+    retired = retired_agents(parse(text) for text in walk.registry.documents().values())
+    if names := [Revocable("agent", one) for one in retired]:
+        await anyio.to_thread.run_sync(walk.tokens.end, names)
 
 
 async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
@@ -216,19 +228,27 @@ def _open_mandates(walk: Walk, names: frozenset[Revocable]) -> tuple[MandateId, 
     )
 
 
-def _drop_approvals(
-    walk: Walk, names: frozenset[Revocable], mandates: frozenset[MandateId]
-) -> tuple[ApprovalId, ...]:
-    if all(one.kind in _BELOW_MANDATES for one in names):
-        return ()
+def _drop_approvals(walk: Walk, ended: frozenset[Revocable]) -> tuple[ApprovalId, ...]:
     now = walk.clock.now()
     dropped: list[ApprovalId] = []
     for approval in walk.approvals.all(pending_only=False, now=now):
         if approval.state_at(now) not in ("pending", "approved"):
             continue
-        if approval.mandate in mandates or not names.isdisjoint(agent_names(walk, approval.agent)):
+        if not ended.isdisjoint(_names_of_approval(walk, approval)):
             dropped += [approval.id] if _denied(walk, approval, now) else []
     return tuple(dropped)
+
+
+def _names_of_approval(walk: Walk, approval: Approval) -> tuple[Revocable, ...]:
+    """What it was asked under, and what that is under by today's registry."""
+    current = walk.registry.current
+    capability = current.capabilities.get(approval.capability)
+    return (
+        *approval.names,
+        Revocable("mandate", approval.mandate),
+        *agent_names(walk, approval.agent),
+        *(capability_names(current, capability) if capability is not None else ()),
+    )
 
 
 def _denied(walk: Walk, approval: Approval, now: UnixMillis) -> bool:

@@ -32,6 +32,11 @@ class ManifestRegister(Protocol):
         """The one that was put last, or None."""
         ...
 
+    def changes(self) -> int:
+        """How many came into force, here and as far as is known in other processes: another number as soon as `current`
+        says something else of any agent. Synchronous, without I/O."""
+        ...
+
     def history(self, agent: AgentId) -> Sequence[SignedManifest]:
         """Every one, newest first. May read."""
         ...

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
-import msgspec
 
+from answerable.core.canonical import Limits, parse
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate import oauth_terms
 from answerable.core.mandate.authority import Authority
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 EXCHANGE_PATH: Final = "/oauth/token"
 ANSWER_BYTES_MAX: Final = 1_048_576
+_ANSWER_LIMITS: Final = Limits(size_bytes_max=ANSWER_BYTES_MAX)
 JTI_BYTES: Final = 16
 _OK: Final = 200
 
@@ -181,10 +182,9 @@ def hand_on(
 
 
 def _answer(response: httpx2.Response) -> dict[str, Any]:
-    content = response.content
     try:
-        value = msgspec.json.decode(content) if len(content) <= ANSWER_BYTES_MAX else None
-    except msgspec.DecodeError:
+        value = parse(response.content, limits=_ANSWER_LIMITS)
+    except Malformed:
         value = None
     if not isinstance(value, dict):
         raise _senseless()

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.approval.approval import Approval, ApprovalId
+    from answerable.core.approval.notice import Notice
     from answerable.core.canonical import JSONValue
+    from answerable.core.decision.history import HistoryState
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.entry import Entry, StoredEntry
     from answerable.core.ledger.leaves import Reference
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.history_register import HistoryRegister, KeptHistory
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
@@ -341,6 +344,21 @@ class TroubledSubjectKeys:
         return self._trouble.call("subject_keys.find", lambda: self._keys.find(key_id))
 
 
+class TroubledHistory:
+    """Implements ports.history_register.HistoryRegister."""
+
+    def __init__(self, register: HistoryRegister, trouble: Trouble) -> None:
+        self._register, self._trouble = register, trouble
+
+    def keep(self, origin: str, state: HistoryState) -> None:
+        """As the port says."""
+        self._trouble.call("history.keep", lambda: self._register.keep(origin, state))
+
+    def kept(self, origin: str) -> KeptHistory:
+        """As the port says."""
+        return self._trouble.call("history.kept", lambda: self._register.kept(origin))
+
+
 class TroubledUpstream:
     """Implements ports.upstream.Upstream. undone: the adapter breaks before anything is sent; done: after."""
 
@@ -383,3 +401,7 @@ class TroubledChannel:
     def announce(self, approval: Approval) -> None:
         """As the port says."""
         self._trouble.call("channel.announce", lambda: self._channel.announce(approval))
+
+    def notify(self, notice: Notice) -> None:
+        """As the port says."""
+        self._trouble.call("channel.notify", lambda: self._channel.notify(notice))

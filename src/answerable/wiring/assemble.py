@@ -15,6 +15,7 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteHistoryRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
@@ -27,7 +28,6 @@ from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
-from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
@@ -39,7 +39,9 @@ from answerable.flows.settle_open_intents import (
     settle_open_intents,
 )
 from answerable.flows.walk import Walk
+from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
+from answerable.wiring.counts import keep_counts, reading_histories
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
@@ -178,6 +180,7 @@ async def assembled(
                 registry=registry,
                 mandates=SqliteMandateRegister(store),
                 approvals=SqliteApprovalRegister(store),
+                history_register=SqliteHistoryRegister(store),
                 channel=MemoryApprovalChannel(),
                 upstream=upstream,
                 decision_point=compiled(policy_text(registry.current), registry.current),
@@ -189,6 +192,7 @@ async def assembled(
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,
+                witness=intent_witness(rounds, ledger.seal_now),
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
                 limits=settings.walk,
@@ -221,7 +225,7 @@ async def assembled(
 async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     with _when_there_is_room():
         await record_counted_refusals(walk)
-    _keep_budgets(walk)
+    await keep_counts(walk)
     await noted_at_last(identity, walk, settings)
 
 
@@ -272,6 +276,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(_following_registers, product)
+            tasks.start_soon(reading_histories, product.walk)
 
 
 async def _following_registers(product: Product) -> None:
@@ -299,15 +304,7 @@ async def _settling(product: Product, seconds: float) -> None:
             await settle_open_intents(product.walk)
             await record_revocations(product.walk)
             await record_counted_refusals(product.walk)
-        _keep_budgets(product.walk)
-
-
-def _keep_budgets(walk: Walk) -> None:
-    """A register that takes nothing, on a full disk for one, ends nothing: what is not kept the next start counts."""
-    try:
-        keep_budgets(walk)
-    except Unavailable as failed:
-        _log.warning("used budgets are not kept for now: %s", failed.message)
+        await keep_counts(product.walk)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import mcp_types
 
 from answerable.adapters.mcp_upstream.marks import mark_of
 from answerable.core.action.outcome import Outcome
+from answerable.core.action.token_shapes import hidden_in
 from answerable.core.canonical import encode
 from answerable.errors import Broken, Malformed, shown
 
@@ -20,6 +21,8 @@ SUBSCRIBING: Final = frozenset({"resources/subscribe", "subscriptions/listen"})
 ACTION_META: Final = "answerable/action"
 IDEMPOTENCY_META: Final = "answerable/idempotency-key"
 DETAIL_CHARS_MAX: Final = 200
+SEARCHED_CHARS_MAX: Final = 20_000
+"""Of what is cut then: the longest credential that begins before the cut ends in it."""
 TEXT_BLOCKS_READ_MAX: Final = 4
 
 # Errors after which it is not known whether the server acted. −32000 is what the SDK says for a closed connection,
@@ -92,10 +95,10 @@ def outcome_of_error(error: MCPError) -> Outcome:
     if mark == "unknown":
         return unclear(error.message)
     if error.code in _UNCLEAR_CODES or error.message.startswith(_UNCLEAR_STARTS):
-        return unclear(f"the connection to the upstream was lost: {shown(error.message, DETAIL_CHARS_MAX)}")
+        return unclear(f"the connection to the upstream was lost: {_quoted(error.message)}")
     return Outcome(
         status="failed",
-        detail=f"the upstream answered error {error.code}: {shown(error.message, DETAIL_CHARS_MAX)}",
+        detail=f"the upstream answered error {error.code}: {_quoted(error.message)}",
     )
 
 
@@ -109,9 +112,15 @@ def not_started(detail: str) -> Outcome:
     return Outcome(status="not_started", detail=detail)
 
 
+def _quoted(text: str) -> str:
+    """What an upstream says, cut. A credential is hidden before: cut in two it would not be known as one."""
+    plain, _ = hidden_in(text[:SEARCHED_CHARS_MAX].encode("utf-8", "replace"))
+    return shown(plain.decode(), DETAIL_CHARS_MAX)
+
+
 def _error_text(result: dict[str, Any]) -> str:
     content = result.get("content")
     for block in content[:TEXT_BLOCKS_READ_MAX] if isinstance(content, list) else ():
         if isinstance(block, dict) and isinstance(block.get("text"), str):
-            return f"the upstream reports an error: {shown(block['text'], DETAIL_CHARS_MAX)}"
+            return f"the upstream reports an error: {_quoted(block['text'])}"
     return "the upstream reports an error"

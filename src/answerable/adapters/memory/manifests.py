@@ -20,6 +20,7 @@ class MemoryManifestRegister:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_agent: dict[AgentId, tuple[SignedManifest, ...]] = {}
+        self._changes = 0
 
     def put(self, signed: SignedManifest) -> None:
         """As the port says."""
@@ -34,11 +35,16 @@ class MemoryManifestRegister:
                     code="manifest.older",
                 )
             self._by_agent[agent] = (signed, *kept)
+            self._changes += 1
 
     def current(self, agent: AgentId) -> SignedManifest | None:
         """As the port says."""
         kept = self._by_agent.get(agent, ())
         return kept[0] if kept else None
+
+    def changes(self) -> int:
+        """As the port says."""
+        return self._changes
 
     def history(self, agent: AgentId) -> Sequence[SignedManifest]:
         """As the port says."""

@@ -11,6 +11,7 @@ from answerable.core.canonical import FrozenJSON, encode
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable, RevocationKind
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: int
     answers: list[_AnswerRow]
     subject: str = ""
+    internal: list[str] = []
+    names: list[tuple[RevocationKind, str]] = []
 
 
 def body_of(approval: Approval) -> bytes:
@@ -56,6 +59,8 @@ def body_of(approval: Approval) -> bytes:
         "expires_at": approval.expires_at,
         "answers": [_answer_row(answer) for answer in approval.answers],
         **({"subject": approval.subject} if approval.subject else {}),
+        **({"internal": list(approval.internal)} if approval.internal else {}),
+        **({"names": [[kind, name] for kind, name in approval.names]} if approval.names else {}),
     }
     return encode(row)
 
@@ -84,6 +89,8 @@ def from_body(body: bytes, *, state: str) -> Approval:
         state=known,
         answers=tuple(_answer(answer) for answer in row.answers),
         subject=row.subject,
+        internal=tuple(row.internal),
+        names=tuple(Revocable(kind, name) for kind, name in row.names),
     )
 
 

@@ -26,6 +26,7 @@ class SqliteManifestRegister:
         self._store = store
         self._current: dict[AgentId, SignedManifest] = {}
         self._read = 0
+        self._changes = 0
         store.mirror(self._reload)
 
     def put(self, signed: SignedManifest) -> None:
@@ -52,10 +53,15 @@ class SqliteManifestRegister:
         kept = self._current.get(agent)
         if kept is None or kept.signed_at < signed.signed_at:
             self._current[agent] = signed
+            self._changes += 1
 
     def current(self, agent: AgentId) -> SignedManifest | None:
         """As the port says."""
         return self._current.get(agent)
+
+    def changes(self) -> int:
+        """As the port says. Two threads that count at once may count one, which is another number all the same."""
+        return self._changes
 
     def history(self, agent: AgentId) -> Sequence[SignedManifest]:
         """As the port says."""
@@ -70,6 +76,7 @@ class SqliteManifestRegister:
         for row in self._store.rows(query, (self._read,)):
             signed = _signed(row)
             self._current[signed.manifest.agent] = signed
+            self._changes += 1
             self._read = whole(row[4])
 
 

@@ -148,5 +148,14 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE TABLE citations_kept (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT",
     ),
+    (
+        """CREATE TABLE history (
+            origin TEXT NOT NULL, tracker TEXT NOT NULL, owner TEXT NOT NULL, resource TEXT NOT NULL,
+            state BLOB NOT NULL, PRIMARY KEY (origin, tracker, owner, resource)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE history_kept (
+            origin TEXT NOT NULL, tracker TEXT NOT NULL, entries INTEGER NOT NULL, PRIMARY KEY (origin, tracker)
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.facts import Requirement
     from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
+    from answerable.core.mandate.revocation import Revocable
 
 ApprovalId = NewType("ApprovalId", str)
 ApprovalState = Literal["pending", "approved", "denied", "expired", "used"]
@@ -40,7 +41,9 @@ class Answer:
 class Approval:
     """action: the frozen value that will run. principal: issuer of the mandate. reasons: why it was deferred.
 
-    subject: whose data the action is about, as the ledger's keys know them; empty for the principal.
+    subject: whose data the action is about, as the ledger's keys know them; empty for the principal. internal: reasons
+    that whoever may answer reads and the agent never does.
+    names: what whoever asked acted under, any of which may be revoked; empty for one from before they were kept.
     """
 
     id: ApprovalId
@@ -56,6 +59,8 @@ class Approval:
     state: ApprovalState = "pending"
     answers: tuple[Answer, ...] = ()
     subject: str = ""
+    internal: tuple[str, ...] = ()
+    names: tuple[Revocable, ...] = ()
 
     def is_about(self, subject: str) -> bool:
         """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer, answered
 from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Malformed
 from answerable.sdk.signing import signed_answer
 from answerable.testing.clock import START
@@ -135,7 +136,11 @@ class DurableApprovalRegisterContract(ApprovalRegisterContract):
         third = approval("a-3", amount=2)
         register.replace(approved(third), was=third)
         register.use(third.id, LATER)
+        names = (Revocable("agent", "scout"), Revocable("hop", "H" * 43))
+        register.add(replace(approval("a-4", amount=3), names=names))
         again = self.opened(tmp_path)
+        kept = again.find(approval("a-4").id)
+        claim(kept is not None and kept.names == names, "what it may be revoked under is kept")
         claim(again.find(waiting.id) == approved(waiting), "an answer is found whole after a restart")
         claim(again.find(approval("a-2").id) == approval("a-2", amount=1), "a deferral too")
         claim(not again.use(third.id, LATER), "what was used stays used")

@@ -73,6 +73,16 @@ class ManifestRegisterContract:
         claim(register.current(SCOUT) == second, "the later one is in force")
         claim(list(register.history(SCOUT)) == [second, first], "newest first, none is lost")
 
+    def test_whatever_comes_into_force_changes_the_number(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        numbers = [register.changes()]
+        for signed in (sample_signed(), sample_signed(at=1), sample_signed(sample_manifest("rover"))):
+            register.put(signed)
+            numbers.append(register.changes())
+        claim(len(set(numbers)) == len(numbers), "each is another number")
+        register.put(sample_signed(at=1))
+        claim(register.changes() == numbers[-1], "what is in force already changes nothing")
+
     def test_an_earlier_one_does_not_come_back(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         old, new = sample_signed(), sample_signed(sample_manifest(model="gpt-5"), at=1)

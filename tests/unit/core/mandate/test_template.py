@@ -137,6 +137,7 @@ def test_without_an_environment_a_template_limits_to_none():
     assert fill(replace(TEMPLATE, environment=""), case="4711").caveats == ()
 
 
+@pytest.mark.requirement("MISSION-07")
 def test_a_preview_says_every_grant_caveat_and_limit():
     assert preview(fill(case="4711"), titles={"crm.read": "read a case"}) == (
         "Agent `scout` gets this task from alice: Answer case 4711.",
@@ -150,6 +151,7 @@ def test_a_preview_says_every_grant_caveat_and_limit():
     )
 
 
+@pytest.mark.requirement("MISSION-07")
 def test_a_preview_names_what_is_not_limited():
     free = Grant(capability="crm.read")
     exact = Grant(
@@ -166,6 +168,7 @@ def test_a_preview_names_what_is_not_limited():
     assert lines[-1] == "It is not limited to one environment."
 
 
+@pytest.mark.requirement("MISSION-07")
 def test_a_preview_says_how_far_it_may_be_handed_on_and_what_it_cannot():
     terms = replace(
         mandate_terms(),
