@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from tests.conformance.aarm_world import NOTE, notes, opened, texts
 from tests.gateway_world import World, approve, gateway_world, registry
 
 pytestmark = pytest.mark.anyio
-READ, ECHO = ("customer_read", {"case_id": "4711"}), ("echo", {"value": [1]})
+READ, ECHO = ("customer_read", {"case_id": "4711"}), ("echo", {"value": 1})
 PERMIT = '@id("on-task") @reason("for the task at hand") permit(principal, action, resource);\n'
 TRACKERS: list[dict[str, Any]] = [
     {"name": "started", "over": "mandate"},
@@ -49,9 +48,9 @@ forbid(principal, action == Action::"bad.echo", resource) when { context.history
 FIVE = """@id("never") @reason("printing wastes paper")
 forbid(principal, action == Action::"bad.printing", resource);
 @id("step-up") @reason("a person looks first") @approve("approvers:1")
-forbid(principal, action == Action::"bad.echo", resource);
-@id("no-secrets") @reason("secrets are not written down") @oblige("modify:text=\\"(left out)\\"")
-forbid(principal, action == Action::"crm.note", resource) when { context.arguments.text like "*secret*" };
+forbid(principal, action == Action::"crm.note", resource);
+@id("not-so-much") @reason("never more than three") @oblige("modify:value<=3")
+forbid(principal, action == Action::"bad.echo", resource) when { context.arguments.value > 3 };
 """
 
 
@@ -66,8 +65,8 @@ async def house(home: Path, policies: str) -> AsyncIterator[World]:
                     spec |= {"policies": PERMIT + policies, "trackers": [*TRACKERS]}
                 case {"kind": "Capability", "metadata": {"name": "crm.read"}, "spec": dict(spec)}:
                     spec |= {"kind": "read", "sensitivity": "confidential"}
-                case {"kind": "Capability", "metadata": {"name": "crm.note"}, "spec": dict(spec)}:
-                    spec |= {"kind": "write", "arguments": [{"name": "text", "type": "string"}]}
+                case {"kind": "Capability", "metadata": {"name": "bad.echo"}, "spec": dict(spec)}:
+                    spec["arguments"] = [{"name": "value", "type": "integer", "required": True}]
         await apply_registry(world.walk, documents, by="operator")
         world.mandate("crm.read", "crm.note", "bad.echo", "bad.printing")
         yield world
@@ -75,7 +74,7 @@ async def house(home: Path, policies: str) -> AsyncIterator[World]:
 
 def asked(world: World, tag: Tag) -> list[dict[str, Any]]:
     """The whole context of each decision of this kind, as it was written down."""
-    return [json.loads(fields["question"])["context"] for _, fields in opened(world, tag)]
+    return [fields["question"]["context"] for _, fields in opened(world, tag)]
 
 
 async def called(client: Client, tool: tuple[str, dict[str, Any]]) -> Any:
@@ -144,23 +143,23 @@ async def test_each_kind_of_decision_is_carried_out(tmp_path):
     async with house(tmp_path, FIVE) as world:
         async with world.client("crm") as crm, world.client("bad") as bad:
             # allow: as it was asked for
-            assert not (await crm.call_tool("note_add", NOTE)).is_error
-            # modify: the target gets the narrowed text and nothing of the other
-            secret = {**NOTE, "text": "the secret is 4711"}
-            assert not (await crm.call_tool("note_add", secret)).is_error
+            assert not (await called(bad, ECHO)).is_error
+            # modify: the target gets less than was asked for
+            assert not (await bad.call_tool("echo", {"value": 9})).is_error
             # deny: nothing happens
             assert (await bad.call_tool("printing", {})).is_error
             # step up: nothing happens until a person said yes; this is our defer, too
-            waiting = await called(bad, ECHO)
+            before = notes(world)
+            waiting = await crm.call_tool("note_add", NOTE)
             assert waiting.structured_content["state"] == "pending"
-            assert world.effects() == []
+            assert notes(world) == before
             approve(world, waiting.structured_content["approvalId"])
-            assert not (await called(bad, ECHO)).is_error
-        assert len(world.effects()) == 1
-        read = {"case_id": NOTE["case_id"]}
-        async with world.client("crm") as crm:
-            written = json.dumps((await crm.call_tool("customer_read", read)).structured_content["notes"])
-        assert NOTE["text"] in written
-        assert "(left out)" in written
-        assert "secret" not in written
-        assert "no-secrets" in json.dumps([leaf for leaf, _ in opened(world, Tag.INTENT)])
+            assert not (await crm.call_tool("note_add", NOTE)).is_error
+            assert notes(world) == before + 1
+        assert [one["arguments"]["value"] for one in world.effects()] == [1, 3]
+        plain, narrowed, noted = opened(world, Tag.INTENT)
+        assert "asked_decision" not in plain[1]
+        assert narrowed[1]["asked_decision"]["lifted"] == ["not-so-much"]
+        assert narrowed[1]["asked_question"]["context"]["arguments"] == {"value": 9}
+        assert narrowed[1]["question"]["context"]["arguments"] == {"value": 3}
+        assert noted[0]["decision"]["lifted"] == ["step-up"]
