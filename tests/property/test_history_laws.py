@@ -346,6 +346,7 @@ def test_what_cannot_be_read_makes_a_value_unknown_and_never_smaller(data):
             assert found["t"] >= Reference(tracker, story).value(since=now - within, **who)
 
 
+@pytest.mark.requirement("HIST-05")
 def test_an_erased_argument_matters_only_to_a_tracker_that_adds_it_up():
     base = {"name": "t", "over": "agent", "matches": (EventMatch(),), "within_seconds": 60}
     event = Event(

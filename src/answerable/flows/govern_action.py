@@ -237,7 +237,11 @@ async def log_intent(
         log=duties_in_force(decision).log,
         verified=verified,
     )
-    warrant = Warrant(
+    return _warrant(verified, receipt, action_id, deadline), left
+
+
+def _warrant(verified: VerifiedRequest, receipt: Receipt, action_id: str, deadline: UnixMillis) -> Warrant:
+    return Warrant(
         receipt=receipt,
         action_id=action_id,
         action=verified.request.action,
@@ -246,7 +250,6 @@ async def log_intent(
         lease_name="",
         deadline=deadline,
     )
-    return warrant, left
 
 
 def _hops(verified: VerifiedRequest, references: References) -> list[HopLeaf]:

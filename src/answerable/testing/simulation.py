@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -49,19 +48,19 @@ from answerable.testing.entropy import SeededEntropy
 from answerable.testing.histories import TRACKERS, history_faults, kept_here
 from answerable.testing.invariants import Promises, broken_laws, spent_now
 from answerable.testing.recording_upstream import Effect, RecordingUpstream
+from answerable.testing.simulation_report import Report
 from answerable.testing.trouble import (
     Crash,
     Trouble,
     TroubledApprovals,
-    TroubledChannel,
     TroubledHistory,
     TroubledLedger,
     TroubledMandates,
     TroubledRegistry,
     TroubledSubjectKeys,
-    TroubledUpstream,
     faults_of,
 )
+from answerable.testing.trouble_outside import TroubledChannel, TroubledUpstream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -88,26 +87,6 @@ STRICTER: Final = (
 TRACE_LINES: Final = 40
 
 _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=0)
-
-
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """What a run went through. struck: faults that were dealt, as `method: fault`. returned, overrun: outcomes that
-    gave back, or used more than was reserved. spent: refusals for want of budget."""
-
-    seed: int
-    lives: int = 0
-    crashes: int = 0
-    attempts: int = 0
-    effects: int = 0
-    intents: int = 0
-    deferred: int = 0
-    returned: int = 0
-    overrun: int = 0
-    spent: int = 0
-    left: int = 0
-    entries: int = 0
-    struck: list[str] = field(default_factory=list)
 
 
 async def simulate(seed: int, *, disk: Disk | None = None, lives: int = 3, steps: int = 30) -> Report:

@@ -29,7 +29,6 @@ from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.known_callers import instance_stands
-from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
@@ -170,8 +169,7 @@ async def assembled(
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
-            limits = ProofLimits(authorities=authorities, **asdict(settings.proof))
-            verifier = verifier_of(identity, registry, clock=clock, entropy=entropy, limits=limits)
+            verifier = verifier_of(identity, registry, settings, authorities, clock=clock, entropy=entropy)
             upstream = _upstream(settings, clock)
             walk = Walk(
                 clock=clock,
@@ -198,9 +196,7 @@ async def assembled(
                 limits=settings.walk,
             )
             tokens = token_desk(settings, walk, store, verifier, address)
-            workloads = identity.workloads(walk, settings)
-            changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
-            await _recovered(walk, workloads, changes, is_shard=bool(settings.ledger.shard))
+            workloads, changes = await _recovered(walk, identity, settings)
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -229,8 +225,12 @@ async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     await noted_at_last(identity, walk, settings)
 
 
-async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:
+async def _recovered(
+    walk: Walk, identity: Identity, settings: Settings
+) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
+    workloads = identity.workloads(walk, settings)
+    changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     counted = walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
     recalled = await recall_ends(workloads, changes, since=counted)
@@ -255,7 +255,8 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
     with _when_there_is_room():
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.
-        await record_revocations(walk, overdue_only=is_shard)
+        await record_revocations(walk, overdue_only=bool(settings.ledger.shard))
+    return workloads, changes
 
 
 async def kept_running(product: Product, settings: Settings) -> None:

@@ -12,6 +12,10 @@ from answerable.testing.contracts.authority_register import (
     DurableAuthorityRegisterContract,
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
+from answerable.testing.contracts.history_register import (
+    DurableHistoryRegisterContract,
+    HistoryRegisterContract,
+)
 from answerable.testing.contracts.instance_register import (
     DurableInstanceRegisterContract,
     InstanceRegisterContract,
@@ -44,6 +48,7 @@ __all__ = [
     "DurableApprovalRegisterContract",
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
+    "DurableHistoryRegisterContract",
     "DurableInstanceRegisterContract",
     "DurableJoinTokensContract",
     "DurableLedgerContract",
@@ -53,6 +58,7 @@ __all__ = [
     "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
+    "HistoryRegisterContract",
     "InstanceRegisterContract",
     "JoinTokensContract",
     "LedgerContract",
