@@ -42,7 +42,8 @@ def conditions() -> st.SearchStrategy[Condition]:
 @st.composite
 def composed_policies(draw: st.DrawFn, *, name: str, effect: str = "") -> ModelPolicy:
     """Any policy with a composed condition."""
-    return dataclasses.replace(draw(policies(name=name, effect=effect)), condition=draw(conditions()))
+    found = draw(policies(name=name, effect=effect))
+    return dataclasses.replace(found, condition=draw(conditions()), typed=draw(st.booleans()))
 
 
 @st.composite
