@@ -56,6 +56,7 @@ from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.walk import Walk
 from answerable.ports.published_log import PublishedLog
 from answerable.sdk.keyfile import create_key
+from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
 from tests.enrolment_world import workloads_over
@@ -240,22 +241,19 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
     async with TlogFilesLedger.open(
         settings.ledger.directory, key=log_key, sign=key.sign, clock=clock
     ) as ledger:
+        upstream = _upstream(clock)
         walk = Walk(
-            clock=clock,
-            entropy=entropy,
-            ledger=ledger,
-            registry=registry,
-            mandates=SqliteMandateRegister(store),
-            approvals=SqliteApprovalRegister(store),
+            clock=clock, entropy=entropy, ledger=ledger, registry=registry,
+            mandates=SqliteMandateRegister(store), approvals=SqliteApprovalRegister(store),
             channel=MemoryApprovalChannel(),
-            upstream=_upstream(clock),
+            upstream=upstream,
+            pins=ApprovedAsSeen(registry, upstream),
             decision_point=compiled(policy_text(registry.current), registry.current),
-            compile_policies=compiled,
-            manifests=MemoryManifestRegister(),
+            compile_policies=compiled, manifests=MemoryManifestRegister(),
             revocations=SqliteRevocationRegister(store, clock=clock),
             subject_keys=subject_keys,
             limits=settings.walk,
-        )
+        )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
         yield Product(walk=walk, log_key=log_key.formatted(), published=published)
     subject_keys.close()
@@ -269,13 +267,15 @@ def memory_product() -> Product:
     log_key = _log_key(key)
     registry = MemoryRegistryStore()
     ledger = MemoryLedger(key=log_key, sign=key.sign, clock=clock)
+    upstream = _upstream(clock)
     walk = Walk(
         clock=clock,
         entropy=SystemEntropy(),
         ledger=ledger,
         registry=registry,
         mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
-        upstream=_upstream(clock),
+        upstream=upstream,
+        pins=ApprovedAsSeen(registry, upstream),
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled,
         manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),

@@ -53,6 +53,7 @@ from answerable.testing.samples import (
     registry_documents,
     signing_key,
 )
+from answerable.testing.tool_pins import ApprovedAsSeen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.subject_keys import SubjectKeys
+    from answerable.ports.tool_pins import ToolPinRegister
     from answerable.ports.upstream import Upstream
 
 POLICIES: Final = """
@@ -176,6 +178,7 @@ class Bench:
         limits: WalkLimits | None = None,
         revocations: RevocationRegister | None = None,
         history: HistoryRegister | None = None,
+        pins: ToolPinRegister | None = None,
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds."""
         self.clock = clock or ManualClock()
@@ -197,6 +200,7 @@ class Bench:
             decision_point=compiled_once(policy_text(registry.current), registry.current),
             compile_policies=compiled_once,
             manifests=MemoryManifestRegister(),
+            pins=pins or ApprovedAsSeen(registry, upstream or self.upstream),
             revocations=revocations or MemoryRevocationRegister(),
             subject_keys=subject_keys,
             limits=limits or WalkLimits(),

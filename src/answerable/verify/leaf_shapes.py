@@ -358,6 +358,20 @@ class RevokedLeaf(Leaf):
     in_flight_count: Count
 
 
+class ToolPinnedLeaf(Leaf):
+    """Tag 28. definition, previous: digests; previous empty where nothing was in force. by: pseudonym of who signed it,
+    person: of who handed it in; both absent at first sight."""
+
+    server: str
+    tool: str
+    definition: Digest
+    previous: Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{64})?\Z")]
+    source: Annotated[str, Meta(pattern=r"^(?:owner|first_sight)\Z")]
+    by: str | UnsetType = UNSET
+    person: str | UnsetType = UNSET
+    signed: Count | UnsetType = UNSET
+
+
 SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.GENESIS: GenesisLeaf,
     Tag.INTENT: IntentLeaf,
@@ -381,4 +395,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.SVID_ISSUED: SvidLeaf,
     Tag.AUTHORITY_CHANGED: AuthorityLeaf,
     Tag.REVOKED: RevokedLeaf,
+    Tag.TOOL_PINNED: ToolPinnedLeaf,
 }

@@ -16,7 +16,7 @@ TEXT_CHARS_MAX: Final = 16 * 1024 * 1024
 POLICY_CHARS_MAX: Final = 8 * 1024
 NESTING_MAX: Final = 64
 
-_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|[()\[\]{};]', re.DOTALL)
+_TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n\r]*|[()\[\]{};]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def statements(text: str) -> tuple[Statement, ...]:
             line += text.count("\n", start, token.end())
             start = token.end()
     rest = text[start:]
-    if re.sub(r"//[^\n]*", "", rest).strip():
+    if re.sub(r"//[^\n\r]*", "", rest).strip():
         found.append(_statement(rest, line))
     return tuple(found)
 

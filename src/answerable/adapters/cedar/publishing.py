@@ -84,6 +84,7 @@ def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarP
     faults = [
         f"policy {shown(position)} is a template, which is not used here" for position in parsed.templates
     ]
+    faults += _unfinished(registry_snapshot)
     names = _names(parsed, pieces, faults)
     policies: list[Policy] = []
     for position, ast in parsed.static.items():
@@ -135,6 +136,21 @@ def _parsed(text: str, pieces: tuple[Statement, ...]) -> _Policies:
             f"policy on line {piece.line}: {fault}" for piece in pieces if (fault := _syntax(piece.text))
         ]
         raise _malformed(faults or [_line(str(error))], code="policy.syntax") from None
+
+
+def _unfinished(registry_snapshot: RegistrySnapshot) -> list[str]:
+    """Sets whose text is not whole by itself: what one leaves open, such as an annotation, would go on in the next."""
+    sets = registry_snapshot.policy_sets.values()
+    if len(sets) < 2:
+        return []
+    for one in sets:
+        # What looks like text in quotes after another set may be brackets here: their bound holds for each alone.
+        statements(one.policies)
+    return [
+        f"policy set {shown(one.name)} is not whole by itself: {fault}"
+        for one in sets
+        if (fault := _syntax(one.policies))
+    ]
 
 
 def _syntax(text: str) -> str | None:

@@ -18,8 +18,10 @@ from answerable.apps.cli import (
     keys,
     ledger,
     mandates,
+    policy,
     registry,
     revocations,
+    tools,
     trust,
 )
 from answerable.apps.cli.command import EXIT_CODES, RootOptions
@@ -72,6 +74,7 @@ def command_line(offline: Offline) -> typer.Typer:
 
     app.callback()(root_options)
     registry.register(app)
+    tools.register(app)
     agent = typer.Typer(no_args_is_help=True, help="Agents: autonomous processes that somebody answers for.")
     agents.register(agent)
     agent_manifest.register(agent)
@@ -82,6 +85,7 @@ def command_line(offline: Offline) -> typer.Typer:
     approvals.register(app)
     ledger.register(app)
     evidence.register(app)
+    policy.register(app)
     keys.register(app)
     checks.register(app)
     return app

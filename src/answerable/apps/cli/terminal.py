@@ -98,6 +98,11 @@ class Terminal:
         """One line of a result. Non-printing characters are shown, line breaks included."""
         self._print(safe(text), style)
 
+    def text(self, text: str) -> None:
+        """A result of many lines; within them, what does not print is written as its code."""
+        for line in text.split("\n")[: -1 if text.endswith("\n") else None]:
+            sys.stdout.write(safe(line) + "\n")
+
     def say(self, text: str) -> None:
         """A message on standard error, unless quiet."""
         if not self._quiet:

@@ -11,6 +11,7 @@ from answerable.apps.control_api import (
     inventory_operations,
     manifest_operations,
     revocation_operations,
+    tool_operations,
     tree_operations,
     trust_operations,
 )
@@ -39,6 +40,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     **inventory_operations.COMPONENTS,
     **manifest_operations.COMPONENTS,
     **revocation_operations.COMPONENTS,
+    **tool_operations.COMPONENTS,
     **tree_operations.COMPONENTS,
     **trust_operations.COMPONENTS,
 }

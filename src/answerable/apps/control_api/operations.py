@@ -14,6 +14,7 @@ from answerable.apps.control_api import (
     manifest_operations,
     registry_operations,
     revocation_operations,
+    tool_operations,
     tree_operations,
     trust_operations,
 )
@@ -264,6 +265,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *inventory_operations.OPERATIONS,
     *manifest_operations.OPERATIONS,
     *revocation_operations.OPERATIONS,
+    *tool_operations.OPERATIONS,
     *tree_operations.OPERATIONS,
     *trust_operations.OPERATIONS,
 )

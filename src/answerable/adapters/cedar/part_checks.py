@@ -1,0 +1,186 @@
+"""What a set declares beside its policies: groups that can answer, trackers that something feeds, all that is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from answerable.core.decision.obligation import duties_of
+from answerable.core.registry.look_alike import meant
+from answerable.core.registry.policy_fault import PolicyFault
+from answerable.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from answerable.adapters.cedar.registered import Registered
+    from answerable.adapters.cedar.rules import Rule
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.policy_parts import EventMatch, PolicyParts, Tracker
+    from answerable.core.registry.set_head import SetHead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """What `set.yaml` says. line_of: of a JSON pointer in it. parts: of this set; all_parts: of every set in force."""
+
+    file: str
+    head: SetHead
+    line_of: Callable[[str], int]
+    parts: PolicyParts
+    all_parts: PolicyParts
+
+    def fault(self, path: str, code: str, message: str) -> PolicyFault:
+        """A fault at a place of `set.yaml`."""
+        return PolicyFault(file=self.file, line=self.line_of(path), code=code, message=message)
+
+
+def check_groups(
+    rules: Sequence[Rule], registered: Registered, declared: Declared
+) -> tuple[PolicyFault, ...]:
+    """Groups: each that is asked or told is declared, each that is declared is one of these and has people in it."""
+    faults: list[PolicyFault] = []
+    names = [group.name for group in declared.head.groups]
+    asked: set[str] = set()
+    told: set[str] = set()
+    for rule in rules:
+        if not rule.source.own:
+            continue
+        for name in duties_of(rule.policy.note.oblige).notify:
+            told.add(name)
+            if name not in names:
+                faults.append(_undeclared(rule, f"tells group {shown(name)}", name, f":{name}", declared))
+        need = rule.policy.note.approve
+        if need is None:
+            continue
+        asked.add(need.group)
+        have = registered.members.get(need.group, 0)
+        if need.group not in names:
+            says, at = f"asks group {shown(need.group)}", f"{need.group}:{need.count}"
+            faults.append(_undeclared(rule, says, need.group, at, declared))
+        elif have < need.count:
+            message = (
+                f"asks {need.count} people of group {shown(need.group)}, in which {have} can answer: nobody could ever "
+                "approve it"
+            )
+            faults.append(rule.fault("group.too_few", message, at=f"{need.group}:{need.count}"))
+    for index, group in enumerate(declared.head.groups):
+        path = f"/groups/{index}/name"
+        if group.name not in asked | told:
+            hint = _hint(group.name, sorted((asked | told) - set(names)))
+            message = f"group {shown(group.name)} is asked by no policy{hint}; remove it, or `@approve` it"
+            faults.append(declared.fault(path, "group.unused", message))
+        if group.name in told - asked:
+            have, who = registered.told.get(group.name, 0), "active people"
+        else:
+            have, who = registered.members.get(group.name, 0), "active people with a key"
+        if not have:
+            hint = _hint(group.name, sorted(registered.told))
+            message = f"group {shown(group.name)} has no {who}{hint}"
+            faults.append(declared.fault(path, "group.empty", message))
+        elif have < group.members_min:
+            message = f"group {shown(group.name)} has {have} {who}, expected at least {group.members_min}"
+            faults.append(declared.fault(path, "group.too_few", message))
+    return tuple(faults)
+
+
+def _undeclared(rule: Rule, says: str, group: str, at: str, declared: Declared) -> PolicyFault:
+    hint = _hint(group, [one.name for one in declared.head.groups])
+    return rule.fault("group.undeclared", f"{says}, which {declared.file} does not declare{hint}", at=at)
+
+
+def check_parts(rules: Sequence[Rule], registered: Registered, declared: Declared) -> tuple[PolicyFault, ...]:
+    """Trackers that nothing feeds, and whatever is declared that no policy reads, of this set or another."""
+    faults: list[PolicyFault] = []
+    read = _Read(rules, declared.all_parts)
+    lifted = any(rule.policy.note.approve is not None for rule in rules)
+    for index, tracker in enumerate(declared.parts.trackers):
+        faults += _unfed(tracker, f"/trackers/{index}", registered, declared, lifted=lifted)
+        if not read.names("history", tracker.name, "history"):
+            faults.append(_unread(declared, f"/trackers/{index}/name", "tracker", tracker.name, "history"))
+    for index, window in enumerate(declared.parts.windows):
+        if not read.names("windows", window.name, "window"):
+            faults.append(_unread(declared, f"/windows/{index}/name", "window", window.name, "windows"))
+    if declared.parts.destinations and not read.member("destination", "destination_class"):
+        message = "no policy reads `context.destination`: remove the classes, or use them"
+        faults.append(declared.fault("/destinations", "destination.unread", message))
+    if declared.parts.risk and not read.member("risk", ""):
+        message = "no policy reads `context.risk`: remove the factors, or use them"
+        faults.append(declared.fault("/risk", "risk.unread", message))
+    return tuple(faults)
+
+
+class _Read:
+    """What policies and factors of risk look at."""
+
+    def __init__(self, rules: Sequence[Rule], parts: PolicyParts) -> None:
+        self._mentions = [rule.policy.mentions for rule in rules]
+        self._factors = parts.risk
+
+    def names(self, member: str, name: str, fact: str) -> bool:
+        if any(factor.fact == fact and factor.of == name for factor in self._factors):
+            return True
+        return any(
+            (inside := mentions.inside(member)) is None or name in inside for mentions in self._mentions
+        )
+
+    def member(self, member: str, fact: str) -> bool:
+        if fact and any(factor.fact == fact for factor in self._factors):
+            return True
+        return any(mentions.inside(member) != frozenset() for mentions in self._mentions)
+
+
+def _unread(declared: Declared, path: str, what: str, name: str, member: str) -> PolicyFault:
+    message = f"no policy reads `context.{member}.{name}`: remove the {what}, or use it"
+    return declared.fault(path, f"{what}.unread", message)
+
+
+def _unfed(
+    tracker: Tracker, path: str, registered: Registered, declared: Declared, *, lifted: bool
+) -> Iterator[PolicyFault]:
+    for index, match in enumerate(tracker.matches):
+        at = f"{path}/steps/{index}" if tracker.sequence else path
+        step = f"step {index + 1} of tracker" if tracker.sequence else "tracker"
+        if match.event == "approved" and not lifted:
+            message = f"nothing feeds {step} {shown(tracker.name)}: no policy asks for an approval"
+            yield declared.fault(at, "tracker.unfed", message)
+        elif not any(_feeds(match, tracker, one) for one in registered.capabilities):
+            hint = _why_unfed(match, tracker, registered)
+            message = (
+                f"nothing feeds {step} {shown(tracker.name)}: no capability is all that it matches{hint}"
+            )
+            yield declared.fault(at, "tracker.unfed", message)
+
+
+def _feeds(match: EventMatch, tracker: Tracker, capability: Capability) -> bool:
+    if tracker.sum and not any(argument.name == tracker.sum for argument in capability.arguments):
+        return False
+    return (
+        (not match.capabilities or capability.name in match.capabilities)
+        and (not match.kinds or capability.kind in match.kinds)
+        and (not match.servers or capability.server in match.servers)
+        and (not match.environments or capability.environment in match.environments)
+        and (not match.sensitivities or capability.sensitivity in match.sensitivities)
+    )
+
+
+def _why_unfed(match: EventMatch, tracker: Tracker, registered: Registered) -> str:
+    """The first list of which nothing is registered at all, with what was probably meant."""
+    known = registered.capabilities
+    arguments = {argument.name for one in known for argument in one.arguments}
+    for wanted, have in (
+        (match.capabilities, {one.name for one in known}),
+        (match.kinds, {str(one.kind) for one in known}),
+        (match.servers, {one.server for one in known}),
+        (match.environments, {one.environment for one in known}),
+        (match.sensitivities, {str(one.sensitivity) for one in known}),
+        ((tracker.sum,) if tracker.sum else (), arguments),
+    ):
+        if wanted and not have & set(wanted):
+            return _hint(wanted[0], sorted(have)) or f"; there is no {shown(wanted[0])}"
+    return ""
+
+
+def _hint(word: str, known: Sequence[str]) -> str:
+    found = meant(word, known)
+    return f"; did you mean {shown(found[1])}?" if found else ""

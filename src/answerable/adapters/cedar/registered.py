@@ -1,0 +1,141 @@
+"""The names that a policy can speak of, as they are registered, active or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.cedar.possible import Scene, texts
+from answerable.adapters.cedar.schema import AGENT, USE_CASE
+from answerable.core.decision.policy_context import context_type
+from answerable.core.registry.destination import DESTINATION_TYPES
+from answerable.core.registry.policy_parts import NO_CLASS, NO_PARTS, UNKNOWN_CLASS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from answerable.adapters.cedar.possible import Known
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents import Agent
+    from answerable.core.registry.policy_parts import PolicyParts
+
+TIER_MAX: Final = 3
+ACTION_CASES: Final = 5_000
+"""Scenes kept at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """agents, use_cases, servers: all that are declared, whatever their state. people: who may have given a task.
+
+    members: of approver groups, the active people that have a key to answer with, by group. parts: of all sets.
+    told: active people of any group, with a key or without.
+    """
+
+    capabilities: tuple[Capability, ...]
+    agents: Mapping[str, Agent]
+    use_cases: frozenset[str]
+    servers: frozenset[str]
+    people: frozenset[str]
+    members: Mapping[str, int]
+    parts: PolicyParts = NO_PARTS
+    told: Mapping[str, int] = field(default_factory=dict)
+
+    def environments(self) -> frozenset[str]:
+        """Of capabilities."""
+        return frozenset(one.environment for one in self.capabilities)
+
+    def domains(self) -> dict[str, frozenset[Known]]:
+        """What members of the context can be with what is registered now."""
+        agents = self.agents.values()
+        return {
+            "context.agent.environment": texts(*(one.environment for one in agents)),
+            "context.agent.owner": texts("", *self.people),
+            "context.capability.owner": texts("", *self.people),
+            "principal.environment": texts(*(one.environment for one in agents)),
+            "principal.use_case": texts(*(one.use_case for one in agents)),
+            "context.capability.environment": texts(*self.environments()),
+            "context.capability.server": texts(*self.servers),
+            "context.chain.person": texts(*self.people),
+            "context.chain.root": texts(*self.agents),
+            "context.destination.class": self.classes(),
+            "context.destination.type": texts("", *DESTINATION_TYPES),
+            "context.task.use_case": texts(*self.use_cases),
+            "context.task.principal": texts(*self.people),
+        }
+
+    def members_of_sets(self) -> dict[str, frozenset[Known]]:
+        """What members of the context that are sets can have in them."""
+        return {
+            "context.chain.agents": texts(*self.agents),
+            "context.destination.classes": self.classes(),
+            "context.risk.factors": texts(*(one.name for one in self.parts.risk)),
+        }
+
+    def classes(self) -> frozenset[Known]:
+        """Names of classes of destinations."""
+        return texts(UNKNOWN_CLASS, NO_CLASS, *(one.name for one in self.parts.destinations))
+
+
+class Scenes:
+    """What is known of actions of one capability by the agents that a head lets through."""
+
+    def __init__(self, registered: Registered) -> None:
+        self._registered = registered
+        self._domains = registered.domains()
+        self._use_cases = {name: one.use_case for name, one in registered.agents.items()}
+        self.of = lru_cache(maxsize=ACTION_CASES)(self._scene)
+
+    @property
+    def anywhere(self) -> Scene:
+        """What holds of every action: whose use case an agent is in."""
+        return Scene(use_cases=self._use_cases)
+
+    def agents(self, principal: tuple[str, str]) -> list[Agent]:
+        """Registered agents that a head's principal matches."""
+        kind, name = principal
+        everybody = self._registered.agents.values()
+        if kind == AGENT:
+            return [one for one in everybody if one.name == name]
+        return [one for one in everybody if one.use_case == name] if kind == USE_CASE else list(everybody)
+
+    def _scene(self, capability: Capability, principal: tuple[str, str]) -> Scene:
+        environments = texts(*(one.environment for one in self.agents(principal)))
+        return Scene(
+            domains={
+                **self._domains,
+                "context.agent.environment": environments,
+                "principal.environment": environments,
+                "context.capability.environment": texts(capability.environment),
+                "context.capability.kind": texts(capability.kind),
+                "context.capability.reversible": frozenset((("truth", capability.reversible),)),
+                "context.capability.sensitivity": texts(capability.sensitivity),
+                "context.capability.server": texts(capability.server),
+                # What a server says of its tools can raise it.
+                "context.capability.tier": frozenset(
+                    ("number", tier) for tier in range(capability.tier, TIER_MAX + 1)
+                ),
+            },
+            actions=frozenset((capability.name, capability.kind)),
+            resource_type=capability.resource.type,
+            members=dict(_records("context", context_type(capability, self._registered.parts))),
+            use_cases=self._use_cases,
+            bounds={"context.risk.score": (0, sum(one.points for one in self._registered.parts.risk))},
+        )
+
+
+def _records(path: str, shape: JSONValue) -> Iterator[tuple[str, dict[str, bool]]]:
+    """Every record inside a context type: by path, its members and whether each is always there."""
+    match shape:
+        case {"type": "Record", "attributes": dict(attributes)}:
+            yield (
+                path,
+                {
+                    name: not isinstance(inner, dict) or inner.get("required") is not False
+                    for name, inner in attributes.items()
+                },
+            )
+            for name, inner in attributes.items():
+                yield from _records(f"{path}.{name}", inner)

@@ -1,0 +1,46 @@
+"""The generated schema as text that people and editors read, and whether a stored one still is it."""
+
+from __future__ import annotations
+
+from difflib import unified_diff
+from typing import TYPE_CHECKING, Final
+
+import cedarpy
+import msgspec
+
+from answerable.adapters.cedar.schema import schema_of
+from answerable.core.registry.policy_fault import PolicyFault
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.core.registry.snapshot import RegistrySnapshot
+
+HEADING: Final = "// Made by `answerable policy schema` from the registry. Do not edit.\n"
+
+
+def schema_text(snapshot: RegistrySnapshot) -> str:
+    """In Cedar's own syntax, the same for the same registry. Raises Malformed (`policy.invalid`)."""
+    try:
+        schema = cedarpy.Schema.from_json_str(msgspec.json.encode(schema_of(snapshot)).decode())
+    except ValueError as error:
+        message = f"schema of the registered capabilities: {' '.join(str(error).split())[:300]}"
+        raise Malformed(message, code="policy.invalid") from None
+    # Cedar writes it in the order of names.
+    return f"{HEADING}{str(schema).strip()}\n"
+
+
+def schema_fault(file: str, stored: str | None, snapshot: RegistrySnapshot) -> PolicyFault | None:
+    """What is wrong with a stored schema: there is none, or it is another registry's. None if it is this one's."""
+    how = f"write it with `answerable policy schema` into {file}"
+    if stored is None:
+        message = f"there is no {file}, by which editors and reviewers know what policies can say: {how}"
+        return PolicyFault(file=file, line=1, code="schema.missing", message=message)
+    made = schema_text(snapshot)
+    if stored == made:
+        return None
+    changes = unified_diff(stored.splitlines(), made.splitlines(), lineterm="", n=0)
+    first, *rest = [text for text in changes if not text.startswith(("---", "+++"))]
+    line = max(1, int(first.split()[1].lstrip("-").partition(",")[0]))
+    change = f"`{rest[0][:80]}`" if rest else "line ends"
+    message = f"not the schema of this registry: the first change is {change}; {how}, and read what changed"
+    return PolicyFault(file=file, line=line, code="schema.stale", message=message)

@@ -1,0 +1,227 @@
+"""Reading a policy set from its directory: which files it may have, and that they say what they seem to say.
+
+    set.yaml               name, groups, and what the set declares beside its policies
+    *.cedar                policies, at any depth but under tests, in order of their paths
+    schema.cedarschema     as it was generated from the registry when the policies were written
+    tests/*.yaml           tables of decisions that must come out
+    README.md              for people; not read
+
+Refused are all other names, links, and characters that hide or reorder what a reviewer sees. Cedar ends a comment at a
+carriage return where most editors show none: that is why one without a line feed is refused, too.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.registry_files.strict_yaml import load_documents
+from answerable.core.registry.policy_fault import PolicyFault
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.adapters.registry_files.strict_yaml import YAMLDocument
+
+SET_FILE: Final = "set.yaml"
+SCHEMA_FILE: Final = "schema.cedarschema"
+TESTS_FOLDER: Final = "tests"
+READ_BY_PEOPLE: Final = "README.md"
+POLICY_SUFFIX: Final = ".cedar"
+TEST_SUFFIX: Final = ".yaml"
+FILES_MAX: Final = 1000
+FILE_BYTES_MAX: Final = 1_048_576
+DEPTH_MAX: Final = 8
+
+_PARTS: Final = (SET_FILE, f"policies{POLICY_SUFFIX}", SCHEMA_FILE, READ_BY_PEOPLE)
+_SUFFIXES: Final = (POLICY_SUFFIX, ".cedarschema", TEST_SUFFIX)
+_FEW: Final = 3
+"""Faults of hidden characters told of one file."""
+_SUSPECT: Final = re.compile(r"[^\n\t\x20-\x7e\xa0-\xac\xae-\u05ff\u4e00-\u9fff\uac00-\ud7a3]")
+"""What is worth a look at its category."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """One file as text. name: relative to the directory."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YAMLFile:
+    """One file that is one YAML document."""
+
+    name: str
+    document: YAMLDocument
+
+    def line_of(self, path: str) -> int:
+        """The line of a JSON pointer, or of the nearest node around it that was written."""
+        lines = self.document.lines
+        while path and path not in lines:
+            path = path.rpartition("/")[0]
+        return lines.get(path, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDirectory:
+    """What a directory holds. head: None when it could not be read; faults say why."""
+
+    head: YAMLFile | None
+    policies: tuple[SourceFile, ...]
+    schema: SourceFile | None
+    tests: tuple[YAMLFile, ...]
+    faults: tuple[PolicyFault, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reader:
+    root: Path
+    faults: list[PolicyFault] = field(default_factory=list)
+
+    def fault(self, file: str, line: int, code: str, message: str) -> None:
+        self.faults.append(PolicyFault(file=file, line=line, code=code, message=message))
+
+    def text(self, name: str) -> str | None:
+        """The text of a file, or None after noting why not."""
+        try:
+            with (self.root / name).open("rb") as opened:
+                octets = opened.read(FILE_BYTES_MAX + 1)
+            if len(octets) > FILE_BYTES_MAX:
+                self.fault(name, 1, "set.file_size", f"more than {FILE_BYTES_MAX} bytes: split the file")
+                return None
+            text = octets.decode("utf-8")
+        except OSError as error:
+            self.fault(name, 1, "set.file", f"cannot be read: {(error.strerror or 'unknown').lower()}")
+            return None
+        except UnicodeDecodeError as error:
+            line = octets[: error.start].count(b"\n") + 1
+            self.fault(name, line, "set.encoding", "not UTF-8: save the file as UTF-8")
+            return None
+        text = text.replace("\r\n", "\n")
+        hidden = list(_hidden(text))
+        for line, what in hidden[:_FEW]:
+            message = f"{what} hides what the file says: write it as an escape in quotes, or remove it"
+            self.fault(name, line, "set.hidden_character", message)
+        return None if hidden else text
+
+    def yaml(self, name: str) -> YAMLFile | None:
+        """The one document of a file, or None after noting why not."""
+        text = self.text(name)
+        if text is None:
+            return None
+        documents, faults = load_documents(text)
+        for fault in faults:
+            self.fault(name, fault.line, "set.yaml", fault.message)
+        if not faults and len(documents) != 1:
+            message = f"expected one YAML document, got {len(documents)}"
+            self.fault(name, 1, "set.yaml", f"{message}: give each its own file" if documents else message)
+        return YAMLFile(name=name, document=documents[0]) if documents and not faults else None
+
+
+def read_set(directory: Path) -> SetDirectory:
+    """Read all files of a set. Raises Malformed (`set.directory`) where there is no directory; faults hold the rest."""
+    if not directory.is_dir():
+        raise Malformed(f"{shown(str(directory))} is not a directory", code="set.directory")
+    reader = _Reader(root=directory)
+    names = sorted(_names(directory, reader))
+    for name in names:
+        if (why := _out_of_place(name)) is not None:
+            reader.fault(name, 1, "set.file_unknown", why)
+    own = [name for name in names if _out_of_place(name) is None]
+    if names and SET_FILE not in own:
+        reader.fault(
+            SET_FILE, 1, "set.file_missing", f"there is no {SET_FILE}: write one with the set's `name`"
+        )
+    policies = [name for name in own if name.endswith(POLICY_SUFFIX)]
+    if not policies:
+        reader.fault(
+            SET_FILE, 1, "set.file_missing", f"there is no policy: write a file that ends in {POLICY_SUFFIX}"
+        )
+    texts = [SourceFile(name=name, text=text) for name in policies if (text := reader.text(name)) is not None]
+    tests = [
+        one for name in own if name.startswith(f"{TESTS_FOLDER}/") and (one := reader.yaml(name)) is not None
+    ]
+    schema = reader.text(SCHEMA_FILE) if SCHEMA_FILE in own else None
+    return SetDirectory(
+        head=reader.yaml(SET_FILE) if SET_FILE in own else None,
+        policies=tuple(texts),
+        schema=None if schema is None else SourceFile(name=SCHEMA_FILE, text=schema),
+        tests=tuple(tests),
+        faults=tuple(reader.faults),
+    )
+
+
+def _names(directory: Path, reader: _Reader) -> Iterator[str]:
+    """Every file at any depth; links and what lies too deep are faults. Nothing is followed."""
+    pending = [""]
+    seen = 0
+    while pending:
+        below = pending.pop()
+        for entry in os.scandir(directory / below):
+            name = f"{below}{entry.name}"
+            seen += 1
+            if seen > FILES_MAX:
+                message = f"more than {FILES_MAX} files and folders: the rest was not looked at"
+                reader.fault(SET_FILE, 1, "set.file_count", message)
+                return
+            if entry.is_symlink():
+                reader.fault(
+                    name, 1, "set.file_link", "a link: a set is reviewed as it stands, so copy the file"
+                )
+            elif entry.is_dir(follow_symlinks=False):
+                if name.count("/") + 1 >= DEPTH_MAX:
+                    reader.fault(name, 1, "set.file_unknown", f"folders deeper than {DEPTH_MAX}")
+                elif entry.name.startswith("."):
+                    reader.fault(name, 1, "set.file_unknown", "a hidden folder: keep it outside the set")
+                else:
+                    pending.append(f"{name}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield name
+            else:
+                reader.fault(name, 1, "set.file_unknown", "neither file nor folder")
+
+
+def _out_of_place(name: str) -> str | None:
+    """Why a file has no place in a set, and which one it was probably meant to take; None if it has one."""
+    folder, _, file = name.rpartition("/")
+    in_tests = folder == TESTS_FOLDER or folder.startswith(f"{TESTS_FOLDER}/")
+    if file.startswith("."):
+        return "a hidden file: a set has none, so remove it"
+    if in_tests:
+        if file.endswith(TEST_SUFFIX):
+            return None
+        return f"under {TESTS_FOLDER} are only tables of decisions that end in `{TEST_SUFFIX}`"
+    if file.endswith(POLICY_SUFFIX) or name in (SET_FILE, SCHEMA_FILE, READ_BY_PEOPLE):
+        return None
+    near = get_close_matches(folder.partition("/")[0], (TESTS_FOLDER,), n=1, cutoff=0.7)
+    if near and file.endswith(TEST_SUFFIX):
+        return f"not a file of a policy set; did you mean the folder `{TESTS_FOLDER}`?"
+    stem, _, suffix = file.rpartition(".")
+    by_name = get_close_matches(file, _PARTS, n=1, cutoff=0.75)
+    by_suffix = get_close_matches(f".{suffix}", _SUFFIXES, n=1, cutoff=0.7)
+    meant = by_name or (
+        [f"{stem}{by_suffix[0]}"] if by_suffix and stem and by_suffix[0] == POLICY_SUFFIX else []
+    )
+    if meant:
+        return f"not a file of a policy set; did you mean `{meant[0]}`?"
+    listed = f"{SET_FILE}, *{POLICY_SUFFIX}, {SCHEMA_FILE}, {TESTS_FOLDER}/*{TEST_SUFFIX}, {READ_BY_PEOPLE}"
+    return f"not a file of a policy set; known here: {listed}"
+
+
+def _hidden(text: str) -> Iterator[tuple[int, str]]:
+    """Line and name of every character that does not show, or shows as another line than it is."""
+    for found in _SUSPECT.finditer(text):
+        character = found[0]
+        category = unicodedata.category(character)
+        if category[0] != "C" and category not in ("Zl", "Zp"):
+            continue
+        name = unicodedata.name(character, "control character").lower()
+        yield text.count("\n", 0, found.start()) + 1, f"U+{ord(character):04X} ({name})"
