@@ -26,7 +26,7 @@ async def test_depth_counts_how_often_a_task_was_handed_on(tmp_path):
         root = await world.root()
         second = world.handed((root,), "orchestrator", "researcher", narrow(("crm.read",), root))
         third = world.handed((root, second), "researcher", "writer", narrow(("crm.read",), second))
-        assert succeeded(await world.call("orchestrator"))
+        assert succeeded(await world.call("orchestrator", mandate="m-1"))
         assert succeeded(await world.call("orchestrator", chain=(root,)))
         assert succeeded(await world.call("researcher", chain=(root, second)))
         await world.call("writer", chain=(root, second, third))
