@@ -14,8 +14,12 @@ pytestmark = pytest.mark.requirement("OBL-06")
 MAIL = "maria@example.com"
 
 
+METHODS = {"content": "tools/call", "contents": "resources/read", "messages": "prompts/get"}
+
+
 def show(result: Any, annotation: str) -> str:
-    made, _ = shown_answer(result, duties_of(obligations_in(annotation)), target="crm://1")
+    method = METHODS[next(iter(result))]
+    made, _ = shown_answer(result, duties_of(obligations_in(annotation)), method=method, target="crm://1")
     return json.dumps(made)
 
 

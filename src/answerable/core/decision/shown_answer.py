@@ -40,7 +40,7 @@ COPIES_MAX: Final = 1_000
 PARTS_MAX: Final = 1_000
 """Of one answer."""
 
-_LISTS: Final = ("contents", "messages", "content")
+_LISTS: Final = {"tools/call": "content", "resources/read": "contents", "prompts/get": "messages"}
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
@@ -75,73 +75,77 @@ class _Tally:
 
 
 def shown_answer(
-    result: dict[str, JSONValue], duties: Duties, *, target: str
+    result: dict[str, JSONValue], duties: Duties, *, method: str, target: str
 ) -> tuple[dict[str, JSONValue], str]:
-    """The answer as it may be shown, and what was done to it, for people. target: the URI of a resource that was read.
+    """The answer as it may be shown, and what was done to it, for people. method: what was called, which says what an
+    answer looks like. target: the URI of a resource that was read.
 
     Never raises: what cannot be looked through is withheld.
     """
-    looking = _Looking(duties=duties)
+    looking = _Looking(duties=duties, method=method, target=target)
     try:
-        if _has_several_documents(result) or (duties.redact and duties.mask):
+        if len(_parts(result, looking)) > 1 or (duties.redact and duties.mask):
             # Once for what is to be hidden, which may stand in an earlier part, too, and then for the answer.
-            _made(result, looking, target)
+            _made(result, looking)
             looking.tally = _Tally()
-        made = _made(result, looking, target)
+        made = _made(result, looking)
     except _UNREADABLE:
-        looking = _Looking(duties=duties, tally=_Tally(withheld=1, why=["it could not be looked through"]))
-        made = _tool({"isError": result.get("isError"), "content": []}, looking)
+        looking.tally = _Tally(withheld=1, why=["it could not be looked through"])
+        made = _made({"isError": result.get("isError")}, looking)
     return made, looking.tally.text()
 
 
-def _has_several_documents(result: dict[str, JSONValue]) -> bool:
-    found = next((name for name in _LISTS if isinstance(result.get(name), list)), "")
-    parts = result.get(found)
-    alone = found == "content" and "structuredContent" in result
-    return not alone and isinstance(parts, list) and len(parts) > 1
+def _made(result: dict[str, JSONValue], looking: _Looking) -> dict[str, JSONValue]:
+    if looking.method == "tools/call":
+        return _tool(result, looking)
+    if looking.method == "resources/read":
+        return _resource(result, looking)
+    if looking.method == "prompts/get":
+        return _prompt(result, looking)
+    if any(name != "_meta" for name in result):
+        looking.withhold("an answer to this method has no fields that could be found")
+    return {"completion": {"values": []}} if looking.method == "completion/complete" else {}
 
 
-def _made(result: dict[str, JSONValue], looking: _Looking, target: str) -> dict[str, JSONValue]:
-    tally = looking.tally
-    contents, messages = result.get("contents"), result.get("messages")
-    if isinstance(contents, list):
-        texts = [_part_text(one, looking) for one in looking.first(contents)]
-        whole: list[JSONValue] = [
-            {"mimeType": "application/json", "text": text, "uri": target}
-            for text in texts
+def _resource(result: dict[str, JSONValue], looking: _Looking) -> dict[str, JSONValue]:
+    target = looking.target
+    texts = [_part_text(one, looking) for one in looking.first(_parts(result, looking))]
+    whole: list[JSONValue] = [
+        {"mimeType": "application/json", "text": text, "uri": target} for text in texts if text is not None
+    ]
+    told: list[JSONValue] = [
+        {"mimeType": "text/plain", "text": one, "uri": target} for one in _told(looking.tally)
+    ]
+    return {"contents": whole + told}
+
+
+def _prompt(result: dict[str, JSONValue], looking: _Looking) -> dict[str, JSONValue]:
+    said: list[tuple[JSONValue, str | None]] = [
+        (one.get("role"), _part_text(one.get("content"), looking))
+        for one in looking.first(_parts(result, looking))
+        if isinstance(one, dict)
+    ]
+    said += [("user", one) for one in _told(looking.tally)]
+    return {
+        "messages": [
+            {"content": _text(text), "role": role if role in ("user", "assistant") else "user"}
+            for role, text in said
             if text is not None
         ]
-        told: list[JSONValue] = [
-            {"mimeType": "text/plain", "text": one, "uri": target} for one in _told(tally)
-        ]
-        return {"contents": whole + told}
-    if isinstance(messages, list):
-        said = [
-            (one.get("role"), _part_text(one.get("content"), looking))
-            for one in looking.first(messages)
-            if isinstance(one, dict)
-        ]
-        spoken = [(role, text) for role, text in said if text is not None]
-        spoken += [("user", one) for one in _told(tally)]
-        return {
-            "messages": [
-                {"content": _text(text), "role": role if role in ("user", "assistant") else "user"}
-                for role, text in spoken
-            ]
-        }
-    if "completion" in result:
-        tally.withheld += 1
-        tally.why.append("completions have no fields")
-        return {"completion": {"values": []}}
-    return _tool(result, looking)
+    }
+
+
+def _parts(result: dict[str, JSONValue], looking: _Looking) -> list[JSONValue]:
+    """The documents of an answer, each in a part of it."""
+    parts = result.get(_LISTS.get(looking.method, ""))
+    return parts if isinstance(parts, list) else []
 
 
 def _tool(result: dict[str, JSONValue], looking: _Looking) -> dict[str, JSONValue]:
     """Structured content once, in both forms, when it can be shown; else the texts that are documents."""
     tally = looking.tally
     kept: dict[str, JSONValue] = {"isError": True} if result.get("isError") is True else {}
-    content = result.get("content")
-    parts = looking.first(content) if isinstance(content, list) else []
+    parts = looking.first(_parts(result, looking))
     texts: list[str] = []
     if "structuredContent" in result:
         structured = result["structuredContent"]
@@ -302,6 +306,8 @@ class _Looking:
     """One look through an answer. hiding: what is hidden in any of its documents."""
 
     duties: Duties
+    method: str
+    target: str
     tally: _Tally = field(default_factory=_Tally)
     hiding: _Hiding = field(default_factory=_Hiding)
 
