@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
+
+from anyio import to_thread
 
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger import records_statements
-from answerable.core.ledger.subject import operator_subject
+from answerable.core.ledger.subject import operator_subject, principal_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.core.registry.parts_form import form_of_parts
+from answerable.core.registry.publication import POLICY_SET, documents_digest, policy_documents
+from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.flows.keep_policies import keep_policies
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revoke_authority import take_away_from_agents
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.records_statements import Published
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.walk import Walk
     from answerable.ports.decision_point import DecisionPoint
@@ -44,7 +51,9 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
+class Plan:
+    """What would be put into force, checked whole and compiled."""
+
     applied: Applied
     documents: dict[str, bytes]
     snapshot: RegistrySnapshot
@@ -64,28 +73,50 @@ async def apply_registry(
     """Put documents into force beside those already there; with `prune`, instead of them.
 
     because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
-    `policy.*`) with everything that is wrong, and then nothing has changed; Unavailable. A dry run checks and says the
-    same, and changes nothing.
+    `policy.*`) with everything that is wrong, and then nothing has changed; Refused (`publication.two_people`) where
+    policy sets need a second person; Unavailable. A dry run checks and says the same, and changes nothing.
     """
     if dry_run:
-        return planned(walk, documents, prune=prune).applied
+        return (await planned_aside(walk, documents, prune=prune)).applied
     # Who comes second plans on what the first has put into force.
     async with walk.under_way.applying:
-        plan = planned(walk, documents, prune=prune)
-        if plan.applied.changes:
-            # 1. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
-            left = await _record(walk, plan, by=by, because=because)
-            # 2. Documents on disk, then both swapped with no await between: no action sees the one without the other.
-            _put(walk, plan)
-            if left is not None:
-                raise left
-        # 3. Agents that are under something revoked now. A crash before this line: they are refused, and who goes by
-        #    status lists learns it when this is applied again or the process starts.
-        await take_away_from_agents(walk)
-        return plan.applied
+        plan = await planned_aside(walk, documents, prune=prune)
+        sets = [one.key for one in plan.applied.changes if one.key.startswith(POLICY_SET)]
+        if sets and walk.policies.publishers:
+            raise Refused(
+                f"{', '.join(map(shown, sets))}: policy sets need two people here, of whom the second is in group "
+                f"{shown(walk.policies.publishers)}: use `answerable policy propose`",
+                code="publication.two_people",
+            )
+        published = records_statements.Published(how="one_person" if sets else "registry")
+        return await put_into_force(walk, plan, by=by, because=because, published=published)
 
 
-def _put(walk: Walk, plan: _Plan) -> None:
+async def put_into_force(
+    walk: Walk, plan: Plan, *, by: str, published: Published, because: str = ""
+) -> Applied:
+    """The plan, for a caller that holds `under_way.applying` and knows that it may.
+
+    by: who signed `published.step`, or else whom the control door knows.
+
+    Raises Unavailable.
+    """
+    if plan.applied.changes:
+        # 1. What was in force until now is kept, so that it can come back. A crash after this line changes nothing.
+        keep_policies(walk, policy_documents(plan.documents))
+        # 2. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
+        left = await _record(walk, plan, by=by, because=because, published=published)
+        # 3. Documents on disk, then both swapped with no await between: no action sees the one without the other.
+        _put(walk, plan)
+        if left is not None:
+            raise left
+    # 4. Agents that are under something revoked now. A crash before this line: they are refused, and who goes by
+    #    status lists learns it when this is applied again or the process starts.
+    await take_away_from_agents(walk)
+    return plan.applied
+
+
+def _put(walk: Walk, plan: Plan) -> None:
     if walk.registry.current.digest != plan.applied.before:
         raise Unavailable(
             "another process applied documents at the same moment: look, and apply again",
@@ -102,13 +133,23 @@ def _put(walk: Walk, plan: _Plan) -> None:
     walk.decision_point = plan.decision_point
 
 
-def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) -> _Plan:
-    """Check everything that applying would check. Raises Malformed."""
+async def planned_aside(
+    walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
+) -> Plan:
+    """As `planned`, in another thread: ten thousand policies take seconds, and actions go on meanwhile."""
+    return await to_thread.run_sync(partial(planned, walk, documents, prune=prune, without=without))
+
+
+def planned(
+    walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
+) -> Plan:
+    """Check everything that applying would check. without: keys that are taken away. Raises Malformed."""
     old = walk.registry.documents()
     own_faults = faults_of(documents)
     shape = [fault for fault in own_faults if fault.kind == "shape"]
     given = {document_key(document): encode(document) for document in documents} if not shape else {}
-    new = given if prune else {**old, **given}
+    kept = {} if prune else {key: text for key, text in old.items() if key not in without}
+    new = {**kept, **given}
     merged = [parse(text) for text in new.values()]
     faults = shape or list(faults_of(merged))
     if faults:
@@ -117,7 +158,7 @@ def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) 
     snapshot = snapshot_of(merged)
     check_call_seconds(snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
     policies = policy_text(snapshot)
-    return _Plan(
+    return Plan(
         applied=Applied(
             changes=_changes(old, new),
             inactive=tuple(inactive(merged)),
@@ -150,10 +191,13 @@ def policy_text(snapshot: RegistrySnapshot) -> str:
     return "\n".join(snapshot.policy_sets[name].policies for name in sorted(snapshot.policy_sets))
 
 
-async def _record(walk: Walk, plan: _Plan, *, by: str, because: str) -> BaseException | None:
+async def _record(
+    walk: Walk, plan: Plan, *, by: str, because: str, published: Published
+) -> BaseException | None:
     """What changes, in the ledger; and whether the caller left meanwhile."""
     now = walk.clock.now()
-    sealing, pseudonym = sealing_for(walk, operator_subject(by)), pseudonym_of(walk, by)
+    subject = principal_subject(by) if published.step else operator_subject(by)
+    sealing, pseudonym = sealing_for(walk, subject), pseudonym_of(walk, by)
     changed: dict[str, JSONValue] = {
         change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
         for change in plan.applied.changes
@@ -178,6 +222,9 @@ async def _record(walk: Walk, plan: _Plan, *, by: str, because: str) -> BaseExce
             before=walk.decision_point.policy_set,
             after=plan.decision_point.policy_set,
             policies=plan.policies,
+            documents=documents_digest(policy_documents(plan.documents)),
+            declared=form_of_parts(plan.snapshot.parts),
+            published=published,
         )
         _, left_later = await record_entry(walk, entry)
         return left or left_later

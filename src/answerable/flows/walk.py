@@ -14,6 +14,7 @@ from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.delegations import Delegations
+from answerable.flows.policy_desk import PolicyDesk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,6 +133,7 @@ class Walk:
     sightings: what was seen and is not registered, since it was last written down.
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
+    policies: who publishes policy sets, and what is kept of them.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
     sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
@@ -174,6 +176,7 @@ class Walk:
     sightings: SightingBatch = field(default_factory=SightingBatch)
     under_way: UnderWay = field(default_factory=UnderWay)
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
+    policies: PolicyDesk = field(default_factory=PolicyDesk)
     link: ShardLink | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)

@@ -20,6 +20,7 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.memory.policies import MemoryPolicyRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -40,6 +41,7 @@ from answerable.flows.answer_approval import answer_approval
 from answerable.flows.apply_registry import apply_registry, policy_text
 from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.walk import Walk, WalkLimits
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.clock import ManualClock
@@ -166,6 +168,7 @@ class Bench:
         subject_keys: SubjectKeys | None = None,
         limits: WalkLimits | None = None,
         revocations: RevocationRegister | None = None,
+        publishers: str = "",
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds."""
         self.clock = clock or ManualClock()
@@ -189,6 +192,7 @@ class Bench:
             manifests=MemoryManifestRegister(),
             revocations=revocations or MemoryRevocationRegister(),
             subject_keys=subject_keys,
+            policies=PolicyDesk(publishers=publishers, records=MemoryPolicyRegister()),
             limits=limits or WalkLimits(),
         )
 

@@ -234,6 +234,19 @@ class ChangeLeaf(Leaf):
     after: str
     by: str | UnsetType = UNSET
     because: str | UnsetType = UNSET
+    documents: Digest | UnsetType = UNSET
+    how: Annotated[str, Meta(pattern=r"^(?:one_person|two_people|rollback|registry)\Z")] | UnsetType = UNSET
+    author: str | UnsetType = UNSET
+    proposal: str | UnsetType = UNSET
+
+
+class ProposedLeaf(Leaf):
+    """Tag 29. before, after: digests of the documents. author: pseudonym."""
+
+    after: Digest
+    author: str
+    before: Digest
+    proposal: str
 
 
 class RecoveryLeaf(Leaf):
@@ -378,4 +391,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.SVID_ISSUED: SvidLeaf,
     Tag.AUTHORITY_CHANGED: AuthorityLeaf,
     Tag.REVOKED: RevokedLeaf,
+    Tag.POLICY_PROPOSED: ProposedLeaf,
 }

@@ -41,6 +41,7 @@ from answerable.flows.settle_open_intents import (
 from answerable.flows.walk import Walk
 from answerable.wiring import witness_view
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
+from answerable.wiring.policies import policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
@@ -191,6 +192,7 @@ async def assembled(
                 unwitnessed=rounds.refusal,
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
+                policies=policy_desk(settings, store),
                 limits=settings.walk,
             )
             tokens = token_desk(settings, walk, store, verifier, address)

@@ -148,5 +148,11 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE TABLE citations_kept (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT",
     ),
+    (
+        """CREATE TABLE policy_records (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
+            body BLOB NOT NULL, UNIQUE (kind, id)
+        ) STRICT""",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""
