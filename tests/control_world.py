@@ -19,6 +19,7 @@ from answerable.adapters.local_keys import open_or_create_key, open_or_create_se
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.memory.policies import MemoryPolicyRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -53,9 +54,11 @@ from answerable.flows.cover_shards import ShardState
 from answerable.flows.follow_bundles import BundleFollowing
 from answerable.flows.gather_cosignatures import WitnessState
 from answerable.flows.govern_action import Answer, govern_action
+from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.walk import Walk
 from answerable.ports.published_log import PublishedLog
 from answerable.sdk.keyfile import create_key
+from answerable.wiring.policies import policy_desk
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
 from tests.enrolment_world import workloads_over
@@ -254,6 +257,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             manifests=MemoryManifestRegister(),
             revocations=SqliteRevocationRegister(store, clock=clock),
             subject_keys=subject_keys,
+            policies=policy_desk(settings, store),
             limits=settings.walk,
         )
         published = PublishedFiles(settings.ledger.directory)
@@ -280,6 +284,7 @@ def memory_product() -> Product:
         compile_policies=compiled,
         manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
+        policies=PolicyDesk(records=MemoryPolicyRegister()),
     )  # fmt: skip
     published = PublishedMemory(ledger, log_key)
     workloads = workloads_over(walk)
