@@ -163,9 +163,12 @@ def waiting_proposals(walk: Walk) -> tuple[Proposal, ...]:
     return tuple(msgspec.json.decode(one.body, type=Proposal) for one in records_of(walk).all("proposal"))
 
 
-async def planned_sets(walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str]) -> Plan:
-    """What these policy sets would change, checked and compiled. Raises as `propose_policy`."""
-    return await _planned(walk, documents, removed)
+async def planned_sets(
+    walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str], *, same: bool = False
+) -> Plan:
+    """What these policy sets would change, checked and compiled. same: they may be in force. Raises as
+    `propose_policy`."""
+    return await _planned(walk, documents, removed, same=same)
 
 
 def _verified(walk: Walk, token: str, wanted: PublicationStep) -> SignedStep:
@@ -178,7 +181,9 @@ def _verified(walk: Walk, token: str, wanted: PublicationStep) -> SignedStep:
     )
 
 
-async def _planned(walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str]) -> Plan:
+async def _planned(
+    walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str], *, same: bool = False
+) -> Plan:
     for document in documents:
         if not isinstance(document, dict) or document.get("kind") != "PolicySet":
             raise Malformed(
@@ -193,7 +198,7 @@ async def _planned(walk: Walk, documents: Sequence[JSONValue], removed: Sequence
     if both:
         raise Malformed(f"{shown(sorted(both)[0])} is both given and removed", code="publication.malformed")
     plan = await planned_aside(walk, documents, without=keys)
-    if not plan.applied.changes:
+    if not plan.applied.changes and not same:
         raise Refused("these policy sets are in force as they are", code="publication.nothing")
     return plan
 

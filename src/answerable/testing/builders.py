@@ -17,6 +17,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.cedar import compiled
+from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
@@ -192,7 +193,9 @@ class Bench:
             manifests=MemoryManifestRegister(),
             revocations=revocations or MemoryRevocationRegister(),
             subject_keys=subject_keys,
-            policies=PolicyDesk(publishers=publishers, records=MemoryPolicyRegister()),
+            policies=PolicyDesk(
+                publishers=publishers, records=MemoryPolicyRegister(), compile_asking=compiled_asking
+            ),
             limits=limits or WalkLimits(),
         )
 

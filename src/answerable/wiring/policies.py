@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.sqlite import SqlitePolicyRegister
 from answerable.flows.policy_desk import PolicyDesk
 
@@ -14,4 +15,8 @@ if TYPE_CHECKING:
 
 def policy_desk(settings: Settings, store: SqliteStore) -> PolicyDesk:
     """Who publishes, and where proposals and earlier sets are kept."""
-    return PolicyDesk(publishers=settings.policy.publishers, records=SqlitePolicyRegister(store))
+    return PolicyDesk(
+        publishers=settings.policy.publishers,
+        records=SqlitePolicyRegister(store),
+        compile_asking=compiled_asking,
+    )
