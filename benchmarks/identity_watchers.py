@@ -13,7 +13,8 @@ from typing import Any
 from grpclib.client import Channel
 from grpclib.const import Cardinality
 
-from answerable.apps.workload_api.messages import WORKLOAD_API, schema
+from answerable.apps.workload_api.messages import schema
+from answerable.core.identity.spiffe_terms import WORKLOAD_API
 
 HEADER = {"workload.spiffe.io": "true"}
 STREAMS_PER_CONNECTION = 40

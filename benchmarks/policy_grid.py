@@ -1,7 +1,7 @@
 """Decisions by the number of policies and of registered agents, beside bare cedarpy: shared by the policy benchmark.
 
-`one agent` asks again and again, as an agent at work does. `all agents` is the worst of mixes: each decision is another
-agent's, drawn from all that are registered, so that with more agents than slices are kept most decisions make one first.
+`one agent` asks again and again, as an agent at work does. `all agents` is the worst of mixes: each decision is that of
+another of all registered agents, so that with more agents than slices are kept every decision makes one first.
 """
 
 from __future__ import annotations

@@ -106,8 +106,8 @@ def aarm_page() -> str:
     lines = ["# AARM", "", MADE.replace("the code", "tests/conformance/aarm.toml"), ""]
     lines += [
         f"The technical tests of {table['source']}, in our words, and the tests of ours",
-        "that prove them at a real gateway or below it. Nothing else is claimed: who calls a system *AARM-conformant* must",
-        "also run it for customers, hold a certificate and take part in the working group.",
+        "that prove them at a real gateway or below it. Nothing else is claimed: who calls a system *AARM-conformant*",
+        "must also run it for customers, hold a certificate and take part in the working group.",
         "",
         *_table(
             ("Outcome", "Tests"), [(AARM_OUTCOMES[name], str(number)) for name, number in counted.items()]

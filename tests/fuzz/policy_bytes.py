@@ -29,7 +29,7 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.active import faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
 from answerable.flows.apply_registry import policy_text
-from answerable.testing.samples import registry_documents
+from tests.policy_parts_world import PARTS, with_parts
 from tests.policy_world import CAPABILITIES, REGISTRY, Trial
 
 POLICIES: Final = """
@@ -191,7 +191,7 @@ def _naming() -> tuple[CedarDecisionPoint, CedarDecisionPoint]:
 
 
 def context_values(sent: bytes) -> None:
-    """Lines of text as what is touched, who asks and for what: all are text to Cedar, never an entity or an expression."""
+    """Lines of text as what is touched, who asks and for what: all are text to Cedar, never an expression."""
     texts = [*sent.decode("utf-8", "replace").split("\n"), "", "", ""][:3]
     for trial in TRIALS:
         own = trial.verified()
@@ -204,12 +204,13 @@ def context_values(sent: bytes) -> None:
 
 def samples() -> dict[str, tuple[bytes, ...]]:
     """Valid bytes for each of the parsers here."""
-    documents = encode(list(registry_documents()))
-    documents_yaml = "---\n".join(json.dumps(one, indent=1) + "\n" for one in registry_documents())
+    documents = with_parts(**PARTS)
+    documents_yaml = "---\n".join(json.dumps(one, indent=1) + "\n" for one in documents)
+    declared = [one for one in documents if one["kind"] in ("PolicySet", "Capability")]
     return {
         "policies": (POLICIES.encode(), SHORT.encode()),
         "registry_file": (documents_yaml.encode(), _YAML.encode()),
-        "registry_json": (documents,),
+        "registry_json": (encode(documents), *(encode(one) for one in declared)),
         "arguments": tuple(encode(one) for one in CALLS),
         "context_values": (
             b"4711\nmaria\nm-1",
@@ -230,11 +231,10 @@ spec:
 ---
 # Two documents of one file.
 apiVersion: answerable/v1
-kind: PolicySet
+kind: Principal
 metadata:
-  name: house
+  name: ada
 spec:
-  policies: |
-    @id("nobody") @reason("nobody pays")
-    forbid(principal, action, resource);
+  displayName: "Ada \\u00e9"
+  groups: [leads, 'on call']
 """

@@ -29,13 +29,15 @@ SECONDS = float(os.environ.get("ANSWERABLE_FUZZ_SECONDS", "0.1"))
 SECONDS_OF_PROOF = float(os.environ.get("ANSWERABLE_FUZZ_SECONDS", "4"))
 LEAST = 30
 """Mutants tried of each, however slow the machine is."""
-NAMES = [
-    pytest.param(name, marks=pytest.mark.requirement("POLPROOF-06")) if name in policy_targets() else name
-    for name in targets()
-]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.requirement("POLPROOF-06")) if name in policy_targets() else name
+        for name in targets()
+    ],
+)
 def test_mutants_of_valid_bytes_are_read_or_refused(name: str) -> None:
     seed = int.from_bytes(os.urandom(4), "big")
     target, until, count = targets()[name], time.monotonic() + SECONDS, 0
@@ -51,7 +53,7 @@ def test_mutants_of_valid_bytes_are_read_or_refused(name: str) -> None:
     print(f"{name}: {count} mutants, seed {seed}")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", targets())
 def test_the_samples_are_what_the_parsers_take(name: str) -> None:
     target = targets()[name]
     for sent in target.samples:
@@ -61,7 +63,7 @@ def test_the_samples_are_what_the_parsers_take(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", targets())
 def test_no_bytes_that_reach_new_lines_are_a_fault(name: str, tmp_path: Path) -> None:
     if importlib.util.find_spec("atheris") is None:
         not_proven("COVERAGE-GUIDED FUZZING NOT PROVEN here: atheris is not installed")

@@ -65,6 +65,11 @@ def watch(client: WorkloadApiClient) -> None:
             bundles=sorted(str(b.trust_domain) for b in context.x509_bundle_set.bundles),
             leaf=pem(svid.leaf),
             roots=[pem(one) for one in roots],
+            foreign={
+                str(other.trust_domain): [pem(one) for one in other.x509_authorities]
+                for other in context.x509_bundle_set.bundles
+                if other.trust_domain != svid.spiffe_id.trust_domain
+            },
         )
 
     def got_jwt(bundles: JwtBundleSet) -> None:

@@ -19,6 +19,10 @@ KINDS = sorted({capability.kind for capability in CAPABILITIES.values()})
 IDS = {"Customer": ("4711", "4712"), "Batch": ("7", "8"), "Volume": ("v1", "v2")}
 GROUPS = ("finance", "security")
 WIDTH = {"deny": 0, "defer": 1, "allow": 2}
+OBLIGATIONS = (
+    "redact:/email", "mask:/rows/*/iban?", "rows_max:/rows=10", "notify:finance", "witnessed", "log:full",
+    "log:digest",
+)  # fmt: skip
 
 
 @st.composite
@@ -49,12 +53,15 @@ def heads(draw: st.DrawFn) -> dict[str, object]:
 def policies(draw: st.DrawFn, *, name: str, effect: str = "") -> ModelPolicy:
     """Any policy; forbids may be liftable."""
     chosen = effect or draw(st.sampled_from(["permit", "permit", "forbid"]))
-    approve = draw(st.sampled_from([None, ("finance", 1), ("finance", 2), ("security", 1)]))
+    approve = draw(st.sampled_from([None, None, ("finance", 1), ("finance", 2), ("security", 1)]))
+    oblige = draw(st.one_of(st.just([]), st.lists(st.sampled_from(OBLIGATIONS), max_size=3, unique=True)))
+    both = {"log:full", "log:digest"} <= set(oblige)
     return ModelPolicy(
         id=name,
         effect=chosen,
         condition=draw(st.one_of(st.none(), st.sampled_from(CONDITIONS))),
         approve=approve if chosen == "forbid" else None,
+        oblige=() if chosen == "permit" or both else tuple(oblige),
         **draw(heads()),
     )
 
@@ -138,12 +145,38 @@ def test_slices_the_whole_set_both_calls_and_the_model_decide_alike(own, asked):
         assert decision.effect == model.effect
         assert frozenset(decision.determined_by) == model.determined_by
         assert frozenset(decision.lifted) == model.lifted
+        assert frozenset(decision.obligations) == model.obligations
 
 
 @pytest.mark.requirement("POLICY-01")
 @given(own=policy_sets(), more=policies(name="added", effect="forbid"), trial=trials())
 def test_adding_a_forbid_never_widens(own, more, trial):
     assert WIDTH[decided((*own, more), trial).effect] <= WIDTH[decided(own, trial).effect]
+
+
+@pytest.mark.requirement("OBL-03")
+@given(own=policy_sets(), more=policies(name="added", effect="forbid"), trial=trials())
+def test_adding_a_forbid_leaves_what_is_allowed_under_the_same_obligations_or_more(own, more, trial):
+    before, after = decided(own, trial), decided((*own, more), trial)
+    if after.effect != "deny":
+        assert before.effect != "deny"
+        assert set(before.obligations) <= set(after.obligations)
+        assert set(before.requirements) <= set(after.requirements) or after.effect == "allow"
+
+
+@pytest.mark.requirement("OBL-03")
+@given(own=policy_sets(), trial=trials())
+def test_what_an_obligation_lifts_would_be_denied_without_it(own, trial):
+    final = tuple(
+        dataclasses.replace(policy, oblige=()) if policy.approve is None else policy for policy in own
+    )
+    with_lift, without = decided(own, trial), decided(final, trial)
+    lifted_by_it = {policy.id for policy in own if policy.oblige and policy.approve is None}
+    if with_lift.effect == "allow" and lifted_by_it & set(with_lift.lifted):
+        assert without.effect == "deny"
+    assert (
+        WIDTH[without.effect] <= WIDTH[with_lift.effect] or "obligation.conflict" in with_lift.determined_by
+    )
 
 
 @pytest.mark.requirement("POLICY-03")
@@ -182,6 +215,7 @@ def test_an_approval_never_turns_a_deny_into_an_allow(own, trial):
     assert (without.effect == "deny") == (everybody.effect == "deny")
     if without.effect == "defer":
         assert everybody.lifted == without.determined_by
+        assert everybody.obligations == without.obligations
 
 
 @pytest.mark.requirement("POLICY-10")

@@ -1,4 +1,4 @@
-"""Conditions composed at random, against real Cedar and the reference model: errors, short circuits, what is looked at."""
+"""Conditions composed at random, against real Cedar and the reference model: errors and short circuits."""
 
 from __future__ import annotations
 

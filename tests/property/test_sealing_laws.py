@@ -30,7 +30,8 @@ from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.samples import document, signing_key
-from answerable.testing.trouble import Trouble, TroubledUpstream
+from answerable.testing.trouble import Trouble
+from answerable.testing.trouble_outside import TroubledUpstream
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

@@ -33,13 +33,12 @@ from answerable.testing.trouble import (
     Fault,
     Trouble,
     TroubledApprovals,
-    TroubledChannel,
     TroubledLedger,
     TroubledMandates,
     TroubledSubjectKeys,
-    TroubledUpstream,
     faults_of,
 )
+from answerable.testing.trouble_outside import TroubledChannel, TroubledUpstream
 
 PAIRS_AT_RANDOM = 300
 Script = dict[int, Fault]

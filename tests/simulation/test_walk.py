@@ -10,7 +10,8 @@ import pytest
 
 from answerable.testing.builders import ledger_key
 from answerable.testing.disks import FileDisk, MemoryDisk
-from answerable.testing.simulation import Report, Simulation, simulate
+from answerable.testing.simulation import Simulation, simulate
+from answerable.testing.simulation_report import Report
 from answerable.testing.trouble import faults_of
 from answerable.verify.ledger_history import verify_ledger
 

@@ -9,11 +9,12 @@ from answerable.core.approval.token import verify_answer
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, shown
+from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
 
 if TYPE_CHECKING:
-    from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.flows.walk import Walk
 
@@ -74,7 +75,10 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
             after, answer, at=now, sealing=sealing, run=run, person=person, digest=digest
         )
 
-    _, left = await record_in_run(walk, approval.mandate, entry)
+    def placed(receipt: Receipt) -> None:
+        count_answered(walk, after, at=now, index=receipt.index)
+
+    _, left = await record_in_run(walk, approval.mandate, entry, then=placed)
     # 2. It counts only on top of what was seen when it was checked.
     if not walk.approvals.replace(after, was=approval):
         raise Refused(

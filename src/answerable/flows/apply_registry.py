@@ -15,10 +15,12 @@ from answerable.core.registry.active import Inactive, faults_of, inactive, snaps
 from answerable.core.registry.parse import document_key
 from answerable.core.registry.parts_form import form_of_parts
 from answerable.core.registry.publication import POLICY_SET, documents_digest, policy_documents
+from answerable.core.registry.standing import with_standing
 from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.flows.keep_history import reading_back
 from answerable.flows.keep_policies import keep_policies
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.revoke_authority import take_away_from_agents
+from answerable.flows.revoke_authority import take_away_from_agents, take_away_from_retired
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.records_statements import Published
     from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.keep_history import HistoryReading
     from answerable.flows.walk import Walk
     from answerable.ports.decision_point import DecisionPoint
 
@@ -74,7 +77,8 @@ async def apply_registry(
 
     because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
     `policy.*`) with everything that is wrong, and then nothing has changed; Refused (`publication.two_people`) where
-    policy sets need a second person; Unavailable. A dry run checks and says the same, and changes nothing.
+    policy sets need a second person, and (`agent.retired`); Unavailable. A dry run checks and says the same, and
+    changes nothing.
     """
     if dry_run:
         return (await planned_aside(walk, documents, prune=prune)).applied
@@ -104,19 +108,25 @@ async def put_into_force(
     if plan.applied.changes:
         # 1. What was in force until now is kept, so that it can come back. A crash after this line changes nothing.
         keep_policies(walk, policy_documents(plan.documents))
-        # 2. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
-        left = await _record(walk, plan, by=by, because=because, published=published)
-        # 3. Documents on disk, then both swapped with no await between: no action sees the one without the other.
-        _put(walk, plan)
+        # 2. What new trackers look at is read, so that they know it before anything is decided with them.
+        with reading_back(walk, plan.snapshot) as reading:
+            await reading.read()
+            # 3. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
+            left = await _record(walk, plan, by=by, because=because, published=published)
+            # What was on its way into the log when it was begun to be read stands before that.
+            await reading.read()
+            # 4. Documents on disk, then all swapped with no await between: no action sees one without the others.
+            _put(walk, plan, reading)
         if left is not None:
             raise left
-    # 4. Agents that are under something revoked now. A crash before this line: they are refused, and who goes by
-    #    status lists learns it when this is applied again or the process starts.
+    # 5. Agents that are under something revoked now, or retired. A crash before this line: they are refused, and
+    #    who goes by status lists learns it when this is applied again or, of what is revoked, at the next start.
     await take_away_from_agents(walk)
+    await take_away_from_retired(walk)
     return plan.applied
 
 
-def _put(walk: Walk, plan: Plan) -> None:
+def _put(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
     if walk.registry.current.digest != plan.applied.before:
         raise Unavailable(
             "another process applied documents at the same moment: look, and apply again",
@@ -128,9 +138,14 @@ def _put(walk: Walk, plan: Plan) -> None:
     except Unavailable:
         # A store that failed may have stored all the same; policies always belong to the documents in force.
         if walk.registry.current.digest == plan.snapshot.digest:
-            walk.decision_point = plan.decision_point
+            _swap(walk, plan, reading)
         raise
+    _swap(walk, plan, reading)
+
+
+def _swap(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
     walk.decision_point = plan.decision_point
+    reading.adopt()
 
 
 async def planned_aside(
@@ -143,11 +158,14 @@ async def planned_aside(
 def planned(
     walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
 ) -> Plan:
-    """Check everything that applying would check. without: keys that are taken away. Raises Malformed."""
+    """Check everything that applying would check. without: keys that are taken away.
+
+    Raises Malformed, and Refused (`agent.retired`).
+    """
     old = walk.registry.documents()
     own_faults = faults_of(documents)
     shape = [fault for fault in own_faults if fault.kind == "shape"]
-    given = {document_key(document): encode(document) for document in documents} if not shape else {}
+    given = {} if shape else {document_key(one): _given(one, old) for one in documents}
     kept = {} if prune else {key: text for key, text in old.items() if key not in without}
     new = {**kept, **given}
     merged = [parse(text) for text in new.values()]
@@ -170,6 +188,11 @@ def planned(
         policies=policies,
         decision_point=walk.compile_policies(policies, snapshot),
     )
+
+
+def _given(document: JSONValue, old: dict[str, bytes]) -> bytes:
+    stored = old.get(document_key(document))
+    return encode(with_standing(document, parse(stored)) if stored is not None else document)
 
 
 def check_call_seconds(snapshot: RegistrySnapshot, *, upstream_ms_max: int) -> None:

@@ -18,8 +18,11 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from answerable.core.identity.principal import AgentId
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.records_workload import SvidKind
     from answerable.flows.workloads import Workloads
 
 LIFE_MILLIS_MAX: Final = 86_400_000
@@ -44,10 +47,17 @@ class OutstandingSvid:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outstanding:
     """svids: those that last longest first. is_all: False where there may be others, in the log of another process or
-    further back than was read."""
+    further back than was read. last: by kind, the end of the one that lasts longest, also of those that are not
+    told one by one."""
 
     svids: tuple[OutstandingSvid, ...]
     is_all: bool
+    last: Mapping[str, int]
+
+    def until(self, *kinds: SvidKind, at_least: int) -> int:
+        """When nothing of these kinds is good any more. at_least: by the lives that are set now; what was issued while
+        longer ones were set may outlast that."""
+        return max(at_least, *(self.last.get(kind, 0) for kind in kinds))
 
 
 async def outstanding_of_agent(workloads: Workloads, agent: AgentId) -> Outstanding:
@@ -79,7 +89,10 @@ async def _outstanding(workloads: Workloads, name: str) -> Outstanding:
             break
         await anyio.lowlevel.checkpoint()
     found.sort(key=lambda one: one.expires_at, reverse=True)
-    return Outstanding(svids=tuple(found[:SVIDS_MAX]), is_all=is_all and len(found) <= SVIDS_MAX)
+    last: dict[str, int] = {}
+    for one in found:
+        last.setdefault(one.kind, one.expires_at)
+    return Outstanding(svids=tuple(found[:SVIDS_MAX]), is_all=is_all and len(found) <= SVIDS_MAX, last=last)
 
 
 def _is_of(instance: str, name: str) -> bool:

@@ -26,4 +26,6 @@ def follow_registers(walk: Walk, refresh: Callable[[], bool]) -> bool:
         check_call_seconds(current, upstream_ms_max=walk.limits.upstream_ms_max)
         # No await since the refresh: no action sees the one without the other.
         walk.decision_point = walk.compile_policies(policy_text(current), current)
+        # The values of trackers that are new have to be read; until then they are not known, and refuse.
+        walk.history.adopt(current.parts.trackers)
     return True

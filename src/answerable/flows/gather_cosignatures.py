@@ -107,10 +107,21 @@ class Cosigning:
         self._gathered = _Gathered(note=None)
         self._lacking_since: float | None = None
         self._turn = anyio.Lock()
+        self._covered = 0
 
     def states(self) -> tuple[WitnessState, ...]:
         """How each witness is."""
         return tuple(self._states.values())
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether there are as many witnesses as the quorum takes."""
+        return 0 < self._limits.quorum <= len(self._witnesses)
+
+    @property
+    def covered(self) -> int:
+        """Size of the newest checkpoint that a quorum has cosigned and that is published so; 0 before the first."""
+        return self._covered
 
     def refusal(self) -> Refused | None:
         """Why no new action is taken just now; None while they are."""
@@ -147,6 +158,8 @@ class Cosigning:
             if failures:
                 raise failures[0]
             await self._publish()
+            if len(self._gathered.by) >= self._limits.quorum:
+                self._covered = max(self._covered, Checkpoint.parse(note.text).size)
 
     async def gather_always(self) -> None:
         """Rounds until cancelled. Raises as `gather`."""

@@ -22,7 +22,7 @@ from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger import records
-from answerable.core.ledger.answer import Answer
+from answerable.core.ledger.answer import Answer, with_narrowing
 from answerable.core.ledger.leaves import HopLeaf
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.budget import ONE_CALL
@@ -30,7 +30,10 @@ from answerable.core.mandate.revocation import Revocable, described
 from answerable.core.registry.budget_name import WALL_MS
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
-from answerable.flows.hide_tokens import check_tokens, hidden_progress, hide_tokens
+from answerable.flows.count_history import begin_history, count_started, history_of, withdraw_history
+from answerable.flows.decide_action import decide_action, duties_in_force
+from answerable.flows.hide_tokens import hidden_progress
+from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
@@ -45,9 +48,10 @@ from answerable.flows.walk import OpenIntent
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import Answer as PersonsAnswer
+    from answerable.core.decision.counter import Event
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.budget import Reserved
     from answerable.flows.cite_statement import References
@@ -67,20 +71,17 @@ async def govern_action(
     settling had written down already that the end is not known.
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
-    verified, call, amounts, reserved, references = None, 0, ONE_CALL, None, None
+    verified, call, amounts, reserved, begun, references = None, 0, ONE_CALL, None, None, None
     try:
         verified = verify_request(walk, request, caller)
         if await admit_receivers(walk, verified.mandate, verified.hops):
             verified = verify_request(walk, request, caller)
-        accounts = accounts_of(walk, verified)
+        accounts, asked = accounts_of(walk, verified), verified
         while True:
-            # 3 gather
-            facts = gather_facts(walk, verified)
-            # 4 decide
-            decision = walk.decision_point.decide(verified, facts)
+            # 3 gather, 4 decide: what policy narrows is another action from here on
+            verified, facts, decision = decide_action(walk, asked, gather_facts)
             if decision.effect == "deny":
                 break
-            check_tokens(verified)
             amounts = spend_on(walk, verified, accounts)
             if decision.effect == "defer":
                 require_left(walk, accounts, amounts)
@@ -89,33 +90,35 @@ async def govern_action(
             if references is not None:
                 # No await between the decision and this reservation, so that nobody can spend what was just seen.
                 call, reserved = reserve(walk, facts, accounts, amounts)
+                begun = begin_history(walk, verified, facts.at)
                 break
             # What the intent will refer to is not in the log yet. Writing it may take time, so it is decided again.
             await cite_statements(walk, verified, decision.policy_set)
     except Refused as refused:
+        request = request if verified is None else verified.request
         raise await refuse_action(walk, request, caller, no_from(refused, verified)) from None
     if decision.effect == "deny":
-        raise await refuse_action(walk, request, caller, no_of(decision, verified))
+        raise await refuse_action(walk, verified.request, caller, no_of(decision, verified))
     # 5 defer: a durable record waits for people; asking again finds the same one.
     if decision.effect == "defer":
-        return Answer(approval=await request_approval(walk, verified, decision, at=facts.at))
+        approval = await request_approval(walk, verified, decision, at=facts.at)
+        return with_narrowing(Answer(approval=approval), asked, verified)
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
     assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
     warrant, left = await log_intent(
-        walk, verified, decision, facts, references, call=call, reserved=reserved
+        walk, verified, decision, facts, references, call=call, reserved=reserved, begun=begun
     )
     opened = walk.open_intents.get(warrant.intent.index)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
     began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
     told = hidden_progress(verified, progress)
-    outcome, broken_off = await act(walk, verified, warrant, told or progress, left=left)
+    outcome, broken_off = await act(walk, verified, decision, warrant, told or progress, left=left)
     # 8 release: no lease is held by this form of the walk.
     # 9 log outcome, with what it gives back of what was reserved
     if amounts is not ONE_CALL or outcome.status == "not_started":
         elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
         outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
-    if not verified.resolved.capability.credential_answers:
-        outcome = await hide_tokens(outcome, told)
+    outcome = await show_outcome(verified, decision, outcome, told)
     try:
         receipt = await log_outcome(walk, warrant, outcome, opened)
     except Unavailable as failed:
@@ -125,14 +128,16 @@ async def govern_action(
     if broken_off is not None:
         raise broken_off
     # 10 answer
-    return Answer(action_id=warrant.action_id, outcome=outcome, intent=warrant.intent, receipt=receipt)
+    answer = Answer(action_id=warrant.action_id, outcome=outcome, intent=warrant.intent, receipt=receipt)
+    return with_narrowing(answer, asked, verified)
 
 
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
     """Step 3: what is true now. Registers are read in memory; none of them takes a default for the unknown.
 
     Raises Refused: `ledger.unwitnessed` when witnesses have not cosigned the ledger for longer than is allowed,
-    `revoked.<kind>` when something that the request acts under has been revoked.
+    `revoked.<kind>` when something that the request acts under has been revoked, `facts.unknown` when a fact that
+    policy may ask for is not known.
     """
     refuse_revoked(walk, verified)
     unwitnessed = walk.unwitnessed()
@@ -151,6 +156,7 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         mandate_calls_used=walk.mandates.calls_used(mandate.id),
         approval=waiting.fact(partial(_groups_now, walk)) if waiting is not None and approved else None,
         budget=budget_left(accounts_of(walk, verified), walk.mandates.used, verified.resolved.capability),
+        history=history_of(walk, verified, now),
     )
 
 
@@ -172,6 +178,7 @@ async def log_intent(
     *,
     call: int,
     reserved: Reserved,
+    begun: Event | None,
 ) -> tuple[Warrant, BaseException | None]:
     """Step 6: the intent, with the decision inside, on disk; from its receipt the warrant. And whether the caller left.
 
@@ -207,15 +214,17 @@ async def log_intent(
                 hops=_hops(verified, references),
             )
 
-        receipt, left = await record_in_run(
-            walk, mandate.id, entry, then=lambda placed: walk.budget_counts.took(reserved, placed.index)
-        )
+        def counted(placed: Receipt) -> None:
+            walk.budget_counts.took(reserved, placed.index)
+            count_started(walk, verified, begun, at=facts.at, index=placed.index)
+
+        receipt, left = await record_in_run(walk, mandate.id, entry, then=counted)
     except AnswerableError as failed:
+        if not isinstance(failed, Unavailable) or failed.effect == "none":
+            unreserve(walk, reserved)
+            withdraw_history(walk, begun)
         if not isinstance(failed, Unavailable):
-            unreserve(walk, reserved)
             raise
-        if failed.effect == "none":
-            unreserve(walk, reserved)
         raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
     walk.open_intents[receipt.index] = OpenIntent(
         action_id=action_id,
@@ -225,8 +234,14 @@ async def log_intent(
         mandate=mandate.id,
         sealing=sealing,
         names=names,
+        log=duties_in_force(decision).log,
+        verified=verified,
     )
-    warrant = Warrant(
+    return _warrant(verified, receipt, action_id, deadline), left
+
+
+def _warrant(verified: VerifiedRequest, receipt: Receipt, action_id: str, deadline: UnixMillis) -> Warrant:
+    return Warrant(
         receipt=receipt,
         action_id=action_id,
         action=verified.request.action,
@@ -235,7 +250,6 @@ async def log_intent(
         lease_name="",
         deadline=deadline,
     )
-    return warrant, left
 
 
 def _hops(verified: VerifiedRequest, references: References) -> list[HopLeaf]:
@@ -248,6 +262,7 @@ def _hops(verified: VerifiedRequest, references: References) -> list[HopLeaf]:
 async def act(
     walk: Walk,
     verified: VerifiedRequest,
+    decision: Decision,
     warrant: Warrant,
     progress: Progress | None,
     *,
@@ -255,10 +270,16 @@ async def act(
 ) -> tuple[Outcome, BaseException | None]:
     """Step 7: how it ended, and what to raise to the caller once that is on disk. left: the caller is gone already.
 
+    Obligations that come before the effect come first: who is to be told is told, who is to have seen it has seen it.
+
     What a broken upstream or a leaving caller leaves behind is `indeterminate` once the warrant has been redeemed.
     """
     if left is not None:
         return Outcome(status="not_started", detail="the caller left before the start"), left
+    tell_groups(walk, verified, decision, warrant)
+    unseen, raised = await await_witnesses(walk, decision, warrant)
+    if unseen is not None:
+        return unseen, raised
     # Whoever stopped the task or the agent while the intent was on its way to the disk wins.
     try:
         revocation = revocation_of(walk, verified)
@@ -278,7 +299,7 @@ async def act(
         return Outcome(status="not_started", detail="the instance was ended before the start"), None
     broken_off: BaseException | None = None
     try:
-        return await walk.upstream.perform(warrant, progress=progress), None
+        return await walk.upstream.perform(warrant, progress=heard(decision, progress)), None
     except Refused as late:
         detail = late.message
     except get_cancelled_exc_class() as gone:

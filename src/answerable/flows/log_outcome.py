@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -13,16 +12,21 @@ from answerable.core.canonical import encode
 from answerable.core.ledger import records
 from answerable.core.mandate.budget import NOTHING
 from answerable.errors import Unavailable
+from answerable.flows.count_history import count_ended, started_by
 from answerable.flows.record_entry import record_entry, record_in_run, sealing_of_entry
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
     from answerable.core.canonical import JSONValue
+    from answerable.core.decision.obligation import Kept
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.core.ledger.warrant import Warrant
     from answerable.core.mandate.budget import Reserved
     from answerable.flows.walk import OpenIntent, Walk
+
+RESULT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of an answer that an obligation wants kept in full; a longer one is cut like any other."""
 
 
 async def log_outcome(
@@ -66,7 +70,7 @@ async def end_intent(
         # Nobody knows what it had reserved, so nothing of it is given back.
         outcome = msgspec.structs.replace(outcome, returned=NOTHING, overrun=NOTHING)
     whole = result_bytes(outcome.result)
-    kept = _cut(whole, walk.limits.recorded_result_bytes_max)
+    kept = _kept(whole, of.log if of is not None else "", walk.limits.recorded_result_bytes_max)
     cut = hashlib.sha256(whole).hexdigest() if kept is not whole else ""
     try:
         try:
@@ -113,11 +117,15 @@ async def _recorded(
     sealing = opened.sealing if opened is not None else None
     if sealing is None:
         sealing = sealing_of_entry(walk, intent.index)
+    of = (opened.verified if opened is not None else None) or started_by(walk, intent.index)
+    at = walk.clock.now()
 
     def entry(run: Run | None) -> Entry:
+        nonlocal at
+        at = walk.clock.now()
         return records.outcome(
             outcome,
-            at=walk.clock.now(),
+            at=at,
             sealing=sealing,
             run=run,
             action_id=action_id,
@@ -126,9 +134,11 @@ async def _recorded(
             result_digest=digest,
         )
 
-    count = None
-    if opened is not None and (outcome.returned or outcome.overrun):
-        count = partial(_count, walk, opened.reserved, outcome)
+    def count(placed: Receipt) -> None:
+        if opened is not None and (outcome.returned or outcome.overrun):
+            _count(walk, opened.reserved, outcome, placed)
+        count_ended(walk, of, outcome, at=at, index=placed.index)
+
     if opened is not None and opened.mandate:
         return await record_in_run(walk, opened.mandate, entry, patient=patient, then=count)
     return await record_entry(walk, entry(None), patient=patient, then=count)
@@ -152,6 +162,13 @@ def _lenient(result: dict[str, JSONValue]) -> bytes:
         return json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
     except (ValueError, TypeError, RecursionError) as error:
         return encode({"not_recorded": type(error).__name__})
+
+
+def _kept(whole: bytes, log: Kept, limit: int) -> bytes:
+    """What of an answer is sealed: its beginning when it is long; all of it or nothing where an obligation says so."""
+    if log == "digest":
+        return b""
+    return _cut(whole, RESULT_BYTES_MAX if log == "full" else limit)
 
 
 def _cut(whole: bytes, limit: int) -> bytes:

@@ -78,7 +78,7 @@ async def _days_with_entries(walk: Walk, read: int, size: int, most: int) -> tup
         if day <= today:
             # Others are of a clock that was set back since.
             found.add(day)
-        index = _first_after(walk, day * DAY_MILLIS, index)
+        index = first_entry_since(walk, day * DAY_MILLIS, index)
         await anyio.lowlevel.checkpoint()
     return max(index, read), found
 
@@ -114,7 +114,7 @@ def _note(walk: Walk, used: dict[AgentId, UnixMillis], stored: StoredEntry) -> N
         used[agent] = max(at, used.get(agent, at))
 
 
-def _first_after(walk: Walk, since: int, size: int) -> int:
+def first_entry_since(walk: Walk, since: int, size: int) -> int:
     """Index of the first of `size` entries that is not older, by halving: times ascend but for clocks that were set."""
     low, high = 0, size
     while low < high:

@@ -10,9 +10,12 @@ from answerable.core.ledger import records
 from answerable.core.ledger.subject import agent_subject, principal_subject
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
+from answerable.flows.count_history import count_denied
 from answerable.flows.record_entry import record_entry, record_in_run, sealing_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 class No:
     """Why not. code is stable; reasons: one at least; determined_by names policies or rules.
 
-    capability, mandate, hops: as far as they were verified before it was refused. question: what policy was asked.
+    capability, mandate, hops: as far as they were verified before it was refused; verified: if all of it was.
+    question: what policy was asked.
     """
 
     code: str
@@ -38,6 +42,7 @@ class No:
     mandate: Mandate | None = None
     hops: tuple[Hop, ...] = ()
     question: bytes = b""
+    verified: VerifiedRequest | None = None
 
 
 def no_from(refused: Refused, verified: VerifiedRequest | None) -> No:
@@ -65,6 +70,7 @@ def _about(no: No, verified: VerifiedRequest) -> No:
         capability=verified.resolved.capability.name,
         mandate=verified.mandate,
         hops=verified.hops,
+        verified=verified,
     )
 
 
@@ -77,21 +83,35 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
     """
     now = walk.clock.now()
     index: int | None = None
+
+    def placed(receipt: Receipt) -> None:
+        nonlocal index
+        index = receipt.index
+        count_denied(walk, no.verified, at=now, index=index)
+
     if walk.quota.take(caller.agent, now):
         try:
-            receipt, left = await _recorded(walk, request, caller, no, now)
+            _, left = await _recorded(walk, request, caller, no, now, placed)
         except Unavailable as failed:
             walk.quota.lost(caller.agent)
+            if index is None:
+                count_denied(walk, no.verified, at=now, index=None)
             raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
         if left is not None:
             raise left
-        index = receipt.index
+    else:
+        count_denied(walk, no.verified, at=now, index=None)
     texts = tuple(reason.text for reason in no.reasons)
     return Refused(f"not allowed: {texts[0]}", code=no.code, reasons=texts, entry_index=index)
 
 
 async def _recorded(
-    walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No, now: UnixMillis
+    walk: Walk,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+    no: No,
+    now: UnixMillis,
+    placed: Callable[[Receipt], None],
 ) -> tuple[Receipt, BaseException | None]:
     """In the run of the mandate it was tried under, if the caller has that mandate."""
     mandate = no.mandate
@@ -120,5 +140,5 @@ async def _recorded(
         )
 
     if mandate is not None:
-        return await record_in_run(walk, mandate.id, entry)
-    return await record_entry(walk, entry(None))
+        return await record_in_run(walk, mandate.id, entry, then=placed)
+    return await record_entry(walk, entry(None), then=placed)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import anyio
 import anyio.to_thread
 
+from answerable.core.canonical import parse
 from answerable.core.ledger import records_revocation
 from answerable.core.ledger.effects import ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable, Revocation, instance_names
+from answerable.core.registry.standing import retired_agents
 from answerable.flows.end_instance import end_instances
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names, agents_under, capability_names, mandate_names
@@ -157,6 +159,16 @@ async def take_away_from_agents(walk: Walk) -> None:
     )
     if revoked:
         await take_away(walk, revoked)
+
+
+async def take_away_from_retired(walk: Walk) -> None:
+    """The status lists say of tokens of agents that never come back, and of all that derive from them, that they have
+    ended; here they are refused already. Again is harmless. Raises Unavailable."""
+    if walk.tokens is None:
+        return
+    retired = retired_agents(parse(text) for text in walk.registry.documents().values())
+    if names := [Revocable("agent", one) for one in retired]:
+        await anyio.to_thread.run_sync(walk.tokens.end, names)
 
 
 async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:

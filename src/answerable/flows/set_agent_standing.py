@@ -13,6 +13,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.end_instance import end_agent
+from answerable.flows.revoke_authority import take_away_from_retired
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -29,7 +30,8 @@ class StandingChange:
     """What was done, and what of it others cannot know yet.
 
     changed: whether the registry said otherwise before. x509_until, jwt_until: when the last document of its instances
-    runs out at third parties that verify offline, at the latest, Unix milliseconds; 0 where nothing was changed.
+    runs out at third parties that verify offline, by the lives that are set now (`find_outstanding` knows what was
+    issued under longer ones), Unix milliseconds; 0 where nothing was changed.
     """
 
     agent: AgentId
@@ -65,6 +67,8 @@ async def set_agent_standing(
     ended = await end_agent(workloads, agent, because=f"agent.{status}", by=by)
     closed: list[MandateId] = []
     if status == "retired":
+        # Also where it was retired before, and a crash came between.
+        await take_away_from_retired(walk)
         for mandate in list(walk.mandates.all()):
             if mandate.agent == agent and walk.mandates.state(mandate.id) == "open":
                 await close_mandate(walk, mandate.id, by=by)

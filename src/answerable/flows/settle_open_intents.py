@@ -18,6 +18,7 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.errors import Broken, Unavailable
 from answerable.flows.keep_budgets import restore_budgets
 from answerable.flows.keep_citations import recall_citations
+from answerable.flows.keep_history import restore_history
 from answerable.flows.log_outcome import end_intent
 from answerable.flows.record_entry import record_entry
 from answerable.flows.walk import OpenIntent
@@ -32,14 +33,15 @@ AGENTS_PER_ENTRY_MAX = 32
 
 
 def recover_from_ledger(walk: Walk) -> None:
-    """Rebuild what only the ledger knows: intents without an end, how much of each mandate's budget is used, and where
-    statements stand.
+    """Rebuild what only the ledger knows: intents without an end, how much of each mandate's budget is used, where
+    statements stand, and what trackers counted.
 
     For the start of a process, before anything is in flight. Raises Broken (`ledger.leaf_malformed`) for an intent or
     an end that this version did not write.
     """
     restore_budgets(walk)
     recall_citations(walk)
+    restore_history(walk)
     for stored in walk.ledger.open_intents():
         walk.open_intents[stored.index] = _open_intent(stored, walk.limits.upstream_ms_max)
 

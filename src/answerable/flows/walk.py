@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
+from answerable.core.decision.history import History
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from anyio import Event
 
     from answerable.core.action.outcome import Outcome
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.decision.obligation import Kept
     from answerable.core.identity.evidence import CallerIdentity
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.disclosure import Sealing
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
     from answerable.ports.entropy import Entropy
+    from answerable.ports.history_register import HistoryRegister
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
@@ -78,6 +82,8 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     mandate, sealing: of an intent of this process, whose end is in the same run and under the same key; else unknown.
     known: how it ended, when that could not be written down at the time. reserved: what its outcome may give back of.
     names: what it may be revoked under; empty for an intent of an earlier process, whose leaf says as much.
+    verified: what it is about; None for an intent of an earlier process, which says it itself. log: how an obligation
+    wants its answer kept.
     """
 
     action_id: str
@@ -88,6 +94,16 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     sealing: Sealing | None = None
     names: tuple[Revocable, ...] = ()
     known: Outcome | None = None
+    verified: VerifiedRequest | None = None
+    log: Kept = ""
+
+
+class IntentWitness(Protocol):
+    """Waits until others have seen what the log holds. Raises Unavailable and Broken as the ledger does."""
+
+    async def covers(self, index: int, *, seconds_max: float) -> bool:
+        """Whether the entry is in a checkpoint that a quorum of witnesses has cosigned, by then at the latest."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,9 +140,12 @@ class Walk:
     open_intents: by ledger index; whoever ends one takes it off before the end is written.
     cited: statements that stand in the log, by kind and name, as far as they are in mind. citations: where all of them
     stand; None where nothing is kept. cited_unkept: those that are not kept there yet.
+    history: what the trackers of the policy sets in force counted. history_register: where it is kept; None where it is
+    not.
     consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name.
     people: judges ID tokens; None where no issuer's people are believed.
-    unwitnessed: why no action is taken while witnesses do not cosign, if that is so.
+    unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
+    must have seen before they are done; None where no witness is set up for this log.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
     tokens: those that were issued here; None where none are. acting: how long each of them acts.
@@ -158,6 +177,7 @@ class Walk:
     revocations: RevocationRegister
     tokens: TokenRegister | None = None
     unwitnessed: Callable[[], Refused | None] = lambda: None
+    witness: IntentWitness | None = None
     strangers: Callable[[], dict[str, int]] = dict
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True
     limits: WalkLimits = field(default_factory=WalkLimits)
@@ -168,6 +188,8 @@ class Walk:
     budget_counts: BudgetCounts = field(default_factory=BudgetCounts)
     cited: dict[tuple[str, str], Reference] = field(default_factory=dict)
     citations: CitationRegister | None = None
+    history: History = field(default_factory=History)
+    history_register: HistoryRegister | None = None
     cited_unkept: dict[tuple[str, str], Reference] = field(default_factory=dict)
     consents_on_the_way: dict[tuple[str, str], Submitted] = field(default_factory=dict)
     pseudonyms: dict[str, str] = field(default_factory=dict)

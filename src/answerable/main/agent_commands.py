@@ -13,6 +13,7 @@ import typer
 
 from answerable.apps.cli.command import Shell, command
 from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.identity.spiffe_terms import ENDPOINT_SOCKET
 from answerable.errors import AnswerableError, Malformed
 from answerable.main.mcp_commands import GatewayAddress, MandateId, default_gateway
 
@@ -180,7 +181,7 @@ def _foreign(kind: SvidKind | None, socket: str, name: str) -> list[Attesting]:
         if name:
             raise Malformed("--spiffe-id goes with --svid or --spiffe-socket", code="cli.attestation")
         return []
-    address = socket or os.environ.get("SPIFFE_ENDPOINT_SOCKET", "")
+    address = socket or os.environ.get(ENDPOINT_SOCKET, "")
     if not address:
         raise Malformed(
             "no Workload API is named: give --spiffe-socket, or set SPIFFE_ENDPOINT_SOCKET",

@@ -1,4 +1,4 @@
-"""Port: telling people that an action waits for them."""
+"""Port: telling people that an action waits for them, or that one was allowed which they are to know of."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
+    from answerable.core.approval.notice import Notice
 
 
 class ApprovalChannel(Protocol):
@@ -17,4 +18,8 @@ class ApprovalChannel(Protocol):
 
     def announce(self, approval: Approval) -> None:
         """Tell whoever may answer."""
+        ...
+
+    def notify(self, notice: Notice) -> None:
+        """Tell a group what the ledger says already."""
         ...

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint
     from answerable.ports.entropy import Entropy
+    from answerable.ports.history_register import HistoryRegister
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
@@ -118,6 +119,14 @@ def with_spending(document: JSONValue) -> JSONValue:
             spec["amount"] = {"argument": "amount", "currency": "EUR"} if pays else {"fixed": 0}
             spec["reserves"] = {"rows": 9, "bytes": 1_200}
             spec["measures"] = {"rows": "/rows"}
+    return document
+
+
+def with_trackers(document: JSONValue, trackers: Sequence[JSONValue]) -> JSONValue:
+    """The document; a policy set declares these trackers then."""
+    match document:
+        case {"kind": "PolicySet", "spec": dict(spec)}:
+            spec["trackers"] = [*trackers]
     return document
 
 
@@ -170,6 +179,7 @@ class Bench:
         limits: WalkLimits | None = None,
         revocations: RevocationRegister | None = None,
         publishers: str = "",
+        history: HistoryRegister | None = None,
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds."""
         self.clock = clock or ManualClock()
@@ -197,6 +207,7 @@ class Bench:
                 publishers=publishers, records=MemoryPolicyRegister(), compile_asking=compiled_asking
             ),
             limits=limits or WalkLimits(),
+            history_register=history,
         )
 
     def opened(self, index: int) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:

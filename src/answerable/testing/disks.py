@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from answerable.adapters.memory.history import MemoryHistoryRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -14,6 +15,7 @@ from answerable.adapters.memory.registers import (
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteHistoryRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteStore,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock
+    from answerable.ports.history_register import HistoryRegister
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
@@ -48,6 +51,7 @@ class Stores:
     mandates: MandateRegister
     approvals: ApprovalRegister
     subject_keys: SubjectKeys
+    history: HistoryRegister
 
 
 class Disk(Protocol):
@@ -81,6 +85,7 @@ class MemoryDisk:
             mandates=MemoryMandateRegister(),
             approvals=MemoryApprovalRegister(),
             subject_keys=MemorySubjectKeys(entropy=SeededEntropy("subject keys")),
+            history=MemoryHistoryRegister(),
         )
 
     async def opened(self) -> Stores:
@@ -105,6 +110,7 @@ class MemoryDisk:
             mandates=mandates,
             approvals=self._stores.approvals,
             subject_keys=self._stores.subject_keys,
+            history=self._stores.history,
         )
 
     async def closed(self) -> None:
@@ -148,6 +154,7 @@ class FileDisk:
             mandates=SqliteMandateRegister(self._store),
             approvals=SqliteApprovalRegister(self._store),
             subject_keys=self._subject_keys,
+            history=SqliteHistoryRegister(self._store),
         )
 
     def snapshot(self) -> None:

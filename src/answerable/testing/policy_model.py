@@ -1,4 +1,4 @@
-"""A tiny model of permit, forbid, error and lifting, in plain Python, to hold the decision point against.
+"""A tiny model of permit, forbid, error, lifting and obligations, in plain Python, to hold the decision point against.
 
 It shares no code with the product's decision path: a policy is its head, one of a few conditions and what may lift it,
 written out as Cedar text by `text` and judged here by `satisfied`.
@@ -173,7 +173,8 @@ def chosen(test: Condition, yes: Condition, no: Condition) -> Condition:
 class ModelPolicy:
     """principal: `Agent::x`, `UseCase::x` or empty. actions: capabilities and kinds, empty for any.
 
-    resource_type, resource_id: empty for any. approve: group and count of those who may lift this forbid.
+    resource_type, resource_id: empty for any. approve: group and count of those who may lift this forbid. oblige:
+    obligations that may, each in its one spelling; with both, it takes both.
     """
 
     id: str
@@ -184,6 +185,7 @@ class ModelPolicy:
     resource_id: str = ""
     condition: Condition | None = None
     approve: tuple[str, int] | None = None
+    oblige: tuple[str, ...] = ()
 
     def text(self) -> str:
         """As Cedar."""
@@ -200,6 +202,9 @@ class ModelPolicy:
         lines = [f'@id("{self.id}")', f'@reason("because of {self.id}")']
         if self.approve is not None:
             lines.append(f'@approve("{self.approve[0]}:{self.approve[1]}")')
+        if self.oblige:
+            obligations = "; ".join(self.oblige).replace("\\", "\\\\").replace('"', '\\"')
+            lines.append(f'@oblige("{obligations}")')
         lines.append(
             f"{self.effect}({principal}, {f'action in [{actions}]' if actions else 'action'}, {resource})"
         )
@@ -223,11 +228,12 @@ class ModelPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDecision:
-    """determined_by, lifted: ids of policies or rules; as sets, for the model knows no order."""
+    """determined_by, lifted: ids of policies or rules; as sets, for the model knows no order. obligations: likewise."""
 
     effect: Literal["allow", "deny", "defer"]
     determined_by: frozenset[str]
     lifted: frozenset[str] = frozenset()
+    obligations: frozenset[str] = frozenset()
 
 
 def expected(
@@ -245,9 +251,13 @@ def expected(
         if permits:
             return ModelDecision(effect="allow", determined_by=permits)
         return ModelDecision(effect="deny", determined_by=frozenset({"policy.default_deny"}))
-    needed = [policy.approve for policy in forbids if policy.approve is not None]
-    if len(needed) < len(forbids) or not permits:
+    if not permits or any(policy.approve is None and not policy.oblige for policy in forbids):
         return ModelDecision(effect="deny", determined_by=named)
-    if approvers is not None and all(approvers.get(group, 0) >= count for group, count in needed):
-        return ModelDecision(effect="allow", determined_by=permits, lifted=named)
-    return ModelDecision(effect="defer", determined_by=named)
+    obligations = frozenset(text for policy in forbids for text in policy.oblige)
+    if {"log:full", "log:digest"} <= obligations:
+        return ModelDecision(effect="deny", determined_by=named | {"obligation.conflict"})
+    needed = [policy.approve for policy in forbids if policy.approve is not None]
+    met = approvers is not None and all(approvers.get(group, 0) >= count for group, count in needed)
+    if needed and not met:
+        return ModelDecision(effect="defer", determined_by=named, obligations=obligations)
+    return ModelDecision(effect="allow", determined_by=permits, lifted=named, obligations=obligations)

@@ -9,8 +9,8 @@ Raises AssertionError, with the seed and what happened last, when a law does not
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +25,7 @@ from answerable.flows.apply_registry import apply_registry, policy_text
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.govern_action import govern_action
 from answerable.flows.keep_budgets import keep_budgets
+from answerable.flows.keep_history import keep_history
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
@@ -39,24 +40,27 @@ from answerable.testing.builders import (
     bench_documents,
     compiled_once,
     with_spending,
+    with_trackers,
 )
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import MemoryDisk
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.histories import TRACKERS, history_faults, kept_here
 from answerable.testing.invariants import Promises, broken_laws, spent_now
 from answerable.testing.recording_upstream import Effect, RecordingUpstream
+from answerable.testing.simulation_report import Report
 from answerable.testing.trouble import (
     Crash,
     Trouble,
     TroubledApprovals,
-    TroubledChannel,
+    TroubledHistory,
     TroubledLedger,
     TroubledMandates,
     TroubledRegistry,
     TroubledSubjectKeys,
-    TroubledUpstream,
     faults_of,
 )
+from answerable.testing.trouble_outside import TroubledChannel, TroubledUpstream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -83,26 +87,6 @@ STRICTER: Final = (
 TRACE_LINES: Final = 40
 
 _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=0)
-
-
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """What a run went through. struck: faults that were dealt, as `method: fault`. returned, overrun: outcomes that
-    gave back, or used more than was reserved. spent: refusals for want of budget."""
-
-    seed: int
-    lives: int = 0
-    crashes: int = 0
-    attempts: int = 0
-    effects: int = 0
-    intents: int = 0
-    deferred: int = 0
-    returned: int = 0
-    overrun: int = 0
-    spent: int = 0
-    left: int = 0
-    entries: int = 0
-    struck: list[str] = field(default_factory=list)
 
 
 async def simulate(seed: int, *, disk: Disk | None = None, lives: int = 3, steps: int = 30) -> Report:
@@ -172,6 +156,7 @@ class Simulation:
             approvals=TroubledApprovals(stores.approvals, trouble),
             upstream=TroubledUpstream(upstream, trouble),
             subject_keys=TroubledSubjectKeys(stores.subject_keys, trouble),
+            history=TroubledHistory(stores.history, trouble),
             limits=LIMITS,
         )
         bench.walk.channel = TroubledChannel(bench.walk.channel, trouble)
@@ -181,7 +166,15 @@ class Simulation:
         trouble = Trouble(lambda _number, method: self._fault(rate, method), at_crash=self.disk.snapshot)
         self.report.lives += 1
         bench, ledger = self._bench(await self.disk.opened(), trouble)
-        recover_from_ledger(bench.walk)
+        with suppress(Unavailable, Crash):
+            # A process that cannot find out what happened before does not start.
+            recover_from_ledger(bench.walk)
+            await self._lived(bench, ledger, trouble, steps)
+        self.report.crashes += trouble.dead
+        self.report.struck += trouble.struck
+        await self.disk.crashed()
+
+    async def _lived(self, bench: Bench, ledger: TroubledLedger, trouble: Trouble, steps: int) -> None:
         for doing in (self._settle, self._register, self._mandate, self._mandate):
             await self._in_scope(CancelScope(), doing, bench)
         tasks: dict[asyncio.Task[None], CancelScope] = {}
@@ -198,9 +191,6 @@ class Simulation:
         self.violations += [f"unexpected: {e!r}" for e in ended if isinstance(e, Exception)]
         if not trouble.dead:
             self._agrees(bench, ledger)
-        self.report.crashes += trouble.dead
-        self.report.struck += trouble.struck
-        await self.disk.crashed()
 
     def _agrees(self, bench: Bench, ledger: TroubledLedger) -> None:
         """What a process that lived on remembers is what a new one would find."""
@@ -215,6 +205,8 @@ class Simulation:
             names = used.keys() | counted.keys()
             if not ledger.poisoned and any(used.get(one, 0) != counted.get(one, 0) for one in names):
                 self.violations.append(f"{used} of {mandate.id} count as used, the log says {counted}")
+        if not ledger.poisoned:
+            self.violations += history_faults(walk, AGENTS)
         # Not by the ledger's own word, which may be that of its opening.
         found = OpenIntents()
         for stored in walk.ledger.replay():
@@ -344,12 +336,15 @@ class Simulation:
         documents = [with_spending(one) for one in bench_documents(policies)]
         if self.chance.random() < 0.5:
             documents = [about_customers(one) for one in documents]
+        if self.chance.random() < 0.7:
+            documents = [with_trackers(one, self.chance.sample(TRACKERS, 4)) for one in documents]
         await apply_registry(bench.walk, documents, by="operator", prune=self.chance.random() < 0.5)
 
     async def _settle(self, bench: Bench) -> None:
         await settle_open_intents(bench.walk)
         await record_counted_refusals(bench.walk)
         keep_budgets(bench.walk)
+        await keep_history(bench.walk, elsewhere=kept_here)
 
     async def _time(self, _: Bench) -> None:
         if self.chance.random() < 0.8:

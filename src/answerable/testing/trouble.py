@@ -16,27 +16,22 @@ from answerable.errors import Malformed, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from answerable.core.action.outcome import Outcome
-    from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.approval.approval import Approval, ApprovalId
-    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.history import HistoryState
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.entry import Entry, StoredEntry
     from answerable.core.ledger.leaves import Reference
     from answerable.core.ledger.subject_key import SubjectKey
-    from answerable.core.ledger.warrant import Warrant
     from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
-    from answerable.core.registry.capability import Capability
     from answerable.core.registry.resolve import CapabilityIndex
     from answerable.core.registry.snapshot import RegistrySnapshot
-    from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
+    from answerable.ports.history_register import HistoryRegister, KeptHistory
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.subject_keys import SubjectKeys
-    from answerable.ports.upstream import Progress, Upstream
 
     T = TypeVar("T")
 
@@ -341,45 +336,16 @@ class TroubledSubjectKeys:
         return self._trouble.call("subject_keys.find", lambda: self._keys.find(key_id))
 
 
-class TroubledUpstream:
-    """Implements ports.upstream.Upstream. undone: the adapter breaks before anything is sent; done: after."""
+class TroubledHistory:
+    """Implements ports.history_register.HistoryRegister."""
 
-    def __init__(self, upstream: Upstream, trouble: Trouble) -> None:
-        self._upstream, self._trouble = upstream, trouble
+    def __init__(self, register: HistoryRegister, trouble: Trouble) -> None:
+        self._register, self._trouble = register, trouble
 
-    def definition(self, capability: Capability) -> ToolDefinition | None:
-        """As the port says; undone: not known right now."""
-        fault = self._trouble.next("upstream.definition")
-        return None if fault == "undone" else self._upstream.definition(capability)
-
-    @property
-    def generation(self) -> int:
+    def keep(self, origin: str, state: HistoryState) -> None:
         """As the port says."""
-        return self._upstream.generation
+        self._trouble.call("history.keep", lambda: self._register.keep(origin, state))
 
-    def tools(self, server: str) -> Mapping[str, JSONValue] | None:
+    def kept(self, origin: str) -> KeptHistory:
         """As the port says."""
-        return self._upstream.tools(server)
-
-    async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
-        """As the port says, but for what breaks."""
-        fault = self._trouble.next("upstream.perform")
-        if fault == "undone":
-            raise ConnectionError("on purpose")
-        outcome = await self._upstream.perform(warrant, progress=progress)
-        if fault == "crash_after":
-            self._trouble.crash()
-        if fault == "done":
-            raise ConnectionError("on purpose")
-        return outcome
-
-
-class TroubledChannel:
-    """Implements ports.approval_channel.ApprovalChannel, but that it raises when it fails, as it should not."""
-
-    def __init__(self, channel: ApprovalChannel, trouble: Trouble) -> None:
-        self._channel, self._trouble = channel, trouble
-
-    def announce(self, approval: Approval) -> None:
-        """As the port says."""
-        self._trouble.call("channel.announce", lambda: self._channel.announce(approval))
+        return self._trouble.call("history.kept", lambda: self._register.kept(origin))

@@ -73,6 +73,7 @@ class Decided(Struct, kw_only=True, gc=False):
     policy_set: str
     by: list[str]
     lifted: list[str]
+    obligations: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
 
 
 class Evidenced(Struct, kw_only=True, gc=False):
@@ -130,6 +131,7 @@ class IntentLeaf(Leaf):
     manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
+    narrowed: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     reserved: Amounts | UnsetType = UNSET
@@ -189,6 +191,7 @@ class ApprovalLeaf(Leaf):
     capability: str | UnsetType = UNSET
     decision: Decided | UnsetType = UNSET
     expires: Count | UnsetType = UNSET
+    narrowed: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
     principal: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     requirements: list[tuple[str, Count]] | UnsetType = UNSET

@@ -15,6 +15,7 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteHistoryRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
@@ -27,9 +28,7 @@ from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_registers import follow_registers
-from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.known_callers import instance_stands
-from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
@@ -39,7 +38,9 @@ from answerable.flows.settle_open_intents import (
     settle_open_intents,
 )
 from answerable.flows.walk import Walk
+from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
+from answerable.wiring.counts import keep_counts, reading_histories
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.policies import policy_desk
 from answerable.wiring.proofs import opened_replay_store
@@ -169,8 +170,7 @@ async def assembled(
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
-            limits = ProofLimits(authorities=authorities, **asdict(settings.proof))
-            verifier = verifier_of(identity, registry, clock=clock, entropy=entropy, limits=limits)
+            verifier = verifier_of(identity, registry, settings, authorities, clock=clock, entropy=entropy)
             upstream = _upstream(settings, clock)
             walk = Walk(
                 clock=clock,
@@ -179,6 +179,7 @@ async def assembled(
                 registry=registry,
                 mandates=SqliteMandateRegister(store),
                 approvals=SqliteApprovalRegister(store),
+                history_register=SqliteHistoryRegister(store),
                 channel=MemoryApprovalChannel(),
                 upstream=upstream,
                 decision_point=compiled(policy_text(registry.current), registry.current),
@@ -190,15 +191,14 @@ async def assembled(
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,
+                witness=intent_witness(rounds, ledger.seal_now),
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store),
                 limits=settings.walk,
             )
             tokens = token_desk(settings, walk, store, verifier, address)
-            workloads = identity.workloads(walk, settings)
-            changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
-            await _recovered(walk, workloads, changes, is_shard=bool(settings.ledger.shard))
+            workloads, changes = await _recovered(walk, identity, settings)
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -223,12 +223,16 @@ async def assembled(
 async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     with _when_there_is_room():
         await record_counted_refusals(walk)
-    _keep_budgets(walk)
+    await keep_counts(walk)
     await noted_at_last(identity, walk, settings)
 
 
-async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:
+async def _recovered(
+    walk: Walk, identity: Identity, settings: Settings
+) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
+    workloads = identity.workloads(walk, settings)
+    changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     counted = walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
     recalled = await recall_ends(workloads, changes, since=counted)
@@ -253,7 +257,8 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
     with _when_there_is_room():
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.
-        await record_revocations(walk, overdue_only=is_shard)
+        await record_revocations(walk, overdue_only=bool(settings.ledger.shard))
+    return workloads, changes
 
 
 async def kept_running(product: Product, settings: Settings) -> None:
@@ -274,6 +279,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(_following_registers, product)
+            tasks.start_soon(reading_histories, product.walk)
 
 
 async def _following_registers(product: Product) -> None:
@@ -301,15 +307,7 @@ async def _settling(product: Product, seconds: float) -> None:
             await settle_open_intents(product.walk)
             await record_revocations(product.walk)
             await record_counted_refusals(product.walk)
-        _keep_budgets(product.walk)
-
-
-def _keep_budgets(walk: Walk) -> None:
-    """A register that takes nothing, on a full disk for one, ends nothing: what is not kept the next start counts."""
-    try:
-        keep_budgets(walk)
-    except Unavailable as failed:
-        _log.warning("used budgets are not kept for now: %s", failed.message)
+        await keep_counts(product.walk)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import os
 import sys
 import sysconfig
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -46,6 +46,7 @@ from answerable.flows.issue_svid import SvidIssuer
 from answerable.flows.keep_sightings import Looked, keep_sightings, offered_tools
 from answerable.flows.keep_trust_domain import TrustDomainDesk
 from answerable.flows.note_uses import note_last_uses
+from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.suspend_dormant import NOTE_SECONDS, follow_dormancy
 from answerable.flows.tell_watchers import Watchers
 from answerable.flows.verify_caller import CallerVerifier
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.change_authorities import AuthorityChanges
-    from answerable.flows.proof_limits import ProofLimits
     from answerable.flows.walk import Walk
     from answerable.ports.authority_keys import AuthorityKeys
     from answerable.ports.bundle_endpoint import BundleEndpoint
@@ -221,14 +221,20 @@ async def opened_identity(
 
 
 def verifier_of(
-    identity: Identity, registry: RegistryStore, *, clock: Clock, entropy: Entropy, limits: ProofLimits
+    identity: Identity,
+    registry: RegistryStore,
+    settings: Settings,
+    authorities: frozenset[str],
+    *,
+    clock: Clock,
+    entropy: Entropy,
 ) -> CallerVerifier:
     """Who knows callers by registered keys, instances, SVIDs and connections."""
     return CallerVerifier(
         registry=registry,
         clock=clock,
         entropy=entropy,
-        limits=limits,
+        limits=ProofLimits(authorities=authorities, **asdict(settings.proof)),
         instances=identity.instances,
         trust=identity.desk,
         manifest_of=StandingDigests(registry, identity.manifests),

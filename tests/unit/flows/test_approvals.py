@@ -25,7 +25,8 @@ from answerable.flows.walk import WalkLimits
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, signing_key
-from answerable.testing.trouble import Trouble, TroubledApprovals, TroubledChannel, TroubledLedger
+from answerable.testing.trouble import Trouble, TroubledApprovals, TroubledLedger
+from answerable.testing.trouble_outside import TroubledChannel
 from tests.walk_world import fields_of
 
 if TYPE_CHECKING:

@@ -23,12 +23,8 @@ from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
 from answerable.testing.recording_upstream import Effect
-from answerable.testing.trouble import (
-    Trouble,
-    TroubledApprovals,
-    TroubledLedger,
-    TroubledUpstream,
-)
+from answerable.testing.trouble import Trouble, TroubledApprovals, TroubledLedger
+from answerable.testing.trouble_outside import TroubledUpstream
 from tests.walk_world import cited, fields_of, sealed_values, stored_of, striking
 
 if TYPE_CHECKING:

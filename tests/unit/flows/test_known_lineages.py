@@ -147,7 +147,11 @@ async def test_what_the_registry_took_away_ends_a_remembered_chain(handed_on, ki
             document["spec"] |= spec
     await apply_registry(handed_on.walk, documents, by="operator")
     assert handed_on.refused() == code
-    await apply_registry(handed_on.walk, bench_documents(), by="operator")
+    back = json.loads(json.dumps(bench_documents()))
+    for document in back:
+        if document["kind"] == "Agent":
+            document["spec"]["status"] = "active"
+    await apply_registry(handed_on.walk, back, by="operator")
     handed_on.call()
 
 

@@ -17,7 +17,8 @@ from answerable.flows.close_mandate import close_mandate
 from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.testing.builders import Bench
 from answerable.testing.samples import document
-from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledSubjectKeys, TroubledUpstream
+from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledSubjectKeys
+from answerable.testing.trouble_outside import TroubledUpstream
 from tests.walk_world import cited, customers_bench, fields_of, stored_of, striking, subject_of
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from answerable.flows.settle_open_intents import record_counted_refusals
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP, document
-from answerable.testing.trouble import Trouble, TroubledLedger, TroubledUpstream
+from answerable.testing.trouble import Trouble, TroubledLedger
+from answerable.testing.trouble_outside import TroubledUpstream
 from tests.walk_world import fields_of
 
 if TYPE_CHECKING:

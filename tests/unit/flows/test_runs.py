@@ -18,7 +18,8 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.samples import signing_key
-from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledUpstream
+from answerable.testing.trouble import Crash, Trouble, TroubledLedger
+from answerable.testing.trouble_outside import TroubledUpstream
 from answerable.verify.leaf_rules import Fault as LeafFault
 from answerable.verify.leaf_rules import read_leaf
 from answerable.verify.links import Runs

@@ -18,7 +18,8 @@ from answerable.core.tlog.merkle import leaf_hash
 from answerable.errors import Broken, Unavailable
 from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.testing.builders import Bench
-from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledUpstream
+from answerable.testing.trouble import Crash, Trouble, TroubledLedger
+from answerable.testing.trouble_outside import TroubledUpstream
 from tests.walk_world import fields_of, sealed_values, stored_of
 
 if TYPE_CHECKING:

@@ -143,7 +143,7 @@ class CedarDecisionPoint:
         barred = any(
             policy.forbids
             and not policy.conditional
-            and policy.note.approve is None
+            and not policy.note.liftable
             and policy.head.resource_id is None
             for policy in found
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -13,11 +12,10 @@ import msgspec
 
 from answerable.adapters.cedar.heads import Head, head_of
 from answerable.adapters.cedar.mentions import Mentions, folded, mentions_of
+from answerable.adapters.cedar.notes import annotations_of, narrowing_faults, note_of
 from answerable.adapters.cedar.policy_text import Statement, statements
 from answerable.adapters.cedar.schema import schema_faults, schema_of
 from answerable.core.canonical import freeze
-from answerable.core.decision.decision import PolicyNote
-from answerable.core.decision.facts import Requirement
 from answerable.core.registry.parts_form import form_of_parts
 from answerable.core.registry.policy_parts import NO_PARTS
 from answerable.errors import Malformed, shown
@@ -26,19 +24,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.decision.decision import PolicyNote
     from answerable.core.registry.snapshot import RegistrySnapshot
 
 POLICIES_MAX: Final = 20_000
 FAULTS_SHOWN_MAX: Final = 20
-REASON_CHARS_MAX: Final = 300
 FAULT_CHARS_MAX: Final = 300
-APPROVERS_MAX: Final = 9
-ANNOTATIONS: Final = ("id", "reason", "approve")
 
 _ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?")
 # Codes of rules, which stand beside policy ids in a decision.
-_IDS_TAKEN: Final = ("arguments.", "mandate.", "policy.")
-_APPROVE: Final = re.compile(rf"([a-z0-9](?:[a-z0-9._-]{{0,61}}[a-z0-9])?):([1-{APPROVERS_MAX}])")
+_IDS_TAKEN: Final = ("arguments.", "mandate.", "obligation.", "policy.")
 _POSITIONAL: Final = re.compile(r"for policy `policy\d+`, ")
 
 
@@ -95,9 +90,9 @@ def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarP
     names = _names(parsed, pieces, faults)
     policies: list[Policy] = []
     for position, ast in parsed.static.items():
-        note, note_faults = _note(names[position], ast)
-        faults += note_faults
+        note, note_faults = note_of(names[position], ast)
         policies.append(_policy(names[position], ast, note))
+        faults += note_faults + narrowing_faults(names[position], note, policies[-1].head, registry_snapshot)
     faults += [
         f"policy {shown(position)} is a template, which is not used here" for position in parsed.templates
     ]
@@ -165,7 +160,7 @@ def _names(parsed: _Policies, pieces: tuple[Statement, ...], faults: list[str]) 
     names: dict[str, str] = {}
     taken: set[str] = set()
     for position, ast in parsed.static.items():
-        name = _annotations(ast).get("id")
+        name = annotations_of(ast).get("id")
         names[position] = name or position
         if not name:
             faults.append(f"policy on line {pieces[int(position.removeprefix('policy'))].line} has no `@id`")
@@ -179,47 +174,6 @@ def _names(parsed: _Policies, pieces: tuple[Statement, ...], faults: list[str]) 
             faults.append(f"policy id {shown(name)} is used twice")
         taken.add(names[position])
     return names
-
-
-def _annotations(ast: Mapping[str, object]) -> dict[str, str | None]:
-    found = ast.get("annotations")
-    return dict(found) if isinstance(found, dict) else {}
-
-
-def _note(name: str, ast: Mapping[str, object]) -> tuple[PolicyNote, list[str]]:
-    annotations = _annotations(ast)
-    faults = [
-        f"policy {shown(name)}: unknown annotation {shown('@' + key)}{_near(key)}"
-        for key in annotations
-        if key not in ANNOTATIONS
-    ]
-    reason = f"policy {name}"
-    if "reason" in annotations:
-        reason = annotations["reason"] or ""
-        if not reason.strip() or len(reason) > REASON_CHARS_MAX or not reason.isprintable():
-            faults.append(
-                f"policy {shown(name)}: `@reason` must be one line of 1 to {REASON_CHARS_MAX} characters"
-            )
-    approve = None
-    if "approve" in annotations:
-        match = _APPROVE.fullmatch(annotations["approve"] or "")
-        if ast.get("effect") != "forbid":
-            faults.append(
-                f"policy {shown(name)}: `@approve` stands on a forbid only, for it says who may lift it"
-            )
-        if match is None:
-            faults.append(
-                f"policy {shown(name)}: `@approve` must be a group and a count from 1 to {APPROVERS_MAX}, "
-                f"such as `finance:2`"
-            )
-        else:
-            approve = Requirement(group=match[1], count=int(match[2]))
-    return PolicyNote(reason=reason, approve=approve), faults
-
-
-def _near(key: str) -> str:
-    near = difflib.get_close_matches(key, ANNOTATIONS, n=1)
-    return f", did you mean `@{near[0]}`" if near else ""
 
 
 def _policy(name: str, ast: Mapping[str, object], note: PolicyNote) -> Policy:

@@ -67,7 +67,14 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     subject: str
 
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="answered"):
+class Answered(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag="answered",
+):
     """As core.ledger.answer.Answer."""
 
     action_id: str
@@ -75,6 +82,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     intent: Entry | None
     receipt: Entry | None
     approval: Waiting | None
+    narrowed: bytes = b""
 
 
 T = TypeVar("T")
@@ -104,6 +112,7 @@ def answer_bytes(answer: Answer) -> bytes:
             intent=_entry(answer.intent, signed=answer.receipt is None),
             receipt=_entry(answer.receipt, signed=True),
             approval=None if approval is None else _waiting(approval),
+            narrowed=answer.narrowed,
         )
     )
 
@@ -143,7 +152,15 @@ def answer_in(answered: Answered, log: str) -> Answer:
         receipt=_receipt(answered.receipt),
         approval=None if approval is None else _approval(approval),
         log=log,
+        narrowed=_narrowed(answered.narrowed),
     )
+
+
+def _narrowed(encoded: bytes) -> bytes:
+    """Arguments as canonical JSON, or nothing."""
+    if not encoded:
+        return b""
+    return FrozenJSON.from_canonical(encoded, limits=Limits(size_bytes_max=len(encoded))).bytes
 
 
 def _result(encoded: bytes) -> dict[str, JSONValue]:

@@ -40,6 +40,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: int
     answers: list[_AnswerRow]
     subject: str = ""
+    internal: list[str] = []
     names: list[tuple[RevocationKind, str]] = []
 
 
@@ -58,6 +59,7 @@ def body_of(approval: Approval) -> bytes:
         "expires_at": approval.expires_at,
         "answers": [_answer_row(answer) for answer in approval.answers],
         **({"subject": approval.subject} if approval.subject else {}),
+        **({"internal": list(approval.internal)} if approval.internal else {}),
         **({"names": [[kind, name] for kind, name in approval.names]} if approval.names else {}),
     }
     return encode(row)
@@ -87,6 +89,7 @@ def from_body(body: bytes, *, state: str) -> Approval:
         state=known,
         answers=tuple(_answer(answer) for answer in row.answers),
         subject=row.subject,
+        internal=tuple(row.internal),
         names=tuple(Revocable(kind, name) for kind, name in row.names),
     )
 

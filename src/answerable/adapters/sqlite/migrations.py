@@ -149,6 +149,15 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE TABLE citations_kept (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT",
     ),
     (
+        """CREATE TABLE history (
+            origin TEXT NOT NULL, tracker TEXT NOT NULL, owner TEXT NOT NULL, resource TEXT NOT NULL,
+            state BLOB NOT NULL, PRIMARY KEY (origin, tracker, owner, resource)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE history_kept (
+            origin TEXT NOT NULL, tracker TEXT NOT NULL, entries INTEGER NOT NULL, PRIMARY KEY (origin, tracker)
+        ) STRICT, WITHOUT ROWID""",
+    ),
+    (
         """CREATE TABLE policy_records (
             number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
             body BLOB NOT NULL, UNIQUE (kind, id)

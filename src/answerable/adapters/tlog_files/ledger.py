@@ -177,6 +177,14 @@ class TlogFilesLedger:
                 if failed.code != "ledger.full":
                     raise
 
+    async def seal_now(self) -> None:
+        """As `seal`, in slices and in a thread like `seal_every`, for whoever cannot wait for that. Raises as those.
+
+        What was appended after a checkpoint was begun is in the next one.
+        """
+        self._commit.require_open()
+        await asyncio.shield(self._seal_in_background())
+
     def inclusion_proof(self, index: int) -> str:
         """Proof file (C2SP tlog-proof) for an entry, against the newest cosigned checkpoint that covers it, or else the
         newest checkpoint.

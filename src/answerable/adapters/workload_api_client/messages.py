@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from answerable.core.identity.spiffe_terms import WORKLOAD_API, WORKLOAD_HEADER
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from google.protobuf.message import Message
 
-SERVICE: Final = "/SpiffeWorkloadAPI/"
-METADATA: Final = {"workload.spiffe.io": "true"}
+SERVICE: Final = f"/{WORKLOAD_API}/"
+METADATA: Final = {WORKLOAD_HEADER: "true"}
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _STRING: Final = _Field.TYPE_STRING

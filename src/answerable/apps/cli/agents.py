@@ -282,7 +282,7 @@ def _left_over(change: Answer) -> tuple[str, ...]:
     """What third parties that verify offline may still believe; here nothing of it counts."""
     svids = change["svids_outstanding"]
     if not svids and change["svids_all"]:
-        return ("nothing of it is usable elsewhere: no SVID of it is good any more",)
+        return ("no SVID of it is good any more, here or elsewhere",)
     at_most = (
         f": X.509-SVIDs until {change['x509_svids_valid_until']} at most, JWT-SVIDs until "
         f"{change['jwt_svids_valid_until']}"

@@ -77,6 +77,7 @@ def show_diff(shell: Shell, file: Files = None, files: MoreFiles = None, prune: 
     """What applying would change, field by field."""
     from answerable.core.canonical import encode
     from answerable.core.registry.parse import document_key
+    from answerable.core.registry.standing import with_standing
     from answerable.wiring.registry_documents import changes
 
     reading = _read(shell, file, files)
@@ -87,7 +88,10 @@ def show_diff(shell: Shell, file: Files = None, files: MoreFiles = None, prune: 
             return _faulty(shell, faults, ERROR)
         planned = control.post("/v1/registry/plan", {"documents": list(reading.documents), "prune": prune})
     old = {key: encode(document) for key, document in stored.items()}
-    given = {document_key(document): encode(document) for document in reading.documents}
+    given = {
+        document_key(one): encode(with_standing(one, stored.get(document_key(one))))
+        for one in reading.documents
+    }
     found = changes(old, given if prune else {**old, **given})
     if shell.terminal.as_json:
         shell.terminal.json(

@@ -94,8 +94,7 @@ async def set_standing(call: Call) -> Answer:
         "changed": change.changed,
         "instances_ended": [str(one.id) for one in change.ended],
         "mandates_closed": list(change.closed),
-        "x509_svids_valid_until": instant(change.x509_until) if change.x509_until else None,
-        "jwt_svids_valid_until": instant(change.jwt_until) if change.jwt_until else None,
+        **_bounds(left if change.x509_until else None, x509=change.x509_until, jwt=change.jwt_until),
         **_left_over(left),
     }
 
@@ -122,8 +121,11 @@ async def end_one(call: Call) -> Answer:
     return {
         "instance": str(instance),
         "instances_ended": [str(one.id) for one in ended],
-        "x509_svids_valid_until": instant(now + limits.x509_seconds * 1000) if ended else None,
-        "jwt_svids_valid_until": instant(now + limits.jwt_seconds * 1000) if ended else None,
+        **_bounds(
+            left if ended else None,
+            x509=now + limits.x509_seconds * 1000,
+            jwt=now + limits.jwt_seconds * 1000,
+        ),
         **_left_over(left),
     }
 
@@ -177,6 +179,16 @@ def _instance(workloads: Workloads, one: Instance) -> JSONValue:
         "drift": list(drift_now(workloads, one)),
         "enrolled_at": instant(one.enrolled_at),
         "expires_at": instant(one.expires_at),
+    }
+
+
+def _bounds(left: Outstanding | None, *, x509: int, jwt: int) -> dict[str, JSONValue]:
+    """Until when something of it may be good elsewhere. x509, jwt: by the lives that are set now."""
+    if left is None:
+        return {"x509_svids_valid_until": None, "jwt_svids_valid_until": None}
+    return {
+        "x509_svids_valid_until": instant(UnixMillis(left.until("x509", at_least=x509))),
+        "jwt_svids_valid_until": instant(UnixMillis(left.until("jwt", "wit", at_least=jwt))),
     }
 
 

@@ -56,6 +56,7 @@ def _approval(call: Call, approval: Approval) -> Answer:
         "action": approval.action.bytes.decode(),
         "digest": approval.action.hex,
         "reasons": list(approval.reasons),
+        "internal": list(approval.internal),
         "requirements": [{"group": one.group, "count": one.count} for one in approval.requirements],
         "answers": [
             {

@@ -20,7 +20,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+from answerable.core.canonical import parse
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
@@ -86,7 +87,7 @@ def raised(error: AnswerableError, *, method: str, version: str) -> dict[str, An
 def answered(answer: Answer, *, method: str, version: str) -> dict[str, Any]:
     """What the caller gets for a governed request. Raises MCPError where the method has no error result."""
     if answer.approval is not None:
-        return _deferred(answer.approval, method=method, version=version)
+        return _deferred(answer.approval, answer.narrowed, method=method, version=version)
     outcome = answer.outcome
     assert outcome is not None  # noqa: S101 - an answer is an approval or an outcome
     result = None if outcome.result is None else dict(outcome.result)
@@ -102,6 +103,10 @@ def answered(answer: Answer, *, method: str, version: str) -> dict[str, Any]:
         if version in MODERN_PROTOCOL_VERSIONS or not name.startswith(PROTOCOL_META)
     }
     result["_meta"] = {**kept, **_receipts(answer)}
+    content = result.get("content")
+    if answer.narrowed and isinstance(content, list):
+        # What an agent's model reads is content; of `_meta` it may never hear.
+        result["content"] = [*content, {"type": "text", "text": narrowing_told(answer.narrowed)}]
     return shaped(result, method=method, version=version)
 
 
@@ -117,11 +122,13 @@ def shaped(result: dict[str, Any], *, method: str, version: str) -> dict[str, An
     return result
 
 
-def _deferred(approval: Approval, *, method: str, version: str) -> dict[str, Any]:
+def _deferred(approval: Approval, narrowed: bytes, *, method: str, version: str) -> dict[str, Any]:
     text = (
         f"waiting for approval {approval.id}: {'; '.join(approval.reasons)}. Nothing has been done. Make exactly the "
         "same call again after it was approved; it then runs once. A changed argument needs a new approval"
     )
+    if narrowed:
+        text += f". What waits has narrower arguments than asked for: {shown(narrowed.decode(), 500)}"
     state: dict[str, JSONValue] = {
         "approvalId": approval.id,
         "state": approval.state,
@@ -145,6 +152,8 @@ def _without_result(answer: Answer, outcome: Outcome, *, method: str, version: s
 def _receipts(answer: Answer) -> dict[str, JSONValue]:
     """Where the ledger says what happened."""
     found: dict[str, JSONValue] = {"answerable/action": answer.action_id}
+    if answer.narrowed:
+        found["answerable/narrowed"] = parse(answer.narrowed)
     if answer.log:
         found["answerable/log"] = answer.log
     if answer.intent is not None:
@@ -156,6 +165,13 @@ def _receipts(answer: Answer) -> dict[str, JSONValue]:
         # Whoever keeps it can show later that the log held these entries, before any checkpoint covers them.
         found["answerable/head"] = newest.head.signed().decode()
     return found
+
+
+def narrowing_told(narrowed: bytes) -> str:
+    """For the agent: with which arguments it was done, which are not those that it asked for."""
+    return (
+        f"[by policy: this was done with narrower arguments than asked for: {shown(narrowed.decode(), 500)}]"
+    )
 
 
 def _refusal(error: Refused) -> dict[str, JSONValue]:

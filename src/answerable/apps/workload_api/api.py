@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from answerable.apps.workload_api import sets, streams
 from answerable.apps.workload_api.call import Call, denied, invalid
-from answerable.apps.workload_api.messages import WORKLOAD_API, schema
+from answerable.apps.workload_api.messages import schema
 from answerable.apps.workload_api.sets import Sight
 from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
 from answerable.core.identity.jwt_svid import AUDIENCE_CHARS_MAX, AUDIENCES_MAX
+from answerable.core.identity.spiffe_terms import WORKLOAD_API
 from answerable.errors import Malformed, Refused, Unverified
 
 if TYPE_CHECKING:

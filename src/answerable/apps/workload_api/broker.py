@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 from grpclib.const import Status
@@ -19,9 +19,17 @@ from answerable.apps.workload_api import sets, streams
 from answerable.apps.workload_api.api import checked_audience, only
 from answerable.apps.workload_api.call import Call, denied, invalid
 from answerable.apps.workload_api.error_details import ErrorReason
-from answerable.apps.workload_api.messages import BROKER_API, schema
+from answerable.apps.workload_api.messages import schema
 from answerable.apps.workload_api.peer import PROC, PeerProcess, referenced_process
 from answerable.apps.workload_api.sets import Sight
+from answerable.core.identity.spiffe_terms import (
+    BROKER_API,
+    BROKER_PACKAGE,
+    PID_REFERENCE,
+    REFERENCE_INVALID,
+    WORKLOAD_NOT_ENTITLED,
+    WORKLOAD_NOT_FOUND,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -30,12 +38,6 @@ if TYPE_CHECKING:
     from answerable.apps.workload_api.needs import Identity, Needs
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.identity.spiffe_id import SpiffeId
-
-PID_REFERENCE: Final = "spiffe.broker.WorkloadPIDReference"
-
-_INVALID: Final = "WORKLOAD_REFERENCE_INVALID"
-_NOT_FOUND: Final = "WORKLOAD_NOT_FOUND"
-_NOT_ENTITLED: Final = "WORKLOAD_NOT_ENTITLED"
 
 
 class BrokerApi:
@@ -87,7 +89,7 @@ class BrokerApi:
         with self._referenced(request) as workload:
             broker, found = await self._identities(workload)
             identities = only(found, request.spiffe_id)
-            answer = schema().message("spiffe.broker.FetchJWTSVIDResponse")()
+            answer = schema().message(f"{BROKER_PACKAGE}.FetchJWTSVIDResponse")()
             await sets.fill_jwt(answer, identities, audience, self._needs, broker)
             if not workload.is_alive():
                 raise _not_found()
@@ -119,10 +121,10 @@ class BrokerApi:
             found = await self._needs.identify_for(self._peer, workload)
         # What was asked about them may have taken a while, and been answered about others with their numbers.
         if found is None or not self._peer.is_alive():
-            raise denied("workload_api.no_broker", reason=_NOT_ENTITLED)
+            raise denied("workload_api.no_broker", reason=WORKLOAD_NOT_ENTITLED)
         broker, identities = found
         if not identities or not workload.is_alive():
-            raise denied(reason=_NOT_ENTITLED)
+            raise denied(reason=WORKLOAD_NOT_ENTITLED)
         return broker, sets.with_unique_hints(identities)
 
     async def _send_bundles(
@@ -153,7 +155,7 @@ class BrokerApi:
             self._needs,
             look=look,
             fill=fill,
-            answer=schema().message(f"spiffe.broker.{answer}"),
+            answer=schema().message(f"{BROKER_PACKAGE}.{answer}"),
             recheck_seconds=self._recheck_seconds,
             hear=lambda changed: _hear_end(workload, changed),
         )
@@ -182,16 +184,16 @@ def _pid(request: Any) -> int:
             "reference a workload by its pid: no other kind is known here"
             if packed.type_url
             else "no reference",
-            reason=_INVALID,
+            reason=REFERENCE_INVALID,
         )
     try:
         pid = int(schema().message(PID_REFERENCE).FromString(packed.value).pid)
     except DecodeError:
-        raise invalid("the reference is no WorkloadPIDReference", reason=_INVALID) from None
+        raise invalid("the reference is no WorkloadPIDReference", reason=REFERENCE_INVALID) from None
     if pid <= 0:
-        raise invalid("a pid is a positive number", reason=_INVALID)
+        raise invalid("a pid is a positive number", reason=REFERENCE_INVALID)
     return pid
 
 
 def _not_found() -> GRPCError:
-    return GRPCError(Status.NOT_FOUND, "there is no such workload", ErrorReason(reason=_NOT_FOUND))
+    return GRPCError(Status.NOT_FOUND, "there is no such workload", ErrorReason(reason=WORKLOAD_NOT_FOUND))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 from grpclib.const import Status
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from grpclib.server import Stream
 
     from answerable.apps.workload_api.connection import PeerConnection
-
-WORKLOAD_HEADER: Final = "workload.spiffe.io"
-BROKER_HEADER: Final = "broker.spiffe.io"
 
 _log = logging.getLogger(__name__)
 

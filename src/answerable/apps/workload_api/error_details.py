@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from grpclib.encoding.base import CodecBase, StatusDetailsCodecBase
 
 from answerable.apps.workload_api.messages import schema
+from answerable.core.identity.spiffe_terms import ERROR_DOMAIN
 
 if TYPE_CHECKING:
     from grpclib.const import Status
-
-ERROR_DOMAIN: Final = "spiffe.io"
-"""Broker API, section 4.8."""
 
 
 class WireCodec(CodecBase):

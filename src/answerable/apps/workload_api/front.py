@@ -13,12 +13,13 @@ from grpclib.const import Handler as GRPCMethod
 
 from answerable.apps.workload_api.api import WorkloadApi
 from answerable.apps.workload_api.broker import BrokerApi
-from answerable.apps.workload_api.call import BROKER_HEADER, WORKLOAD_HEADER, answering
+from answerable.apps.workload_api.call import answering
 from answerable.apps.workload_api.connection import ConnectionLimits, PeerConnection, Places
-from answerable.apps.workload_api.messages import BROKER_API, WORKLOAD_API, schema
+from answerable.apps.workload_api.messages import schema
 from answerable.apps.workload_api.peer import PROC
 from answerable.apps.workload_api.sds import secret_methods
 from answerable.apps.workload_api.socket_file import SOCKET_MODE, check_socket
+from answerable.core.identity.spiffe_terms import BROKER_API, BROKER_HEADER, WORKLOAD_API, WORKLOAD_HEADER
 from answerable.errors import Broken
 
 if TYPE_CHECKING:

@@ -19,11 +19,10 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
+from answerable.core.identity.spiffe_terms import BROKER_API, BROKER_PACKAGE, BROKER_SERVICE, WORKLOAD_API
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-WORKLOAD_API: Final = "SpiffeWorkloadAPI"
-BROKER_API: Final = "spiffe.broker.API"
 
 # Message, then `name:number:type`; `*` is repeated, `{t}` a map from string to t.
 _WORKLOAD_MESSAGES: Final = """
@@ -115,9 +114,9 @@ class Schema:
 def schema() -> Schema:
     """Built on first use."""
     workload = _file("answerable/workloadapi.proto", "", _WORKLOAD_MESSAGES)
-    broker = _file("answerable/brokerapi.proto", "spiffe.broker", _BROKER_MESSAGES)
+    broker = _file("answerable/brokerapi.proto", BROKER_PACKAGE, _BROKER_MESSAGES)
     workload.service.append(_described(WORKLOAD_API, "", _WORKLOAD_METHODS))
-    broker.service.append(_described("API", "spiffe.broker", _BROKER_METHODS))
+    broker.service.append(_described(BROKER_SERVICE, BROKER_PACKAGE, _BROKER_METHODS))
     pool = _pool(workload, broker, _file("answerable/google_rpc.proto", "google.rpc", _ERROR_MESSAGES))
     methods = {
         method.path: method

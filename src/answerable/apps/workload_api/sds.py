@@ -26,10 +26,11 @@ from grpclib.const import Handler as GRPCMethod
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from h2.exceptions import StreamClosedError
 
-from answerable.apps.workload_api.call import WORKLOAD_HEADER, Call, invalid, translated
+from answerable.apps.workload_api.call import Call, invalid, translated
 from answerable.apps.workload_api.messages import private_pool
 from answerable.apps.workload_api.sets import Sight, renewal
 from answerable.apps.workload_api.streams import identities_of, keep_sending
+from answerable.core.identity.spiffe_terms import WORKLOAD_HEADER
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:

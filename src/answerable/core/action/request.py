@@ -1,7 +1,8 @@
 """An action as the caller sent it, frozen once.
 
 Laws: the frozen action is the one value that is decided, shown, approved, logged and executed; it is made from the
-bytes the proof of possession covers; nothing of the caller's own object survives in it.
+bytes the proof of possession covers, and if policy narrows it, from what was made of them, which is kept beside it;
+nothing of the caller's own object survives in it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec import structs
 
 from answerable.core.canonical import FrozenJSON, freeze
 from answerable.errors import Malformed, shown
@@ -33,7 +35,8 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Untrusted. `action` is the frozen `{"arguments", "method", "server", "target"}`; its digest is the action digest.
 
     mandate_id, delegation and reason are the agent's claims. delegation: hops, root first, joined by `~`.
-    message_digest: SHA-256 of the message bytes it was parsed from.
+    message_digest: SHA-256 of the message bytes it was parsed from. asked: the action as the caller sent it, where
+    policy has narrowed it since.
     """
 
     server: str
@@ -44,6 +47,7 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str
     message_digest: bytes
     delegation: str = ""
+    asked: FrozenJSON | None = None
 
     @property
     def arguments(self) -> dict[str, JSONValue]:
@@ -97,6 +101,19 @@ def action_request(
         message_digest=message_digest,
         delegation=delegation,
     )
+
+
+def narrowed_request(request: ActionRequest, arguments: dict[str, JSONValue]) -> ActionRequest:
+    """The same request with other arguments, and with what was asked for beside it. Raises Malformed (`json.*`)."""
+    frozen = freeze(
+        {
+            "arguments": arguments,
+            "method": request.method,
+            "server": request.server,
+            "target": request.target,
+        }
+    )
+    return structs.replace(request, action=frozen, asked=request.asked or request.action)
 
 
 def _refuse_reserved(frozen: FrozenJSON) -> None:

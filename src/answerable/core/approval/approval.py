@@ -41,7 +41,8 @@ class Answer:
 class Approval:
     """action: the frozen value that will run. principal: issuer of the mandate. reasons: why it was deferred.
 
-    subject: whose data the action is about, as the ledger's keys know them; empty for the principal.
+    subject: whose data the action is about, as the ledger's keys know them; empty for the principal. internal: reasons
+    that whoever may answer reads and the agent never does.
     names: what whoever asked acted under, any of which may be revoked; empty for one from before they were kept.
     """
 
@@ -58,6 +59,7 @@ class Approval:
     state: ApprovalState = "pending"
     answers: tuple[Answer, ...] = ()
     subject: str = ""
+    internal: tuple[str, ...] = ()
     names: tuple[Revocable, ...] = ()
 
     def is_about(self, subject: str) -> bool:

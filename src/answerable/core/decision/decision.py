@@ -2,7 +2,8 @@
 
 Laws: any evaluation error is a deny; without a satisfied permit the answer is deny; defer only if every determining
 forbid may be lifted by an approval and the set without them allows; an approval lifts only the forbids whose own
-requirement it meets; a decision always names what determined it and the digest of the policy set.
+requirement it meets; a forbid that an obligation lifts leaves the obligation in its place, and one that both lift needs
+both; a decision always names what determined it and the digest of the policy set.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+
+from answerable.core.decision.obligation import duties_of
+from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,17 +25,22 @@ Effect = Literal["allow", "deny", "defer"]
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """source: policy id or rule code. text: what a person reads."""
+    """source: policy id or rule code. text: what everybody reads, agents too. internal: what people alone may read."""
 
     source: str
     text: str
+    internal: str = ""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """determined_by: policy ids (or the rule's code) that made it so. lifted: forbids an approval set aside.
+    """determined_by: policy ids (or the rule's code) that made it so. lifted: forbids that an approval or an obligation
+    set aside.
 
-    requirements: for defer, who must approve. policy_set: digest of the full set, hex. question: what was asked, as
-    JSON text; empty where nothing could be asked.
+    requirements: for defer, who must approve. policy_set: digest of the full set, hex. obligations: without which an
+    allow does not count, as `obligation` spells them. joint: requirements of forbids that a narrowing of the arguments
+    lifts only together with people, who are asked though the narrowed action meets no forbid any more. question: what
+    was asked, as JSON text; empty where nothing could be asked. wider: the decision about the action as it was asked
+    for, where that one was narrowed; its obligations hold, too.
     """
 
     effect: Effect
@@ -40,7 +49,39 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     policy_set: str
     requirements: tuple[Requirement, ...] = ()
     lifted: tuple[str, ...] = ()
+    obligations: tuple[str, ...] = ()
+    joint: tuple[Requirement, ...] = ()
     question: bytes = b""
+    wider: Decision | None = None
+
+    @property
+    def all_obligations(self) -> tuple[str, ...]:
+        """Its own, and those of the decision that narrowed the action."""
+        if self.wider is None:
+            return self.obligations
+        return tuple(dict.fromkeys((*self.wider.obligations, *self.obligations)))
+
+
+def after_narrowing(wider: Decision, decision: Decision, approval: ApprovalFact | None) -> Decision:
+    """The decision about a narrowed action, as it counts: what was to be lifted by people as well still is.
+
+    wider: the decision that narrowed it. approval: one in force for the narrowed action.
+    """
+    lacking = tuple(one for one in wider.joint if approval is None or not approval.meets(one))
+    if decision.effect == "allow" and lacking:
+        decision = msgspec.structs.replace(
+            decision,
+            effect="defer",
+            reasons=wider.reasons,
+            determined_by=wider.determined_by,
+            requirements=wider.joint,
+            lifted=(),
+            obligations=(),
+        )
+    elif decision.effect == "defer":
+        requirements = tuple(dict.fromkeys((*decision.requirements, *wider.joint)))
+        decision = msgspec.structs.replace(decision, requirements=requirements)
+    return msgspec.structs.replace(decision, wider=wider)
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -56,10 +97,18 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyNote:
-    """What a policy's annotations say. approve: the approval that may lift this forbid, None if nothing may."""
+    """What a policy's annotations say. approve: the approval that may lift this forbid, None if none may. oblige: the
+    obligations that may; with both, it takes both. internal: a reason for people only."""
 
     reason: str
     approve: Requirement | None = None
+    oblige: tuple[str, ...] = ()
+    internal: str = ""
+
+    @property
+    def liftable(self) -> bool:
+        """Whether anything may lift it."""
+        return self.approve is not None or bool(self.oblige)
 
 
 def weigh(
@@ -119,14 +168,7 @@ def _weigh_forbids(
     policy_set: str,
 ) -> Decision:
     forbids = first.determining
-    requirements: list[Requirement] = []
-    final: list[str] = []
-    for forbid in forbids:
-        note = notes.get(forbid)
-        if note is None or note.approve is None:
-            final.append(forbid)
-        else:
-            requirements.append(note.approve)
+    final = [forbid for forbid in forbids if forbid not in notes or not notes[forbid].liftable]
     if final:
         # What nobody may lift comes first, so that nobody is told to wait for an approval that would not help.
         forbids = (*final, *(forbid for forbid in forbids if forbid not in final))
@@ -134,25 +176,48 @@ def _weigh_forbids(
     rest = without(forbids)
     if rest.errors or not rest.allowed:
         return _denied(_reasons(forbids, notes), forbids, policy_set)
-    if approval is not None and all(approval.meets(requirement) for requirement in requirements):
+    lifts = [notes[forbid] for forbid in forbids]
+    obligations = tuple(dict.fromkeys(one for note in lifts for one in note.oblige))
+    try:
+        duties_of(obligations)
+    except Malformed as fault:
+        why = Reason(source=fault.code, text=fault.message)
+        return _denied((why, *_reasons(forbids, notes)), (fault.code, *forbids), policy_set)
+    requirements = tuple(dict.fromkeys(note.approve for note in lifts if note.approve is not None))
+    joint = tuple(
+        dict.fromkeys(
+            note.approve for note in lifts if note.approve is not None and duties_of(note.oblige).narrow
+        )
+    )
+    approved = approval is not None and all(approval.meets(one) for one in requirements)
+    if requirements and not approved:
         return Decision(
-            effect="allow",
-            reasons=_reasons(rest.determining, notes),
-            determined_by=rest.determining,
+            effect="defer",
+            reasons=_reasons(forbids, notes),
+            determined_by=forbids,
             policy_set=policy_set,
-            lifted=forbids,
+            requirements=requirements,
+            obligations=obligations,
+            joint=joint,
         )
     return Decision(
-        effect="defer",
-        reasons=_reasons(forbids, notes),
-        determined_by=forbids,
+        effect="allow",
+        reasons=_reasons(rest.determining, notes),
+        determined_by=rest.determining,
         policy_set=policy_set,
-        requirements=tuple(dict.fromkeys(requirements)),
+        lifted=forbids,
+        obligations=obligations,
+        joint=joint,
     )
 
 
 def _reasons(ids: tuple[str, ...], notes: Mapping[str, PolicyNote]) -> tuple[Reason, ...]:
-    return tuple(Reason(source=i, text=notes[i].reason if i in notes else f"policy {i}") for i in ids)
+    return tuple(
+        Reason(source=i, text=notes[i].reason, internal=notes[i].internal)
+        if i in notes
+        else Reason(source=i, text=f"policy {i}")
+        for i in ids
+    )
 
 
 def _denied(reasons: tuple[Reason, ...], determined_by: tuple[str, ...], policy_set: str) -> Decision:

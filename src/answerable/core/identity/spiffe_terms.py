@@ -1,8 +1,10 @@
 """Every name that the SPIFFE standards put on the wire: a rename is a change of this file.
 
-Revision: spiffe/spiffe at 665a28f3253ecdce59f26f3ef29c0d6408b37c3d, 2026-07-01, where all standards but WIT-SVID are
-stable and WIT-SVID is incubating. What WIT-SVID takes from WIMSE is of draft-ietf-wimse-workload-creds, state of
-2026-08-06.
+Only the messages of the Workload API and the Broker API have tables of their own, beside the code that makes them.
+
+Revision: spiffe/spiffe at 665a28f3253ecdce59f26f3ef29c0d6408b37c3d, 2026-07-01, where all standards but WIT-SVID and
+the Broker API are stable, and those two are incubating. What WIT-SVID takes from WIMSE is of
+draft-ietf-wimse-workload-creds, state of 2026-08-06.
 """
 
 from __future__ import annotations
@@ -61,3 +63,19 @@ MANIFEST: Final = "answerable-manifest-7be24ac8-aab4-4c11-86fa-4137e7538c1a"
 WIT_TYPE: Final = "wit+jwt"
 CONFIRMATION: Final = "cnf"
 CONFIRMED_KEY: Final = "jwk"
+
+# Workload Endpoint (stable), sections 3 and 4; Workload API (stable), section 5. The service has no package.
+ENDPOINT_SOCKET: Final = "SPIFFE_ENDPOINT_SOCKET"
+WORKLOAD_HEADER: Final = "workload.spiffe.io"
+WORKLOAD_API: Final = "SpiffeWorkloadAPI"
+
+# Broker Endpoint and Broker API (incubating), section 3, and sections 3.1 and 4.8 (errors).
+BROKER_HEADER: Final = "broker.spiffe.io"
+BROKER_PACKAGE: Final = "spiffe.broker"
+BROKER_SERVICE: Final = "API"
+BROKER_API: Final = f"{BROKER_PACKAGE}.{BROKER_SERVICE}"
+PID_REFERENCE: Final = f"{BROKER_PACKAGE}.WorkloadPIDReference"
+REFERENCE_INVALID: Final = "WORKLOAD_REFERENCE_INVALID"
+WORKLOAD_NOT_FOUND: Final = "WORKLOAD_NOT_FOUND"
+WORKLOAD_NOT_ENTITLED: Final = "WORKLOAD_NOT_ENTITLED"
+ERROR_DOMAIN: Final = "spiffe.io"

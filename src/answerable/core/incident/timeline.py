@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
+from answerable.core.incident.circumstances import circumstances
 from answerable.core.incident.handed_on import (
     cited_sentence,
     hop_detail,
@@ -178,7 +179,7 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
     lifted, approval = decision.get("lifted"), leaf.get("approval")
     aside = f"set {listed(lifted)} aside" if lifted else "was used up"
     details = [
-        *_claims(payload),
+        *circumstances(payload),
         f"allowed by {listed(decision.get('by'))} of policy set {short(decision.get('policy_set'))}"
         + (f", after approval {short(approval)} {aside}" if approval else ""),
         f"identity proved by {proof_told(leaf)}; call {leaf.get('call')} of this mandate",
@@ -209,7 +210,7 @@ def _refusal(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) ->
     under = f" under mandate {short(mandate)}" if mandate else " without a mandate"
     text = f"Agent {leaf.get('agent')} tried to {_what(leaf, payload)}{through(leaf)}{under} and was refused: {why}."
     details = [
-        *_claims(payload),
+        *circumstances(payload),
         f"decided by {listed(leaf.get('by'))}; nothing was done",
         f"identity proved by {proof_told(leaf)}",
         *hop_detail(leaf),
@@ -227,7 +228,7 @@ def _asked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _
     )
     reasons = payload.get("reasons")
     because = [f"because {plain(r)}" for r in reasons] if isinstance(reasons, list) else []
-    return text, (*because, *_claims(payload))
+    return text, (*because, *circumstances(payload))
 
 
 def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
@@ -391,10 +392,3 @@ def _what(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> st
         else ""
     )
     return f"call {plain(action.get('target'))}({listed}) on {plain(action.get('server'))}"
-
-
-def _claims(payload: Mapping[str, JSONValue]) -> list[str]:
-    lines = [f"purpose of the mandate: {plain(payload['purpose'])}"] if payload.get("purpose") else []
-    if payload.get("reason"):
-        lines.append(f"reason the agent claimed: {plain(payload['reason'])}")
-    return lines

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from answerable.core.identity.evidence import CallerIdentity
 
 
-class DecisionLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How it was decided."""
+class DecisionLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """How it was decided. obligations: kinds of those that it is under; absent where there are none."""
 
     by: list[str]
     effect: str
     lifted: list[str]
+    obligations: list[str] = []
     policy_set: str
 
 
@@ -71,7 +72,8 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     manifest_fields: what was measured of it and matches, each with its grade; absent where nothing was, and in entries
     from before it was told: all else that it says is claimed. manifest_grade: of the whole; absent without one, and in
     entries from before it was told. hops: by which the
-    mandate was handed on, root first; absent where the agent is the mandate's own.
+    mandate was handed on, root first; absent where the agent is the mandate's own. narrowed: kinds of the obligations
+    under which another action, which is a sealed field, became this one; absent where it is the one that was asked for.
     reserved: amounts by budget, in order of name; absent for one call. accounts: where they were reserved beside the
     mandate; absent where nowhere else.
     """
@@ -98,6 +100,7 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     manifest_fields: dict[str, str] | None = None
     manifest_grade: str = ""
     method: str
+    narrowed: list[str] = []
     payload: str
     policy_ref: Reference
     principal: str

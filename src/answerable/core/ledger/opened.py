@@ -83,6 +83,8 @@ def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -
         action = next((one.value for one in fields if one.name == "request"), None)
         if action is not None:
             payload["digest"] = hashlib.sha256(bytes(action)).hexdigest()
+        elif "request_digest" in payload:
+            payload["digest"] = payload["request_digest"]
         return payload
     except (AnswerableError, ValueError, RecursionError):
         return None

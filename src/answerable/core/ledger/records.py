@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.token_shapes import described, hidden_in
 from answerable.core.canonical import encode
+from answerable.core.decision.obligation import kinds_of
+from answerable.core.ledger.action_fields import claimed_fields, decided_fields, internal_fields
 from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
 from answerable.core.ledger.leaves import (
@@ -76,11 +78,7 @@ def intent(
     """
     request, mandate, caller = verified.request, verified.mandate, verified.caller
     digests, attachment = sealed_fields(
-        [
-            *_action_fields(request, caller, principal=mandate.principal, purpose=mandate.purpose),
-            *(*answering_fields(verified), *_question_field(decision.question)),
-        ],
-        sealing,
+        [*decided_fields(verified, decision), *answering_fields(verified)], sealing
     )
     leaf = IntentLeaf(
         sd=digests,
@@ -96,6 +94,7 @@ def intent(
             by=_sources(decision.determined_by),
             effect=decision.effect,
             lifted=_sources(decision.lifted),
+            obligations=[*kinds_of(decision.obligations)],
             policy_set=decision.policy_set,
         ),
         digest=action_pseudonym(request, sealing),
@@ -110,6 +109,7 @@ def intent(
         manifest_fields=dict(caller.identity.manifest_fields) or None,
         manifest_grade=caller.identity.manifest_grade,
         method=request.method,
+        narrowed=_narrowed(decision),
         payload=sha256(attachment).hexdigest(),
         policy_ref=policy_ref,
         principal=principal,
@@ -214,7 +214,10 @@ def refusal(
     plain, findings = hidden_in(request.action.bytes)
     if findings:
         fields.append((b"hidden", encode(described(findings))))
-    claimed = [(name, hidden_in(value)[0]) for name, value in _claimed(request, caller)]
+    claimed = [(name, hidden_in(value)[0]) for name, value in claimed_fields(request, caller)]
+    claimed += [(name, hidden_in(value)[0]) for name, value in internal_fields(reasons)]
+    if request.asked is not None:
+        claimed.append((b"asked_digest", encode(request.asked.hex)))
     if len(plain) <= REFUSED_ACTION_BYTES_MAX:
         fields += [(b"request", plain), *claimed]
     else:
@@ -265,13 +268,12 @@ def approval_asked(
         "proof": _proof(verified.caller),
         "requirements": [[r.group, r.count] for r in approval.requirements[:SOURCES_MAX]],
     }
-    fields = _action_fields(
-        verified.request, verified.caller, principal=approval.principal, purpose=verified.mandate.purpose
-    )
-    fields += [
+    if decision.wider is not None:
+        members["narrowed"] = [*_narrowed(decision)]
+    fields = [
+        *decided_fields(verified, decision),
         (b"reasons", encode(list(approval.reasons))),
         *answering_fields(verified),
-        *_question_field(decision.question),
     ]
     return sealed_entry(Tag.APPROVAL_ASKED, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
@@ -352,12 +354,14 @@ def _decision(decision: Decision) -> dict[str, JSONValue]:
         "by": [*_sources(decision.determined_by)],
         "effect": decision.effect,
         "lifted": [*_sources(decision.lifted)],
+        **({"obligations": [*kinds_of(decision.obligations)]} if decision.obligations else {}),
         "policy_set": decision.policy_set,
     }
 
 
-def _question_field(question: bytes) -> list[Field]:
-    return [(b"question", question)] if question else []
+def _narrowed(decision: Decision) -> list[str]:
+    """Kinds of the obligations under which the action that was asked for became this one."""
+    return [*kinds_of(decision.wider.obligations)] if decision.wider is not None else []
 
 
 def _sources(names: tuple[str, ...]) -> list[str]:
@@ -376,21 +380,3 @@ def _sources(names: tuple[str, ...]) -> list[str]:
 
 def _proof(caller: VerifiedCaller) -> dict[str, JSONValue]:
     return {"binding": caller.binding, "kind": caller.proof, "sequence": caller.sequence}
-
-
-def _action_fields(
-    request: ActionRequest, caller: VerifiedCaller, *, principal: str = "", purpose: str = ""
-) -> list[Field]:
-    """The action as it was frozen, and what was said about it."""
-    fields: list[Field] = [(b"request", request.action.bytes)]
-    if principal:
-        fields += [(b"principal_name", encode(principal)), (b"purpose", encode(purpose))]
-    return fields + _claimed(request, caller)
-
-
-def _claimed(request: ActionRequest, caller: VerifiedCaller) -> list[Field]:
-    """What the agent claimed, and the digest of the message that its proof covers."""
-    fields: list[Field] = [(b"message", b'"%b"' % caller.message_digest.hex().encode())]
-    if request.reason:
-        fields.append((b"reason", encode(request.reason)))
-    return fields

@@ -12,6 +12,10 @@ from answerable.testing.contracts.authority_register import (
     DurableAuthorityRegisterContract,
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
+from answerable.testing.contracts.history_register import (
+    DurableHistoryRegisterContract,
+    HistoryRegisterContract,
+)
 from answerable.testing.contracts.instance_register import (
     DurableInstanceRegisterContract,
     InstanceRegisterContract,
@@ -45,6 +49,7 @@ __all__ = [
     "DurableApprovalRegisterContract",
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
+    "DurableHistoryRegisterContract",
     "DurableInstanceRegisterContract",
     "DurableJoinTokensContract",
     "DurableLedgerContract",
@@ -55,6 +60,7 @@ __all__ = [
     "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
+    "HistoryRegisterContract",
     "InstanceRegisterContract",
     "JoinTokensContract",
     "LedgerContract",

@@ -214,3 +214,80 @@ def test_ids_survive_into_the_engine():
     policy_set = published(f'@id("second") {ANYTHING} @id("first") {ANYTHING}', REGISTRY)
     assert [policy.id for policy in policy_set.policies] == ["second", "first"]
     assert "annotations" not in json.loads(bytes(policy_set.policies[0].json))
+
+
+def test_what_lifts_a_forbid_and_what_people_alone_read_become_notes():
+    policy_set = published(
+        """
+        @id("hide") @internal("asked for by the privacy team")
+        @oblige("redact:/email , /rows/*/iban; notify:privacy")
+        forbid(principal, action, resource);
+        @id("less") @approve("finance:1") @oblige("modify:amount <= 5000; modify:tags in [\\"a\\"]")
+        forbid(principal, action in Action::"pay", resource);
+        """,
+        REGISTRY,
+    )
+    assert policy_set.notes == {
+        "hide": PolicyNote(
+            reason="policy hide",
+            internal="asked for by the privacy team",
+            oblige=("redact:/email", "redact:/rows/*/iban", "notify:privacy"),
+        ),
+        "less": PolicyNote(
+            reason="policy less",
+            approve=Requirement(group="finance", count=1),
+            oblige=("modify:amount<=5000", 'modify:tags in ["a"]'),
+        ),
+    }
+
+
+@pytest.mark.requirement("OBL-01")
+@pytest.mark.parametrize(
+    ("annotations", "told"),
+    [
+        ('@oblige("redacted:/email")', "obligation `redacted:/email` is not known"),
+        ('@oblige("redact:email")', "is no JSON Pointer"),
+        ('@oblige("")', "is no list of obligations"),
+        ('@oblige("log:full; log:digest")', "in full, another one digests alone"),
+        ('@obliged("witnessed")', "did you mean `@oblige`"),
+        ('@internal("")', "`@internal` must be one line"),
+        ('@internal("a\\nb")', "`@internal` must be one line"),
+        ('@oblige("modify:amonut<=5")', "has an argument `amonut` which could be narrowed so"),
+        ('@oblige("modify:batch<=5")', "has an argument `batch` which could be narrowed so"),
+        ('@oblige("modify:amount=true")', "has an argument `amount` which could be narrowed so"),
+        ('@oblige("modify:count in [\\"a\\"]")', "has an argument `count` which could be narrowed so"),
+        ('@oblige("modify:urgent=true")', "has an argument `urgent` which could be narrowed so"),
+    ],
+)
+def test_an_obligation_that_is_not_understood_is_a_fault(annotations, told):
+    text = f'@id("x") {annotations} forbid(principal, action in Action::"pay", resource);'
+    assert told in faults(text)
+
+
+@pytest.mark.requirement("OBL-01")
+@pytest.mark.parametrize("key", ["approve", "oblige"])
+def test_what_lifts_a_forbid_is_a_fault_on_a_permit(key):
+    value = {"approve": "finance:1", "oblige": "witnessed"}[key]
+    text = f'@id("x") @{key}("{value}") permit(principal, action, resource);'
+    assert f"`@{key}` stands on a forbid only" in faults(text)
+
+
+def test_an_id_cannot_look_like_the_code_of_an_obligation():
+    assert "begins like the code of a rule" in faults(f'@id("obligation.unknown") {ANYTHING}')
+
+
+@pytest.mark.parametrize(
+    "narrowing",
+    [
+        "modify:amount<=5",
+        "modify:count=5",
+        "modify:rate<=1.5",
+        'modify:rate=\\"1.5\\"',
+        'modify:tags in [\\"a\\"]',
+        'modify:tags=[\\"a\\"]',
+        'modify:batch in [\\"7\\"]',
+    ],
+)
+def test_what_a_capability_declares_can_be_narrowed(narrowing):
+    text = f'@id("x") @oblige("{narrowing}") forbid(principal, action, resource is Batch);'
+    assert published(text, REGISTRY).notes["x"].oblige

@@ -12,6 +12,7 @@ from answerable.adapters.memory.sightings import MemorySightings
 from answerable.apps.cli.agents import told, told_end
 from answerable.apps.control_api import agent_operations, inventory_operations
 from answerable.apps.control_api.call import Call, instant
+from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.sighting import Sighting
@@ -103,7 +104,7 @@ async def test_retiring_says_what_ended_and_what_cannot_be_undone():
     assert lines[0] == "agent scout is now retired"
     assert "1 instances ended" in lines[1]
     # None was issued, so there is nothing that others could believe.
-    assert lines[3] == "nothing of it is usable elsewhere: no SVID of it is good any more"
+    assert lines[3] == "no SVID of it is good any more, here or elsewhere"
     again = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
     assert told(again)[0] == "agent scout was already retired"
     for status in ("gone", ""):
@@ -146,6 +147,27 @@ async def test_retiring_names_each_svid_that_others_may_still_believe():
     assert any("there may be more SVIDs" in line for line in told(more))
 
 
+@pytest.mark.requirement("LIFE-05")
+@pytest.mark.parametrize("what", ["agent", "instance"])
+async def test_what_was_issued_under_a_longer_life_than_is_set_now_is_in_the_bound_that_is_stated(what: str):
+    """A server that was started anew with shorter lives has not shortened what is out there."""
+    bench, made = await product()
+    one = await enrol(made.workloads, evidence=evidence_of(), key=None, process="boot:1:1")
+    certificate = await hand_out_svid.x509_svid(made.workloads, one.id, x509_key())
+    await hand_out_svid.jwt_svid(made.workloads, one.id, ("somebody",))
+    token_ends = bench.clock.now() + made.workloads.trust.limits.jwt_seconds * 1000
+    made.workloads.trust.limits = TrustLimits(x509_seconds=60, jwt_seconds=30)
+    if what == "agent":
+        told_of = await asked(agent_operations.set_standing, made, name="scout", body={"status": "retired"})
+    else:
+        told_of = await asked(agent_operations.end_one, made, body={"instance": str(one.id)})
+    assert {left["kind"] for left in told_of["svids_outstanding"]} == {"x509", "jwt"}
+    for left in told_of["svids_outstanding"]:
+        assert left["expires_at"] <= told_of[f"{left['kind']}_svids_valid_until"]
+    assert told_of["x509_svids_valid_until"] == instant(certificate.not_after)
+    assert told_of["jwt_svids_valid_until"] == instant(UnixMillis(token_ends // 1000 * 1000))
+
+
 async def test_ending_one_instance_keeps_its_process_out_and_leaves_the_others_alone():
     bench, made = await product()
     one = await enrol(made.workloads, evidence=evidence_of(), key=None, process="boot:1:1")
@@ -155,7 +177,7 @@ async def test_ending_one_instance_keeps_its_process_out_and_leaves_the_others_a
     assert end["instances_ended"] == [str(one.id), str(sub.id)]
     assert set(end) == members_of("InstanceEnd")
     assert "and 1 sub-agents with it" in told_end(end)[0]
-    assert told_end(end)[2].startswith("nothing of it is usable elsewhere")
+    assert told_end(end)[2].startswith("no SVID of it is good any more")
     assert list(made.workloads.instances.live()) == [other]
     because = [entry["because"] for entry in bench.entries(Tag.WORKLOAD_ENDED)]
     assert because == ["operator.ended", "parent.ended"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from mcp.shared.exceptions import MCPError
 
@@ -81,6 +83,38 @@ def test_a_deferral_names_the_approval_and_that_nothing_was_done():
     assert "Nothing has been done" in result["content"][0]["text"]
     with pytest.raises(MCPError):
         answered(Answer(approval=waiting), method="prompts/get", version=MODERN)
+
+
+@pytest.mark.requirement("OBL-05")
+def test_an_agent_is_told_what_was_narrowed_where_its_model_reads_it():
+    part = {"type": "text", "text": "done"}
+    answer = Answer(
+        action_id="a-1",
+        outcome=Outcome(status="succeeded", result={"content": [part]}),
+        narrowed=b'{"amount":5000}',
+    )
+    result = answered(answer, method="tools/call", version=MODERN)
+    assert result["content"][0] == part
+    assert '{"amount":5000}' in result["content"][1]["text"]
+    assert result["_meta"]["answerable/narrowed"] == {"amount": 5000}
+    waiting = answered(
+        Answer(approval=approval(), narrowed=b'{"amount":5000}'), method="tools/call", version=MODERN
+    )
+    assert "narrower arguments" in waiting["content"][0]["text"]
+    plain = answered(
+        Answer(action_id="a-1", outcome=Outcome(status="succeeded", result={"content": [part]})),
+        method="tools/call",
+        version=MODERN,
+    )
+    assert plain["content"] == [part]
+    assert "answerable/narrowed" not in plain["_meta"]
+
+
+@pytest.mark.requirement("OBL-11")
+def test_a_deferral_tells_an_agent_no_reason_that_is_for_people_only():
+    waiting = replace(approval(), internal=("case 77 of the fraud team",))
+    result = answered(Answer(approval=waiting), method="tools/call", version=MODERN)
+    assert "case 77" not in str(result)
 
 
 def test_a_result_passes_through_and_says_where_it_is_recorded():

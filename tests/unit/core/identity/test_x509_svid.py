@@ -178,6 +178,7 @@ def test_an_intermediate_with_one_fault_is_refused(changes: dict[str, Any], code
     assert refusal(leaf(issuer=between), between.der) == code
 
 
+@pytest.mark.requirement("SPIFFE-04")
 def test_a_bad_intermediate_is_refused_also_where_no_path_needs_it() -> None:
     assert refusal(leaf(), intermediate(uris=("spiffe://example.net",)).der) == "other_domain"
     assert refusal(leaf(), intermediate(authority=False).der) == "signer"
@@ -197,6 +198,7 @@ def test_a_workload_cannot_sign_for_another() -> None:
     assert refusal(forged, authorities=(root().der,)) == "path"
 
 
+@pytest.mark.requirement("SPIFFE-04")
 def test_the_bundle_is_that_of_the_leafs_own_domain_however_good_the_path_elsewhere() -> None:
     theirs = signer("theirs", uris=("spiffe://example.net",))
     ours, others = bundle_with(root().der), bundle_with(theirs.der, domain=OTHER_DOMAIN)
@@ -209,6 +211,7 @@ def test_the_bundle_is_that_of_the_leafs_own_domain_however_good_the_path_elsewh
     assert verified_x509_svid([own], bundle_of=known.get, now=NOW).id.trust_domain == OTHER_DOMAIN
 
 
+@pytest.mark.requirement("SPIFFE-04")
 def test_an_authority_of_another_domain_cannot_be_brought_along_as_an_intermediate() -> None:
     theirs = signer("theirs", uris=("spiffe://example.net",))
     assert refusal(leaf(issuer=theirs), theirs.der) == "other_domain"

@@ -1,0 +1,246 @@
+"""One tracker at work: which events count, and what it keeps of each owner."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+import msgspec
+
+from answerable.core.canonical import INTEGER_MAX
+from answerable.core.decision.tally import NEVER, PIECES, Blind, Steps, Tally, oldest_inside, piece_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.tally import BlindBecause, Cell, Kept
+    from answerable.core.registry.policy_parts import EventKind, EventMatch, Tracker
+
+RESOURCES_MAX: Final = 10_000
+"""Of one owner in one tracker."""
+RESOURCE_KEY_BYTES: Final = 16
+ALL: Final = ""
+"""The key of a cell that is not of one resource."""
+BLIND: Final = "?"
+"""Where it is kept that something may be missing: no key of a resource."""
+
+Nature: TypeAlias = "tuple[str, str, str]"
+"""Kind, environment and sensitivity of a capability."""
+Unknown: TypeAlias = "BlindBecause | Literal['unread']"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened to an action. at: Unix milliseconds, as its entry says.
+
+    capability, server: empty, and nature: None, where nobody knows any more. resource: key of what was touched;
+    arguments: as they were frozen; None where they cannot be read any more.
+    """
+
+    event: EventKind
+    at: int
+    agent: str
+    mandate: str
+    capability: str
+    server: str
+    nature: Nature | None
+    resource: str | None
+    arguments: Mapping[str, JSONValue] | None
+
+
+def resource_key(type: str, id: str) -> str:
+    """What stands for a resource in trackers: as long as any, and not its name."""
+    name = f"{type}::{id}".encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(name, digest_size=RESOURCE_KEY_BYTES).hexdigest()
+
+
+def tracker_digest(tracker: Tracker) -> str:
+    """Names all that a tracker says: one that says anything else counts anew."""
+    return hashlib.sha256(msgspec.json.encode(tracker)).hexdigest()
+
+
+def matched(match: EventMatch, event: Event) -> bool | None:
+    """Whether this is such an event; None where that cannot be told any more."""
+    if event.event != match.event:
+        return False
+    # What nobody knows any more is an empty name, which none of ours is.
+    said = (event.capability, event.server, *(event.nature or ("", "", "")))
+    wanted = (match.capabilities, match.servers, match.kinds, match.environments, match.sensitivities)
+    if any(names and name and name not in names for names, name in zip(wanted, said, strict=True)):
+        return False
+    return None if any(names and not name for names, name in zip(wanted, said, strict=True)) else True
+
+
+class Counter:
+    """Cells by owner and key of resource; what may be missing by owner. changed: what is not kept yet.
+
+    is_read: the events of before it was declared are in it. is_fresh: nothing that was kept of it counts any more.
+    ahead: of actions that have no place in the log yet.
+    """
+
+    __slots__ = ("ahead", "blind", "cells", "changed", "digest", "is_fresh", "is_read", "name", "of_mandate",
+                 "of_resource", "tracker", "within_ms")  # fmt: skip
+
+    def __init__(self, tracker: Tracker) -> None:
+        self.tracker, self.name = tracker, tracker.name
+        self.digest = tracker_digest(tracker)
+        self.of_mandate = tracker.over == "mandate"
+        self.of_resource = tracker.same_resource
+        self.within_ms = tracker.within_seconds * 1000
+        self.is_read = self.is_fresh = True
+        self.cells: dict[str, dict[str, Cell]] = {}
+        self.blind: dict[str, Blind] = {}
+        self.ahead: dict[tuple[str, str], list[tuple[Event, int, tuple[int, ...]]]] = {}
+        self.changed: set[tuple[str, str]] = set()
+
+    def steps(self, event: Event) -> tuple[int, ...] | None:
+        """Which of its steps the event is, the last first; none for one that does not count, None where that cannot be
+        told."""
+        found = [matched(match, event) for match in self.tracker.matches]
+        if None in found:
+            return None
+        return tuple(step for step in range(len(found) - 1, -1, -1) if found[step])
+
+    def value(self, agent: str, mandate: str, resource: str, now: int) -> int | Unknown:
+        """The number of one owner, or why it is not known."""
+        if not self.is_read:
+            return "unread"
+        owner = mandate if self.of_mandate else agent
+        oldest = oldest_inside(now, self.within_ms)
+        if self.blind:
+            blind = self.blind.get(owner)
+            if blind is not None and blind.newest >= oldest:
+                return blind.because
+        cells = self.cells.get(owner)
+        key = resource if self.of_resource else ALL
+        cell = cells.get(key) if cells is not None else None
+        if not self.ahead:
+            return cell.value(oldest) if cell is not None else 0
+        waiting = self.ahead.get((owner, key), ())
+        if isinstance(cell, Steps) or (cell is None and self.tracker.sequence):
+            cell = cell or Steps((NEVER,) * len(self.tracker.matches), 0)
+            return cell.value(oldest, [steps for _, _, steps in waiting])
+        amounts = [amount for _, amount, _ in waiting]
+        return cell.value(oldest, amounts) if cell is not None else min(INTEGER_MAX, sum(amounts))
+
+    def reach(self, event: Event, steps: tuple[int, ...]) -> None:
+        """Count an event ahead of its place in the log."""
+        place = self._place(event)
+        if place is not None:
+            self.ahead.setdefault(place, []).append((event, self._amount(event) or 0, steps))
+
+    def withdraw(self, event: Event) -> None:
+        """Count it ahead no more."""
+        place = self._place(event)
+        waiting = self.ahead.get(place, []) if place is not None else []
+        left = [one for one in waiting if one[0] is not event]
+        if place is not None and len(left) < len(waiting):
+            self.ahead[place] = left
+            if not left:
+                del self.ahead[place]
+
+    def fold(self, event: Event, steps: tuple[int, ...] | None) -> None:
+        """Count an event for good. steps: as `steps` says of it, which is not nothing."""
+        owner = event.mandate if self.of_mandate else event.agent
+        piece = piece_of(event.at, self.within_ms)
+        place, amount = self._place(event), self._amount(event)
+        if steps is None or place is None or amount is None:
+            self.lose(owner, piece, "fields")
+            return
+        if not amount:
+            return
+        cells = self.cells.setdefault(owner, {})
+        cell = cells.get(place[1])
+        if cell is None and len(cells) >= RESOURCES_MAX and not self._made_room(owner, piece):
+            return
+        if isinstance(cell, Tally):
+            cells[place[1]] = cell.more(piece, amount)
+        elif isinstance(cell, Steps):
+            cells[place[1]] = cell.more(piece, steps)
+        elif not self.tracker.sequence:
+            cells[place[1]] = Tally((piece,), (amount,), amount)
+        elif 0 in steps:
+            cells[place[1]] = Steps((NEVER,) * len(self.tracker.matches), piece).more(piece, steps)
+        else:
+            return
+        self.changed.add(place)
+
+    def lose(self, owner: str, piece: int, because: BlindBecause) -> None:
+        """Something of this owner is not counted: its numbers are not known as long as it would be inside."""
+        before = self.blind.get(owner)
+        if before is None or before.newest < piece:
+            self.blind[owner] = Blind(piece, because)
+            self.changed.add((owner, BLIND))
+
+    def forget(self, owner: str) -> None:
+        """Nobody asks for this owner any more."""
+        self.changed.update((owner, key) for key in self.cells.pop(owner, ()))
+        if self.blind.pop(owner, None) is not None:
+            self.changed.add((owner, BLIND))
+
+    def until(self, now: int) -> None:
+        """At a start: nothing that is counted is from after this time. A clock that was ahead is forgotten so."""
+        piece = piece_of(now, self.within_ms)
+        for owner, key, kept in self.all():
+            earlier = kept.until(piece)
+            if earlier is not kept:
+                self.put(owner, key, earlier)
+                self.changed.add((owner, key))
+
+    def all(self) -> Iterator[tuple[str, str, Kept]]:
+        """All that is kept, by owner and key."""
+        yield from [(owner, BLIND, blind) for owner, blind in self.blind.items()]
+        for owner, cells in self.cells.items():
+            yield from [(owner, key, cell) for key, cell in cells.items()]
+
+    def at(self, owner: str, key: str) -> Kept | None:
+        """What is kept there now."""
+        return self.blind.get(owner) if key == BLIND else self.cells.get(owner, {}).get(key)
+
+    def put(self, owner: str, key: str, kept: Kept) -> bool:
+        """Take what a register kept. False for what cannot be of this tracker."""
+        if isinstance(kept, Blind):
+            self.blind[owner] = kept
+            return key == BLIND
+        steps = len(kept.starts) if isinstance(kept, Steps) else 0
+        self.cells.setdefault(owner, {})[key] = kept
+        wanted = len(self.tracker.matches) if self.tracker.sequence else 0
+        return steps == wanted and key != BLIND and (key == ALL) != self.of_resource
+
+    def _place(self, event: Event) -> tuple[str, str] | None:
+        owner = event.mandate if self.of_mandate else event.agent
+        if not self.of_resource:
+            return owner, ALL
+        return (owner, event.resource) if event.resource is not None else None
+
+    def _amount(self, event: Event) -> int | None:
+        if not self.tracker.sum:
+            return 1
+        if event.arguments is None:
+            return None
+        amount = event.arguments.get(self.tracker.sum)
+        # What is less than nothing wins nothing back. What is no whole number is refused wherever it is declared.
+        return min(INTEGER_MAX, amount) if type(amount) is int and amount > 0 else 0
+
+    def _made_room(self, owner: str, piece: int) -> bool:
+        """Whether there is room for another resource, once those are gone that have nothing inside. Looked for once in
+        each piece."""
+        blind = self.blind.get(owner)
+        if blind is not None and blind.newest >= piece:
+            return False
+        cells = self.cells[owner]
+        for key in [key for key, cell in cells.items() if self.within_ms and cell.newest < piece - PIECES]:
+            del cells[key]
+            self.changed.add((owner, key))
+        if len(cells) < RESOURCES_MAX:
+            return True
+        self.lose(owner, piece, "resources")
+        return False
+
+
+def needs_fields(trackers: Iterable[Tracker]) -> bool:
+    """Whether sealed fields must be read to count for these again."""
+    return any(
+        one.sum or one.same_resource or any(m.kinds or m.environments or m.sensitivities for m in one.matches)
+        for one in trackers
+    )

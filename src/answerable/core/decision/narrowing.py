@@ -1,0 +1,110 @@
+"""Narrowing the arguments of an action: the same action, or less of it, never another one and never more.
+
+Laws: narrowing what is narrowed changes nothing; what cannot be compared cannot be narrowed, and is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.decision.obligation import CODE_CONFLICT, CODE_UNFULFILLABLE
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.obligation import Narrowing
+
+_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,4})?")
+
+
+def narrowed_arguments(
+    narrowings: tuple[Narrowing, ...], arguments: Mapping[str, JSONValue]
+) -> dict[str, JSONValue]:
+    """The arguments after all of the narrowings; equal to what they were when they are narrow enough.
+
+    Raises Refused: `obligation.unfulfillable` for an argument that cannot be narrowed, `obligation.conflict` for
+    narrowings that cannot all hold. Its text never holds the argument's value.
+    """
+    result = dict(arguments)
+    for one in narrowings:
+        result[one.argument] = _narrowed(one, result)
+    for one in narrowings:
+        try:
+            settled = same(_narrowed(one, result), result[one.argument])
+        except Refused:
+            settled = False
+        if not settled:
+            raise Refused(
+                f"policies narrow argument {shown(one.argument)} in ways that cannot all hold",
+                code=CODE_CONFLICT,
+            )
+    return result
+
+
+def same(one: JSONValue, other: JSONValue) -> bool:
+    """Whether two JSON values are the same: `true` is not 1, though Python says so."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
+    return isinstance(one, bool) is isinstance(other, bool) and one == other
+
+
+def _narrowed(narrowing: Narrowing, arguments: Mapping[str, JSONValue]) -> JSONValue:
+    argument, bound = narrowing.argument, narrowing.bound
+    value = arguments.get(argument)
+    match narrowing.how:
+        case "at_most":
+            return _at_most(argument, value, str(bound))
+        case "one_of":
+            return _one_of(argument, value, bound if isinstance(bound, list) else [bound])
+        case "exactly":
+            return _exactly(argument, value, bound)
+
+
+def _at_most(argument: str, value: JSONValue, bound: str) -> JSONValue:
+    """A number, or a text that is one. Absent stands for whatever the upstream takes then, which may be less."""
+    limit = Decimal(bound)
+    if type(value) is int:
+        return value if value <= limit else int(limit.to_integral_value("ROUND_FLOOR"))
+    if type(value) is float:
+        return value if Decimal(value) <= limit else float(limit)
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return value if Decimal(value) <= limit else bound
+    raise _cannot(argument, "is to be a number" if value is not None else "is to be there, and a number")
+
+
+def _one_of(argument: str, value: JSONValue, choices: list[JSONValue]) -> JSONValue:
+    """Of a list what is allowed of it; anything else is allowed or not, for nobody chooses in its place."""
+    if isinstance(value, list):
+        kept = [one for one in value if any(same(one, choice) for choice in choices)]
+        if kept:
+            return kept
+        raise _cannot(argument, "names nothing that is allowed")
+    if value is not None and any(same(value, choice) for choice in choices):
+        return value
+    raise _cannot(argument, "is not one of what is allowed")
+
+
+def _exactly(argument: str, value: JSONValue, wanted: JSONValue) -> JSONValue:
+    """What was left out, a switch, a larger number and a longer list give way. One text for another is no narrowing."""
+    if value is None or same(value, wanted) or (isinstance(value, bool) and isinstance(wanted, bool)):
+        return wanted
+    if type(value) is int and type(wanted) is int and value > wanted:
+        return wanted
+    if isinstance(value, list) and isinstance(wanted, list):
+        if all(any(same(one, there) for there in value) for one in wanted):
+            return wanted
+        raise _cannot(argument, "lacks what it is to be narrowed to")
+    raise _cannot(argument, "would become something else, not something narrower")
+
+
+def _cannot(argument: str, why: str) -> Refused:
+    return Refused(
+        f"policy narrows argument {shown(argument)}, which {why}: ask for it so that it can be narrowed",
+        code=CODE_UNFULFILLABLE,
+    )

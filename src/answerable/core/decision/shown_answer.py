@@ -1,0 +1,325 @@
+"""What an agent gets to see of an upstream's answer when obligations say that it may not see all of it.
+
+Laws: what an obligation is about is found where it was said to be, or whatever could hold it is withheld; nothing is
+passed on that was not looked through: the answer is made anew of documents that were, and of our own words; a value
+that was hidden is hidden word for word wherever else it stands in them; what was left out or withheld is said.
+
+A document is structured content, or a text that is a JSON object or list. It protects against fields in known places,
+not against an upstream that wants to leak: that one could say it in any other words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.canonical import DEPTH_MAX
+from answerable.core.decision.obligation import ANY
+from answerable.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.obligation import Duties, Place
+
+    Change = Callable[[JSONValue], JSONValue]
+
+REDACTED: Final = "[redacted]"
+MASK: Final = "****"
+MASK_CHARS_SHOWN: Final = 4
+MASK_CHARS_MIN: Final = 8
+"""A shorter text is masked whole."""
+COPY_CHARS_MIN: Final = 4
+"""A shorter value stands everywhere by chance."""
+COPIES_MAX: Final = 1_000
+"""Different values that are looked for in the rest of a document."""
+PARTS_MAX: Final = 1_000
+"""Of one answer."""
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder()
+_UNREADABLE: Final = (
+    msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, TypeError, OverflowError,
+)  # fmt: skip
+
+
+class _Withheld(Exception):
+    """Why a document cannot be shown, for people."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was done to an answer. why: reasons for which parts were withheld."""
+
+    redacted: int = 0
+    masked: int = 0
+    left_out: int = 0
+    withheld: int = 0
+    why: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """For people, in one line; empty when nothing was done."""
+        said = [
+            f"redacted {self.redacted} values" if self.redacted else "",
+            f"masked {self.masked} values" if self.masked else "",
+            f"left out {self.left_out} rows" if self.left_out else "",
+            f"withheld {self.withheld} parts: {'; '.join(dict.fromkeys(self.why))}" if self.withheld else "",
+        ]
+        return ", ".join(one for one in said if one)[:400]
+
+
+def shown_answer(
+    result: dict[str, JSONValue], duties: Duties, *, target: str
+) -> tuple[dict[str, JSONValue], str]:
+    """The answer as it may be shown, and what was done to it, for people. target: the URI of a resource that was read.
+
+    Never raises: what cannot be looked through is withheld.
+    """
+    tally = _Tally()
+    try:
+        made = _made(result, duties, tally, target)
+    except _UNREADABLE:
+        tally = _Tally(withheld=1, why=["it could not be looked through"])
+        made = _tool({"isError": result.get("isError"), "content": []}, duties, tally)
+    return made, tally.text()
+
+
+def _made(result: dict[str, JSONValue], duties: Duties, tally: _Tally, target: str) -> dict[str, JSONValue]:
+    contents, messages = result.get("contents"), result.get("messages")
+    if isinstance(contents, list):
+        texts = [_part_text(one, duties, tally) for one in contents[:PARTS_MAX]]
+        whole: list[JSONValue] = [
+            {"mimeType": "application/json", "text": text, "uri": target}
+            for text in texts
+            if text is not None
+        ]
+        told: list[JSONValue] = [
+            {"mimeType": "text/plain", "text": one, "uri": target} for one in _told(tally)
+        ]
+        return {"contents": whole + told}
+    if isinstance(messages, list):
+        said = [
+            (one.get("role"), _part_text(one.get("content"), duties, tally))
+            for one in messages[:PARTS_MAX]
+            if isinstance(one, dict)
+        ]
+        spoken = [(role, text) for role, text in said if text is not None]
+        spoken += [("user", one) for one in _told(tally)]
+        return {
+            "messages": [
+                {"content": _text(text), "role": role if role in ("user", "assistant") else "user"}
+                for role, text in spoken
+            ]
+        }
+    if "completion" in result:
+        tally.withheld += 1
+        tally.why.append("completions have no fields")
+        return {"completion": {"values": []}}
+    return _tool(result, duties, tally)
+
+
+def _tool(result: dict[str, JSONValue], duties: Duties, tally: _Tally) -> dict[str, JSONValue]:
+    """Structured content once, in both forms, when it can be shown; else the texts that are documents."""
+    kept: dict[str, JSONValue] = {"isError": True} if result.get("isError") is True else {}
+    content = result.get("content")
+    parts = content[:PARTS_MAX] if isinstance(content, list) else []
+    texts: list[str] = []
+    if "structuredContent" in result:
+        structured = result["structuredContent"]
+        try:
+            document = _document(structured, duties, tally)
+        except _Withheld as why:
+            tally.withheld += 1
+            tally.why.append(str(why))
+        else:
+            kept["structuredContent"] = document
+            texts = [_ENCODER.encode(document).decode()]
+            others = [one for one in parts if not _says(one, structured)]
+            if others:
+                tally.withheld += len(others)
+                tally.why.append("beside structured content, in which the fields are")
+            parts = []
+    texts += [text for one in parts if (text := _part_text(one, duties, tally)) is not None]
+    kept["content"] = [_text(one) for one in (*texts, *_told(tally))]
+    return kept
+
+
+def _told(tally: _Tally) -> list[str]:
+    """One sentence for the agent, so that it does not take what it sees for the whole; none when it is."""
+    if not tally.withheld and not tally.left_out:
+        return []
+    return [f"[by policy: {tally.text()}]"]
+
+
+def _text(text: str) -> dict[str, JSONValue]:
+    return {"text": text, "type": "text"}
+
+
+def _says(part: JSONValue, structured: JSONValue) -> bool:
+    """Whether a part is the structured content in words, as the protocol wants it."""
+    text = _words(part)
+    try:
+        return text is not None and _DECODER.decode(text) == structured
+    except _UNREADABLE:
+        return False
+
+
+def _words(part: JSONValue) -> str | None:
+    """The text of a text block, of an embedded resource or of the contents of one."""
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return text
+        case {"type": "resource", "resource": {"text": str(text)}}:
+            return text
+        case {"uri": str(), "text": str(text)}:
+            return text
+    return None
+
+
+def _part_text(part: JSONValue, duties: Duties, tally: _Tally) -> str | None:
+    """What may be shown of one part of an answer, as JSON text; None when it is withheld."""
+    text = _words(part)
+    try:
+        if text is None:
+            raise _Withheld("it is no text")
+        try:
+            value = _DECODER.decode(text)
+        except _UNREADABLE:
+            raise _Withheld("its text is no JSON, in which fields could be found") from None
+        return _ENCODER.encode(_document(value, duties, tally)).decode()
+    except _Withheld as why:
+        tally.withheld += 1
+        tally.why.append(str(why))
+        return None
+
+
+def _document(value: JSONValue, duties: Duties, tally: _Tally) -> JSONValue:
+    """The document with every obligation kept. Raises _Withheld when one of them cannot be."""
+    if not isinstance(value, dict | list):
+        raise _Withheld("it is neither an object nor a list")
+    mine = _Tally()
+    hiding = _Hiding()
+    for place, most in duties.rows:
+        value = _at(value, place, place.path, partial(_least, most=most, tally=mine))
+    places = [(place, False) for place in duties.redact] + [(place, True) for place in duties.mask]
+    # The deepest first: what is inside of something that is hidden, too, can then still be found.
+    for place, masks in sorted(places, key=lambda one: (-len(one[0].path), one[0].path, one[1])):
+        value = _at(value, place, place.path, partial(hiding.hidden, masks=masks, tally=mine))
+    value = hiding.without_copies(value)
+    tally.redacted += mine.redacted
+    tally.masked += mine.masked
+    tally.left_out += mine.left_out
+    return value
+
+
+def _at(value: JSONValue, place: Place, path: tuple[str, ...], change: Change) -> JSONValue:
+    """The value with what is at `path` changed. Raises _Withheld where the path leads to nothing, unless it may."""
+    if not path:
+        return change(value)
+    name, rest = path[0], path[1:]
+    if isinstance(value, list):
+        if name == ANY:
+            return [_at(one, place, rest, change) for one in value]
+        if name.isdecimal() and name.isascii() and len(name) < 10 and int(name) < len(value):
+            at = int(name)
+            return [*value[:at], _at(value[at], place, rest, change), *value[at + 1 :]]
+    elif isinstance(value, dict):
+        if name == ANY:
+            return {key: _at(one, place, rest, change) for key, one in value.items()}
+        if name in value:
+            return {**value, name: _at(value[name], place, rest, change)}
+        if place.optional:
+            return value
+    elif value is None and place.optional:
+        return value
+    raise _Withheld(f"{shown(place.text)} is not there")
+
+
+def _least(rows: JSONValue, *, most: int, tally: _Tally) -> JSONValue:
+    if not isinstance(rows, list):
+        raise _Withheld("what may have so many rows is no list")
+    tally.left_out += max(0, len(rows) - most)
+    return rows[:most]
+
+
+@dataclass(slots=True)
+class _Hiding:
+    """values: what was hidden, as text, with what stands in its place."""
+
+    values: dict[str, str] = field(default_factory=dict)
+
+    def hidden(self, found: JSONValue, *, masks: bool, tally: _Tally) -> JSONValue:
+        """What stands in the place of a value that was found."""
+        for leaf in _leaves(found, 0):
+            self.values.setdefault(leaf, _masked(leaf) if masks else REDACTED)
+        if masks:
+            tally.masked += 1
+            return _masked(found) if isinstance(found, str | int | float) else MASK
+        tally.redacted += 1
+        return REDACTED
+
+    def without_copies(self, value: JSONValue) -> JSONValue:
+        """The document with the hidden values hidden wherever else they stand in it. Raises _Withheld for too many."""
+        if len(self.values) > COPIES_MAX:
+            raise _Withheld(f"it has more than {COPIES_MAX} values to hide: cap its rows")
+        whole = _ENCODER.encode(value).decode()
+        there = {
+            text: instead
+            for text, instead in sorted(self.values.items(), key=lambda one: -len(one[0]))
+            if _ENCODER.encode(text).decode()[1:-1] in whole
+        }
+        return _replaced(value, there, 0) if there else value
+
+
+def _leaves(value: JSONValue, depth: int) -> list[str]:
+    """The texts and numbers in a value that are long enough to be known again."""
+    if depth > DEPTH_MAX:
+        raise _Withheld("it is nested too deeply")
+    if isinstance(value, dict):
+        return [leaf for one in value.values() for leaf in _leaves(one, depth + 1)]
+    if isinstance(value, list):
+        return [leaf for one in value for leaf in _leaves(one, depth + 1)]
+    if value is None or isinstance(value, bool):
+        return []
+    text = _as_text(value)
+    return [text] if len(text) >= COPY_CHARS_MIN else []
+
+
+def _as_text(value: str | int | float) -> str:
+    return value if isinstance(value, str) else _ENCODER.encode(value).decode()
+
+
+def _masked(value: str | int | float | bool) -> str:
+    text = "" if isinstance(value, bool) else _as_text(value)
+    return MASK + text[-MASK_CHARS_SHOWN:] if len(text) >= MASK_CHARS_MIN else MASK
+
+
+def _replaced(value: JSONValue, hidden: dict[str, str], depth: int) -> JSONValue:
+    if depth > DEPTH_MAX:
+        raise _Withheld("it is nested too deeply")
+    if isinstance(value, dict):
+        made: dict[str, JSONValue] = {}
+        for name, below in value.items():
+            key = _rid(name, hidden)
+            while key in made:
+                key += "'"
+            made[key] = _replaced(below, hidden, depth + 1)
+        return made
+    if isinstance(value, list):
+        return [_replaced(one, hidden, depth + 1) for one in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _rid(value, hidden)
+    return hidden.get(_as_text(value), value)
+
+
+def _rid(text: str, hidden: dict[str, str]) -> str:
+    for value, instead in hidden.items():
+        if value in text and text != instead:
+            text = text.replace(value, instead)
+    return text

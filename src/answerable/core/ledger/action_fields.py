@@ -1,0 +1,80 @@
+"""What entries about one action seal: the action, what was said about it, and what was decided beyond what leaves say.
+
+Where an obligation wants digests alone, the action, the one that was asked for and the questions to policy are digests.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from answerable.core.canonical import encode
+from answerable.core.decision.obligation import duties_of
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import ActionRequest, VerifiedRequest
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.decision import Decision, Reason
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.ledger.disclosure import Field
+
+
+def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]:
+    """The action as it was frozen, who it is for and why, and the decision about it."""
+    request, mandate = verified.request, verified.mandate
+    digest_only = _digest_only(decision)
+    fields = [
+        content_field("request", request.action.bytes, digest_only=digest_only),
+        (b"principal_name", encode(mandate.principal)),
+        (b"purpose", encode(mandate.purpose)),
+        *claimed_fields(request, verified.caller),
+        *internal_fields(decision.reasons),
+    ]
+    if decision.obligations:
+        fields.append((b"obligations", encode([*decision.obligations])))
+    if decision.question:
+        fields.append(content_field("question", decision.question, digest_only=digest_only))
+    if request.asked is not None:
+        fields.append(content_field("asked", request.asked.bytes, digest_only=digest_only))
+    wider = decision.wider
+    if wider is not None:
+        told: JSONValue = {
+            "by": [*wider.determined_by],
+            "effect": wider.effect,
+            "lifted": [*wider.lifted],
+            "obligations": [*wider.obligations],
+        }
+        fields.append((b"asked_decision", encode(told)))
+        if wider.question:
+            fields.append(content_field("asked_question", wider.question, digest_only=digest_only))
+    return fields
+
+
+def claimed_fields(request: ActionRequest, caller: VerifiedCaller) -> list[Field]:
+    """What the agent claimed, and the digest of the message that its proof covers."""
+    fields: list[Field] = [(b"message", b'"%b"' % caller.message_digest.hex().encode())]
+    if request.reason:
+        fields.append((b"reason", encode(request.reason)))
+    return fields
+
+
+def internal_fields(reasons: tuple[Reason, ...]) -> list[Field]:
+    """Reasons for people only; none where there are none."""
+    told: list[JSONValue] = [{"source": one.source, "text": one.internal} for one in reasons if one.internal]
+    return [(b"internal", encode(told))] if told else []
+
+
+def content_field(name: str, content: bytes, *, digest_only: bool) -> Field:
+    """JSON bytes under a name, or their SHA-256 under the name of its digest."""
+    if digest_only:
+        return f"{name}_digest".encode(), encode(sha256(content).hexdigest())
+    return name.encode(), content
+
+
+def _digest_only(decision: Decision) -> bool:
+    """What is not understood is not acted on, so that its entry is none of an action that was done."""
+    try:
+        return duties_of(decision.all_obligations).log == "digest"
+    except Malformed:
+        return True

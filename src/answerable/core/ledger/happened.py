@@ -1,0 +1,107 @@
+"""What happened, as an entry says it, for those who count: the same that was counted when the entry was written.
+
+Laws: what an entry, or the question in it, says of its action counts before what the registry says of the capability
+now; what nobody can read any more is said to be unknown, never guessed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.decision.counter import Event, resource_key
+from answerable.core.registry.resolve import template_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.counter import Nature
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.policy_parts import EventKind
+
+Members = dict[str, "JSONValue"]
+
+
+def nature_of(capability: Capability) -> Nature:
+    """What trackers ask of a capability beside its name."""
+    return capability.kind, capability.environment, capability.sensitivity
+
+
+def resource_in(capability: Capability, target: str, arguments: Mapping[str, JSONValue]) -> str | None:
+    """The key of what an action touches, by the mapping of its capability; None where it names nothing."""
+    mapping = capability.resource
+    name: JSONValue = mapping.fixed
+    if mapping.argument:
+        variables = (
+            template_pattern(capability.target).fullmatch(target) if "{" in capability.target else None
+        )
+        named = variables.groupdict() if variables is not None else {}
+        name = named.get(mapping.argument, arguments.get(mapping.argument))
+    if isinstance(name, int) and not isinstance(name, bool):
+        name = str(name)
+    return resource_key(mapping.type, name) if isinstance(name, str) and name else None
+
+
+def attempted(
+    event: EventKind, leaf: Members, fields: Members | None, capability: Capability | None
+) -> Event:
+    """What the leaf of an intent, a refusal or a deferral says was attempted.
+
+    fields: of the entry; None where they cannot be read, or were not. capability: as the registry knows it now, if it
+    does.
+    """
+    action = fields.get("action") if fields is not None and "hidden" not in fields else None
+    arguments = action.get("arguments") if isinstance(action, dict) else None
+    target = action.get("target") if isinstance(action, dict) else None
+    asked = fields.get("question") if fields is not None else None
+    resource = _asked_of(asked)
+    if resource is None and capability is not None:
+        if isinstance(arguments, dict) and isinstance(target, str):
+            resource = resource_in(capability, target, arguments)
+        elif not capability.resource.argument:
+            resource = resource_in(capability, "", {})
+    nature = _asked_about(asked) or (nature_of(capability) if capability is not None else None)
+    return Event(
+        event=event,
+        at=whole(leaf, "at"),
+        agent=str(leaf.get("agent")),
+        mandate=str(leaf.get("mandate")),
+        capability=str(leaf.get("capability")),
+        server=_server(leaf, action, capability),
+        nature=nature,
+        resource=resource,
+        arguments=arguments if isinstance(arguments, dict) else None,
+    )
+
+
+def _server(leaf: Members, action: JSONValue, capability: Capability | None) -> str:
+    """A deferral has it in its action only; empty where nobody knows it any more."""
+    acted = action.get("server") if isinstance(action, dict) else ""
+    return str(leaf.get("server") or acted or (capability.server if capability is not None else ""))
+
+
+def whole(leaf: Members, name: str) -> int:
+    """A whole number that a leaf has; 0 where it has none."""
+    value = leaf.get(name)
+    return value if type(value) is int else 0
+
+
+def _asked_of(question: JSONValue) -> str | None:
+    resource = question.get("resource") if isinstance(question, dict) else None
+    if isinstance(resource, dict):
+        kind, name = resource.get("type"), resource.get("id")
+        if isinstance(kind, str) and isinstance(name, str) and name:
+            return resource_key(kind, name)
+    return None
+
+
+def _asked_about(question: JSONValue) -> Nature | None:
+    context = question.get("context") if isinstance(question, dict) else None
+    capability = context.get("capability") if isinstance(context, dict) else None
+    if not isinstance(capability, dict):
+        return None
+    found = [capability.get(name) for name in ("kind", "environment", "sensitivity")]
+    kind, environment, sensitivity = (one if isinstance(one, str) else None for one in found)
+    if kind is None or environment is None or sensitivity is None:
+        return None
+    return kind, environment, sensitivity

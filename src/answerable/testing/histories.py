@@ -1,0 +1,59 @@
+"""Trackers for whole runs of a walk, and whether what they counted is what its log says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.decision.counter import resource_key
+from answerable.core.decision.history import History, UnknownHistory
+from answerable.flows.keep_history import HistoryReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.history import HistoryState
+    from answerable.flows.walk import Walk
+
+TRACKERS: Final[tuple[dict[str, JSONValue], ...]] = (
+    {"name": "started", "over": "mandate"},
+    {"name": "ended", "over": "agent", "within": "90d", "event": "succeeded"},
+    {"name": "failed", "over": "agent", "within": "80d", "event": "failed", "sameResource": True},
+    {"name": "denied", "over": "mandate", "event": "denied"},
+    {"name": "approved", "over": "agent", "within": "90d", "event": "approved", "sameResource": True},
+    {"name": "paid", "over": "agent", "within": "90d", "capabilities": ["crm.refund"], "sum": "amount"},
+    {
+        "name": "steps",
+        "over": "mandate",
+        "steps": [{"event": "approved"}, {"kinds": ["pay"]}, {"kinds": ["read"]}],
+    },
+)
+"""As policy sets declare them. Their windows are longer than a run, so that they can be held against the whole log."""
+
+
+def history_faults(walk: Walk, agents: Iterable[str]) -> Iterator[str]:
+    """One line for each owner of whom something else was counted than the log says. Refusals that found no place in the
+    log may be more."""
+    history, now = History(walk.history.trackers), walk.clock.now()
+    reader = HistoryReader(walk, history, walk.registry.current)
+    for stored in walk.ledger.replay():
+        reader.fold(stored)
+    for mandate in walk.mandates.all():
+        if now >= mandate.expires_at or walk.mandates.state(mandate.id) == "closed":
+            continue
+        for agent in agents:
+            resource = resource_key("Case", "4711")
+            live, told = (
+                one.values(agent=agent, mandate=mandate.id, resource=resource, now=now)
+                for one in (walk.history, history)
+            )
+            whose = f"{agent} under {mandate.id}"
+            if isinstance(live, UnknownHistory) or isinstance(told, UnknownHistory):
+                yield f"the history of {whose} is not known: {live}, {told}"
+            elif any(live[one] != told[one] and (one != "denied" or live[one] < told[one]) for one in told):
+                yield f"{live} was counted of {whose}, the log says {told}"
+
+
+async def kept_here(keep: Callable[[str, HistoryState], None], origin: str, state: HistoryState) -> None:
+    """Keeps without a thread, whose times no seed decides."""
+    keep(origin, state)

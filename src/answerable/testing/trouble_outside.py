@@ -1,0 +1,67 @@
+"""Ports to what lies outside of our stores, failing when told to: upstream systems, and the way to people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.action.outcome import Outcome
+    from answerable.core.action.tool_definition import ToolDefinition
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.notice import Notice
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.warrant import Warrant
+    from answerable.core.registry.capability import Capability
+    from answerable.ports.approval_channel import ApprovalChannel
+    from answerable.ports.upstream import Progress, Upstream
+    from answerable.testing.trouble import Trouble
+
+
+class TroubledUpstream:
+    """Implements ports.upstream.Upstream. undone: the adapter breaks before anything is sent; done: after."""
+
+    def __init__(self, upstream: Upstream, trouble: Trouble) -> None:
+        self._upstream, self._trouble = upstream, trouble
+
+    def definition(self, capability: Capability) -> ToolDefinition | None:
+        """As the port says; undone: not known right now."""
+        fault = self._trouble.next("upstream.definition")
+        return None if fault == "undone" else self._upstream.definition(capability)
+
+    @property
+    def generation(self) -> int:
+        """As the port says."""
+        return self._upstream.generation
+
+    def tools(self, server: str) -> Mapping[str, JSONValue] | None:
+        """As the port says."""
+        return self._upstream.tools(server)
+
+    async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
+        """As the port says, but for what breaks."""
+        fault = self._trouble.next("upstream.perform")
+        if fault == "undone":
+            raise ConnectionError("on purpose")
+        outcome = await self._upstream.perform(warrant, progress=progress)
+        if fault == "crash_after":
+            self._trouble.crash()
+        if fault == "done":
+            raise ConnectionError("on purpose")
+        return outcome
+
+
+class TroubledChannel:
+    """Implements ports.approval_channel.ApprovalChannel, but that it raises when it fails, as it should not."""
+
+    def __init__(self, channel: ApprovalChannel, trouble: Trouble) -> None:
+        self._channel, self._trouble = channel, trouble
+
+    def announce(self, approval: Approval) -> None:
+        """As the port says."""
+        self._trouble.call("channel.announce", lambda: self._channel.announce(approval))
+
+    def notify(self, notice: Notice) -> None:
+        """As the port says."""
+        self._trouble.call("channel.notify", lambda: self._channel.notify(notice))

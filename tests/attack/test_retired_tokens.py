@@ -1,0 +1,79 @@
+"""An agent is retired, and whoever goes by status lists alone is shown tokens that it held or handed on."""
+
+from __future__ import annotations
+
+import pytest
+
+from answerable.adapters.memory.tokens import MemoryTokenRegister
+from answerable.core.identity.principal import AgentId
+from answerable.errors import AnswerableError
+from answerable.flows.apply_registry import apply_registry
+from answerable.flows.set_agent_standing import set_agent_standing
+from answerable.testing.entropy import SeededEntropy
+from tests.enrolment_world import workloads_over
+from tests.tree_world import Node, TreeWorld, documents, tree_world
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LIFE-09")]
+
+
+async def grown() -> TreeWorld:
+    """Scout's token; below it one that rover got for a consent; below that one of third's, signed by rover."""
+    world = await tree_world(MemoryTokenRegister(entropy=SeededEntropy("places")))
+    below = await world.consented(await world.root(), "rover")
+    await world.own(world.offline(below, "third"))
+    return world
+
+
+def issued(world: TreeWorld) -> list[Node]:
+    return [one for one in world.nodes if one.issued]
+
+
+def at_the_gateway(world: TreeWorld, node: Node) -> bool:
+    try:
+        return world.at_the_gateway(node)
+    except AnswerableError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("agent", "left"),
+    [("rover", [True, False, False]), ("third", [True, True, False]), ("scout", [False, False, False])],
+)
+async def test_gateway_introspection_and_status_list_say_the_same_of_what_a_retired_agent_held(agent, left):
+    world = await grown()
+    assert [world.listed(one) for one in issued(world)] == [True] * 3
+    workloads = workloads_over(world.bench.walk)
+    await set_agent_standing(workloads, AgentId(agent), "retired", by="operator")
+    assert [world.listed(one) for one in issued(world)] == left
+    assert [world.introspected(one) for one in issued(world)] == left
+    assert [at_the_gateway(world, one) for one in issued(world)] == left
+
+
+async def test_what_a_crash_kept_from_the_list_is_there_when_it_is_retired_once_more():
+    world = await grown()
+    workloads = workloads_over(world.bench.walk)
+    register, world.bench.walk.tokens = world.bench.walk.tokens, None
+    await set_agent_standing(workloads, AgentId("rover"), "retired", by="operator")
+    world.bench.walk.tokens = register
+    assert [world.listed(one) for one in issued(world)] == [True] * 3
+    await set_agent_standing(workloads, AgentId("rover"), "retired", by="operator")
+    assert [world.listed(one) for one in issued(world)] == [True, False, False]
+
+
+async def test_a_suspended_agents_tokens_stay_in_the_list_and_are_refused_here():
+    """What may come back is not shown as ended for good; who wants that revokes the agent."""
+    world = await grown()
+    await set_agent_standing(workloads_over(world.bench.walk), AgentId("rover"), "suspended", by="operator")
+    assert [world.listed(one) for one in issued(world)] == [True] * 3
+    assert [world.introspected(one) for one in issued(world)] == [True, False, False]
+    assert [at_the_gateway(world, one) for one in issued(world)] == [True, False, False]
+
+
+async def test_a_document_that_retires_an_agent_does_the_same():
+    world = await grown()
+    found = documents()
+    for one in found:
+        if one["metadata"]["name"] == "rover":
+            one["spec"]["status"] = "retired"
+    await apply_registry(world.bench.walk, found, by="operator")
+    assert [world.listed(one) for one in issued(world)] == [True, False, False]

@@ -1,0 +1,82 @@
+"""A bench whose policy set declares trackers, and the same one after a restart."""
+
+from __future__ import annotations
+
+from answerable.adapters.memory.history import MemoryHistoryRegister
+from answerable.adapters.memory.registers import MemoryMandateRegister
+from answerable.core.decision.counter import resource_key
+from answerable.core.decision.history import History
+from answerable.flows.keep_budgets import keep_budgets
+from answerable.flows.keep_history import HistoryReader, keep_history
+from answerable.flows.settle_open_intents import recover_from_ledger
+from answerable.testing.builders import Bench, bench_documents
+
+PERMIT = '@id("all") permit (principal, action, resource);'
+REFUNDS = {"name": "refunds", "over": "agent", "within": "1h", "capabilities": ["crm.refund"]}
+ONE_REFUND = (
+    PERMIT
+    + '@id("one") @reason("one refund an hour") forbid (principal, action == Action::"crm.refund", resource) '
+    + "when { context.history.refunds >= 1 };"
+)
+
+
+def documents_with(*trackers, policies=PERMIT):
+    documents = bench_documents(policies)
+    for one in documents:
+        if one["kind"] == "PolicySet":
+            one["spec"]["trackers"] = [{**tracker} for tracker in trackers]
+    return documents
+
+
+async def ready(*trackers, policies=PERMIT, **parts):
+    """A bench with these trackers in force, one mandate of scout, and a register for histories."""
+    parts.setdefault("history", MemoryHistoryRegister())
+    bench = await Bench(**parts).registered(documents_with(*trackers, policies=policies))
+    await bench.issue("m-1", calls_max=10_000)
+    return bench
+
+
+def restarted(bench, *, register=None, ledger=None, keep_register=True):
+    """A new process over the same stores; what was only in memory is gone."""
+    walk, mandates = bench.walk, MemoryMandateRegister()
+    for mandate in walk.mandates.all():
+        mandates.add(mandate)
+        if walk.mandates.state(mandate.id) == "closed":
+            mandates.close(mandate.id)
+    origin = walk.ledger.origin
+    mandates.keep_used(origin, walk.mandates.kept_used(origin), walk.mandates.used_up_to(origin))
+    again = Bench(
+        clock=bench.clock,
+        ledger=ledger or walk.ledger,
+        registry=walk.registry,
+        mandates=mandates,
+        approvals=walk.approvals,
+        subject_keys=walk.subject_keys,
+        history=register or (walk.history_register if keep_register else MemoryHistoryRegister()),
+        limits=walk.limits,
+    )
+    again.sequence = bench.sequence
+    recover_from_ledger(again.walk)
+    return again
+
+
+async def kept(bench):
+    keep_budgets(bench.walk)
+    await keep_history(bench.walk)
+
+
+def seen(bench, name=None, *, agent="scout", mandate="m-1", case="4711"):
+    """What policies would be told now, of one tracker or of all."""
+    values = bench.walk.history.values(
+        agent=agent, mandate=mandate, resource=resource_key("Case", case), now=bench.clock.now()
+    )
+    return values[name] if name is not None else values
+
+
+def told_by_the_ledger(bench):
+    """The values that reading all of the ledger gives, for whoever asks."""
+    history = History(bench.walk.history.trackers)
+    reader = HistoryReader(bench.walk, history, bench.walk.registry.current)
+    for stored in bench.walk.ledger.replay():
+        reader.fold(stored)
+    return history
