@@ -97,26 +97,25 @@ def compared(walk: Walk, asking: PolicyAsking, stored: StoredEntry, tally: Tally
     if effect is None:
         return None
     leaf = leaf_of(stored)
-    was = past_of(stored.index, leaf, effect)
-    question, why = question_in(walk, stored, leaf)
+    fields, why = fields_asked(walk, stored, leaf)
     if why is not None:
         tally.skip(why)
         return None
+    was = past_of(stored.index, leaf, effect, fields)
+    counted_by = walk.policies.declared.parts.get(was.policy_set)
     try:
-        return tally.add(
-            was, asking.ask(question, counted_by=walk.policies.declared.parts.get(was.policy_set))
-        )
+        return tally.add(was, asking.ask(fields["question"], counted_by=counted_by))
     except Malformed:
         tally.skip("unreadable")
         return None
 
 
-def past_of(index: int, leaf: dict[str, JSONValue], effect: Effect) -> Past:
-    """The decision as its leaf tells it."""
+def past_of(index: int, leaf: dict[str, JSONValue], effect: Effect, fields: dict[str, bytes]) -> Past:
+    """The decision as its leaf and its fields tell it."""
     told = leaf.get("decision")
     decision = told if isinstance(told, dict) else leaf
-    by = decision.get("by")
-    at = leaf.get("at")
+    by, at = decision.get("by"), leaf.get("at")
+    under = parse(fields.get("obligations", b"[]"))
     return Past(
         index=index,
         at=at if type(at) is int else 0,
@@ -125,28 +124,31 @@ def past_of(index: int, leaf: dict[str, JSONValue], effect: Effect) -> Past:
         effect=effect,
         by=tuple(str(one) for one in by) if isinstance(by, list) else (),
         policy_set=str(decision.get("policy_set", "")),
+        obligations=tuple(str(one) for one in under) if isinstance(under, list) else (),
     )
 
 
-def question_in(walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]) -> tuple[bytes, Unasked | None]:
-    """The question of an entry, or why there is none to ask."""
+def fields_asked(
+    walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]
+) -> tuple[dict[str, bytes], Unasked | None]:
+    """The opened fields of an entry, with its question; or why there is none to ask."""
     if not stored.attachment and leaf.get("_sd"):
-        return b"", "erased"
+        return {}, "erased"
     try:
         fields = disclosures_of(stored, walk.subject_keys.find)
     except AnswerableError:
-        return b"", "unreadable"
+        return {}, "unreadable"
     if fields is None:
-        return b"", "erased" if walk.subject_keys.find(key_id_of(stored.attachment)) is None else "unreadable"
+        return {}, "erased" if walk.subject_keys.find(key_id_of(stored.attachment)) is None else "unreadable"
     named = {one.name: bytes(one.value) for one in fields}
     if "question_digest" in named:
-        return b"", "not_kept"
+        return {}, "not_kept"
     if "question" not in named:
-        return b"", "not_asked"
+        return {}, "not_asked"
     if stored.tag == Tag.REFUSAL and "hidden" in named:
         # A credential among the arguments was blotted out: what is left is not what was asked.
-        return b"", "hidden"
-    return named["question"], None
+        return {}, "hidden"
+    return named, None
 
 
 def begins_at(walk: Walk, since: int) -> int:

@@ -79,6 +79,16 @@ async def test_what_changes_is_listed_with_what_it_was_and_what_decides_it_now()
     assert tally.changes == {"deny→allow": 1, "defer→allow": 1}
 
 
+async def test_an_allow_under_other_obligations_is_a_change():
+    bench = await worked()
+    policies = POLICIES + (
+        '@id("mask") @oblige("redact:/note") forbid (principal, action == Action::"crm.read", resource);'
+    )
+    tally, found, _ = await all_pages(bench, house(policies))
+    assert tally.changes == {"allow→allow, other obligations": 1}
+    assert (found[0].now, found[0].obligations) == ("allow", ("redact:/note",))
+
+
 async def test_what_a_mandate_refused_stays_refused_whatever_the_candidate_permits():
     bench = await Bench().registered()
     await bench.issue(calls_max=1)
@@ -179,7 +189,9 @@ async def test_it_changes_nothing():
 
 
 async def test_a_history_that_the_set_in_force_counted_is_asked_with_the_value_of_then(monkeypatch):
-    tracked = POLICIES + '@id("often") forbid (principal, action, resource) when { context.history.calls > 7 };'
+    tracked = (
+        POLICIES + '@id("often") forbid (principal, action, resource) when { context.history.calls > 7 };'
+    )
     bench = await Bench().registered()
     await bench.issue()
     counted = document("PolicySet", "house", {"policies": tracked, "trackers": [CALLS]})

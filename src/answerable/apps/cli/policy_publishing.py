@@ -74,16 +74,27 @@ def propose(
     key: KeyFile,
     sources: Sources = None,
     remove: Removed = None,
+    since: Annotated[
+        str,
+        typer.Option("--since", help="Simulate it so far back first, such as 7d; or `none`.", metavar="TIME"),
+    ] = "7d",
     comment: Comment = "",
 ) -> int | None:
     """Sign a change of policy sets, for another person to publish.
 
-    A directory is checked and its tests are run first; how they went is attached and recorded. Exit code 4: it waits.
+    A directory is checked and its tests are run first, and the change is simulated; how that went is attached and
+    recorded. Exit code 4: it waits.
     """
+    from answerable.core.canonical import encode
+
     with shell.control() as control:
-        documents, attached = _gathered(control, sources or [])
+        documents, tests = gathered(control, sources or [])
         body: dict[str, JSONValue] = {"documents": [*documents], "removed": [*(remove or [])]}
         plan = control.post("/v1/policy/plan", body)
+        said: dict[str, JSONValue] = {"tests": tests} if tests else {}
+        if since != "none":
+            said["simulation"] = _simulated(shell, control, body, since)
+        attached = encode(said).decode() if said else ""
         if not shell.terminal.as_json:
             _show_changes(shell, plan["changes"])
         if not shell.terminal.confirmed("Propose exactly this?", yes=shell.yes):
@@ -204,9 +215,11 @@ def rollback(
     return None
 
 
-def _gathered(control: Control, sources: list[Path]) -> tuple[list[JSONValue], str]:
-    """The documents, and what is said of their tests, as the JSON text that is signed."""
-    from answerable.core.canonical import encode
+def gathered(control: Control, sources: list[Path]) -> tuple[list[JSONValue], dict[str, JSONValue]]:
+    """The documents of directories and files, and how the tests of each directory went.
+
+    Raises Malformed (`set.faults`, `set.tests`, `registry.faults`).
+    """
     from answerable.wiring.policy_directory import check_set
     from answerable.wiring.policy_trials import try_set
     from answerable.wiring.registry_documents import read_documents
@@ -235,7 +248,24 @@ def _gathered(control: Control, sources: list[Path]) -> tuple[list[JSONValue], s
         untried = len(tried.untried_faults())
         tests[checked.name] = {"failed": 0, "passed": len(tried.tried), "policies_untried": untried}
         documents.append(checked.document)
-    return documents, encode({"tests": tests}).decode() if tests else ""
+    return documents, tests
+
+
+def _simulated(
+    shell: Shell, control: Control, body: dict[str, JSONValue], since: str
+) -> dict[str, JSONValue]:
+    """What is attached of a simulation: its counts. Raises Refused (`cli.not_confirmed`) when it was broken off."""
+    from answerable.apps.cli.policy_simulation import simulated
+
+    found = simulated(shell, control, body, since)
+    if found["partial"]:
+        raise Refused("broken off: nothing was signed", code="cli.not_confirmed")
+    if not shell.terminal.as_json:
+        shell.terminal.say(
+            f"simulated since {since}: {found['changed']} of {found['asked']} decisions change"
+        )
+    names = ("since", "policy_set", "entries", "asked", "same", "changed", "changes", "untold", "unasked")
+    return {name: found[name] for name in names}
 
 
 def _signed(

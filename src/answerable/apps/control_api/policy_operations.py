@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.apps.control_api.call import Operation, instant, page_of
-from answerable.apps.control_api.schemas import DIGEST, INSTANT, TEXT, TEXTS, Schema, choice, record, sequence
+from answerable.apps.control_api.schemas import (
+    COUNT,
+    DIGEST,
+    INSTANT,
+    TEXT,
+    TEXTS,
+    Schema,
+    choice,
+    mapping,
+    record,
+    sequence,
+)
 from answerable.core.canonical import parse
 from answerable.core.registry.publication import documents_digest, policy_documents
-from answerable.errors import Malformed
+from answerable.errors import Malformed, shown
 from answerable.flows.keep_policies import kept_set, kept_sets
 from answerable.flows.publish_policy import (
     found_proposal,
@@ -19,10 +30,12 @@ from answerable.flows.publish_policy import (
     waiting_proposals,
     withdraw_proposal,
 )
+from answerable.flows.simulate_policy import simulate_policy
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
+    from answerable.core.decision.compared import Difference
     from answerable.core.registry.policy_record import KeptSets, Proposal
     from answerable.flows.apply_registry import Applied
 
@@ -116,6 +129,55 @@ async def go_back(call: Call) -> Answer:
     return _applied(await rollback_policy(call.walk, body.text("to"), body.text("token")))
 
 
+async def simulate(call: Call) -> Answer:
+    """One page of what policy sets would have decided."""
+    documents, removed = _given(call, "since", "start")
+    body = call.members("documents", "removed", "since", "start")
+    page = await simulate_policy(
+        call.walk,
+        documents,
+        removed=removed,
+        since=_number(body.text("since", chars_max=16)) if body.has("since") else 0,
+        start=_number(body.text("start", chars_max=16)) if body.has("start") else 0,
+    )
+    return {
+        "start": page.start,
+        "end": page.end,
+        "size": page.size,
+        "more": page.more,
+        "policy_set": page.policy_set,
+        "asked": page.tally.asked,
+        "same": page.tally.same,
+        "changes": {**page.tally.changes},
+        "by_policy": {**page.tally.by_policy},
+        "untold": {**page.tally.untold},
+        "unasked": {**page.tally.unasked},
+        "differences": [difference_told(one) for one in page.differences],
+    }
+
+
+def difference_told(one: Difference) -> JSONValue:
+    """One decision that would be another one."""
+    return {
+        "index": one.was.index,
+        "at": instant(one.was.at),
+        "agent": one.was.agent,
+        "capability": one.was.capability,
+        "was": one.was.effect,
+        "was_by": list(one.was.by),
+        "now": one.now,
+        "by": list(one.by),
+        "reason": one.reason,
+        "obligations": list(one.obligations),
+    }
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise Malformed(f"{shown(text)} is not a whole number", code="request.body")
+    return int(text)
+
+
 def _given(call: Call, *more: str) -> tuple[tuple[JSONValue, ...], tuple[str, ...]]:
     body = call.members("documents", "removed", *more)
     removed = body.items("removed") if body.has("removed") else ()
@@ -155,6 +217,23 @@ def _applied(applied: Applied) -> Answer:
 
 
 _OBJECT: Final[Schema] = {"type": "object"}
+_COUNTS: Final = mapping(COUNT)
+DIFFERENCES: Final = sequence(
+    record(
+        {
+            "index": COUNT,
+            "at": INSTANT,
+            "agent": TEXT,
+            "capability": TEXT,
+            "was": choice("allow", "deny", "defer"),
+            "was_by": TEXTS,
+            "now": choice("allow", "deny", "defer"),
+            "by": TEXTS,
+            "reason": TEXT,
+            "obligations": TEXTS,
+        }
+    )
+)
 _CHANGES: Final = sequence(record({"kind": TEXT, "name": TEXT, "how": choice("added", "changed", "removed")}))
 _PROPOSAL: Final[dict[str, Schema]] = {
     "id": TEXT,
@@ -173,7 +252,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "documents": DIGEST,
             "sets": TEXTS,
             "publishers": TEXT,
-            "proposals": {"type": "integer", "minimum": 0},
+            "proposals": COUNT,
         }
     ),
     "PolicySets": record({"documents": sequence(_OBJECT), "removed": TEXTS}, optional=("removed",)),
@@ -189,6 +268,26 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "PolicyApplied": record({"changes": _CHANGES, "before": DIGEST, "after": DIGEST}),
     "KeptSet": record({"until": INSTANT, "digest": DIGEST, "policy_set": DIGEST, "sets": TEXTS}),
     "EarlierSet": record({"digest": DIGEST, "policy_set": DIGEST, "documents": _OBJECT}),
+    "SimulationRequest": record(
+        {"documents": sequence(_OBJECT), "removed": TEXTS, "since": TEXT, "start": TEXT},
+        optional=("removed", "since", "start"),
+    ),
+    "SimulationPage": record(
+        {
+            "start": COUNT,
+            "end": COUNT,
+            "size": COUNT,
+            "more": {"type": "boolean"},
+            "policy_set": DIGEST,
+            "asked": COUNT,
+            "same": COUNT,
+            "changes": _COUNTS,
+            "by_policy": _COUNTS,
+            "untold": _COUNTS,
+            "unasked": _COUNTS,
+            "differences": DIFFERENCES,
+        }
+    ),
     "RollbackRequest": record({"to": TEXT, "token": TEXT}),
 }
 """Beside those of `schemas`."""
@@ -211,6 +310,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         body="PolicySets",
         answer="PolicyPlan",
         run=plan_policies,
+    ),
+    Operation(
+        id="simulate_policy",
+        method="POST",
+        path=f"{_PATH}/simulate",
+        summary="What policy sets would have decided of what is in the ledger, page by page; changes nothing",
+        body="SimulationRequest",
+        answer="SimulationPage",
+        run=simulate,
     ),
     Operation(
         id="list_proposals",

@@ -1,6 +1,7 @@
 """One decision beside what another policy set says to the same question.
 
-Laws: a decision is told as changed by its effect alone; that other policies give the same answer is no change.
+Laws: a decision is told as changed by its effect and its obligations; that other policies give the same answer is no
+change.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ NAMES_MAX: Final = 1_000
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A decision in the ledger. by: what determined it."""
+    """A decision in the ledger. by: what determined it. obligations: without which it did not count."""
 
     index: int
     at: int
@@ -33,6 +34,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     effect: Effect
     by: tuple[str, ...]
     policy_set: str
+    obligations: tuple[str, ...] = ()
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -42,6 +44,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     now: Effect
     by: tuple[str, ...]
     reason: str
+    obligations: tuple[str, ...] = ()
 
 
 class Tally(msgspec.Struct, kw_only=True):
@@ -64,14 +67,18 @@ class Tally(msgspec.Struct, kw_only=True):
             _count(self.untold, found.text)
             return None
         self.asked += 1
-        if found.effect == was.effect:
+        alike = sorted(found.obligations) == sorted(was.obligations) or found.effect == "deny"
+        if found.effect == was.effect and alike:
             self.same += 1
             return None
-        _count(self.changes, f"{was.effect}→{found.effect}")
+        other = "" if found.effect != was.effect else ", other obligations"
+        _count(self.changes, f"{was.effect}→{found.effect}{other}")
         for name in found.determined_by:
             _count(self.by_policy, name)
         reason = found.reasons[0].text if found.reasons else ""
-        return Difference(was=was, now=found.effect, by=found.determined_by, reason=reason)
+        return Difference(
+            was=was, now=found.effect, by=found.determined_by, reason=reason, obligations=found.obligations
+        )
 
     def skip(self, why: Unasked) -> None:
         """Count an entry that has no question."""

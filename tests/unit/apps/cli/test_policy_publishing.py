@@ -61,7 +61,15 @@ def signing(world: World, person: str) -> tuple[str, ...]:
 
 def proposed(command: Command, world: World, text: str, person: str = "ada") -> str:
     told = command(
-        "policy", "propose", policies(world, text), *signing(world, person), "--yes", "--json", code=4
+        "policy",
+        "propose",
+        policies(world, text),
+        *signing(world, person),
+        "--since",
+        "none",
+        "--yes",
+        "--json",
+        code=4,
     )
     return str(json.loads(told.stdout)["id"])
 
@@ -132,7 +140,8 @@ def test_how_the_tests_of_a_directory_went_goes_with_the_proposal(command: Comma
     command("policy", "schema", "--for", place, "-o", place / "schema.cedarschema")
     made = command("policy", "propose", place, *signing(world, "ada"), "--yes", "--json", code=4)
     attached = json.loads(made.stdout)["attached"]
-    assert attached == {"tests": {"house": {"failed": 0, "passed": 1, "policies_untried": 0}}}
+    assert attached["tests"] == {"house": {"failed": 0, "passed": 1, "policies_untried": 0}}
+    assert (attached["simulation"]["since"], attached["simulation"]["asked"]) == ("7d", 0)
     assert "tests of house: 1 passed" in command("policy", "show", json.loads(made.stdout)["id"]).stdout
     own_set(world, expect="deny")
     red = command("policy", "propose", place, *signing(world, "ada"), "--yes", code=1)
