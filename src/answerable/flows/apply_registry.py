@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from answerable.ports.decision_point import DecisionPoint
 
 FAULTS_SHOWN_MAX = 20
+INLINE_CHARS_MAX = 16_384
+"""Of policies: some 20 ms of work. More are checked in another thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +153,18 @@ def _swap(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
 async def planned_aside(
     walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
 ) -> Plan:
-    """As `planned`, in another thread: ten thousand policies take seconds, and actions go on meanwhile."""
-    return await to_thread.run_sync(partial(planned, walk, documents, prune=prune, without=without))
+    """As `planned`; in another thread where it takes long: ten thousand policies do, and actions go on meanwhile."""
+    plan = partial(planned, walk, documents, prune=prune, without=without)
+    chars = sum(len(text) for text in policy_documents(walk.registry.documents()).values())
+    chars += sum(map(_policy_chars, documents))
+    return await to_thread.run_sync(plan) if chars > INLINE_CHARS_MAX else plan()
+
+
+def _policy_chars(document: JSONValue) -> int:
+    match document:
+        case {"spec": {"policies": str(policies)}}:
+            return len(policies)
+    return 0
 
 
 def planned(

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from answerable.adapters.cedar import compiled
 from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.publication import Terms
@@ -398,3 +399,25 @@ async def test_a_disabled_publisher_is_nobody():
     await apply_registry(bench.walk, [gone], by="operator")
     with pytest.raises(Unverified):
         await publish(bench, proposal)
+
+
+@pytest.mark.requirement("PUB-08")
+async def test_actions_go_on_while_many_policies_are_checked():
+    bench = await Bench().registered()
+    bench.walk.compile_policies = compiled
+    await bench.issue()
+    many = "".join(
+        f'@id("p{number}") forbid (principal == Agent::"a{number}", action, resource);\n'
+        for number in range(1_500)
+    )
+    applying = asyncio.create_task(apply_registry(bench.walk, [house(POLICIES + many)], by="operator"))
+    acted = 0
+    while not applying.done():
+        await bench.act()
+        acted += 1
+        await asyncio.sleep(0)
+        if acted == 18:
+            break
+    assert acted >= 3, "one action would be all if it waited"
+    assert (await applying).changes
+    assert (await bench.act()).outcome is not None
