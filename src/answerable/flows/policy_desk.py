@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from answerable.core.decision.compared import ShadowSeen
     from answerable.core.registry.policy_parts import PolicyParts
     from answerable.ports.policy_asking import AskingCompiler, PolicyAsking
     from answerable.ports.policy_register import PolicyRegister
@@ -25,11 +26,14 @@ class PolicyDesk:
 
     records: proposals and earlier sets; None where nothing is kept, and then nothing can be proposed.
     compile_asking: makes candidates that can be asked; None where nothing can be simulated. candidate: the one that is
-    being simulated, with the digest of its documents and of the registry. declared: of sets in force before.
+    being simulated, with the digest of its documents and of the registry. shadow: likewise, the one that follows what
+    is decided. seen: how far, in this log; None until it was looked up. declared: of sets in force before.
     """
 
     publishers: str = ""
     records: PolicyRegister | None = None
     compile_asking: AskingCompiler | None = None
     candidate: tuple[str, PolicyAsking] | None = None
+    shadow: tuple[str, PolicyAsking] | None = None
+    seen: ShadowSeen | None = None
     declared: Declared = field(default_factory=Declared)

@@ -15,7 +15,7 @@ from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.parts_form import parts_of_form
-from answerable.core.registry.publication import documents_digest, policy_documents
+from answerable.core.registry.publication import documents_digest
 from answerable.errors import AnswerableError, Malformed, Unavailable
 from answerable.flows.publish_policy import planned_sets
 
@@ -67,12 +67,12 @@ async def simulate_policy(
     """
     asking = await _candidate(walk, documents, removed)
     ends_at = walk.clock.monotonic() + PAGE_SECONDS_MAX
-    if not await _read_declared(walk, ends_at):
+    if not await read_declared(walk, ends_at):
         size = walk.ledger.size
         return Page(start=start, end=start, size=size, more=True, policy_set=asking.policy_set, reading=True)
     first = start or begins_at(walk, since)
     tally, differences, end = Tally(), list[Difference](), first
-    async for stored in _in_turns(walk, first, ends_at):
+    async for stored in in_turns(walk, first, ends_at):
         found = compared(walk, asking, stored, tally)
         if found is not None:
             differences.append(found)
@@ -168,27 +168,36 @@ def begins_at(walk: Walk, since: int) -> int:
 
 
 async def _candidate(walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str]) -> PolicyAsking:
-    desk = walk.policies
-    if desk.compile_asking is None:
+    walk.policies.candidate = await candidate(walk, walk.policies.candidate, documents, removed)
+    return walk.policies.candidate[1]
+
+
+async def candidate(
+    walk: Walk, known: tuple[str, PolicyAsking] | None, documents: Sequence[JSONValue], removed: Sequence[str]
+) -> tuple[str, PolicyAsking]:
+    """A set that can be asked, with the name of what it was made of. known: one that was made before.
+
+    Raises Malformed (`registry.faults`, `policy.*`), Refused (`publication.unknown`), Unavailable.
+    """
+    compile_asking = walk.policies.compile_asking
+    if compile_asking is None:
         raise Unavailable(
             "this process cannot ask policy sets: use the server's",
             code="publication.no_asking",
             port="policies",
         )
     given = encode([*documents, {"removed": [*removed]}])
-    name = documents_digest({"given": given, **policy_documents(walk.registry.documents())})
-    name += walk.registry.current.digest
-    if desk.candidate is None or desk.candidate[0] != name:
-        plan = await planned_sets(walk, documents, removed, same=True)
-        made = await to_thread.run_sync(partial(desk.compile_asking, plan.policies, plan.snapshot))
-        desk.candidate = (name, made)
-    return desk.candidate[1]
+    name = documents_digest({"given": given, "registry": encode(walk.registry.current.digest)})
+    if known is not None and known[0] == name:
+        return known
+    plan = await planned_sets(walk, documents, removed, same=True)
+    return name, await to_thread.run_sync(partial(compile_asking, plan.policies, plan.snapshot))
 
 
-async def _read_declared(walk: Walk, ends_at: float) -> bool:
+async def read_declared(walk: Walk, ends_at: float) -> bool:
     """Whether the log was read to its end for what policy sets declared: once, and on from there."""
     declared, size = walk.policies.declared, walk.ledger.size
-    async for stored in _in_turns(walk, declared.read_to, ends_at):
+    async for stored in in_turns(walk, declared.read_to, ends_at):
         declared.read_to = stored.index + 1
         if stored.tag == Tag.POLICY_CHANGE:
             fields = disclosures_of(stored, walk.subject_keys.find) or ()
@@ -198,7 +207,7 @@ async def _read_declared(walk: Walk, ends_at: float) -> bool:
     return declared.read_to >= size
 
 
-async def _in_turns(walk: Walk, start: int, ends_at: float) -> AsyncIterator[StoredEntry]:
+async def in_turns(walk: Walk, start: int, ends_at: float) -> AsyncIterator[StoredEntry]:
     """Entries from an index on, with a rest after each turn, until the time is up."""
     rests_at = walk.clock.monotonic() + TURN_SECONDS
     for stored in walk.ledger.replay(start):

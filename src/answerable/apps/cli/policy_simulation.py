@@ -131,7 +131,8 @@ def _millis(since: str) -> int:
     return max(0, time.time_ns() // 1_000_000 - int(found[1]) * _SECONDS[found[2]] * 1000)
 
 
-def _show(shell: Shell, found: dict[str, Any], limit: int) -> None:
+def show_changes(shell: Shell, found: dict[str, Any], limit: int | None = None) -> None:
+    """What changes, listed up to a limit and counted."""
     rows = [
         (
             one["index"],
@@ -157,6 +158,10 @@ def _show(shell: Shell, found: dict[str, Any], limit: int) -> None:
     ]
     if counted:
         shell.terminal.table(("what", "decisions"), counted, empty="")
+
+
+def _show(shell: Shell, found: dict[str, Any], limit: int) -> None:
+    show_changes(shell, found, limit)
     told = f"{found['changed']} of {found['asked']} decisions since {found['since']} would be others"
     if found["partial"]:
         shell.terminal.warn(f"broken off after {found['entries']} entries, so this is not the whole: {told}")

@@ -19,7 +19,7 @@ from answerable.apps.control_api.schemas import (
 )
 from answerable.core.canonical import parse
 from answerable.core.registry.publication import documents_digest, policy_documents
-from answerable.errors import Malformed, shown
+from answerable.errors import Malformed, Refused, shown
 from answerable.flows.keep_policies import kept_set, kept_sets
 from answerable.flows.publish_policy import (
     found_proposal,
@@ -30,6 +30,7 @@ from answerable.flows.publish_policy import (
     waiting_proposals,
     withdraw_proposal,
 )
+from answerable.flows.shadow_policy import shadow_seen, shadow_set, start_shadow, stop_shadow
 from answerable.flows.simulate_policy import simulate_policy
 
 if TYPE_CHECKING:
@@ -172,6 +173,47 @@ def difference_told(one: Difference) -> JSONValue:
     }
 
 
+async def show_shadow(call: Call) -> Answer:
+    """What the set in the shadow would have decided so far."""
+    return _shadow(call)
+
+
+async def put_shadow(call: Call) -> Answer:
+    """Put policy sets into the shadow."""
+    documents, removed = _given(call)
+    await start_shadow(call.walk, documents, removed=removed, by=call.by)
+    return _shadow(call)
+
+
+async def drop_shadow(call: Call) -> Answer:
+    """Take the set out of the shadow; what it had seen is told a last time."""
+    told = _shadow(call)
+    stop_shadow(call.walk)
+    return {**told, "state": "stopped"}
+
+
+def _shadow(call: Call) -> Answer:
+    shadow = shadow_set(call.walk)
+    if shadow is None:
+        raise Refused("no policy set is in the shadow", code="shadow.none")
+    seen = shadow_seen(call.walk, shadow)
+    return {
+        "state": "fault" if seen.fault else "following",
+        "fault": seen.fault,
+        "policy_set": seen.policy_set,
+        "since": instant(shadow.since),
+        "by": shadow.by,
+        "behind": max(0, call.walk.ledger.size - seen.read_to),
+        "asked": seen.tally.asked,
+        "same": seen.tally.same,
+        "changes": {**seen.tally.changes},
+        "by_policy": {**seen.tally.by_policy},
+        "untold": {**seen.tally.untold},
+        "unasked": {**seen.tally.unasked},
+        "differences": [difference_told(one) for one in seen.differences],
+    }
+
+
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise Malformed(f"{shown(text)} is not a whole number", code="request.body")
@@ -218,7 +260,7 @@ def _applied(applied: Applied) -> Answer:
 
 _OBJECT: Final[Schema] = {"type": "object"}
 _COUNTS: Final = mapping(COUNT)
-DIFFERENCES: Final = sequence(
+_DIFFERENCES: Final = sequence(
     record(
         {
             "index": COUNT,
@@ -285,7 +327,24 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "by_policy": _COUNTS,
             "untold": _COUNTS,
             "unasked": _COUNTS,
-            "differences": DIFFERENCES,
+            "differences": _DIFFERENCES,
+        }
+    ),
+    "PolicyShadow": record(
+        {
+            "state": choice("following", "fault", "stopped"),
+            "fault": TEXT,
+            "policy_set": TEXT,
+            "since": INSTANT,
+            "by": TEXT,
+            "behind": COUNT,
+            "asked": COUNT,
+            "same": COUNT,
+            "changes": _COUNTS,
+            "by_policy": _COUNTS,
+            "untold": _COUNTS,
+            "unasked": _COUNTS,
+            "differences": _DIFFERENCES,
         }
     ),
     "RollbackRequest": record({"to": TEXT, "token": TEXT}),
@@ -363,6 +422,32 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         body="Nothing",
         answer="PolicyProposal",
         run=drop_proposal,
+    ),
+    Operation(
+        id="show_shadow",
+        method="GET",
+        path=f"{_PATH}/shadow",
+        summary="What the policy set in the shadow would have decided otherwise",
+        answer="PolicyShadow",
+        run=show_shadow,
+    ),
+    Operation(
+        id="start_shadow",
+        method="POST",
+        path=f"{_PATH}/shadow",
+        summary="Put policy sets into the shadow, where they decide everything and do nothing",
+        body="PolicySets",
+        answer="PolicyShadow",
+        run=put_shadow,
+    ),
+    Operation(
+        id="stop_shadow",
+        method="POST",
+        path=f"{_PATH}/shadow/stop",
+        summary="Take the policy set out of the shadow",
+        body="Nothing",
+        answer="PolicyShadow",
+        run=drop_shadow,
     ),
     Operation(
         id="list_policy_sets",

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from answerable.core.decision.asked import CannotTell
+from answerable.core.decision.decision import Effect
 
 if TYPE_CHECKING:
-    from answerable.core.decision.decision import Decision, Effect
+    from answerable.core.decision.decision import Decision
 
 Unasked = Literal["erased", "hidden", "not_kept", "not_asked", "unreadable"]
 """Why there is no question: its subject was erased; a credential in it was hidden; it was too long to keep; nothing
@@ -83,6 +84,33 @@ class Tally(msgspec.Struct, kw_only=True):
     def skip(self, why: Unasked) -> None:
         """Count an entry that has no question."""
         _count(self.unasked, why)
+
+
+class ShadowSet(msgspec.Struct, frozen=True, kw_only=True):
+    """Policy sets in the shadow. documents: canonical JSON of each that is new or other; removed: names of those that
+    it leaves out. since: Unix milliseconds. by: who the control door knew."""
+
+    id: str
+    documents: list[str]
+    removed: list[str]
+    since: int
+    by: str
+
+
+class ShadowSeen(msgspec.Struct, kw_only=True):
+    """How far one log was compared with the set in the shadow, and what came of it.
+
+    shadow: its id. read_to: first entry that was not read. policy_set: its digest by now. fault: why it cannot be
+    asked, if so. differences: the latest.
+    """
+
+    shadow: str
+    began: int
+    read_to: int
+    policy_set: str = ""
+    fault: str = ""
+    tally: Tally = msgspec.field(default_factory=Tally)
+    differences: list[Difference] = []
 
 
 def _count(counts: dict[str, int], name: str) -> None:

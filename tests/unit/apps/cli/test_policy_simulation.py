@@ -110,3 +110,14 @@ def test_differences_past_the_bound_are_counted(
     monkeypatch.setattr(policy_simulation, "KEPT_MAX", 1)
     found = json.loads(command("policy", "simulate", candidate, "--since", "all", "--json").stdout)
     assert (len(found["differences"]), found["unlisted"], found["changed"]) == (1, 1, 2)
+
+
+@pytest.mark.requirement("PUB-09")
+def test_a_set_is_put_into_the_shadow_looked_at_and_taken_out(command: Command, candidate: Path):
+    assert "no policy set is in the shadow" in command("policy", "shadow", "status", code=3).stderr
+    assert "in the shadow from now on" in command("policy", "shadow", "start", candidate).stderr
+    told = json.loads(command("policy", "shadow", "status", "--json").stdout)
+    assert (told["state"], told["asked"], told["behind"]) == ("following", 0, 0)
+    assert "0 of 0 decisions since" in command("policy", "shadow", "status").stderr
+    assert json.loads(command("policy", "shadow", "stop", "--json").stdout)["state"] == "stopped"
+    command("policy", "shadow", "stop", code=3)
