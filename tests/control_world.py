@@ -248,18 +248,13 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             entropy=entropy,
             ledger=ledger,
             registry=registry,
-            mandates=SqliteMandateRegister(store),
-            approvals=SqliteApprovalRegister(store),
-            channel=MemoryApprovalChannel(),
-            upstream=_upstream(clock),
+            mandates=SqliteMandateRegister(store), approvals=SqliteApprovalRegister(store),
+            channel=MemoryApprovalChannel(), upstream=_upstream(clock),
             decision_point=compiled(policy_text(registry.current), registry.current),
-            compile_policies=compiled,
-            manifests=MemoryManifestRegister(),
-            revocations=SqliteRevocationRegister(store, clock=clock),
-            subject_keys=subject_keys,
-            policies=policy_desk(settings, store),
-            limits=settings.walk,
-        )
+            compile_policies=compiled, manifests=MemoryManifestRegister(),
+            revocations=SqliteRevocationRegister(store, clock=clock), subject_keys=subject_keys,
+            policies=policy_desk(settings, store), limits=settings.walk,
+        )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
         yield Product(walk=walk, log_key=log_key.formatted(), published=published)
     subject_keys.close()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from hashlib import sha256
+
+import pytest
 
 from answerable.core.canonical import JSONValue, encode
 from answerable.core.identity.keys import SigningKey
 from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.ledger.tags import Tag
 from answerable.core.registry.policy_record import Proposal
 from answerable.core.registry.publication import Terms, documents_digest, policy_documents
+from answerable.errors import AnswerableError
 from answerable.flows.apply_registry import Applied
 from answerable.flows.keep_policies import kept_set
 from answerable.flows.publish_policy import propose_policy, publish_policy, rollback_policy
@@ -79,3 +84,23 @@ async def roll_back(bench: Bench, name: str = "", *, by: str = "bob") -> Applied
     kept = kept_set(bench.walk, name)
     terms = Terms(step="rollback", before=in_force(bench), after=kept.digest)
     return await rollback_policy(bench.walk, name, sign(bench, terms, by=by))
+
+
+async def guarded() -> Bench:
+    """A bench whose policy sets need two people, with the sample sets in force."""
+    bench = await Bench().registered()
+    bench.walk.policies.publishers = PUBLISHERS
+    await bench.issue()
+    return bench
+
+
+def opened(bench: Bench, tag: Tag) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:
+    index = bench.entries(tag)[-1]["index"]
+    assert isinstance(index, int)
+    return bench.opened(index)
+
+
+async def refused_code(awaited: Awaitable[object]) -> str:
+    with pytest.raises(AnswerableError) as refused:
+        await awaited
+    return refused.value.code

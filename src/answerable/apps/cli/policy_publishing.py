@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from answerable.apps.cli.command import PENDING, Shell, command
-from answerable.errors import Malformed, Refused, Unverified
+from answerable.apps.cli.policy_simulation import simulated
+from answerable.apps.cli.policy_sources import Removed, Sources, gathered
+from answerable.errors import Refused, Unverified
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
@@ -20,13 +22,6 @@ if TYPE_CHECKING:
 Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
 KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
 Comment = Annotated[str, typer.Option("--comment", help="Why, for the record.")]
-Sources = Annotated[
-    list[Path] | None,
-    typer.Argument(help="Directories of policy sets, or YAML files of PolicySet documents.", metavar="SET"),
-]
-Removed = Annotated[
-    list[str] | None, typer.Option("--remove", help="Take this policy set away.", metavar="NAME")
-]
 ProposalId = Annotated[str, typer.Argument(help="Id of the proposal.", metavar="ID")]
 
 ALONE: Final = (
@@ -215,48 +210,10 @@ def rollback(
     return None
 
 
-def gathered(control: Control, sources: list[Path]) -> tuple[list[JSONValue], dict[str, JSONValue]]:
-    """The documents of directories and files, and how the tests of each directory went.
-
-    Raises Malformed (`set.faults`, `set.tests`, `registry.faults`).
-    """
-    from answerable.wiring.policy_directory import check_set
-    from answerable.wiring.policy_trials import try_set
-    from answerable.wiring.registry_documents import read_documents
-
-    documents: list[JSONValue] = []
-    tests: dict[str, JSONValue] = {}
-    registered = [one["document"] for one in control.every("/v1/registry")]
-    for source in sources:
-        if not (source / "set.yaml").is_file():
-            reading = read_documents([str(source)], standard_input="")
-            if reading.faults:
-                raise Malformed(reading.faults[0], code="registry.faults")
-            documents += reading.documents
-            continue
-        checked = check_set(source, registered)
-        if checked.faults:
-            first = checked.faults[0]
-            told = f"{source / first.file}:{first.line}: {first.message}"
-            raise Malformed(f"{told}: `answerable policy check {source}` tells all", code="set.faults")
-        tried = try_set(checked)
-        if tried.failed:
-            message = (
-                f"{len(tried.failed)} tests of {source} fail: `answerable policy test {source}` tells all"
-            )
-            raise Malformed(message, code="set.tests")
-        untried = len(tried.untried_faults())
-        tests[checked.name] = {"failed": 0, "passed": len(tried.tried), "policies_untried": untried}
-        documents.append(checked.document)
-    return documents, tests
-
-
 def _simulated(
     shell: Shell, control: Control, body: dict[str, JSONValue], since: str
 ) -> dict[str, JSONValue]:
     """What is attached of a simulation: its counts. Raises Refused (`cli.not_confirmed`) when it was broken off."""
-    from answerable.apps.cli.policy_simulation import simulated
-
     found = simulated(shell, control, body, since)
     if found["partial"]:
         raise Refused("broken off: nothing was signed", code="cli.not_confirmed")

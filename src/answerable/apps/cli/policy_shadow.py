@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.apps.cli.policy_publishing import Removed, Sources, gathered
 from answerable.apps.cli.policy_simulation import Limit, show_changes
+from answerable.apps.cli.policy_sources import Removed, Sources, gathered
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

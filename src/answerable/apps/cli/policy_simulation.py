@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.apps.cli.policy_publishing import Removed, Sources, gathered
+from answerable.apps.cli.policy_sources import Removed, Sources, gathered
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:

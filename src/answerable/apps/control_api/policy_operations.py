@@ -13,13 +13,12 @@ from answerable.apps.control_api.schemas import (
     TEXTS,
     Schema,
     choice,
-    mapping,
     record,
     sequence,
 )
 from answerable.core.canonical import parse
 from answerable.core.registry.publication import documents_digest, policy_documents
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import Malformed
 from answerable.flows.keep_policies import kept_set, kept_sets
 from answerable.flows.publish_policy import (
     found_proposal,
@@ -30,13 +29,10 @@ from answerable.flows.publish_policy import (
     waiting_proposals,
     withdraw_proposal,
 )
-from answerable.flows.shadow_policy import shadow_seen, shadow_set, start_shadow, stop_shadow
-from answerable.flows.simulate_policy import simulate_policy
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
-    from answerable.core.decision.compared import Difference
     from answerable.core.registry.policy_record import KeptSets, Proposal
     from answerable.flows.apply_registry import Applied
 
@@ -59,7 +55,7 @@ async def show_policies(call: Call) -> Answer:
 
 async def plan_policies(call: Call) -> Answer:
     """What these policy sets would change; changes nothing."""
-    documents, removed = _given(call)
+    documents, removed = given_sets(call)
     plan = await planned_sets(call.walk, documents, removed)
     return {
         "before": documents_digest(policy_documents(call.walk.registry.documents())),
@@ -88,7 +84,7 @@ async def show_proposal(call: Call) -> Answer:
 
 async def make_proposal(call: Call) -> Answer:
     """Record a signed proposal."""
-    documents, removed = _given(call, "token", "attached")
+    documents, removed = given_sets(call, "token", "attached")
     body = call.members("token", "attached", "documents", "removed")
     attached = body.text("attached", chars_max=ATTACHED_CHARS_MAX) if body.has("attached") else ""
     proposal = await propose_policy(
@@ -130,97 +126,8 @@ async def go_back(call: Call) -> Answer:
     return _applied(await rollback_policy(call.walk, body.text("to"), body.text("token")))
 
 
-async def simulate(call: Call) -> Answer:
-    """One page of what policy sets would have decided."""
-    documents, removed = _given(call, "since", "start")
-    body = call.members("documents", "removed", "since", "start")
-    page = await simulate_policy(
-        call.walk,
-        documents,
-        removed=removed,
-        since=_number(body.text("since", chars_max=16)) if body.has("since") else 0,
-        start=_number(body.text("start", chars_max=16)) if body.has("start") else 0,
-    )
-    return {
-        "start": page.start,
-        "end": page.end,
-        "size": page.size,
-        "more": page.more,
-        "policy_set": page.policy_set,
-        "asked": page.tally.asked,
-        "same": page.tally.same,
-        "changes": {**page.tally.changes},
-        "by_policy": {**page.tally.by_policy},
-        "untold": {**page.tally.untold},
-        "unasked": {**page.tally.unasked},
-        "differences": [difference_told(one) for one in page.differences],
-    }
-
-
-def difference_told(one: Difference) -> JSONValue:
-    """One decision that would be another one."""
-    return {
-        "index": one.was.index,
-        "at": instant(one.was.at),
-        "agent": one.was.agent,
-        "capability": one.was.capability,
-        "was": one.was.effect,
-        "was_by": list(one.was.by),
-        "now": one.now,
-        "by": list(one.by),
-        "reason": one.reason,
-        "obligations": list(one.obligations),
-    }
-
-
-async def show_shadow(call: Call) -> Answer:
-    """What the set in the shadow would have decided so far."""
-    return _shadow(call)
-
-
-async def put_shadow(call: Call) -> Answer:
-    """Put policy sets into the shadow."""
-    documents, removed = _given(call)
-    await start_shadow(call.walk, documents, removed=removed, by=call.by)
-    return _shadow(call)
-
-
-async def drop_shadow(call: Call) -> Answer:
-    """Take the set out of the shadow; what it had seen is told a last time."""
-    told = _shadow(call)
-    stop_shadow(call.walk)
-    return {**told, "state": "stopped"}
-
-
-def _shadow(call: Call) -> Answer:
-    shadow = shadow_set(call.walk)
-    if shadow is None:
-        raise Refused("no policy set is in the shadow", code="shadow.none")
-    seen = shadow_seen(call.walk, shadow)
-    return {
-        "state": "fault" if seen.fault else "following",
-        "fault": seen.fault,
-        "policy_set": seen.policy_set,
-        "since": instant(shadow.since),
-        "by": shadow.by,
-        "behind": max(0, call.walk.ledger.size - seen.read_to),
-        "asked": seen.tally.asked,
-        "same": seen.tally.same,
-        "changes": {**seen.tally.changes},
-        "by_policy": {**seen.tally.by_policy},
-        "untold": {**seen.tally.untold},
-        "unasked": {**seen.tally.unasked},
-        "differences": [difference_told(one) for one in seen.differences],
-    }
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise Malformed(f"{shown(text)} is not a whole number", code="request.body")
-    return int(text)
-
-
-def _given(call: Call, *more: str) -> tuple[tuple[JSONValue, ...], tuple[str, ...]]:
+def given_sets(call: Call, *more: str) -> tuple[tuple[JSONValue, ...], tuple[str, ...]]:
+    """Documents, and names of sets that are taken away. more: other members of the body."""
     body = call.members("documents", "removed", *more)
     removed = body.items("removed") if body.has("removed") else ()
     names = tuple(one for one in removed if isinstance(one, str))
@@ -259,23 +166,6 @@ def _applied(applied: Applied) -> Answer:
 
 
 _OBJECT: Final[Schema] = {"type": "object"}
-_COUNTS: Final = mapping(COUNT)
-_DIFFERENCES: Final = sequence(
-    record(
-        {
-            "index": COUNT,
-            "at": INSTANT,
-            "agent": TEXT,
-            "capability": TEXT,
-            "was": choice("allow", "deny", "defer"),
-            "was_by": TEXTS,
-            "now": choice("allow", "deny", "defer"),
-            "by": TEXTS,
-            "reason": TEXT,
-            "obligations": TEXTS,
-        }
-    )
-)
 _CHANGES: Final = sequence(record({"kind": TEXT, "name": TEXT, "how": choice("added", "changed", "removed")}))
 _PROPOSAL: Final[dict[str, Schema]] = {
     "id": TEXT,
@@ -310,43 +200,6 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "PolicyApplied": record({"changes": _CHANGES, "before": DIGEST, "after": DIGEST}),
     "KeptSet": record({"until": INSTANT, "digest": DIGEST, "policy_set": DIGEST, "sets": TEXTS}),
     "EarlierSet": record({"digest": DIGEST, "policy_set": DIGEST, "documents": _OBJECT}),
-    "SimulationRequest": record(
-        {"documents": sequence(_OBJECT), "removed": TEXTS, "since": TEXT, "start": TEXT},
-        optional=("removed", "since", "start"),
-    ),
-    "SimulationPage": record(
-        {
-            "start": COUNT,
-            "end": COUNT,
-            "size": COUNT,
-            "more": {"type": "boolean"},
-            "policy_set": DIGEST,
-            "asked": COUNT,
-            "same": COUNT,
-            "changes": _COUNTS,
-            "by_policy": _COUNTS,
-            "untold": _COUNTS,
-            "unasked": _COUNTS,
-            "differences": _DIFFERENCES,
-        }
-    ),
-    "PolicyShadow": record(
-        {
-            "state": choice("following", "fault", "stopped"),
-            "fault": TEXT,
-            "policy_set": TEXT,
-            "since": INSTANT,
-            "by": TEXT,
-            "behind": COUNT,
-            "asked": COUNT,
-            "same": COUNT,
-            "changes": _COUNTS,
-            "by_policy": _COUNTS,
-            "untold": _COUNTS,
-            "unasked": _COUNTS,
-            "differences": _DIFFERENCES,
-        }
-    ),
     "RollbackRequest": record({"to": TEXT, "token": TEXT}),
 }
 """Beside those of `schemas`."""
@@ -369,15 +222,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         body="PolicySets",
         answer="PolicyPlan",
         run=plan_policies,
-    ),
-    Operation(
-        id="simulate_policy",
-        method="POST",
-        path=f"{_PATH}/simulate",
-        summary="What policy sets would have decided of what is in the ledger, page by page; changes nothing",
-        body="SimulationRequest",
-        answer="SimulationPage",
-        run=simulate,
     ),
     Operation(
         id="list_proposals",
@@ -422,32 +266,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         body="Nothing",
         answer="PolicyProposal",
         run=drop_proposal,
-    ),
-    Operation(
-        id="show_shadow",
-        method="GET",
-        path=f"{_PATH}/shadow",
-        summary="What the policy set in the shadow would have decided otherwise",
-        answer="PolicyShadow",
-        run=show_shadow,
-    ),
-    Operation(
-        id="start_shadow",
-        method="POST",
-        path=f"{_PATH}/shadow",
-        summary="Put policy sets into the shadow, where they decide everything and do nothing",
-        body="PolicySets",
-        answer="PolicyShadow",
-        run=put_shadow,
-    ),
-    Operation(
-        id="stop_shadow",
-        method="POST",
-        path=f"{_PATH}/shadow/stop",
-        summary="Take the policy set out of the shadow",
-        body="Nothing",
-        answer="PolicyShadow",
-        run=drop_shadow,
     ),
     Operation(
         id="list_policy_sets",

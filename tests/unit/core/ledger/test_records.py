@@ -52,17 +52,13 @@ POLICIES = "1" * 64
 CHANGED = {"at": AT, "sealing": SEALING, "by": "the operator", "pseudonym": PSEUDONYM}
 CHANGED |= {"before": POLICIES, "after": POLICIES}
 PROPOSAL = Proposal(
-    id="6" * 32,
-    by="the author",
-    key="7" * 43,
-    at=AT,
-    before=POLICIES,
-    after=POLICIES,
-    comment="",
-    token="the step",
-    attached="{}",
-    documents={},
-)
+    id="6" * 32, by="the author", key="7" * 43, at=AT, before=POLICIES, after=POLICIES, comment="", token="the step",
+    attached="{}", documents={},
+)  # fmt: skip
+PUBLISHED = {"how": "two_people", "author": PSEUDONYM, "proposal": "6" * 32, "step": "the step"}
+PUBLISHING = {"policies": "the policies", "documents": POLICIES, "declared": {}}
+PUBLISHING["published"] = records_statements.Published(**PUBLISHED)
+PROPOSING = {"sealing": SEALING, "author": PSEUDONYM, "changes": b"{}", "attached": b"{}"}
 RUN = Run(id="2" * 16, prev="3" * 64, seq=INTEGER_MAX)
 REFERENCE = Reference(entry=INTEGER_MAX, leaf="4" * 64)
 INTENT = Receipt(index=INTEGER_MAX, leaf_hash=bytes(32))
@@ -229,22 +225,10 @@ LARGEST = {
         APPROVAL, ANSWER, at=AT, sealing=SEALING, run=RUN, person=PSEUDONYM, digest=PSEUDONYM
     ),
     Tag.MANDATE_ISSUED: lambda: records.mandate_issued(MANDATE, **ABOUT),
-    Tag.MANDATE_CLOSED: lambda: records.mandate_closed(
-        MANDATE, at=AT, sealing=SEALING, by="the operator", pseudonym=PSEUDONYM
-    ),
+    Tag.MANDATE_CLOSED: lambda: records.mandate_closed(MANDATE, at=AT, sealing=SEALING, by="x", pseudonym=PSEUDONYM),
     Tag.REGISTRY_CHANGE: lambda: records_statements.registry_change(**CHANGED, changes=b"{}"),
-    Tag.POLICY_CHANGE: lambda: records_statements.policy_change(
-        **CHANGED,
-        policies="the policies",
-        documents=POLICIES,
-        declared={},
-        published=records_statements.Published(
-            how="two_people", author=PSEUDONYM, proposal="6" * 32, step="the step"
-        ),
-    ),
-    Tag.POLICY_PROPOSED: lambda: records_statements.policy_proposed(
-        PROPOSAL, sealing=SEALING, author=PSEUDONYM, changes=b"{}", attached=b"{}"
-    ),
+    Tag.POLICY_CHANGE: lambda: records_statements.policy_change(**CHANGED, **PUBLISHING),
+    Tag.POLICY_PROPOSED: lambda: records_statements.policy_proposed(PROPOSAL, **PROPOSING),
 }  # fmt: skip
 CITED = {
     "mandate": lambda: records_statements.cited_mandate(MANDATE, **ABOUT),
