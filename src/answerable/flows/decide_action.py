@@ -12,12 +12,7 @@ from typing import TYPE_CHECKING
 from answerable.core.action.request import narrowed_request
 from answerable.core.decision.decision import after_narrowing
 from answerable.core.decision.narrowing import narrowed_arguments, same
-from answerable.core.decision.obligation import (
-    CODE_SECOND_NARROWING,
-    CODE_UNFULFILLABLE,
-    NO_DUTIES,
-    duties_of,
-)
+from answerable.core.decision.obligation import NO_DUTIES, duties_of
 from answerable.errors import Malformed, Refused
 from answerable.flows.hide_tokens import check_tokens
 from answerable.flows.verify_request import verify_request
@@ -61,12 +56,12 @@ def decide_action(
         if _narrowed(walk, verified, duties_in_force(decision)) is not None:
             raise Refused(
                 "the action was narrowed, and what came of it policy would narrow again",
-                code=CODE_SECOND_NARROWING,
+                code="obligation.second_narrowing",
             )
     if duties_in_force(decision).witnessed and walk.witness is None:
         raise Refused(
             "policy wants witnesses to have seen this before it is done, and no witness is set up for this log",
-            code=CODE_UNFULFILLABLE,
+            code="obligation.unfulfillable",
         )
     return verified, facts, decision
 

@@ -23,28 +23,7 @@ if TYPE_CHECKING:
 
 _SETS: Final = ("context.chain.agents", "context.destination.classes", "context.risk.factors")
 _COMPARED: Final = ("==", "!=")
-_WHAT: Final = {
-    "context.agent.environment": "environment of an agent",
-    "principal.environment": "environment of an agent",
-    "principal.use_case": "use case",
-    "context.capability.environment": "environment of a capability",
-    "context.capability.server": "server",
-    "context.task.use_case": "use case",
-    "context.task.principal": "person or schedule",
-    "context.agent.grade": "grade",
-    "context.agent.manifest_grade": "grade",
-    "context.agent.source": "source of an identity",
-    "context.capability.kind": "kind of action",
-    "context.capability.sensitivity": "sensitivity",
-    "context.chain.agents": "agent",
-    "context.chain.person": "person or schedule",
-    "context.chain.root": "agent",
-    "context.destination.class": "class of destinations",
-    "context.destination.classes": "class of destinations",
-    "context.destination.type": "type of destinations",
-    "context.proof": "kind of proof",
-    "context.risk.factors": "factor of risk",
-}
+_WHAT: Final = {AGENT: "agent", USE_CASE: "use case"}
 
 
 def check_names(rules: Sequence[Rule], registered: Registered) -> tuple[PolicyFault, ...]:
@@ -91,35 +70,27 @@ def _text(
     known = domains.get(path or "")
     if known is None or value is None or value[0] != "text" or value in known:
         return
-    what = _WHAT.get(path or "", "value")
-    yield _unknown(
-        rule,
-        what,
-        str(value[1]),
-        [str(text) for _, text in known],
-        f"`{path}` {'never has' if path in _SETS else 'is never'}",
-    )
+    name = str(value[1])
+    never = "never has" if path in _SETS else "never is"
+    says = f"compares `{path}` with {shown(name)}, which it {never}"
+    yield _unknown(rule, says, name, [str(text) for _, text in known])
 
 
 def _entity(rule: Rule, kind: str, name: str, registered: Registered) -> Iterator[PolicyFault]:
-    if kind == AGENT and name not in registered.agents:
-        yield _unknown(rule, "agent", name, list(registered.agents), "no agent is called")
-    if kind == USE_CASE and name not in registered.use_cases:
-        yield _unknown(rule, "use case", name, sorted(registered.use_cases), "no use case is called")
+    known = {AGENT: registered.agents.keys(), USE_CASE: registered.use_cases}.get(kind)
+    if known is not None and name not in known:
+        says = f"names {_WHAT[kind]} {shown(name)}, which is not registered"
+        yield _unknown(rule, says, name, sorted(known))
 
 
-def _unknown(rule: Rule, what: str, name: str, known: list[str], says: str) -> PolicyFault:
+def _unknown(rule: Rule, says: str, name: str, known: list[str]) -> PolicyFault:
     found = meant(name, known)
     if found is None:
         few = ", ".join(sorted(text for text in known if text)[:10]) or "nothing"
-        return rule.fault("name.unknown", f"{says} {shown(name)}; known here: {few}", at=f'"{name}"')
+        return rule.fault("name.unknown", f"{says}; known here: {few}", at=f'"{name}"')
     likeness, other = found
-    if likeness == "looks like":
-        message = f"{says} {shown(name)}, which only looks like the {what} {shown(other)}: write that"
-        return rule.fault("name.look_alike", message, at=f'"{name}"')
-    return rule.fault(
-        "name.look_alike", f"{says} {shown(name)}; did you mean {shown(other)}?", at=f'"{name}"'
-    )
+    hint = f": it only looks like {shown(other)}" if likeness == "looks like" else ""
+    return rule.fault("name.look_alike", f"{says}{hint}; did you mean {shown(other)}?", at=f'"{name}"')
 
 
 def _ids_alike(rules: Sequence[Rule]) -> Iterator[PolicyFault]:

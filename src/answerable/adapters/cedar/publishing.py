@@ -80,7 +80,7 @@ def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarP
     schema = schema_of(registry_snapshot)
     pieces = statements(policies_text)
     read = _read(policies_text, pieces, registry_snapshot)
-    policies, faults = read.policies, read.faults
+    policies, faults = read.policies, [*_unfinished(registry_snapshot), *read.faults]
     faults += _validation_faults(policies_text, pieces, schema, read.names)
     if not faults:
         faults = _handle_faults(policies)
@@ -182,6 +182,33 @@ def _read(text: str, pieces: tuple[Statement, ...], snapshot: RegistrySnapshot) 
         ]
         raise _malformed(faults or [_line(str(error))], code="policy.syntax") from None
     return read
+
+
+def _unfinished(registry_snapshot: RegistrySnapshot) -> list[str]:
+    """Sets whose text is not whole by itself: what one leaves open, such as an annotation, would go on in the next."""
+    sets = registry_snapshot.policy_sets.values()
+    if len(sets) < 2:
+        return []
+    return [
+        f"policy set {shown(one.name)} is not whole by itself: {fault}"
+        for one in sets
+        if (fault := _syntax_of_set(one.policies))
+    ]
+
+
+def _syntax_of_set(text: str) -> str | None:
+    # What looks like text in quotes after another set may be brackets here: their bound holds for each alone.
+    pieces = statements(text)
+    for whole in (False, True):
+        try:
+            for _ in parsed_policies(text, pieces, whole=whole):
+                pass
+            break
+        except UnevenGroupsError:
+            continue
+        except ValueError as error:
+            return _line(str(error))
+    return None
 
 
 def _syntax(text: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -31,6 +31,7 @@ class Registered:
     """agents, use_cases, servers: all that are declared, whatever their state. people: who may have given a task.
 
     members: of approver groups, the active people that have a key to answer with, by group. parts: of all sets.
+    told: active people of any group, with a key or without.
     """
 
     capabilities: tuple[Capability, ...]
@@ -40,6 +41,7 @@ class Registered:
     people: frozenset[str]
     members: Mapping[str, int]
     parts: PolicyParts = NO_PARTS
+    told: Mapping[str, int] = field(default_factory=dict)
 
     def environments(self) -> frozenset[str]:
         """Of capabilities."""
@@ -50,6 +52,8 @@ class Registered:
         agents = self.agents.values()
         return {
             "context.agent.environment": texts(*(one.environment for one in agents)),
+            "context.agent.owner": texts("", *self.people),
+            "context.capability.owner": texts("", *self.people),
             "principal.environment": texts(*(one.environment for one in agents)),
             "principal.use_case": texts(*(one.use_case for one in agents)),
             "context.capability.environment": texts(*self.environments()),

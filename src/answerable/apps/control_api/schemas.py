@@ -233,6 +233,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             },
             "digest": DIGEST,
             "reasons": TEXTS,
+            "internal": {**TEXTS, "description": "reasons for people only, which the agent is never shown"},
             "requirements": sequence(record({"group": TEXT, "count": COUNT})),
             "answers": sequence(
                 record(

@@ -138,8 +138,7 @@ class History:
         for reading in self._reading:
             reading.later.append(event)
         for counter, steps in self._hit(event):
-            if counter.is_read:
-                counter.fold(event, steps)
+            counter.fold(event, steps)
 
     def missing(self, trackers: Iterable[Tracker]) -> tuple[Tracker, ...]:
         """Those of which what happened before is not folded here."""

@@ -9,7 +9,6 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.decision.obligation import CODE_CONFLICT, CODE_UNFULFILLABLE
 from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def narrowed_arguments(
         if not settled:
             raise Refused(
                 f"policies narrow argument {shown(one.argument)} in ways that cannot all hold",
-                code=CODE_CONFLICT,
+                code="obligation.conflict",
             )
     return result
 
@@ -106,5 +105,5 @@ def _exactly(argument: str, value: JSONValue, wanted: JSONValue) -> JSONValue:
 def _cannot(argument: str, why: str) -> Refused:
     return Refused(
         f"policy narrows argument {shown(argument)}, which {why}: ask for it so that it can be narrowed",
-        code=CODE_UNFULFILLABLE,
+        code="obligation.unfulfillable",
     )

@@ -22,7 +22,7 @@ _DRAWN_ALIKE: Final = {
     0x0458: "j", 0x0475: "v", 0x04BB: "h", 0x04CF: "l", 0x0501: "d", 0x051B: "q", 0x051D: "w", 0x057D: "u",
     0x2010: "-", 0x2011: "-", 0x2012: "-", 0x2013: "-", 0x2212: "-",
 }  # fmt: skip
-_READ_ALIKE: Final = (("rn", "m"), ("vv", "w"), ("cl", "d"))
+_READ_ALIKE: Final = (("rn", "m"), ("vv", "w"))
 _SAME: Final = str.maketrans("01l5|_.", "oiisi--")
 _CLOSE: Final = 0.75
 WORD_CHARS_MAX: Final = 128
