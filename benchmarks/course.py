@@ -63,6 +63,7 @@ from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
 from answerable.sdk.signing import signed_mandate
+from answerable.testing.tool_pins import ApprovedAsSeen
 
 POLICIES = 50
 DEFAULTS = TlogFilesSettings()
@@ -195,6 +196,7 @@ def course(directory: Path, *, settings: TlogFilesSettings = DEFAULTS) -> Course
         decision_point=compiled(registry.current.policy_sets["bench"].policies, registry.current),
         compile_policies=compiled,
         manifests=MemoryManifestRegister(),
+        pins=ApprovedAsSeen(registry, upstream),
         revocations=MemoryRevocationRegister(),
         subject_keys=SqliteSubjectKeys.open(
             directory / "subject-keys.db", root=entropy.bytes(32), entropy=entropy

@@ -56,6 +56,7 @@ from answerable.testing.samples import (
     registry_documents,
     signing_key,
 )
+from answerable.testing.tool_pins import ApprovedAsSeen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.subject_keys import SubjectKeys
+    from answerable.ports.tool_pins import ToolPinRegister
     from answerable.ports.upstream import Upstream
 
 POLICIES: Final = """
@@ -180,6 +182,7 @@ class Bench:
         revocations: RevocationRegister | None = None,
         publishers: str = "",
         history: HistoryRegister | None = None,
+        pins: ToolPinRegister | None = None,
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds."""
         self.clock = clock or ManualClock()
@@ -201,6 +204,7 @@ class Bench:
             decision_point=compiled_once(policy_text(registry.current), registry.current),
             compile_policies=compiled_once,
             manifests=MemoryManifestRegister(),
+            pins=pins or ApprovedAsSeen(registry, upstream or self.upstream),
             revocations=revocations or MemoryRevocationRegister(),
             subject_keys=subject_keys,
             policies=PolicyDesk(

@@ -287,7 +287,7 @@ class PolicySettings:
     )
 
 
-_WALK_BOUNDS: Final[dict[str, tuple[str, str, int, int]]] = {
+_WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
     "intent_ttl_ms": ("from the durable intent to the end of its warrant", "milliseconds", 100, 600_000),
     "upstream_ms_max": ("longest any upstream call may take", "milliseconds", 100, 3_600_000),
     "approval_ttl_ms": ("how long people have to answer", "milliseconds", 1_000, 604_800_000),
@@ -300,6 +300,12 @@ _WALK_BOUNDS: Final[dict[str, tuple[str, str, int, int]]] = {
         1_000_000,
     ),
     "refusals_window_ms": ("that window", "milliseconds", 1_000, 86_400_000),
+    "pin_tools_at_first_sight": (
+        "let a tool through as it is first seen, on record, where its owner has not approved any definition of it",
+        "true or false",
+        None,
+        None,
+    ),
 }
 
 

@@ -18,6 +18,7 @@ from answerable.adapters.sqlite.sightings import SqliteSightings
 from answerable.adapters.sqlite.store import SqliteStore
 from answerable.adapters.sqlite.subject_keys import SqliteSubjectKeys
 from answerable.adapters.sqlite.tokens import SqliteTokenRegister
+from answerable.adapters.sqlite.tool_pins import SqliteToolPinRegister
 
 __all__ = [
     "SqliteAgentUses",
@@ -36,4 +37,5 @@ __all__ = [
     "SqliteStore",
     "SqliteSubjectKeys",
     "SqliteTokenRegister",
+    "SqliteToolPinRegister",
 ]

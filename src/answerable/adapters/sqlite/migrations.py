@@ -158,6 +158,14 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT, WITHOUT ROWID""",
     ),
     (
+        """CREATE TABLE tool_pins (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, server TEXT NOT NULL, tool TEXT NOT NULL,
+            definition TEXT NOT NULL, text BLOB NOT NULL, at INTEGER NOT NULL, signed_by TEXT NOT NULL,
+            key TEXT NOT NULL, token TEXT NOT NULL
+        ) STRICT""",
+        "CREATE INDEX tool_pins_tool ON tool_pins (server, tool, number)",
+    ),
+    (
         """CREATE TABLE policy_records (
             number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
             body BLOB NOT NULL, UNIQUE (kind, id)

@@ -13,6 +13,7 @@ from answerable.apps.control_api import (
     policy_operations,
     policy_trial_operations,
     revocation_operations,
+    tool_operations,
     tree_operations,
     trust_operations,
 )
@@ -43,6 +44,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     **policy_operations.COMPONENTS,
     **policy_trial_operations.COMPONENTS,
     **revocation_operations.COMPONENTS,
+    **tool_operations.COMPONENTS,
     **tree_operations.COMPONENTS,
     **trust_operations.COMPONENTS,
 }

@@ -16,6 +16,7 @@ from answerable.apps.control_api import (
     policy_trial_operations,
     registry_operations,
     revocation_operations,
+    tool_operations,
     tree_operations,
     trust_operations,
 )
@@ -268,6 +269,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *policy_operations.OPERATIONS,
     *policy_trial_operations.OPERATIONS,
     *revocation_operations.OPERATIONS,
+    *tool_operations.OPERATIONS,
     *tree_operations.OPERATIONS,
     *trust_operations.OPERATIONS,
 )

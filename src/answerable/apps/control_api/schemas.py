@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from answerable.core.canonical import JSONValue
+from answerable.core.registry.capability import ACTION_KINDS
 
 Schema: TypeAlias = "dict[str, JSONValue]"
 
@@ -152,7 +153,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "server": TEXT,
             "method": TEXT,
             "target": TEXT,
-            "kind": choice("read", "write", "delete", "pay", "execute"),
+            "kind": choice(*ACTION_KINDS),
             "environment": TEXT,
             "tier": COUNT,
             "sensitivity": TEXT,

@@ -24,6 +24,7 @@ from answerable.core.incident.handed_on import (
 )
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told
+from answerable.core.incident.tools_told import tool_pinned_told
 from answerable.core.incident.wording import (
     fields_told,
     instance_told,
@@ -361,6 +362,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.SVID_ISSUED: _svid,
     Tag.AUTHORITY_CHANGED: _authority,
     Tag.REVOKED: _revoked,
+    Tag.TOOL_PINNED: tool_pinned_told,
     Tag.POLICY_PROPOSED: policy_proposed_told,
 }
 

@@ -39,6 +39,7 @@ from answerable.testing.contracts.revocation_register import (
 )
 from answerable.testing.contracts.subject_keys import DurableSubjectKeysContract, SubjectKeysContract
 from answerable.testing.contracts.token_register import DurableTokenRegisterContract, TokenRegisterContract
+from answerable.testing.contracts.tool_pins import DurableToolPinRegisterContract, ToolPinRegisterContract
 from answerable.testing.contracts.witness_register import WitnessRegisterContract
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
+    "DurableToolPinRegisterContract",
     "HistoryRegisterContract",
     "InstanceRegisterContract",
     "JoinTokensContract",
@@ -73,5 +75,6 @@ __all__ = [
     "SharedReplayStoreContract",
     "SubjectKeysContract",
     "TokenRegisterContract",
+    "ToolPinRegisterContract",
     "WitnessRegisterContract",
 ]
