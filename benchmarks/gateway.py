@@ -186,7 +186,7 @@ def answerable(stack: ExitStack, directory: Path, upstream: str, url: str) -> Pe
     """`answerable up` on a fresh data directory, ready when its upstream is."""
     data = directory / upstream
     data.mkdir(mode=0o700)
-    (data / "answerable.toml").write_text("[gateway]\nport = 0\n")
+    (data / "answerable.toml").write_text("[gateway]\nport = 0\n[walk]\npin_tools_at_first_sight = true\n")
     asyncio.run(founded(data, upstream_spec(upstream, url)))
     log = directory / f"answerable-{upstream}.log"
     command = [sys.executable, "-m", "answerable.main", "up", "--data", str(data)]

@@ -44,7 +44,7 @@ from answerable.wiring.shard_settings import with_shard
 
 AGENT: Final = AgentId("support-agent")
 MANDATE: Final = MandateId("1" * 26)
-SETTINGS: Final = '[gateway]\nport = 0\n[tokens]\nissuer = "https://gateway.example"\n'
+SETTINGS: Final = '[gateway]\nport = 0\n[walk]\npin_tools_at_first_sight = true\n[tokens]\nissuer = "https://gateway.example"\n'
 """Every process says that it is the same token service, on whichever port it listens."""
 LIFE_MS: Final = 3_000_000
 BATCH: Final = 10_000

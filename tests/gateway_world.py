@@ -52,6 +52,7 @@ from answerable.flows.walk import Walk
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.samples import OWNERSHIP, document, signing_key
+from answerable.testing.tool_pins import ApprovedAsSeen
 
 if TYPE_CHECKING:
     from answerable.ports.upstream import Progress
@@ -292,8 +293,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
     store = MemoryRegistryStore()
     keyed: dict[str, bytes] = {}
     for one in documents:
-        assert isinstance(one, dict)
-        assert isinstance(one["metadata"], dict)
+        assert isinstance(one, dict) and isinstance(one["metadata"], dict)  # noqa: PT018
         keyed[f"{one['kind']}/{one['metadata']['name']}"] = encode(one)
     store.put(keyed)
     key = signing_key("log")
@@ -305,10 +305,10 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         ledger=MemoryLedger(key=VerifierKey.ed25519("example.test/log", public), sign=key.sign, clock=clock),
         registry=store,
         mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
-        upstream=upstream,
+        upstream=upstream, compile_policies=compiled,
         decision_point=compiled(policy_text(store.current), store.current),
-        compile_policies=compiled,
-        manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),
+        manifests=MemoryManifestRegister(), pins=ApprovedAsSeen(store, upstream),
+        revocations=MemoryRevocationRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
     )  # fmt: skip
 

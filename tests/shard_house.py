@@ -34,6 +34,8 @@ round_seconds = 0.2
 seal_seconds = 1
 segment_bytes = 1048576
 {ledger}
+[walk]
+pin_tools_at_first_sight = true
 [gateway]
 port = 0
 {gateway}

@@ -49,6 +49,8 @@ from tests.gateway_world import modern, modern_headers, registry, until
 AGENTS = ("orchestrator", "researcher", "writer", "stranger")
 TO = Delegability(depth_max=3, width_max=2, to=("use_case:support",))
 READ = {"case_id": "4711"}
+FIRST_SIGHT = "[walk]\npin_tools_at_first_sight = true\n"
+"""Whose tools they are is not what these tests are about."""
 
 
 def documents(home: Path, *, policies: str = "", tiers: Mapping[str, int] | None = None) -> list[JSONValue]:
@@ -354,7 +356,7 @@ async def token_world(
     """Everything up, with doors as `answerable up` opens them. port: that of an earlier world, to go on with it."""
     place = home / "house"
     place.mkdir(mode=0o700, exist_ok=True)
-    (place / "answerable.toml").write_text(f"[gateway]\nport = 0\n{settings}")
+    (place / "answerable.toml").write_text(f"[gateway]\nport = 0\n{FIRST_SIGHT}{settings}")
     loaded = load_settings(place)
     sockets = listen(tcp=("127.0.0.1", port))
     address = sockets.tcp_address

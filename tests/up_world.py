@@ -60,6 +60,8 @@ spec:
 SETTINGS = """\
 [gateway]
 port = 0
+[walk]
+pin_tools_at_first_sight = true
 [ledger]
 seal_seconds = 1
 [identity]

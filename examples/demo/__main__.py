@@ -18,9 +18,12 @@ import prepared_not_paid
 import team_of_agents
 from company import AGENTS, COMMITS, INVOICES, PEOPLE, Home, SetUpError, found_company, new_home
 from narrator import Narrator, UnexpectedError
-from product import Product, running, shortened
+from product import Product, Stream, running, shortened
 
 INTERRUPTED: Final = 130
+TOOL_OWNERS: Final = {"crm": "ada", "payments": "dora", "volumes": "emil", "git": "emil", "sqlite": "dora"}
+TOOLS: Final = 13
+"""That capabilities stand for."""
 
 
 def main() -> int:
@@ -61,6 +64,7 @@ async def demonstrate(home: Home, narrator: Narrator, interactive: bool) -> None
     narrator.command("answerable up")
     async with running(home, narrator) as product:
         await set_rules(product)
+        await approve_tools(product)
         stories = [
             await one_case_only.tell(product),
             await found_token.tell(product),
@@ -86,6 +90,25 @@ async def set_rules(product: Product) -> None:
     registered = {line.split()[-1].partition("/")[0] for line in done.out}
     wanted = {"Principal", "UseCase", "Agent", "Server", "Capability", "MandateTemplate", "PolicySet"}
     narrator.expect(registered == wanted, "all seven kinds of document are in force", happened=done.out)
+
+
+async def approve_tools(product: Product) -> None:
+    """Have the owners look at what the servers say of their tools: until then none is let through."""
+    narrator = product.narrator
+    await product.upstreams_up(TOOL_OWNERS)
+    tools = [(await product.get(f"/v1/servers/{server}/tools"))["items"] for server in TOOL_OWNERS]
+    blocked = [one["name"] for listed in tools for one in listed if one["blocked"]]
+    narrator.expect(
+        len(blocked) == TOOLS, "no tool is let through before its owner has seen it", happened=blocked
+    )
+    for server, owner in TOOL_OWNERS.items():
+        key = str(product.home.key(owner))
+        shown: tuple[Stream, ...] = ("err",) if server == "crm" else ()
+        await product.command("tool", "approve", server, "--key", key, "--yes", show=shown)
+    narrator.say(
+        "Models act on what a tool says of itself. Each owner has now signed what their servers say; a tool that says "
+        "anything else one day is blocked until its owner has seen the difference."
+    )
 
 
 def cause_of(error: BaseException) -> BaseException:

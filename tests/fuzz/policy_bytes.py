@@ -43,6 +43,7 @@ forbid(principal, action, resource == Customer::"1") unless { context.proof == "
 @id("pay") permit(principal == Agent::"finance-agent", action in Action::"pay", resource is Batch);
 
 @id("pay.large") @reason("large payments need two people of finance") @approve("finance:2")
+@oblige("modify:amount<=900000; redact:/iban?; notify:finance") @internal("see the list of suppliers")
 forbid(principal, action in Action::"pay", resource)
 when { context.arguments has amount && context.arguments.amount > 500000 && !(context.arguments.amount == -1) }
 when { if context.task.calls_used < 5 then ["a", "b"].contains(context.task.principal) else true };

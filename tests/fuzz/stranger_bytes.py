@@ -48,7 +48,7 @@ from answerable.testing.contracts.ledger import ORIGIN
 from answerable.testing.delegation import WIDE, verify
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import payload_fault, read_leaf
-from tests.fuzz import policy_bytes
+from tests.fuzz import obligation_bytes, policy_bytes
 from tests.fuzz import valid_samples as valid
 from tests.fuzz.valid_samples import KEY, joined, parted
 from tests.ledger_script import trusted
@@ -258,6 +258,7 @@ def targets() -> dict[str, Target]:
 def policy_targets() -> dict[str, Target]:
     """The loaders of policy and registry, and what is decided on."""
     own, told = policy_bytes.samples(), policy_bytes.POLICY_MESSAGE_CHARS_MAX
+    obliging = obligation_bytes.samples()
     return {
         "policy text": Target(own["policies"], policy_bytes.policies, told),
         "policy pieces": Target(own["policies"], policy_bytes.pieces),
@@ -265,4 +266,7 @@ def policy_targets() -> dict[str, Target]:
         "registry json": Target(own["registry_json"], policy_bytes.registry_json, told),
         "arguments": Target(own["arguments"], policy_bytes.arguments),
         "context values": Target(own["context_values"], policy_bytes.context_values),
+        "obligations": Target(obliging["annotation"], obligation_bytes.annotation),
+        "narrowed arguments": Target(obliging["narrowed"], obligation_bytes.narrowed),
+        "hidden answer": Target(obliging["answer"], obligation_bytes.answer),
     }

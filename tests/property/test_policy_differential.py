@@ -42,7 +42,8 @@ def conditions() -> st.SearchStrategy[Condition]:
 @st.composite
 def composed_policies(draw: st.DrawFn, *, name: str, effect: str = "") -> ModelPolicy:
     """Any policy with a composed condition."""
-    return dataclasses.replace(draw(policies(name=name, effect=effect)), condition=draw(conditions()))
+    found = draw(policies(name=name, effect=effect))
+    return dataclasses.replace(found, condition=draw(conditions()), typed=draw(st.booleans()))
 
 
 @st.composite
@@ -69,9 +70,11 @@ def test_composed_conditions_are_decided_as_the_model_says_however_they_are_aske
         for other in (point.decide(verified, facts) for point in others):
             assert (other.effect, other.determined_by) == (decision.effect, decision.determined_by)
             assert (other.lifted, other.requirements) == (decision.lifted, decision.requirements)
+            assert other.obligations == decision.obligations
         model = modelled(own, trial)
         assert (decision.effect, frozenset(decision.determined_by)) == (model.effect, model.determined_by)
         assert frozenset(decision.lifted) == model.lifted
+        assert frozenset(decision.obligations) == model.obligations
 
 
 @pytest.mark.requirement("POLPROOF-05")

@@ -111,6 +111,7 @@ def test_what_is_said_to_follow_follows_wherever_neither_errs(first: str, second
         assert not (one is True and other is False)
 
 
+@pytest.mark.requirement("SET-03")
 def test_most_that_never_holds_is_found():
     """The two laws above would be kept by whoever says nothing."""
     never = [
@@ -165,6 +166,7 @@ def test_without_the_rules_that_are_refused_as_needless_every_decision_is_the_sa
         # An error is a deny whatever else matches: it goes with the rule that made it.
         if old.determined_by != ("policy.error",):
             assert (new.effect, people_of(new)) == (old.effect, people_of(old))
+            assert set(new.obligations) == set(old.obligations)
 
 
 def people_of(decision: Decision) -> dict[str, int]:

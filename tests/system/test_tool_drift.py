@@ -16,6 +16,7 @@ from answerable.flows.observe_tools import observed_tools
 from answerable.flows.register_manifest import register_manifest
 from answerable.testing.samples import signing_key
 from tests.gateway_world import World, gateway_world, until
+from tests.tool_world import approve_offered
 
 pytestmark = pytest.mark.anyio
 SCOUT = AgentId("scout")
@@ -59,7 +60,9 @@ async def test_a_tool_that_is_redescribed_stops_the_agent_until_its_owner_signs_
         assert "are not those of its manifest" in await touched(world, mode)
         assert await shown(world, mode) == []
         assert world.entries(Tag.REFUSAL)[-1]["code"] == "agent.drifted"
-        # One of whom no manifest speaks of tools goes on.
+        # One of whom no manifest speaks of tools goes on, once the tool's owner has seen it.
+        assert "has changed since it was approved" in await touched(world, mode, agent="rover")
+        await approve_offered(world.walk, "noticing", "touch")
         assert await touched(world, mode, agent="rover") == ""
         await sign(world, observed_tools(world.walk, SCOUT).digest)
         assert await touched(world, mode) == ""

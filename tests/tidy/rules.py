@@ -83,6 +83,8 @@ ONLY_MAKERS = {
         "src/answerable/core/identity/",
         "src/answerable/flows/verify_caller.py",
         "src/answerable/flows/verify_dpop.py",
+        # Of policy tests: nobody, for an action that is only decided.
+        "src/answerable/core/action/trial.py",
         # Takes over who was proved in another process of the same account.
         "src/answerable/adapters/shard_socket/messages.py",
         "src/answerable/testing/",

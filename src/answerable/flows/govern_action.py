@@ -36,6 +36,7 @@ from answerable.flows.hide_tokens import hidden_progress
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
+from answerable.flows.pin_tools import pin_first_seen
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.refuse_revoked import acting_names, refuse_revoked, revocation_of, signing_key_of
@@ -76,6 +77,7 @@ async def govern_action(
         verified = verify_request(walk, request, caller)
         if await admit_receivers(walk, verified.mandate, verified.hops):
             verified = verify_request(walk, request, caller)
+        await pin_first_seen(walk, verified)
         accounts, asked = accounts_of(walk, verified), verified
         while True:
             # 3 gather, 4 decide: what policy narrows is another action from here on

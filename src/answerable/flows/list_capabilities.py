@@ -11,6 +11,7 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.mandate_standing import giver_fault, known_session, shard_elsewhere
 from answerable.flows.observe_tools import tools_fault
+from answerable.flows.pin_tools import pin_fault
 from answerable.flows.refuse_revoked import refuse_names, task_names
 from answerable.flows.verify_lineage import verify_lineage
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.capability import Capability
     from answerable.flows.walk import Walk
 
 
@@ -71,6 +73,7 @@ def list_capabilities(
         and giver_fault(mandate, [capability.name], walk.registry.current) is None
         and _in_environment(mandate, capability.environment)
         and walk.decision_point.may_list(caller.agent, capability.name)
+        and _is_let_through(walk, capability)
     )
 
 
@@ -102,6 +105,16 @@ def _is_revoked(walk: Walk, caller: VerifiedCaller, lineage: Lineage) -> bool:
     except (Refused, Unavailable):
         return True
     return False
+
+
+def _is_let_through(walk: Walk, capability: Capability) -> bool:
+    """What nobody approved is kept from models, too: they read what a tool says of itself. One that is not offered now
+    is not in any list all the same."""
+    definition = walk.upstream.definition(capability)
+    try:
+        return definition is None or pin_fault(walk, capability, definition) is None
+    except Unavailable:
+        return False
 
 
 def _in_environment(mandate: Mandate, environment: str) -> bool:

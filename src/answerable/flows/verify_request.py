@@ -12,10 +12,12 @@ from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.token_life import check_age
 from answerable.core.registry.destination import destinations_of
+from answerable.core.registry.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.mandate_standing import giver_fault, known_session, schedule_owner
 from answerable.flows.note_unregistered import note_unregistered
 from answerable.flows.observe_tools import tools_fault, with_tools
+from answerable.flows.pin_tools import pin_fault
 from answerable.flows.register_manifest import standing_manifest
 from answerable.flows.verify_lineage import verify_lineage
 
@@ -39,8 +41,8 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused for everything else, with
     `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `capability.ceiling`,
     `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
-    `upstream.unknown`, `arguments.invalid`, `resource.unknown`, `destination.unknown`, `destination.invalid`, and
-    `delegation.*` for what was handed on.
+    `upstream.unknown`, what `pin_fault` says, `arguments.invalid`, `resource.unknown`, `destination.unknown`,
+    `destination.invalid`, and `delegation.*` for what was handed on.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
@@ -77,6 +79,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     # From here on only what was frozen counts, whatever became of the caller's own object.
     arguments = request.arguments
     definition = _checked_definition(walk, arguments, resolved)
+    arguments = named_arguments(resolved.capability.arguments, arguments)
     return VerifiedRequest(
         request=request,
         caller=caller,
@@ -154,6 +157,8 @@ def _checked_definition(walk: Walk, arguments: dict[str, JSONValue], resolved: R
             f"server {shown(capability.server)} does not offer {shown(capability.target)} right now",
             code="upstream.unknown",
         )
+    if (fault := pin_fault(walk, capability, definition)) is not None:
+        raise fault
     violations = definition.violations(arguments)
     if violations:
         raise Refused(

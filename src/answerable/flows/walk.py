@@ -15,6 +15,7 @@ from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.delegations import Delegations
+from answerable.flows.policy_desk import PolicyDesk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Account, Reserved
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.mandate.revocation import Judged, Revocable
+    from answerable.core.registry.capability import Capability
     from answerable.core.registry.manifest_drift import ObservedTools
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.tool_pin import ToolPin
     from answerable.errors import Refused
     from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from answerable.ports.shard_link import ShardLink
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.token_register import TokenRegister
+    from answerable.ports.tool_pins import ToolPinRegister
     from answerable.ports.upstream import Upstream
 
 
@@ -64,6 +68,8 @@ class WalkLimits:
     upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
     approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
+    pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
+    waits for its owner.
     """
 
     intent_ttl_ms: int = 10_000
@@ -73,6 +79,7 @@ class WalkLimits:
     recorded_result_bytes_max: int = 65_536
     refusals_recorded_max: int = 500
     refusals_window_ms: int = 3_600_000
+    pin_tools_at_first_sight: bool = False
 
 
 class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -133,6 +140,16 @@ class ToolsSeen:
 
 
 @dataclass(slots=True, kw_only=True)
+class ToolsPinned:
+    """What was found out of pinned tools. revoked: whether who approved each was revoked, in one epoch. fits: what is
+    wrong with a capability by what its tool's definition says, with both: its risk, and its arguments."""
+
+    epoch: int = -1
+    revoked: dict[tuple[str, str], tuple[ToolPin, bool]] = field(default_factory=dict)
+    fits: dict[str, tuple[Capability, str, str, str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
 class Walk:
     """decision_point is swapped whole when a policy set is published; everything else stays.
 
@@ -151,6 +168,8 @@ class Walk:
     sightings: what was seen and is not registered, since it was last written down.
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
+    policies: who publishes policy sets, and what is kept of them.
+    pins: the definitions of tools that are let through. tools_pinned: what was found out of them.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
     sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
@@ -171,6 +190,7 @@ class Walk:
     compile_policies: PolicyCompiler
     subject_keys: SubjectKeys
     manifests: ManifestRegister
+    pins: ToolPinRegister
     people: PersonVerifier | None = None
     revocations: RevocationRegister
     tokens: TokenRegister | None = None
@@ -196,6 +216,8 @@ class Walk:
     sightings: SightingBatch = field(default_factory=SightingBatch)
     under_way: UnderWay = field(default_factory=UnderWay)
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
+    policies: PolicyDesk = field(default_factory=PolicyDesk)
+    tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)

@@ -174,7 +174,8 @@ class ModelPolicy:
     """principal: `Agent::x`, `UseCase::x` or empty. actions: capabilities and kinds, empty for any.
 
     resource_type, resource_id: empty for any. approve: group and count of those who may lift this forbid. oblige:
-    obligations that may, each in its one spelling; with both, it takes both.
+    obligations that may, each in its one spelling; with both, it takes both. typed: heads are spelt `is Agent in ..`,
+    which means the same.
     """
 
     id: str
@@ -186,17 +187,21 @@ class ModelPolicy:
     condition: Condition | None = None
     approve: tuple[str, int] | None = None
     oblige: tuple[str, ...] = ()
+    typed: bool = False
 
     def text(self) -> str:
         """As Cedar."""
         kind, _, name = self.principal.partition("::")
-        principal = {"": "principal", "Agent": f'principal == Agent::"{name}"'}.get(
-            kind, f'principal in {kind}::"{name}"'
-        )
+        is_agent = " is Agent" if self.typed else ""
+        principal = f"principal{is_agent}"
+        if kind:
+            sign = "==" if kind == "Agent" and not self.typed else "in"
+            principal += f' {sign} {kind}::"{name}"'
         actions = ", ".join(f'Action::"{action}"' for action in self.actions)
         resource = "resource"
         if self.resource_id:
-            resource = f'resource == {self.resource_type}::"{self.resource_id}"'
+            sign = f"is {self.resource_type} in" if self.typed else "=="
+            resource = f'resource {sign} {self.resource_type}::"{self.resource_id}"'
         elif self.resource_type:
             resource = f"resource is {self.resource_type}"
         lines = [f'@id("{self.id}")', f'@reason("because of {self.id}")']

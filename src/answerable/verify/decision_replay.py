@@ -139,7 +139,7 @@ def shown_for_replay(tag: int, leaf: Mapping[str, Any]) -> frozenset[str]:
     if tag in DECIDED:
         return FIELDS
     if tag == Tag.POLICY_CHANGE:
-        return frozenset({"policies"})
+        return frozenset({"policies", "declared", "schema_digest"})
     kind = leaf.get("kind") if tag == Tag.CITED else "mandate" if tag == Tag.MANDATE_ISSUED else ""
     return frozenset({"policy_set": ("text",), "mandate": ("token",)}.get(str(kind), ()))
 

@@ -38,7 +38,7 @@ class Statements:
         if tag == Tag.CITED and leaf.get("kind") == "policy_set" and "text" in fields:
             self._texts.setdefault(str(leaf.get("name")), fields["text"])
         elif tag == Tag.POLICY_CHANGE and "policies" in fields:
-            self._texts.setdefault(str(leaf.get("after")), fields["policies"])
+            self._texts.setdefault(str(leaf.get("after")), _published(fields))
         elif "token" in fields and (
             tag == Tag.MANDATE_ISSUED or (tag == Tag.CITED and leaf.get("kind") == "mandate")
         ):
@@ -66,6 +66,15 @@ class Statements:
             self._mandates.popitem(last=False)
         found = self._mandates[name] = _mandate(name, token)
         return found
+
+
+def _published(fields: Mapping[str, bytes]) -> bytes:
+    """What is written down of a set when it comes into force, as it is when it is cited."""
+    policies, declared, schema = (fields.get(name) for name in ("policies", "declared", "schema_digest"))
+    if policies is None or declared is None or schema is None:
+        return policies or b""
+    parts = b"" if declared == b"{}" else b'"parts":%b,' % declared
+    return b'{%b"policies":%b,"schema_digest":%b}' % (parts, policies, schema)
 
 
 def digest_in(leaf: Mapping[str, Any]) -> str:

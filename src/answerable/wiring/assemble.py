@@ -21,6 +21,7 @@ from answerable.adapters.sqlite import (
     SqliteRevocationRegister,
     SqliteStore,
     SqliteSubjectKeys,
+    SqliteToolPinRegister,
 )
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, TlogFilesSettings
@@ -41,7 +42,9 @@ from answerable.flows.walk import Walk
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.counts import keep_counts, reading_histories
+from answerable.wiring.following import following_registry, relisting
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
+from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
@@ -67,8 +70,6 @@ if TYPE_CHECKING:
 ROOT_BYTES: Final = 32
 """Of the key under which subject keys are wrapped."""
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-REGISTRY_SECONDS: Final = 0.1
-"""How soon upstream connections follow a registry that changed."""
 REGISTERS_SECONDS: Final = 0.05
 """How soon what another process wrote into the registers holds here."""
 LOCK_RETRY_SECONDS: Final = 0.05
@@ -151,10 +152,9 @@ async def assembled(
 ) -> AsyncIterator[Product]:
     """The product on one data directory, recovered and settled; no door is open and no upstream started.
 
-    authorities: names that it may be addressed by. address: where it listens. wait_seconds_max: how long another one
-    may hold the directory. witness: command that starts it. Raises Unavailable when it is held longer, Broken for a log
-    that is corrupt or behind its witnesses, Malformed for settings that contradict.
-    """
+    authorities: names under which callers may address it. address: on which it listens. wait_seconds_max: how long
+    another process may still hold the directory. witness: command that starts it. Raises Unavailable when it is held
+    longer, Broken when its log is corrupt or behind what witnesses know, Malformed for settings that contradict."""
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
     own = own_log(settings, entropy)
@@ -184,7 +184,7 @@ async def assembled(
                 decision_point=compiled(policy_text(registry.current), registry.current),
                 compile_policies=compiled,
                 subject_keys=subject_keys,
-                manifests=identity.manifests,
+                manifests=identity.manifests, pins=SqliteToolPinRegister(store),
                 people=identity.people,
                 revocations=SqliteRevocationRegister(store, clock=clock),
                 sightings=identity.seen,
@@ -193,12 +193,11 @@ async def assembled(
                 witness=intent_witness(rounds, ledger.seal_now),
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
+                policies=policy_desk(settings, store),
                 limits=settings.walk,
-            )
+            )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
-            workloads = identity.workloads(walk, settings)
-            changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
-            await _recovered(walk, workloads, changes, is_shard=bool(settings.ledger.shard))
+            workloads, changes = await _recovered(walk, identity, settings)
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -227,8 +226,12 @@ async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
     await noted_at_last(identity, walk, settings)
 
 
-async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges, *, is_shard: bool) -> None:
+async def _recovered(
+    walk: Walk, identity: Identity, settings: Settings
+) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
+    workloads = identity.workloads(walk, settings)
+    changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     counted = walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
     recalled = await recall_ends(workloads, changes, since=counted)
@@ -253,7 +256,8 @@ async def _recovered(walk: Walk, workloads: Workloads, changes: AuthorityChanges
     with _when_there_is_room():
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.
-        await record_revocations(walk, overdue_only=is_shard)
+        await record_revocations(walk, overdue_only=bool(settings.ledger.shard))
+    return workloads, changes
 
 
 async def kept_running(product: Product, settings: Settings) -> None:
@@ -266,10 +270,12 @@ async def kept_running(product: Product, settings: Settings) -> None:
     product.upstream.apply(product.walk.registry.current.servers.values())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(product.upstream.run)
-        tasks.start_soon(_following_registry, product)
+        tasks.start_soon(following_registry, product.walk, product.upstream)
+        tasks.start_soon(relisting, product.upstream)
         tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)
+        tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
@@ -282,17 +288,6 @@ async def _following_registers(product: Product) -> None:
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
         follow_registers(product.walk, product.registers.refresh)
-
-
-async def _following_registry(product: Product) -> None:
-    """Servers that are registered while we run are connected, and those removed are let go, without a restart."""
-    followed = product.walk.registry.current.digest
-    while True:
-        await anyio.sleep(REGISTRY_SECONDS)
-        current = product.walk.registry.current
-        if current.digest != followed:
-            product.upstream.apply(current.servers.values())
-            followed = current.digest
 
 
 async def _settling(product: Product, seconds: float) -> None:

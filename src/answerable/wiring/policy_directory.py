@@ -6,6 +6,7 @@ a set that could be published. Every fault of a stage is told at once.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -167,10 +168,9 @@ def registered_in(documents: Sequence[JSONValue], snapshot: RegistrySnapshot) ->
     names: dict[str, set[str]] = {}
     for kind, name in shapes.declared:
         names.setdefault(kind, set()).add(name)
-    members: dict[str, int] = {}
-    for person in snapshot.principals.values():
-        for group in person.groups if person.keys else ():
-            members[group] = members.get(group, 0) + 1
+    people = snapshot.principals.values()
+    told = Counter(group for person in people for group in person.groups)
+    members = Counter(group for person in people if person.keys for group in person.groups)
     nouns = [found.noun for found in shapes.nouns]
     schedules = {f"{SCHEDULE_PREFIX}{name}" for name in names.get("Schedule", ())}
     return Registered(
@@ -181,6 +181,7 @@ def registered_in(documents: Sequence[JSONValue], snapshot: RegistrySnapshot) ->
         people=frozenset(names.get("Principal", set()) | schedules),
         members=members,
         parts=snapshot.parts,
+        told=told,
     )
 
 

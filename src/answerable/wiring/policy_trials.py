@@ -105,12 +105,16 @@ def _try(file: str, line: int, case: PolicyCase, snapshot: RegistrySnapshot, poi
 def _differences(case: PolicyCase, decision: Decision, decided: tuple[str, ...]) -> Iterator[str]:
     reasons = "; ".join(reason.text for reason in decision.reasons)
     if decision.effect != case.expect:
+        # The rest follows from that.
         yield f"expected {case.expect}, got {decision.effect}: {reasons}"
+        return
     if case.by is not None and set(case.by) != set(decided):
         yield f"expected it by {_listed(case.by)}, got {_listed(decided)}"
     approvers = [f"{need.group}:{need.count}" for need in decision.requirements]
     if case.approvers is not None and set(case.approvers) != set(approvers):
         yield f"expected approvers {_listed(case.approvers)}, got {_listed(approvers)}"
+    if case.obligations is not None and set(case.obligations) != set(decision.obligations):
+        yield f"expected obligations {_listed(case.obligations)}, got {_listed(decision.obligations)}"
     if case.reason and case.reason not in reasons:
         yield f"expected a reason with `{case.reason}`, got `{reasons}`"
 

@@ -8,6 +8,7 @@ import pytest
 
 from answerable.adapters.memory.history import MemoryHistoryRegister
 from answerable.core.decision.history import HistoryState
+from answerable.core.decision.tally import Tally, decoded, encoded
 from answerable.core.registry.active import stored_form
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.apply_registry import apply_registry
@@ -100,6 +101,8 @@ async def test_what_was_kept_and_cannot_be_is_read_from_the_log_instead(how):
         register._kept["other"] = register._kept.pop(origin)
     else:
         found.entries.update(dict.fromkeys(found.entries, bench.walk.ledger.size + 1))
+        newest = decoded(found.places[first]).newest
+        found.places[first] = found.places[second] = encoded(Tally((newest,), (7,), 7))
     again = restarted(bench)
     assert seen(again) == {"refunds": 1, "reads": 1}
     await kept(again)

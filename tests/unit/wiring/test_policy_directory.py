@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.cedar import compiled
+from answerable.adapters.cedar.schema import KINDS
 from answerable.adapters.registry_files import read_text
 from answerable.core.registry.active import faults_of, snapshot_of
 from answerable.core.registry.parse import document_key
@@ -175,3 +176,43 @@ def test_the_schema_of_a_registry_is_the_same_each_time_and_that_of_the_set(fold
 
 def test_the_world_of_the_corpus_has_no_policy_set_of_its_own():
     assert not [one for one in registry_documents() if document_key(one).startswith("PolicySet/")]
+
+
+def test_a_permit_that_lists_every_kind_of_action_allows_everything(folder: Path):
+    kinds = ", ".join(f'Action::"{kind}"' for kind in KINDS)
+    (folder / "rules.cedar").write_text(f'@id("all")\npermit(principal, action in [{kinds}], resource);\n')
+    assert [one.code for one in checked(folder).faults] == ["rule.catch_all"]
+
+
+@pytest.mark.requirement("SET-07")
+def test_a_case_that_cannot_be_made_fails_and_says_why(folder: Path):
+    (folder / "tests").mkdir()
+    (folder / "tests/desk.yaml").write_text(
+        "cases:\n  - {name: reads, given: {agent: desk-agent, capability: crm.case-read}, expect: deny}\n"
+    )
+    (failed,) = try_set(checked(folder)).failed
+    assert failed.got == "resource.unknown"
+    assert "nothing says what is touched" in failed.differences[0]
+
+
+@pytest.mark.requirement("SET-07")
+@pytest.mark.parametrize(
+    ("expected", "says"),
+    [
+        ("by: [stop]", "expected it by stop, got desk.reads"),
+        ("obligations: [witnessed]", "expected obligations witnessed, got nothing"),
+        ("reason: because", "expected a reason with `because`, got `policy desk.reads`"),
+        ('approvers: ["finance:1"]', "expected approvers finance:1, got nothing"),
+    ],
+)
+def test_whatever_comes_out_otherwise_is_told(folder: Path, expected: str, says: str):
+    (folder / "stop.cedar").write_text(
+        '@id("stop") forbid(principal, action == Action::"crm.case-read", resource) when { context.agent.drifted };\n'
+    )
+    (folder / "tests").mkdir()
+    (folder / "tests/desk.yaml").write_text(
+        'cases:\n  - name: reads\n    given: {agent: desk-agent, capability: crm.case-read, arguments: {case: "1"}}\n'
+        f"    expect: allow\n    {expected}\n"
+    )
+    (failed,) = try_set(checked(folder)).failed
+    assert failed.differences == (says,)

@@ -15,7 +15,7 @@ import msgspec
 from answerable.adapters.cedar.engine import fastest_engine
 from answerable.adapters.cedar.heads import HeadIndex
 from answerable.adapters.cedar.mentions import Mentions
-from answerable.adapters.cedar.publishing import engine_policies
+from answerable.adapters.cedar.publishing import engine_policies, published
 from answerable.adapters.cedar.schema import ACTION, AGENT, USE_CASE
 from answerable.core.decision.asked import CannotTell, context_under, read_question, uncounted
 from answerable.core.decision.decision import Decision, Evaluation, Reason, weigh
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.asked import Asked
     from answerable.core.decision.policy_context import Context
     from answerable.core.registry.policy_parts import PolicyParts
+    from answerable.core.registry.snapshot import RegistrySnapshot
 
 SLICES_MAX: Final = 4_096
 FACTS_UNKNOWN: Final = "facts.unknown"
@@ -169,6 +170,11 @@ def ask(
 ) -> Decision | CannotTell:
     """As `Asking.ask`, for a single question."""
     return Asking(policy_set).ask(question, counted_by=counted_by)
+
+
+def compiled_asking(policies: str, snapshot: RegistrySnapshot) -> Asking:
+    """Implements `AskingCompiler`. Raises Malformed (`policy.*`) that names every fault."""
+    return Asking(published(policies, snapshot))
 
 
 _ABSENT: Final = object()

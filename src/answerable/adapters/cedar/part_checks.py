@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from answerable.core.decision.obligation import duties_of
 from answerable.core.registry.look_alike import meant
 from answerable.core.registry.policy_fault import PolicyFault
 from answerable.errors import shown
@@ -37,42 +38,55 @@ class Declared:
 def check_groups(
     rules: Sequence[Rule], registered: Registered, declared: Declared
 ) -> tuple[PolicyFault, ...]:
-    """Approver groups: each that is asked is declared, each that is declared is asked and has people in it."""
+    """Groups: each that is asked or told is declared, each that is declared is one of these and has people in it."""
     faults: list[PolicyFault] = []
     names = [group.name for group in declared.head.groups]
     asked: set[str] = set()
+    told: set[str] = set()
     for rule in rules:
+        if not rule.source.own:
+            continue
+        for name in duties_of(rule.policy.note.oblige).notify:
+            told.add(name)
+            if name not in names:
+                faults.append(_undeclared(rule, f"tells group {shown(name)}", name, f":{name}", declared))
         need = rule.policy.note.approve
-        if need is None or not rule.source.own:
+        if need is None:
             continue
         asked.add(need.group)
         have = registered.members.get(need.group, 0)
-        at = f"{need.group}:{need.count}"
         if need.group not in names:
-            hint = _hint(need.group, names)
-            message = f"asks group {shown(need.group)}, which {declared.file} does not declare{hint}"
-            faults.append(rule.fault("group.undeclared", message, at=at))
+            says, at = f"asks group {shown(need.group)}", f"{need.group}:{need.count}"
+            faults.append(_undeclared(rule, says, need.group, at, declared))
         elif have < need.count:
             message = (
                 f"asks {need.count} people of group {shown(need.group)}, in which {have} can answer: nobody could ever "
                 "approve it"
             )
-            faults.append(rule.fault("group.too_few", message, at=at))
+            faults.append(rule.fault("group.too_few", message, at=f"{need.group}:{need.count}"))
     for index, group in enumerate(declared.head.groups):
-        path, have = f"/groups/{index}/name", registered.members.get(group.name, 0)
-        if group.name not in asked:
-            hint = _hint(group.name, sorted(asked - set(names)))
-            message = f"group {shown(group.name)} is asked by no policy{hint}"
-            faults.append(declared.fault(path, "group.unused", f"{message}; remove it, or `@approve` it"))
+        path = f"/groups/{index}/name"
+        if group.name not in asked | told:
+            hint = _hint(group.name, sorted((asked | told) - set(names)))
+            message = f"group {shown(group.name)} is asked by no policy{hint}; remove it, or `@approve` it"
+            faults.append(declared.fault(path, "group.unused", message))
+        if group.name in told - asked:
+            have, who = registered.told.get(group.name, 0), "active people"
+        else:
+            have, who = registered.members.get(group.name, 0), "active people with a key"
         if not have:
-            hint = _hint(group.name, sorted(registered.members))
-            message = f"no active person with a key is in group {shown(group.name)}{hint}"
+            hint = _hint(group.name, sorted(registered.told))
+            message = f"group {shown(group.name)} has no {who}{hint}"
             faults.append(declared.fault(path, "group.empty", message))
         elif have < group.members_min:
-            few = f"has {have} active people with a key, expected at least {group.members_min}"
-            message = f"group {shown(group.name)} {few}"
+            message = f"group {shown(group.name)} has {have} {who}, expected at least {group.members_min}"
             faults.append(declared.fault(path, "group.too_few", message))
     return tuple(faults)
+
+
+def _undeclared(rule: Rule, says: str, group: str, at: str, declared: Declared) -> PolicyFault:
+    hint = _hint(group, [one.name for one in declared.head.groups])
+    return rule.fault("group.undeclared", f"{says}, which {declared.file} does not declare{hint}", at=at)
 
 
 def check_parts(rules: Sequence[Rule], registered: Registered, declared: Declared) -> tuple[PolicyFault, ...]:

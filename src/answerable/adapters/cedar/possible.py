@@ -22,6 +22,8 @@ Node: TypeAlias = object
 """An expression in Cedar's JSON form."""
 Requirement: TypeAlias = tuple[Node, bool]
 """An expression, and what it must come out as."""
+Branch: TypeAlias = tuple[Requirement, ...]
+"""Comparisons that must all hold."""
 Known: TypeAlias = tuple[str, str | int | bool]
 """A literal: its sort and its value. The sort keeps `1` and `true` apart, which Python does not."""
 
@@ -88,26 +90,38 @@ class _TooManyBranches(Exception):
 
 def is_possible(requirements: Iterable[Requirement], scene: Scene = ANYWHERE) -> bool | None:
     """False when the requirements can never all hold; None when there are too many branches to tell."""
-    open_branches: list[tuple[Requirement, ...]] = [()]
+    found = ways(requirements, scene)
+    return None if found is None else bool(found)
+
+
+def ways(requirements: Iterable[Requirement], scene: Scene = ANYWHERE) -> tuple[Branch, ...] | None:
+    """The branches in which the requirements can all hold; None when there are too many of them."""
+    left: list[Branch] = [()]
     try:
         for node, wanted in requirements:
             found = branches(node, wanted)
-            joined = [(*old, *new) for old in open_branches for new in found]
-            if len(joined) > BRANCHES_MAX:
+            if len(left) * len(found) > BRANCHES_MAX:
                 return None
-            open_branches = [branch for branch in joined if not _contradicts(branch, scene)]
-            if not open_branches:
-                return False
+            joined = ((*old, *new) for old in left for new in found)
+            left = [branch for branch in joined if not _contradicts(branch, scene)]
     except _TooManyBranches:
         return None
-    return True
+    return tuple(left)
 
 
-def branches(node: Node, wanted: bool) -> list[tuple[Requirement, ...]]:
+def exclude(ones: tuple[Branch, ...], others: tuple[Branch, ...], scene: Scene = ANYWHERE) -> bool:
+    """Whether no branch of the one can come about together with one of the other."""
+    return all(_contradicts((*one, *other), scene) for one in ones for other in others)
+
+
+def branches(node: Node, wanted: bool) -> list[Branch]:
     """The ways in which an expression can come out as wanted, each as comparisons that must all hold."""
     match node:
         case {"Value": bool(value)}:
             return [()] if value is wanted else []
+        case {"like": {"pattern": [*pattern]}} if pattern and all(one == "Wildcard" for one in pattern):
+            # Any text is like that.
+            return [()] if wanted else []
         case {"!": {"arg": inner}}:
             return branches(inner, not wanted)
         case {"&&": {"left": left, "right": right}}:
@@ -122,29 +136,27 @@ def branches(node: Node, wanted: bool) -> list[tuple[Requirement, ...]]:
     return [((node, wanted),)]
 
 
-def _all(left: Node, right: Node, wanted: bool) -> list[tuple[Requirement, ...]]:
+def _all(left: Node, right: Node, wanted: bool) -> list[Branch]:
     return _product(branches(left, wanted), branches(right, wanted))
 
 
-def _either(left: Node, right: Node, wanted: bool) -> list[tuple[Requirement, ...]]:
+def _either(left: Node, right: Node, wanted: bool) -> list[Branch]:
     return _bounded(branches(left, wanted) + branches(right, wanted))
 
 
-def _product(
-    left: list[tuple[Requirement, ...]], right: list[tuple[Requirement, ...]]
-) -> list[tuple[Requirement, ...]]:
+def _product(left: list[Branch], right: list[Branch]) -> list[Branch]:
     if len(left) * len(right) > BRANCHES_MAX:
         raise _TooManyBranches
     return [(*one, *other) for one in left for other in right]
 
 
-def _bounded(found: list[tuple[Requirement, ...]]) -> list[tuple[Requirement, ...]]:
+def _bounded(found: list[Branch]) -> list[Branch]:
     if len(found) > BRANCHES_MAX:
         raise _TooManyBranches
     return found
 
 
-def _contradicts(branch: tuple[Requirement, ...], scene: Scene) -> bool:
+def _contradicts(branch: Branch, scene: Scene) -> bool:
     claims = _Claims(scene)
     return any(not claims.take(node, wanted) for node, wanted in branch) or not claims.hold()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.cedar.possible import is_possible
+from answerable.adapters.cedar.possible import exclude, is_possible, ways
 from answerable.adapters.cedar.registered import Scenes
 from answerable.adapters.cedar.rules import can_match, head_requirements, is_kind
 from answerable.adapters.cedar.schema import ACTION, AGENT, KINDS, USE_CASE
@@ -18,7 +18,7 @@ from answerable.errors import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from answerable.adapters.cedar.possible import Requirement
+    from answerable.adapters.cedar.possible import Requirement, Scene
     from answerable.adapters.cedar.registered import Registered
     from answerable.adapters.cedar.rules import Rule
     from answerable.core.registry.policy_fault import PolicyFault
@@ -53,7 +53,8 @@ def check_rules(rules: Sequence[Rule], registered: Registered) -> Checked:
         alive.append(rule)
         if rule.source.own:
             faults += _dead_actions(rule, registered)
-    wide = [rule for rule in alive if _allows_all(rule)]
+    everywhere = scenes.everywhere
+    wide = [rule for rule in alive if _allows_all(rule, everywhere)]
     faults += [_catch_all(rule) for rule in wide if rule.source.own]
     faults += _Shadows([rule for rule in alive if rule not in wide], registered).faults(untold)
     return Checked(faults=tuple(faults), untold=tuple(dict.fromkeys(untold)))
@@ -65,7 +66,7 @@ def _matches(rule: Rule, registered: Registered, scenes: Scenes) -> tuple[bool |
     if kind == USE_CASE and not scenes.agents((kind, name)):
         return False, f"can never match: no agent belongs to use case {shown(name)}"
     if not registered.agents:
-        return None, ""
+        return False, "can never match: no agent is registered"
     matching = [one for one in registered.capabilities if can_match(rule, one)]
     asked = (*head_requirements(rule), *rule.conditions)
     if is_possible(asked, scenes.anywhere) is False:
@@ -94,12 +95,12 @@ def _dead_actions(rule: Rule, registered: Registered) -> Iterator[PolicyFault]:
             yield rule.fault("rule.dead_action", message, at=f'"{action[1]}"')
 
 
-def _allows_all(rule: Rule) -> bool:
+def _allows_all(rule: Rule, everywhere: Scene) -> bool:
     head = rule.policy.head
     if rule.policy.forbids or head.principal != _ANY or head.resource_type is not None:
         return False
     every_kind = {(ACTION, kind) for kind in KINDS} <= set(head.actions)
-    return (_ANY in head.actions or every_kind) and _always(rule.conditions)
+    return (_ANY in head.actions or every_kind) and _always(rule.conditions, everywhere)
 
 
 def _catch_all(rule: Rule) -> PolicyFault:
@@ -110,9 +111,9 @@ def _catch_all(rule: Rule) -> PolicyFault:
     return rule.fault("rule.catch_all", message)
 
 
-def _always(conditions: Sequence[Requirement]) -> bool:
+def _always(conditions: Sequence[Requirement], everywhere: Scene) -> bool:
     """Whether none of the conditions can fail."""
-    return all(is_possible([(node, not wanted)]) is False for node, wanted in conditions)
+    return all(is_possible([(node, not wanted)], everywhere) is False for node, wanted in conditions)
 
 
 class _Shadows:
@@ -125,6 +126,9 @@ class _Shadows:
         self._types = {one.name: one.resource.type for one in registered.capabilities}
         self._by_head: dict[tuple[tuple[str, str], tuple[str, str]], list[int]] = {}
         self._pairs = 0
+        # Taken apart once for all pairs that a rule is in.
+        self._holds = [ways((*head_requirements(rule), *rule.conditions)) for rule in rules]
+        self._fails = [[ways([(node, not wanted)]) for node, wanted in rule.conditions] for rule in rules]
         for number, rule in enumerate(rules):
             for action in rule.policy.head.actions:
                 self._by_head.setdefault((rule.policy.head.principal, action), []).append(number)
@@ -133,6 +137,9 @@ class _Shadows:
         """One for each own rule that another one makes needless."""
         for number, rule in enumerate(self._rules):
             if not rule.source.own:
+                continue
+            if self._pairs > PAIRS_MAX:
+                untold.append(rule.place)
                 continue
             for other in sorted(self._wider(rule)):
                 if other == number or not _could_shadow(self._rules[other], rule):
@@ -147,12 +154,12 @@ class _Shadows:
 
     def _shadowed(self, number: int, other: int) -> PolicyFault | None:
         rule, wider = self._rules[number], self._rules[other]
-        if not self._covers(wider, rule) or not _implies(rule, wider):
+        if not self._covers(wider, rule) or not self._implies(number, other):
             return None
         name = f"{shown(wider.policy.id)} at {wider.place}"
         if wider.policy.forbids and not rule.policy.forbids:
             return rule.fault("rule.shadowed", f"can never allow anything: {name} forbids all of it for good")
-        alike = self._covers(rule, wider) and _implies(wider, rule) and _could_shadow(rule, wider)
+        alike = self._covers(rule, wider) and self._implies(other, number) and _could_shadow(rule, wider)
         if alike and (number < other and wider.source.own):
             return None  # The later one of two that say the same is the one that is told.
         if alike and rule.policy.head == wider.policy.head and rule.conditions == wider.conditions:
@@ -160,6 +167,13 @@ class _Shadows:
         verb = "forbids" if rule.policy.forbids else "allows"
         return rule.fault(
             "rule.shadowed", f"changes nothing: {name} {verb} all of it already; remove one of them"
+        )
+
+    def _implies(self, number: int, other: int) -> bool:
+        """Whether the other rule's conditions hold wherever this one matches."""
+        own = self._holds[number]
+        return own is not None and all(
+            fails is not None and exclude(own, fails) for fails in self._fails[other]
         )
 
     def _wider(self, rule: Rule) -> set[int]:
@@ -203,17 +217,9 @@ def _could_shadow(wider: Rule, rule: Rule) -> bool:
     one, other = wider.policy, rule.policy
     if not one.forbids:
         return not other.forbids
-    if one.note.approve is None:
+    if not one.note.liftable:
         return True
-    if not other.forbids or other.note.approve is None:
+    if not other.forbids or not other.note.liftable or not set(other.note.oblige) <= set(one.note.oblige):
         return False
-    return (
-        one.note.approve.group == other.note.approve.group
-        and one.note.approve.count >= other.note.approve.count
-    )
-
-
-def _implies(rule: Rule, wider: Rule) -> bool:
-    """Whether the wider rule's conditions hold wherever the rule matches."""
-    own = (*head_requirements(rule), *rule.conditions)
-    return all(is_possible((*own, (node, not wanted))) is False for node, wanted in wider.conditions)
+    asked, also = one.note.approve, other.note.approve
+    return also is None or (asked is not None and asked.group == also.group and asked.count >= also.count)

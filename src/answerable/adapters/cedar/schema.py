@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.request import RESERVED_MEMBERS
 from answerable.core.decision.policy_context import context_type
-from answerable.core.registry.capability import ActionKind
+from answerable.core.registry.capability import ACTION_KINDS
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 AGENT: Final = "Agent"
 USE_CASE: Final = "UseCase"
 ACTION: Final = "Action"
-KINDS: Final[tuple[ActionKind, ...]] = get_args(ActionKind)
+KINDS: Final = ACTION_KINDS
 
 _ENTITY_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _TYPES_TAKEN: Final = frozenset({AGENT, USE_CASE, ACTION, "Principal"})

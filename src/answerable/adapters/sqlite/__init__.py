@@ -11,12 +11,14 @@ from answerable.adapters.sqlite.instances import SqliteInstanceRegister
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
+from answerable.adapters.sqlite.policies import SqlitePolicyRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
 from answerable.adapters.sqlite.store import SqliteStore
 from answerable.adapters.sqlite.subject_keys import SqliteSubjectKeys
 from answerable.adapters.sqlite.tokens import SqliteTokenRegister
+from answerable.adapters.sqlite.tool_pins import SqliteToolPinRegister
 
 __all__ = [
     "SqliteAgentUses",
@@ -28,10 +30,12 @@ __all__ = [
     "SqliteJoinTokens",
     "SqliteMandateRegister",
     "SqliteManifestRegister",
+    "SqlitePolicyRegister",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",
     "SqliteSightings",
     "SqliteStore",
     "SqliteSubjectKeys",
     "SqliteTokenRegister",
+    "SqliteToolPinRegister",
 ]

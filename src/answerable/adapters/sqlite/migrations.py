@@ -157,5 +157,19 @@ MIGRATIONS: Final[Migrations] = (
             origin TEXT NOT NULL, tracker TEXT NOT NULL, entries INTEGER NOT NULL, PRIMARY KEY (origin, tracker)
         ) STRICT, WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE tool_pins (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, server TEXT NOT NULL, tool TEXT NOT NULL,
+            definition TEXT NOT NULL, text BLOB NOT NULL, at INTEGER NOT NULL, signed_by TEXT NOT NULL,
+            key TEXT NOT NULL, token TEXT NOT NULL
+        ) STRICT""",
+        "CREATE INDEX tool_pins_tool ON tool_pins (server, tool, number)",
+    ),
+    (
+        """CREATE TABLE policy_records (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
+            body BLOB NOT NULL, UNIQUE (kind, id)
+        ) STRICT""",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

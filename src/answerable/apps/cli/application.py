@@ -22,6 +22,7 @@ from answerable.apps.cli import (
     policy,
     registry,
     revocations,
+    tools,
     trust,
 )
 from answerable.apps.cli.command import EXIT_CODES, RootOptions
@@ -74,6 +75,7 @@ def command_line(offline: Offline) -> typer.Typer:
 
     app.callback()(root_options)
     registry.register(app)
+    tools.register(app)
     agent = typer.Typer(no_args_is_help=True, help="Agents: autonomous processes that somebody answers for.")
     agents.register(agent)
     agent_manifest.register(agent)

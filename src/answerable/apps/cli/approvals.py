@@ -185,6 +185,7 @@ def _show(shell: Shell, approval: Answer) -> None:
             ("mandate", approval["mandate"]),
             ("purpose", approval["purpose"]),
             ("because", approval["reasons"]),
+            *([("for people only", approval["internal"])] if approval.get("internal") else []),
             ("asks", _asked(approval)),
             ("answers", [_said(one) for one in approval["answers"]]),
             ("until", approval["expires_at"]),

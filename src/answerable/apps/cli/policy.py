@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from answerable.apps.cli import policy_publishing, policy_shadow, policy_simulation
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Unavailable
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -46,6 +47,9 @@ def register(app: typer.Typer) -> None:
     command(policy, "test", reads=True)(try_tables)
     command(policy, "compile")(compile_set)
     command(policy, "schema")(schema)
+    policy_simulation.register(policy)
+    policy_shadow.register(policy)
+    policy_publishing.register(policy)
     app.add_typer(policy, name="policy")
 
 
@@ -103,7 +107,7 @@ def try_tables(
     if shell.terminal.as_json:
         shell.terminal.json(_as_json(checked, found, missed))
         return CHECK_FAILED if wrong else None
-    _show_tried(shell, found)
+    _show_tried(shell, directory, found)
     for fault in missed:
         shell.terminal.warn(f"{directory / fault.file}:{fault.line}: {fault.message} [{fault.code}]")
     share = f"{len(checked.policies) - len(missed)} of {len(checked.policies)} policies decide something"
@@ -148,8 +152,13 @@ def schema(
 def _registered(shell: Shell, sources: list[str] | None) -> list[JSONValue]:
     """The documents named, or those of the product, whether or not a server runs."""
     if not sources:
-        with shell.control() as control:
-            return [one["document"] for one in control.every("/v1/registry")]
+        try:
+            with shell.control() as control:
+                return [one["document"] for one in control.every("/v1/registry")]
+        except Unavailable as error:
+            if error.code == "control.no_data":
+                shell.terminal.say("without a product, name registry documents with --registry")
+            raise
     from answerable.wiring.registry_documents import read_documents
 
     reading = read_documents(sources, standard_input="")
@@ -174,12 +183,12 @@ def _say_untold(shell: Shell, checked: CheckedSet) -> None:
         )
 
 
-def _show_tried(shell: Shell, found: TriedSet) -> None:
+def _show_tried(shell: Shell, directory: Path, found: TriedSet) -> None:
     rows = [(_MARKS[not one.differences], one.got, one.name, ", ".join(one.decided)) for one in found.tried]
     shell.terminal.table(("result", "decided", "case", "by"), rows, empty="the set has no cases")
     for one in found.failed:
         for difference in one.differences:
-            shell.terminal.warn(f"{one.file}:{one.line}: {one.name}: {difference}")
+            shell.terminal.warn(f"{directory / one.file}:{one.line}: {one.name}: {difference}")
 
 
 def _as_json(checked: CheckedSet, found: TriedSet, missed: tuple[PolicyFault, ...]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from answerable.apps.cli.capability_proposals import propose
 from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
 from answerable.errors import Malformed, Refused, shown
 
@@ -41,6 +42,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(registry, name="registry")
     capability = typer.Typer(no_args_is_help=True, help="Capabilities: what can be done at all.")
     command(capability, "list", reads=True)(list_capabilities)
+    command(capability, "propose", reads=True)(propose)
     app.add_typer(capability, name="capability")
     server = typer.Typer(no_args_is_help=True, help="Upstream MCP servers.")
     command(server, "list", reads=True)(list_servers)

@@ -10,7 +10,10 @@ from answerable.apps.control_api import (
     agent_operations,
     inventory_operations,
     manifest_operations,
+    policy_operations,
+    policy_trial_operations,
     revocation_operations,
+    tool_operations,
     tree_operations,
     trust_operations,
 )
@@ -38,7 +41,10 @@ SCHEMAS: Final[dict[str, Schema]] = {
     **agent_operations.COMPONENTS,
     **inventory_operations.COMPONENTS,
     **manifest_operations.COMPONENTS,
+    **policy_operations.COMPONENTS,
+    **policy_trial_operations.COMPONENTS,
     **revocation_operations.COMPONENTS,
+    **tool_operations.COMPONENTS,
     **tree_operations.COMPONENTS,
     **trust_operations.COMPONENTS,
 }

@@ -13,8 +13,11 @@ from answerable.apps.control_api import (
     ledger_operations,
     mandate_operations,
     manifest_operations,
+    policy_operations,
+    policy_trial_operations,
     registry_operations,
     revocation_operations,
+    tool_operations,
     tree_operations,
     trust_operations,
 )
@@ -265,7 +268,10 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *agent_operations.OPERATIONS,
     *inventory_operations.OPERATIONS,
     *manifest_operations.OPERATIONS,
+    *policy_operations.OPERATIONS,
+    *policy_trial_operations.OPERATIONS,
     *revocation_operations.OPERATIONS,
+    *tool_operations.OPERATIONS,
     *tree_operations.OPERATIONS,
     *trust_operations.OPERATIONS,
 )

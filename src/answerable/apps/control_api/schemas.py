@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from answerable.core.canonical import JSONValue
+from answerable.core.registry.capability import ACTION_KINDS
 
 Schema: TypeAlias = "dict[str, JSONValue]"
 
@@ -85,6 +86,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "approvals_pending": COUNT,
             "mandates_open": COUNT,
             "policy_set": TEXT,
+            "policy_publishers": TEXT,
             "registry": TEXT,
             "servers": mapping(TEXT),
             "witnesses": sequence(reference("Witness")),
@@ -151,7 +153,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "server": TEXT,
             "method": TEXT,
             "target": TEXT,
-            "kind": choice("read", "write", "delete", "pay", "execute"),
+            "kind": choice(*ACTION_KINDS),
             "environment": TEXT,
             "tier": COUNT,
             "sensitivity": TEXT,
@@ -232,6 +234,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             },
             "digest": DIGEST,
             "reasons": TEXTS,
+            "internal": {**TEXTS, "description": "reasons for people only, which the agent is never shown"},
             "requirements": sequence(record({"group": TEXT, "count": COUNT})),
             "answers": sequence(
                 record(

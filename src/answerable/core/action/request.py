@@ -137,7 +137,8 @@ def _refuse_reserved(frozen: FrozenJSON) -> None:
 class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Made only by the verify step. principals: the chain of who answers, the person first.
 
-    arguments: the frozen arguments, thawed once for deciding. resource_id: the id of what is touched, taken from the
+    arguments: the frozen arguments, thawed once for deciding, with those beside them that the capability names by a
+    pointer. resource_id: the id of what is touched, taken from the
     arguments or the target by the capability's mapping. subject: whose data it is, as the ledger's keys know them.
     definition: what the upstream says about the target, as the arguments were checked against it. destinations:
     everywhere the action sends to, each in its one spelling; empty when its capability does not say. hops: by which the

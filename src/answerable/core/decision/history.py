@@ -96,6 +96,11 @@ class History:
         return tuple(counter.tracker for counter in self._counters)
 
     @property
+    def is_read(self) -> bool:
+        """Whether all of them know what happened before they were declared."""
+        return all(counter.is_read for counter in self._counters)
+
+    @property
     def needs_fields(self) -> bool:
         """Whether sealed fields must be read to fold what the log says."""
         return needs_fields(self.trackers)
@@ -138,8 +143,7 @@ class History:
         for reading in self._reading:
             reading.later.append(event)
         for counter, steps in self._hit(event):
-            if counter.is_read:
-                counter.fold(event, steps)
+            counter.fold(event, steps)
 
     def missing(self, trackers: Iterable[Tracker]) -> tuple[Tracker, ...]:
         """Those of which what happened before is not folded here."""

@@ -9,7 +9,6 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.decision.obligation import CODE_CONFLICT, CODE_UNFULFILLABLE
 from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def narrowed_arguments(
         if not settled:
             raise Refused(
                 f"policies narrow argument {shown(one.argument)} in ways that cannot all hold",
-                code=CODE_CONFLICT,
+                code="obligation.conflict",
             )
     return result
 
@@ -57,13 +56,11 @@ def same(one: JSONValue, other: JSONValue) -> bool:
 def _narrowed(narrowing: Narrowing, arguments: Mapping[str, JSONValue]) -> JSONValue:
     argument, bound = narrowing.argument, narrowing.bound
     value = arguments.get(argument)
-    match narrowing.how:
-        case "at_most":
-            return _at_most(argument, value, str(bound))
-        case "one_of":
-            return _one_of(argument, value, bound if isinstance(bound, list) else [bound])
-        case "exactly":
-            return _exactly(argument, value, bound)
+    if narrowing.how == "at_most":
+        return _at_most(argument, value, str(bound))
+    if narrowing.how == "one_of" and isinstance(bound, list):
+        return _one_of(argument, value, bound)
+    return _exactly(argument, value, bound)
 
 
 def _at_most(argument: str, value: JSONValue, bound: str) -> JSONValue:
@@ -106,5 +103,5 @@ def _exactly(argument: str, value: JSONValue, wanted: JSONValue) -> JSONValue:
 def _cannot(argument: str, why: str) -> Refused:
     return Refused(
         f"policy narrows argument {shown(argument)}, which {why}: ask for it so that it can be narrowed",
-        code=CODE_UNFULFILLABLE,
+        code="obligation.unfulfillable",
     )

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 KINDS: Final = ("log", "mask", "modify", "notify", "redact", "rows_max", "witnessed")
 CODE_UNKNOWN: Final = "obligation.unknown"
 CODE_CONFLICT: Final = "obligation.conflict"
-CODE_UNFULFILLABLE: Final = "obligation.unfulfillable"
-CODE_SECOND_NARROWING: Final = "obligation.second_narrowing"
 
 ANNOTATION_CHARS_MAX: Final = 1_000
 OBLIGATIONS_MAX: Final = 64

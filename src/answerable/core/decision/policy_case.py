@@ -20,7 +20,7 @@ from answerable.core.decision.decision import Effect
 from answerable.core.identity.caller import ProofKind
 from answerable.core.identity.evidence import GRADES, Grade, Source
 from answerable.core.identity.principal import UnixMillis, checked_name, issuer_id
-from answerable.core.registry.fields import Fault, Fields, pointer
+from answerable.core.registry.fields import Fault, Fields
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -332,11 +332,3 @@ def _checked_approvers(text: str) -> None:
         raise Malformed(
             f"{shown(text)} is not a group and a count, such as `finance:2`", code="document.pattern"
         )
-
-
-def place_of(case: PolicyCase, *steps: str) -> str:
-    """A JSON pointer into a case."""
-    path = case.path
-    for step in steps:
-        path = pointer(path, step)
-    return path

@@ -211,10 +211,11 @@ def agent_facts(identity: CallerIdentity, agent: Agent) -> dict[str, JSONValue]:
 
 def chain_facts(verified: VerifiedRequest) -> dict[str, JSONValue]:
     """The members of `context.chain`: the agent of the mandate first among `agents`, who acts last."""
-    root = str(verified.mandate.agent)
+    root, hops = str(verified.mandate.agent), verified.hops
+    # The first hop, at depth 0, is what the mandate's own agent holds; without any it acts by the mandate itself.
     return {
-        "agents": [root, *(str(hop.agent) for hop in verified.hops)],
-        "depth": len(verified.hops),
+        "agents": [str(hop.agent) for hop in hops] if hops else [root],
+        "depth": hops[-1].depth if hops else 0,
         "person": verified.mandate.principal,
         "root": root,
     }

@@ -24,7 +24,7 @@ from typing import Final, TypeAlias, get_args
 import msgspec
 
 from answerable.core.canonical import JSONValue
-from answerable.core.registry.capability import ActionKind, Sensitivity
+from answerable.core.registry.capability import ACTION_KINDS, KIND_VERBS, ActionKind, Sensitivity
 from answerable.core.registry.destination import (
     DESTINATION_TYPES,
     DestinationType,
@@ -37,7 +37,6 @@ CAVEATS_MAX: Final = 32
 TAGS: Final = (1, 2, 3, 4, 5, 6, 7, 8)
 SENSITIVITIES: Final[tuple[Sensitivity, ...]] = get_args(Sensitivity)
 """From what everybody may know to what hardly anybody may."""
-ACTION_KINDS: Final[tuple[ActionKind, ...]] = get_args(ActionKind)
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -161,8 +160,8 @@ class KindIn:
         """As ResourceIn.failure."""
         if attempt.kind in self.kinds:
             return None
-        got = f"to {attempt.kind}" if attempt.kind in ACTION_KINDS else "an action of unknown kind"
-        return f"allows to {' or '.join(self.kinds)} only, not {got}"
+        got = f"to {_verb(attempt.kind)}" if attempt.kind in ACTION_KINDS else "an action of unknown kind"
+        return f"allows to {' or '.join(map(_verb, self.kinds))} only, not {got}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +259,10 @@ def _destination(kind: str, allowed: tuple[str, ...]) -> DestinationIn | None:
 def _to(kind: str, allowed: tuple[str, ...]) -> str:
     what = {"email": "mail to ", "host": "host ", "name": "destination "}[kind]
     return f"{what}{_listed(allowed)}"
+
+
+def _verb(kind: ActionKind) -> str:
+    return KIND_VERBS.get(kind, kind)
 
 
 def _listed(ids: tuple[str, ...]) -> str:

@@ -7,13 +7,20 @@ capability does not expose is invisible to policy; what neither schema nor capab
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from answerable.core.registry.destination import NO_DESTINATION, DestinationMapping
 from answerable.core.registry.ownership import UNOWNED, Ownership
 from answerable.core.registry.spending import UNDECLARED, SpendMapping
 
-ActionKind = Literal["read", "write", "delete", "pay", "execute"]
+ActionKind = Literal[
+    "read", "write", "delete", "execute", "pay", "communicate", "egress", "delegate", "admin"
+]
+"""communicate: telling people or agents something. egress: fetching a page or calling a host, which is sending, too.
+delegate: handing work on. admin: changing who may do what."""
+ACTION_KINDS: Final[tuple[ActionKind, ...]] = get_args(ActionKind)
+KIND_VERBS: Final[dict[ActionKind, str]] = {"egress": "reach other hosts", "admin": "administer"}
+"""How a kind is told where its own name is no verb."""
 ArgumentType = Literal["string", "boolean", "integer", "minor_units", "decimal", "string_set"]
 Sensitivity = Literal["public", "internal", "confidential", "restricted"]
 
@@ -32,12 +39,14 @@ class ArgumentMapping:
     """How one argument appears to policy, under `context.arguments.<name>`.
 
     type: `integer` and `minor_units` become Cedar Long, `decimal` (a decimal string with at most four places) becomes
-    the Cedar decimal extension, `string_set` a Set of String. Floats have no mapping: Cedar has none.
+    the Cedar decimal extension, `string_set` a Set of String. Floats have no mapping: Cedar has none. pointer: where it
+    lies in what the tool takes, as `pointing` reads it; empty for the member of that name.
     """
 
     name: str
     type: ArgumentType
     required: bool = False
+    pointer: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +76,8 @@ class Capability:
     open_members: top-level argument members allowed although the upstream's schema does not name them.
     tier: 0 (no risk) to 3 (critical). idempotent: the upstream may be asked twice without harm.
     spending: what its actions take of budgets. credential_arguments: those in which a credential is let through to the
-    tool. credential_answers: whether one that the tool answers with is let through to the agent.
+    tool. credential_answers: whether one that the tool answers with is let through to the agent. definition: SHA-256 of
+    the tool's definition, hex, if the document says which one is let through.
     """
 
     name: str
@@ -89,3 +99,4 @@ class Capability:
     spending: SpendMapping = UNDECLARED
     credential_arguments: tuple[str, ...] = ()
     credential_answers: bool = False
+    definition: str = ""

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final, get_args
 
 from answerable.core.registry.capability import (
+    ACTION_KINDS,
     GOVERNED_METHODS,
-    ActionKind,
     ArgumentMapping,
     ArgumentType,
     Capability,
@@ -15,6 +15,7 @@ from answerable.core.registry.capability import (
     Sensitivity,
     SubjectMapping,
 )
+from answerable.core.registry.pointing import POINTER
 from answerable.core.registry.public_name import checked_plain_target, checked_uri_template
 from answerable.core.registry.spec_destination import destination_in
 from answerable.core.registry.spec_shared import ARGUMENT_NAME, matching, name_of, ownership_in
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
 
 CAPABILITY_KEYS: Final = (
     "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
-    "openMembers", "reversible", "title", "subject", "destination", "credentials", *SPENDING_KEYS, "ownership",
+    "openMembers", "reversible", "title", "subject", "destination", "credentials", "definition", *SPENDING_KEYS,
+    "ownership",
 )  # fmt: skip
 RESOURCE_KEYS: Final = ("type", "argument", "fixed")
 SUBJECT_KEYS: Final = ("type", "argument")
-ARGUMENT_KEYS: Final = ("name", "type", "required")
+ARGUMENT_KEYS: Final = ("name", "type", "required", "pointer")
 CREDENTIALS_KEYS: Final = ("arguments", "answers")
 
 _ENTITY_TYPE: Final = re.compile(r"[A-Z][A-Za-z0-9_]{0,62}")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _ENTITY_TYPES_TAKEN: Final = frozenset({"Action", "Agent", "Principal", "UseCase"})
 
 
@@ -41,19 +44,18 @@ def capability_in(spec: Fields, name: str) -> Capability:
     """Read the spec; faults are noted, never raised."""
     method = spec.choice("method", GOVERNED_METHODS, default="tools/call")
     target, variables = _target(spec, method)
-    kinds: tuple[ActionKind, ...] = get_args(ActionKind)
-    if name in kinds:
+    if name in ACTION_KINDS:
         message = f"{shown(name)} is the name of a kind of action: policies could not tell them apart"
         spec.fault(message, code="capability.name")
     sensitivities: tuple[Sensitivity, ...] = get_args(Sensitivity)
-    arguments = _arguments(spec)
+    arguments = _arguments(spec, method)
     credentials = spec.section("credentials", CREDENTIALS_KEYS) if spec.has("credentials") else None
     return Capability(
         name=name,
         server=spec.text("server", check=name_of("server")),
         method=method,
         target=target,
-        kind=spec.choice("kind", kinds),
+        kind=spec.choice("kind", ACTION_KINDS),
         environment=spec.text("environment", check=name_of("environment")),
         tier=spec.integer("tier", minimum=0, maximum=3),
         sensitivity=spec.choice("sensitivity", sensitivities),
@@ -69,6 +71,7 @@ def capability_in(spec: Fields, name: str) -> Capability:
         credential_arguments=credentials.texts("arguments", check=matching(ARGUMENT_NAME, "an argument name"))
         if credentials is not None
         else (),
+        definition=_definition(spec, method),
         credential_answers=credentials is not None and credentials.flag("answers", default=False),
     )
 
@@ -86,6 +89,17 @@ def _target(spec: Fields, method: str) -> tuple[str, tuple[str, ...]]:
     except Malformed as error:
         spec.fault(error.message, "target", code=error.code)
         return "", ()
+
+
+def _definition(spec: Fields, method: str) -> str:
+    digest = spec.text(
+        "definition", default="", check=matching(_DIGEST, "`sha256:` and 64 hexadecimal digits")
+    )
+    if digest and method != "tools/call":
+        spec.fault(
+            "only tools have a definition that can be pinned", "definition", code="capability.definition"
+        )
+    return digest.removeprefix("sha256:")
 
 
 def _resource(spec: Fields, method: str, variables: tuple[str, ...]) -> ResourceMapping:
@@ -129,7 +143,7 @@ def _check_variable(
         section.fault(f"the target has no variable {shown(argument)}{have}", "argument", code=code)
 
 
-def _arguments(spec: Fields) -> tuple[ArgumentMapping, ...]:
+def _arguments(spec: Fields, method: str) -> tuple[ArgumentMapping, ...]:
     types: tuple[ArgumentType, ...] = get_args(ArgumentType)
     found: list[ArgumentMapping] = []
     for item in spec.sections("arguments", ARGUMENT_KEYS):
@@ -138,7 +152,23 @@ def _arguments(spec: Fields) -> tuple[ArgumentMapping, ...]:
             item.fault(f"argument {shown(name)} is mapped twice", "name", code="document.duplicate")
         found.append(
             ArgumentMapping(
-                name=name, type=item.choice("type", types), required=item.flag("required", default=False)
+                name=name,
+                type=item.choice("type", types),
+                required=item.flag("required", default=False),
+                pointer=_pointer(item, method),
             )
         )
     return tuple(found)
+
+
+def _pointer(item: Fields, method: str) -> str:
+    pointer = item.text(
+        "pointer", default="", check=matching(POINTER, "a JSON pointer such as `/payment/amount`")
+    )
+    if pointer and method == "resources/read":
+        item.fault(
+            "a resource that is read has no arguments but the variables of its URI",
+            "pointer",
+            code="capability.pointer",
+        )
+    return pointer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from answerable.core.registry.capability import ActionKind, Sensitivity
+from answerable.core.registry.capability import ACTION_KINDS, ActionKind, Sensitivity
 from answerable.core.registry.documents import DelegationTemplate
 from answerable.core.registry.fields import nearest
 from answerable.core.registry.spec_shared import name_of
@@ -21,7 +21,6 @@ WIDTH_MAX: Final = 100
 RECEIVERS_MAX: Final = 64
 
 _SENSITIVITIES: Final[tuple[Sensitivity, ...]] = get_args(Sensitivity)
-_KINDS: Final[tuple[ActionKind, ...]] = get_args(ActionKind)
 
 
 def ceiling_in(spec: Fields) -> Sensitivity | Literal[""]:
@@ -33,12 +32,12 @@ def kinds_in(spec: Fields) -> tuple[ActionKind, ...]:
     """The kinds of action a mandate is for; empty for all."""
 
     def check(text: str) -> None:
-        if text not in _KINDS:
-            message = f"{shown(text)} is no kind of action{nearest(text, _KINDS)}"
+        if text not in ACTION_KINDS:
+            message = f"{shown(text)} is no kind of action{nearest(text, ACTION_KINDS)}"
             raise Malformed(message, code="document.choice")
 
     texts = spec.texts("kinds", check=check)
-    return tuple(kind for text in texts for kind in _KINDS if kind == text)
+    return tuple(kind for text in texts for kind in ACTION_KINDS if kind == text)
 
 
 def delegation_in(spec: Fields) -> DelegationTemplate | None:

@@ -30,6 +30,7 @@ from answerable.testing.contracts.manifest_register import (
     DurableManifestRegisterContract,
     ManifestRegisterContract,
 )
+from answerable.testing.contracts.policy_register import DurablePolicyRegisterContract, PolicyRegisterContract
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
 from answerable.testing.contracts.replay_store import ReplayStoreContract, SharedReplayStoreContract
 from answerable.testing.contracts.revocation_register import (
@@ -38,6 +39,7 @@ from answerable.testing.contracts.revocation_register import (
 )
 from answerable.testing.contracts.subject_keys import DurableSubjectKeysContract, SubjectKeysContract
 from answerable.testing.contracts.token_register import DurableTokenRegisterContract, TokenRegisterContract
+from answerable.testing.contracts.tool_pins import DurableToolPinRegisterContract, ToolPinRegisterContract
 from answerable.testing.contracts.witness_register import WitnessRegisterContract
 
 __all__ = [
@@ -54,21 +56,25 @@ __all__ = [
     "DurableLedgerContract",
     "DurableMandateRegisterContract",
     "DurableManifestRegisterContract",
+    "DurablePolicyRegisterContract",
     "DurableRegistryStoreContract",
     "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
+    "DurableToolPinRegisterContract",
     "HistoryRegisterContract",
     "InstanceRegisterContract",
     "JoinTokensContract",
     "LedgerContract",
     "MandateRegisterContract",
     "ManifestRegisterContract",
+    "PolicyRegisterContract",
     "RegistryStoreContract",
     "ReplayStoreContract",
     "RevocationRegisterContract",
     "SharedReplayStoreContract",
     "SubjectKeysContract",
     "TokenRegisterContract",
+    "ToolPinRegisterContract",
     "WitnessRegisterContract",
 ]

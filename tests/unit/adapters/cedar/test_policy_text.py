@@ -52,3 +52,9 @@ def test_a_bracket_that_never_closes_cannot_hide_a_long_policy():
 def test_the_whole_text_has_a_bound():
     with pytest.raises(Malformed, match="expected at most"):
         statements(" " * (TEXT_CHARS_MAX + 1))
+
+
+def test_a_comment_ends_where_cedar_ends_it():
+    # At a carriage return alone, too: what editors show as the rest of a comment is a policy.
+    found = statements(f"// all fine\r{PERMIT};\n// the end\r\n")
+    assert [(one.line, one.text.endswith(";")) for one in found] == [(1, True)]

@@ -12,6 +12,7 @@ from answerable.core.canonical import encode
 from answerable.core.decision.decision import PolicyNote
 from answerable.core.decision.facts import Requirement
 from answerable.core.registry.capability import ArgumentMapping, ResourceMapping
+from answerable.core.registry.documents import PolicySetDocument
 from answerable.core.registry.parts_form import form_of_parts
 from answerable.core.registry.snapshot import RegistrySnapshot
 from answerable.errors import Malformed
@@ -215,6 +216,43 @@ def test_ids_survive_into_the_engine():
     policy_set = published(f'@id("second") {ANYTHING} @id("first") {ANYTHING}', REGISTRY)
     assert [policy.id for policy in policy_set.policies] == ["second", "first"]
     assert "annotations" not in json.loads(bytes(policy_set.policies[0].json))
+
+
+def registry_of_sets(**sets: str) -> tuple[str, RegistrySnapshot]:
+    """The text that is published of several sets, and the registry that they stand in."""
+    documents = {name: PolicySetDocument(name=name, policies=text) for name, text in sorted(sets.items())}
+    registry = dataclasses.replace(REGISTRY, policy_sets=MappingProxyType(documents))
+    return "\n".join(one.policies for one in documents.values()), registry
+
+
+@pytest.mark.requirement("SET-11")
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ('@approve("friends:1")', '@id("stop") forbid(principal, action, resource);'),
+        ('@id("a") permit(principal, action, resource) when { true }', "when { false };"),
+        ('@id("a") @reason("', '") permit(principal, action, resource);'),
+    ],
+)
+def test_what_one_policy_set_leaves_open_never_goes_on_in_the_next(first: str, second: str):
+    text, registry = registry_of_sets(a=first, b=second)
+    assert "policy set `a` is not whole by itself" in faults(text, registry)
+
+
+def test_brackets_that_only_another_set_makes_harmless_are_refused():
+    deep = f"permit(principal, action, resource) when {{ {'(' * 70}true{')' * 70} }};"
+    text, registry = registry_of_sets(a='@id("a") @reason("', b=f'") {deep}')
+    message = faults(text, registry, code="policy.too_large")
+    assert "nested deeper" in message
+
+
+def test_whole_policy_sets_are_published_together():
+    text, registry = registry_of_sets(
+        a='@id("a") permit(principal, action, resource); // the end',
+        b="",
+        c='@id("c") forbid(principal, action, resource);',
+    )
+    assert [one.id for one in published(text, registry).policies] == ["a", "c"]
 
 
 def test_what_lifts_a_forbid_and_what_people_alone_read_become_notes():

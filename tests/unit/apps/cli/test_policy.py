@@ -61,9 +61,9 @@ def broken(tmp_path: Path) -> Path:
 
 
 def test_a_sound_set_is_checked_in_one_line(command: Command, sound: Path):
-    assert command("policy", "check", sound, *FILES).stderr == "5 policies, 8 cases, no fault\n"
+    assert command("policy", "check", sound, *FILES).stderr == "8 policies, 10 cases, no fault\n"
     told = json.loads(command("policy", "check", sound, *FILES, "--json").stdout)
-    assert told == {"name": "help-desk", "policies": 5, "cases": 8, "faults": [], "untold": []}
+    assert told == {"name": "help-desk", "policies": 8, "cases": 10, "faults": [], "untold": []}
 
 
 def test_every_fault_is_a_line_with_its_place_and_code(command: Command, broken: Path):
@@ -84,10 +84,10 @@ def test_tables_are_shown_as_a_table(command: Command, sound: Path):
     result = command("policy", "test", sound, *FILES)
     assert result.stdout.splitlines()[0].split() == ["RESULT", "DECIDED", "CASE", "BY"]
     assert "ok      defer    large ones wait" in result.stdout
-    assert "8 of 8 cases passed; 5 of 5 policies decide something" in result.stderr
+    assert "10 of 10 cases passed; 8 of 8 policies decide something" in result.stderr
     told = json.loads(command("policy", "test", sound, *FILES, "--json").stdout)
-    assert (told["passed"], told["failed"], told["untried"]) == (8, 0, [])
-    assert told["cases"][2] == {
+    assert (told["passed"], told["failed"], told["untried"]) == (10, 0, [])
+    assert told["cases"][4] == {
         "file": "tests/refunds.yaml",
         "line": 7,
         "name": "large ones wait",
@@ -146,7 +146,7 @@ def test_an_output_that_cannot_be_written_is_an_error(command: Command, sound: P
 
 def test_what_is_registered_is_checked_against_without_naming_files(command: Command, sound: Path):
     command("apply", "-f", REGISTRY)
-    assert command("policy", "check", sound).stderr.endswith("5 policies, 8 cases, no fault\n")
+    assert command("policy", "check", sound).stderr.endswith("8 policies, 10 cases, no fault\n")
     (sound / SCHEMA).unlink()
     assert "[schema.missing]" in command("policy", "check", sound, code=5).stdout
     command("policy", "schema", "--for", sound, "--output", sound / SCHEMA)
@@ -154,6 +154,13 @@ def test_what_is_registered_is_checked_against_without_naming_files(command: Com
     command("policy", "compile", sound, "--output", sound.parent / "compiled.yaml")
     command("apply", "-f", sound.parent / "compiled.yaml")
     command("policy", "test", sound)
+
+
+def test_without_a_product_the_way_without_one_is_said(command: Command, sound: Path, world: World):
+    world.data.rmdir()
+    result = command("policy", "check", sound, code=1)
+    assert "--registry" in result.stderr
+    assert "there is no data directory" in result.stderr
 
 
 def test_registry_documents_that_cannot_be_read_are_an_error(command: Command, sound: Path, tmp_path: Path):

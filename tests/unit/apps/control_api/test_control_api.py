@@ -31,6 +31,8 @@ from answerable.testing.contracts.instance_register import instance as running_i
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_issuers import use_issuers
+from tests.control_policies import use_policies
+from tests.control_tools import use_tools
 from tests.control_world import Product, World, asked, made_world, memory_product
 from tests.revocation_calls import revoke_everything
 
@@ -103,9 +105,9 @@ async def issued(client: Client, world: World, case: str = "4711") -> Any:
     return await client("issue_mandate", {"token": token})
 
 
-async def use_identity(client: Client, product: Product, world: World) -> None:
-    """Every operation about workloads and the trust domain."""
-    name = "support-agent"
+async def use_identity(client: Client, product: Product, world: World, name: str = "support-agent") -> None:
+    """Every operation about workloads, tools and the trust domain."""
+    await use_tools(client, product, world)
     manifest = Manifest(agent=AgentId(name), environment="production", tier=2, model_name="m")
     at = UnixMillis(product.walk.clock.now())
     signed = signed_manifest(manifest, owner=PrincipalId("ada"), key=load_key(world.key("ada")), at=at)
@@ -139,9 +141,7 @@ async def use_identity(client: Client, product: Product, world: World) -> None:
 
 
 @pytest.mark.requirement("REVOKE-10")
-async def test_every_operation_answers_what_the_document_says(
-    client: Client, product: Product, world: World
-) -> None:
+async def test_every_operation_answers_what_the_document_says(client: Client, product: Product, world: World):
     given = documents(world)
     planned = await client("plan_documents", {"documents": given})
     assert [change["how"] for change in planned["changes"]] == ["added"] * len(given)
@@ -153,8 +153,8 @@ async def test_every_operation_answers_what_the_document_says(
     shown = await client("show_document", kind="Agent", name="support-agent")
     assert shown["document"] in given
     assert await client("check_registry") == {"inactive": [], "findings": []}
-    for operation in ("list_agents", "list_servers", "list_capabilities", "list_templates"):
-        assert (await client(operation))["items"][0]["active"]
+    for operation in ("agents", "servers", "capabilities", "templates"):
+        assert (await client(f"list_{operation}"))["items"][0]["active"]
     await client("show_template", name="one-case")
     mandate = await issued(client, world)
     assert mandate == await client("show_mandate", id=mandate["id"])
@@ -184,16 +184,16 @@ async def test_every_operation_answers_what_the_document_says(
     status = await client("show_status")
     assert (status["mandates_open"], status["approvals_pending"]) == (0, 1)
     assert (await client("seal_ledger", {}))["checkpoint"].startswith("example.test/ledger\n")
-    assert (await client("show_ledger"))["entries"] == status["entries"]
+    assert status["entries"] == (await client("show_ledger"))["entries"]
     entry = await client("show_entry", index="1")
     assert (entry["kind"], entry["payload"]["by"]) == ("registry_change", f"uid:{os.geteuid()}")
     assert entry["leaf"]["by"] != entry["payload"]["by"], "the leaf has a pseudonym"
-    evidence = await client(
-        "export_evidence", {"entries": [0], "about": {"mandate": mandate["id"]}, "reveal": ["purpose"]}
-    )
+    wanted = {"entries": [0], "about": {"mandate": mandate["id"]}, "reveal": ["purpose"]}
+    evidence = await client("export_evidence", wanted)
     report = verify_evidence(b64decode(evidence["bundle"]), key=VerifierKey.parse(product.log_key))
     assert (report.status, len(report.entries)) == ("valid_but", len(evidence["entries"]))
     assert evidence["shown"] == sum(len(one.shown) for one in report.entries) > 0
+    await use_policies(client, product, world)
     await use_issuers(client)
     await use_identity(client, product, world)
     await revoke_everything(client)

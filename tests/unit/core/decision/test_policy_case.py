@@ -177,6 +177,13 @@ def test_a_case_that_says_nowhere_what_is_touched_cannot_be_made():
     assert caught.value.code == "resource.unknown"
 
 
+@pytest.mark.parametrize("other", [{"agent": "nobody"}, {"capability": "crm.nothing"}])
+def test_a_case_of_what_is_not_active_cannot_be_made(other):
+    with pytest.raises(Malformed) as caught:
+        trial_of(one_case(**other), REGISTRY)
+    assert caught.value.code == "case.unknown"
+
+
 NIGHT = TimeWindow(name="night", days=("mon",), starts_at=20 * 60, stops_at=6 * 60)
 FREEZE = TimeWindow(name="freeze", begins=DEFAULT_AT + 86_400_000, ends=DEFAULT_AT + 2 * 86_400_000)
 NOON = TimeWindow(name="noon", starts_at=11 * 60, stops_at=13 * 60)

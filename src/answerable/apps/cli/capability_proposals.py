@@ -1,0 +1,78 @@
+"""Capabilities proposed from what a server says of its tools, as YAML for people to correct."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from answerable.apps.cli.command import Shell
+from answerable.apps.cli.terminal import safe
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer, Control
+    from answerable.core.registry.capability_proposal import Proposal
+
+
+def propose(
+    shell: Shell,
+    server: Annotated[str, typer.Argument(help="Registered name of the server.", metavar="SERVER")],
+    tool: Annotated[
+        str,
+        typer.Argument(
+            help="The tool; else every one that no capability stands for.",
+            show_default=False,
+            metavar="[TOOL]",
+        ),
+    ] = "",
+) -> int | None:
+    """Write capabilities for a running server's tools, as YAML.
+
+    Kind, tier and mappings are guessed for the worse and marked; read them, say who answers, then `answerable apply`.
+    """
+    with shell.control() as control:
+        found = _proposals(control, server, tool)
+    if shell.terminal.as_json:
+        shell.terminal.json([{"document": one.document, "notes": list(one.notes)} for one in found])
+        return None
+    for one in found:
+        for line in _lines(one):
+            shell.terminal.line(line)
+    if not found:
+        shell.terminal.say(f"every tool that {server} offers has a capability")
+    return None
+
+
+def _proposals(control: Control, server: str, tool: str) -> list[Proposal]:
+    from answerable.apps.cli.control import segment
+    from answerable.core.canonical import parse
+    from answerable.core.registry.capability_proposal import proposed
+
+    place = f"/v1/servers/{segment(server)}"
+    listed: list[Answer] = list(control.every(f"{place}/tools"))
+    names = [tool] if tool else [one["name"] for one in listed if one["standing"] == "unregistered"]
+    taken = {str(one["name"]) for one in control.every("/v1/capabilities")}
+    found: list[Proposal] = []
+    for name in names:
+        text = control.get(f"{place}/tool", tool=name)["text"]
+        said = parse(text.encode()) if text is not None else None
+        if not isinstance(said, dict):
+            raise Refused(
+                f"server {shown(server)} does not offer tool {shown(name)} now: see `answerable server list`",
+                code="tool.unseen",
+            )
+        one = proposed(server, said, taken=taken)
+        metadata = one.document["metadata"]
+        taken.add(str(metadata["name"]) if isinstance(metadata, dict) else "")
+        found.append(one)
+    return found
+
+
+def _lines(proposal: Proposal) -> list[str]:
+    import yaml
+
+    # The emitter escapes what does not print, so that the text is safe to show and can be applied.
+    text = yaml.safe_dump(proposal.document, sort_keys=False, width=120)
+    ownership = ("  # ownership: {owner: , backupOwner: , approverGroup: , auditLevel: , reviewDate: }",)
+    return ["---", *(f"# review: {safe(note)}" for note in proposal.notes), *text.splitlines(), *ownership]

@@ -1,0 +1,228 @@
+"""Tools of upstream servers: how they stand, what changed, and the owner's yes. The owner's key goes nowhere else."""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.errors import Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer, Control
+    from answerable.core.identity.keys import SigningKey
+
+ServerName = Annotated[str, typer.Argument(help="Registered name of the server.", metavar="SERVER")]
+ToolName = Annotated[str, typer.Argument(help="The tool, as its server names it.", metavar="TOOL")]
+
+WAITING: Final = ("new", "changed")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    tool = typer.Typer(
+        no_args_is_help=True, help="Tools of upstream servers, and which definitions are let through."
+    )
+    command(tool, "list", reads=True)(list_tools)
+    command(tool, "diff", reads=True)(show_diff)
+    command(tool, "approve", reads=True, asks=True)(approve)
+    app.add_typer(tool, name="tool")
+
+
+def list_tools(
+    shell: Shell,
+    server: Annotated[
+        str, typer.Argument(help="Only of this server.", show_default=False, metavar="[SERVER]")
+    ] = "",
+) -> int | None:
+    """Tools, and whether their definitions are let through.
+
+    Exit code 5 when one that is registered waits for its owner.
+    """
+    with shell.control() as control:
+        names = [server] if server else [one["name"] for one in control.every("/v1/servers") if one["active"]]
+        items = [one for name in names for one in _tools(control, name)]
+    failed = CHECK_FAILED if any(one["blocked"] for one in items) else None
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return failed
+    shell.terminal.table(
+        ("server", "tool", "state", "by", "capability", "definition", "blocked"),
+        [
+            (
+                *(one[key] for key in ("server", "name", "standing", "source", "capability")),
+                one["offered"][:12],
+                one["blocked"],
+            )
+            for one in items
+        ],
+        empty="no tool is known: is a server registered and up?",
+    )
+    return failed
+
+
+def show_diff(shell: Shell, server: ServerName, tool: ToolName) -> int | None:
+    """What a tool says of itself now, against the definition in force.
+
+    First in words, what matters most on top; then line by line. Exit code 5 when there is a difference.
+    """
+    with shell.control() as control:
+        found = _found(control, server, tool)
+    failed = CHECK_FAILED if _differs(found) else None
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return failed
+    _show(shell, found)
+    return failed
+
+
+def approve(
+    shell: Shell,
+    server: ServerName,
+    tool: Annotated[
+        str,
+        typer.Argument(
+            help="The tool; else every one of the server that waits.", show_default=False, metavar="[TOOL]"
+        ),
+    ] = "",
+    key: Annotated[
+        Path | None,
+        typer.Option("--key", help="Key file of the tool's owner.", show_default=False, metavar="FILE"),
+    ] = None,
+    person: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            help="Registered name of the owner; else who has registered this key.",
+            show_default=False,
+            metavar="PERSON",
+        ),
+    ] = "",
+    definition: Annotated[
+        str,
+        typer.Option(
+            "--definition",
+            help="Digest of the definition that you looked at; another one is not signed.",
+            show_default=False,
+            metavar="HEX",
+        ),
+    ] = "",
+) -> int | None:
+    """Let a new or changed tool through, as its owner or backup owner.
+
+    Shows the difference, asks, signs what was shown, and hands it in. The key stays here.
+    """
+    from answerable.core.identity.principal import principal_id
+    from answerable.sdk.keyfile import load_key
+
+    if key is None:
+        raise Malformed("name the key of the tool's owner: --key FILE", code="cli.missing")
+    signing_key = load_key(key)
+    with shell.control() as control:
+        owner = principal_id(person or _owner_of(control, signing_key.public.thumbprint))
+        names = (
+            [tool] if tool else [one["name"] for one in _tools(control, server) if one["standing"] in WAITING]
+        )
+        done: list[Answer] = []
+        for name in names:
+            found = _found(control, server, name)
+            if definition and found["tool"]["offered"] != definition.removeprefix("sha256:"):
+                raise Refused(
+                    f"tool {shown(name)} is of definition {found['tool']['offered'] or 'none'} now",
+                    code="tool.other_definition",
+                )
+            if found["text"] is not None and not _differs(found):
+                shell.terminal.say(f"{name}: this definition is in force already")
+                continue
+            if not shell.terminal.as_json:
+                _show(shell, found)
+            if not shell.terminal.confirmed(
+                f"Let tool {name} of {server} through, as {owner}?", yes=shell.yes
+            ):
+                raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+            token = _signed(found, owner=owner, key=signing_key)
+            done.append(control.post("/v1/tool-approvals", {"token": token}))
+            shell.terminal.say(f"tool {name} of {server} is let through as {done[-1]['definition'][:12]}")
+    if shell.terminal.as_json:
+        shell.terminal.json(done)
+    elif not names:
+        shell.terminal.say(f"no tool of {server} waits")
+    return None
+
+
+def _signed(found: Answer, *, owner: Any, key: SigningKey) -> str:
+    """Over the digest of the text that was shown, which is made here and not believed."""
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.registry.tool_approval import signed_approval
+
+    if found["text"] is None:
+        raise Refused(
+            "the server does not offer this tool now, so there is nothing to approve", code="tool.unseen"
+        )
+    return signed_approval(
+        found["tool"]["server"],
+        found["tool"]["name"],
+        definition=sha256(found["text"].encode()).hexdigest(),
+        previous=sha256(found["pin"]["text"].encode()).hexdigest() if found["pin"] else "",
+        owner=owner,
+        key=key,
+        at=UnixMillis(time.time_ns() // 1_000_000),
+    )
+
+
+def _show(shell: Shell, found: Answer) -> None:
+    """Made of the two texts here, for it is them that are signed."""
+    from answerable.core.canonical import parse
+    from answerable.core.registry.tool_change import tool_changes, tool_lines
+
+    terminal, told = shell.terminal, found["tool"]
+    terminal.line(f"tool {told['name']} of server {told['server']}", "bold")
+    if found["text"] is None:
+        terminal.warn("the server does not offer it now")
+        return
+    if not _differs(found):
+        terminal.line("nothing differs from the definition in force")
+        return
+    if told["source"] == "document" and found["pin"] is None:
+        terminal.warn(
+            f"capability {told['capability']} names definition {told['pinned'][:12]}, whose text is not kept here: "
+            "what follows is the whole definition as offered now"
+        )
+    old = parse(found["pin"]["text"].encode()) if found["pin"] else None
+    new = parse(found["text"].encode())
+    near = [(str(server), str(name)) for server, name in found["neighbours"]]
+    for change in tool_changes(old, new, server=told["server"], neighbours=near):
+        terminal.line(f"{'!' if change.grave else '*'} {change.text}", "yellow" if change.grave else "")
+    styles = {"+": "green", "-": "red"}
+    for line in tool_lines(old, new):
+        terminal.line(f"  {line}", styles.get(line[:1], "dim"))
+
+
+def _differs(found: Answer) -> bool:
+    return found["text"] is not None and found["tool"]["offered"] != found["tool"]["pinned"]
+
+
+def _found(control: Control, server: str, tool: str) -> Answer:
+    from answerable.apps.cli.control import segment
+
+    return control.get(f"/v1/servers/{segment(server)}/tool", tool=tool)
+
+
+def _tools(control: Control, server: str) -> list[Answer]:
+    from answerable.apps.cli.control import segment
+
+    return list(control.every(f"/v1/servers/{segment(server)}/tools"))
+
+
+def _owner_of(control: Control, thumbprint: str) -> str:
+    from answerable.core.identity.keys import public_key
+
+    for one in control.every("/v1/registry", kind="Principal"):
+        keys = one["document"]["spec"].get("keys", [])
+        if any(public_key(key).thumbprint == thumbprint for key in keys):
+            return str(one["name"])
+    raise Refused("nobody has registered this key: say who signs with --as", code="principal.unknown")

@@ -1,0 +1,89 @@
+"""What a server says of the harm its tools can do (MCP 2026-07-28, `ToolAnnotations`), and what that is worth.
+
+Laws: a server's word can raise a tier and never lower one, for it is the server's; where nobody has looked at a tool,
+what its server does not say counts as the worst that it could have said.
+
+| says                                           | tier at least |
+|------------------------------------------------|---------------|
+| it only reads, a closed world                  | 0             |
+| it only reads, an open world                   | 1             |
+| it changes things without destroying any       | 1; open: 2    |
+| it may destroy                                 | 2; open: 3    |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.capability import Capability
+
+HINTS: Final = ("readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint")
+RISKY: Final = {
+    "readOnlyHint": False,
+    "destructiveHint": True,
+    "idempotentHint": False,
+    "openWorldHint": True,
+}
+"""The worse value of each, which is the protocol's default, too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolHints:
+    """None: not said."""
+
+    read_only: bool | None = None
+    destructive: bool | None = None
+    idempotent: bool | None = None
+    open_world: bool | None = None
+
+    def tier_at_least(self, *, unsaid_is_worst: bool) -> int:
+        """The lowest tier that fits what is said. unsaid_is_worst: nobody has looked at the tool."""
+        reads = self.read_only if self.read_only is not None else not unsaid_is_worst
+        open_world = self.open_world if self.open_world is not None else unsaid_is_worst
+        destroys = self.destructive if self.destructive is not None else unsaid_is_worst
+        if self.destructive and not self.read_only:
+            # Said outright: it is not taken for one that only reads because it does not say that.
+            reads = False
+        if reads:
+            return 1 if open_world else 0
+        return (2 if destroys else 1) + (1 if open_world else 0)
+
+    def said(self) -> dict[str, bool]:
+        """Those that the server gives, by their own names."""
+        values = (self.read_only, self.destructive, self.idempotent, self.open_world)
+        return {name: value for name, value in zip(HINTS, values, strict=True) if value is not None}
+
+
+def hints_of(tool: JSONValue) -> ToolHints:
+    """Those of a definition. What is no boolean was not said."""
+    given = tool.get("annotations") if isinstance(tool, dict) else None
+    if not isinstance(given, dict):
+        return ToolHints()
+    values = [value if isinstance(value := given.get(name), bool) else None for name in HINTS]
+    return ToolHints(read_only=values[0], destructive=values[1], idempotent=values[2], open_world=values[3])
+
+
+def hint_fault(capability: Capability, tool: JSONValue) -> str:
+    """Why a capability understates what the server itself says of its tool; empty when it does not.
+
+    Only what is said counts here: the owner who wrote the capability has looked at the rest.
+    """
+    hints = hints_of(tool)
+    wanted = hints.tier_at_least(unsaid_is_worst=False)
+    if wanted > capability.tier:
+        said = ", ".join(
+            f"{name} {str(value).lower()}" for name, value in hints.said().items() if value == RISKY[name]
+        )
+        return (
+            f"the server says {said} of it, which is tier {wanted} or more, and capability `{capability.name}` "
+            f"says tier {capability.tier}: raise `tier` there"
+        )
+    if capability.kind == "read" and hints.read_only is False:
+        return (
+            f"the server says readOnlyHint false of it, and capability `{capability.name}` is of kind read: "
+            "say there what it does"
+        )
+    return ""

@@ -1,0 +1,91 @@
+"""Whether what a capability says of a tool's arguments agrees with the tool's own input schema.
+
+Laws: an argument that the tool does not have could never be decided on, and one of another type never as declared; both
+are told, with what to write instead, and block the tool rather than leave a policy to match nothing.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.registry.fields import pointer
+from answerable.core.registry.tool_arguments import ANYTHING, ARGUMENTS_MAX, arguments_in
+from answerable.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.capability import ArgumentMapping, ArgumentType, Capability
+    from answerable.core.registry.tool_arguments import ToolArgument
+
+_JSON_TYPES: Final[dict[ArgumentType, frozenset[str]]] = {
+    "string": frozenset({"string"}),
+    "boolean": frozenset({"boolean"}),
+    "integer": frozenset({"integer", "number"}),
+    "minor_units": frozenset({"integer", "number"}),
+    "decimal": frozenset({"string"}),
+    "string_set": frozenset({"array"}),
+}
+_WRITE: Final[dict[str, str]] = {
+    "string": "string",
+    "boolean": "boolean",
+    "integer": "integer",
+    "array": "string_set",
+}
+"""What to declare for a JSON type."""
+
+
+def type_fault(capability: Capability, tool: JSONValue) -> str:
+    """What does not agree, with what to do; empty when all does. Never raises."""
+    schema = tool.get("inputSchema") if isinstance(tool, dict) else None
+    if not isinstance(schema, dict):
+        return ""
+    known = arguments_in(schema)
+    for mapping in capability.arguments:
+        fault = _fault(mapping, known, takes_any=_takes_any(schema) or len(known) >= ARGUMENTS_MAX)
+        if fault and mapping.name not in capability.open_members:
+            return f"{fault}: correct `arguments` of capability `{capability.name}`"
+    return ""
+
+
+def _fault(mapping: ArgumentMapping, known: Mapping[str, ToolArgument], *, takes_any: bool) -> str:
+    path = mapping.pointer or pointer("", mapping.name)
+    found = known.get(path)
+    if found is None:
+        if takes_any or _is_below_anything(path, known):
+            return ""
+        close = get_close_matches(path, known, n=1, cutoff=0.6)
+        hint = f"did you mean {shown(close[0])}?" if close else f"it has {_listed(known)}"
+        return f"the tool has no argument {shown(path)}; {hint}"
+    types = set(found.type.split(" or "))
+    wanted = _JSON_TYPES[mapping.type]
+    if mapping.type == "string_set" and "/*" in path:
+        # The items are gathered into the set, each of which is a text.
+        wanted = frozenset({"string"})
+    if ANYTHING in types or types & wanted:
+        return ""
+    use = next((_WRITE[one] for one in sorted(types) if one in _WRITE), "")
+    hint = f", so declare `{use}`" if use else ", which has no type in policies: leave it out"
+    return f"argument {shown(path)} is declared `{mapping.type}`, and the tool takes {found.type}{hint}"
+
+
+def _is_below_anything(path: str, known: Mapping[str, ToolArgument]) -> bool:
+    """Whether the schema leaves open what lies on the way."""
+    steps = path.split("/")
+    for count in range(len(steps) - 1, 1, -1):
+        above = known.get("/".join(steps[:count]))
+        if above is not None:
+            return above.open or ANYTHING in above.type
+    return False
+
+
+def _takes_any(schema: Mapping[str, JSONValue]) -> bool:
+    extra = schema.get("additionalProperties")
+    return extra is True or isinstance(extra, dict) or "patternProperties" in schema or "$ref" in schema
+
+
+def _listed(known: Mapping[str, ToolArgument]) -> str:
+    names = [shown(path) for path in known][:5]
+    return ", ".join(names) or "none"

@@ -1,0 +1,43 @@
+"""Tools whose owners said yes to them before a test began, so that most tests need not say it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.registry.tool_approval import capabilities_of
+from answerable.core.registry.tool_pin import ToolPin
+
+if TYPE_CHECKING:
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.upstream import Upstream
+
+
+class ApprovedAsSeen(MemoryToolPinRegister):
+    """A register in memory; a tool that nothing is said of is pinned as it is when somebody first asks for it. From
+    then on it is a register like any other: what changes is blocked."""
+
+    def __init__(self, registry: RegistryStore, upstream: Upstream) -> None:
+        super().__init__()
+        self._registry = registry
+        self._upstream = upstream
+
+    def current(self, server: str, tool: str) -> ToolPin | None:
+        """As the port says."""
+        kept = super().current(server, tool)
+        if kept is not None:
+            return kept
+        for capability in capabilities_of(self._registry.current, server, tool):
+            definition = self._upstream.definition(capability)
+            if definition is not None:
+                pin = ToolPin(
+                    server=server,
+                    tool=tool,
+                    definition=definition.digest,
+                    text=definition.text,
+                    at=UnixMillis(0),
+                )
+                self.put(pin, over="")
+                return pin
+        return None

@@ -1,0 +1,63 @@
+"""What follows the registry and the servers while we run: connections, and word of tools that wait for their owners."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.errors import AnswerableError
+from answerable.flows.show_tools import tool_states
+
+if TYPE_CHECKING:
+    from answerable.adapters.mcp_upstream.upstream import McpUpstream
+    from answerable.flows.walk import Walk
+
+REGISTRY_SECONDS: Final = 0.1
+"""How soon upstream connections follow a registry that changed."""
+RELIST_SECONDS: Final = 1.0
+"""How often it is seen whether a list is too old."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def following_registry(walk: Walk, upstream: McpUpstream) -> None:
+    """Servers that are registered while we run are connected, and those removed are let go, without a restart."""
+    followed = walk.registry.current.digest
+    seen, told = (-1, ""), frozenset[tuple[str, str, str]]()
+    while True:
+        await anyio.sleep(REGISTRY_SECONDS)
+        current = walk.registry.current
+        if current.digest != followed:
+            upstream.apply(current.servers.values())
+            followed = current.digest
+        now = (upstream.generation, current.digest)
+        if now != seen:
+            seen, told = now, _tell_blocked(walk, told)
+
+
+async def relisting(upstream: McpUpstream) -> None:
+    """A server that does not say so when its tools change is asked again, whoever calls them."""
+    while True:
+        await anyio.sleep(RELIST_SECONDS)
+        await upstream.relist()
+
+
+def _tell_blocked(walk: Walk, told: frozenset[tuple[str, str, str]]) -> frozenset[tuple[str, str, str]]:
+    """Each definition that is not let through is told once, as long as it stays so."""
+    blocked: set[tuple[str, str, str]] = set()
+    for server in sorted(walk.registry.current.servers):
+        try:
+            states = tool_states(walk, server)
+        except AnswerableError:
+            continue
+        for state in states:
+            if state.blocked:
+                place = (server, state.tool, state.offered)
+                blocked.add(place)
+                if place not in told:
+                    _log.warning(
+                        "%s: look at it with `answerable tool diff %s %s`", state.blocked, server, state.tool
+                    )
+    return frozenset(blocked)

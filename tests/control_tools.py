@@ -1,0 +1,32 @@
+"""Every operation of the control API about the definitions of tools, for the test that uses all there are."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.registry.tool_approval import signed_approval
+from answerable.sdk.keyfile import load_key
+
+if TYPE_CHECKING:
+    from tests.control_world import Product, World
+
+
+async def use_tools(client: Any, product: Product, world: World) -> None:
+    """Every operation about the definitions of tools."""
+    (first, *_) = (await client("list_tools", name="crm"))["items"]
+    found = await client("show_tool", name="crm", tool=first["name"])
+    assert (found["tool"], found["changes"]) == (first, [])
+    token = signed_approval(
+        "crm",
+        first["name"],
+        definition=sha256(found["text"].encode()).hexdigest(),
+        previous=first["pinned"],
+        owner=PrincipalId("ada"),
+        key=load_key(world.key("ada")),
+        at=UnixMillis(product.walk.clock.now()),
+    )
+    pin = await client("approve_tool", {"token": token})
+    assert pin == (await client("show_tool", name="crm", tool=first["name"]))["pin"]
+    assert (pin["definition"], pin["source"], pin["signed_by"]) == (first["offered"], "owner", "ada")
