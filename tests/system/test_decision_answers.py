@@ -75,7 +75,7 @@ def test_what_an_agent_could_do_and_who_can_is_told_from_the_ledger(
     assert found == {}, "an action goes by the name of its capability"
     actions = [
         one["name"]
-        for one in json.loads(command("registry", "list", "--json").stdout)["items"]
+        for one in json.loads(command("registry", "list", "--json").stdout)
         if one["kind"] == "Capability"
     ]
     told = {name: json.loads(command("can", "--who", name, "4711", "--json").stdout) for name in actions}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from answerable.verify.ledger_replay import decision_entry, replay_entries
 from answerable.verify.replay_statements import Statements
 
 if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
     from answerable.verify.decision_replay import Replayed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ANSWER-01")]
@@ -194,3 +196,53 @@ async def test_an_entry_whose_key_was_destroyed_is_erased():
     assert list(replay_entries(log, bench.walk.subject_keys.find, statements=statements)) == []
     (found,) = replay_entries(intents, lambda _: None, statements=statements)
     assert found.verdict == "erased"
+
+
+DECLARED: dict[str, JSONValue] = {
+    "windows": [{"name": "freeze", "startsAt": "00:00", "stopsAt": "23:59"}],
+    "risk": [{"name": "large", "points": 90, "fact": "argument", "of": "amount", "atLeast": 40}],
+}
+LOOKING = POLICIES + (
+    '@id("frozen") @approve("approvers:1") forbid (principal, action == Action::"crm.refund", resource)\n'
+    "when { context.windows.freeze && context.risk.score > 80 };\n"
+)
+
+
+async def test_what_a_policy_set_declares_is_written_down_with_it_and_its_facts_are_derived_again():
+    documents = bench_documents(LOOKING)
+    for document in documents:
+        if isinstance(document, dict) and document["kind"] == "PolicySet":
+            assert isinstance(document["spec"], dict)
+            document["spec"].update(DECLARED)
+    bench = await Bench().registered(documents)
+    await bench.issue()
+    assert (await bench.refund(50)).approval is not None
+    await bench.refund(30)
+    assert [(one.verdict, one.recorded.effect) for one in replayed(bench)] == [
+        ("same", "defer"),
+        ("same", "allow"),
+    ]
+    entries, statements = decisions(bench)
+    asked = entries[0]
+    assert asked.fields is not None
+    told = asked.fields["question"].replace(b'"windows":{"freeze":true}', b'"windows":{"freeze":false}')
+    assert told != asked.fields["question"]
+    found = asked_again(replace(asked, fields={**asked.fields, "question": told}), statements)
+    assert (found.verdict, "windows" in found.text) == ("differs", True)
+
+
+@pytest.mark.requirement("ANSWER-03")
+async def test_a_denial_refers_to_what_is_cited_and_else_to_what_was_published_by_the_digest_of_its_statement():
+    bench = await ready()
+    await refused(bench, 2_000_000)
+    (first,), statements = decisions(bench)
+    assert "policy_ref" not in first.leaf
+    assert asked_again(first, statements).verdict == "same"
+    await bench.act()
+    await refused(bench, 2_000_000)
+    later = decisions(bench)[0][-1]
+    for member, name in (("policy_ref", later.leaf["policy_set"]), ("mandate_ref", "m-1")):
+        leaf, _ = bench.opened(later.leaf[member]["entry"])
+        assert leaf["name"] == name
+    statement = bench.walk.decision_point.policy_statement
+    assert later.leaf["policy_set"] == hashlib.sha256(statement).hexdigest()
