@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger.records_revocation import revoked
+from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.caveat import ArgumentAtMost, ResourceIn
 from answerable.core.mandate.mandate import Grant, MandateId
+from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import Malformed
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.close_mandate import close_mandate
+from answerable.flows.record_entry import sealing_for
 from answerable.flows.tell_possible import Then, possible
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 
@@ -129,3 +133,32 @@ async def test_what_is_told_is_never_more_than_what_is_decided(amount):
     decided = "allow" if Tag.INTENT in tags else "defer" if Tag.APPROVAL_ASKED in tags else "deny"
     assert told.effect == "depends"
     assert decided == ("allow" if amount <= 5_000 else "defer" if amount <= 1_000_000 else "deny")
+
+
+async def test_a_revoked_agent_can_nothing_and_revocations_that_are_not_looked_at_are_counted():
+    bench = await Bench().registered()
+    await bench.issue()
+    found = then(bench)
+    found.ended.add(("agent", "scout"))
+    assert scout(found).by == ("revoked.agent",)
+    found = then(bench)
+    found.ended.add(("owner", "alice"))
+    assert scout(found).by == ("mandate.none",)
+    sealing = sealing_for(bench.walk, LOG_SUBJECT)
+    about = {"sealing": sealing, "by": "0" * 64, "person": "0" * 64, "in_flight": []}
+    for kind, name in (("mandate", "m-1"), ("key", "k-1"), ("owner", "alice")):
+        revocation = Revocation(what=Revocable(kind, name), at=bench.clock.now(), by="x", reason="y")
+        entry = revoked(revocation, at=bench.clock.now(), **about)
+        await bench.walk.ledger.submit(entry).durable()
+    found = then(bench)
+    assert {("mandate", "m-1"), ("key", "k-1"), ("owner", "alice")} <= found.ended
+    assert found.unfollowed == 1
+
+
+async def test_a_document_that_was_taken_out_is_not_in_force_and_a_token_that_is_none_is_counted():
+    bench = await Bench().registered()
+    documents = [d for d in bench_documents() if isinstance(d, dict) and d["metadata"] != {"name": "rover"}]
+    await apply_registry(bench.walk, documents, by="operator", prune=True)
+    found = then(bench)
+    assert "Agent/rover" not in str(sorted(found.documents))
+    assert [one.agent for one in possible(found, agents=(), action="crm.read", resource="")] == ["scout"]
