@@ -51,7 +51,7 @@ def main() -> None:
         return
     print(machine)
     print(
-        f"{'policies':>9} {'per s, 2 procs':>15} {'CPU µs each':>12} {'bare, whole context':>20} {'bare, mentioned':>16}"
+        f"{'policies':>9} {'a second':>15} {'CPU µs each':>12} {'bare, all, µs':>20} {'bare, some, µs':>16}"
     )
     for row in rows:
         print(
