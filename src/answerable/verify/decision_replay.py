@@ -195,7 +195,10 @@ class _Replay:
             return self._answer("not_asked", "a rule said no before any policy was asked")
         if self._entry.whole:
             return self._answer("not_asked", "an entry from before it was written down what policy was asked")
-        return self._answer("not_disclosed", "the field `question` of the entry is not shown")
+        text = "the field `question` of the entry is not shown"
+        if self._entry.tag == Tag.REFUSAL:
+            text += ", or there is none because a rule said no before any policy was asked"
+        return self._answer("not_disclosed", text)
 
     def _unlike(self, asked: Asked) -> str:
         """What of the question is about something else than the leaf; empty if it fits."""

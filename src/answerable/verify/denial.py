@@ -82,6 +82,9 @@ def explain(
     try:
         asked = read_question(fields["question"])
         state = State(asked=asked, mandate=mandate, arguments=arguments_in(fields.get("request")))
+        if _is_by_hop(state):
+            text = "what was handed on did not allow it, which is not asked again, so no change can be tried"
+            return Explained(index=entry.index, effect=effect, reasons=reasons, changes=(), text=text)
         changes = tuple(_Search(policies).found(state))
     except Malformed as fault:
         return Explained(
@@ -92,7 +95,19 @@ def explain(
             text=f"it cannot tell: {fault.message}",
         )
     text = "" if changes else "no single fact, nor two of them, was found whose change would have allowed it"
+    if changes and asked.context["chain"].get("depth"):
+        text = "as far as what was handed on allows it, too: that is not asked again"
     return Explained(index=entry.index, effect=effect, reasons=reasons, changes=changes, text=text)
+
+
+def _is_by_hop(state: State) -> bool:
+    """Whether a rule said no that the mandate does not: one of what was handed on, as far as can be told."""
+    asked = state.asked
+    if not asked.rule or not asked.context["chain"].get("depth"):
+        return False
+    if state.mandate is None or state.arguments is None:
+        return True
+    return short_of(asked, attempt_of(asked, state.arguments), state.mandate) is None
 
 
 class _Search:
