@@ -32,9 +32,17 @@ def classed(
     declared: tuple[DestinationClass, ...], capability: Capability, destinations: tuple[str, ...]
 ) -> Classed:
     """The classes of what an action sends to. destinations: in their one spelling."""
-    kind = capability.destination.type
+    return classed_as(
+        declared, action=capability.kind, kind=capability.destination.type, destinations=destinations
+    )
+
+
+def classed_as(
+    declared: tuple[DestinationClass, ...], *, action: str, kind: str, destinations: tuple[str, ...]
+) -> Classed:
+    """The same. action: its kind. kind: of destinations, empty for an action that does not say where it sends to."""
     if not kind:
-        name = UNKNOWN_CLASS if capability.kind in SENDING_KINDS else NO_CLASS
+        name = UNKNOWN_CLASS if action in SENDING_KINDS else NO_CLASS
         return Classed(worst=name, classes=(name,))
     ranks: dict[int, str] = {}
     for destination in destinations:
@@ -42,7 +50,7 @@ def classed(
             (
                 number
                 for number, one in enumerate(declared)
-                if one.type == kind and _holds(one.members, destination)
+                if one.type == kind and _holds(kind, one.members, destination)
             ),
             len(declared),
         )
@@ -52,9 +60,9 @@ def classed(
     return Classed(worst=ranks[max(ranks)], classes=tuple(sorted(set(ranks.values()))))
 
 
-def _holds(members: tuple[str, ...], destination: str) -> bool:
-    """Whether a class has the destination. `*.example.com` has every host below it, and not that one itself."""
-    if admits(members, destination):
-        return True
+def _holds(kind: str, members: tuple[str, ...], destination: str) -> bool:
+    """Whether a class has the destination. Of hosts, `*.example.com` has every one below, not that one."""
+    if admits(members, destination) or kind != "host":
+        return admits(members, destination)
     host = destination.rpartition(":")[0] if ":" in destination else destination
     return any(one.startswith("*.") and host.endswith(one[1:]) for one in members)
