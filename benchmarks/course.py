@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+import everything
 import policy_rules
 
 from answerable.adapters.cedar import compiled
@@ -35,6 +36,7 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
 from answerable.core.action.request import action_request
 from answerable.core.canonical import JSONValue, encode, parse
+from answerable.core.decision.history import History
 from answerable.core.identity.channel import Channel, PeerCredentials
 from answerable.core.identity.http_signature import (
     SignedRequest,
@@ -58,6 +60,7 @@ from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTe
 from answerable.core.mandate.token import signed
 from answerable.core.registry.active import stored_form
 from answerable.core.tlog.note import VerifierKey
+from answerable.flows.apply_registry import policy_text
 from answerable.flows.govern_action import govern_action
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.verify_caller import CallerVerifier
@@ -65,6 +68,7 @@ from answerable.flows.walk import Walk
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.tool_pins import ApprovedAsSeen
 
+CAPABILITY = "crm.customer-read"
 POLICIES = 50
 DEFAULTS = TlogFilesSettings()
 AUTHORITY = b"127.0.0.1:8765"
@@ -89,8 +93,13 @@ OWNERSHIP: dict[str, JSONValue] = {
 }
 
 
-def documents(key: SigningKey, ada: SigningKey | None = None) -> list[JSONValue]:
-    """The registry of the benchmark: two people, one agent, one capability, `POLICIES` policies."""
+def documents(
+    key: SigningKey, ada: SigningKey | None = None, *, with_everything: bool = False
+) -> list[JSONValue]:
+    """The registry of the benchmark: two people, one agent, one capability, `POLICIES` policies.
+
+    with_everything: and a set that looks at all that policy can see.
+    """
 
     def document(kind: str, name: str, spec: dict[str, JSONValue]) -> dict[str, JSONValue]:
         return {"apiVersion": "answerable/v1", "kind": kind, "metadata": {"name": name}, "spec": spec}
@@ -107,7 +116,7 @@ def documents(key: SigningKey, ada: SigningKey | None = None) -> list[JSONValue]
         "ownership": OWNERSHIP,
     }
     policies = policy_rules.policy_text(
-        POLICIES, capability="crm.customer-read", resource_type="Case", use_case="support"
+        POLICIES, capability=CAPABILITY, resource_type="Case", use_case="support"
     )
     agent: dict[str, JSONValue] = {
         "useCase": "support",
@@ -122,8 +131,19 @@ def documents(key: SigningKey, ada: SigningKey | None = None) -> list[JSONValue]
         document("UseCase", "support", {"purpose": "support", "ownership": OWNERSHIP}),
         document("Server", "crm", {"command": "true"}),
         document("Agent", "support-agent", agent),
-        document("Capability", "crm.customer-read", capability),
+        document("Capability", CAPABILITY, capability),
         document("PolicySet", "bench", {"policies": policies}),
+        *(
+            [
+                document(
+                    "PolicySet",
+                    "everything",
+                    {**everything.declared(CAPABILITY), "policies": everything.policies(CAPABILITY)},
+                )
+            ]
+            if with_everything
+            else []
+        ),
     ]
 
 
@@ -142,14 +162,19 @@ class Course:
     decided: list[float] = field(default_factory=list)
 
 
-def course(directory: Path, *, settings: TlogFilesSettings = DEFAULTS) -> Course:
-    """Real ledger, real Cedar, real proofs; registers in memory and a no-op upstream."""
+def course(
+    directory: Path, *, settings: TlogFilesSettings = DEFAULTS, with_everything: bool = False
+) -> Course:
+    """Real ledger, real Cedar, real proofs; registers in memory and a no-op upstream.
+
+    with_everything: the registry has the policy set of `everything`, too.
+    """
     clock, entropy = SystemClock(), SystemEntropy()
     key = open_or_create_key(directory / "agent.jwk", entropy=entropy)
     log_key = open_or_create_key(directory / "log.jwk", entropy=entropy)
     registry = MemoryRegistryStore()
     ada = open_or_create_key(directory / "ada.jwk", entropy=entropy)
-    registry.put(stored_form(documents(key, ada)))
+    registry.put(stored_form(documents(key, ada, with_everything=with_everything)))
     ledger = TlogFilesLedger.open(
         directory / "ledger",
         key=VerifierKey.ed25519("bench.example/walk", ed25519_public(log_key.public)),
@@ -177,7 +202,7 @@ def course(directory: Path, *, settings: TlogFilesSettings = DEFAULTS) -> Course
             agent=AgentId("support-agent"),
             use_case="support",
             purpose="Answer the customer's question in case 4711",
-            grants=(Grant(capability="crm.customer-read", caveats=(ResourceIn(ids=("4711",)),)),),
+            grants=(Grant(capability=CAPABILITY, caveats=(ResourceIn(ids=("4711",)),)),),
             caveats=(),
             calls_max=10**9,
             not_before=UnixMillis(now - 1000),
@@ -193,7 +218,7 @@ def course(directory: Path, *, settings: TlogFilesSettings = DEFAULTS) -> Course
         approvals=MemoryApprovalRegister(),
         channel=MemoryApprovalChannel(),
         upstream=upstream,
-        decision_point=compiled(registry.current.policy_sets["bench"].policies, registry.current),
+        decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled,
         manifests=MemoryManifestRegister(),
         pins=ApprovedAsSeen(registry, upstream),
@@ -202,6 +227,7 @@ def course(directory: Path, *, settings: TlogFilesSettings = DEFAULTS) -> Course
             directory / "subject-keys.db", root=entropy.bytes(32), entropy=entropy
         ),
     )
+    walk.history = History(registry.current.parts.trackers)
     limits = ProofLimits(authorities=frozenset((AUTHORITY.decode(),)), nonces_per_agent_max=1_000_000)
     verifier = CallerVerifier(registry=registry, clock=clock, entropy=entropy, limits=limits)
     return Course(walk=walk, verifier=verifier, key=key, ledger=ledger, decided=decided)

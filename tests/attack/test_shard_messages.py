@@ -218,3 +218,16 @@ def test_no_bytes_make_a_decoder_raise_anything_else(raw):
             decode(raw)
         except Malformed:
             continue
+
+
+@pytest.mark.requirement("OBL-05")
+def test_what_was_narrowed_in_another_process_is_told_here_too():
+    for narrowed in (b"", b'{"amount":5000}'):
+        answer = Answer(action_id="a-1", outcome=Outcome(status="succeeded"), narrowed=narrowed)
+        reply = reply_in(answers.answer_bytes(answer))
+        assert isinstance(reply, answers.Answered)
+        assert answers.answer_in(reply, "log.example").narrowed == narrowed
+    for odd in (b'{"b":1, "a":2}', b"\xff", b"{"):
+        reply = reply_in(answers.answer_bytes(Answer(action_id="a-1", narrowed=odd)))
+        with pytest.raises(Malformed):
+            answers.answer_in(reply, "log.example")

@@ -287,7 +287,7 @@ def test_a_tracker_that_is_declared_later_counts_as_if_it_had_been_there(data):
             assert value(history, now, **who) == value(whole, now, **who)
 
 
-@pytest.mark.requirement("HIST-05")
+@pytest.mark.requirement("HIST-05", "HIST-09")
 def test_a_tracker_of_more_resources_than_are_kept_is_unknown_until_the_rest_is_out_of_its_window(
     monkeypatch,
 ):

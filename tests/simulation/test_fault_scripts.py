@@ -6,7 +6,7 @@ What the house tried on a model of the walk is tried here on the walk itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cache
 from itertools import combinations
 from random import Random
@@ -14,6 +14,8 @@ from random import Random
 import pytest
 
 from answerable.adapters.memory.registers import MemoryRegistryStore
+from answerable.core.action.outcome import Outcome
+from answerable.core.ledger.entry import StoredEntry
 from answerable.errors import AnswerableError
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.keep_budgets import keep_budgets
@@ -90,9 +92,17 @@ def registry_in_force() -> MemoryRegistryStore:
 
 
 class Stage:
-    """The story on a disk, process after process."""
+    """A story on a disk, process after process. answer: what the upstream says of an effect."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        story: Sequence[Callable[[Bench], Awaitable[None]]] = STORY,
+        registry: MemoryRegistryStore | None = None,
+        answer: Callable[[Effect], Outcome] | None = None,
+    ) -> None:
+        self.story, self.registry, self.answer = story, registry or registry_in_force(), answer
         self.clock = ManualClock()
         self.entropy = SeededEntropy(0)
         self.disk = MemoryDisk(self.clock)
@@ -100,11 +110,13 @@ class Stage:
         self.violations: list[str] = []
         self.script = script
         self.calls: list[str] = []
+        self.entries: list[StoredEntry] = []
+        self.last: Bench | None = None
 
     async def play(self) -> list[str]:
         """The story and what comes after; returns the calls of ports it had. Fails where a law does not hold."""
         bench = await self._process()
-        for step in STORY:
+        for step in self.story:
             try:
                 await step(bench)
             except (AnswerableError, ConnectionError):
@@ -133,12 +145,13 @@ class Stage:
             subject_keys=stores.subject_keys,
             effects=self.effects,
             violations=self.violations,
+            answer=self.answer,
         )
         bench = Bench(
             clock=self.clock,
             entropy=self.entropy,
             ledger=ledger,
-            registry=registry_in_force(),
+            registry=self.registry,
             mandates=TroubledMandates(stores.mandates, trouble),
             approvals=TroubledApprovals(stores.approvals, trouble),
             upstream=TroubledUpstream(upstream, trouble),
@@ -165,6 +178,8 @@ class Stage:
         )
         found += [*self.violations, *(["settling twice changed something"] if again else [])]
         assert not found, f"script {self.script}: {found}"
+        self.entries = entries
+        self.last = bench
 
 
 def played(scripts: Iterable[Script]) -> int:

@@ -1,8 +1,10 @@
-"""An MCP server over stdio, of both eras, whose resources change when they are touched. It takes no arguments.
+"""An MCP server over stdio, of both eras, whose resources change when they are touched. It takes no arguments. With the
+variable QUIET in its environment it does not announce changes.
 
 Touching `describe:TEXT` has the tool `touch` describe itself so from then on.
 """
 
+import os
 from typing import Any
 
 import anyio
@@ -76,7 +78,7 @@ server: Server[Any] = Server(
 
 async def main() -> None:
     options = server.create_initialization_options(
-        NotificationOptions(tools_changed=True, resources_changed=True)
+        NotificationOptions(tools_changed="QUIET" not in os.environ, resources_changed=True)
     )
     async with stdio_server() as (read, write):
         await server.run(read, write, options)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
 from answerable.core.ledger.tags import Tag
 from answerable.flows.show_tools import changes_of, tool_state
-from tests.gateway_world import World, gateway_world, until
+from tests.gateway_world import World, gateway_world, registry, until
 from tests.tool_world import approve_offered
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("TOOL-02")]
@@ -65,3 +67,29 @@ async def test_a_tool_that_a_server_adds_while_running_waits_for_its_owner(tmp_p
         await until(lambda: "grown" in (world.upstream.tools("noticing") or {}), seconds=20)
         assert tool_state(world.walk, "noticing", "grown").standing == "unregistered"
         assert await shown(world, "2026-07-28") == {"grow"}
+
+
+async def test_a_server_that_does_not_announce_changes_is_asked_again(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("tests.gateway_world.registry", quietly(registry))
+    settings = UpstreamSettings(catalogue_seconds_max=0.1)
+    async with gateway_world(tmp_path, "noticing", settings=settings) as world:
+        world.mandate("thing.touch")
+        await approve_offered(world.walk, "noticing", "touch")
+        assert await called(world, "2026-07-28", "touch", POISON) == ""
+        assert tool_state(world.walk, "noticing", "touch").standing == "pinned", "nobody said anything"
+        await anyio.sleep(0.2)
+        await world.upstream.relist()
+        assert "has changed since it was approved" in await called(world, "2026-07-28", "touch")
+
+
+def quietly(registry: Any) -> Any:
+    """The same documents, but that the server does not announce changes."""
+
+    def documents(home: Path, servers: Any) -> Any:
+        found = registry(home, servers)
+        for one in found:
+            if one["kind"] == "Server":
+                one["spec"]["env"] = {"QUIET": "1"}
+        return found
+
+    return documents

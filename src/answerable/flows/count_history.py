@@ -16,6 +16,7 @@ from answerable.core.decision.counter import Event, resource_key
 from answerable.core.decision.history import UnknownHistory
 from answerable.core.ledger.happened import attempted, nature_of, resource_in
 from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.registry.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ def approved(approval: Approval, snapshot: RegistrySnapshot, at: UnixMillis) -> 
     arguments, target = members.get("arguments"), members.get("target")
     resource = None
     if capability is not None and isinstance(arguments, dict) and isinstance(target, str):
+        arguments = named_arguments(capability.arguments, arguments)
         resource = resource_in(capability, target, arguments)
     return Event(
         event="approved",

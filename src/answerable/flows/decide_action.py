@@ -13,7 +13,8 @@ from answerable.core.action.request import narrowed_request
 from answerable.core.decision.decision import after_narrowing
 from answerable.core.decision.narrowing import narrowed_arguments, same
 from answerable.core.decision.obligation import NO_DUTIES, duties_of
-from answerable.errors import Malformed, Refused
+from answerable.core.registry.pointing import with_changed
+from answerable.errors import Malformed, Refused, shown
 from answerable.flows.hide_tokens import check_tokens
 from answerable.flows.verify_request import verify_request
 
@@ -81,7 +82,19 @@ def _narrowed(walk: Walk, verified: VerifiedRequest, duties: Duties) -> Verified
     """The action with narrower arguments; None where they are narrow enough."""
     if not duties.narrow:
         return None
-    arguments = narrowed_arguments(duties.narrow, verified.arguments)
-    if same(arguments, verified.arguments):
+    before = verified.arguments
+    narrowed = narrowed_arguments(duties.narrow, before)
+    changed = {
+        name: value for name, value in narrowed.items() if name not in before or not same(value, before[name])
+    }
+    if not changed:
         return None
+    # What policy calls by a name may lie deep in what the tool takes, and nothing but that is changed there.
+    arguments = with_changed(verified.resolved.capability.arguments, verified.request.arguments, changed)
+    if arguments is None:
+        named = ", ".join(shown(name) for name in sorted(changed))
+        raise Refused(
+            f"policy narrows {named}, which lies in a list or in what was left out: ask for it so that it is allowed",
+            code="obligation.unfulfillable",
+        )
     return verify_request(walk, narrowed_request(verified.request, arguments), verified.caller)

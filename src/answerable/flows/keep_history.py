@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.decision.history import HistoryState
+    from answerable.core.decision.history import HistoryState, Place
     from answerable.core.decision.tally import Kept
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.policy_parts import EventKind, Tracker
@@ -46,6 +46,8 @@ DAY_MILLIS: Final = 86_400_000
 """How far clocks may have been set back without an entry being overlooked, and how long after its end a mandate is
 kept in mind."""
 ENTRIES_AT_A_TIME: Final = 100
+ASKED_MAX: Final = 20_000
+"""Deferrals that are kept in mind while reading; what others asked is looked up in the register of approvals."""
 LOOKS_MAX: Final = 3_000
 """For entries on their way to the disk, so many times until it is given up."""
 _LOOK_SECONDS: Final = 0.01
@@ -69,7 +71,11 @@ def restore_history(walk: Walk) -> None:
     first = _first_entry(walk, trackers, now)
     # A state that goes further than the log is of another copy of it; an older one than is looked at is of no use.
     up_to = max([count for count in kept.entries.values() if first <= count <= size], default=0)
-    found = [one for tracker in trackers if up_to and (one := _restored(tracker, kept, up_to)) is not None]
+    places: dict[str, list[Place]] = {}
+    for place in kept.places if up_to else ():
+        places.setdefault(place[0], []).append(place)
+    restored = [_restored(one, kept, places.get(tracker_digest(one), ()), up_to) for one in trackers if up_to]
+    found = [one for one in restored if one is not None]
     before = History()
     before.adopt([tracker for one in found for tracker in one.trackers], *found)
     _fold(walk, before, up_to)
@@ -127,7 +133,7 @@ def reading_back(walk: Walk, snapshot: RegistrySnapshot) -> Iterator[HistoryRead
 async def read_unread_history(walk: Walk) -> bool:
     """Read back what is missing for the trackers in force, after another process has put them there; says whether
     there was anything. Until then their values are not known. Raises Unavailable, and Broken (`ledger.*`)."""
-    if not walk.history.missing(walk.history.trackers):
+    if walk.history.is_read:
         return False
     with reading_back(walk, walk.registry.current) as reading:
         for _ in range(LOOKS_MAX):
@@ -181,11 +187,16 @@ class HistoryReader:
             denied = self._attempted("denied", stored)
             event = denied if denied.capability else None
         elif stored.tag == Tag.APPROVAL_ASKED:
-            self._asked[str(leaf_of(stored).get("approval"))] = self._attempted("approved", stored)
+            self._ask(stored)
         elif stored.tag == Tag.APPROVAL_ANSWER:
             event = self._answered(stored)
         if event is not None:
             self._history.happened(event)
+
+    def _ask(self, stored: StoredEntry) -> None:
+        if len(self._asked) >= ASKED_MAX:
+            del self._asked[next(iter(self._asked))]
+        self._asked[str(leaf_of(stored).get("approval"))] = self._attempted("approved", stored)
 
     def _attempted(self, kind: EventKind, stored: StoredEntry) -> Event:
         leaf = leaf_of(stored)
@@ -228,20 +239,19 @@ class HistoryReader:
         )
 
 
-def _restored(tracker: Tracker, kept: KeptHistory, up_to: int) -> History | None:
-    """A tracker as it was kept; None where it was not, or where what was kept cannot be."""
+def _restored(tracker: Tracker, kept: KeptHistory, places: Sequence[Place], up_to: int) -> History | None:
+    """A tracker as it was kept; None where it was not, or where what was kept cannot be. places: its own."""
     digest = tracker_digest(tracker)
     if kept.entries.get(digest) != up_to:
         return None
-    places: list[tuple[str, str, Kept]] = []
-    for (of, owner, key), text in kept.places.items():
-        if of == digest:
-            cell = decoded(text)
-            if cell is None:
-                return None
-            places.append((owner, key, cell))
+    found: list[tuple[str, str, Kept]] = []
+    for place in places:
+        cell = decoded(kept.places[place])
+        if cell is None:
+            return None
+        found.append((*place[1:], cell))
     one = History([tracker])
-    return one if one.restored(digest, places) else None
+    return one if one.restored(digest, found) else None
 
 
 def _fold(walk: Walk, history: History, start: int) -> None:

@@ -106,7 +106,8 @@ async def _shown(verified: VerifiedRequest, duties: Duties, outcome: Outcome) ->
     detail = _wordless(outcome)
     if outcome.result is None:
         return msgspec.structs.replace(outcome, detail=detail)
-    looked = partial(shown_answer, outcome.result, duties, target=verified.request.target)
+    request = verified.request
+    looked = partial(shown_answer, outcome.result, duties, method=request.method, target=request.target)
     if len(result_bytes(outcome.result)) > INLINE_BYTES_MAX:
         # It happened, and must be written down as it happened, whoever leaves meanwhile.
         with anyio.CancelScope(shield=True):

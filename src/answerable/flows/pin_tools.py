@@ -43,7 +43,7 @@ REMEMBERED_MAX: Final = 10_000
 
 def pin_fault(walk: Walk, capability: Capability, definition: ToolDefinition) -> Refused | None:
     """Why this definition of a capability's tool is not let through, or None: `tool.not_pinned`, `tool.changed`,
-    `tool.approver_revoked`, `tool.riskier`, `tool.mapping`. Without I/O.
+    `tool.approver_revoked`, `tool.riskier`, `tool.mapping`, `tool.unreadable`. Without I/O.
 
     A definition that nobody has said anything about passes where the settings pin at first sight: whoever uses it has
     `pin_first_seen` called before. Raises Unavailable when nobody can say what was revoked.
@@ -235,7 +235,14 @@ def _misdescribed(walk: Walk, capability: Capability, definition: ToolDefinition
     if known is None or known[0] is not capability or known[1] != definition.digest:
         if len(kept) >= REMEMBERED_MAX:
             kept.clear()
-        said = read_definition(definition.text)
+        try:
+            said = read_definition(definition.text)
+        except Malformed as error:
+            # It was written by us a moment ago, so it is larger or deeper than anything that is read.
+            return Refused(
+                f"tool {shown(capability.target)} of server {shown(capability.server)} is blocked: {error.message}",
+                code="tool.unreadable",
+            )
         known = kept[capability.name] = (
             capability, definition.digest, hint_fault(capability, said), type_fault(capability, said)
         )  # fmt: skip

@@ -42,7 +42,7 @@ from answerable.flows.walk import Walk
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.counts import keep_counts, reading_histories
-from answerable.wiring.following import following_registry
+from answerable.wiring.following import following_registry, relisting
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
@@ -269,6 +269,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(product.upstream.run)
         tasks.start_soon(following_registry, product.walk, product.upstream)
+        tasks.start_soon(relisting, product.upstream)
         tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)

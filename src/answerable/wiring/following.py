@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 REGISTRY_SECONDS: Final = 0.1
 """How soon upstream connections follow a registry that changed."""
+RELIST_SECONDS: Final = 1.0
+"""How often it is seen whether a list is too old."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -33,6 +35,13 @@ async def following_registry(walk: Walk, upstream: McpUpstream) -> None:
         now = (upstream.generation, current.digest)
         if now != seen:
             seen, told = now, _tell_blocked(walk, told)
+
+
+async def relisting(upstream: McpUpstream) -> None:
+    """A server that does not say so when its tools change is asked again, whoever calls them."""
+    while True:
+        await anyio.sleep(RELIST_SECONDS)
+        await upstream.relist()
 
 
 def _tell_blocked(walk: Walk, told: frozenset[tuple[str, str, str]]) -> frozenset[tuple[str, str, str]]:

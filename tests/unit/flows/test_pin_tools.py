@@ -19,6 +19,7 @@ from answerable.flows.show_tools import changes_of, tool_state, tool_states
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import START
+from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.tool_world import approval, described, describing
 from tests.walk_world import fields_of
@@ -321,3 +322,60 @@ async def test_how_tools_stand_is_told_with_what_changed():
     with pytest.raises(Refused) as raised:
         tool_states(bench.walk, "crn")
     assert raised.value.code == "server.unknown"
+
+
+@pytest.mark.requirement("TOOL-01")
+async def test_what_is_no_tool_is_not_pinned():
+    bench = await bench_with(
+        documents=documents_with(method="resources/read", target="crm://cases/{case}"), limits=FIRST_SIGHT
+    )
+    _, caller = bench.request("get_case", {"case": "4711"})
+    found = list_capabilities(bench.walk, caller, "m-1", "crm")
+    assert ("resources/read", "crm://cases/{case}") in found
+
+
+@pytest.mark.requirement("TOOL-02")
+async def test_a_definition_that_is_larger_than_is_read_blocks_its_tool():
+    bench = await bench_with()
+    tool = described(description="x" * (5 * 1024 * 1024))
+    bench.upstream.says["get_case"] = tool
+    bench.walk.pins = ApprovedAsSeen(bench.walk.registry, bench.upstream)
+    assert await refused(bench) == "tool.unreadable"
+    assert listed(bench) == {"refund"}
+    assert bench.upstream.effects == []
+
+
+@pytest.mark.requirement("TOOL-10")
+async def test_a_tool_that_nobody_offers_or_that_is_as_pinned_has_no_changes():
+    bench = await bench_with()
+    await approve_tool(bench.walk, approval(described()), by="operator")
+    state = tool_state(bench.walk, "crm", "get_case")
+    assert (state.standing, changes_of(bench.walk, state)) == ("pinned", ())
+    bench.walk.upstream = Silent(clock=bench.clock, tools={})
+    away = tool_state(bench.walk, "crm", "get_case")
+    assert (away.standing, away.offered, changes_of(bench.walk, away)) == ("away", "", ())
+    refund = tool_state(bench.walk, "crm", "refund")
+    assert (refund.standing, refund.source, refund.blocked) == ("away", "", "")
+
+
+@pytest.mark.requirement("TOOL-10")
+async def test_of_a_new_tool_all_is_told_beside_its_neighbours():
+    bench = await bench_with(get_case=described(), refund=described("refund"))
+    bench.upstream.listed["crm"]["refund_"] = {"name": "refund_", "inputSchema": {"type": "object"}}
+    found = changes_of(bench.walk, tool_state(bench.walk, "crm", "refund"))
+    assert found[0].text == "its name can be taken for `refund_` of the same server"
+
+
+@pytest.mark.requirement("TOOL-07")
+async def test_what_is_remembered_of_definitions_is_bounded(monkeypatch):
+    monkeypatch.setattr("answerable.flows.pin_tools.REMEMBERED_MAX", 1)
+    bench = await bench_with()
+    await approve_tool(bench.walk, approval(described()), by="operator")
+    bench.walk.tools_pinned.fits["another"] = (
+        bench.walk.registry.current.capabilities["crm.read"],
+        "",
+        "",
+        "",
+    )
+    await bench.act()
+    assert list(bench.walk.tools_pinned.fits) == ["crm.read"]

@@ -6,12 +6,14 @@ through, without a word.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.cedar.possible import DOMAINS, literal, literals, path_of
 from answerable.adapters.cedar.schema import AGENT, USE_CASE
-from answerable.core.registry.look_alike import meant, skeleton
-from answerable.errors import shown
+from answerable.core.registry.destination import normalised
+from answerable.core.registry.look_alike import disguised, meant, skeleton
+from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.policy_fault import PolicyFault
 
 _SETS: Final = ("context.chain.agents", "context.destination.classes", "context.risk.factors")
+_NAMES: Final = "context.destination.names"
 _COMPARED: Final = ("==", "!=")
 _WHAT: Final = {AGENT: "agent", USE_CASE: "use case"}
 
@@ -35,9 +38,11 @@ def check_names(rules: Sequence[Rule], registered: Registered) -> tuple[PolicyFa
             continue
         kind, name = rule.policy.head.principal
         faults += _entity(rule, kind, name, registered)
-        for body, _ in rule.conditions:
-            for node in _nodes(body):
-                faults += _in_node(rule, node, registered, domains)
+        found = [node for body, _ in rule.conditions for node in _nodes(body)]
+        for node in found:
+            faults += _in_node(rule, node, registered, domains)
+        told = "\n".join(one.message for one in faults)
+        faults += _disguised(rule, found, told)
     return tuple(dict.fromkeys((*faults, *_ids_alike(rules))))
 
 
@@ -49,31 +54,61 @@ def _in_node(
             yield from _entity(rule, kind, name, registered)
         case {"contains": {"left": left, "right": right}} if (among := literals(left)) is not None:
             for value in sorted(among):
-                yield from _text(rule, path_of(right), value, domains)
+                yield from _text(rule, path_of(right), value, domains, registered)
         case {"contains": {"left": left, "right": right}}:
-            yield from _text(rule, path_of(left), literal(right), domains)
+            yield from _text(rule, path_of(left), literal(right), domains, registered)
         case {"containsAny": {"left": left, "right": right}} | {
             "containsAll": {"left": left, "right": right}
         }:
             for value in sorted(literals(right) or ()):
-                yield from _text(rule, path_of(left), value, domains)
+                yield from _text(rule, path_of(left), value, domains, registered)
         case dict() if len(node) == 1 and (operator := next(iter(node))) in _COMPARED:
             match node[operator]:
                 case {"left": left, "right": right}:
-                    yield from _text(rule, path_of(left), literal(right), domains)
-                    yield from _text(rule, path_of(right), literal(left), domains)
+                    yield from _text(rule, path_of(left), literal(right), domains, registered)
+                    yield from _text(rule, path_of(right), literal(left), domains, registered)
+
+
+def _disguised(rule: Rule, nodes: list[Node], told: str) -> Iterator[PolicyFault]:
+    """Texts with a letter that is read as another one, where the policy has the letter itself and not an escape; but
+    for those that something else was told of."""
+    for text in dict.fromkeys(one for one in (rule.policy.head.resource_id, *nodes) if isinstance(one, str)):
+        odd = disguised(text) if shown(text) not in told else ""
+        if odd and odd in rule.text:
+            escape = f"\\u{{{ord(odd):X}}}"
+            message = f"has U+{ord(odd):04X} in {shown(text)}, read as another letter: write `{escape}` if it is meant"
+            yield rule.fault("name.look_alike", message, at=text)
 
 
 def _text(
-    rule: Rule, path: str | None, value: Known | None, domains: Mapping[str, frozenset[Known]]
+    rule: Rule,
+    path: str | None,
+    value: Known | None,
+    domains: Mapping[str, frozenset[Known]],
+    registered: Registered,
 ) -> Iterator[PolicyFault]:
     known = domains.get(path or "")
+    if path == _NAMES and value is not None and value[0] == "text":
+        yield from _destination(rule, str(value[1]), registered)
     if known is None or value is None or value[0] != "text" or value in known:
         return
     name = str(value[1])
     never = "never has" if path in _SETS else "never is"
     says = f"compares `{path}` with {shown(name)}, which it {never}"
     yield _unknown(rule, says, name, [str(text) for _, text in known])
+
+
+def _destination(rule: Rule, text: str, registered: Registered) -> Iterator[PolicyFault]:
+    """A destination in another spelling than the one that all are brought to: no action ever sends there."""
+    spelt: set[str] = set()
+    for kind in {one.destination.type for one in registered.capabilities} - {""}:
+        with suppress(Malformed):
+            spelt.add(normalised(kind, text))
+    if text in spelt:
+        return
+    hint = f"; did you mean {shown(min(spelt))}?" if spelt else ""
+    says = f"looks for {shown(text)} in `{_NAMES}`, in which nothing is spelt so"
+    yield rule.fault("name.unknown", f"{says}{hint}", at=f'"{text}"')
 
 
 def _entity(rule: Rule, kind: str, name: str, registered: Registered) -> Iterator[PolicyFault]:

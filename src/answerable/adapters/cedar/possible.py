@@ -119,6 +119,9 @@ def branches(node: Node, wanted: bool) -> list[Branch]:
     match node:
         case {"Value": bool(value)}:
             return [()] if value is wanted else []
+        case {"like": {"pattern": [*pattern]}} if pattern and all(one == "Wildcard" for one in pattern):
+            # Any text is like that.
+            return [()] if wanted else []
         case {"!": {"arg": inner}}:
             return branches(inner, not wanted)
         case {"&&": {"left": left, "right": right}}:

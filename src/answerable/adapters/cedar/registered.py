@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from answerable.core.registry.policy_parts import PolicyParts
 
 TIER_MAX: Final = 3
+_PRINCIPAL: Final = {"environment": True, "use_case": True}
+_DECLARED: Final = ("context.arguments", "context.history", "context.windows")
+"""Records whose members are what documents say."""
+_OUR_TIMES: Final = (1_577_836_800_000, 4_102_444_800_000)
+"""2020 to 2100: a condition that holds all the while is none."""
 ACTION_CASES: Final = 5_000
 """Scenes kept at once."""
 
@@ -93,6 +98,18 @@ class Scenes:
         """What holds of every action: whose use case an agent is in."""
         return Scene(use_cases=self._use_cases)
 
+    @property
+    def everywhere(self) -> Scene:
+        """What holds of every action whatever gets registered: which members of the context are always there."""
+        shapes = [
+            dict(_records("context", context_type(one, NO_PARTS)))
+            for one in self._registered.capabilities[:1]
+        ]
+        members = {
+            path: record for shape in shapes for path, record in shape.items() if path not in _DECLARED
+        }
+        return Scene(members={**members, "principal": _PRINCIPAL}, bounds={"context.now": _OUR_TIMES})
+
     def agents(self, principal: tuple[str, str]) -> list[Agent]:
         """Registered agents that a head's principal matches."""
         kind, name = principal
@@ -120,7 +137,10 @@ class Scenes:
             },
             actions=frozenset((capability.name, capability.kind)),
             resource_type=capability.resource.type,
-            members=dict(_records("context", context_type(capability, self._registered.parts))),
+            members={
+                **dict(_records("context", context_type(capability, self._registered.parts))),
+                "principal": _PRINCIPAL,
+            },
             use_cases=self._use_cases,
             bounds={"context.risk.score": (0, sum(one.points for one in self._registered.parts.risk))},
         )

@@ -18,7 +18,7 @@ from answerable.errors import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from answerable.adapters.cedar.possible import Requirement
+    from answerable.adapters.cedar.possible import Requirement, Scene
     from answerable.adapters.cedar.registered import Registered
     from answerable.adapters.cedar.rules import Rule
     from answerable.core.registry.policy_fault import PolicyFault
@@ -53,7 +53,8 @@ def check_rules(rules: Sequence[Rule], registered: Registered) -> Checked:
         alive.append(rule)
         if rule.source.own:
             faults += _dead_actions(rule, registered)
-    wide = [rule for rule in alive if _allows_all(rule)]
+    everywhere = scenes.everywhere
+    wide = [rule for rule in alive if _allows_all(rule, everywhere)]
     faults += [_catch_all(rule) for rule in wide if rule.source.own]
     faults += _Shadows([rule for rule in alive if rule not in wide], registered).faults(untold)
     return Checked(faults=tuple(faults), untold=tuple(dict.fromkeys(untold)))
@@ -94,12 +95,12 @@ def _dead_actions(rule: Rule, registered: Registered) -> Iterator[PolicyFault]:
             yield rule.fault("rule.dead_action", message, at=f'"{action[1]}"')
 
 
-def _allows_all(rule: Rule) -> bool:
+def _allows_all(rule: Rule, everywhere: Scene) -> bool:
     head = rule.policy.head
     if rule.policy.forbids or head.principal != _ANY or head.resource_type is not None:
         return False
     every_kind = {(ACTION, kind) for kind in KINDS} <= set(head.actions)
-    return (_ANY in head.actions or every_kind) and _always(rule.conditions)
+    return (_ANY in head.actions or every_kind) and _always(rule.conditions, everywhere)
 
 
 def _catch_all(rule: Rule) -> PolicyFault:
@@ -110,9 +111,9 @@ def _catch_all(rule: Rule) -> PolicyFault:
     return rule.fault("rule.catch_all", message)
 
 
-def _always(conditions: Sequence[Requirement]) -> bool:
+def _always(conditions: Sequence[Requirement], everywhere: Scene) -> bool:
     """Whether none of the conditions can fail."""
-    return all(is_possible([(node, not wanted)]) is False for node, wanted in conditions)
+    return all(is_possible([(node, not wanted)], everywhere) is False for node, wanted in conditions)
 
 
 class _Shadows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -186,6 +187,14 @@ class McpUpstream:
         if not _announces(link.capabilities, method):
             await link.refresh(seconds_max=self._settings.catalogue_seconds_max)
         return list(link.catalogue.entries[LIST_METHODS[method]].values())
+
+    async def relist(self) -> None:
+        """Read the lists of servers that do not announce changes again, where they are older than
+        `catalogue_seconds_max`: what changed is known then though nobody asked for a list. Never raises."""
+        async with anyio.create_task_group() as tasks:
+            for link in list(self._links.values()):
+                if link.state == "up" and not _announces(link.capabilities, "tools/list"):
+                    tasks.start_soon(partial(link.refresh, seconds_max=self._settings.catalogue_seconds_max))
 
     def input_schema(self, server: str, tool: str) -> JSONValue:
         """A tool's input schema as listed, None when it is not offered."""

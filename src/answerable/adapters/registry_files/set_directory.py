@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.registry_files.strict_yaml import load_documents
 from answerable.core.registry.policy_fault import PolicyFault
+from answerable.core.registry.unseen import odd_spaces_in, unseen_in
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ _PARTS: Final = (SET_FILE, f"policies{POLICY_SUFFIX}", SCHEMA_FILE, READ_BY_PEOP
 _SUFFIXES: Final = (POLICY_SUFFIX, ".cedarschema", TEST_SUFFIX)
 _FEW: Final = 3
 """Faults of hidden characters told of one file."""
-_SUSPECT: Final = re.compile(r"[^\n\t\x20-\x7e\xa0-\xac\xae-\u05ff\u4e00-\u9fff\uac00-\ud7a3]")
-"""What is worth a look at its category."""
+_RETURN: Final = re.compile(r"\r")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,11 +217,8 @@ def _out_of_place(name: str) -> str | None:
 
 
 def _hidden(text: str) -> Iterator[tuple[int, str]]:
-    """Line and name of every character that does not show, or shows as another line than it is."""
-    for found in _SUSPECT.finditer(text):
-        character = found[0]
-        category = unicodedata.category(character)
-        if category[0] != "C" and category not in ("Zl", "Zp"):
-            continue
+    """Line and name of every character that does not show, or shows as something else than it is."""
+    found = [*unseen_in(text), *odd_spaces_in(text), *((one.start(), "\r") for one in _RETURN.finditer(text))]
+    for at, character in sorted(found):
         name = unicodedata.name(character, "control character").lower()
-        yield text.count("\n", 0, found.start()) + 1, f"U+{ord(character):04X} ({name})"
+        yield text.count("\n", 0, at) + 1, f"U+{ord(character):04X} ({name})"

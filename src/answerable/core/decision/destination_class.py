@@ -42,7 +42,7 @@ def classed(
             (
                 number
                 for number, one in enumerate(declared)
-                if one.type == kind and _holds(one.members, destination)
+                if one.type == kind and _holds(kind, one.members, destination)
             ),
             len(declared),
         )
@@ -52,9 +52,9 @@ def classed(
     return Classed(worst=ranks[max(ranks)], classes=tuple(sorted(set(ranks.values()))))
 
 
-def _holds(members: tuple[str, ...], destination: str) -> bool:
-    """Whether a class has the destination. `*.example.com` has every host below it, and not that one itself."""
-    if admits(members, destination):
-        return True
+def _holds(kind: str, members: tuple[str, ...], destination: str) -> bool:
+    """Whether a class has the destination. Of hosts, `*.example.com` has every one below, not that one."""
+    if admits(members, destination) or kind != "host":
+        return admits(members, destination)
     host = destination.rpartition(":")[0] if ":" in destination else destination
     return any(one.startswith("*.") and host.endswith(one[1:]) for one in members)

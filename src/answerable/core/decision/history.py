@@ -96,6 +96,11 @@ class History:
         return tuple(counter.tracker for counter in self._counters)
 
     @property
+    def is_read(self) -> bool:
+        """Whether all of them know what happened before they were declared."""
+        return all(counter.is_read for counter in self._counters)
+
+    @property
     def needs_fields(self) -> bool:
         """Whether sealed fields must be read to fold what the log says."""
         return needs_fields(self.trackers)

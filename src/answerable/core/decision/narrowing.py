@@ -56,13 +56,11 @@ def same(one: JSONValue, other: JSONValue) -> bool:
 def _narrowed(narrowing: Narrowing, arguments: Mapping[str, JSONValue]) -> JSONValue:
     argument, bound = narrowing.argument, narrowing.bound
     value = arguments.get(argument)
-    match narrowing.how:
-        case "at_most":
-            return _at_most(argument, value, str(bound))
-        case "one_of":
-            return _one_of(argument, value, bound if isinstance(bound, list) else [bound])
-        case "exactly":
-            return _exactly(argument, value, bound)
+    if narrowing.how == "at_most":
+        return _at_most(argument, value, str(bound))
+    if narrowing.how == "one_of" and isinstance(bound, list):
+        return _one_of(argument, value, bound)
+    return _exactly(argument, value, bound)
 
 
 def _at_most(argument: str, value: JSONValue, bound: str) -> JSONValue:

@@ -73,60 +73,73 @@ class _Tally:
 
 
 def shown_answer(
-    result: dict[str, JSONValue], duties: Duties, *, target: str
+    result: dict[str, JSONValue], duties: Duties, *, method: str, target: str
 ) -> tuple[dict[str, JSONValue], str]:
-    """The answer as it may be shown, and what was done to it, for people. target: the URI of a resource that was read.
+    """The answer as it may be shown, and what was done to it, for people. method: what was called, which says what an
+    answer looks like. target: the URI of a resource that was read.
 
     Never raises: what cannot be looked through is withheld.
     """
     tally = _Tally()
     try:
-        made = _made(result, duties, tally, target)
+        made = _made(result, duties, tally, method, target)
     except _UNREADABLE:
         tally = _Tally(withheld=1, why=["it could not be looked through"])
-        made = _tool({"isError": result.get("isError"), "content": []}, duties, tally)
+        made = _made({"isError": result.get("isError")}, duties, tally, method, target)
     return made, tally.text()
 
 
-def _made(result: dict[str, JSONValue], duties: Duties, tally: _Tally, target: str) -> dict[str, JSONValue]:
-    contents, messages = result.get("contents"), result.get("messages")
-    if isinstance(contents, list):
-        texts = [_part_text(one, duties, tally) for one in contents[:PARTS_MAX]]
-        whole: list[JSONValue] = [
-            {"mimeType": "application/json", "text": text, "uri": target}
-            for text in texts
+def _made(
+    result: dict[str, JSONValue], duties: Duties, tally: _Tally, method: str, target: str
+) -> dict[str, JSONValue]:
+    if method == "tools/call":
+        return _tool(result, duties, tally)
+    if method == "resources/read":
+        return _resource(result, duties, tally, target)
+    if method == "prompts/get":
+        return _prompt(result, duties, tally)
+    if any(name != "_meta" for name in result):
+        tally.withheld += 1
+        tally.why.append("an answer to this method has no fields that could be found")
+    return {"completion": {"values": []}} if method == "completion/complete" else {}
+
+
+def _resource(
+    result: dict[str, JSONValue], duties: Duties, tally: _Tally, target: str
+) -> dict[str, JSONValue]:
+    texts = [_part_text(one, duties, tally) for one in _parts(result, "contents")]
+    whole: list[JSONValue] = [
+        {"mimeType": "application/json", "text": text, "uri": target} for text in texts if text is not None
+    ]
+    told: list[JSONValue] = [{"mimeType": "text/plain", "text": one, "uri": target} for one in _told(tally)]
+    return {"contents": whole + told}
+
+
+def _prompt(result: dict[str, JSONValue], duties: Duties, tally: _Tally) -> dict[str, JSONValue]:
+    said: list[tuple[JSONValue, str | None]] = [
+        (one.get("role"), _part_text(one.get("content"), duties, tally))
+        for one in _parts(result, "messages")
+        if isinstance(one, dict)
+    ]
+    said += [("user", one) for one in _told(tally)]
+    return {
+        "messages": [
+            {"content": _text(text), "role": role if role in ("user", "assistant") else "user"}
+            for role, text in said
             if text is not None
         ]
-        told: list[JSONValue] = [
-            {"mimeType": "text/plain", "text": one, "uri": target} for one in _told(tally)
-        ]
-        return {"contents": whole + told}
-    if isinstance(messages, list):
-        said = [
-            (one.get("role"), _part_text(one.get("content"), duties, tally))
-            for one in messages[:PARTS_MAX]
-            if isinstance(one, dict)
-        ]
-        spoken = [(role, text) for role, text in said if text is not None]
-        spoken += [("user", one) for one in _told(tally)]
-        return {
-            "messages": [
-                {"content": _text(text), "role": role if role in ("user", "assistant") else "user"}
-                for role, text in spoken
-            ]
-        }
-    if "completion" in result:
-        tally.withheld += 1
-        tally.why.append("completions have no fields")
-        return {"completion": {"values": []}}
-    return _tool(result, duties, tally)
+    }
+
+
+def _parts(result: dict[str, JSONValue], name: str) -> list[JSONValue]:
+    parts = result.get(name)
+    return parts[:PARTS_MAX] if isinstance(parts, list) else []
 
 
 def _tool(result: dict[str, JSONValue], duties: Duties, tally: _Tally) -> dict[str, JSONValue]:
     """Structured content once, in both forms, when it can be shown; else the texts that are documents."""
     kept: dict[str, JSONValue] = {"isError": True} if result.get("isError") is True else {}
-    content = result.get("content")
-    parts = content[:PARTS_MAX] if isinstance(content, list) else []
+    parts = _parts(result, "content")
     texts: list[str] = []
     if "structuredContent" in result:
         structured = result["structuredContent"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.decision.counter import Event, resource_key
+from answerable.core.registry.pointing import named_arguments
 from answerable.core.registry.resolve import template_pattern
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def resource_in(capability: Capability, target: str, arguments: Mapping[str, JSO
             template_pattern(capability.target).fullmatch(target) if "{" in capability.target else None
         )
         named = variables.groupdict() if variables is not None else {}
-        name = named.get(mapping.argument, arguments.get(mapping.argument))
+        named_by_pointer = named_arguments(capability.arguments, dict(arguments))
+        name = named.get(mapping.argument, named_by_pointer.get(mapping.argument))
     if isinstance(name, int) and not isinstance(name, bool):
         name = str(name)
     return resource_key(mapping.type, name) if isinstance(name, str) and name else None
@@ -70,8 +72,17 @@ def attempted(
         server=_server(leaf, action, capability),
         nature=nature,
         resource=resource,
-        arguments=arguments if isinstance(arguments, dict) else None,
+        arguments=_shown_to_policy(arguments, asked, capability) if isinstance(arguments, dict) else None,
     )
+
+
+def _shown_to_policy(arguments: Members, asked: JSONValue, capability: Capability | None) -> Members:
+    """The arguments by the names that policy knows them by: those that the question has, and for others as the
+    capability names them now."""
+    named = named_arguments(capability.arguments, arguments) if capability is not None else arguments
+    context = asked.get("context") if isinstance(asked, dict) else None
+    shown = context.get("arguments") if isinstance(context, dict) else None
+    return {**named, **shown} if isinstance(shown, dict) else named
 
 
 def _server(leaf: Members, action: JSONValue, capability: Capability | None) -> str:

@@ -6,6 +6,7 @@ that is not known is refused whether or not something looks like it.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, Literal
@@ -27,6 +28,9 @@ _SAME: Final = str.maketrans("01l5|_.", "oiisi--")
 _CLOSE: Final = 0.75
 WORD_CHARS_MAX: Final = 128
 
+_WORD: Final = re.compile(r"\w+")
+_PLAIN: Final = re.compile(r"[A-Za-z]")
+
 Likeness = Literal["looks like", "near"]
 
 
@@ -37,6 +41,19 @@ def skeleton(text: str) -> str:
     for pair, one in _READ_ALIKE:
         read = read.replace(pair, one)
     return read.translate(_SAME)
+
+
+def disguised(text: str) -> str:
+    """The first letter of another script, or of another width, in a word with plain ones that it is drawn like; empty
+    where there is none. Nobody writes such a word by hand."""
+    for word in _WORD.findall(text):
+        if word.isascii() or not _PLAIN.search(word):
+            continue
+        for character in word:
+            like = unicodedata.normalize("NFKC", character)
+            if not character.isascii() and (ord(character.casefold()[0]) in _DRAWN_ALIKE or like.isascii()):
+                return character
+    return ""
 
 
 def meant(word: str, known: Iterable[str]) -> tuple[Likeness, str] | None:

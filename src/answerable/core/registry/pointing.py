@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.capability import ArgumentMapping
@@ -43,6 +43,37 @@ def named_arguments(
             if value is not None:
                 named[mapping.name] = value
     return named
+
+
+def with_changed(
+    mappings: Iterable[ArgumentMapping], arguments: dict[str, JSONValue], changed: Mapping[str, JSONValue]
+) -> dict[str, JSONValue] | None:
+    """The arguments as a tool takes them, with other values for those that are changed by their name: each where it
+    lies. None when one lies in every item of a list, or in what is not there."""
+    pointers = {mapping.name: mapping.pointer for mapping in mappings if mapping.pointer}
+    result = dict(arguments)
+    for name, value in changed.items():
+        steps = [_unescaped(step) for step in pointers[name].split("/")[1:]] if name in pointers else [name]
+        made = _put(result, steps, value) if name not in pointers or EVERY not in steps else None
+        if not isinstance(made, dict):
+            return None
+        result = made
+    return result
+
+
+def _put(value: JSONValue, steps: list[str], wanted: JSONValue) -> JSONValue:
+    """The value with what is wanted at a place; None where what it lies in is not there."""
+    if not steps:
+        return wanted
+    step, below = steps[0], steps[1:]
+    if isinstance(value, dict) and (step in value or not below):
+        made = _put(value.get(step), below, wanted)
+        return None if made is None else {**value, step: made}
+    if isinstance(value, list) and step.isascii() and step.isdigit() and step == str(int(step)):
+        at = int(step)
+        made = _put(value[at], below, wanted) if at < len(value) else None
+        return None if made is None else [*value[:at], made, *value[at + 1 :]]
+    return None
 
 
 def _follow(value: JSONValue, steps: list[str]) -> JSONValue:

@@ -8,7 +8,7 @@ risk, and what models act on, is marked.
 from __future__ import annotations
 
 import json
-import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from difflib import unified_diff
 from typing import TYPE_CHECKING, Final, Literal
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from answerable.core.registry.tool_arguments import ToolArgument, arguments_in
 from answerable.core.registry.tool_hints import HINTS, RISKY, hints_of
 from answerable.core.registry.tool_names import look_alikes
+from answerable.core.registry.unseen import unseen_in
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _argument_change(
 
 
 def _hidden(was: dict[str, JSONValue], now: dict[str, JSONValue]) -> Iterator[ToolChange]:
-    """Characters that people do not see and models read."""
+    """Characters that people do not see and models read: any that there are more of than before."""
     unseen = _unseen(now) - _unseen(was)
     if unseen:
         codes = ", ".join(f"U+{ord(one):04X}" for one in sorted(unseen)[:8])
@@ -205,15 +206,13 @@ def _hidden(was: dict[str, JSONValue], now: dict[str, JSONValue]) -> Iterator[To
         )
 
 
-def _unseen(value: JSONValue) -> set[str]:
+def _unseen(value: JSONValue) -> Counter[str]:
     pending: list[JSONValue] = [value]
-    found: set[str] = set()
+    found: Counter[str] = Counter()
     while pending:
         one = pending.pop()
         if isinstance(one, str):
-            found |= {
-                c for c in one if not c.isascii() and unicodedata.category(c) in ("Cf", "Co", "Cc", "Cn")
-            }
+            found.update(character for _, character in unseen_in(one))
         elif isinstance(one, list):
             pending += one
         elif isinstance(one, dict):

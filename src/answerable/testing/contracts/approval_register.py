@@ -46,6 +46,9 @@ class ApprovalRegisterContract:
         register = self.opened(tmp_path)
         register.add(approval())
         claim(register.find(approval().id) == approval(), "an approval is found whole")
+        people_only = replace(approval("a-2"), internal=("case 77",))
+        register.add(people_only)
+        claim(register.find(people_only.id) == people_only, "with reasons for people only")
         with raises(Malformed, "approval.duplicate", "a second approval of the same id is refused"):
             register.add(approval())
 

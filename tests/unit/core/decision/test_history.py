@@ -50,7 +50,7 @@ def test_the_oldest_piece_counts_while_any_of_it_is_inside_and_no_longer():
     assert value(history, 11 * MINUTE + 1_000) == 2
 
 
-@pytest.mark.requirement("HIST-01")
+@pytest.mark.requirement("HIST-01", "HIST-09")
 def test_a_window_has_sixty_pieces_and_one_that_is_leaving():
     tally = Tally((0,), (1,), 1)
     for piece in range(1, 500):

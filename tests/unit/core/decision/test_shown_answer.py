@@ -19,8 +19,13 @@ def text(value):
     return {"type": "text", "text": value if isinstance(value, str) else json.dumps(value)}
 
 
-def shown(result, *obligations, target="crm://cases/4711"):
-    return shown_answer(result, duties_of(obligations), target=target)
+METHODS = {"contents": "resources/read", "messages": "prompts/get", "completion": "completion/complete"}
+
+
+def shown(result, *obligations, method=""):
+    """method: that which answers like this, if not given."""
+    method = method or next((METHODS[name] for name in METHODS if name in result), "tools/call")
+    return shown_answer(result, duties_of(obligations), method=method, target="crm://cases/4711")
 
 
 def documents(result):
@@ -99,9 +104,19 @@ def test_a_list_as_the_whole_document_can_be_capped():
     ],
 )
 def test_a_field_in_another_place_spelling_or_form_does_not_get_through(result):
-    made, _ = shown(result, "redact:/email")
-    assert SECRET not in json.dumps(made)
-    assert not set(made) - {"content", "structuredContent", "isError", "contents", "messages", "completion"}
+    for method in (
+        "",
+        "tools/call",
+        *METHODS.values(),
+        "resources/subscribe",
+        "subscriptions/listen",
+        "novel",
+    ):
+        made, _ = shown(result, "redact:/email", method=method)
+        assert SECRET not in json.dumps(made)
+        assert not set(made) - {
+            "content", "structuredContent", "isError", "contents", "messages", "completion",
+        }  # fmt: skip
 
 
 def test_what_was_withheld_is_said_to_agent_and_people():
@@ -139,7 +154,7 @@ def test_a_hidden_value_is_hidden_wherever_else_the_document_says_it():
         "email": SECRET,
         "phone": 491701234567,
         "note": f"write to {SECRET} or call 491701234567",
-        "by_mail": {SECRET: {"seen": True}, f"x {SECRET}": None},
+        "by_mail": {SECRET: {"seen": True}, f"x {SECRET}": None, REDACTED: 1},
         "numbers": [491701234567, 7],
     }
     result, _ = shown({"content": [text(document)]}, "redact:/email", "mask:/phone")
@@ -148,7 +163,7 @@ def test_a_hidden_value_is_hidden_wherever_else_the_document_says_it():
     assert "491701234567" not in json.dumps(made)
     assert made["note"] == f"write to {REDACTED} or call {MASK}4567"
     assert made["numbers"] == [f"{MASK}4567", 7]
-    assert len(made["by_mail"]) == 2
+    assert list(made["by_mail"]) == [REDACTED, f"x {REDACTED}", f"{REDACTED}'"]
 
 
 def test_a_whole_branch_can_be_hidden_and_its_leaves_with_it():
@@ -250,3 +265,27 @@ def test_what_is_nested_too_deeply_or_no_json_at_all_is_withheld():
     looped["self"] = looped
     result, _ = shown({"content": [], "structuredContent": looped}, "redact:/email")
     assert documents(result)[0] == []
+
+
+def test_a_hidden_branch_or_the_rest_beside_it_that_is_too_deep_is_withheld():
+    def deep() -> dict[str, object]:
+        value: dict[str, object] = {"leaf": "abcdefgh"}
+        for _ in range(70):
+            value = {"in": value}
+        return value
+
+    for document in ({"secret": deep()}, {"secret": "abcdefgh", "rest": deep()}):
+        result, said = shown({"content": [text(document)]}, "redact:/secret")
+        assert documents(result)[0] == []
+        assert "nested too deeply" in said
+
+
+def test_what_a_method_answers_is_shown_in_the_form_of_that_method_and_of_no_other():
+    other = {"contents": [{"uri": "crm://x", "text": '{"email": "x"}'}], "content": []}
+    made, _ = shown(other, "redact:/email", method="tools/call")
+    assert set(made) == {"content"}
+    assert shown({}, "redact:/email", method="resources/subscribe") == ({}, "")
+    assert shown({"_meta": {"a": 1}}, "redact:/email", method="subscriptions/listen") == ({}, "")
+    made, said = shown({"odd": SECRET}, "redact:/email", method="resources/subscribe")
+    assert made == {}
+    assert "no fields that could be found" in said

@@ -192,3 +192,26 @@ def test_whatever_a_server_says_the_proposal_can_be_read():
         assert spec["title"].isprintable()
         if one.get("name", "").isascii() and one.get("name"):
             assert shapes_of([*bench_documents(), proposal.document]).faults == ()
+
+
+def test_what_may_be_money_what_was_left_out_and_what_is_not_understood_is_said():
+    many = {f"a{n}": {"type": "string"} for n in range(600)}
+    given = tool(
+        "pay_invoice",
+        {"amount": {"type": "integer"}, "list": {"type": "array", "items": {"type": "integer"}}, **many},
+    )
+    given["inputSchema"]["x-authzen-mapping"] = {"other": 1}
+    said = "\n".join(proposed("crm", given).notes)
+    assert "`amount` may be money" in said
+    assert "`/list`" in said
+    assert "more than 500 arguments" in said
+    assert "is not understood" in said
+
+
+def test_a_mapping_whose_resource_is_no_argument_proposes_none():
+    given = tool("get_case", {"case_id": {"type": "string"}}, ("case_id",))
+    given["inputSchema"]["x-authzen-mapping"] = {"evaluation": {"resource": {"id": "$token.sub"}, "n": 1}}
+    assert spec_of(given)["resource"] == {"type": "Case", "argument": "case_id"}
+    wide = {"evaluation": {f"a{n}": "x" for n in range(400)}}
+    ((mapping,), fault) = coaz_mappings({"x-authzen-mapping": wide})
+    assert (len(mapping.terms), fault) == (200, "")
