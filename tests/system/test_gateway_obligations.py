@@ -27,7 +27,9 @@ SECRETS = ("amara.okafor", "Amara", "lindenbakery")
 @pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
 @pytest.mark.requirement("OBL-06")
 @pytest.mark.requirement("OBL-11")
-async def test_an_agent_sees_of_every_kind_of_answer_what_it_may_and_that_something_is_missing(tmp_path, mode):
+async def test_an_agent_sees_of_every_kind_of_answer_what_it_may_and_that_something_is_missing(
+    tmp_path, mode
+):
     async with gateway_world(tmp_path, "crm") as world:
         world.walk.decision_point = compiled(PERMIT + HIDE, world.walk.registry.current)
         world.mandate("crm.read", "crm.list", "crm.case", "crm.prompt", "crm.complete")
