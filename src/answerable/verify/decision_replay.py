@@ -21,19 +21,18 @@ from answerable.core.decision.obligation import duties_of, kinds_of
 from answerable.core.ledger.records import SOURCES_CHARS_MAX, SOURCES_MAX
 from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.authority import failure, limits_of
-from answerable.core.mandate.caveat import Attempt
-from answerable.core.mandate.mandate import shortfall
-from answerable.core.mandate.session_claims import session_of, session_shortfall
-from answerable.errors import Malformed, shown
+from answerable.errors import Malformed, Refused, shown
+from answerable.verify.asked_arguments import HIDDEN, arguments_in, named_by, sent_in
+from answerable.verify.mandate_asking import attempt_of, short_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.decision.asked import Asked
     from answerable.core.decision.decision import Decision
+    from answerable.core.decision.obligation import Narrowing
     from answerable.core.mandate.authority import Authority
-    from answerable.core.mandate.mandate import Mandate, Shortfall
+    from answerable.core.mandate.mandate import Mandate
     from answerable.verify.policy_asking import PolicyAsking
 
 Verdict = Literal["same", "differs", "erased", "not_disclosed", "not_asked", "cannot_tell"]
@@ -61,7 +60,6 @@ FIELDS: Final = frozenset(
 )
 """What asking again looks at, of the entries of decisions."""
 
-_HIDDEN: Final = b"[hidden: "
 _UNKNOWN_FACTS: Final = "facts.unknown"
 _UNMAPPABLE: Final = "arguments.unmappable"
 
@@ -177,7 +175,7 @@ class _Replay:
             return self._answer("erased", "the key to what was asked is gone, so nobody can ask it again")
         if "question" not in self._fields:
             return self._unasked()
-        if _HIDDEN in self._fields["question"]:
+        if HIDDEN in self._fields["question"]:
             return self._answer(
                 "not_disclosed",
                 "a credential was left out of what was asked, so it cannot be asked as it was",
@@ -231,7 +229,7 @@ class _Replay:
             )
         if rule == _UNKNOWN_FACTS:
             return self._by_unknown(asked)
-        arguments = arguments_in(self._fields.get("request"))
+        arguments = arguments_in(self._fields.get("request"), asked)
         attempt = None if arguments is None else attempt_of(asked, arguments)
         if rule == _UNMAPPABLE or attempt is None or self._mandate is None:
             lacks = "the action" if self._mandate is not None else "the mandate"
@@ -271,7 +269,7 @@ class _Replay:
             text = f"the policy set's declarations make another {shown('context.' + unlike)} of the facts"
             return self._answer("differs", text)
         unchecked = []
-        arguments = arguments_in(self._fields.get("request"))
+        arguments = arguments_in(self._fields.get("request"), asked)
         attempt = None if arguments is None else attempt_of(asked, arguments)
         if attempt is None or self._mandate is None:
             unchecked.append("mandate")
@@ -287,13 +285,13 @@ class _Replay:
                     "not_disclosed", "the question about the action before it was narrowed is not shown"
                 )
             wider = policies.decide(read_question(self._fields["asked_question"]), whole=self._whole)
-            unlike = self._wider_unlike(wider)
+            unlike = self._wider_unlike(wider, asked)
             if unlike:
                 return self._answer("differs", f"the action was narrowed otherwise: {unlike}")
             decision = after_narrowing(wider, decision, asked.approval_fact())
         return self._compared(decision, unchecked)
 
-    def _wider_unlike(self, wider: Decision) -> str:
+    def _wider_unlike(self, wider: Decision, asked: Asked) -> str:
         if [*kinds_of(wider.obligations)] != [*self._leaf["narrowed"]]:
             return "other obligations come of it"
         told = self._fields.get("asked_decision")
@@ -306,12 +304,29 @@ class _Replay:
             }
             if msgspec.json.decode(told) != wanted:
                 return "another decision comes of it"
-        before, after = arguments_in(self._fields.get("asked")), arguments_in(self._fields.get("request"))
-        if before is not None and after is not None:
-            made = narrowed_arguments(duties_of(wider.obligations).narrow, before)
-            if not same(made, after):
-                return "other arguments come of it"
-        return ""
+        return self._narrowed_unlike(duties_of(wider.obligations).narrow, asked)
+
+    def _narrowed_unlike(self, narrow: tuple[Narrowing, ...], asked: Asked) -> str:
+        """What of the arguments is not as narrowing makes it; empty if all is. asked: about the narrowed action."""
+        before, after = sent_in(self._fields.get("asked")), sent_in(self._fields.get("request"))
+        if before is None or after is None:
+            return ""
+        known = named_by(read_question(self._fields["asked_question"]), before)
+        try:
+            made = narrowed_arguments(narrow, known)
+        except Refused as fault:
+            return fault.message
+        narrowed = {one.argument for one in narrow}
+        now = named_by(asked, after)
+        alike = all(same(made[name], now.get(name)) for name in narrowed)
+        # What has its name by a pointer lies in another argument, which is another one then.
+        deep = any(
+            name not in before or not same(before[name], known[name]) for name in narrowed & known.keys()
+        )
+        for name in (before.keys() | after.keys()) - narrowed:
+            value = before.get(name)
+            alike = alike and (same(value, after.get(name)) or (deep and isinstance(value, dict | list)))
+        return "" if alike else "other arguments come of it"
 
     def _compared(self, decision: Decision, unchecked: list[str]) -> Replayed:
         derived = Said(effect=decision.effect, by=decision.determined_by, lifted=decision.lifted)
@@ -348,48 +363,6 @@ class _Replay:
             derived=derived,
             unchecked=unchecked,
         )
-
-
-def short_of(
-    asked: Asked, attempt: Attempt, mandate: Mandate, hops: tuple[Authority, ...] = ()
-) -> Shortfall | None:
-    """Why a mandate, the login it was given by, or what of it was handed on does not cover what was asked; None if all
-    do. Sums that a hop bounds are counted in accounts, which is not asked again."""
-    task = asked.context["task"]
-    state: Any = asked.mandate_state
-    short = shortfall(
-        mandate, attempt=attempt, state=state, calls_used=task["calls_used"], now=asked.context["now"]
-    )
-    short = short or session_shortfall(session_of(mandate), attempt)
-    for authority in () if short else hops:
-        short = short or failure(authority, attempt, reserved=limits_of(authority).keys())
-    return short
-
-
-def attempt_of(asked: Asked, arguments: Mapping[str, Any]) -> Attempt:
-    """What the rules of a mandate look at."""
-    capability, destination = asked.context["capability"], asked.context["destination"]
-    return Attempt(
-        capability=asked.action.id,
-        environment=capability["environment"],
-        resource_type=asked.resource.type,
-        resource_id=asked.resource.id,
-        arguments=arguments,
-        kind=asked.action.kind,
-        server=capability["server"],
-        sensitivity=capability["sensitivity"],
-        destination_type=destination["type"],
-        destinations=tuple(destination["names"]),
-    )
-
-
-def arguments_in(request: bytes | None) -> dict[str, Any] | None:
-    """Of an action as it was frozen; None where it is not shown, or a credential was left out of it."""
-    if request is None or _HIDDEN in request:
-        return None
-    value = msgspec.json.decode(request)
-    arguments = value.get("arguments") if isinstance(value, dict) else None
-    return arguments if isinstance(arguments, dict) else None
 
 
 def _is_cut_of(recorded: tuple[str, ...], whole: tuple[str, ...]) -> bool:

@@ -17,13 +17,15 @@ from answerable.core.decision.asked import read_question
 from answerable.core.decision.risk import risk_of
 from answerable.core.decision.time_windows import windows_at
 from answerable.errors import Malformed
+from answerable.verify.asked_arguments import arguments_in
 from answerable.verify.changed_questions import (
     State,
     approval_change,
     mandate_changes,
     policy_changes,
 )
-from answerable.verify.decision_replay import Unfit, arguments_in, attempt_of, short_of
+from answerable.verify.decision_replay import Unfit
+from answerable.verify.mandate_asking import attempt_of, short_of
 from answerable.verify.policy_asking import PolicyAsking
 
 if TYPE_CHECKING:
@@ -86,7 +88,8 @@ def explain(
         return Explained(index=entry.index, effect=effect, reasons=reasons, changes=(), text=text)
     try:
         asked = read_question(fields["question"])
-        state = State(asked=asked, mandate=mandate, hops=hops, arguments=arguments_in(fields.get("request")))
+        arguments = arguments_in(fields.get("request"), asked)
+        state = State(asked=asked, mandate=mandate, hops=hops, arguments=arguments)
         if _is_by_hop(state):
             text = "what was handed on did not allow it, which is not asked again, so no change can be tried"
             return Explained(index=entry.index, effect=effect, reasons=reasons, changes=(), text=text)

@@ -14,9 +14,9 @@ from answerable.adapters.cedar.heads import Head, head_of
 from answerable.adapters.cedar.mentions import Mentions, folded, mentions_of
 from answerable.adapters.cedar.notes import annotations_of, narrowing_faults, note_of
 from answerable.adapters.cedar.policy_groups import UnevenGroupsError, parsed_policies, validation_errors
-from answerable.adapters.cedar.policy_text import Statement, statements
 from answerable.adapters.cedar.schema import schema_faults, schema_of
 from answerable.core.registry.policy_statement import policy_statement
+from answerable.core.registry.policy_text import Statement, statements
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
