@@ -11,7 +11,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.records_revocation import revoked
 from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.caveat import ArgumentAtMost, ResourceIn
+from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, DestinationIn, ResourceIn
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import Malformed
@@ -162,3 +162,29 @@ async def test_a_document_that_was_taken_out_is_not_in_force_and_a_token_that_is
     found = then(bench)
     assert "Agent/rover" not in str(sorted(found.documents))
     assert [one.agent for one in possible(found, agents=(), action="crm.read", resource="")] == ["scout"]
+
+
+async def test_every_bound_of_a_mandate_on_the_single_action_is_a_condition():
+    bench = await Bench().registered()
+    caveats = (
+        ArgumentEquals(name="currency", value="EUR"),
+        DestinationIn(type="host", allowed=("crm.example",)),
+    )
+    await bench.issue(grants=(Grant(capability="crm.refund", caveats=caveats),))
+    told = scout(then(bench), "crm.refund").as_value()
+    assert told["effect"] == "depends"
+    assert told["conditions"][:2] == [
+        'if argument `currency` is "EUR" (mandate)',
+        "if it goes to crm.example (mandate)",
+    ]
+
+
+async def test_a_token_that_is_none_is_counted_as_withheld():
+    bench = await Bench().registered()
+    await bench.issue()
+    found = Then(at=bench.clock.now())
+    issued = next(one for one in bench.walk.ledger.replay() if one.tag == Tag.MANDATE_ISSUED)
+    leaf, fields = bench.opened(issued.index)
+    found._opened(issued, leaf, {**fields, "token": "nothing"})
+    found._opened(issued, leaf, None)
+    assert (found.withheld, found.mandates) == (2, {})
