@@ -348,4 +348,3 @@ async def test_actions_go_on_while_many_policies_are_checked():
     assert acted >= 3, "one action would be all if it waited"
     assert (await applying).changes
     assert (await bench.act()).outcome is not None
-
