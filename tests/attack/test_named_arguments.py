@@ -98,7 +98,9 @@ async def test_an_approval_counts_for_what_is_touched_and_not_for_what_lies_at_t
 
 @pytest.mark.requirement("OBL-05")
 async def test_a_named_argument_is_narrowed_where_it_lies_and_nothing_else_is_sent():
-    narrow = obliging("modify:amount<=500", when="context.arguments has amount && context.arguments.amount > 500")
+    narrow = obliging(
+        "modify:amount<=500", when="context.arguments has amount && context.arguments.amount > 500"
+    )
     bench = await nested(policies=PERMIT + narrow)
     await bench.act("refund", paying(9000, note=1))
     assert [effect.arguments for effect in bench.upstream.effects] == [paying(500, note=1)]
