@@ -81,10 +81,7 @@ def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarP
     schema = schema_of(registry_snapshot)
     pieces = statements(policies_text)
     parsed = _parsed(policies_text, pieces)
-    faults = [
-        f"policy {shown(position)} is a template, which is not used here" for position in parsed.templates
-    ]
-    faults += _unfinished(registry_snapshot)
+    faults = _unfinished(registry_snapshot)
     names = _names(parsed, pieces, faults)
     policies: list[Policy] = []
     for position, ast in parsed.static.items():
@@ -92,7 +89,8 @@ def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarP
         policies.append(_policy(names[position], ast, note))
         faults += note_faults + narrowing_faults(names[position], note, policies[-1].head, registry_snapshot)
     faults += [
-        f"policy {shown(position)} is a template, which is not used here" for position in parsed.templates
+        f"policy {shown(annotations_of(ast).get('id') or position)} is a template, which is not used here"
+        for position, ast in parsed.templates.items()
     ]
     faults += _validation_faults(policies_text, schema, names)
     if not faults:
