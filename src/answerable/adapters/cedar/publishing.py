@@ -65,7 +65,7 @@ class CedarPolicySet:
 class _Policies(msgspec.Struct, rename={"static": "staticPolicies"}):
     """What cedarpy makes of a policy text, ids still positional: `policy0` is the first."""
 
-    templates: dict[str, object] = {}
+    templates: dict[str, dict[str, object]] = {}
     static: dict[str, dict[str, object]] = {}
 
 

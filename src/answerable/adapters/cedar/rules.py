@@ -141,8 +141,8 @@ def _apart(source: PolicySource) -> tuple[tuple[Statement, ...], list[PolicyFaul
             read = msgspec.json.decode(cedarpy.policies_to_json_str(piece.text))
         except (ValueError, RecursionError) as error:
             message = " ".join(str(error).split())[:300]
-            line, hint = syntax_place(piece.text, message)
-            faults.append(_at(source, piece, "policy.syntax", message, hint=hint, line=line))
+            found, hint = syntax_place(piece.text, message)
+            faults.append(_at(source, piece, "policy.syntax", message, hint=hint, line=found))
             continue
         if len(read.get("staticPolicies", {})) + len(read.get("templates", {})) != 1:
             faults.append(_at(source, piece, "policy.syntax", "expected one policy up to the semicolon"))
