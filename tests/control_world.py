@@ -15,10 +15,12 @@ from typing import Any
 import anyio
 
 from answerable.adapters.cedar import compiled
+from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.local_keys import open_or_create_key, open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.memory.policies import MemoryPolicyRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -53,10 +55,12 @@ from answerable.flows.cover_shards import ShardState
 from answerable.flows.follow_bundles import BundleFollowing
 from answerable.flows.gather_cosignatures import WitnessState
 from answerable.flows.govern_action import Answer, govern_action
+from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.walk import Walk
 from answerable.ports.published_log import PublishedLog
 from answerable.sdk.keyfile import create_key
 from answerable.testing.tool_pins import ApprovedAsSeen
+from answerable.wiring.policies import policy_desk
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
 from tests.enrolment_world import workloads_over
@@ -245,14 +249,11 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
         walk = Walk(
             clock=clock, entropy=entropy, ledger=ledger, registry=registry,
             mandates=SqliteMandateRegister(store), approvals=SqliteApprovalRegister(store),
-            channel=MemoryApprovalChannel(),
-            upstream=upstream,
-            pins=ApprovedAsSeen(registry, upstream),
+            channel=MemoryApprovalChannel(), upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
             decision_point=compiled(policy_text(registry.current), registry.current),
             compile_policies=compiled, manifests=MemoryManifestRegister(),
-            revocations=SqliteRevocationRegister(store, clock=clock),
-            subject_keys=subject_keys,
-            limits=settings.walk,
+            revocations=SqliteRevocationRegister(store, clock=clock), subject_keys=subject_keys,
+            policies=policy_desk(settings, store), limits=settings.walk,
         )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
         yield Product(walk=walk, log_key=log_key.formatted(), published=published)
@@ -274,12 +275,11 @@ def memory_product() -> Product:
         ledger=ledger,
         registry=registry,
         mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
-        upstream=upstream,
-        pins=ApprovedAsSeen(registry, upstream),
+        upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
         decision_point=compiled(policy_text(registry.current), registry.current),
-        compile_policies=compiled,
-        manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),
+        compile_policies=compiled, manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
+        policies=PolicyDesk(records=MemoryPolicyRegister(), compile_asking=compiled_asking),
     )  # fmt: skip
     published = PublishedMemory(ledger, log_key)
     workloads = workloads_over(walk)

@@ -1,4 +1,4 @@
-"""Arguments that a capability names by a pointer, where they were counted and narrowed by what lies at the top instead."""
+"""Arguments that a capability names by a pointer are counted and narrowed where they lie, and not at the top."""
 
 from __future__ import annotations
 

@@ -259,6 +259,7 @@ VOCABULARY = re.compile(
     | [A-Za-z0-9_-]{43}                                     # digests of fields, thumbprints of keys
     | [0-9a-hjkmnp-tv-z]{26}                                # tokens of ours
     | scout | rover | support | crm | crm\.read | crm\.refund | approvers | m-[0-9]+ | tools/call | signature
+    | one_person | two_people | rollback | registry
     | mandate | policy_set | tool | allow | defer | approve | deny | approved | denied | pending
     | succeeded | failed | not_started | indeterminate
     | read | refund | refund-large | refund-huge | refund-never | more-[0-9]+

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
+
+from anyio import to_thread
 
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger import records_statements
-from answerable.core.ledger.subject import operator_subject
+from answerable.core.ledger.subject import operator_subject, principal_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
+from answerable.core.registry.parts_form import form_of_parts
+from answerable.core.registry.publication import POLICY_SET, documents_digest, policy_documents
 from answerable.core.registry.standing import with_standing
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.flows.keep_history import reading_back
+from answerable.flows.keep_policies import keep_policies
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revoke_authority import take_away_from_agents, take_away_from_retired
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.records_statements import Published
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.keep_history import HistoryReading
     from answerable.flows.walk import Walk
     from answerable.ports.decision_point import DecisionPoint
 
 FAULTS_SHOWN_MAX = 20
+INLINE_CHARS_MAX = 16_384
+"""Of policies: some 20 ms of work. More are checked in another thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +56,9 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
+class Plan:
+    """What would be put into force, checked whole and compiled."""
+
     applied: Applied
     documents: dict[str, bytes]
     snapshot: RegistrySnapshot
@@ -67,34 +78,57 @@ async def apply_registry(
     """Put documents into force beside those already there; with `prune`, instead of them.
 
     because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
-    `policy.*`) with everything that is wrong, Refused (`agent.retired`), and then nothing has changed; Unavailable. A
-    dry run checks and says the same, and changes nothing.
+    `policy.*`) with everything that is wrong, and then nothing has changed; Refused (`publication.two_people`) where
+    policy sets need a second person, and (`agent.retired`); Unavailable. A dry run checks and says the same, and
+    changes nothing.
     """
     if dry_run:
-        return planned(walk, documents, prune=prune).applied
+        return (await planned_aside(walk, documents, prune=prune)).applied
     # Who comes second plans on what the first has put into force.
     async with walk.under_way.applying:
-        plan = planned(walk, documents, prune=prune)
-        if plan.applied.changes:
-            # 1. What new trackers look at is read, so that they know it before anything is decided with them.
-            with reading_back(walk, plan.snapshot) as reading:
-                await reading.read()
-                # 2. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
-                left = await _record(walk, plan, by=by, because=because)
-                # What was on its way into the log when it was begun to be read stands before that.
-                await reading.read()
-                # 3. Documents on disk, then all swapped with no await between: no action sees one without the others.
-                _put(walk, plan, reading)
-            if left is not None:
-                raise left
-        # 4. Agents that are under something revoked now, or retired. A crash before this line: they are refused, and
-        #    who goes by status lists learns it when this is applied again or, of what is revoked, at the next start.
-        await take_away_from_agents(walk)
-        await take_away_from_retired(walk)
-        return plan.applied
+        plan = await planned_aside(walk, documents, prune=prune)
+        sets = [one.key for one in plan.applied.changes if one.key.startswith(POLICY_SET)]
+        if sets and walk.policies.publishers:
+            raise Refused(
+                f"{', '.join(map(shown, sets))}: policy sets need two people here, of whom the second is in group "
+                f"{shown(walk.policies.publishers)}: use `answerable policy propose`",
+                code="publication.two_people",
+            )
+        published = records_statements.Published(how="one_person" if sets else "registry")
+        return await put_into_force(walk, plan, by=by, because=because, published=published)
 
 
-def _put(walk: Walk, plan: _Plan, reading: HistoryReading) -> None:
+async def put_into_force(
+    walk: Walk, plan: Plan, *, by: str, published: Published, because: str = ""
+) -> Applied:
+    """The plan, for a caller that holds `under_way.applying` and knows that it may.
+
+    by: who signed `published.step`, or else whom the control door knows.
+
+    Raises Unavailable.
+    """
+    if plan.applied.changes:
+        # 1. What was in force until now is kept, so that it can come back. A crash after this line changes nothing.
+        keep_policies(walk, policy_documents(plan.documents))
+        # 2. What new trackers look at is read, so that they know it before anything is decided with them.
+        with reading_back(walk, plan.snapshot) as reading:
+            await reading.read()
+            # 3. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
+            left = await _record(walk, plan, by=by, because=because, published=published)
+            # What was on its way into the log when it was begun to be read stands before that.
+            await reading.read()
+            # 4. Documents on disk, then all swapped with no await between: no action sees one without the others.
+            _put(walk, plan, reading)
+        if left is not None:
+            raise left
+    # 5. Agents that are under something revoked now, or retired. A crash before this line: they are refused, and
+    #    who goes by status lists learns it when this is applied again or, of what is revoked, at the next start.
+    await take_away_from_agents(walk)
+    await take_away_from_retired(walk)
+    return plan.applied
+
+
+def _put(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
     if walk.registry.current.digest != plan.applied.before:
         raise Unavailable(
             "another process applied documents at the same moment: look, and apply again",
@@ -111,18 +145,41 @@ def _put(walk: Walk, plan: _Plan, reading: HistoryReading) -> None:
     _swap(walk, plan, reading)
 
 
-def _swap(walk: Walk, plan: _Plan, reading: HistoryReading) -> None:
+def _swap(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
     walk.decision_point = plan.decision_point
     reading.adopt()
 
 
-def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) -> _Plan:
-    """Check everything that applying would check. Raises Malformed, and Refused (`agent.retired`)."""
+async def planned_aside(
+    walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
+) -> Plan:
+    """As `planned`; in another thread where it takes long: ten thousand policies do, and actions go on meanwhile."""
+    plan = partial(planned, walk, documents, prune=prune, without=without)
+    chars = sum(len(text) for text in policy_documents(walk.registry.documents()).values())
+    chars += sum(map(_policy_chars, documents))
+    return await to_thread.run_sync(plan) if chars > INLINE_CHARS_MAX else plan()
+
+
+def _policy_chars(document: JSONValue) -> int:
+    match document:
+        case {"spec": {"policies": str(policies)}}:
+            return len(policies)
+    return 0
+
+
+def planned(
+    walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
+) -> Plan:
+    """Check everything that applying would check. without: keys that are taken away.
+
+    Raises Malformed, and Refused (`agent.retired`).
+    """
     old = walk.registry.documents()
     own_faults = faults_of(documents)
     shape = [fault for fault in own_faults if fault.kind == "shape"]
     given = {} if shape else {document_key(one): _given(one, old) for one in documents}
-    new = given if prune else {**old, **given}
+    kept = {} if prune else {key: text for key, text in old.items() if key not in without}
+    new = {**kept, **given}
     merged = [parse(text) for text in new.values()]
     faults = shape or list(faults_of(merged))
     if faults:
@@ -131,7 +188,7 @@ def planned(walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False) 
     snapshot = snapshot_of(merged)
     check_call_seconds(snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
     policies = policy_text(snapshot)
-    return _Plan(
+    return Plan(
         applied=Applied(
             changes=_changes(old, new),
             inactive=tuple(inactive(merged)),
@@ -169,10 +226,13 @@ def policy_text(snapshot: RegistrySnapshot) -> str:
     return "\n".join(snapshot.policy_sets[name].policies for name in sorted(snapshot.policy_sets))
 
 
-async def _record(walk: Walk, plan: _Plan, *, by: str, because: str) -> BaseException | None:
+async def _record(
+    walk: Walk, plan: Plan, *, by: str, because: str, published: Published
+) -> BaseException | None:
     """What changes, in the ledger; and whether the caller left meanwhile."""
     now = walk.clock.now()
-    sealing, pseudonym = sealing_for(walk, operator_subject(by)), pseudonym_of(walk, by)
+    subject = principal_subject(by) if published.step else operator_subject(by)
+    sealing, pseudonym = sealing_for(walk, subject), pseudonym_of(walk, by)
     changed: dict[str, JSONValue] = {
         change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
         for change in plan.applied.changes
@@ -197,6 +257,9 @@ async def _record(walk: Walk, plan: _Plan, *, by: str, because: str) -> BaseExce
             before=walk.decision_point.policy_set,
             after=plan.decision_point.policy_set,
             policies=plan.policies,
+            documents=documents_digest(policy_documents(plan.documents)),
+            declared=form_of_parts(plan.snapshot.parts),
+            published=published,
         )
         _, left_later = await record_entry(walk, entry)
         return left or left_later

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims
 from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.mandate.token import MANDATE_TYP, claims_of
+from answerable.core.registry.publication import PUBLICATION_TYP, step_claims
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.keys import SigningKey
     from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateTerms
+    from answerable.core.registry.publication import Terms
 
 
 def signed_mandate(terms: MandateTerms, *, audience: str, key: SigningKey) -> str:
@@ -43,3 +45,11 @@ def signed_answer(
     """
     claims = answer_claims(approval, by=by, verdict=verdict, comment=comment, audience=audience, at=at)
     return signed_statement(claims, typ=APPROVAL_TYP, key=key)
+
+
+def signed_step(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis, key: SigningKey) -> str:
+    """The token of a step of publishing policy sets (`typ` answerable-policy+jwt). at: now, Unix milliseconds.
+
+    Raises Malformed (`statement.size`, `json.*`).
+    """
+    return signed_statement(step_claims(terms, by=by, audience=audience, at=at), typ=PUBLICATION_TYP, key=key)

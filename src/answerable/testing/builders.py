@@ -17,9 +17,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.cedar import compiled
+from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.memory.policies import MemoryPolicyRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -40,6 +42,7 @@ from answerable.flows.answer_approval import answer_approval
 from answerable.flows.apply_registry import apply_registry, policy_text
 from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.walk import Walk, WalkLimits
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.clock import ManualClock
@@ -177,6 +180,7 @@ class Bench:
         subject_keys: SubjectKeys | None = None,
         limits: WalkLimits | None = None,
         revocations: RevocationRegister | None = None,
+        publishers: str = "",
         history: HistoryRegister | None = None,
         pins: ToolPinRegister | None = None,
     ) -> None:
@@ -203,6 +207,9 @@ class Bench:
             pins=pins or ApprovedAsSeen(registry, upstream or self.upstream),
             revocations=revocations or MemoryRevocationRegister(),
             subject_keys=subject_keys,
+            policies=PolicyDesk(
+                publishers=publishers, records=MemoryPolicyRegister(), compile_asking=compiled_asking
+            ),
             limits=limits or WalkLimits(),
             history_register=history,
         )

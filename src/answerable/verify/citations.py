@@ -24,7 +24,7 @@ from answerable.verify.report import Outside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answerable.verify.leaf_shapes import Leaf, Reference
+    from answerable.verify.leaf_types import Leaf, Reference
 
 _ISSUED: Final = "mandate_issued"
 _ONLINE: Final = "online"

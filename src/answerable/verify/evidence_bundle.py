@@ -21,7 +21,8 @@ from answerable.errors import Malformed, Unverified, shown
 from answerable.verify.citations import Citations
 from answerable.verify.evidence_report import EvidenceReport, ShownEntry
 from answerable.verify.leaf_rules import Fault, read_leaf
-from answerable.verify.leaf_shapes import CitedLeaf, EndLeaf, GenesisLeaf, Leaf
+from answerable.verify.leaf_shapes import CitedLeaf, EndLeaf, GenesisLeaf
+from answerable.verify.leaf_types import Leaf
 from answerable.verify.ledger_history import CLOCK_SKEW_MS_MAX
 from answerable.verify.links import Pairing, step_fault
 from answerable.verify.report import Caveat, Finding, instant

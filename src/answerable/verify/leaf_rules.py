@@ -17,7 +17,8 @@ from answerable.core.canonical import encode_ledger, parse
 from answerable.core.ledger.entry import FIRST_LEAF_VERSION, LEAF_BYTES_MAX, LEAF_VERSION, SALT_BYTES
 from answerable.core.ledger.subject_key import ENVELOPE_HEAD_BYTES, ENVELOPE_VERSION, TAG_BYTES
 from answerable.errors import Malformed
-from answerable.verify.leaf_shapes import SHAPES, IntentLeaf, Leaf
+from answerable.verify.leaf_shapes import SHAPES, IntentLeaf
+from answerable.verify.leaf_types import Leaf
 
 _ENVELOPE_BYTES_MIN: Final = ENVELOPE_HEAD_BYTES + TAG_BYTES
 

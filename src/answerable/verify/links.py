@@ -25,19 +25,13 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.registry.budget_name import CALLS
 from answerable.errors import shown
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.leaf_shapes import (
-    AnswerLeaf,
-    ApprovalLeaf,
-    EndLeaf,
-    IntentLeaf,
-    RefusalLeaf,
-)
+from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, EndLeaf, IntentLeaf, RefusalLeaf
 from answerable.verify.report import OpenIntent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from answerable.verify.leaf_shapes import Leaf
+    from answerable.verify.leaf_types import Leaf
 
 _OPEN: Final = 1
 _INDETERMINATE: Final = 2

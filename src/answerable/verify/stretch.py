@@ -13,7 +13,8 @@ from answerable.core.tlog.merkle import node_hash
 from answerable.errors import shown
 from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
-from answerable.verify.leaf_shapes import EndLeaf, GenesisLeaf, IntentLeaf, Leaf, RecoveryLeaf
+from answerable.verify.leaf_shapes import EndLeaf, GenesisLeaf, IntentLeaf, RecoveryLeaf
+from answerable.verify.leaf_types import Leaf
 from answerable.verify.links import Pairing, Runs
 from answerable.verify.report import Finding, Findings
 

@@ -44,6 +44,7 @@ from answerable.wiring import witness_view
 from answerable.wiring.counts import keep_counts, reading_histories
 from answerable.wiring.following import following_registry, relisting
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
+from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
@@ -192,6 +193,7 @@ async def assembled(
                 witness=intent_witness(rounds, ledger.seal_now),
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
+                policies=policy_desk(settings, store),
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
@@ -273,6 +275,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)
+        tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:

@@ -276,6 +276,17 @@ class SettleSettings:
     every_seconds: int = number(5, "time between two rounds", unit="seconds", minimum=1, maximum=600)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySettings:
+    """Who puts policy sets into force."""
+
+    publishers: str = text(
+        "",
+        "group of people of whom one must sign what another person proposed, before policy sets change; empty lets one "
+        "person change them with `answerable apply`, on record",
+    )
+
+
 _WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
     "intent_ttl_ms": ("from the durable intent to the end of its warrant", "milliseconds", 100, 600_000),
     "upstream_ms_max": ("longest any upstream call may take", "milliseconds", 100, 3_600_000),
@@ -316,6 +327,7 @@ class Settings:
     local_witness: LocalWitnessSettings = field(default_factory=LocalWitnessSettings)
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     tokens: TokenSettings = field(default_factory=TokenSettings)
+    policy: PolicySettings = field(default_factory=PolicySettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -332,6 +344,7 @@ SECTIONS: Final[dict[str, type]] = {
     "local_witness": LocalWitnessSettings,
     "identity": IdentitySettings,
     "tokens": TokenSettings,
+    "policy": PolicySettings,
 }
 
 

@@ -101,9 +101,9 @@ def _text(
 def _destination(rule: Rule, text: str, registered: Registered) -> Iterator[PolicyFault]:
     """A destination in another spelling than the one that all are brought to: no action ever sends there."""
     spelt: set[str] = set()
-    for kind in {one.destination.type for one in registered.capabilities} - {""}:
+    for kind in {one.destination.type for one in registered.capabilities}:
         with suppress(Malformed):
-            spelt.add(normalised(kind, text))
+            spelt |= {normalised(kind, text)} if kind else set()
     if text in spelt:
         return
     hint = f"; did you mean {shown(min(spelt))}?" if spelt else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -13,9 +13,12 @@ import msgspec
 from answerable.adapters.cedar.heads import Head, head_of
 from answerable.adapters.cedar.mentions import Mentions, folded, mentions_of
 from answerable.adapters.cedar.notes import annotations_of, narrowing_faults, note_of
+from answerable.adapters.cedar.policy_groups import UnevenGroupsError, parsed_policies, validation_errors
 from answerable.adapters.cedar.policy_text import Statement, statements
 from answerable.adapters.cedar.schema import schema_faults, schema_of
 from answerable.core.canonical import freeze
+from answerable.core.registry.parts_form import form_of_parts
+from answerable.core.registry.policy_parts import NO_PARTS
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot import RegistrySnapshot
 
 POLICIES_MAX: Final = 20_000
+HANDLE_POLICIES: Final = 250
+"""Tried at once whether Cedar takes them in its JSON form; some 4 ms."""
 FAULTS_SHOWN_MAX: Final = 20
 FAULT_CHARS_MAX: Final = 300
 
@@ -52,7 +57,8 @@ class Policy:
 class CedarPolicySet:
     """A checked policy set and the registry it was checked against.
 
-    digest: SHA-256 of the canonical `{"policies": <text>, "schema": <generated schema>}`, hex.
+    digest: SHA-256 of the canonical `{"policies": <text>, "schema": <generated schema>}`, hex; with a third member
+    `parts` where the sets declare any, so that a window that is moved makes another set of it.
     """
 
     digest: str
@@ -60,13 +66,6 @@ class CedarPolicySet:
     notes: Mapping[str, PolicyNote]
     registry: RegistrySnapshot
     schema: Mapping[str, JSONValue]
-
-
-class _Policies(msgspec.Struct, rename={"static": "staticPolicies"}):
-    """What cedarpy makes of a policy text, ids still positional: `policy0` is the first."""
-
-    templates: dict[str, dict[str, object]] = {}
-    static: dict[str, dict[str, object]] = {}
 
 
 def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarPolicySet:
@@ -80,30 +79,27 @@ def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarP
         raise _malformed(faults)
     schema = schema_of(registry_snapshot)
     pieces = statements(policies_text)
-    parsed = _parsed(policies_text, pieces)
-    faults = _unfinished(registry_snapshot)
-    names = _names(parsed, pieces, faults)
-    policies: list[Policy] = []
-    for position, ast in parsed.static.items():
-        note, note_faults = note_of(names[position], ast)
-        policies.append(_policy(names[position], ast, note))
-        faults += note_faults + narrowing_faults(names[position], note, policies[-1].head, registry_snapshot)
-    faults += [
-        f"policy {shown(annotations_of(ast).get('id') or position)} is a template, which is not used here"
-        for position, ast in parsed.templates.items()
-    ]
-    faults += _validation_faults(policies_text, schema, names)
+    read = _read(policies_text, pieces, registry_snapshot)
+    policies, faults = read.policies, [*_unfinished(registry_snapshot), *read.faults]
+    faults += _validation_faults(policies_text, pieces, schema, read.names)
     if not faults:
         faults = _handle_faults(policies)
     if faults:
         raise _malformed(faults)
     return CedarPolicySet(
-        digest=freeze({"policies": policies_text, "schema": schema}).hex,
+        digest=_digest(policies_text, schema, registry_snapshot),
         policies=tuple(policies),
         notes=MappingProxyType({policy.id: policy.note for policy in policies}),
         registry=registry_snapshot,
         schema=MappingProxyType(schema),
     )
+
+
+def _digest(policies_text: str, schema: JSONValue, snapshot: RegistrySnapshot) -> str:
+    whole: dict[str, JSONValue] = {"policies": policies_text, "schema": schema}
+    if snapshot.parts != NO_PARTS:
+        whole["parts"] = form_of_parts(snapshot.parts)
+    return freeze(whole).hex
 
 
 def specialised(policy: Policy, facts: Mapping[str, JSONValue]) -> Policy:
@@ -121,11 +117,62 @@ def engine_policies(policies: tuple[Policy, ...]) -> cedarpy.PolicySet:
     return cedarpy.PolicySet.from_json_str(text.decode())
 
 
-def _parsed(text: str, pieces: tuple[Statement, ...]) -> _Policies:
+@dataclass(slots=True)
+class _Read:
+    """What was read of a text. names: id of each policy by its position. lines: of those positions, where known."""
+
+    snapshot: RegistrySnapshot
+    pieces: tuple[Statement, ...]
+    policies: list[Policy] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+
+    def take(self, position: str, ast: Mapping[str, object] | None) -> None:
+        """One policy, or a template."""
+        if ast is None:
+            self.faults.append(f"policy {shown(position)} is a template, which is not used here")
+            return
+        name = self._name(position, ast)
+        note, faults = note_of(name, ast)
+        self.policies.append(_policy(name, ast, note))
+        head = self.policies[-1].head
+        self.faults += faults + narrowing_faults(name, note, head, self.snapshot)
+
+    def _name(self, position: str, ast: Mapping[str, object]) -> str:
+        """The `@id`, or the position where there is none; notes what is wrong with it."""
+        name = annotations_of(ast).get("id")
+        if not name:
+            number = int(position.removeprefix("policy"))
+            line = self.pieces[min(number, len(self.pieces) - 1)].line
+            self.faults.append(f"policy on line {line} has no `@id`")
+        elif not _ID.fullmatch(name):
+            self.faults.append(
+                f"policy id {shown(name)}: use 1 to 128 letters, digits and ._/- between letters or digits"
+            )
+        elif name.startswith(_IDS_TAKEN):
+            taken = ", ".join(_IDS_TAKEN)
+            self.faults.append(f"policy id {shown(name)} begins like the code of a rule: {taken}")
+        elif name in self.taken:
+            self.faults.append(f"policy id {shown(name)} is used twice")
+        self.names[position] = name or position
+        self.taken.add(self.names[position])
+        return self.names[position]
+
+
+def _read(text: str, pieces: tuple[Statement, ...], snapshot: RegistrySnapshot) -> _Read:
+    """Every policy, in groups; or all at once where Cedar finds another number of them than we do."""
     if len(pieces) > POLICIES_MAX:
         raise Malformed(f"{len(pieces)} policies, expected at most {POLICIES_MAX}", code="policy.too_large")
     try:
-        return msgspec.json.decode(cedarpy.policies_to_json_str(text), type=_Policies)
+        for whole in (False, True):
+            read = _Read(snapshot, pieces)
+            try:
+                for position, ast in parsed_policies(text, pieces, whole=whole):
+                    read.take(position, ast)
+                break
+            except UnevenGroupsError:
+                continue
     except RecursionError:
         raise Malformed("a policy's expression is nested too deeply", code="policy.syntax") from None
     except ValueError as error:
@@ -134,6 +181,7 @@ def _parsed(text: str, pieces: tuple[Statement, ...]) -> _Policies:
             f"policy on line {piece.line}: {fault}" for piece in pieces if (fault := _syntax(piece.text))
         ]
         raise _malformed(faults or [_line(str(error))], code="policy.syntax") from None
+    return read
 
 
 def _unfinished(registry_snapshot: RegistrySnapshot) -> list[str]:
@@ -141,14 +189,26 @@ def _unfinished(registry_snapshot: RegistrySnapshot) -> list[str]:
     sets = registry_snapshot.policy_sets.values()
     if len(sets) < 2:
         return []
-    for one in sets:
-        # What looks like text in quotes after another set may be brackets here: their bound holds for each alone.
-        statements(one.policies)
     return [
         f"policy set {shown(one.name)} is not whole by itself: {fault}"
         for one in sets
-        if (fault := _syntax(one.policies))
+        if (fault := _syntax_of_set(one.policies))
     ]
+
+
+def _syntax_of_set(text: str) -> str | None:
+    # What looks like text in quotes after another set may be brackets here: their bound holds for each alone.
+    pieces = statements(text)
+    for whole in (False, True):
+        try:
+            for _ in parsed_policies(text, pieces, whole=whole):
+                pass
+            break
+        except UnevenGroupsError:
+            continue
+        except ValueError as error:
+            return _line(str(error))
+    return None
 
 
 def _syntax(text: str) -> str | None:
@@ -157,27 +217,6 @@ def _syntax(text: str) -> str | None:
     except ValueError as error:
         return _line(str(error))
     return None
-
-
-def _names(parsed: _Policies, pieces: tuple[Statement, ...], faults: list[str]) -> dict[str, str]:
-    """The `@id` of each policy by its position; notes what is wrong with them."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for position, ast in parsed.static.items():
-        name = annotations_of(ast).get("id")
-        names[position] = name or position
-        if not name:
-            faults.append(f"policy on line {pieces[int(position.removeprefix('policy'))].line} has no `@id`")
-        elif not _ID.fullmatch(name):
-            faults.append(
-                f"policy id {shown(name)}: use 1 to 128 letters, digits and ._/- between letters or digits"
-            )
-        elif name.startswith(_IDS_TAKEN):
-            faults.append(f"policy id {shown(name)} begins like the code of a rule: {', '.join(_IDS_TAKEN)}")
-        elif name in taken:
-            faults.append(f"policy id {shown(name)} is used twice")
-        taken.add(names[position])
-    return names
 
 
 def _policy(name: str, ast: Mapping[str, object], note: PolicyNote) -> Policy:
@@ -194,23 +233,25 @@ def _policy(name: str, ast: Mapping[str, object], note: PolicyNote) -> Policy:
     )
 
 
-def _validation_faults(text: str, schema: JSONValue, names: Mapping[str, str]) -> list[str]:
+def _validation_faults(
+    text: str, pieces: tuple[Statement, ...], schema: JSONValue, names: Mapping[str, str]
+) -> list[str]:
     """Strict validation by Cedar: unknown names, wrong types, unsafe access, heads that can match nothing."""
+    written = msgspec.json.encode(schema).decode()
     try:
-        handle = cedarpy.Schema.from_json_str(msgspec.json.encode(schema).decode())
-        errors = cedarpy.validate_policies(text, handle).errors
+        return [
+            f"policy {shown(names.get(position, position))}: {_POSITIONAL.sub('', _line(error))}"
+            for position, error in validation_errors(text, pieces, len(names), written)
+        ]
     except ValueError as error:
         return [f"schema of the registered capabilities: {_line(str(error))}"]
-    return [
-        f"policy {shown(names.get(error.policy_id, error.policy_id))}: {_POSITIONAL.sub('', _line(error.error))}"
-        for error in errors
-    ]
 
 
 def _handle_faults(policies: list[Policy]) -> list[str]:
     """Cedar's JSON form has a bound on depth that its text form lacks: find it here, not at the first decision."""
     try:
-        engine_policies(tuple(policies))
+        for first in range(0, len(policies), HANDLE_POLICIES):
+            engine_policies(tuple(policies[first : first + HANDLE_POLICIES]))
     except ValueError:
         return [fault for policy in policies if (fault := _handle_fault(policy))]
     return []

@@ -11,6 +11,7 @@ from answerable.adapters.sqlite.instances import SqliteInstanceRegister
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
+from answerable.adapters.sqlite.policies import SqlitePolicyRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
@@ -29,6 +30,7 @@ __all__ = [
     "SqliteJoinTokens",
     "SqliteMandateRegister",
     "SqliteManifestRegister",
+    "SqlitePolicyRegister",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",
     "SqliteSightings",

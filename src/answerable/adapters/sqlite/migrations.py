@@ -165,5 +165,11 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT""",
         "CREATE INDEX tool_pins_tool ON tool_pins (server, tool, number)",
     ),
+    (
+        """CREATE TABLE policy_records (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
+            body BLOB NOT NULL, UNIQUE (kind, id)
+        ) STRICT""",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

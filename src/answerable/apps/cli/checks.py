@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.policy_publishing import ALONE
 from answerable.errors import AnswerableError
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def status(shell: Shell) -> int | None:
             *([("shards", [_shard(one) for one in found["shards"]])] if found["shards"] else []),
         ]
     )
+    if not found["policy_publishers"]:
+        shell.terminal.warn(ALONE)
     return None
 
 

@@ -39,6 +39,7 @@ async def show_status(call: Call) -> Answer:
             1 for one in mandates if walk.mandates.state(one.id) == "open" and now < one.expires_at
         ),
         "policy_set": walk.decision_point.policy_set,
+        "policy_publishers": walk.policies.publishers,
         "registry": walk.registry.current.digest,
         "servers": dict(call.product.server_states()),
         "witnesses": [_witness(one) for one in call.product.witness_states()],

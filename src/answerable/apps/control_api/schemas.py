@@ -86,6 +86,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "approvals_pending": COUNT,
             "mandates_open": COUNT,
             "policy_set": TEXT,
+            "policy_publishers": TEXT,
             "registry": TEXT,
             "servers": mapping(TEXT),
             "witnesses": sequence(reference("Witness")),

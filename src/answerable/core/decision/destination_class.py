@@ -32,9 +32,17 @@ def classed(
     declared: tuple[DestinationClass, ...], capability: Capability, destinations: tuple[str, ...]
 ) -> Classed:
     """The classes of what an action sends to. destinations: in their one spelling."""
-    kind = capability.destination.type
+    return classed_as(
+        declared, action=capability.kind, kind=capability.destination.type, destinations=destinations
+    )
+
+
+def classed_as(
+    declared: tuple[DestinationClass, ...], *, action: str, kind: str, destinations: tuple[str, ...]
+) -> Classed:
+    """The same. action: its kind. kind: of destinations, empty for an action that does not say where it sends to."""
     if not kind:
-        name = UNKNOWN_CLASS if capability.kind in SENDING_KINDS else NO_CLASS
+        name = UNKNOWN_CLASS if action in SENDING_KINDS else NO_CLASS
         return Classed(worst=name, classes=(name,))
     ranks: dict[int, str] = {}
     for destination in destinations:

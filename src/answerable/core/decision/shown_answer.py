@@ -40,6 +40,8 @@ COPIES_MAX: Final = 1_000
 PARTS_MAX: Final = 1_000
 """Of one answer."""
 
+_LISTS: Final = {"tools/call": "content", "resources/read": "contents", "prompts/get": "messages"}
+
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
 _UNREADABLE: Final = (
@@ -86,48 +88,50 @@ def shown_answer(
 
     Never raises: what cannot be looked through is withheld.
     """
-    tally = _Tally()
+    looking = _Looking(duties=duties, method=method, target=target)
     try:
-        made = _made(result, duties, tally, method, target)
+        if len(_parts(result, looking)) > 1 or (duties.redact and duties.mask):
+            # Once for what is to be hidden, which may stand in an earlier part, too, and then for the answer.
+            _made(result, looking)
+            looking.tally = _Tally()
+        made = _made(result, looking)
     except _UNREADABLE:
-        tally = _Tally(withheld=1, why=["it could not be looked through"])
-        made = _made({"isError": result.get("isError")}, duties, tally, method, target)
-    return made, tally.text()
+        looking.tally = _Tally(withheld=1, why=["it could not be looked through"])
+        made = _made({"isError": result.get("isError")}, looking)
+    return made, looking.tally.text()
 
 
-def _made(
-    result: dict[str, JSONValue], duties: Duties, tally: _Tally, method: str, target: str
-) -> dict[str, JSONValue]:
-    if method == "tools/call":
-        return _tool(result, duties, tally)
-    if method == "resources/read":
-        return _resource(result, duties, tally, target)
-    if method == "prompts/get":
-        return _prompt(result, duties, tally)
+def _made(result: dict[str, JSONValue], looking: _Looking) -> dict[str, JSONValue]:
+    if looking.method == "tools/call":
+        return _tool(result, looking)
+    if looking.method == "resources/read":
+        return _resource(result, looking)
+    if looking.method == "prompts/get":
+        return _prompt(result, looking)
     if any(name != "_meta" for name in result):
-        tally.withheld += 1
-        tally.why.append("an answer to this method has no fields that could be found")
-    return {"completion": {"values": []}} if method == "completion/complete" else {}
+        looking.withhold("an answer to this method has no fields that could be found")
+    return {"completion": {"values": []}} if looking.method == "completion/complete" else {}
 
 
-def _resource(
-    result: dict[str, JSONValue], duties: Duties, tally: _Tally, target: str
-) -> dict[str, JSONValue]:
-    texts = [_part_text(one, duties, tally) for one in _parts(result, "contents")]
+def _resource(result: dict[str, JSONValue], looking: _Looking) -> dict[str, JSONValue]:
+    target = looking.target
+    texts = [_part_text(one, looking) for one in looking.first(_parts(result, looking))]
     whole: list[JSONValue] = [
         {"mimeType": "application/json", "text": text, "uri": target} for text in texts if text is not None
     ]
-    told: list[JSONValue] = [{"mimeType": "text/plain", "text": one, "uri": target} for one in _told(tally)]
+    told: list[JSONValue] = [
+        {"mimeType": "text/plain", "text": one, "uri": target} for one in _told(looking.tally)
+    ]
     return {"contents": whole + told}
 
 
-def _prompt(result: dict[str, JSONValue], duties: Duties, tally: _Tally) -> dict[str, JSONValue]:
+def _prompt(result: dict[str, JSONValue], looking: _Looking) -> dict[str, JSONValue]:
     said: list[tuple[JSONValue, str | None]] = [
-        (one.get("role"), _part_text(one.get("content"), duties, tally))
-        for one in _parts(result, "messages")
+        (one.get("role"), _part_text(one.get("content"), looking))
+        for one in looking.first(_parts(result, looking))
         if isinstance(one, dict)
     ]
-    said += [("user", one) for one in _told(tally)]
+    said += [("user", one) for one in _told(looking.tally)]
     return {
         "messages": [
             {"content": _text(text), "role": role if role in ("user", "assistant") else "user"}
@@ -137,23 +141,24 @@ def _prompt(result: dict[str, JSONValue], duties: Duties, tally: _Tally) -> dict
     }
 
 
-def _parts(result: dict[str, JSONValue], name: str) -> list[JSONValue]:
-    parts = result.get(name)
-    return parts[:PARTS_MAX] if isinstance(parts, list) else []
+def _parts(result: dict[str, JSONValue], looking: _Looking) -> list[JSONValue]:
+    """The documents of an answer, each in a part of it."""
+    parts = result.get(_LISTS.get(looking.method, ""))
+    return parts if isinstance(parts, list) else []
 
 
-def _tool(result: dict[str, JSONValue], duties: Duties, tally: _Tally) -> dict[str, JSONValue]:
+def _tool(result: dict[str, JSONValue], looking: _Looking) -> dict[str, JSONValue]:
     """Structured content once, in both forms, when it can be shown; else the texts that are documents."""
+    tally = looking.tally
     kept: dict[str, JSONValue] = {"isError": True} if result.get("isError") is True else {}
-    parts = _parts(result, "content")
+    parts = looking.first(_parts(result, looking))
     texts: list[str] = []
     if "structuredContent" in result:
         structured = result["structuredContent"]
         try:
-            document = _document(structured, duties, tally)
+            document = _document(structured, looking)
         except _Withheld as why:
-            tally.withheld += 1
-            tally.why.append(str(why))
+            looking.withhold(str(why))
         else:
             kept["structuredContent"] = document
             texts = [_ENCODER.encode(document).decode()]
@@ -162,7 +167,7 @@ def _tool(result: dict[str, JSONValue], duties: Duties, tally: _Tally) -> dict[s
                 tally.withheld += len(others)
                 tally.why.append("beside structured content, in which the fields are")
             parts = []
-    texts += [text for one in parts if (text := _part_text(one, duties, tally)) is not None]
+    texts += [text for one in parts if (text := _part_text(one, looking)) is not None]
     kept["content"] = [_text(one) for one in (*texts, *_told(tally))]
     return kept
 
@@ -199,7 +204,7 @@ def _words(part: JSONValue) -> str | None:
     return None
 
 
-def _part_text(part: JSONValue, duties: Duties, tally: _Tally) -> str | None:
+def _part_text(part: JSONValue, looking: _Looking) -> str | None:
     """What may be shown of one part of an answer, as JSON text; None when it is withheld."""
     text = _words(part)
     try:
@@ -209,21 +214,23 @@ def _part_text(part: JSONValue, duties: Duties, tally: _Tally) -> str | None:
             value = _DECODER.decode(text)
         except _UNREADABLE:
             raise _Withheld("its text is no JSON, in which fields could be found") from None
-        return _ENCODER.encode(_document(value, duties, tally)).decode()
+        return _ENCODER.encode(_document(value, looking)).decode()
     except _Withheld as why:
-        tally.withheld += 1
-        tally.why.append(str(why))
+        looking.withhold(str(why))
         return None
 
 
-def _document(value: JSONValue, duties: Duties, tally: _Tally) -> JSONValue:
+def _document(value: JSONValue, looking: _Looking) -> JSONValue:
     """The document with every obligation kept. Raises _Withheld when one of them cannot be."""
     if not isinstance(value, dict | list):
         raise _Withheld("it is neither an object nor a list")
-    mine = _Tally()
-    hiding = _Hiding()
+    mine, hiding, duties, tally = _Tally(), looking.hiding, looking.duties, looking.tally
     for place, most in duties.rows:
         value = _at(value, place, place.path, partial(_least, most=most, tally=mine))
+    if duties.mask:
+        # What is masked further in, or elsewhere, is hidden whole where a copy of it stands.
+        for place in duties.redact:
+            _at(value, place, place.path, hiding.noted)
     places = [(place, False) for place in duties.redact] + [(place, True) for place in duties.mask]
     # The deepest first: what is inside of something that is hidden, too, can then still be found.
     for place, masks in sorted(places, key=lambda one: (-len(one[0].path), one[0].path, one[1])):
@@ -271,13 +278,19 @@ class _Hiding:
 
     values: dict[str, str] = field(default_factory=dict)
 
+    def noted(self, found: JSONValue) -> JSONValue:
+        """Copies of this value are redacted from here on. Returns it as it is."""
+        self.values.update(dict.fromkeys(_leaves(found, 0), REDACTED))
+        return found
+
     def hidden(self, found: JSONValue, *, masks: bool, tally: _Tally) -> JSONValue:
         """What stands in the place of a value that was found."""
-        for leaf in _leaves(found, 0):
-            self.values.setdefault(leaf, _masked(leaf) if masks else REDACTED)
         if masks:
+            for leaf in _leaves(found, 0):
+                self.values.setdefault(leaf, _masked(leaf))
             tally.masked += 1
             return _masked(found) if isinstance(found, str | int | float) else MASK
+        self.noted(found)
         tally.redacted += 1
         return REDACTED
 
@@ -292,6 +305,28 @@ class _Hiding:
             if _ENCODER.encode(text).decode()[1:-1] in whole
         }
         return _replaced(value, there, 0) if there else value
+
+
+@dataclass(slots=True)
+class _Looking:
+    """One look through an answer. hiding: what is hidden in any of its documents."""
+
+    duties: Duties
+    method: str
+    target: str
+    tally: _Tally = field(default_factory=_Tally)
+    hiding: _Hiding = field(default_factory=_Hiding)
+
+    def withhold(self, why: str, *, parts: int = 1) -> None:
+        """Some parts are not shown."""
+        self.tally.withheld += parts
+        self.tally.why.append(why)
+
+    def first(self, parts: list[JSONValue]) -> list[JSONValue]:
+        """Those that are looked at; the rest is withheld."""
+        if len(parts) > PARTS_MAX:
+            self.withhold(f"only {PARTS_MAX} are looked at", parts=len(parts) - PARTS_MAX)
+        return parts[:PARTS_MAX]
 
 
 def _leaves(value: JSONValue, depth: int) -> list[str]:

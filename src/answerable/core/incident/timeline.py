@@ -23,6 +23,7 @@ from answerable.core.incident.handed_on import (
     traced_hop,
 )
 from answerable.core.incident.hiding import payload_to_show
+from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told
 from answerable.core.incident.tools_told import tool_pinned_told
 from answerable.core.incident.wording import (
     fields_told,
@@ -282,7 +283,7 @@ def _counted(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told
 
 def _changed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     changes = payload.get("changes", payload)
-    names = ", ".join(changes) if isinstance(changes, dict) and "policies" not in payload else "policies"
+    names = ", ".join(changes) if isinstance(changes, dict) else "documents"
     before, after = short(leaf.get("before")), short(leaf.get("after"))
     why = f", because {plain(leaf['because'])}" if leaf.get("because") else ""
     return f"{named('by', leaf, payload)} changed {plain(names)}{why}: {before} to {after}.", ()
@@ -361,7 +362,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.MANDATE_ISSUED: _issued,
     Tag.MANDATE_CLOSED: _closed,
     Tag.REGISTRY_CHANGE: _changed,
-    Tag.POLICY_CHANGE: _changed,
+    Tag.POLICY_CHANGE: policy_changed_told,
     Tag.RECOVERY: _recovered,
     Tag.CITED: _cited,
     Tag.MANIFEST_REGISTERED: _manifest,
@@ -371,6 +372,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.AUTHORITY_CHANGED: _authority,
     Tag.REVOKED: _revoked,
     Tag.TOOL_PINNED: tool_pinned_told,
+    Tag.POLICY_PROPOSED: policy_proposed_told,
 }
 
 

@@ -32,6 +32,7 @@ _TOLD_AS: Final = {
     "person_name": "person",
     "by_name": "by",
     "owner_name": "owner",
+    "author_name": "author",
 }
 """Fields whose leaves have a member of the plainer name, so that they could not have it themselves."""
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from answerable.core.canonical import encode
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.mandate_fields import mandate_fields
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
     from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.policy_record import Proposal
 
 
 def registry_change(
@@ -38,13 +41,69 @@ def registry_change(
     return sealed_entry(Tag.REGISTRY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
 
 
+class Published(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """By whom policy sets come into force.
+
+    how: `one_person` and nobody signed, `two_people`, `rollback` by one, or `registry` where no policy set changed and
+    only what they are checked against. author: pseudonym; empty where there is none. proposal: its id. step: what
+    the one who put them into force signed; what the author signed stands in the entry of the proposal.
+    """
+
+    how: str
+    author: str = ""
+    proposal: str = ""
+    step: str = ""
+
+
 def policy_change(
-    *, at: UnixMillis, sealing: Sealing, by: str, pseudonym: str, before: str, after: str, policies: str
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    by: str,
+    pseudonym: str,
+    before: str,
+    after: str,
+    policies: str,
+    documents: str,
+    declared: JSONValue,
+    published: Published,
 ) -> Entry:
-    """A policy set came into force. pseudonym: of `by`."""
-    members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
-    fields = [(b"by_name", encode(by)), (b"policies", encode(policies))]
+    """A policy set came into force. pseudonym: of `by`. before, after: digests that decisions name. documents: digest
+    of the documents. declared: what they declare beside their policies."""
+    members: dict[str, JSONValue] = {
+        "after": after,
+        "before": before,
+        "by": pseudonym,
+        "documents": documents,
+        "how": published.how,
+    }
+    if published.proposal:
+        members |= {"author": published.author, "proposal": published.proposal}
+    fields = [(b"by_name", encode(by)), (b"declared", encode(declared)), (b"policies", encode(policies))]
+    if published.step:
+        fields.append((b"step", encode(published.step)))
     return sealed_entry(Tag.POLICY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def policy_proposed(
+    proposal: Proposal, *, sealing: Sealing, author: str, changes: bytes, attached: bytes
+) -> Entry:
+    """A change of policy sets was proposed. author: pseudonym. changes: canonical JSON of the changed documents.
+    attached: what the author says of their tests and of a simulation."""
+    members: dict[str, JSONValue] = {
+        "after": proposal.after,
+        "author": author,
+        "before": proposal.before,
+        "proposal": proposal.id,
+    }
+    fields = [
+        (b"attached", attached),
+        (b"author_name", encode(proposal.by)),
+        (b"changes", changes),
+        (b"step", encode(proposal.token)),
+    ]
+    at = UnixMillis(proposal.at)
+    return sealed_entry(Tag.POLICY_PROPOSED, at=at, members=members, fields=fields, sealing=sealing)
 
 
 def cited_mandate(

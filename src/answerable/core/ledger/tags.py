@@ -30,6 +30,7 @@
 | 26  | 2026-11-24 | authority_changed   | a key of the trust domain changed its state                          |
 | 27  | 2026-11-25 | revoked         | a token, hop, mandate, agent, key, manifest, owner, vendor or domain was ended |
 | 28  | 2026-11-27 | tool_pinned     | a definition of a tool came into force: signed by its owner, or at first sight |
+| 29  | 2026-11-27 | policy_proposed | a change of policy sets was proposed, signed; a second person publishes it |
 """
 
 from __future__ import annotations
@@ -69,6 +70,7 @@ class Tag(IntEnum):
     AUTHORITY_CHANGED = 26
     REVOKED = 27
     TOOL_PINNED = 28
+    POLICY_PROPOSED = 29
 
 
 OWED: Final = frozenset(

@@ -46,7 +46,8 @@ def skeleton(text: str) -> str:
 def disguised(text: str) -> str:
     """The first letter of another script, or of another width, in a word with plain ones that it is drawn like; empty
     where there is none. Nobody writes such a word by hand."""
-    for word in _WORD.findall(text):
+    for found in _WORD.finditer(text):
+        word = found[0]
         if word.isascii() or not _PLAIN.search(word):
             continue
         for character in word:

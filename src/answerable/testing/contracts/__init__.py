@@ -30,6 +30,7 @@ from answerable.testing.contracts.manifest_register import (
     DurableManifestRegisterContract,
     ManifestRegisterContract,
 )
+from answerable.testing.contracts.policy_register import DurablePolicyRegisterContract, PolicyRegisterContract
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
 from answerable.testing.contracts.replay_store import ReplayStoreContract, SharedReplayStoreContract
 from answerable.testing.contracts.revocation_register import (
@@ -55,6 +56,7 @@ __all__ = [
     "DurableLedgerContract",
     "DurableMandateRegisterContract",
     "DurableManifestRegisterContract",
+    "DurablePolicyRegisterContract",
     "DurableRegistryStoreContract",
     "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
@@ -66,6 +68,7 @@ __all__ = [
     "LedgerContract",
     "MandateRegisterContract",
     "ManifestRegisterContract",
+    "PolicyRegisterContract",
     "RegistryStoreContract",
     "ReplayStoreContract",
     "RevocationRegisterContract",

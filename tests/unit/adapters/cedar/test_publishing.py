@@ -13,6 +13,7 @@ from answerable.core.decision.decision import PolicyNote
 from answerable.core.decision.facts import Requirement
 from answerable.core.registry.capability import ArgumentMapping, ResourceMapping
 from answerable.core.registry.documents import PolicySetDocument
+from answerable.core.registry.parts_form import form_of_parts
 from answerable.core.registry.snapshot import RegistrySnapshot
 from answerable.errors import Malformed
 from tests.policy_world import CAPABILITIES, REGISTRY
@@ -52,10 +53,11 @@ def test_annotations_become_notes():
     }
 
 
-def test_the_digest_is_of_text_and_schema_alone():
+def test_the_digest_is_of_text_schema_and_what_is_declared():
     one = f'@id("a") {ANYTHING}'
     first = published(one, REGISTRY)
-    canonical = encode({"policies": one, "schema": dict(first.schema)})
+    parts = form_of_parts(REGISTRY.parts)
+    canonical = encode({"parts": parts, "policies": one, "schema": dict(first.schema)})
     assert first.digest == hashlib.sha256(canonical).hexdigest()
     assert first.digest == published(one, dataclasses.replace(REGISTRY, digest="1" * 64)).digest
     assert first.digest != published(f"{one} // changed", REGISTRY).digest

@@ -31,6 +31,7 @@ from answerable.testing.contracts.instance_register import instance as running_i
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_issuers import use_issuers
+from tests.control_policies import use_policies
 from tests.control_tools import use_tools
 from tests.control_world import Product, World, asked, made_world, memory_product
 from tests.revocation_calls import revoke_everything
@@ -140,9 +141,7 @@ async def use_identity(client: Client, product: Product, world: World, name: str
 
 
 @pytest.mark.requirement("REVOKE-10")
-async def test_every_operation_answers_what_the_document_says(
-    client: Client, product: Product, world: World
-) -> None:
+async def test_every_operation_answers_what_the_document_says(client: Client, product: Product, world: World):
     given = documents(world)
     planned = await client("plan_documents", {"documents": given})
     assert [change["how"] for change in planned["changes"]] == ["added"] * len(given)
@@ -194,6 +193,7 @@ async def test_every_operation_answers_what_the_document_says(
     report = verify_evidence(b64decode(evidence["bundle"]), key=VerifierKey.parse(product.log_key))
     assert (report.status, len(report.entries)) == ("valid_but", len(evidence["entries"]))
     assert evidence["shown"] == sum(len(one.shown) for one in report.entries) > 0
+    await use_policies(client, product, world)
     await use_issuers(client)
     await use_identity(client, product, world)
     await revoke_everything(client)

@@ -138,8 +138,10 @@ CLASSES = (
     DestinationClass(name="inside", type="email", members=("example.com",)),
     DestinationClass(name="partner", type="email", members=("ada@partner.example", "other.example")),
     DestinationClass(name="own_hosts", type="host", members=("*.example.com", "example.com")),
+    DestinationClass(name="star", type="name", members=("*.queue",)),
 )
 MAIL = replace(READ, destination=DestinationMapping(type="email", arguments=("to",)))
+NAME = replace(READ, destination=DestinationMapping(type="name", arguments=("to",)))
 HOST = replace(READ, destination=DestinationMapping(type="host", arguments=("to",)))
 
 
@@ -153,6 +155,8 @@ HOST = replace(READ, destination=DestinationMapping(type="host", arguments=("to"
         (MAIL, ("eva@sub.example.com",), "unknown", ("unknown",)),
         (HOST, ("api.example.com:8443",), "own_hosts", ("own_hosts",)),
         (HOST, ("notexample.com",), "unknown", ("unknown",)),
+        (NAME, ("*.queue",), "star", ("star",)),
+        (NAME, ("other.queue",), "unknown", ("unknown",)),
         (READ, (), "none", ("none",)),
     ],
 )

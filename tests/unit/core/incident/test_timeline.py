@@ -92,6 +92,15 @@ def test_a_change_names_what_changed():
         in told(moment(1, Tag.REGISTRY_CHANGE, by="a", payload={"Agent/scout": None})).text
     )
     assert "changed policies: " in told(moment(1, Tag.POLICY_CHANGE, by="a", payload={"policies": "x"})).text
+    alone = told(moment(1, Tag.POLICY_CHANGE, by="a", how="one_person")).text
+    assert "changed policies, alone and unsigned" in alone
+    signed = told(moment(1, Tag.POLICY_CHANGE, by="a", how="two_people", author="b", proposal="c"))
+    assert ("published policies that b proposed" in signed.text, signed.details) == (True, ("proposal c",))
+    proposed = {"changes": {"PolicySet/house": {}}, "author": "ada"}
+    assert told(moment(1, Tag.POLICY_PROPOSED, author="0" * 64, payload=proposed)).text.startswith(
+        "ada proposed a change of PolicySet/house: "
+    )
+    assert told(moment(1, Tag.POLICY_PROPOSED, author="b")).text.startswith("b proposed a change: ")
     sealed: dict[str, JSONValue] = {"by": "ada", "changes": {"Agent/scout": None, "Server/crm": {}}}
     assert told(moment(1, Tag.REGISTRY_CHANGE, by="0" * 64, payload=sealed)).text.startswith(
         "ada changed Agent/scout, Server/crm: "

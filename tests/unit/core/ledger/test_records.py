@@ -30,6 +30,7 @@ from answerable.core.mandate.budget import Reserved
 from answerable.core.mandate.mandate import END_OF_TIME, Grant, Mandate, MandateId
 from answerable.core.mandate.token import checked_id
 from answerable.core.registry.capability import GOVERNED_METHODS, Capability, ResourceMapping
+from answerable.core.registry.policy_record import Proposal
 from answerable.core.registry.resolve import Resolved
 from answerable.errors import Malformed
 from answerable.flows.settle_open_intents import AGENTS_PER_ENTRY_MAX
@@ -50,6 +51,14 @@ ABOUT = {"at": AT, "sealing": SEALING, "principal": PSEUDONYM, "audience": "a.te
 POLICIES = "1" * 64
 CHANGED = {"at": AT, "sealing": SEALING, "by": "the operator", "pseudonym": PSEUDONYM}
 CHANGED |= {"before": POLICIES, "after": POLICIES}
+PROPOSAL = Proposal(
+    id="6" * 32, by="the author", key="7" * 43, at=AT, before=POLICIES, after=POLICIES, comment="", token="the step",
+    attached="{}", documents={},
+)  # fmt: skip
+PUBLISHED = {"how": "two_people", "author": PSEUDONYM, "proposal": "6" * 32, "step": "the step"}
+PUBLISHING = {"policies": "the policies", "documents": POLICIES, "declared": {}}
+PUBLISHING["published"] = records_statements.Published(**PUBLISHED)
+PROPOSING = {"sealing": SEALING, "author": PSEUDONYM, "changes": b"{}", "attached": b"{}"}
 RUN = Run(id="2" * 16, prev="3" * 64, seq=INTEGER_MAX)
 REFERENCE = Reference(entry=INTEGER_MAX, leaf="4" * 64)
 INTENT = Receipt(index=INTEGER_MAX, leaf_hash=bytes(32))
@@ -216,11 +225,10 @@ LARGEST = {
         APPROVAL, ANSWER, at=AT, sealing=SEALING, run=RUN, person=PSEUDONYM, digest=PSEUDONYM
     ),
     Tag.MANDATE_ISSUED: lambda: records.mandate_issued(MANDATE, **ABOUT),
-    Tag.MANDATE_CLOSED: lambda: records.mandate_closed(
-        MANDATE, at=AT, sealing=SEALING, by="the operator", pseudonym=PSEUDONYM
-    ),
+    Tag.MANDATE_CLOSED: lambda: records.mandate_closed(MANDATE, at=AT, sealing=SEALING, by="x", pseudonym=PSEUDONYM),
     Tag.REGISTRY_CHANGE: lambda: records_statements.registry_change(**CHANGED, changes=b"{}"),
-    Tag.POLICY_CHANGE: lambda: records_statements.policy_change(**CHANGED, policies="the policies"),
+    Tag.POLICY_CHANGE: lambda: records_statements.policy_change(**CHANGED, **PUBLISHING),
+    Tag.POLICY_PROPOSED: lambda: records_statements.policy_proposed(PROPOSAL, **PROPOSING),
 }  # fmt: skip
 CITED = {
     "mandate": lambda: records_statements.cited_mandate(MANDATE, **ABOUT),
@@ -314,7 +322,8 @@ def test_what_the_fields_of_each_kind_are():
         "MANDATE_ISSUED": ["authority_hash", "intent_hash", "principal_name", "purpose", "token"],
         "MANDATE_CLOSED": ["by_name"],
         "REGISTRY_CHANGE": ["by_name", "changes"],
-        "POLICY_CHANGE": ["by_name", "policies"],
+        "POLICY_CHANGE": ["by_name", "declared", "policies", "step"],
+        "POLICY_PROPOSED": ["attached", "author_name", "changes", "step"],
         "mandate": ["authority_hash", "intent_hash", "principal_name", "purpose", "token"],
         "policy_set": ["text"],
         "tool": ["text"],

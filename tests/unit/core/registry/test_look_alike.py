@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.look_alike import meant, skeleton
+from answerable.core.registry.look_alike import disguised, meant, skeleton
 
 KNOWN = ("desk-agent", "pay-agent", "production", "ada", "crm.case-read")
 
@@ -37,3 +37,23 @@ def test_a_long_word_is_cut_before_it_is_compared():
 
 def test_names_that_are_read_differently_have_other_skeletons():
     assert len({skeleton(name) for name in KNOWN}) == len(KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("text", "odd"),
+    [
+        ("r\u0435fund", "\u0435"),
+        ("a pay\u03bfut", "\u03bf"),
+        ("\uff52efund", "\uff52"),
+        ("in\u2010voice", ""),
+    ],
+)
+def test_a_letter_that_is_read_as_a_plain_one_among_plain_ones_is_disguised(text: str, odd: str):
+    assert disguised(text) == odd
+
+
+@pytest.mark.parametrize(
+    "text", ["", "plain", "r\u00e9sum\u00e9", "\u0441\u0447\u0451\u0442 invoice", "\u65e5\u672cinvoice"]
+)
+def test_words_that_people_write_are_not_disguised(text: str):
+    assert disguised(text) == ""

@@ -1,0 +1,332 @@
+"""Policy sets come into force: policy status, propose, proposals, show, publish, withdraw, history, rollback."""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from answerable.apps.cli.command import PENDING, Shell, command
+from answerable.apps.cli.policy_simulation import simulated
+from answerable.apps.cli.policy_sources import Removed, Sources, gathered
+from answerable.errors import Refused, Unverified
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer, Control
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.publication import PublicationStep
+
+Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
+KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
+Comment = Annotated[str, typer.Option("--comment", help="Why, for the record.")]
+ProposalId = Annotated[str, typer.Argument(help="Id of the proposal.", metavar="ID")]
+
+ALONE: Final = (
+    "one person can change policies here: name a group in `policy.publishers` of the settings, so that it "
+    "takes two"
+)
+
+
+def register(group: typer.Typer) -> None:
+    """Add the verbs to the noun `policy`."""
+    command(group, "status", reads=True)(status)
+    command(group, "propose", reads=True, asks=True)(propose)
+    command(group, "proposals", reads=True)(proposals)
+    command(group, "show", reads=True)(show)
+    command(group, "publish", reads=True, asks=True)(publish)
+    command(group, "withdraw", reads=True, asks=True)(withdraw)
+    command(group, "history", reads=True)(history)
+    command(group, "rollback", reads=True, asks=True)(rollback)
+
+
+def status(shell: Shell) -> int | None:
+    """Which policy sets are in force, and who may change them."""
+    with shell.control() as control:
+        found = control.get("/v1/policy")
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return None
+    shell.terminal.record(
+        [
+            ("policy sets", found["sets"] or ["none: nothing is allowed"]),
+            ("documents", found["documents"]),
+            ("in decisions", found["policy_set"]),
+            ("publishers", found["publishers"] or "anybody who can apply documents"),
+            ("proposals", found["proposals"]),
+        ]
+    )
+    if not found["publishers"]:
+        shell.terminal.warn(ALONE)
+    return None
+
+
+def propose(
+    shell: Shell,
+    person: Person,
+    key: KeyFile,
+    sources: Sources = None,
+    remove: Removed = None,
+    since: Annotated[
+        str,
+        typer.Option("--since", help="Simulate it so far back first, such as 7d; or `none`.", metavar="TIME"),
+    ] = "7d",
+    comment: Comment = "",
+) -> int | None:
+    """Sign a change of policy sets, for another person to publish.
+
+    A directory is checked and its tests are run first, and the change is simulated; how that went is attached and
+    recorded. Exit code 4: it waits.
+    """
+    from answerable.core.canonical import encode
+
+    with shell.control() as control:
+        documents, tests = gathered(control, sources or [])
+        body: dict[str, JSONValue] = {"documents": [*documents], "removed": [*(remove or [])]}
+        plan = control.post("/v1/policy/plan", body)
+        said: dict[str, JSONValue] = {"tests": tests} if tests else {}
+        if since != "none":
+            said["simulation"] = _simulated(shell, control, body, since)
+        attached = encode(said).decode() if said else ""
+        if not shell.terminal.as_json:
+            _show_changes(shell, plan["changes"])
+        if not shell.terminal.confirmed("Propose exactly this?", yes=shell.yes):
+            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+        token = _signed(
+            shell, control, person, key, step="propose", plan=plan, attached=attached, comment=comment
+        )
+        body |= {"token": token, **({"attached": attached} if attached else {})}
+        made = control.post("/v1/policy/proposals", body)
+    if shell.terminal.as_json:
+        shell.terminal.json(made)
+    else:
+        shell.terminal.say(
+            f"proposed: another person publishes it with `answerable policy publish {made['id']}`"
+        )
+    return PENDING
+
+
+def proposals(shell: Shell) -> int | None:
+    """Proposals that wait for their second person."""
+    with shell.control() as control:
+        items = list(control.every("/v1/policy/proposals"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    rows = [(one["id"], one["by"], one["at"], one["after"][:12], one["comment"]) for one in items]
+    shell.terminal.table(("id", "by", "at", "to", "comment"), rows, empty="nothing is proposed")
+    return None
+
+
+def show(shell: Shell, id: ProposalId) -> int | None:
+    """One proposal: what it changes, line by line, and what its author attached."""
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        found = control.get(f"/v1/policy/proposals/{segment(id)}")
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+    else:
+        _show(shell, found)
+    return None
+
+
+def publish(shell: Shell, id: ProposalId, person: Person, key: KeyFile, comment: Comment = "") -> int | None:
+    """Sign what another person proposed, and put it into force."""
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        found = control.get(f"/v1/policy/proposals/{segment(id)}")
+        _require_digests(found)
+        if not shell.terminal.as_json:
+            _show(shell, found)
+        if not shell.terminal.confirmed("Publish exactly this?", yes=shell.yes):
+            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+        token = _signed(
+            shell, control, person, key, step="publish", plan=found, proposal=found["id"], comment=comment
+        )
+        applied = control.post(f"/v1/policy/proposals/{segment(id)}/publish", {"token": token})
+    _say_applied(shell, applied, "published: every decision from now on is made with it")
+    return None
+
+
+def withdraw(shell: Shell, id: ProposalId) -> int | None:
+    """Take a proposal back. That it was made stays in the ledger."""
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        if not shell.terminal.confirmed(f"Withdraw {id}?", yes=shell.yes):
+            raise Refused("not confirmed: it still waits", code="cli.not_confirmed")
+        found = control.post(f"/v1/policy/proposals/{segment(id)}/withdraw")
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+    else:
+        shell.terminal.say("withdrawn")
+    return None
+
+
+def history(shell: Shell) -> int | None:
+    """Policy sets that were in force and can come back, the last one first."""
+    with shell.control() as control:
+        items = list(control.every("/v1/policy/sets"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    rows = [
+        (one["digest"][:16], one["policy_set"][:16], one["until"], ", ".join(one["sets"])) for one in items
+    ]
+    heads = ("documents", "in decisions", "until", "policy sets")
+    shell.terminal.table(heads, rows, empty="no other policy set was in force yet")
+    return None
+
+
+def rollback(
+    shell: Shell,
+    person: Person,
+    key: KeyFile,
+    to: Annotated[
+        str,
+        typer.Argument(
+            help="Digest, or its beginning; else the set in force before this one.", metavar="DIGEST"
+        ),
+    ] = "",
+    comment: Comment = "",
+) -> int | None:
+    """Put policy sets that were in force before into force again, on your signature alone."""
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        now, kept = control.get("/v1/policy"), control.get(f"/v1/policy/sets/{segment(to or 'previous')}")
+        if _digest_of(kept["documents"]) != kept["digest"]:
+            raise _unlike()
+        if not shell.terminal.confirmed(f"Go back to {kept['digest'][:16]}?", yes=shell.yes):
+            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+        plan = {"before": now["documents"], "after": kept["digest"]}
+        token = _signed(shell, control, person, key, step="rollback", plan=plan, comment=comment)
+        applied = control.post("/v1/policy/rollback", {"to": kept["digest"], "token": token})
+    _say_applied(shell, applied, f"back at {kept['digest'][:16]}")
+    return None
+
+
+def _simulated(
+    shell: Shell, control: Control, body: dict[str, JSONValue], since: str
+) -> dict[str, JSONValue]:
+    """What is attached of a simulation: its counts. Raises Refused (`cli.not_confirmed`) when it was broken off."""
+    found = simulated(shell, control, body, since)
+    if found["partial"]:
+        raise Refused("broken off: nothing was signed", code="cli.not_confirmed")
+    if not shell.terminal.as_json:
+        shell.terminal.say(
+            f"simulated since {since}: {found['changed']} of {found['asked']} decisions change"
+        )
+    names = ("since", "policy_set", "entries", "asked", "same", "changed", "changes", "untold", "unasked")
+    return {name: found[name] for name in names}
+
+
+def _signed(
+    shell: Shell,
+    control: Control,
+    person: str,
+    key: Path,
+    *,
+    step: PublicationStep,
+    plan: Answer,
+    proposal: str = "",
+    attached: str = "",
+    comment: str = "",
+) -> str:
+    from answerable.core.identity.principal import UnixMillis, principal_id
+    from answerable.core.registry.publication import Terms
+    from answerable.sdk.keyfile import load_key
+    from answerable.sdk.signing import signed_step
+
+    terms = Terms(
+        step=step,
+        before=plan["before"],
+        after=plan["after"],
+        proposal=proposal,
+        attached=sha256(attached.encode()).hexdigest() if attached else "",
+        comment=comment,
+    )
+    return signed_step(
+        terms,
+        by=principal_id(person),
+        audience=str(control.get("/v1/policy")["audience"]),
+        at=UnixMillis(time.time_ns() // 1_000_000),
+        key=load_key(key),
+    )
+
+
+def _digest_of(documents: dict[str, JSONValue]) -> str:
+    from answerable.core.canonical import encode
+    from answerable.core.registry.publication import documents_digest
+
+    return documents_digest({key: encode(document) for key, document in documents.items()})
+
+
+def _require_digests(found: Answer) -> None:
+    """What is signed are digests: they are those of the documents that are shown, or nothing is signed."""
+    if _digest_of(found["documents"]) != found["after"]:
+        raise _unlike()
+    if found["superseded"]:
+        raise Refused(
+            "other policy sets came into force since this was proposed: propose it anew",
+            code="publication.superseded",
+        )
+
+
+def _unlike() -> Unverified:
+    message = "the server's digest is not that of the documents it shows: sign nothing"
+    return Unverified(message, code="cli.digest", step="digest")
+
+
+def _show(shell: Shell, found: Answer) -> None:
+    from answerable.core.canonical import encode
+    from answerable.wiring.registry_documents import changes
+
+    shell.terminal.record(
+        [
+            ("proposal", found["id"]),
+            ("by", found["by"]),
+            ("at", found["at"]),
+            ("comment", found["comment"]),
+            ("from", found["before"]),
+            ("to", found["after"]),
+            ("attached", _attached_told(found["attached"])),
+        ]
+    )
+    if found["superseded"]:
+        shell.terminal.warn("other policy sets came into force since: it can no longer be published")
+    old, new = ({key: encode(one) for key, one in found[name].items()} for name in ("present", "documents"))
+    for change in changes(old, new):
+        shell.terminal.line(f"{change.kind} {change.key}", "bold")
+        for line in change.lines:
+            shell.terminal.line(f"    {line}")
+
+
+def _attached_told(attached: dict[str, Any]) -> list[str]:
+    told = [
+        f"tests of {name}: {one['passed']} passed, {one['policies_untried']} policies in none"
+        for name, one in attached.get("tests", {}).items()
+    ]
+    simulated = attached.get("simulation")
+    if simulated:
+        told.append(
+            f"simulation since {simulated['since']}: {simulated['changed']} of {simulated['asked']} change"
+        )
+    return told or ["nothing: no test was run"]
+
+
+def _show_changes(shell: Shell, found: list[Answer]) -> None:
+    for change in found:
+        shell.terminal.line(f"{change['how']} {change['kind']}/{change['name']}")
+
+
+def _say_applied(shell: Shell, applied: Answer, told: str) -> None:
+    if shell.terminal.as_json:
+        shell.terminal.json(applied)
+        return
+    _show_changes(shell, applied["changes"])
+    shell.terminal.say(told)

@@ -1,0 +1,70 @@
+"""`answerable policy shadow`: start, status, stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.policy_simulation import Limit, show_changes
+from answerable.apps.cli.policy_sources import Removed, Sources, gathered
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+
+
+def register(group: typer.Typer) -> None:
+    """Add the noun below `policy`."""
+    shadow = typer.Typer(no_args_is_help=True, help="A policy set that decides everything and does nothing.")
+    command(shadow, "start", reads=True)(start)
+    command(shadow, "status", reads=True)(status)
+    command(shadow, "stop", reads=True)(stop)
+    group.add_typer(shadow, name="shadow")
+
+
+def start(shell: Shell, sources: Sources = None, remove: Removed = None) -> int | None:
+    """Put policy sets into the shadow.
+
+    A running server asks them about everything that is decided from now on, after it was decided.
+    """
+    with shell.control() as control:
+        documents, _ = gathered(control, sources or [])
+        body: dict[str, JSONValue] = {"documents": documents, "removed": [*(remove or [])]}
+        found = control.post("/v1/policy/shadow", body)
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+    else:
+        shell.terminal.say("in the shadow from now on: see `answerable policy shadow status`")
+    return None
+
+
+def status(shell: Shell, limit: Limit = 20) -> int | None:
+    """What the set in the shadow would have decided otherwise."""
+    with shell.control() as control:
+        found = control.get("/v1/policy/shadow")
+    _show(shell, found, limit)
+    return None
+
+
+def stop(shell: Shell) -> int | None:
+    """Take the set out of the shadow. What it had seen is told a last time."""
+    with shell.control() as control:
+        found = control.post("/v1/policy/shadow/stop")
+    _show(shell, found, 0)
+    return None
+
+
+def _show(shell: Shell, found: dict[str, Any], limit: int) -> None:
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return
+    latest = found["differences"][-limit:] if limit else []
+    changed = found["asked"] - found["same"]
+    show_changes(shell, {**found, "differences": latest, "changed": changed})
+    behind = f", {found['behind']} entries behind" if found["behind"] else ""
+    shell.terminal.say(
+        f"{changed} of {found['asked']} decisions since {found['since']} would be others{behind}"
+    )
+    if found["fault"]:
+        shell.terminal.warn(f"it waits, for it does not fit the registry as it is: {found['fault']}")

@@ -1,0 +1,169 @@
+"""`answerable policy simulate`: what a candidate would have decided; in part when somebody breaks it off."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.policy_sources import Removed, Sources, gathered
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Control
+    from answerable.core.canonical import JSONValue
+
+Since = Annotated[
+    str, typer.Option("--since", help="How far back: such as 90m, 24h, 7d; or `all`.", metavar="TIME")
+]
+Limit = Annotated[int, typer.Option("--limit", min=0, help="How many changes to list; --json lists all.")]
+
+KEPT_MAX: Final = 100_000
+"""Differences that are held for --json; those past it are counted."""
+_ALL: Final = "all"
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SINCE: Final = re.compile(r"([1-9][0-9]{0,8})([smhd])")
+_COUNTED: Final = ("changes", "by_policy", "untold", "unasked")
+_UNASKED: Final = {
+    "erased": "erased",
+    "hidden": "had a credential in it, which is not kept",
+    "not_kept": "too long to be kept",
+    "not_asked": "refused before any policy was asked",
+    "unreadable": "cannot be read",
+}
+
+
+def register(group: typer.Typer) -> None:
+    """Add the verb to the noun `policy`."""
+    command(group, "simulate", reads=True)(simulate)
+
+
+def simulate(
+    shell: Shell, sources: Sources = None, remove: Removed = None, since: Since = "7d", limit: Limit = 20
+) -> int | None:
+    """Decide again what is in the ledger, with other policy sets.
+
+    Says what would change, listed and counted, and of what it cannot tell why. Ctrl-C gives what was found so far.
+    """
+    with shell.control() as control:
+        documents, _ = gathered(control, sources or [])
+        body: dict[str, JSONValue] = {"documents": documents, "removed": [*(remove or [])]}
+        found = simulated(shell, control, body, since)
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+    else:
+        _show(shell, found, limit)
+    return None
+
+
+def simulated(shell: Shell, control: Control, body: dict[str, JSONValue], since: str) -> dict[str, Any]:
+    """All pages together; `partial` when somebody broke it off. body: documents, and what is removed."""
+    total: dict[str, Any] = {
+        "since": since,
+        "partial": False,
+        "entries": 0,
+        "asked": 0,
+        "same": 0,
+        "changed": 0,
+    }
+    total |= {name: {} for name in _COUNTED} | {"policy_set": "", "unlisted": 0, "differences": []}
+    asked = {**body, "since": str(_millis(since))}
+    progress = _Progress(shell)
+    try:
+        while True:
+            page = control.post("/v1/policy/simulate", asked)
+            _add(total, page)
+            progress.tell(page, total)
+            if not page["more"]:
+                break
+            asked = {**body, "start": str(page["end"])} if page["end"] > page["start"] else asked
+    except KeyboardInterrupt:
+        total["partial"] = True
+    progress.end()
+    return total
+
+
+def _add(total: dict[str, Any], page: dict[str, Any]) -> None:
+    total["policy_set"] = page["policy_set"]
+    total["entries"] += page["end"] - page["start"]
+    for name in ("asked", "same"):
+        total[name] += page[name]
+    total["changed"] = total["asked"] - total["same"]
+    for name in _COUNTED:
+        for key, count in page[name].items():
+            total[name][key] = total[name].get(key, 0) + count
+    room = KEPT_MAX - len(total["differences"])
+    total["differences"] += page["differences"][:room]
+    total["unlisted"] += max(0, len(page["differences"]) - room)
+
+
+class _Progress:
+    """One line on standard error that is written over, for people only."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._wanted = sys.stderr.isatty() and not shell.terminal.as_json
+        self._first: int | None = None
+
+    def tell(self, page: dict[str, Any], total: dict[str, Any]) -> None:
+        if not self._wanted:
+            return
+        self._first = page["start"] if self._first is None else self._first
+        whole = max(1, page["size"] - self._first)
+        share = (page["end"] - self._first) * 100 // whole
+        sys.stderr.write(f"\r{share:3d} % of {whole} entries, {total['changed']} changes")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        if self._wanted and self._first is not None:
+            sys.stderr.write("\n")
+
+
+def _millis(since: str) -> int:
+    if since == _ALL:
+        return 0
+    found = _SINCE.fullmatch(since)
+    if found is None:
+        raise Malformed(f"{shown(since)} is not a time back such as `90m`, `24h` or `7d`", code="cli.since")
+    return max(0, time.time_ns() // 1_000_000 - int(found[1]) * _SECONDS[found[2]] * 1000)
+
+
+def show_changes(shell: Shell, found: dict[str, Any], limit: int | None = None) -> None:
+    """What changes, listed up to a limit and counted."""
+    rows = [
+        (
+            one["index"],
+            one["at"],
+            one["agent"],
+            one["capability"],
+            f"{one['was']}→{one['now']}",
+            ", ".join(one["by"]),
+            one["reason"],
+        )
+        for one in found["differences"][:limit]
+    ]
+    if rows:
+        shell.terminal.table(("entry", "at", "agent", "action", "change", "by", "reason"), rows, empty="")
+    more = found["changed"] - len(rows)
+    if more > 0:
+        shell.terminal.say(f"and {more} more; --json lists all")
+    counted = [(how, count) for how, count in sorted(found["changes"].items())]
+    counted += [(f"by {name}", count) for name, count in sorted(found["by_policy"].items())]
+    counted += [(f"cannot tell: {why}", count) for why, count in sorted(found["untold"].items())]
+    counted += [
+        (f"not asked: {_UNASKED.get(why, why)}", count) for why, count in sorted(found["unasked"].items())
+    ]
+    if counted:
+        shell.terminal.table(("what", "decisions"), counted, empty="")
+
+
+def _show(shell: Shell, found: dict[str, Any], limit: int) -> None:
+    show_changes(shell, found, limit)
+    told = f"{found['changed']} of {found['asked']} decisions since {found['since']} would be others"
+    if found["partial"]:
+        shell.terminal.warn(f"broken off after {found['entries']} entries, so this is not the whole: {told}")
+    else:
+        shell.terminal.say(told)

@@ -1,0 +1,58 @@
+"""Policy sets as commands take them: directories, and files of documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Control
+    from answerable.core.canonical import JSONValue
+
+Sources = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Directories of policy sets, or YAML files of PolicySet documents.", metavar="SET"),
+]
+Removed = Annotated[
+    list[str] | None, typer.Option("--remove", help="Take this policy set away.", metavar="NAME")
+]
+
+
+def gathered(control: Control, sources: list[Path]) -> tuple[list[JSONValue], dict[str, JSONValue]]:
+    """The documents of directories and files, and how the tests of each directory went.
+
+    Raises Malformed (`set.faults`, `set.tests`, `registry.faults`).
+    """
+    from answerable.wiring.policy_directory import check_set
+    from answerable.wiring.policy_trials import try_set
+    from answerable.wiring.registry_documents import read_documents
+
+    documents: list[JSONValue] = []
+    tests: dict[str, JSONValue] = {}
+    registered = [one["document"] for one in control.every("/v1/registry")]
+    for source in sources:
+        if not (source / "set.yaml").is_file():
+            reading = read_documents([str(source)], standard_input="")
+            if reading.faults:
+                raise Malformed(reading.faults[0], code="registry.faults")
+            documents += reading.documents
+            continue
+        checked = check_set(source, registered)
+        if checked.faults:
+            first = checked.faults[0]
+            told = f"{source / first.file}:{first.line}: {first.message}"
+            raise Malformed(f"{told}: `answerable policy check {source}` tells all", code="set.faults")
+        tried = try_set(checked)
+        if tried.failed:
+            message = (
+                f"{len(tried.failed)} tests of {source} fail: `answerable policy test {source}` tells all"
+            )
+            raise Malformed(message, code="set.tests")
+        untried = len(tried.untried_faults())
+        tests[checked.name] = {"failed": 0, "passed": len(tried.tried), "policies_untried": untried}
+        documents.append(checked.document)
+    return documents, tests

@@ -1,0 +1,217 @@
+"""Policy sets on trial: simulated on what is in the ledger, and in the shadow of what is decided."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.apps.control_api.call import Operation, instant
+from answerable.apps.control_api.policy_operations import given_sets
+from answerable.apps.control_api.schemas import (
+    COUNT,
+    DIGEST,
+    INSTANT,
+    TEXT,
+    TEXTS,
+    Schema,
+    choice,
+    mapping,
+    record,
+    sequence,
+)
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.shadow_policy import shadow_seen, shadow_set, start_shadow, stop_shadow
+from answerable.flows.simulate_policy import simulate_policy
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.compared import Difference
+
+
+async def simulate(call: Call) -> Answer:
+    """One page of what policy sets would have decided."""
+    documents, removed = given_sets(call, "since", "start")
+    body = call.members("documents", "removed", "since", "start")
+    page = await simulate_policy(
+        call.walk,
+        documents,
+        removed=removed,
+        since=_number(body.text("since", chars_max=16)) if body.has("since") else 0,
+        start=_number(body.text("start", chars_max=16)) if body.has("start") else 0,
+    )
+    return {
+        "start": page.start,
+        "end": page.end,
+        "size": page.size,
+        "more": page.more,
+        "policy_set": page.policy_set,
+        "asked": page.tally.asked,
+        "same": page.tally.same,
+        "changes": {**page.tally.changes},
+        "by_policy": {**page.tally.by_policy},
+        "untold": {**page.tally.untold},
+        "unasked": {**page.tally.unasked},
+        "differences": [difference_told(one) for one in page.differences],
+    }
+
+
+def difference_told(one: Difference) -> JSONValue:
+    """One decision that would be another one."""
+    return {
+        "index": one.was.index,
+        "at": instant(one.was.at),
+        "agent": one.was.agent,
+        "capability": one.was.capability,
+        "was": one.was.effect,
+        "was_by": list(one.was.by),
+        "now": one.now,
+        "by": list(one.by),
+        "reason": one.reason,
+        "obligations": list(one.obligations),
+    }
+
+
+async def show_shadow(call: Call) -> Answer:
+    """What the set in the shadow would have decided so far."""
+    return _shadow(call)
+
+
+async def put_shadow(call: Call) -> Answer:
+    """Put policy sets into the shadow."""
+    documents, removed = given_sets(call)
+    await start_shadow(call.walk, documents, removed=removed, by=call.by)
+    return _shadow(call)
+
+
+async def drop_shadow(call: Call) -> Answer:
+    """Take the set out of the shadow; what it had seen is told a last time."""
+    told = _shadow(call)
+    stop_shadow(call.walk)
+    return {**told, "state": "stopped"}
+
+
+def _shadow(call: Call) -> Answer:
+    shadow = shadow_set(call.walk)
+    if shadow is None:
+        raise Refused("no policy set is in the shadow", code="shadow.none")
+    seen = shadow_seen(call.walk, shadow)
+    return {
+        "state": "fault" if seen.fault else "following",
+        "fault": seen.fault,
+        "policy_set": seen.policy_set,
+        "since": instant(shadow.since),
+        "by": shadow.by,
+        "behind": max(0, call.walk.ledger.size - seen.read_to),
+        "asked": seen.tally.asked,
+        "same": seen.tally.same,
+        "changes": {**seen.tally.changes},
+        "by_policy": {**seen.tally.by_policy},
+        "untold": {**seen.tally.untold},
+        "unasked": {**seen.tally.unasked},
+        "differences": [difference_told(one) for one in seen.differences],
+    }
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise Malformed(f"{shown(text)} is not a whole number", code="request.body")
+    return int(text)
+
+
+_OBJECT: Final[Schema] = {"type": "object"}
+_COUNTS: Final = mapping(COUNT)
+_DIFFERENCES: Final = sequence(
+    record(
+        {
+            "index": COUNT,
+            "at": INSTANT,
+            "agent": TEXT,
+            "capability": TEXT,
+            "was": choice("allow", "deny", "defer"),
+            "was_by": TEXTS,
+            "now": choice("allow", "deny", "defer"),
+            "by": TEXTS,
+            "reason": TEXT,
+            "obligations": TEXTS,
+        }
+    )
+)
+COMPONENTS: Final[dict[str, Schema]] = {
+    "SimulationRequest": record(
+        {"documents": sequence(_OBJECT), "removed": TEXTS, "since": TEXT, "start": TEXT},
+        optional=("removed", "since", "start"),
+    ),
+    "SimulationPage": record(
+        {
+            "start": COUNT,
+            "end": COUNT,
+            "size": COUNT,
+            "more": {"type": "boolean"},
+            "policy_set": DIGEST,
+            "asked": COUNT,
+            "same": COUNT,
+            "changes": _COUNTS,
+            "by_policy": _COUNTS,
+            "untold": _COUNTS,
+            "unasked": _COUNTS,
+            "differences": _DIFFERENCES,
+        }
+    ),
+    "PolicyShadow": record(
+        {
+            "state": choice("following", "fault", "stopped"),
+            "fault": TEXT,
+            "policy_set": TEXT,
+            "since": INSTANT,
+            "by": TEXT,
+            "behind": COUNT,
+            "asked": COUNT,
+            "same": COUNT,
+            "changes": _COUNTS,
+            "by_policy": _COUNTS,
+            "untold": _COUNTS,
+            "unasked": _COUNTS,
+            "differences": _DIFFERENCES,
+        }
+    ),
+}
+"""Beside those of `schemas`."""
+
+_PATH: Final = "/v1/policy"
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        id="simulate_policy",
+        method="POST",
+        path=f"{_PATH}/simulate",
+        summary="What policy sets would have decided of what is in the ledger, page by page; changes nothing",
+        body="SimulationRequest",
+        answer="SimulationPage",
+        run=simulate,
+    ),
+    Operation(
+        id="show_shadow",
+        method="GET",
+        path=f"{_PATH}/shadow",
+        summary="What the policy set in the shadow would have decided otherwise",
+        answer="PolicyShadow",
+        run=show_shadow,
+    ),
+    Operation(
+        id="start_shadow",
+        method="POST",
+        path=f"{_PATH}/shadow",
+        summary="Put policy sets into the shadow, where they decide everything and do nothing",
+        body="PolicySets",
+        answer="PolicyShadow",
+        run=put_shadow,
+    ),
+    Operation(
+        id="stop_shadow",
+        method="POST",
+        path=f"{_PATH}/shadow/stop",
+        summary="Take the policy set out of the shadow",
+        body="Nothing",
+        answer="PolicyShadow",
+        run=drop_shadow,
+    ),
+)

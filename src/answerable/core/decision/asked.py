@@ -1,0 +1,152 @@
+"""A written question, read again; and what of it another policy set would see.
+
+Laws: what is not in the question is never made up; what the question says about a policy set's own declarations
+(windows, classes, risk) is worked out anew from the facts it holds, for it is a pure function of them.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from answerable.core.decision.destination_class import classed_as
+from answerable.core.decision.facts import ApprovalFact
+from answerable.core.decision.question import QUESTION_VERSION
+from answerable.core.decision.risk import risk_of
+from answerable.core.decision.time_windows import windows_at
+from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.decision.policy_context import Context
+    from answerable.core.registry.policy_parts import PolicyParts
+
+_CODE: Final = "question.malformed"
+
+
+class AskedAction(msgspec.Struct, frozen=True, kw_only=True):
+    """The capability and its kind of action."""
+
+    id: str
+    kind: str
+
+
+class AskedPrincipal(msgspec.Struct, frozen=True, kw_only=True):
+    """The agent as it was registered then."""
+
+    environment: str
+    id: str
+    use_case: str
+
+
+class AskedResource(msgspec.Struct, frozen=True, kw_only=True):
+    """What the action was about."""
+
+    id: str
+    type: str
+
+
+class AskedApproval(msgspec.Struct, frozen=True, kw_only=True):
+    """The approval that was in force. answered_by: group and person."""
+
+    answered_by: list[tuple[str, str]]
+    id: str
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """One question. rule: the code of the rule that said no before any policy was asked; empty where they were."""
+
+    action: AskedAction
+    approval: AskedApproval | None
+    context: dict[str, Any]
+    mandate_state: str
+    principal: AskedPrincipal
+    registry: str
+    resource: AskedResource
+    rule: str
+    v: int
+
+    def approval_fact(self) -> ApprovalFact | None:
+        """The approval as a decision takes it."""
+        if self.approval is None:
+            return None
+        answered = tuple((group, PrincipalId(who)) for group, who in self.approval.answered_by)
+        return ApprovalFact(id=self.approval.id, answered_by=answered)
+
+
+_DECODER: Final = msgspec.json.Decoder(Asked)
+
+
+def read_question(text: bytes) -> Asked:
+    """Read the sealed field `question` of an entry.
+
+    Raises Malformed: `question.malformed`, and `question.version` for one that a later version wrote.
+    """
+    try:
+        asked = _DECODER.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+        raise Malformed(f"this is not a question as decisions write it: {fault}", code=_CODE) from None
+    if asked.v != QUESTION_VERSION:
+        raise Malformed(
+            f"the question is of version {asked.v}, this reads {QUESTION_VERSION}: use a later release",
+            code="question.version",
+        )
+    for member in ("arguments", "agent", "budget", "capability", "chain", "destination", "history", "task"):
+        if not isinstance(asked.context.get(member), dict):
+            raise Malformed(f"the question has no {shown(member)}", code=_CODE)
+    return asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CannotTell:
+    """Why a question cannot be answered without a guess. code: `question.*`."""
+
+    code: str
+    text: str
+
+
+def context_under(asked: Asked, parts: PolicyParts) -> Context:
+    """The context that a set with these parts sees. Without `risk` where a factor is about a fact that is not there.
+
+    Raises Malformed (`question.malformed`).
+    """
+    context: Context = {name: value for name, value in asked.context.items() if name != "risk"}
+    sent, now = asked.context["destination"], asked.context.get("now")
+    names, kind = sent.get("names"), sent.get("type")
+    if type(now) is not int or not isinstance(names, list) or not isinstance(kind, str):
+        raise Malformed("the question does not say when, or where to, the action went", code=_CODE)
+    found = classed_as(
+        parts.destinations, action=asked.action.kind, kind=kind, destinations=tuple(map(str, names))
+    )
+    context["destination"] = {**sent, "class": found.worst, "classes": [*found.classes]}
+    context["windows"] = windows_at(parts.windows, UnixMillis(now)) if parts.windows else {}
+    with suppress(LookupError):
+        context["risk"] = risk_of(parts.risk, context)
+    return context
+
+
+def uncounted(
+    asked: Asked, parts: PolicyParts, counted_by: PolicyParts | None, wanted: frozenset[str]
+) -> CannotTell | None:
+    """Why the history of these trackers is not known; None where it is.
+
+    counted_by: what was declared where the question was asked; None where that is not on record. wanted: names of
+    trackers of `parts`.
+    """
+    then = {one.name: one for one in counted_by.trackers} if counted_by is not None else None
+    for tracker in parts.trackers:
+        name = tracker.name
+        if name not in wanted:
+            continue
+        if name not in asked.context["history"]:
+            return CannotTell(code="question.tracker_new", text=f"tracker {shown(name)} did not count yet")
+        if then is None or name not in then:
+            text = f"how tracker {shown(name)} counted then is not on record"
+            return CannotTell(code="question.tracker_unknown", text=text)
+        if then[name] != tracker:
+            text = f"tracker {shown(name)} counted something else then"
+            return CannotTell(code="question.tracker_changed", text=text)
+    return None

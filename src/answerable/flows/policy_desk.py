@@ -1,0 +1,39 @@
+"""What publishing policy sets needs beside the walk: whose task it is, and what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from answerable.core.decision.compared import ShadowSeen
+    from answerable.core.registry.policy_parts import PolicyParts
+    from answerable.ports.policy_asking import AskingCompiler, PolicyAsking
+    from answerable.ports.policy_register import PolicyRegister
+
+
+@dataclass(slots=True, kw_only=True)
+class Declared:
+    """What policy sets of this log declared, by the digest that decisions name, as far as the log was read."""
+
+    read_to: int = 0
+    parts: dict[str, PolicyParts] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class PolicyDesk:
+    """publishers: group whose members put proposals of others into force; empty where one person is enough, on record.
+
+    records: proposals and earlier sets; None where nothing is kept, and then nothing can be proposed.
+    compile_asking: makes candidates that can be asked; None where nothing can be simulated. candidate: the one that is
+    being simulated, with the digest of its documents and of the registry. shadow: likewise, the one that follows what
+    is decided. seen: how far, in this log; None until it was looked up. declared: of sets in force before.
+    """
+
+    publishers: str = ""
+    records: PolicyRegister | None = None
+    compile_asking: AskingCompiler | None = None
+    candidate: tuple[str, PolicyAsking] | None = None
+    shadow: tuple[str, PolicyAsking] | None = None
+    seen: ShadowSeen | None = None
+    declared: Declared = field(default_factory=Declared)

@@ -1,0 +1,66 @@
+"""What any register of policy sets must do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.registry.policy_record import PolicyRecord
+from answerable.testing.contracts.claims import claim
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.ports.policy_register import PolicyRegister
+
+_FIRST = PolicyRecord(kind="proposal", id="one", at=1, body=b'{"a":1}')
+_SECOND = PolicyRecord(kind="proposal", id="two", at=2, body=b"{}")
+_KEPT = PolicyRecord(kind="kept", id="one", at=3, body=b"[]")
+
+
+class PolicyRegisterContract:
+    """For any register. `tmp_path` is an empty directory of the test's own."""
+
+    def opened(self, tmp_path: Path) -> PolicyRegister:
+        """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
+        raise NotImplementedError
+
+    def test_what_was_put_is_found_as_it_was_and_by_its_kind(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        claim(register.find("proposal", "one") is None, "nothing is there at first")
+        register.put(_FIRST)
+        register.put(_KEPT)
+        claim(register.find("proposal", "one") == _FIRST, "a record is found whole")
+        claim(register.find("kept", "one") == _KEPT, "one of another kind is another one")
+        claim(register.all("kept") == (_KEPT,), "and is listed apart")
+
+    def test_they_are_listed_with_the_last_one_put_first(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        register.put(_FIRST)
+        register.put(_SECOND)
+        claim(register.all("proposal") == (_SECOND, _FIRST), "newest first")
+        later = PolicyRecord(kind="proposal", id="one", at=9, body=b"[1]")
+        register.put(later)
+        claim(
+            register.all("proposal") == (later, _SECOND),
+            "one that is put again takes its own place, as newest",
+        )
+
+    def test_what_was_removed_is_gone(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        register.put(_FIRST)
+        register.put(_KEPT)
+        register.remove("proposal", "one")
+        register.remove("proposal", "none")
+        claim(register.find("proposal", "one") is None, "it is gone")
+        claim(register.find("kept", "one") == _KEPT, "and nothing else is")
+
+
+class DurablePolicyRegisterContract(PolicyRegisterContract):
+    """For registers whose state outlives the process."""
+
+    def test_records_survive_a_restart(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        register.put(_FIRST)
+        register.put(_SECOND)
+        register.remove("proposal", "one")
+        claim(self.opened(tmp_path).all("proposal") == (_SECOND,), "as they were left")

@@ -1,0 +1,44 @@
+"""Settings become the desk at which policy sets are published."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.adapters.cedar.asking import compiled_asking
+from answerable.adapters.sqlite import SqlitePolicyRegister
+from answerable.errors import Unavailable
+from answerable.flows.policy_desk import PolicyDesk
+from answerable.flows.shadow_policy import follow_shadow
+
+if TYPE_CHECKING:
+    from answerable.adapters.sqlite import SqliteStore
+    from answerable.flows.walk import Walk
+    from answerable.wiring.setting_tree import Settings
+
+SHADOW_SECONDS: Final = 1.0
+"""How soon the set in the shadow decides what was decided."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+def policy_desk(settings: Settings, store: SqliteStore) -> PolicyDesk:
+    """Who publishes, and where proposals and earlier sets are kept."""
+    return PolicyDesk(
+        publishers=settings.policy.publishers,
+        records=SqlitePolicyRegister(store),
+        compile_asking=compiled_asking,
+    )
+
+
+async def following_shadow(walk: Walk) -> None:
+    """Compare what is decided with the set in the shadow, as long as there is one. It ends nothing when it fails."""
+    while True:
+        try:
+            more = await follow_shadow(walk)
+        except Unavailable as failed:
+            _log.warning("the policy set in the shadow is not followed for now: %s", failed.message)
+            more = False
+        await anyio.sleep(0 if more else SHADOW_SECONDS)

@@ -1,0 +1,123 @@
+"""`answerable policy simulate` on a product in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from answerable.apps.cli import policy_simulation
+from answerable.apps.cli.application import command_line
+from answerable.apps.cli.control import Control
+from answerable.apps.control_api.application import control_app
+from answerable.testing.builders import Bench
+from tests.control_world import Product
+from tests.publication_world import STOP, house
+
+pytestmark = [pytest.mark.requirement("PUB-07")]
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Command:
+    made: list[Bench] = []
+
+    async def bench() -> Bench:
+        if not made:
+            one = await Bench().registered()
+            await one.issue()
+            await one.act()
+            await one.refund(6_000)
+            made.append(one)
+        return made[0]
+
+    @asynccontextmanager
+    async def offline(_: Any) -> AsyncIterator[Any]:
+        walk = (await bench()).walk
+        yield control_app(Product(walk=walk, log_key="", published=None))  # type: ignore[arg-type]
+
+    def run(*arguments: str | Path, code: int = 0) -> Result:
+        given = [*map(str, arguments), "--data", str(tmp_path)]
+        result = CliRunner().invoke(command_line(offline), given)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def candidate(tmp_path: Path) -> Path:
+    file = tmp_path / "candidate.yaml"
+    file.write_text(yaml.safe_dump(house(STOP)))
+    return file
+
+
+def test_what_would_change_is_listed_and_counted(command: Command, candidate: Path):
+    result = command("policy", "simulate", candidate, "--since", "all")
+    for told in ("crm.read", "allow→deny", "defer→deny", "all is stopped", "by stop"):
+        assert told in result.stdout
+    assert "2 of 2 decisions since all would be others" in result.stderr
+    few = command("policy", "simulate", candidate, "--since", "all", "--limit", "1")
+    assert "and 1 more; --json lists all" in few.stderr
+
+
+def test_programs_get_every_change(command: Command, candidate: Path):
+    found = json.loads(command("policy", "simulate", candidate, "--since", "all", "--json").stdout)
+    assert (found["asked"], found["changed"], found["partial"]) == (2, 2, False)
+    assert [one["was"] for one in found["differences"]] == ["allow", "defer"]
+    assert found["changes"] == {"allow→deny": 1, "defer→deny": 1}
+
+
+def test_what_is_older_is_left_out(command: Command, candidate: Path):
+    found = json.loads(command("policy", "simulate", candidate, "--since", "1s", "--json").stdout)
+    assert found["asked"] in (0, 2), "the clock of the bench is its own"
+    odd = command("policy", "simulate", candidate, "--since", "week", code=1)
+    assert "is not a time back such as" in odd.stderr
+
+
+def test_broken_off_it_says_what_it_found_and_that_it_is_not_all(
+    command: Command, candidate: Path, monkeypatch: pytest.MonkeyPatch
+):
+    post, pages = Control.post, []
+
+    def interrupted(self: Control, path: str, body: Any = None) -> Any:
+        if path.endswith("/simulate"):
+            if pages:
+                raise KeyboardInterrupt
+            page = post(self, path, body)
+            pages.append(page)
+            return {**page, "more": True}
+        return post(self, path, body)
+
+    monkeypatch.setattr(Control, "post", interrupted)
+    result = command("policy", "simulate", candidate, "--since", "all")
+    assert "broken off after" in result.stderr
+    assert "this is not the whole: 2 of 2" in result.stderr
+
+
+def test_differences_past_the_bound_are_counted(
+    command: Command, candidate: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(policy_simulation, "KEPT_MAX", 1)
+    found = json.loads(command("policy", "simulate", candidate, "--since", "all", "--json").stdout)
+    assert (len(found["differences"]), found["unlisted"], found["changed"]) == (1, 1, 2)
+
+
+@pytest.mark.requirement("PUB-09")
+def test_a_set_is_put_into_the_shadow_looked_at_and_taken_out(command: Command, candidate: Path):
+    assert "no policy set is in the shadow" in command("policy", "shadow", "status", code=3).stderr
+    assert "in the shadow from now on" in command("policy", "shadow", "start", candidate).stderr
+    told = json.loads(command("policy", "shadow", "status", "--json").stdout)
+    assert (told["state"], told["asked"], told["behind"]) == ("following", 0, 0)
+    assert "0 of 0 decisions since" in command("policy", "shadow", "status").stderr
+    assert json.loads(command("policy", "shadow", "stop", "--json").stdout)["state"] == "stopped"
+    command("policy", "shadow", "stop", code=3)

@@ -1,0 +1,183 @@
+"""A policy set in the shadow."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from answerable.core.decision.compared import ShadowSeen, Tally
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Malformed, Refused
+from answerable.flows import shadow_policy as shadowing
+from answerable.flows.apply_registry import apply_registry
+from answerable.flows.shadow_policy import (
+    follow_shadow,
+    shadow_seen,
+    shadow_set,
+    start_shadow,
+    stop_shadow,
+)
+from answerable.testing.builders import POLICIES, Bench, bench_documents
+from tests.publication_world import STOP, house
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-09")]
+
+
+async def shadowed(policies: str = STOP) -> Bench:
+    bench = await Bench().registered()
+    await bench.issue()
+    await bench.act()
+    await start_shadow(bench.walk, [house(policies)], by="operator")
+    return bench
+
+
+async def followed(bench: Bench) -> ShadowSeen:
+    while await follow_shadow(bench.walk):
+        pass
+    shadow = shadow_set(bench.walk)
+    assert shadow is not None
+    return shadow_seen(bench.walk, shadow)
+
+
+def forget(bench: Bench) -> None:
+    """As a process that has just started: only what the register keeps is known."""
+    bench.walk.policies.shadow = bench.walk.policies.seen = None
+
+
+async def test_it_decides_what_is_decided_from_its_start_on_and_nothing_comes_of_it():
+    bench = await shadowed()
+    assert (await bench.act()).outcome is not None
+    assert (await bench.refund(6_000)).approval is not None
+    entries, documents = bench.walk.ledger.size, bench.walk.registry.documents()
+    seen = await followed(bench)
+    assert seen.tally == Tally(
+        asked=2,
+        same=0,
+        changes={"allow→deny": 1, "defer→deny": 1},
+        by_policy={"stop": 2, "refund-large": 1},
+    )
+    assert [(one.was.capability, one.now) for one in seen.differences] == [
+        ("crm.read", "deny"),
+        ("crm.refund", "deny"),
+    ]
+    assert (bench.walk.ledger.size, bench.walk.registry.documents()) == (entries, documents)
+    assert (await bench.act()).outcome is not None
+
+
+async def test_what_was_counted_survives_a_restart_and_nothing_is_counted_twice():
+    bench = await shadowed()
+    await bench.act()
+    before = await followed(bench)
+    forget(bench)
+    assert await followed(bench) == before
+    forget(bench)
+    await bench.act()
+    assert (await followed(bench)).tally.changes == {"allow→deny": 2}
+
+
+async def test_a_process_that_stops_before_it_kept_what_it_counted_counts_it_again_and_once(monkeypatch):
+    bench = await shadowed()
+    await bench.act()
+
+    def lost(*_: object) -> None:
+        raise RuntimeError("the process ended here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shadowing, "_keep", lost)
+        with pytest.raises(RuntimeError):
+            await follow_shadow(bench.walk)
+    forget(bench)
+    assert (await followed(bench)).tally.changes == {"allow→deny": 1}
+
+
+async def test_another_set_takes_its_place_with_counts_of_its_own_and_a_stopped_one_leaves_nothing():
+    bench = await shadowed()
+    await bench.act()
+    await followed(bench)
+    await start_shadow(bench.walk, [house(POLICIES)], by="operator")
+    await bench.act()
+    seen = await followed(bench)
+    assert (seen.tally.asked, seen.tally.same) == (1, 1)
+    stop_shadow(bench.walk)
+    assert shadow_set(bench.walk) is None
+    assert not await follow_shadow(bench.walk)
+    assert bench.walk.policies.records is not None
+    assert bench.walk.policies.records.all("shadow") == ()
+    with pytest.raises(Refused):
+        stop_shadow(bench.walk)
+
+
+async def test_it_is_checked_like_a_set_that_is_published():
+    bench = await shadowed()
+    with pytest.raises(Malformed):
+        await start_shadow(bench.walk, [house("permit (")], by="operator")
+    assert shadow_set(bench.walk) is not None, "the one before stays"
+
+
+async def test_where_the_registry_changes_under_it_that_is_told_and_what_was_decided_waits():
+    only_refund = POLICIES + (
+        '@id("stop") forbid (principal, action == Action::"crm.read", resource) '
+        'when { context.arguments.case == "4711" };'
+    )
+    bench = await shadowed(only_refund)
+    capability = next(
+        d for d in bench_documents() if isinstance(d, dict) and d["metadata"] == {"name": "crm.read"}
+    )
+    changed = json.loads(json.dumps(capability))
+    changed["spec"]["arguments"] = [{"name": "case", "type": "integer", "required": True}]
+    await apply_registry(bench.walk, [changed], by="operator")
+    await follow_shadow(bench.walk)
+    assert bench.walk.policies.seen is not None
+    assert "stop" in bench.walk.policies.seen.fault
+    await bench.refund(100)
+    await apply_registry(bench.walk, [capability], by="operator")
+    seen = await followed(bench)
+    assert (seen.fault, seen.tally.asked) == ("", 1)
+
+
+async def test_the_latest_differences_are_listed_up_to_a_bound_and_all_are_counted(monkeypatch):
+    monkeypatch.setattr(shadowing, "DIFFERENCES_MAX", 3)
+    bench = await shadowed()
+    for _ in range(5):
+        await bench.act()
+    seen = await followed(bench)
+    assert seen.tally.changes == {"allow→deny": 5}
+    last = bench.entries(Tag.INTENT)[-1]["index"]
+    assert [one.was.index for one in seen.differences][-1] == last
+    assert len(seen.differences) == 3
+
+
+async def test_a_round_ends_when_its_time_is_up_and_goes_on_where_it_was(monkeypatch):
+    bench = await shadowed()
+    await bench.act()
+    await bench.act()
+    monkeypatch.setattr(shadowing, "ROUND_SECONDS_MAX", -1.0)
+    rounds = 0
+    while await follow_shadow(bench.walk):
+        rounds += 1
+    assert rounds > 4
+    assert bench.walk.policies.seen is not None
+    assert bench.walk.policies.seen.tally.changes == {"allow→deny": 2}
+
+
+async def test_where_nothing_is_kept_there_is_no_shadow():
+    bench = await Bench().registered()
+    bench.walk.policies.records = None
+    assert not await follow_shadow(bench.walk)
+
+
+async def test_a_set_stopped_in_the_middle_of_a_round_counts_nothing_more(monkeypatch):
+    bench = await shadowed()
+    await bench.act()
+    await bench.act()
+    compare = shadowing.compared
+
+    def stopping(*given):
+        if shadow_set(bench.walk) is not None:
+            stop_shadow(bench.walk)
+        return compare(*given)
+
+    monkeypatch.setattr(shadowing, "compared", stopping)
+    assert not await follow_shadow(bench.walk)
+    assert bench.walk.policies.seen is None

@@ -1,0 +1,208 @@
+"""Simulating policy sets on what the ledger holds."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import structs
+
+from answerable.core.decision.compared import Tally
+from answerable.core.ledger.subject import principal_subject
+from answerable.errors import Malformed, Refused, Unavailable
+from answerable.flows import govern_action
+from answerable.flows import simulate_policy as simulation
+from answerable.flows.apply_registry import apply_registry
+from answerable.flows.simulate_policy import Page, begins_at, simulate_policy
+from answerable.testing.builders import POLICIES, Bench
+from answerable.testing.samples import document
+from tests.publication_world import STOP, house
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-07")]
+
+CALLS = {"name": "calls", "over": "mandate"}
+
+
+async def worked() -> Bench:
+    """A bench on which things were allowed, refused and deferred, by policies and before them."""
+    bench = await Bench().registered()
+    await bench.issue()
+    await bench.act()
+    await bench.refund(100)
+    await bench.refund(6_000)
+    for amount in (2_000_000,):
+        with pytest.raises(Refused):
+            await bench.refund(amount)
+    with pytest.raises(Refused):
+        await bench.act("no_such_tool")
+    with pytest.raises(Refused):
+        await bench.act(mandate="m-none")
+    return bench
+
+
+async def all_pages(bench: Bench, *documents, **asked) -> tuple[Tally, list, list[Page]]:
+    tally, found, pages = Tally(), [], []
+    start = asked.pop("start", 0)
+    while True:
+        page = await simulate_policy(bench.walk, documents, start=start, **asked)
+        pages.append(page)
+        tally.asked += page.tally.asked
+        tally.same += page.tally.same
+        for name in ("changes", "by_policy", "untold", "unasked"):
+            total = getattr(tally, name)
+            for key, count in getattr(page.tally, name).items():
+                total[key] = total.get(key, 0) + count
+        found += page.differences
+        if not page.more:
+            return tally, found, pages
+        start = page.end
+
+
+async def test_the_policies_that_are_in_force_change_nothing():
+    bench = await worked()
+    tally, found, _ = await all_pages(bench, house(POLICIES))
+    assert (tally.asked, tally.same, found) == (4, 4, [])
+    assert tally.unasked == {"not_asked": 2}
+
+
+async def test_what_changes_is_listed_with_what_it_was_and_what_decides_it_now():
+    bench = await worked()
+    tally, found, _ = await all_pages(bench, house(STOP))
+    assert tally.changes == {"allow→deny": 2, "defer→deny": 1}
+    assert tally.by_policy["stop"] == 3
+    assert [(one.was.capability, one.was.effect, one.now, one.by[0]) for one in found] == [
+        ("crm.read", "allow", "deny", "stop"),
+        ("crm.refund", "allow", "deny", "stop"),
+        ("crm.refund", "defer", "deny", "stop"),
+    ]
+    assert found[0].reason == "all is stopped"
+    looser = '@id("all") permit (principal, action, resource);'
+    tally, _, _ = await all_pages(bench, house(looser))
+    assert tally.changes == {"deny→allow": 1, "defer→allow": 1}
+
+
+async def test_an_allow_under_other_obligations_is_a_change():
+    bench = await worked()
+    policies = POLICIES + (
+        '@id("mask") @oblige("redact:/note") forbid (principal, action == Action::"crm.read", resource);'
+    )
+    tally, found, _ = await all_pages(bench, house(policies))
+    assert tally.changes == {"allow→allow, other obligations": 1}
+    assert (found[0].now, found[0].obligations) == ("allow", ("redact:/note",))
+
+
+async def test_what_a_mandate_refused_stays_refused_whatever_the_candidate_permits():
+    bench = await Bench().registered()
+    await bench.issue(calls_max=1)
+    await bench.act()
+    with pytest.raises(Refused):
+        await bench.act()
+    tally, found, _ = await all_pages(bench, house('@id("all") permit (principal, action, resource);'))
+    assert (found, tally.changes) == ([], {})
+
+
+async def test_a_tracker_that_is_new_is_told_and_not_guessed():
+    bench = await worked()
+    policies = (
+        POLICIES + '@id("often") forbid (principal, action, resource) when { context.history.calls > 100 };'
+    )
+    candidate = document("PolicySet", "house", {"policies": policies, "trackers": [CALLS]})
+    tally, found, _ = await all_pages(bench, candidate)
+    assert (tally.asked, found) == (0, [])
+    assert tally.untold == {"tracker `calls` did not count yet": 4}
+
+
+async def test_what_was_erased_is_counted_as_erased(monkeypatch):
+    bench = await worked()
+    gone = bench.walk.subject_keys.of(principal_subject("alice"))
+    find = bench.walk.subject_keys.find
+    monkeypatch.setattr(
+        bench.walk.subject_keys, "find", lambda key_id: None if key_id == gone.id else find(key_id)
+    )
+    tally, found, _ = await all_pages(bench, house(STOP))
+    assert (tally.asked, found) == (0, [])
+    assert tally.unasked["erased"] >= 4
+
+
+async def test_a_credential_that_was_blotted_out_makes_a_question_that_is_not_asked():
+    bench = await Bench().registered()
+    await bench.issue()
+    token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSIsImV4cCI6MTkwMDAwMDAwMH0." + "a" * 86
+    with pytest.raises(Refused):
+        await bench.act("refund", {"case": token, "amount": 2_000_000})
+    tally, _, _ = await all_pages(bench, house(STOP))
+    assert tally.unasked in ({"hidden": 1}, {"not_asked": 1})
+
+
+async def test_it_is_taken_from_a_time_on_and_in_pages(monkeypatch):
+    bench = await worked()
+    bench.clock.advance(3_600_000)
+    await bench.issue("m-2")
+    await bench.act(mandate="m-2")
+    tally, _, _ = await all_pages(bench, house(STOP), since=bench.clock.now() - 1_000)
+    assert (tally.asked, tally.changes) == (1, {"allow→deny": 1})
+    assert begins_at(bench.walk, 0) == 0
+    assert begins_at(bench.walk, bench.clock.now() + 3_600_000) == bench.walk.ledger.size
+    monkeypatch.setattr(simulation, "DIFFERENCES_MAX", 1)
+    tally, found, pages = await all_pages(bench, house(STOP))
+    assert (len(found), tally.changes) == (4, {"allow→deny": 3, "defer→deny": 1})
+    assert len(pages) >= 4
+    assert [page.end for page in pages] == [page.start for page in pages[1:]] + [bench.walk.ledger.size]
+
+
+async def test_it_goes_on_in_turns_between_which_others_run(monkeypatch):
+    bench = await worked()
+    monkeypatch.setattr(simulation, "TURN_SECONDS", -1.0)
+    rests = []
+
+    async def rested(seconds: float) -> None:
+        rests.append(seconds)
+
+    monkeypatch.setattr(simulation.anyio, "sleep", rested)
+    tally, _, _ = await all_pages(bench, house(STOP))
+    assert tally.asked == 4
+    assert len(rests) >= bench.walk.ledger.size
+
+
+async def test_a_page_whose_time_is_up_says_where_to_go_on(monkeypatch):
+    bench = await worked()
+    monkeypatch.setattr(simulation, "PAGE_SECONDS_MAX", -1.0)
+    page = await simulate_policy(bench.walk, [house(STOP)])
+    assert (page.reading, page.more, page.tally.asked) == (True, True, 0)
+    tally, _, pages = await all_pages(bench, house(STOP))
+    assert tally.changes == {"allow→deny": 2, "defer→deny": 1}
+    assert len(pages) > bench.walk.ledger.size
+
+
+async def test_a_candidate_with_faults_is_not_simulated():
+    bench = await worked()
+    with pytest.raises(Malformed):
+        await simulate_policy(bench.walk, [house("permit (")])
+    bench.walk.policies.compile_asking = None
+    with pytest.raises(Unavailable):
+        await simulate_policy(bench.walk, [house(STOP)])
+
+
+async def test_it_changes_nothing():
+    bench = await worked()
+    before = (bench.walk.ledger.size, bench.walk.registry.documents(), bench.walk.decision_point)
+    await all_pages(bench, house(STOP))
+    assert before == (bench.walk.ledger.size, bench.walk.registry.documents(), bench.walk.decision_point)
+
+
+async def test_a_history_that_the_set_in_force_counted_is_asked_with_the_value_of_then(monkeypatch):
+    tracked = (
+        POLICIES + '@id("often") forbid (principal, action, resource) when { context.history.calls > 7 };'
+    )
+    bench = await Bench().registered()
+    await bench.issue()
+    counted = document("PolicySet", "house", {"policies": tracked, "trackers": [CALLS]})
+    await apply_registry(bench.walk, [counted], by="operator")
+    gathered = govern_action.gather_facts
+
+    def counting(walk, verified):
+        return structs.replace(gathered(walk, verified), history={"calls": 5})
+
+    monkeypatch.setattr(govern_action, "gather_facts", counting)
+    await bench.act()
+    lower = document("PolicySet", "house", {"policies": tracked.replace("> 7", "> 4"), "trackers": [CALLS]})
+    tally, _, _ = await all_pages(bench, lower)
+    assert tally.changes == {"allow→deny": 1}
