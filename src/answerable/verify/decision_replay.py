@@ -21,12 +21,9 @@ from answerable.core.decision.obligation import duties_of, kinds_of
 from answerable.core.ledger.records import SOURCES_CHARS_MAX, SOURCES_MAX
 from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.authority import failure, limits_of
-from answerable.core.mandate.caveat import Attempt
-from answerable.core.mandate.mandate import shortfall
-from answerable.core.mandate.session_claims import session_of, session_shortfall
 from answerable.errors import Malformed, Refused, shown
 from answerable.verify.asked_arguments import HIDDEN, arguments_in, named_by, sent_in
+from answerable.verify.mandate_asking import attempt_of, short_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +32,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.obligation import Narrowing
     from answerable.core.mandate.authority import Authority
-    from answerable.core.mandate.mandate import Mandate, Shortfall
+    from answerable.core.mandate.mandate import Mandate
     from answerable.verify.policy_asking import PolicyAsking
 
 Verdict = Literal["same", "differs", "erased", "not_disclosed", "not_asked", "cannot_tell"]
@@ -366,39 +363,6 @@ class _Replay:
             derived=derived,
             unchecked=unchecked,
         )
-
-
-def short_of(
-    asked: Asked, attempt: Attempt, mandate: Mandate, hops: tuple[Authority, ...] = ()
-) -> Shortfall | None:
-    """Why a mandate, the login it was given by, or what of it was handed on does not cover what was asked; None if all
-    do. Sums that a hop bounds are counted in accounts, which is not asked again."""
-    task = asked.context["task"]
-    state: Any = asked.mandate_state
-    short = shortfall(
-        mandate, attempt=attempt, state=state, calls_used=task["calls_used"], now=asked.context["now"]
-    )
-    short = short or session_shortfall(session_of(mandate), attempt)
-    for authority in () if short else hops:
-        short = short or failure(authority, attempt, reserved=limits_of(authority).keys())
-    return short
-
-
-def attempt_of(asked: Asked, arguments: Mapping[str, Any]) -> Attempt:
-    """What the rules of a mandate look at."""
-    capability, destination = asked.context["capability"], asked.context["destination"]
-    return Attempt(
-        capability=asked.action.id,
-        environment=capability["environment"],
-        resource_type=asked.resource.type,
-        resource_id=asked.resource.id,
-        arguments=arguments,
-        kind=asked.action.kind,
-        server=capability["server"],
-        sensitivity=capability["sensitivity"],
-        destination_type=destination["type"],
-        destinations=tuple(destination["names"]),
-    )
 
 
 def _is_cut_of(recorded: tuple[str, ...], whole: tuple[str, ...]) -> bool:

@@ -24,7 +24,8 @@ from answerable.verify.changed_questions import (
     mandate_changes,
     policy_changes,
 )
-from answerable.verify.decision_replay import Unfit, attempt_of, short_of
+from answerable.verify.decision_replay import Unfit
+from answerable.verify.mandate_asking import attempt_of, short_of
 from answerable.verify.policy_asking import PolicyAsking
 
 if TYPE_CHECKING:
