@@ -121,6 +121,7 @@ class Foreign:
     """A decision point of a later version, or of somebody else."""
 
     policy_set = "f" * 64
+    policy_statement = b"{}"
 
     def __init__(self, *obligations: str) -> None:
         self.obligations = obligations

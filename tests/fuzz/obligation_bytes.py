@@ -19,6 +19,7 @@ NARROWINGS: Final = duties_of(
     obligations_in('modify:amount<=12.5; modify:tags in ["a", "b", 1, true]; modify:dry=true')
 ).narrow
 ANSWER_DUTIES: Final = duties_of(obligations_in("redact:/email; mask:/rows/*/iban?; rows_max:/rows?=2"))
+METHODS: Final = ("tools/call", "resources/read", "prompts/get", "completion/complete")
 CALLS: Final[tuple[JSONValue, ...]] = (
     {"amount": 13, "tags": ["a", "c", True], "dry": False},
     {"amount": "12.50", "tags": "b"},
@@ -58,14 +59,15 @@ def answer(sent: bytes) -> None:
     result = parse(sent)
     if not isinstance(result, dict):
         raise Malformed("no answer", code="json.invalid")
-    made, told = shown_answer(result, ANSWER_DUTIES, target="crm://1")
-    if "\n" in told:
-        raise AssertionError("not one line")
     document = result.get("structuredContent")
     hidden = document.get("email") if isinstance(document, dict) else None
     known = isinstance(hidden, str) and "@" in hidden and len(hidden) >= COPY_CHARS_MIN
-    if known and any(str(hidden) in text for text in _texts(made)):
-        raise AssertionError(f"{hidden!r} is shown: {made}")
+    for method in METHODS:
+        made, told = shown_answer(result, ANSWER_DUTIES, method=method, target="crm://1")
+        if "\n" in told:
+            raise AssertionError("not one line")
+        if known and method == "tools/call" and any(str(hidden) in text for text in _texts(made)):
+            raise AssertionError(f"{hidden!r} is shown: {made}")
 
 
 def _texts(value: JSONValue) -> list[str]:
@@ -73,7 +75,7 @@ def _texts(value: JSONValue) -> list[str]:
     if isinstance(value, str):
         try:
             inner = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [value]
         return [value, *(_texts(inner) if isinstance(inner, dict | list) else [])]
     if isinstance(value, dict):

@@ -18,7 +18,6 @@ from typing import Final
 import msgspec
 
 from answerable.adapters.cedar import CedarDecisionPoint, compiled, published
-from answerable.adapters.cedar.policy_text import statements
 from answerable.adapters.registry_files.reading import read_text
 from answerable.core.action.request import VerifiedRequest, action_request
 from answerable.core.canonical import JSONValue, encode, parse
@@ -28,6 +27,7 @@ from answerable.core.identity.principal import PrincipalId
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.active import faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
+from answerable.core.registry.policy_text import statements
 from answerable.flows.apply_registry import policy_text
 from tests.policy_parts_world import PARTS, with_parts
 from tests.policy_world import CAPABILITIES, REGISTRY, Trial

@@ -14,6 +14,7 @@ from answerable.core.ledger.subject import operator_subject, principal_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
 from answerable.core.registry.parts_form import form_of_parts
+from answerable.core.registry.policy_statement import read_statement
 from answerable.core.registry.publication import POLICY_SET, documents_digest, policy_documents
 from answerable.core.registry.standing import with_standing
 from answerable.errors import Malformed, Refused, Unavailable, shown
@@ -259,6 +260,7 @@ async def _record(
             policies=plan.policies,
             documents=documents_digest(policy_documents(plan.documents)),
             declared=form_of_parts(plan.snapshot.parts),
+            schema_digest=read_statement(plan.decision_point.policy_statement).schema_digest,
             published=published,
         )
         _, left_later = await record_entry(walk, entry)

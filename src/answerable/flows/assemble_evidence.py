@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.evidence.bundle import ENTRIES_MAX, Bundle, EvidenceEntry
 from answerable.core.ledger.entry import FIRST_LEAF_VERSION
 from answerable.core.ledger.opened import disclosures_of, leaf_of
+from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note
 from answerable.core.tlog.policy import Policy, parse_policy
 from answerable.core.tlog.proof import TlogProof
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.verify.decision_replay import DECIDED, shown_for_replay
+from answerable.verify.ledger_replay import STATED
+from answerable.verify.replay_statements import digest_in, hop_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,22 +50,29 @@ class Evidence:
 class Selection:
     """Which entries are wanted: by index, or all of an action or of a mandate."""
 
-    def __init__(self, *, indexes: Iterable[int] = (), action: str = "", mandate: str = "") -> None:
-        """Raises Malformed (`evidence.nothing`) when nothing is asked for."""
+    def __init__(
+        self, *, indexes: Iterable[int] = (), action: str = "", mandate: str = "", replay: bool = False
+    ) -> None:
+        """replay: with what it takes to ask the decisions among them again. Raises Malformed (`evidence.nothing`) when
+        nothing is asked for."""
         self.indexes = frozenset(indexes)
+        self.replay = replay
         self.action, self.mandate = action, mandate
         self.chosen: dict[int, StoredEntry] = {}
         self._of_approvals: dict[str, list[int]] = {}
-        if not self.indexes and not self.needs_all:
+        self._stated: dict[tuple[str, str], int] = {}
+        if not (self.indexes or self.action or self.mandate):
             raise Malformed("say which entries, action or mandate", code="evidence.nothing")
 
     @property
     def needs_all(self) -> bool:
         """Whether all entries must be taken, in order, and not only those of `indexes`."""
-        return bool(self.action or self.mandate)
+        return bool(self.action or self.mandate or self.replay)
 
     def take(self, stored: StoredEntry) -> None:
         """Look at the next entry. Raises Malformed (`evidence.entries`) when too many are chosen."""
+        if self.replay:
+            self._note_stated(stored)
         if stored.index in self.indexes or (self.needs_all and self._is_about(stored)):
             self.chosen[stored.index] = stored
         elif self.action and stored.tag in _APPROVALS:
@@ -79,7 +90,25 @@ class Selection:
             if type(intent) is int:
                 found.add(intent)
             found.update(self._of_approvals.get(str(leaf.get("approval")), ()))
+            if self.replay and stored.tag in DECIDED:
+                named = [("policy_set", digest_in(leaf)), ("mandate", str(leaf.get("mandate")))]
+                named += [(KIND, "\n".join(place)) for place in hop_places(leaf)]
+                found.update(self._stated[name] for name in named if name in self._stated)
         return found
+
+    def _note_stated(self, stored: StoredEntry) -> None:
+        """Where policy sets and mandates stand: a denial may name what nothing referred to so far."""
+        if stored.tag in STATED:
+            leaf = leaf_of(stored)
+            if stored.tag == Tag.CITED:
+                name = (str(leaf.get("kind")), str(leaf.get("name")))
+                if name[0] == KIND:
+                    name = (KIND, "\n".join(str(leaf.get(part)) for part in ("hop", "agent", "mandate")))
+            elif stored.tag == Tag.POLICY_CHANGE:
+                name = ("policy_set", str(leaf.get("after")))
+            else:
+                name = ("mandate", str(leaf.get("mandate")))
+            self._stated.setdefault(name, stored.index)
 
     def _is_about(self, stored: StoredEntry) -> bool:
         leaf = leaf_of(stored)
@@ -89,6 +118,8 @@ class Selection:
             return True
         if self.mandate and stored.tag == Tag.CITED:
             return (leaf.get("kind"), leaf.get("name")) == ("mandate", self.mandate)
+        if stored.tag == Tag.APPROVAL_ASKED and leaf.get("approval") == self.action:
+            return bool(self.action)
         return bool(self.action) and leaf.get("action") == self.action
 
 
@@ -121,7 +152,7 @@ def assemble_evidence(
         chosen |= found
         wanted = _referred(found.values()) - chosen.keys()
     note = _checkpoint_over(max(chosen), published)
-    asked = _Asked(reveal, find)
+    asked = _Asked(reveal, find, replay=selection.replay)
     entries = tuple(
         EvidenceEntry(
             index=index,
@@ -148,8 +179,8 @@ def assemble_evidence(
 class _Asked:
     """Fields that are to be shown."""
 
-    def __init__(self, reveal: Iterable[str], find: FindKey) -> None:
-        self._find = find
+    def __init__(self, reveal: Iterable[str], find: FindKey, *, replay: bool) -> None:
+        self._find, self._replay = find, replay
         self._found: dict[str, bool] = dict.fromkeys(reveal, False)
         self.withheld: list[int] = []
         if len(self._found) > REVEALS_MAX:
@@ -157,7 +188,9 @@ class _Asked:
 
     def of(self, stored: StoredEntry) -> tuple[Disclosure, ...]:
         """Those of one entry, in order of their digests."""
-        if not self._found or not stored.attachment or leaf_of(stored).get("v") == FIRST_LEAF_VERSION:
+        leaf = leaf_of(stored)
+        again = shown_for_replay(stored.tag, leaf) if self._replay else frozenset()
+        if not (self._found or again) or not stored.attachment or leaf.get("v") == FIRST_LEAF_VERSION:
             return ()
         fields = disclosures_of(stored, self._find)
         if fields is None:
@@ -167,7 +200,7 @@ class _Asked:
         for one in fields:
             names = [name for name in (one.name, f"{stored.index}:{one.name}") if name in self._found]
             self._found.update(dict.fromkeys(names, True))
-            if names:
+            if names or one.name in again:
                 wanted.append(one)
         return tuple(sorted(wanted, key=lambda one: one.digest))
 

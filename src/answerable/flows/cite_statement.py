@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from answerable.core.canonical import encode
 from answerable.core.ledger import records_statements
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND, cited_consent, cited_hop
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
-from answerable.flows.apply_registry import policy_text
 from answerable.flows.keep_citations import found_citation
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.record_entry import pseudonym_of, sealing_for
@@ -61,40 +59,65 @@ async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str
     """
     mandate, definition = verified.mandate, verified.definition
     # Read before anything is waited for: later another set may be in force.
-    policies = (
-        encode(policy_text(walk.registry.current)) if ("policy_set", policy_set) not in walk.cited else b""
-    )
+    policies = _policy_set(walk, policy_set)
     own = sealing_for(walk, LOG_SUBJECT)
-    person = sealing_for(walk, principal_subject(mandate.principal))
-    principal = pseudonym_of(walk, mandate.principal)
-    now = walk.clock.now
-    if policies:
-        await _written(
-            walk,
-            ("policy_set", policy_set),
-            lambda: records_statements.cited_text("policy_set", policy_set, policies, at=now(), sealing=own),
-        )
+    if policies is not None:
+        await _written(walk, ("policy_set", policy_set), policies)
     await _written(
         walk,
         ("tool", definition.digest),
         lambda: records_statements.cited_text(
-            "tool", definition.digest, definition.text, at=now(), sealing=own
+            "tool", definition.digest, definition.text, at=walk.clock.now(), sealing=own
         ),
     )
-    await _written(
-        walk,
-        ("mandate", mandate.id),
-        lambda: records_statements.cited_mandate(
-            mandate,
-            at=now(),
-            sealing=person,
-            principal=principal,
-            audience=walk.ledger.origin,
-            owner=schedule_owner(mandate.principal, walk.registry.current),
-        ),
-    )
+    await _written(walk, ("mandate", mandate.id), _mandate(walk, mandate))
     for count in range(1, len(verified.hops) + 1):
         await cite_hop(walk, verified.hops[:count], mandate)
+
+
+class DecidedUnder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where that stands which a denial or a question to people was decided under; None for what the log lacks."""
+
+    policy_set: Reference | None = None
+    mandate: Reference | None = None
+
+
+UNDER_NOTHING: Final = DecidedUnder()
+"""What was decided before any policy was asked."""
+
+
+def decided_under(walk: Walk, mandate: Mandate, policy_set: str) -> DecidedUnder:
+    """What a decision was made under that no intent follows, as far as it has been cited. Without I/O.
+
+    Nothing is written down for it: whoever is refused must not make the log grow faster. Where a reference is
+    left out, the set stands where it was published and the mandate where it was issued, and the entry names both.
+    """
+    return DecidedUnder(
+        policy_set=walk.cited.get(("policy_set", policy_set)), mandate=walk.cited.get(("mandate", mandate.id))
+    )
+
+
+def _policy_set(walk: Walk, digest: str) -> Callable[[], Entry] | None:
+    """Writes down the policy set in force, of which this is the digest; None where it is known to be written down."""
+    if ("policy_set", digest) in walk.cited:
+        return None
+    statement, own = walk.decision_point.policy_statement, sealing_for(walk, LOG_SUBJECT)
+    return lambda: records_statements.cited_text(
+        "policy_set", digest, statement, at=walk.clock.now(), sealing=own
+    )
+
+
+def _mandate(walk: Walk, mandate: Mandate) -> Callable[[], Entry]:
+    person = sealing_for(walk, principal_subject(mandate.principal))
+    principal = pseudonym_of(walk, mandate.principal)
+    return lambda: records_statements.cited_mandate(
+        mandate,
+        at=walk.clock.now(),
+        sealing=person,
+        principal=principal,
+        audience=walk.ledger.origin,
+        owner=schedule_owner(mandate.principal, walk.registry.current),
+    )
 
 
 async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifest: str = "") -> None:

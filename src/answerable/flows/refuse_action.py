@@ -10,6 +10,7 @@ from answerable.core.ledger import records
 from answerable.core.ledger.subject import agent_subject, principal_subject
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
+from answerable.flows.cite_statement import UNDER_NOTHING, decided_under
 from answerable.flows.count_history import count_denied
 from answerable.flows.record_entry import record_entry, record_in_run, sealing_for
 
@@ -32,7 +33,7 @@ class No:
     """Why not. code is stable; reasons: one at least; determined_by names policies or rules.
 
     capability, mandate, hops: as far as they were verified before it was refused; verified: if all of it was.
-    question: what policy was asked.
+    question: what policy was asked, of the set with the digest policy_set; empty where none was.
     """
 
     code: str
@@ -42,6 +43,7 @@ class No:
     mandate: Mandate | None = None
     hops: tuple[Hop, ...] = ()
     question: bytes = b""
+    policy_set: str = ""
     verified: VerifiedRequest | None = None
 
 
@@ -60,6 +62,7 @@ def no_of(decision: Decision, verified: VerifiedRequest) -> No:
         reasons=reasons,
         determined_by=decision.determined_by,
         question=decision.question,
+        policy_set=decision.policy_set,
     )
     return _about(no, verified)
 
@@ -120,6 +123,9 @@ async def _recorded(
         mandate = named if named is not None and named.agent == caller.agent else None
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
     sealing, action_id = sealing_for(walk, subject), walk.entropy.token()
+    policy_set, under = no.policy_set or walk.decision_point.policy_set, UNDER_NOTHING
+    if no.question and no.mandate is not None:
+        under = decided_under(walk, no.mandate, policy_set)
 
     def entry(run: Run | None) -> Entry:
         return records.refusal(
@@ -133,10 +139,12 @@ async def _recorded(
             code=no.code,
             reasons=no.reasons,
             determined_by=no.determined_by,
-            policy_set=walk.decision_point.policy_set,
+            policy_set=policy_set,
             capability=no.capability,
             hops=no.hops,
             question=no.question,
+            policy_ref=under.policy_set,
+            mandate_ref=under.mandate,
         )
 
     if mandate is not None:

@@ -11,6 +11,7 @@ from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.errors import Refused
+from answerable.flows.cite_statement import decided_under
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, refuse_action
 from answerable.flows.refuse_revoked import acting_names, revocation_of
@@ -77,10 +78,19 @@ async def _asked(walk: Walk, verified: VerifiedRequest, decision: Decision, *, a
     )
     # 1. The ledger says that people are asked. A crash after this line: the agent asks again, under a new id.
     sealing, principal = sealing_for(walk, verified.subject), pseudonym_of(walk, mandate.principal)
+    under = decided_under(walk, mandate, decision.policy_set)
 
     def entry(run: Run) -> Entry:
         return records.approval_asked(
-            verified, decision, approval, at=at, sealing=sealing, run=run, principal=principal
+            verified,
+            decision,
+            approval,
+            at=at,
+            sealing=sealing,
+            run=run,
+            principal=principal,
+            policy_ref=under.policy_set,
+            mandate_ref=under.mandate,
         )
 
     _, left = await record_in_run(walk, mandate.id, entry)

@@ -23,6 +23,11 @@ class DecisionPoint(Protocol):
         """Digest of the policy set in force, hex."""
         ...
 
+    @property
+    def policy_statement(self) -> bytes:
+        """The policy set as it is written down: JSON bytes of which `policy_set` is the SHA-256."""
+        ...
+
     def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:
         """Decide one action."""
         ...

@@ -12,6 +12,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import account_of
 from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
+from answerable.verify.ledger_replay import replay_entries
 from answerable.verify.links import Pairing, Runs
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def broken_laws(
     fields = {s.index: payload_of(s, leaves[s.index], subject_keys.find) or {} for s in entries}
     return [
         *_readable(entries),
+        *_decisions(entries, subject_keys),
         *_effects(effects, intents, fields),
         *_ends(entries, leaves, effects),
         *_actions(entries, leaves, fields, subject_keys),
@@ -88,6 +90,13 @@ def _readable(entries: Sequence[StoredEntry]) -> Iterable[str]:
     total, still_open = pairing.open_intents()
     if total:
         yield f"{total} intents have no end, the first at {still_open[0].index}"
+
+
+def _decisions(entries: Sequence[StoredEntry], subject_keys: SubjectKeys) -> Iterable[str]:
+    """Every decision is derived again as it was recorded. All keys are there, so nothing is erased."""
+    for one in replay_entries(entries, subject_keys.find):
+        if one.verdict not in ("same", "not_asked"):
+            yield f"entry {one.index}: decided again it is {one.verdict}: {one.text}"
 
 
 def _effects(

@@ -105,6 +105,11 @@ CONDITIONS: Final[tuple[Condition, ...]] = (
     Condition(
         text='principal.environment == "staging"', holds=lambda case: case.agent_environment == "staging"
     ),
+    Condition(
+        # The capability has an environment, too, which a slice writes into the policy.
+        text='context.agent.environment == "staging"',
+        holds=lambda case: case.agent_environment == "staging",
+    ),
     Condition(text='context.proof == "mtls"', holds=lambda case: case.proof == "mtls"),
     Condition(text="context.now < 0", holds=lambda case: False),
     Condition(

@@ -18,7 +18,14 @@ from msgspec import UNSET
 
 from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.leaf_shapes import CitedLeaf, IntentLeaf, MandateClosedLeaf, MandateLeaf
+from answerable.verify.leaf_shapes import (
+    ApprovalLeaf,
+    CitedLeaf,
+    IntentLeaf,
+    MandateClosedLeaf,
+    MandateLeaf,
+    RefusalLeaf,
+)
 from answerable.verify.report import Outside
 
 if TYPE_CHECKING:
@@ -85,6 +92,8 @@ class Citations:
             return self.referred(index, leaf)
         if isinstance(leaf, CitedLeaf):
             return self.cited(index, leaf, leaf_hash)
+        if isinstance(leaf, RefusalLeaf | ApprovalLeaf):
+            return self._decided_under(index, leaf)
         if isinstance(leaf, MandateLeaf):
             self._cited[index] = (leaf_hash, _ISSUED, leaf.mandate)
         elif isinstance(leaf, MandateClosedLeaf) and leaf.mandate_ref is not UNSET:
@@ -157,6 +166,20 @@ class Citations:
             fault = self._followed(index, one, kind, name)
             found = found or fault
         return found or hops_fault
+
+    def _decided_under(self, index: int, leaf: RefusalLeaf | ApprovalLeaf) -> Fault | None:
+        """What a denial or a question to people refers to. Entries from before they did pass."""
+        if isinstance(leaf, RefusalLeaf):
+            digest = "" if leaf.policy_set is UNSET else leaf.policy_set
+        else:
+            digest = "" if leaf.decision is UNSET else leaf.decision.policy_set
+        found = None
+        if leaf.policy_ref is not UNSET:
+            found = self._followed(index, leaf.policy_ref, "policy_set", digest)
+        if leaf.mandate_ref is not UNSET:
+            mandate = "" if leaf.mandate is UNSET else leaf.mandate
+            found = found or self._followed(index, leaf.mandate_ref, "mandate", mandate)
+        return found
 
     def _hops_fault(self, index: int, leaf: IntentLeaf) -> Fault | None:
         """Each hop that an action came by stands before it, as the hop that it is named as, below the one before it."""

@@ -129,10 +129,12 @@ class RefusalLeaf(Leaf):
     hops: Annotated[list[TriedBy], Meta(min_length=1, max_length=17)] | UnsetType = UNSET
     instance: str | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
+    mandate_ref: Reference | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
     manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
     method: str | UnsetType = UNSET
+    policy_ref: Reference | UnsetType = UNSET
     policy_set: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     server: str | UnsetType = UNSET
@@ -155,6 +157,8 @@ class ApprovalLeaf(Leaf):
     capability: str | UnsetType = UNSET
     decision: Decided | UnsetType = UNSET
     expires: Count | UnsetType = UNSET
+    mandate_ref: Reference | UnsetType = UNSET
+    policy_ref: Reference | UnsetType = UNSET
     narrowed: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
     principal: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET

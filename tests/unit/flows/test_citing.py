@@ -75,7 +75,9 @@ async def test_an_intent_refers_to_the_mandate_the_policies_and_the_tool_it_rest
     leaf, fields = found["policy_ref"]
     assert isinstance(intent["decision"], dict)
     assert (leaf["kind"], leaf["name"]) == ("policy_set", intent["decision"]["policy_set"])
-    assert fields["text"] == policy_text(bench.walk.registry.current)
+    assert fields["text"] == parse(bench.walk.decision_point.policy_statement)
+    assert isinstance(fields["text"], dict)
+    assert fields["text"]["policies"] == policy_text(bench.walk.registry.current)
     leaf, fields = found["tool_ref"]
     definition = bench.upstream.definition(bench.walk.registry.current.capabilities["crm.read"])
     assert definition is not None
@@ -230,7 +232,7 @@ async def test_a_policy_set_swapped_while_citing_waits_is_cited_itself_and_each_
     assert isinstance(intent["decision"], dict)
     assert intent["decision"]["policy_set"] == bench.walk.decision_point.policy_set
     texts = {
-        entry["name"]: bench.opened(int(str(entry["index"])))[1]["text"]
+        entry["name"]: bench.opened(int(str(entry["index"])))[1]["text"]["policies"]  # type: ignore[call-overload, index]
         for entry in bench.entries(Tag.CITED)
         if entry["kind"] == "policy_set"
     }

@@ -188,7 +188,7 @@ class Meddling:
 
     def __init__(self, inner: DecisionPoint, meddle: object) -> None:
         self._inner, self._meddle = inner, meddle
-        self.policy_set = inner.policy_set
+        self.policy_set, self.policy_statement = inner.policy_set, inner.policy_statement
         self.may_list = inner.may_list
 
     def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:

@@ -14,12 +14,14 @@ from answerable.adapters.tlog_files.settings import TlogFilesSettings
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.close_mandate import close_mandate
+from answerable.flows.publish_policy import waiting_proposals
 from answerable.flows.record_entry import record_entry
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
 from answerable.testing.builders import POLICIES, Bench, bench_documents, ledger_key
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.samples import signing_key
 from answerable.testing.trouble import Trouble, TroubledLedger
+from tests.publication_world import propose
 from tests.walk_world import cited
 
 if TYPE_CHECKING:
@@ -196,6 +198,16 @@ async def test_who_leaves_while_a_mandate_is_issued_closed_or_documents_are_appl
     assert walk.decision_point.policy_set != before
     with pytest.raises(Refused):
         await bench.act()
+
+
+@pytest.mark.requirement("PUB-03")
+async def test_who_leaves_while_a_proposal_is_written_down_has_proposed():
+    bench = await slow_bench()
+    # The first turn is spent on waiting for others who apply documents.
+    ended = await leave_after(2, lambda: propose(bench), natively=True)
+    assert isinstance(ended, asyncio.CancelledError)
+    (waiting,) = waiting_proposals(bench.walk)
+    assert [entry["proposal"] for entry in bench.entries(Tag.POLICY_PROPOSED)] == [waiting.id]
 
 
 async def test_who_leaves_while_refusals_are_counted_has_them_counted_once():

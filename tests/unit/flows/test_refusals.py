@@ -301,6 +301,7 @@ async def test_a_deny_without_reasons_is_a_no_all_the_same():
 
     class Silent:
         policy_set = "0" * 64
+        policy_statement = b"{}"
 
         def decide(self, verified: object, facts: Facts) -> Decision:
             return Decision(effect="deny", reasons=(), determined_by=(), policy_set=self.policy_set)

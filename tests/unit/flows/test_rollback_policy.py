@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from answerable.core.ledger.tags import Tag
+from answerable.core.registry.policy_record import KeptSets, PolicyRecord
 from answerable.core.registry.publication import Terms
 from answerable.errors import Refused
 from answerable.flows.apply_registry import apply_registry
@@ -77,3 +79,15 @@ async def test_sets_that_were_in_force_are_kept_up_to_a_bound():
     for number in range(KEPT_MAX + 3):
         await apply_registry(bench.walk, [house(f"{POLICIES}// {number}\n")], by="operator")
     assert len(kept_sets(bench.walk)) == KEPT_MAX
+
+
+@pytest.mark.requirement("PUB-05")
+async def test_the_beginning_of_two_digests_names_neither():
+    bench = await guarded()
+    records = bench.walk.policies.records
+    assert records is not None
+    for end in ("0", "1"):
+        digest = "a" * 63 + end
+        kept = KeptSets(digest=digest, policy_set=digest, documents={})
+        records.put(PolicyRecord(kind="kept", id=digest, at=1, body=msgspec.json.encode(kept)))
+    assert await refused_code(roll_back(bench, "a" * 20)) == "publication.ambiguous"

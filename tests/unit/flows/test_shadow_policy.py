@@ -181,3 +181,15 @@ async def test_a_set_stopped_in_the_middle_of_a_round_counts_nothing_more(monkey
     monkeypatch.setattr(shadowing, "compared", stopping)
     assert not await follow_shadow(bench.walk)
     assert bench.walk.policies.seen is None
+
+
+async def test_a_set_that_another_process_put_there_is_followed_from_when_it_is_seen():
+    bench = await shadowed()
+    await bench.act()
+    forget(bench)
+    records = bench.walk.policies.records
+    assert records is not None
+    records.remove("shadow", bench.walk.ledger.origin)
+    assert (await followed(bench)).tally.asked == 0
+    await bench.act()
+    assert (await followed(bench)).tally.changes == {"allow→deny": 1}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
+
 import pytest
 from msgspec import structs
 
-from answerable.core.decision.compared import Tally
+from answerable.core.decision import compared as comparison
+from answerable.core.decision.asked import CannotTell
+from answerable.core.decision.compared import Past, Tally
 from answerable.core.ledger.subject import principal_subject
+from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows import govern_action
 from answerable.flows import simulate_policy as simulation
 from answerable.flows.apply_registry import apply_registry
-from answerable.flows.simulate_policy import Page, begins_at, simulate_policy
+from answerable.flows.simulate_policy import Page, begins_at, fields_asked, simulate_policy
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import document
 from tests.publication_world import STOP, house
@@ -206,3 +212,45 @@ async def test_a_history_that_the_set_in_force_counted_is_asked_with_the_value_o
     lower = document("PolicySet", "house", {"policies": tracked.replace("> 7", "> 4"), "trackers": [CALLS]})
     tally, _, _ = await all_pages(bench, lower)
     assert tally.changes == {"allow→deny": 1}
+
+
+async def test_a_question_that_was_too_long_to_keep_is_counted_as_that():
+    bench = await Bench().registered()
+    await bench.issue()
+    with pytest.raises(Refused):
+        await bench.act("refund", {"case": "4" * 9_000, "amount": 2_000_000})
+    tally, _, _ = await all_pages(bench, house(STOP))
+    assert tally.unasked == {"not_kept": 1}
+
+
+async def test_entries_that_cannot_be_read_are_counted_whatever_is_wrong_with_them():
+    bench = await Bench().registered()
+    await bench.issue()
+    await bench.act()
+    (index,) = [one["index"] for one in bench.entries(Tag.INTENT)]
+    stored = bench.walk.ledger.entry(int(str(index)))
+    leaf = json.loads(stored.leaf)
+    removed = structs.replace(stored, attachment=b"")
+    swapped = structs.replace(stored, attachment=stored.attachment[:-1])
+    short = stored.attachment[:40]
+    leaf["payload"] = sha256(short).hexdigest()
+    torn = structs.replace(stored, leaf=json.dumps(leaf).encode(), attachment=short)
+    found = [fields_asked(bench.walk, one, json.loads(one.leaf))[1] for one in (removed, swapped, torn)]
+    assert found == ["erased", "unreadable", "unreadable"]
+
+
+async def test_a_question_of_another_version_is_counted_as_unreadable(monkeypatch):
+    bench = await worked()
+    monkeypatch.setattr(simulation, "fields_asked", lambda *_: ({"question": b"{}"}, None))
+    tally, found, _ = await all_pages(bench, house(STOP))
+    assert (found, tally.asked) == ([], 0)
+    assert set(tally.unasked) == {"unreadable"}
+
+
+def test_names_past_the_bound_are_counted_together(monkeypatch):
+    monkeypatch.setattr(comparison, "NAMES_MAX", 1)
+    tally = Tally()
+    was = Past(index=0, at=0, agent="a", capability="c", effect="allow", by=(), policy_set="")
+    for name in ("one", "two", "three"):
+        tally.add(was, CannotTell(code="question.tracker_new", text=name))
+    assert tally.untold == {"one": 1, "others": 2}

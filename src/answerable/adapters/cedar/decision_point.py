@@ -68,6 +68,11 @@ class CedarDecisionPoint:
         """As `DecisionPoint.policy_set`."""
         return self._digest
 
+    @property
+    def policy_statement(self) -> bytes:
+        """As `DecisionPoint.policy_statement`."""
+        return self._set.statement
+
     def decide(self, verified: VerifiedRequest, facts: Facts) -> Decision:
         """As `DecisionPoint.decide`."""
         try:

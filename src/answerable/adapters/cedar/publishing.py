@@ -14,11 +14,9 @@ from answerable.adapters.cedar.heads import Head, head_of
 from answerable.adapters.cedar.mentions import Mentions, folded, mentions_of
 from answerable.adapters.cedar.notes import annotations_of, narrowing_faults, note_of
 from answerable.adapters.cedar.policy_groups import UnevenGroupsError, parsed_policies, validation_errors
-from answerable.adapters.cedar.policy_text import Statement, statements
 from answerable.adapters.cedar.schema import schema_faults, schema_of
-from answerable.core.canonical import freeze
-from answerable.core.registry.parts_form import form_of_parts
-from answerable.core.registry.policy_parts import NO_PARTS
+from answerable.core.registry.policy_statement import policy_statement
+from answerable.core.registry.policy_text import Statement, statements
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -57,11 +55,11 @@ class Policy:
 class CedarPolicySet:
     """A checked policy set and the registry it was checked against.
 
-    digest: SHA-256 of the canonical `{"policies": <text>, "schema": <generated schema>}`, hex; with a third member
-    `parts` where the sets declare any, so that a window that is moved makes another set of it.
+    statement: the set as it is written down, as `policy_statement` says. digest: SHA-256 of it, hex.
     """
 
     digest: str
+    statement: bytes
     policies: tuple[Policy, ...]
     notes: Mapping[str, PolicyNote]
     registry: RegistrySnapshot
@@ -86,20 +84,15 @@ def published(policies_text: str, registry_snapshot: RegistrySnapshot) -> CedarP
         faults = _handle_faults(policies)
     if faults:
         raise _malformed(faults)
+    statement = policy_statement(policies_text, parts=registry_snapshot.parts, schema=schema)
     return CedarPolicySet(
-        digest=_digest(policies_text, schema, registry_snapshot),
+        digest=statement.hex,
+        statement=statement.bytes,
         policies=tuple(policies),
         notes=MappingProxyType({policy.id: policy.note for policy in policies}),
         registry=registry_snapshot,
         schema=MappingProxyType(schema),
     )
-
-
-def _digest(policies_text: str, schema: JSONValue, snapshot: RegistrySnapshot) -> str:
-    whole: dict[str, JSONValue] = {"policies": policies_text, "schema": schema}
-    if snapshot.parts != NO_PARTS:
-        whole["parts"] = form_of_parts(snapshot.parts)
-    return freeze(whole).hex
 
 
 def specialised(policy: Policy, facts: Mapping[str, JSONValue]) -> Policy:

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Final
 import cedarpy
 import msgspec
 
-from answerable.adapters.cedar.policy_text import statements
 from answerable.adapters.cedar.publishing import published
 from answerable.adapters.cedar.rule_hints import head_meant, syntax_place
 from answerable.adapters.cedar.schema import ACTION, AGENT, KINDS, USE_CASE
 from answerable.core.decision.policy_context import members_of
 from answerable.core.registry.look_alike import meant
 from answerable.core.registry.policy_fault import PolicyFault
+from answerable.core.registry.policy_text import statements
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from answerable.adapters.cedar.policy_text import Statement
     from answerable.adapters.cedar.possible import Requirement
     from answerable.adapters.cedar.publishing import CedarPolicySet, Policy
     from answerable.core.registry.capability import Capability
+    from answerable.core.registry.policy_text import Statement
     from answerable.core.registry.snapshot import RegistrySnapshot
 
 _LEADING: Final = re.compile(r"(?:\s+|//[^\n]*)*")

@@ -14,6 +14,7 @@ from answerable.apps.cli import (
     agents,
     approvals,
     checks,
+    decisions,
     evidence,
     keys,
     ledger,
@@ -86,6 +87,7 @@ def command_line(offline: Offline) -> typer.Typer:
     ledger.register(app)
     evidence.register(app)
     policy.register(app)
+    decisions.register(app)
     keys.register(app)
     checks.register(app)
     return app

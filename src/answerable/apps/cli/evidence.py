@@ -36,6 +36,14 @@ Reveal = Annotated[
         metavar="FIELD",
     ),
 ]
+Replay = Annotated[
+    bool,
+    typer.Option(
+        "--replay",
+        help="Also show what it takes to ask the decisions among them again: what was asked and the action, "
+        "and the policy set and the mandate they were made under.",
+    ),
+]
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="File to write; never an existing one.", metavar="FILE")
 ]
@@ -75,6 +83,7 @@ def export(
     action: Action = None,
     mandate: Mandate = None,
     reveal: Reveal = None,
+    replay: Replay = False,
 ) -> int | None:
     """Write a bundle of entries with proofs, and of their fields only those that you choose to reveal.
 
@@ -89,7 +98,12 @@ def export(
     with shell.control() as control:
         found = control.post(
             "/v1/evidence",
-            {"about": about, "entries": [*sorted(set(entry or ()))], "reveal": [*(reveal or ())]},
+            {
+                "about": about,
+                "entries": [*sorted(set(entry or ()))],
+                "reveal": [*(reveal or ())],
+                "replay": replay,
+            },
         )
     try:
         # What is shown in it may be personal data.

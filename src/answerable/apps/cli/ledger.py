@@ -134,7 +134,7 @@ def verify(
                 key=note.VerifierKey.parse(key.strip()) if key else None,
                 policy=parse_policy(policy.read_bytes()) if policy else None,
                 kept=kept.read_bytes() if kept else None,
-                witnessed_since=_milliseconds(since) if since else 0,
+                witnessed_since=milliseconds(since) if since else 0,
                 processes=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
                 progress=lambda done: told(done.read_bytes, done.all_bytes),
             )
@@ -149,7 +149,8 @@ def verify(
     return CHECK_FAILED if report.status == "invalid" else None
 
 
-def _milliseconds(text: str) -> int:
+def milliseconds(text: str) -> int:
+    """A time as people write it. Raises Malformed (`cli.time`)."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:

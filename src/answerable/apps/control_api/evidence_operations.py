@@ -21,13 +21,18 @@ if TYPE_CHECKING:
 
 async def export_evidence(call: Call) -> Answer:
     """A bundle of the entries named, or of all about an action or a mandate, with the fields that may be shown."""
-    body = call.members("entries", "about", "reveal")
+    body = call.members("entries", "about", "reveal", "replay")
     about = body.texts_by_name("about")
     if not about.keys() <= {"action", "mandate"}:
         raise Malformed("/about: expected `action` or `mandate`", code="request.body")
     indexes = _indexes(body.items("entries"))
     reveal = _names(body.items("reveal"))
-    selection = Selection(indexes=indexes, action=about.get("action", ""), mandate=about.get("mandate", ""))
+    selection = Selection(
+        indexes=indexes,
+        action=about.get("action", ""),
+        mandate=about.get("mandate", ""),
+        replay=body.flag("replay"),
+    )
     ledger = call.walk.ledger
     if selection.needs_all:
         # A long log takes a while to read: other callers are served meanwhile.

@@ -7,6 +7,7 @@ from typing import Final
 from answerable.apps.control_api import (
     agent_operations,
     approval_operations,
+    decision_operations,
     evidence_operations,
     inventory_operations,
     ledger_operations,
@@ -263,6 +264,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         answer="Evidence",
         run=evidence_operations.export_evidence,
     ),
+    *decision_operations.OPERATIONS,
     *agent_operations.OPERATIONS,
     *inventory_operations.OPERATIONS,
     *manifest_operations.OPERATIONS,

@@ -299,7 +299,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
     "EvidenceRequest": record(
-        {"entries": sequence(COUNT), "about": mapping(TEXT), "reveal": TEXTS}, optional=("about",)
+        {"entries": sequence(COUNT), "about": mapping(TEXT), "reveal": TEXTS, "replay": FLAG},
+        optional=("about", "replay"),
     ),
     "Evidence": record(
         {
@@ -309,6 +310,23 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "entries": sequence(COUNT),
             "shown": COUNT,
             "withheld": sequence(COUNT),
+        }
+    ),
+    "Replayed": record(
+        {
+            "counts": mapping(COUNT),
+            "next": nullable(COUNT),
+            "size": COUNT,
+            "told": sequence({"type": "object", "description": "a decision that is not as it was recorded"}),
+        }
+    ),
+    "Possible": record(
+        {
+            "at": INSTANT,
+            "registry": TEXT,
+            "withheld": COUNT,
+            "unfollowed": COUNT,
+            "agents": sequence({"type": "object", "description": "an agent, and what it could do"}),
         }
     ),
     "Nothing": record({}),

@@ -183,10 +183,13 @@ def refusal(
     capability: str,
     hops: tuple[Hop, ...] = (),
     question: bytes = b"",
+    policy_ref: Reference | None = None,
+    mandate_ref: Reference | None = None,
 ) -> Entry:
     """An action that was not allowed: nothing was done. mandate: None when the caller has none of that name.
 
-    hops: by which it was handed on, where that was proved. question: what policy was asked, if it was.
+    hops: by which it was handed on, where that was proved. question: what policy was asked, if it was, and the
+    references are to what it was decided under then, where that stands in the same log.
 
     What the caller merely said, such as the name of a mandate or a server that is not known, is not in the leaf.
     """
@@ -204,6 +207,7 @@ def refusal(
         "server": request.server if capability else "",
         **identity_members(caller.identity),
     }
+    _refer(members, policy_ref=policy_ref, mandate_ref=mandate_ref)
     if hops:
         members["hops"] = [{"agent": hop.agent, "id": hop.jti} for hop in hops]
     # Nothing was done with it, so nobody needs a credential among it again, wherever the agent put it.
@@ -254,8 +258,10 @@ def approval_asked(
     sealing: Sealing,
     run: Run,
     principal: str,
+    policy_ref: Reference | None = None,
+    mandate_ref: Reference | None = None,
 ) -> Entry:
-    """An action was deferred. principal: pseudonym."""
+    """An action was deferred. principal: pseudonym. The references are to what it was decided under."""
     members: dict[str, JSONValue] = {
         "agent": approval.agent,
         "approval": approval.id,
@@ -268,6 +274,7 @@ def approval_asked(
         "proof": _proof(verified.caller),
         "requirements": [[r.group, r.count] for r in approval.requirements[:SOURCES_MAX]],
     }
+    _refer(members, policy_ref=policy_ref, mandate_ref=mandate_ref)
     if decision.wider is not None:
         members["narrowed"] = [*_narrowed(decision)]
     fields = [
@@ -347,6 +354,12 @@ def mandate_closed(
 def action_pseudonym(request: ActionRequest, sealing: Sealing) -> str:
     """What a leaf says in place of the action digest: the same for one action under one subject, hex."""
     return sealing.key.pseudonym(b"action", request.action.digest)
+
+
+def _refer(members: dict[str, JSONValue], **references: Reference | None) -> None:
+    for name, one in references.items():
+        if one is not None:
+            members[name] = {"entry": one.entry, "leaf": one.leaf}
 
 
 def _decision(decision: Decision) -> dict[str, JSONValue]:

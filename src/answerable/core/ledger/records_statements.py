@@ -66,10 +66,12 @@ def policy_change(
     policies: str,
     documents: str,
     declared: JSONValue,
+    schema_digest: str,
     published: Published,
 ) -> Entry:
     """A policy set came into force. pseudonym: of `by`. before, after: digests that decisions name. documents: digest
-    of the documents. declared: what they declare beside their policies."""
+    of the documents. declared: what they declare beside their policies. schema_digest: hex, of the schema that they
+    were checked against; with it `after` is the digest of what is written here."""
     members: dict[str, JSONValue] = {
         "after": after,
         "before": before,
@@ -80,6 +82,7 @@ def policy_change(
     if published.proposal:
         members |= {"author": published.author, "proposal": published.proposal}
     fields = [(b"by_name", encode(by)), (b"declared", encode(declared)), (b"policies", encode(policies))]
+    fields.append((b"schema_digest", encode(schema_digest)))
     if published.step:
         fields.append((b"step", encode(published.step)))
     return sealed_entry(Tag.POLICY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)

@@ -195,6 +195,12 @@ def audience_of(token: str) -> str:
     return _text(claims if isinstance(claims, dict) else {}, "aud")
 
 
+def mandate_in(token: str) -> Mandate:
+    """The mandate that a token is, which was verified when it was taken in. Raises Malformed and Unverified."""
+    claims = parse(read_compact(token, step=STEP).payload, limits=_CLAIMS_LIMITS)
+    return signed(terms_of(claims if isinstance(claims, dict) else {}), token)
+
+
 def signed(terms: MandateTerms, token: str) -> Mandate:
     """The mandate that has these terms by this token; for callers that verified it or stored it verified."""
     return Mandate(

@@ -28,13 +28,16 @@ _BOUNDS: Final = (
     "enum", "const", "format", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
     "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "default",
 )  # fmt: skip
+_JSON_TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+NO_TYPE: Final = "no type of JSON"
 _BRANCHES: Final = ("anyOf", "oneOf", "allOf")
 _ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf", "not", "if", "patternProperties", "$dynamicRef")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolArgument:
-    """path: JSON pointer (RFC 6901) into the arguments, `*` for every item. type: of JSON; several, joined by `or`.
+    """path: JSON pointer (RFC 6901) into the arguments, `*` for every item. type: of JSON; several, joined by `or`;
+    NO_TYPE where the schema names one that there is not.
 
     bounds: what else is said of its value, by keyword. open: an object that takes members it does not name.
     """
@@ -105,9 +108,9 @@ class _Reader:
         own = self._resolved(schema)
         named = own.get("type")
         if isinstance(named, str):
-            return named
+            return _type_name(named)
         if isinstance(named, list) and named:
-            return " or ".join(sorted({str(one) for one in named}))
+            return " or ".join(sorted({_type_name(one) for one in named}))
         for alternatives in ("anyOf", "oneOf"):
             branches = own.get(alternatives)
             if isinstance(branches, list) and branches and depth <= DEPTH_MAX and self._left > 0:
@@ -134,6 +137,11 @@ class _Reader:
                 found = found.get(name) if isinstance(found, dict) else None
             own = {**(found if isinstance(found, dict) else {}), **own}
         return own
+
+
+def _type_name(value: JSONValue) -> str:
+    """A type that JSON Schema has, for what a server calls one may be any text."""
+    return value if isinstance(value, str) and value in _JSON_TYPES else NO_TYPE
 
 
 def _json_type(value: JSONValue) -> str:

@@ -52,7 +52,8 @@ def tool_changes(
 ) -> tuple[ToolChange, ...]:
     """Everything that differs, gravest first. old: None where no definition is in force. neighbours: server and name of
     other tools. Never raises; empty only for equal definitions."""
-    if old == new:
+    # Python takes `true` for 1, and no owner does.
+    if _lines(old) == _lines(new):
         return ()
     found = [*_changes(old, new, server=server, neighbours=neighbours)]
     if not found:
@@ -234,7 +235,8 @@ def _open(schema: JSONValue) -> bool:
 
 
 def _lines(value: JSONValue) -> list[str]:
-    return json.dumps(value, ensure_ascii=False, indent=len(_INDENT), sort_keys=True).splitlines()
+    # `splitlines` would split at separators inside of texts, too, and let a server write lines of its own.
+    return json.dumps(value, ensure_ascii=False, indent=len(_INDENT), sort_keys=True).split("\n")
 
 
 def _value(value: JSONValue, chars_max: int = VALUE_CHARS_MAX) -> str:

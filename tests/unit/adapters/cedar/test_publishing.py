@@ -57,8 +57,9 @@ def test_the_digest_is_of_text_schema_and_what_is_declared():
     one = f'@id("a") {ANYTHING}'
     first = published(one, REGISTRY)
     parts = form_of_parts(REGISTRY.parts)
-    canonical = encode({"parts": parts, "policies": one, "schema": dict(first.schema)})
-    assert first.digest == hashlib.sha256(canonical).hexdigest()
+    schema_digest = hashlib.sha256(encode(dict(first.schema))).hexdigest()
+    assert first.statement == encode({"parts": parts, "policies": one, "schema_digest": schema_digest})
+    assert first.digest == hashlib.sha256(first.statement).hexdigest()
     assert first.digest == published(one, dataclasses.replace(REGISTRY, digest="1" * 64)).digest
     assert first.digest != published(f"{one} // changed", REGISTRY).digest
     assert first.digest != published(one, registry_with()).digest

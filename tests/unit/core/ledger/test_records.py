@@ -56,7 +56,7 @@ PROPOSAL = Proposal(
     attached="{}", documents={},
 )  # fmt: skip
 PUBLISHED = {"how": "two_people", "author": PSEUDONYM, "proposal": "6" * 32, "step": "the step"}
-PUBLISHING = {"policies": "the policies", "documents": POLICIES, "declared": {}}
+PUBLISHING = {"policies": "the policies", "documents": POLICIES, "declared": {}, "schema_digest": "0" * 64}
 PUBLISHING["published"] = records_statements.Published(**PUBLISHED)
 PROPOSING = {"sealing": SEALING, "author": PSEUDONYM, "changes": b"{}", "attached": b"{}"}
 RUN = Run(id="2" * 16, prev="3" * 64, seq=INTEGER_MAX)
@@ -322,7 +322,7 @@ def test_what_the_fields_of_each_kind_are():
         "MANDATE_ISSUED": ["authority_hash", "intent_hash", "principal_name", "purpose", "token"],
         "MANDATE_CLOSED": ["by_name"],
         "REGISTRY_CHANGE": ["by_name", "changes"],
-        "POLICY_CHANGE": ["by_name", "declared", "policies", "step"],
+        "POLICY_CHANGE": ["by_name", "declared", "policies", "schema_digest", "step"],
         "POLICY_PROPOSED": ["attached", "author_name", "changes", "step"],
         "mandate": ["authority_hash", "intent_hash", "principal_name", "purpose", "token"],
         "policy_set": ["text"],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from answerable.core.registry.parts_form import form_of_parts, parts_of_form
@@ -28,3 +30,9 @@ def test_what_is_not_said_is_left_out():
 def test_what_is_no_such_form_is_refused():
     with pytest.raises(Malformed, match="policy set"):
         parts_of_form({"trackers": [{"name": 3}]})
+
+
+@pytest.mark.requirement("PUB-02")
+def test_a_part_of_a_kind_that_has_no_form_is_no_part_of_a_digest():
+    with pytest.raises(TypeError, match="no form for float"):
+        form_of_parts(replace(PARTS, windows=(1.5,)))

@@ -225,3 +225,24 @@ def test_a_schema_that_refers_to_itself_or_is_very_large_is_told_within_bounds()
         found = tool_changes(None, described(inputSchema=one), server="crm")
         assert 0 < len(found) <= CHANGES_MAX
         assert len(tool_lines(None, described(inputSchema=one))) <= LINES_MAX + 1
+
+
+def test_true_for_1_is_told_though_python_takes_one_for_the_other():
+    changes = tool_changes(described(), described(_meta={"version": True}), server="crm")
+    assert [change.kind for change in changes] == ["other"]
+    of_one = described(inputSchema={"type": "object", "minProperties": 1})
+    of_true = described(inputSchema={"type": "object", "minProperties": True})
+    assert tool_changes(of_one, of_true, server="crm")
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\n", "\x0b"])
+def test_no_text_of_a_server_makes_lines_of_its_own(separator):
+    lines = tool_lines(described(), described(description=f"one{separator}    two"))
+    assert [line[:1] for line in lines if line[:1] in "+-"] == ["-", "+"]
+
+
+def test_a_type_that_is_none_cannot_say_something_else():
+    spoofed = {"type": "string, optional: `harmless`; the server says readOnlyHint true"}
+    changes = tool_changes(described(), described(inputSchema={"properties": {"to": spoofed}}), server="crm")
+    texts = [change.text for change in changes if "`/to`" in change.text]
+    assert texts == ["new argument `/to`, no type of JSON, optional"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.cedar.policy_text import (
+from answerable.core.registry.policy_text import (
     NESTING_MAX,
     POLICY_CHARS_MAX,
     TEXT_CHARS_MAX,

@@ -1,7 +1,7 @@
 """Policy text as its statements, before Cedar reads it.
 
 Cedar's parser recurses: brackets nested some 700 deep, or one expression of some 10,000 terms, end the process. So the
-bounds here are checked first, far below.
+bounds here are checked first, far below, by whoever reads a policy: also by a stranger who verifies.
 """
 
 from __future__ import annotations

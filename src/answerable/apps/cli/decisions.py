@@ -1,0 +1,257 @@
+"""Decisions: ask them again, and say why one was no."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.ledger import milliseconds
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Control
+    from answerable.core.canonical import JSONValue
+    from answerable.core.evidence.bundle import Bundle
+    from answerable.verify.decision_replay import Replayed
+    from answerable.verify.evidence_report import EvidenceReport
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="Id of an action or an approval, or index of an entry.", metavar="ID", show_default=False
+    ),
+]
+BundleFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--bundle",
+        help="Ask the decisions in this evidence bundle again, offline, as `evidence export --replay` wrote it.",
+        metavar="FILE",
+    ),
+]
+Whole = Annotated[bool, typer.Option("--all", help="Ask every decision of the ledger again.")]
+
+AgentName = Annotated[str, typer.Argument(help="Name of an agent.", metavar="AGENT")]
+ActionName = Annotated[str, typer.Argument(help="Name of a capability.", metavar="ACTION")]
+ResourceName = Annotated[
+    str,
+    typer.Argument(
+        help="Id of what it is done to; any when not given.", metavar="[RESOURCE]", show_default=False
+    ),
+]
+At = Annotated[
+    str,
+    typer.Option(
+        "--at", help="When, with a time zone, as RFC 3339 has it.", metavar="TIME", show_default=False
+    ),
+]
+Who = Annotated[bool, typer.Option("--who", help="Tell which agents can.")]
+
+_SHOWN_MAX = 100
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = typer.Typer(no_args_is_help=True, help="Decisions: what was decided, and whether it still is.")
+    command(group, "replay", reads=True)(replay)
+    app.add_typer(group, name="decision")
+    command(app, "why", reads=True)(why)
+    command(app, "could", reads=True)(could)
+    command(app, "can", reads=True)(can)
+
+
+def replay(shell: Shell, name: Name = "", bundle: BundleFile = None, whole: Whole = False) -> int | None:
+    """Derive a past decision again from the ledger, by code that a stranger can run.
+
+    Says `same`, or `differs`, which is an alarm and exit code 5; or `erased`, `not_disclosed`, `not_asked` or
+    `cannot_tell` where there is no answer without a guess.
+    """
+    if (bool(name), bundle is not None, whole).count(True) != 1:
+        raise Malformed("name an ID, or a --bundle, or say --all, and one of them only", code="cli.replay")
+    if whole:
+        return _all(shell)
+    if bundle is not None:
+        evidence, erased = _read(bundle), frozenset[int]()
+    else:
+        with shell.control() as control:
+            evidence, erased = disclosed(control, name)
+    found = _replayed(evidence, erased)
+    if shell.terminal.as_json:
+        shell.terminal.json({"decisions": [one.as_value() for one in found]})
+    else:
+        for one in found:
+            shell.terminal.line(f"entry {one.index}: {one.verdict}", "bold")
+            shell.terminal.line(f"  {one.text}")
+            if one.unchecked:
+                shell.terminal.line(f"  not asked again, for it is not shown: {', '.join(one.unchecked)}")
+    return CHECK_FAILED if any(one.verdict == "differs" for one in found) else None
+
+
+def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
+    """Why an action was denied or deferred, and the smallest change that would have allowed it.
+
+    Each change that is told was asked of the mandate and the policies of that time, with nothing else changed. With
+    --bundle it is told of every denial in that file, and ID is one of its actions or entries.
+    """
+    if bundle is not None:
+        evidence, erased = _read(bundle), frozenset[int]()
+    else:
+        with shell.control() as control:
+            evidence, erased = disclosed(control, name)
+    from answerable.verify.bundle_replay import decisions_in
+    from answerable.verify.denial import explain
+
+    entries, statements = decisions_in(checked(evidence)[0], erased=erased)
+    named = [
+        one for one in entries if name in (str(one.index), one.leaf.get("action"), one.leaf.get("approval"))
+    ]
+    if not named:
+        raise Malformed(f"no decision is called {shown(name)}", code="decision.none")
+    found = [
+        explain(
+            one,
+            policies=statements.policy_set(one.leaf),
+            mandate=statements.mandate(one.leaf),
+            hops=statements.hops(one.leaf),
+        )
+        for one in named
+    ]
+    if shell.terminal.as_json:
+        shell.terminal.json({"explained": [one.as_value() for one in found]})
+        return None
+    said = {"deny": "denied", "defer": "deferred", "allow": "allowed"}
+    for one in found:
+        shell.terminal.line(f"entry {one.index}: {said.get(one.effect, one.effect)}", "bold")
+        for reason in one.reasons:
+            shell.terminal.line(f"  because of {reason}")
+        for number, change in enumerate(one.changes):
+            shell.terminal.line(f"  {'or' if number else 'it would have been allowed'} {change}")
+        if one.text:
+            shell.terminal.line(f"  {one.text}")
+    return None
+
+
+def could(
+    shell: Shell, agent: AgentName, action: ActionName, resource: ResourceName = "", at: At = ""
+) -> int | None:
+    """What an agent was allowed to do at a time, and by what, from the ledger.
+
+    By the documents, policies, mandates and ends of that time. What depends on the single action is told as conditions.
+    """
+    if not at:
+        raise Malformed(
+            "say when with --at, as RFC 3339 has it, such as 2026-11-27T12:00:00Z", code="cli.time"
+        )
+    return _possible(shell, agent=agent, action=action, resource=resource, at=str(milliseconds(at)))
+
+
+def can(shell: Shell, action: ActionName, resource: ResourceName = "", who: Who = False) -> int | None:
+    """Who can do an action now: of all active agents, those with an open mandate and a policy for it."""
+    if not who:
+        raise Malformed("say what is asked: --who tells which agents can", code="cli.usage")
+    return _possible(shell, action=action, resource=resource)
+
+
+def _possible(shell: Shell, **query: str) -> int | None:
+    asked = {name: value for name, value in query.items() if value}
+    with shell.control() as control:
+        found = control.get("/v1/decisions/possible", **asked)
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return None
+    for one in found["agents"]:
+        if one["effect"] == "deny" and "agent" not in asked:
+            continue
+        shell.terminal.line(f"{one['agent']}: {one['effect']}, by {', '.join(one['by'])}", "bold")
+        for condition in one["conditions"]:
+            shell.terminal.line(f"  {condition}")
+        if one["mandates"]:
+            shell.terminal.line(f"  under {', '.join(one['mandates'])}")
+    denied = sum(one["effect"] == "deny" for one in found["agents"])
+    if "agent" not in asked:
+        shell.terminal.line(f"{denied} of {len(found['agents'])} active agents cannot")
+    if found["withheld"] or found["unfollowed"]:
+        shell.terminal.warn(
+            f"not looked at: {found['withheld']} statements that cannot be opened, {found['unfollowed']} revocations "
+            "of keys, manifests, tokens, hops and vendors"
+        )
+    shell.terminal.warn("what agents hand on to each other is not looked at")
+    return None
+
+
+def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
+    """The evidence about a decision with all it takes to ask it again, and the entries in it that are erased."""
+    asked: dict[str, JSONValue] = {"about": {}, "entries": [], "reveal": [], "replay": True}
+    if name.isascii() and name.isdigit() and len(name) <= 16:
+        asked["entries"] = [int(name)]
+    else:
+        asked["about"] = {"action": name}
+    try:
+        found = control.post("/v1/evidence", asked)
+    except Malformed as fault:
+        if fault.code != "evidence.unsigned":
+            raise
+        control.post("/v1/ledger/seal")
+        found = control.post("/v1/evidence", asked)
+    return b64decode(found["bundle"]), frozenset(found["withheld"])
+
+
+def checked(evidence: bytes) -> tuple[Bundle, EvidenceReport]:
+    """The bundle, which is evidence of what it shows. Raises Malformed (`evidence.invalid`) where it is not."""
+    from answerable.core.evidence.bundle import Bundle
+    from answerable.verify.evidence_bundle import verify_evidence
+
+    report = verify_evidence(evidence)
+    if report.status == "invalid":
+        first = next(one for one in report.findings if one.severity == "error")
+        raise Malformed(f"this is no evidence of anything: {first.message}", code="evidence.invalid")
+    return Bundle.parse(evidence), report
+
+
+def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[Replayed, ...]:
+    from answerable.verify.bundle_replay import replay_bundle
+
+    bundle, _ = checked(evidence)
+    found = replay_bundle(bundle, erased=erased)
+    if not found:
+        raise Malformed("no entry about that is a decision", code="decision.none")
+    return found
+
+
+def _all(shell: Shell) -> int | None:
+    counts: dict[str, int] = {}
+    told: list[dict[str, Any]] = []
+    with shell.control() as control, shell.terminal.progress("asking again") as progress:
+        start: int | None = 0
+        while start is not None:
+            page = control.get("/v1/decisions/replay", start=str(start))
+            for verdict, count in page["counts"].items():
+                counts[verdict] = counts.get(verdict, 0) + count
+            told += page["told"]
+            start = page["next"]
+            progress(page["size"] if start is None else start, page["size"])
+    if shell.terminal.as_json:
+        shell.terminal.json({"counts": counts, "decisions": told})
+    else:
+        shell.terminal.record(list(counts.items()))
+        for one in told[:_SHOWN_MAX]:
+            shell.terminal.line(f"entry {one['index']}: {one['verdict']}: {one['text']}")
+        if len(told) > _SHOWN_MAX:
+            shell.terminal.line(f"and {len(told) - _SHOWN_MAX} more: --json lists them")
+    return CHECK_FAILED if counts.get("differs") else None
+
+
+def _read(path: Path) -> bytes:
+    from answerable.core.evidence.archive import ARCHIVE_BYTES_MAX
+
+    try:
+        with path.open("rb") as file:
+            return file.read(ARCHIVE_BYTES_MAX + 1)
+    except OSError as error:
+        raise Malformed(
+            f"cannot read {shown(path)}: {(error.strerror or 'unknown').lower()}", code="cli.file"
+        ) from None

@@ -1,0 +1,44 @@
+"""The arguments of a recorded action, by the names that policies and mandates knew them by."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.decision.asked import Asked
+
+HIDDEN: Final = b"[hidden: "
+"""Where a credential was left out."""
+
+
+def arguments_in(request: bytes | None, asked: Asked) -> dict[str, Any] | None:
+    """Of an action as it was frozen, by the names that policies and mandates know them by; None where it is not shown,
+    or a credential was left out of it."""
+    arguments = sent_in(request)
+    return None if arguments is None else named_by(asked, arguments)
+
+
+def named_by(asked: Asked, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments, and over them those that the question has: what lies deeper in the action has its name there."""
+    named = dict(arguments)
+    for name, value in asked.context["arguments"].items():
+        said = value["__extn"]["arg"] if isinstance(value, dict) else value
+        sent = named.get(name)
+        # Of a decimal the question has another spelling, which is the same number.
+        if not (isinstance(value, dict) and isinstance(sent, str) and Decimal(sent) == Decimal(said)):
+            named[name] = said
+    return named
+
+
+def sent_in(request: bytes | None) -> dict[str, Any] | None:
+    """Of an action as it was frozen, and no other names; None as `arguments_in` says."""
+    if request is None or HIDDEN in request:
+        return None
+    value = msgspec.json.decode(request)
+    arguments = value.get("arguments") if isinstance(value, dict) else None
+    return arguments if isinstance(arguments, dict) else None

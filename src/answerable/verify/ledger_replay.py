@@ -1,0 +1,85 @@
+"""Asking all decisions of a log again, as its entries come."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from answerable.core.ledger.disclosure import opened_fields
+from answerable.core.ledger.subject_key import key_id_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import AnswerableError, Broken
+from answerable.verify.decision_replay import DECIDED, DecisionEntry, Replayed, replay
+from answerable.verify.replay_statements import Statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.opened import FindKey
+    from answerable.core.ledger.subject_key import SubjectKey
+
+WHOLE_EVERY: Final = 32
+STATED: Final = (Tag.CITED, Tag.POLICY_CHANGE, Tag.MANDATE_ISSUED)
+"""Entries that write down what decisions are made under."""
+
+
+def replay_entries(
+    entries: Iterable[StoredEntry], find: FindKey, *, statements: Statements | None = None
+) -> Iterator[Replayed]:
+    """Ask every decision among these entries again, in order.
+
+    find: the keys of who runs the log: an entry without one is erased. statements: what was written down before the
+    first of them; gets what they write down. Of many, Cedar is told what the policies mention; of one in
+    `WHOLE_EVERY`, the whole.
+    """
+    known = Statements() if statements is None else statements
+    count = 0
+    for stored in entries:
+        if stored.tag in DECIDED:
+            entry = decision_entry(stored, find)
+            yield replay(
+                entry,
+                policies=known.policy_set(entry.leaf),
+                mandate=known.mandate(entry.leaf),
+                hops=known.hops(entry.leaf),
+                whole=count % WHOLE_EVERY == 0,
+            )
+            count += 1
+        elif stored.tag in STATED:
+            entry = decision_entry(stored, find)
+            known.take(stored.tag, entry.leaf, entry.fields or {})
+
+
+def decision_entry(stored: StoredEntry, find: FindKey) -> DecisionEntry:
+    """An entry with its fields, as far as they can be opened. Raises Broken (`ledger.leaf_malformed`)."""
+    try:
+        leaf = _LEAF.decode(stored.leaf)
+    except msgspec.MsgspecError:
+        raise Broken(
+            f"entry {stored.index} has a leaf that is not an object", code="ledger.leaf_malformed"
+        ) from None
+    fields: dict[str, bytes] | None = {}
+    if stored.attachment:
+        try:
+            key = find(key_id_of(stored.attachment))
+            fields = None if key is None else _fields(stored.attachment, leaf, key)
+        except AnswerableError:
+            # What there is, is not what the leaf commits to: for `ledger verify` to say.
+            fields = {}
+    return DecisionEntry(index=stored.index, tag=stored.tag, leaf=leaf, fields=fields, whole=bool(fields))
+
+
+def _fields(attachment: bytes, leaf: dict[str, Any], key: SubjectKey) -> dict[str, bytes]:
+    """The fields that the leaf commits to; none where the attachment is another."""
+    if sha256(attachment).hexdigest() != leaf.get("payload"):
+        return {}
+    opened = opened_fields(attachment, key)
+    if sorted(one.digest for one in opened) != leaf.get("_sd"):
+        return {}
+    return {one.name: bytes(one.value) for one in opened}
+
+
+_LEAF: Final = msgspec.json.Decoder(dict[str, Any])

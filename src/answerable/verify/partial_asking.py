@@ -1,0 +1,182 @@
+"""Asking a policy set when not all facts are known: what follows already, and under which conditions the rest does.
+
+By Cedar's partial evaluation, which is marked experimental: its answer is a preview that people read, never a decision.
+Laws: what is not known is a condition and takes no value; a policy that may matter is told, with what of it is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import cedarpy
+import msgspec
+
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.decision.decision import PolicyNote
+    from answerable.verify.policy_asking import Named, PolicyAsking
+
+CONDITION_CHARS_MAX: Final = 400
+_TRUE: Final = {"Value": True}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Possible:
+    """effect: what follows from what is known. by: policies, or the rule, that make it so or may. conditions: sentences
+    for people, on which it depends; empty where it does not."""
+
+    effect: Literal["allow", "deny", "depends"]
+    by: tuple[str, ...]
+    conditions: tuple[str, ...] = ()
+
+
+def unknown(name: str) -> dict[str, Any]:
+    """A value of the context that is not known, in Cedar's JSON form. name: its path in the context."""
+    return {"__extn": {"fn": "unknown", "arg": name}}
+
+
+def ask_partly(
+    policies: PolicyAsking,
+    named: Named,
+    *,
+    resource_type: str,
+    resource_id: str,
+    context: Mapping[str, Any],
+) -> Possible:
+    """resource_id: empty where no resource is said. context: known members, and `unknown` ones.
+
+    Raises Malformed (`policy.unreadable`) where Cedar has no answer.
+    """
+    request: dict[str, Any] = {
+        "principal": _uid("Agent", named.agent),
+        "action": _uid("Action", named.action),
+        "context": dict(context),
+    }
+    if resource_id:
+        request["resource"] = _uid(resource_type, resource_id)
+    try:
+        found = cedarpy.is_authorized_partial(request, policies.about(named), policies.entities(named))
+    except (ValueError, TypeError) as error:
+        raise _unreadable(str(error)) from None
+    if found.diagnostics.errors and not found.residuals:
+        raise _unreadable(str(found.diagnostics.errors[0]))
+    return _weighed(policies, {name: _condition(ast) for name, ast in found.residuals.items()})
+
+
+def _weighed(policies: PolicyAsking, left: Mapping[str, object]) -> Possible:
+    """left: of each policy what of its condition is left; True, False, or an expression."""
+    permits = {name: one for name, one in left.items() if one is not False and not policies.forbids(name)}
+    forbids = {name: one for name, one in left.items() if one is not False and policies.forbids(name)}
+    final = tuple(
+        sorted(name for name, one in forbids.items() if one is True and not policies.notes[name].liftable)
+    )
+    if final:
+        return Possible(effect="deny", by=final)
+    if not permits:
+        return Possible(effect="deny", by=("policy.default_deny",))
+    certain = tuple(sorted(name for name, one in permits.items() if one is True))
+    if certain and not forbids:
+        return Possible(effect="allow", by=certain)
+    conditions = []
+    if not certain:
+        told = " or ".join(f"{_text(one)} ({name})" for name, one in sorted(permits.items()))
+        conditions.append(f"if {told}")
+    for name, one in sorted(forbids.items()):
+        note = policies.notes[name]
+        when = "in any case" if one is True else f"if {_text(one)}"
+        conditions.append(f"{when}: {_effect(note)} ({name}: {note.reason})")
+    return Possible(effect="depends", by=certain or tuple(sorted(permits)), conditions=tuple(conditions))
+
+
+def _effect(note: PolicyNote) -> str:
+    lifts = []
+    if note.approve is not None:
+        lifts.append(f"once {note.approve.count} of group {note.approve.group} approve")
+    if note.oblige:
+        lifts.append(f"with the obligations {'; '.join(note.oblige)}")
+    return f"only {' and '.join(lifts)}" if lifts else "not allowed"
+
+
+def _condition(ast: Mapping[str, Any]) -> object:
+    """What is left of a policy's conditions: True, False, or one expression."""
+    left: object = True
+    for condition in ast.get("conditions") or ():
+        body = _simplified(condition.get("body"))
+        if condition.get("kind") == "unless":
+            body = (not body) if isinstance(body, bool) else {"!": {"arg": body}}
+        if body is False:
+            return False
+        if body is not True:
+            left = body if left is True else {"&&": {"left": left, "right": body}}
+    return left
+
+
+def _simplified(node: Any) -> Any:
+    if not isinstance(node, dict):
+        return node
+    if type(node.get("Value")) is bool:
+        return node["Value"]
+    if "&&" in node:
+        left, right = _simplified(node["&&"]["left"]), _simplified(node["&&"]["right"])
+        if left is False or right is False:
+            return False
+        if left is True:
+            return right
+        return left if right is True else {"&&": {"left": left, "right": right}}
+    if "unknown" in node:
+        return _path(str(node["unknown"][0]["Value"]))
+    return {key: _inside(value) for key, value in node.items()}
+
+
+def _inside(value: Any) -> Any:
+    """An operand, where a plain truth stays a value."""
+    if isinstance(value, list):
+        return [_inside(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "unknown" in value or "&&" in value:
+        made = _simplified(value)
+        return {"Value": made} if isinstance(made, bool) else made
+    return {key: _inside(inner) for key, inner in value.items()}
+
+
+def _path(name: str) -> dict[str, Any]:
+    if name in ("principal", "action", "resource"):
+        return {"Var": name}
+    node: dict[str, Any] = {"Var": "context"}
+    for part in name.split("."):
+        node = {".": {"left": node, "attr": part}}
+    return node
+
+
+def _text(condition: object) -> str:
+    """As Cedar writes it."""
+    if condition is True:
+        return "true"
+    scope = {"op": "All"}
+    policy = {
+        "effect": "permit",
+        "principal": scope,
+        "action": scope,
+        "resource": scope,
+        "conditions": [{"kind": "when", "body": condition}],
+    }
+    whole = {"templates": {}, "staticPolicies": {"one": policy}, "templateLinks": []}
+    try:
+        text = cedarpy.policies_from_json_str(msgspec.json.encode(whole).decode())
+    except ValueError:
+        return "what it looks at allows"
+    told = " ".join(text.partition(" when ")[2].rstrip("; \n").strip("{} ").split())
+    return told[:CONDITION_CHARS_MAX]
+
+
+def _uid(kind: str, name: str) -> str:
+    return f"{kind}::{msgspec.json.encode(name).decode()}"
+
+
+def _unreadable(why: str) -> Malformed:
+    return Malformed(f"Cedar cannot say what is possible: {shown(why)}", code="policy.unreadable")

@@ -1,0 +1,275 @@
+"""One policy set as a log says it was, asked again: the whole of it, by Cedar's public call, on the whole context.
+
+Nothing of how decisions are made fast is used here: no slices, no private entry point, no views of the context, no
+registry. So whatever of that goes wrong shows as a difference.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import cedarpy
+import msgspec
+
+from answerable.core.decision.asked import context_under
+from answerable.core.decision.decision import Evaluation, PolicyNote, weigh
+from answerable.core.decision.facts import Requirement
+from answerable.core.decision.obligation import obligations_in
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.decision.asked import Asked
+    from answerable.core.decision.decision import Decision
+    from answerable.core.decision.policy_context import Context
+    from answerable.core.registry.policy_parts import PolicyParts
+    from answerable.core.registry.policy_statement import PolicyStatement
+
+BOUND_MAX: Final = 1_024
+"""Sets of entities, and sets without some of their policies, that are kept ready."""
+POLICIES_MAX: Final = 20_000
+_ANNOTATIONS: Final = frozenset({"id", "reason", "internal", "approve", "oblige"})
+_APPROVE: Final = re.compile(r"([a-z0-9._-]{1,63}):([1-9])")
+_CONTEXT: Final = {"Var": "context"}
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class Named(NamedTuple):
+    """What decides which entities Cedar is told of."""
+
+    agent: str
+    environment: str
+    use_case: str
+    action: str
+    kind: str
+
+
+class PolicyAsking:
+    """Asks one policy set. parts: what it declares; None where the log does not say."""
+
+    def __init__(self, statement: PolicyStatement, *, digest: str) -> None:
+        """Raises Malformed (`policy.unreadable`) for policies that this program cannot read as they were read then."""
+        self.digest = digest
+        self.parts: PolicyParts | None = statement.parts
+        self._policies = _policies_in(statement.policies)
+        self._notes = {name: _note(name, ast) for name, ast in self._policies.items()}
+        self._bare = {
+            name: {key: value for key, value in ast.items() if key != "annotations"}
+            for name, ast in self._policies.items()
+        }
+        self._mentioned = mentioned([ast.get("conditions") for ast in self._policies.values()])
+        self._without = lru_cache(maxsize=BOUND_MAX)(self._less)
+        self._entities = lru_cache(maxsize=BOUND_MAX)(_entities)
+
+    @property
+    def notes(self) -> Mapping[str, PolicyNote]:
+        """What the annotations of each policy say."""
+        return self._notes
+
+    def policy(self, name: str) -> Mapping[str, Any] | None:
+        """A policy in Cedar's JSON form; None for an id that the set does not have."""
+        return self._policies.get(name)
+
+    def forbids(self, name: str) -> bool:
+        """Whether a policy is a forbid."""
+        return self._policies[name].get("effect") != "permit"
+
+    def about(self, named: Named) -> cedarpy.PolicySet:
+        """Cedar's handle for the policies that can be about this agent and action."""
+        return self._without((), named)
+
+    def entities(self, named: Named) -> cedarpy.Entities:
+        """Cedar's handle for the entities that a request of these has."""
+        return self._entities(named)
+
+    def permits(self) -> list[Mapping[str, Any]]:
+        """All permits, in Cedar's JSON form."""
+        return [ast for ast in self._policies.values() if ast.get("effect") == "permit"]
+
+    def unlike(self, asked: Asked) -> str:
+        """The first member of the context that this set's own declarations make something else of; empty for none."""
+        if self.parts is None:
+            return ""
+        made = context_under(asked, self.parts)
+        if "risk" not in asked.context:
+            made.pop("risk", None)
+        names = sorted(made.keys() | asked.context.keys())
+        return next((name for name in names if made.get(name) != asked.context.get(name)), "")
+
+    def decide(self, asked: Asked, *, whole: bool = True) -> Decision:
+        """What the set says. whole: whether Cedar is given all policies and the whole context, or the policies that can
+        be about this agent and action, and what policies mention: the same to them, and many times as fast."""
+        named = Named(
+            agent=asked.principal.id,
+            environment=asked.principal.environment,
+            use_case=asked.principal.use_case,
+            action=asked.action.id,
+            kind=asked.action.kind,
+        )
+        request = {
+            "principal": {"type": "Agent", "id": named.agent},
+            "action": {"type": "Action", "id": named.action},
+            "resource": {"type": asked.resource.type, "id": asked.resource.id},
+            "context": _ENCODER.encode(asked.context if whole else self._told(asked.context)).decode(),
+        }
+        entities, about = self._entities(named), None if whole else named
+        return weigh(
+            _evaluated(request, self._without((), about), entities),
+            notes=self._notes,
+            without=lambda ids: _evaluated(request, self._without(ids, about), entities),
+            approval=asked.approval_fact(),
+            policy_set=self.digest,
+        )
+
+    def _told(self, context: Context) -> Context:
+        if self._mentioned is None:
+            return context
+        told: Context = {}
+        for member, names in self._mentioned.items():
+            value = context.get(member)
+            if names is None or not isinstance(value, dict):
+                if member in context:
+                    told[member] = value
+            else:
+                told[member] = {name: value[name] for name in names if name in value}
+        return told
+
+    def _less(self, ids: tuple[str, ...], about: Named | None) -> cedarpy.PolicySet:
+        kept = {
+            name: ast
+            for name, ast in self._bare.items()
+            if name not in ids and (about is None or _can_be_about(ast, about))
+        }
+        text = msgspec.json.encode({"templates": {}, "staticPolicies": kept, "templateLinks": []})
+        return cedarpy.PolicySet.from_json_str(text.decode())
+
+
+def _evaluated(
+    request: dict[str, Any], policies: cedarpy.PolicySet, entities: cedarpy.Entities
+) -> Evaluation:
+    """One answer; whatever is not a clean Allow or Deny is an error, which can only end in a deny."""
+    result = cedarpy.is_authorized(request, policies, entities)
+    reasons, errors = sorted(result.diagnostics.reasons), list(result.diagnostics.errors)
+    decision = result.decision.value
+    if not errors and (decision == "Deny" or (decision == "Allow" and reasons)):
+        return Evaluation(allowed=decision == "Allow", determining=tuple(reasons))
+    return Evaluation(
+        allowed=False, determining=(), errors=tuple(sorted(errors)) or (f"no decision: {decision}",)
+    )
+
+
+def _can_be_about(ast: Mapping[str, Any], named: Named) -> bool:
+    """False only for a policy that names another agent, use case, action or kind."""
+    principals = {("Agent", named.agent), ("UseCase", named.use_case)}
+    actions = {("Action", named.action), ("Action", named.kind)}
+    for scope, own in ((ast.get("principal"), principals), (ast.get("action"), actions)):
+        match scope:
+            case {"op": "==" | "in", "entity": {"type": str(kind), "id": str(name)}, **rest} if not (
+                rest.keys() - {"op"}
+            ):
+                if (kind, name) not in own:
+                    return False
+            case {"op": "in", "entities": [*entities]}:
+                if not any((one.get("type"), one.get("id")) in own for one in entities):
+                    return False
+    return True
+
+
+def mentioned(conditions: object) -> dict[str, frozenset[str] | None] | None:
+    """Members of the context that these conditions look at, and the names inside each, None for all of them; None for
+    the whole context, as soon as anything about it is used in a way that is not a plain access."""
+    found: dict[str, frozenset[str] | None] = {}
+    pending: list[object] = [conditions]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending.extend(node)
+        if not isinstance(node, dict):
+            continue
+        if node == _CONTEXT:
+            return None
+        path = plain_path(node)
+        if path:
+            member, *rest = path
+            before = found.get(member, frozenset())
+            found[member] = None if before is None or not rest else before | {rest[0]}
+        else:
+            pending.extend(node.values())
+    return found
+
+
+def plain_path(node: dict[str, Any]) -> list[str]:
+    """The names of `context.a.b` or `context.a has b`, outermost last; empty for anything else."""
+    names: list[str] = []
+    at: object = node
+    while isinstance(at, dict) and at != _CONTEXT:
+        inner = at.get(".") or (at.get("has") if not names else None)
+        if len(at) != 1 or not isinstance(inner, dict) or not isinstance(inner.get("attr"), str):
+            return []
+        names.append(inner["attr"])
+        at = inner.get("left")
+    return names[::-1] if at == _CONTEXT else []
+
+
+def _policies_in(text: str) -> dict[str, dict[str, Any]]:
+    try:
+        parsed = msgspec.json.decode(cedarpy.policies_to_json_str(text))
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(f"Cedar does not read it: {shown(' '.join(str(error).split()))}") from None
+    found: dict[str, dict[str, Any]] = {}
+    for ast in parsed["staticPolicies"].values():
+        name = (ast.get("annotations") or {}).get("id")
+        if not isinstance(name, str) or name in found:
+            raise _unreadable("a policy in it has no id of its own")
+        found[name] = ast
+    if parsed.get("templates") or len(found) > POLICIES_MAX:
+        raise _unreadable("it has templates, or too many policies")
+    return found
+
+
+def _note(name: str, ast: Mapping[str, Any]) -> PolicyNote:
+    said = ast.get("annotations") or {}
+    unknown = said.keys() - _ANNOTATIONS
+    if unknown:
+        raise _unreadable(
+            f"policy {shown(name)} has the annotation {shown(min(unknown))}, which is not known here"
+        )
+    approve = None
+    if "approve" in said:
+        match = _APPROVE.fullmatch(said["approve"] or "")
+        if match is None:
+            raise _unreadable(f"policy {shown(name)}: its `@approve` is not understood")
+        approve = Requirement(group=match[1], count=int(match[2]))
+    return PolicyNote(
+        reason=said.get("reason") or f"policy {name}",
+        approve=approve,
+        oblige=obligations_in(said["oblige"] or "") if "oblige" in said else (),
+        internal=said.get("internal") or "",
+    )
+
+
+def _entities(named: Named) -> cedarpy.Entities:
+    """The agent in its use case, the action in its kind, as they were then."""
+    return cedarpy.Entities.from_json_str(
+        _ENCODER.encode(
+            [
+                {
+                    "uid": {"type": "Agent", "id": named.agent},
+                    "attrs": {"environment": named.environment, "use_case": named.use_case},
+                    "parents": [{"type": "UseCase", "id": named.use_case}],
+                },
+                {
+                    "uid": {"type": "Action", "id": named.action},
+                    "attrs": {},
+                    "parents": [{"type": "Action", "id": named.kind}],
+                },
+            ]
+        ).decode()
+    )
+
+
+def _unreadable(why: str) -> Malformed:
+    return Malformed(f"the policy set cannot be asked again: {why}", code="policy.unreadable")

@@ -1,0 +1,92 @@
+"""Past decisions, asked again on the command line: with the server, and by a stranger with a file."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+
+from answerable.errors import Refused
+from tests.control_world import Running, World, asked
+from tests.system.test_cli import Command, command, running, world
+
+__all__ = ["command", "running", "world"]
+
+pytestmark = [pytest.mark.requirement("ANSWER-01"), pytest.mark.requirement("ANSWER-05")]
+
+
+@pytest.fixture
+def mandate(world: World, running: Running, command: Command) -> str:
+    command("apply", "-f", str(world.registry))
+    issue = ("mandate", "issue", "one-case", "--as", "ada", "--set", "case=4711", "--yes", "--key")
+    return command(*issue, str(world.key("ada"))).stdout.strip()
+
+
+def test_a_decision_is_derived_again_with_the_server_and_by_a_stranger_from_a_bundle(
+    world: World, running: Running, command: Command, mandate: str
+) -> None:
+    answer = running.call(asked, "case_read", "4711", mandate)
+    (found,) = json.loads(command("decision", "replay", answer.action_id, "--json").stdout)["decisions"]
+    assert (found["verdict"], found["unchecked"]) == ("same", [])
+    index = str(found["index"])
+    assert "same" in command("decision", "replay", index).stdout
+    bundle, bare = world.root / "again.zip", world.root / "bare.zip"
+    command("evidence", "export", "--action", answer.action_id, "--replay", "-o", str(bundle))
+    command("evidence", "export", "--action", answer.action_id, "-o", str(bare))
+    again = json.loads(command("decision", "replay", "--bundle", str(bundle), "--json").stdout)
+    assert again["decisions"][0]["derived"] == found["derived"]
+    hidden = json.loads(command("decision", "replay", "--bundle", str(bare), "--json").stdout)
+    assert hidden["decisions"][0]["verdict"] == "not_disclosed"
+    content = bytearray(bundle.read_bytes())
+    content[len(content) // 2] ^= 1
+    bundle.write_bytes(content)
+    assert "no evidence" in command("decision", "replay", "--bundle", str(bundle), code=1).stderr
+    command("decision", "replay", code=1)
+
+
+def test_all_decisions_are_asked_again_and_a_deferral_is_explained(
+    world: World, running: Running, command: Command, mandate: str
+) -> None:
+    running.call(asked, "case_read", "4711", mandate)
+    waiting = running.call(asked, "case_delete", "4711", mandate).approval.id
+    with suppress(Refused):
+        running.call(asked, "case_read", "4712", mandate)
+    counts = json.loads(command("decision", "replay", "--all", "--json").stdout)["counts"]
+    assert counts == {"same": 3}
+    explained = json.loads(command("why", waiting, "--json").stdout)["explained"]
+    assert explained[0]["effect"] == "defer"
+    assert "had approved it" in explained[0]["changes"][0]
+    assert "it would have been allowed once" in command("why", waiting).stdout
+    story = json.loads(command("timeline", mandate, "--json").stdout)["lines"]
+    refusal = next(line["index"] for line in story if line["kind"] == "refusal")
+    told = command("why", str(refusal)).stdout
+    assert "denied" in told
+    assert "on case `4711`" in told
+    command("why", "nothing", code=1)
+
+
+@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("ANSWER-07")
+def test_what_an_agent_could_do_and_who_can_is_told_from_the_ledger(
+    world: World, running: Running, command: Command, mandate: str
+) -> None:
+    found = json.loads(command("can", "--who", "case_read", "4711", "--json", code=1).stdout or "{}")
+    assert found == {}, "an action goes by the name of its capability"
+    actions = [
+        one["name"]
+        for one in json.loads(command("registry", "list", "--json").stdout)
+        if one["kind"] == "Capability"
+    ]
+    told = {name: json.loads(command("can", "--who", name, "4711", "--json").stdout) for name in actions}
+    able = [one for answer in told.values() for one in answer["agents"] if one["effect"] != "deny"]
+    assert able
+    assert all(one["mandates"] == [mandate] for one in able)
+    agent = able[0]["agent"]
+    early = command("could", agent, actions[0], "--at", "2020-01-01T00:00:00Z", code=1).stderr
+    assert "does not say all of the registry" in early
+    later = json.loads(command("could", agent, actions[0], "--at", "2199-01-01T00:00:00Z", "--json").stdout)
+    assert later["agents"][0]["effect"] == "deny", "by then the mandate has ended"
+    assert "active agents cannot" in command("can", "--who", actions[0]).stdout
+    command("can", actions[0], code=1)
+    command("could", agent, actions[0], code=1)

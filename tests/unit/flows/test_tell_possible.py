@@ -1,0 +1,164 @@
+"""What agents could do at a moment, by the ledger alone."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger.records_revocation import revoked
+from answerable.core.ledger.subject import LOG_SUBJECT
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.caveat import ArgumentAtMost, ResourceIn
+from answerable.core.mandate.mandate import Grant, MandateId
+from answerable.core.mandate.revocation import Revocable, Revocation
+from answerable.errors import Malformed
+from answerable.flows.apply_registry import apply_registry
+from answerable.flows.close_mandate import close_mandate
+from answerable.flows.record_entry import sealing_for
+from answerable.flows.tell_possible import Then, possible
+from answerable.testing.builders import POLICIES, Bench, bench_documents
+
+if TYPE_CHECKING:
+    from answerable.flows.tell_possible import Told
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ANSWER-06")]
+
+
+def then(bench: Bench, at: int | None = None) -> Then:
+    found = Then(at=UnixMillis(bench.clock.now() if at is None else at))
+    for stored in bench.walk.ledger.replay():
+        if not found.take(stored, bench.walk.subject_keys.find):
+            break
+    return found
+
+
+def scout(found: Then, action: str = "crm.read", resource: str = "") -> Told:
+    (one,) = possible(found, agents=("scout",), action=action, resource=resource)
+    return one
+
+
+async def test_what_policies_and_mandate_allow_is_told_with_what_it_depends_on():
+    bench = await Bench().registered()
+    await bench.issue()
+    one = scout(then(bench))
+    assert (one.effect, one.by, one.mandates, one.conditions) == ("allow", ("read",), ("m-1",), ())
+    one = scout(then(bench), "crm.refund")
+    assert (one.effect, one.by) == ("depends", ("refund",))
+    assert any(
+        "amount" in told and "only once 1 of group approvers approve" in told for told in one.conditions
+    )
+    assert any("1000000" in told and "not allowed (refund-never" in told for told in one.conditions)
+
+
+async def test_it_is_told_of_the_moment_and_not_of_now():
+    bench = await Bench().registered()
+    before = bench.clock.now()
+    bench.clock.advance(10)
+    mandate = await bench.issue(seconds=100)
+    during = bench.clock.now()
+    bench.clock.advance(10)
+    await apply_registry(
+        bench.walk,
+        bench_documents(POLICIES.replace('@id("read") permit', '@id("read") forbid')),
+        by="operator",
+    )
+    changed = bench.clock.now()
+    bench.clock.advance(10)
+    await close_mandate(bench.walk, MandateId(mandate.id), by="operator")
+    assert scout(then(bench, before)).by == ("mandate.none",)
+    assert scout(then(bench, during)).effect == "allow"
+    assert (scout(then(bench, changed)).effect, scout(then(bench, changed)).by) == ("deny", ("read",))
+    assert scout(then(bench)).by == ("mandate.none",)
+    assert scout(then(bench, during + 200_000)).by == ("mandate.none",)
+
+
+async def test_bounds_of_mandates_are_conditions_and_other_resources_are_outside():
+    bench = await Bench().registered()
+    caveats = (ArgumentAtMost(name="amount", maximum=300), ResourceIn(ids=("4711",)))
+    await bench.issue(grants=(Grant(capability="crm.refund", caveats=caveats),))
+    one = scout(then(bench), "crm.refund", "4711")
+    assert "if argument `amount` is at most 300 (mandate)" in one.conditions
+    assert scout(then(bench), "crm.refund", "4712").by == ("mandate.none",)
+    assert any("4711" in told for told in scout(then(bench), "crm.refund").conditions)
+    assert scout(then(bench)).by == ("mandate.none",)
+
+
+async def test_a_mandate_whose_calls_are_used_up_is_no_leave():
+    bench = await Bench().registered()
+    await bench.issue(calls_max=1)
+    await bench.act()
+    assert scout(then(bench)).by == ("mandate.none",)
+
+
+async def test_what_the_ledger_does_not_say_is_refused():
+    bench = await Bench().registered()
+    await bench.issue()
+    found = Then(at=bench.clock.now())
+    for stored in bench.walk.ledger.replay():
+        found.take(stored, lambda _: None)
+    with pytest.raises(Malformed, match="does not say all of the registry"):
+        scout(found)
+    missing = Then(at=bench.clock.now())
+    for stored in bench.walk.ledger.replay():
+        if stored.tag != Tag.REGISTRY_CHANGE:
+            missing.take(stored, bench.walk.subject_keys.find)
+    with pytest.raises(Malformed) as told:
+        scout(missing)
+    assert told.value.code == "answers.registry_unknown"
+    for agent, action in (("nobody", "crm.read"), ("scout", "crm.nothing")):
+        with pytest.raises(Malformed) as told:
+            possible(then(bench), agents=(agent,), action=action, resource="")
+        assert told.value.code == "answers.unknown_name"
+
+
+@pytest.mark.requirement("ANSWER-07")
+async def test_who_can_is_told_of_every_active_agent():
+    bench = await Bench().registered()
+    await bench.issue()
+    found = possible(then(bench), agents=(), action="crm.read", resource="4711")
+    assert {one.agent: one.effect for one in found} == {"rover": "deny", "scout": "allow"}
+
+
+@pytest.mark.parametrize("amount", [1, 5_000, 5_001, 50_001, 1_000_001])
+async def test_what_is_told_is_never_more_than_what_is_decided(amount):
+    bench = await Bench().registered()
+    await bench.issue()
+    told = scout(then(bench), "crm.refund")
+    with suppress(Exception):
+        await bench.refund(amount)
+    tags = [stored.tag for stored in bench.walk.ledger.replay()]
+    decided = "allow" if Tag.INTENT in tags else "defer" if Tag.APPROVAL_ASKED in tags else "deny"
+    assert told.effect == "depends"
+    assert decided == ("allow" if amount <= 5_000 else "defer" if amount <= 1_000_000 else "deny")
+
+
+async def test_a_revoked_agent_can_nothing_and_revocations_that_are_not_looked_at_are_counted():
+    bench = await Bench().registered()
+    await bench.issue()
+    found = then(bench)
+    found.ended.add(("agent", "scout"))
+    assert scout(found).by == ("revoked.agent",)
+    found = then(bench)
+    found.ended.add(("owner", "alice"))
+    assert scout(found).by == ("mandate.none",)
+    sealing = sealing_for(bench.walk, LOG_SUBJECT)
+    about = {"sealing": sealing, "by": "0" * 64, "person": "0" * 64, "in_flight": []}
+    for kind, name in (("mandate", "m-1"), ("key", "k-1"), ("owner", "alice")):
+        revocation = Revocation(what=Revocable(kind, name), at=bench.clock.now(), by="x", reason="y")
+        entry = revoked(revocation, at=bench.clock.now(), **about)
+        await bench.walk.ledger.submit(entry).durable()
+    found = then(bench)
+    assert {("mandate", "m-1"), ("key", "k-1"), ("owner", "alice")} <= found.ended
+    assert found.unfollowed == 1
+
+
+async def test_a_document_that_was_taken_out_is_not_in_force_and_a_token_that_is_none_is_counted():
+    bench = await Bench().registered()
+    documents = [d for d in bench_documents() if isinstance(d, dict) and d["metadata"] != {"name": "rover"}]
+    await apply_registry(bench.walk, documents, by="operator", prune=True)
+    found = then(bench)
+    assert "Agent/rover" not in str(sorted(found.documents))
+    assert [one.agent for one in possible(found, agents=(), action="crm.read", resource="")] == ["scout"]
