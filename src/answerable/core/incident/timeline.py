@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
-from answerable.core.incident.circumstances import circumstances
+from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.handed_on import (
     cited_sentence,
     hop_detail,
@@ -181,23 +181,12 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
     details = [
         *circumstances(payload),
         f"allowed by {listed(decision.get('by'))} of policy set {short(decision.get('policy_set'))}"
-        + _lifted(decision, leaf.get("approval")),
+        + set_aside(decision, leaf.get("approval")),
         f"identity proved by {proof_told(leaf)}; call {leaf.get('call')} of this mandate",
         *hop_detail(leaf),
         *instance_told(leaf),
     ]
     return text, tuple(details)
-
-
-def _lifted(decision: Mapping[str, JSONValue], approval: JSONValue) -> str:
-    """By what the forbids in its way were set aside. Which of them took the approval and which a condition, an entry
-    does not say."""
-    lifted, conditions = decision.get("lifted"), decision.get("obligations")
-    if not lifted:
-        return f", after approval {short(approval)} was used up" if approval else ""
-    by = [f"approval {short(approval)}"] if approval else []
-    by += ["its conditions"] if conditions else []
-    return f", after {' and '.join(by)} set {listed(lifted)} aside" if by else ""
 
 
 def _end(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
