@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.evidence.bundle import ENTRIES_MAX, Bundle, EvidenceEntry
 from answerable.core.ledger.entry import FIRST_LEAF_VERSION
 from answerable.core.ledger.opened import disclosures_of, leaf_of
+from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note
@@ -16,7 +17,7 @@ from answerable.core.tlog.proof import TlogProof
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.verify.decision_replay import DECIDED, shown_for_replay
 from answerable.verify.ledger_replay import STATED
-from answerable.verify.replay_statements import digest_in
+from answerable.verify.replay_statements import digest_in, hop_places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -90,7 +91,8 @@ class Selection:
                 found.add(intent)
             found.update(self._of_approvals.get(str(leaf.get("approval")), ()))
             if self.replay and stored.tag in DECIDED:
-                named = (("policy_set", digest_in(leaf)), ("mandate", str(leaf.get("mandate"))))
+                named = [("policy_set", digest_in(leaf)), ("mandate", str(leaf.get("mandate")))]
+                named += [(KIND, "\n".join(place)) for place in hop_places(leaf)]
                 found.update(self._stated[name] for name in named if name in self._stated)
         return found
 
@@ -100,6 +102,8 @@ class Selection:
             leaf = leaf_of(stored)
             if stored.tag == Tag.CITED:
                 name = (str(leaf.get("kind")), str(leaf.get("name")))
+                if name[0] == KIND:
+                    name = (KIND, "\n".join(str(leaf.get(part)) for part in ("hop", "agent", "mandate")))
             elif stored.tag == Tag.POLICY_CHANGE:
                 name = ("policy_set", str(leaf.get("after")))
             else:

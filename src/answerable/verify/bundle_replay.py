@@ -16,7 +16,12 @@ def replay_bundle(bundle: Bundle, *, erased: frozenset[int] = frozenset()) -> tu
     """Ask every decision in it again, in order. erased: as `decisions_in` has it."""
     decided, statements = decisions_in(bundle, erased=erased)
     return tuple(
-        replay(one, policies=statements.policy_set(one.leaf), mandate=statements.mandate(one.leaf))
+        replay(
+            one,
+            policies=statements.policy_set(one.leaf),
+            mandate=statements.mandate(one.leaf),
+            hops=statements.hops(one.leaf),
+        )
         for one in decided
     )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from answerable.core.decision.asked import Asked
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.policy_parts import PolicyParts, TimeWindow
 
@@ -36,10 +37,12 @@ _FIXED: Final = frozenset({"risk", "capability", "proof", "sources"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What a decision is asked of: the question, the mandate, and the action's own arguments, None where not shown."""
+    """What a decision is asked of. hops: what each allows. arguments: those of the action, as it was frozen. None for
+    what is not shown."""
 
     asked: Asked
     mandate: Mandate | None
+    hops: tuple[Authority, ...] | None
     arguments: Mapping[str, Any] | None
 
 

@@ -19,7 +19,9 @@ from answerable.core.decision.decision import after_narrowing
 from answerable.core.decision.narrowing import narrowed_arguments, same
 from answerable.core.decision.obligation import duties_of, kinds_of
 from answerable.core.ledger.records import SOURCES_CHARS_MAX, SOURCES_MAX
+from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.authority import failure, limits_of
 from answerable.core.mandate.caveat import Attempt
 from answerable.core.mandate.mandate import shortfall
 from answerable.core.mandate.session_claims import session_of, session_shortfall
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.asked import Asked
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.obligation import Narrowing
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate, Shortfall
     from answerable.verify.policy_asking import PolicyAsking
 
@@ -128,11 +131,12 @@ def replay(
     *,
     policies: PolicyAsking | Unfit | None,
     mandate: Mandate | None,
+    hops: tuple[Authority, ...] | None = None,
     whole: bool = True,
 ) -> Replayed:
-    """Ask one decision again. policies, mandate: what the entry refers to, where that is shown. whole: as
-    `PolicyAsking.decide` says."""
-    return _Replay(entry, policies, mandate, whole=whole).run()
+    """Ask one decision again. policies, mandate: what the entry refers to, where that is shown. hops: what each of
+    those allows that it came by; None where one is not shown. whole: as `PolicyAsking.decide` says."""
+    return _Replay(entry, policies, mandate, hops, whole=whole).run()
 
 
 def shown_for_replay(tag: int, leaf: Mapping[str, Any]) -> frozenset[str]:
@@ -142,7 +146,7 @@ def shown_for_replay(tag: int, leaf: Mapping[str, Any]) -> frozenset[str]:
     if tag == Tag.POLICY_CHANGE:
         return frozenset({"policies", "declared", "schema_digest"})
     kind = leaf.get("kind") if tag == Tag.CITED else "mandate" if tag == Tag.MANDATE_ISSUED else ""
-    return frozenset({"policy_set": ("text",), "mandate": ("token",)}.get(str(kind), ()))
+    return frozenset({"policy_set": ("text",), "mandate": ("token",), KIND: ("token",)}.get(str(kind), ()))
 
 
 class _Replay:
@@ -151,10 +155,11 @@ class _Replay:
         entry: DecisionEntry,
         policies: PolicyAsking | Unfit | None,
         mandate: Mandate | None,
+        hops: tuple[Authority, ...] | None,
         *,
         whole: bool,
     ) -> None:
-        self._entry, self._mandate, self._whole = entry, mandate, whole
+        self._entry, self._mandate, self._hops, self._whole = entry, mandate, hops, whole
         self._unfit = policies if isinstance(policies, Unfit) else None
         self._policies = None if isinstance(policies, Unfit) else policies
         self._leaf = entry.leaf
@@ -196,7 +201,10 @@ class _Replay:
             return self._answer("not_asked", "a rule said no before any policy was asked")
         if self._entry.whole:
             return self._answer("not_asked", "an entry from before it was written down what policy was asked")
-        return self._answer("not_disclosed", "the field `question` of the entry is not shown")
+        text = "the field `question` of the entry is not shown"
+        if self._entry.tag == Tag.REFUSAL:
+            text += ", or there is none because a rule said no before any policy was asked"
+        return self._answer("not_disclosed", text)
 
     def _unlike(self, asked: Asked) -> str:
         """What of the question is about something else than the leaf; empty if it fits."""
@@ -230,12 +238,12 @@ class _Replay:
             lacks = "the action" if self._mandate is not None else "the mandate"
             lacks = "how the registry mapped the arguments" if rule == _UNMAPPABLE else lacks
             return self._answer("not_disclosed", f"{lacks} is not shown, by which rule {shown(rule)} said no")
-        found = short_of(asked, attempt, self._mandate)
+        found = short_of(asked, attempt, self._mandate, self._hops or ())
         if found is not None and found.code == rule:
             return self._answer("same", found.text, derived=Said(effect="deny", by=(rule,)))
-        if asked.context["chain"].get("depth") and found is None:
+        if asked.context["chain"].get("depth") and found is None and self._hops is None:
             return self._answer(
-                "not_disclosed", "the mandate allows it; what hops hand on is not asked again"
+                "not_disclosed", "the mandate allows it, and a hop that it came by is not shown"
             )
         said = "nothing" if found is None else f"rule {shown(found.code)}"
         by = () if found is None else (found.code,)
@@ -268,10 +276,10 @@ class _Replay:
         attempt = None if arguments is None else attempt_of(asked, arguments)
         if attempt is None or self._mandate is None:
             unchecked.append("mandate")
-        elif (short := short_of(asked, attempt, self._mandate)) is not None:
+        elif (short := short_of(asked, attempt, self._mandate, self._hops or ())) is not None:
             derived = Said(effect="deny", by=(short.code,))
             return self._answer("differs", f"the mandate does not cover it: {short.text}", derived=derived)
-        if asked.context["chain"].get("depth"):
+        if asked.context["chain"].get("depth") and (self._hops is None or attempt is None):
             unchecked.append("hops")
         decision = policies.decide(asked, whole=self._whole)
         if self._leaf.get("narrowed"):
@@ -360,14 +368,20 @@ class _Replay:
         )
 
 
-def short_of(asked: Asked, attempt: Attempt, mandate: Mandate) -> Shortfall | None:
-    """Why a mandate, or the login it was given by, does not cover what was asked; None if it does."""
+def short_of(
+    asked: Asked, attempt: Attempt, mandate: Mandate, hops: tuple[Authority, ...] = ()
+) -> Shortfall | None:
+    """Why a mandate, the login it was given by, or what of it was handed on does not cover what was asked; None if all
+    do. Sums that a hop bounds are counted in accounts, which is not asked again."""
     task = asked.context["task"]
     state: Any = asked.mandate_state
     short = shortfall(
         mandate, attempt=attempt, state=state, calls_used=task["calls_used"], now=asked.context["now"]
     )
-    return short or session_shortfall(session_of(mandate), attempt)
+    short = short or session_shortfall(session_of(mandate), attempt)
+    for authority in () if short else hops:
+        short = short or failure(authority, attempt, reserved=limits_of(authority).keys())
+    return short
 
 
 def attempt_of(asked: Asked, arguments: Mapping[str, Any]) -> Attempt:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answerable.core.decision.decision import Decision
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
     from answerable.verify.changed_questions import Change
     from answerable.verify.decision_replay import DecisionEntry
@@ -63,9 +64,13 @@ class Explained:
 
 
 def explain(
-    entry: DecisionEntry, *, policies: PolicyAsking | Unfit | None, mandate: Mandate | None
+    entry: DecisionEntry,
+    *,
+    policies: PolicyAsking | Unfit | None,
+    mandate: Mandate | None,
+    hops: tuple[Authority, ...] | None = None,
 ) -> Explained:
-    """Explain one entry of a decision. policies, mandate: what it refers to, where that is shown."""
+    """Explain one entry of a decision. policies, mandate, hops: what it refers to, as in `replay`."""
     fields = entry.fields or {}
     decided = entry.leaf.get("decision")
     effect = str(decided.get("effect")) if isinstance(decided, dict) else "deny"
@@ -82,7 +87,11 @@ def explain(
         return Explained(index=entry.index, effect=effect, reasons=reasons, changes=(), text=text)
     try:
         asked = read_question(fields["question"])
-        state = State(asked=asked, mandate=mandate, arguments=arguments_in(fields.get("request"), asked))
+        arguments = arguments_in(fields.get("request"), asked)
+        state = State(asked=asked, mandate=mandate, hops=hops, arguments=arguments)
+        if _is_by_hop(state):
+            text = "what was handed on did not allow it, which is not asked again, so no change can be tried"
+            return Explained(index=entry.index, effect=effect, reasons=reasons, changes=(), text=text)
         changes = tuple(_Search(policies).found(state))
     except Malformed as fault:
         return Explained(
@@ -93,7 +102,19 @@ def explain(
             text=f"it cannot tell: {fault.message}",
         )
     text = "" if changes else "no single fact, nor two of them, was found whose change would have allowed it"
+    if changes and hops is None and asked.context["chain"].get("depth"):
+        text = "as far as what was handed on allows it, too: that is not asked again"
     return Explained(index=entry.index, effect=effect, reasons=reasons, changes=changes, text=text)
+
+
+def _is_by_hop(state: State) -> bool:
+    """Whether a rule said no that the mandate does not: one of what was handed on, as far as can be told."""
+    asked = state.asked
+    if not asked.rule or not asked.context["chain"].get("depth") or state.hops is not None:
+        return False
+    if state.mandate is None or state.arguments is None:
+        return True
+    return short_of(asked, attempt_of(asked, state.arguments), state.mandate) is None
 
 
 class _Search:
@@ -152,7 +173,8 @@ class _Search:
         attempt = attempt_of(asked, state.arguments) if state.arguments is not None else None
         if asked.rule and (state.mandate is None or attempt is None):
             return None
-        if state.mandate is not None and attempt is not None and short_of(asked, attempt, state.mandate):
+        given = state.mandate
+        if given is not None and attempt is not None and short_of(asked, attempt, given, state.hops or ()):
             return None
         parts = self._policies.parts
         if parts is not None:

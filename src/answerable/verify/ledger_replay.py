@@ -44,6 +44,7 @@ def replay_entries(
                 entry,
                 policies=known.policy_set(entry.leaf),
                 mandate=known.mandate(entry.leaf),
+                hops=known.hops(entry.leaf),
                 whole=count % WHOLE_EVERY == 0,
             )
             count += 1

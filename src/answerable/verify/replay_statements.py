@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.token import mandate_in
 from answerable.core.registry.policy_statement import read_statement
 from answerable.errors import AnswerableError
@@ -18,6 +20,7 @@ from answerable.verify.policy_asking import PolicyAsking
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
 
 MANDATES_MAX: Final = 20_000
@@ -32,6 +35,7 @@ class Statements:
         self._asking: dict[str, PolicyAsking | Unfit] = {}
         self._tokens: dict[str, bytes] = {}
         self._mandates: OrderedDict[str, Mandate | None] = OrderedDict()
+        self._hops: dict[tuple[str, str, str], bytes] = {}
 
     def take(self, tag: int, leaf: Mapping[str, Any], fields: Mapping[str, bytes]) -> None:
         """Look at an entry. fields: those that are shown of it."""
@@ -39,6 +43,9 @@ class Statements:
             self._texts.setdefault(str(leaf.get("name")), fields["text"])
         elif tag == Tag.POLICY_CHANGE and "policies" in fields:
             self._texts.setdefault(str(leaf.get("after")), _published(fields))
+        elif tag == Tag.CITED and leaf.get("kind") == KIND and "token" in fields:
+            place = (str(leaf.get("hop")), str(leaf.get("agent")), str(leaf.get("mandate")))
+            self._hops.setdefault(place, fields["token"])
         elif "token" in fields and (
             tag == Tag.MANDATE_ISSUED or (tag == Tag.CITED and leaf.get("kind") == "mandate")
         ):
@@ -52,6 +59,12 @@ class Statements:
         if found is None and digest in self._texts:
             found = self._asking[digest] = _asking(digest, self._texts[digest])
         return found
+
+    def hops(self, leaf: Mapping[str, Any]) -> tuple[Authority, ...] | None:
+        """What each hop allows that an action came by; None where one is not shown, or not one that this reads."""
+        tokens = [self._hops.get(place) for place in hop_places(leaf)]
+        found = [None if token is None else _authority(token) for token in tokens]
+        return None if None in found else tuple(one for one in found if one is not None)
 
     def mandate(self, leaf: Mapping[str, Any]) -> Mandate | None:
         """The mandate that a decision names; None where it is not shown, or is not one that this program reads."""
@@ -68,6 +81,13 @@ class Statements:
         return found
 
 
+def _authority(token: bytes) -> Authority | None:
+    try:
+        return read_hop(msgspec.json.decode(token, type=str)).authority
+    except (AnswerableError, msgspec.DecodeError):
+        return None
+
+
 def _published(fields: Mapping[str, bytes]) -> bytes:
     """What is written down of a set when it comes into force, as it is when it is cited."""
     policies, declared, schema = (fields.get(name) for name in ("policies", "declared", "schema_digest"))
@@ -75,6 +95,15 @@ def _published(fields: Mapping[str, bytes]) -> bytes:
         return policies or b""
     parts = b"" if declared == b"{}" else b'"parts":%b,' % declared
     return b'{%b"policies":%b,"schema_digest":%b}' % (parts, policies, schema)
+
+
+def hop_places(leaf: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Id, agent and mandate of each hop that an action came by, root first."""
+    hops = leaf.get("hops")
+    return [
+        (str(hop.get("id")), str(hop.get("agent")), str(leaf.get("mandate")))
+        for hop in (hops if isinstance(hops, list) else ())
+    ]
 
 
 def digest_in(leaf: Mapping[str, Any]) -> str:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
 from answerable.testing.builders import POLICIES, Bench, bench_documents
+from answerable.testing.delegation import root
 from answerable.verify.decision_replay import DecisionEntry, replay
 from answerable.verify.ledger_replay import decision_entry, replay_entries
 from answerable.verify.replay_statements import Statements
@@ -246,3 +248,33 @@ async def test_a_denial_refers_to_what_is_cited_and_else_to_what_was_published_b
         assert leaf["name"] == name
     statement = bench.walk.decision_point.policy_statement
     assert later.leaf["policy_set"] == hashlib.sha256(statement).hexdigest()
+
+
+async def test_what_was_handed_on_is_asked_again_where_its_tokens_are_shown():
+    bench = await ready()
+    await bench.act()
+    (entry,), statements = decisions(bench)
+    assert entry.fields is not None
+    question = json.loads(entry.fields["question"])
+    question["context"]["chain"]["depth"] = 1
+    fields = {**entry.fields, "question": json.dumps(question, separators=(",", ":")).encode()}
+    leaf = {**entry.leaf, "hops": [{"agent": "scout", "id": "h-1"}]}
+    handed = replace(entry, leaf=leaf, fields=fields)
+    policies, mandate = statements.policy_set(leaf), statements.mandate(leaf)
+
+    def asked(hops: tuple[Authority, ...] | None) -> Replayed:
+        return replay(handed, policies=policies, mandate=mandate, hops=hops)
+
+    assert (asked(None).verdict, asked(None).unchecked) == ("same", ("hops",))
+    assert statements.hops(leaf) is None, "its token is not shown"
+    wide, narrow = Authority(scopes=("crm.read",)), Authority(scopes=("crm.refund",))
+    assert (asked((wide,)).verdict, asked((wide,)).unchecked) == ("same", ())
+    found = asked((wide, narrow))
+    assert (found.verdict, "does not include `crm.read`" in found.text) == ("differs", True)
+    token = root(wide, jti="h-1")
+    cited = {"kind": "hop", "hop": "h-1", "agent": "scout", "mandate": "m-1", "name": "0"}
+    statements.take(Tag.CITED, cited, {"token": json.dumps(token).encode()})
+    shown = statements.hops(leaf)
+    assert shown is not None
+    assert shown[0].names("crm.read")
+    assert statements.hops({**leaf, "mandate": "m-2"}) is None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.caveat import ArgumentAtMost, ResourceIn
+from answerable.core.mandate.constraint import Max
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
 from answerable.testing.builders import POLICIES, Bench, bench_documents
@@ -124,3 +128,22 @@ async def test_two_changes_are_looked_for_where_no_single_one_helps():
     found = await told(await ready(two))
     assert len(found.changes) >= 1
     assert ", and " in found.changes[0]
+
+
+async def test_no_change_is_told_that_what_was_handed_on_does_not_allow():
+    bench = await ready()
+    await told(bench, 2_000_000)
+    (entry,), statements = decisions(bench)
+    policies, mandate = statements.policy_set(entry.leaf), statements.mandate(entry.leaf)
+    bounded = Authority(
+        scopes=("crm.refund",), constraints=(Max(key="argument:crm.refund:amount", bound=40_000),)
+    )
+    found = explain(entry, policies=policies, mandate=mandate, hops=(bounded,))
+    assert "with argument `amount` at `5000`" in found.changes
+    assert not any("1000000" in one or "50000`" in one for one in found.changes)
+    assert entry.fields is not None
+    question = json.loads(entry.fields["question"])
+    question["rule"], question["context"]["chain"]["depth"] = "delegation.ceiling_exceeded", 1
+    by_hop = replace(entry, fields={**entry.fields, "question": json.dumps(question).encode()})
+    hidden = explain(by_hop, policies=policies, mandate=mandate, hops=None)
+    assert (hidden.changes, "handed on" in hidden.text) == ((), True)

@@ -112,7 +112,12 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     if not named:
         raise Malformed(f"no decision is called {shown(name)}", code="decision.none")
     found = [
-        explain(one, policies=statements.policy_set(one.leaf), mandate=statements.mandate(one.leaf))
+        explain(
+            one,
+            policies=statements.policy_set(one.leaf),
+            mandate=statements.mandate(one.leaf),
+            hops=statements.hops(one.leaf),
+        )
         for one in named
     ]
     if shell.terminal.as_json:

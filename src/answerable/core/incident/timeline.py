@@ -177,17 +177,26 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
         f"Agent {leaf.get('agent')} set out to {_what(leaf, payload)} for {_principal(leaf, payload)}"
         f"{through(leaf)} under mandate {short(leaf.get('mandate'))}."
     )
-    lifted, approval = decision.get("lifted"), leaf.get("approval")
-    aside = f"set {listed(lifted)} aside" if lifted else "was used up"
     details = [
         *circumstances(payload),
         f"allowed by {listed(decision.get('by'))} of policy set {short(decision.get('policy_set'))}"
-        + (f", after approval {short(approval)} {aside}" if approval else ""),
+        + _lifted(decision, leaf.get("approval")),
         f"identity proved by {proof_told(leaf)}; call {leaf.get('call')} of this mandate",
         *hop_detail(leaf),
         *instance_told(leaf),
     ]
     return text, tuple(details)
+
+
+def _lifted(decision: Mapping[str, JSONValue], approval: JSONValue) -> str:
+    """By what the forbids in its way were set aside. Which of them took the approval and which a condition, an entry
+    does not say."""
+    lifted, conditions = decision.get("lifted"), decision.get("obligations")
+    if not lifted:
+        return f", after approval {short(approval)} was used up" if approval else ""
+    by = [f"approval {short(approval)}"] if approval else []
+    by += ["its conditions"] if conditions else []
+    return f", after {' and '.join(by)} set {listed(lifted)} aside" if by else ""
 
 
 def _end(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
