@@ -40,7 +40,7 @@ async def test_a_redacted_field_reaches_neither_agent_nor_ledger_and_the_intent_
     assert fields["obligations"] == ["redact:/email"]
     told = story(bench, answer.action_id)
     assert "on the condition of redact:/email" in told
-    assert "redacted 1 values" in told
+    assert "redacted 1 value" in told
 
 
 @pytest.mark.requirement("OBL-06")

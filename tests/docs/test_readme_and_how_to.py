@@ -25,7 +25,7 @@ pytestmark = needs_upstreams
 
 LEFT_OUT = "…"
 PAGES = sorted((ROOT / "docs/how-to").glob("*.md"))
-PAGE_SECONDS_MAX = 180
+PAGE_SECONDS_MAX = 400
 
 
 @pytest.fixture(scope="module")

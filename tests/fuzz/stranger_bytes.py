@@ -48,7 +48,7 @@ from answerable.testing.contracts.ledger import ORIGIN
 from answerable.testing.delegation import WIDE, verify
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import payload_fault, read_leaf
-from tests.fuzz import obligation_bytes, policy_bytes, tool_bytes
+from tests.fuzz import obligation_bytes, policy_bytes, replay_bytes, tool_bytes
 from tests.fuzz import valid_samples as valid
 from tests.fuzz.valid_samples import KEY, joined, parted
 from tests.ledger_script import trusted
@@ -259,6 +259,7 @@ def policy_targets() -> dict[str, Target]:
     """The loaders of policy and registry, and what is decided on."""
     own, told = policy_bytes.samples(), policy_bytes.POLICY_MESSAGE_CHARS_MAX
     obliging, tools = obligation_bytes.samples(), tool_bytes.samples()
+    again = replay_bytes.samples()
     return {
         "policy text": Target(own["policies"], policy_bytes.policies, told),
         "policy pieces": Target(own["policies"], policy_bytes.pieces),
@@ -269,6 +270,8 @@ def policy_targets() -> dict[str, Target]:
         "obligations": Target(obliging["annotation"], obligation_bytes.annotation),
         "narrowed arguments": Target(obliging["narrowed"], obligation_bytes.narrowed),
         "hidden answer": Target(obliging["answer"], obligation_bytes.answer),
+        "asked question": Target(again["question"], replay_bytes.question),
+        "asked policies": Target(again["policies"], replay_bytes.policies),
         "tool definition": Target(tools["definition"], tool_bytes.definition),
         "pointed arguments": Target(tools["pointed"], tool_bytes.pointed),
     }

@@ -40,9 +40,7 @@ async def test_an_agent_sees_of_every_kind_of_answer_what_it_may_and_that_someth
             assert (customer["email"], customer["name"]) == ("[redacted]", "****afor")
             assert len(customer["notes"]) == 1
             assert json.loads(read.content[0].text) == customer
-            assert read.content[1].text == (
-                "[by policy: redacted 1 values, masked 1 values, left out 1 rows]"
-            )
+            assert read.content[1].text == ("[by policy: redacted 1 value, masked 1 value, left out 1 row]")
             listed = await client.call_tool("case_list", {})
             assert len(listed.structured_content["cases"]) == 2
             resource = await client.read_resource("crm://case/4711")
@@ -59,7 +57,12 @@ async def test_an_agent_sees_of_every_kind_of_answer_what_it_may_and_that_someth
         assert not any(secret in one for secret in (*SECRETS, "privacy team") for one in seen)
         kept = []
         for stored in world.walk.ledger.replay():
-            kept.append(repr(payload_of(stored, leaf_of(stored), world.walk.subject_keys.find)))
+            leaf = leaf_of(stored)
+            payload = payload_of(stored, leaf, world.walk.subject_keys.find)
+            kept.append(repr(payload))
+            if leaf["tag"] == Tag.INTENT and "mask" in leaf["decision"]["obligations"]:
+                told = [{"source": "hide", "text": "asked for by the privacy team"}]
+                assert payload["internal"] == told
         # Policy text, which names them, and the tools' descriptions are in the log; customers are not.
         assert not any(secret in one for secret in SECRETS for one in kept)
         assert [leaf["decision"]["obligations"] for leaf in world.entries(Tag.INTENT)] == [

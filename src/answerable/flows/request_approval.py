@@ -71,7 +71,7 @@ async def _asked(walk: Walk, verified: VerifiedRequest, decision: Decision, *, a
         action=verified.request.action,
         requirements=decision.requirements,
         reasons=tuple(reason.text for reason in decision.reasons),
-        internal=tuple(reason.internal for reason in decision.reasons if reason.internal),
+        internal=tuple(reason.internal for reason in decision.all_reasons if reason.internal),
         created_at=at,
         expires_at=UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at)),
         names=acting_names(walk, verified),

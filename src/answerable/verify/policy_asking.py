@@ -17,6 +17,7 @@ from answerable.core.decision.asked import context_under
 from answerable.core.decision.decision import Evaluation, PolicyNote, weigh
 from answerable.core.decision.facts import Requirement
 from answerable.core.decision.obligation import obligations_in
+from answerable.core.registry.policy_text import statements
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -216,7 +217,11 @@ def plain_path(node: dict[str, Any]) -> list[str]:
 
 def _policies_in(text: str) -> dict[str, dict[str, Any]]:
     try:
+        # Cedar's parser has no bounds of its own: what is nested deeply would end the process of who verifies.
+        statements(text)
         parsed = msgspec.json.decode(cedarpy.policies_to_json_str(text))
+    except Malformed as fault:
+        raise _unreadable(fault.message) from None
     except (ValueError, RecursionError) as error:
         raise _unreadable(f"Cedar does not read it: {shown(' '.join(str(error).split()))}") from None
     found: dict[str, dict[str, Any]] = {}

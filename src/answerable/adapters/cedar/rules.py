@@ -10,6 +10,7 @@ import cedarpy
 import msgspec
 
 from answerable.adapters.cedar.publishing import published
+from answerable.adapters.cedar.rule_hints import head_meant, syntax_place
 from answerable.adapters.cedar.schema import ACTION, AGENT, KINDS, USE_CASE
 from answerable.core.decision.policy_context import members_of
 from answerable.core.registry.look_alike import meant
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot import RegistrySnapshot
 
 _LEADING: Final = re.compile(r"(?:\s+|//[^\n]*)*")
+_NUMBERED: Final = re.compile(r"^policy on line \d+ has")
+"""Counted in what was compiled, which is not the file."""
 _PREFIX: Final = re.compile(r"policy (?:`[^`]*`|on line \d+)(?: has no|:) ?")
 _QUOTED: Final = re.compile(r"`([^`]+)`|'([^' ]+)'|: (\w+)$")
 _OPERATOR: Final = re.compile(r"[=!<>&|]+")
-WORDS: Final = ("permit", "forbid", "when", "unless")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,8 @@ def _apart(source: PolicySource) -> tuple[tuple[Statement, ...], list[PolicyFaul
             read = msgspec.json.decode(cedarpy.policies_to_json_str(piece.text))
         except (ValueError, RecursionError) as error:
             message = " ".join(str(error).split())[:300]
-            faults.append(_at(source, piece, "policy.syntax", message, hint=_word_meant(message)))
+            found, hint = syntax_place(piece.text, message)
+            faults.append(_at(source, piece, "policy.syntax", message, hint=hint, line=found))
             continue
         if len(read.get("staticPolicies", {})) + len(read.get("templates", {})) != 1:
             faults.append(_at(source, piece, "policy.syntax", "expected one policy up to the semicolon"))
@@ -163,8 +166,10 @@ def _placed(pieces: list[tuple[PolicySource, Statement]], snapshot: RegistrySnap
                 pending += [part[half:], part[:half]]
                 continue
             if part:
-                hint = _name_meant(error.message, snapshot)
-                faults.append(_at(*part[0], error.code, error.message, hint=hint))
+                message = _NUMBERED.sub("this policy has", error.message)
+                line, hint = head_meant(part[0][1].text, message, snapshot)
+                hint = _name_meant(message, snapshot) or hint
+                faults.append(_at(*part[0], error.code, message, hint=hint, line=line))
     return faults
 
 
@@ -214,8 +219,18 @@ def _start(piece: Statement) -> int:
     return _first(piece) + piece.text.count("\n", 0, before.end() if before else 0)
 
 
-def _at(source: PolicySource, piece: Statement, code: str, message: str, *, hint: str = "") -> PolicyFault:
-    """A fault at the word that the message quotes, if the policy has it."""
+def _at(
+    source: PolicySource,
+    piece: Statement,
+    code: str,
+    message: str,
+    *,
+    hint: str = "",
+    line: int | None = None,
+) -> PolicyFault:
+    """A fault at the word that the message quotes, if the policy has it. line: where known, of its text, from 0."""
+    if line is not None:
+        return PolicyFault(file=source.file, line=_first(piece) + line, code=code, message=message + hint)
     body = _PREFIX.sub("", message, count=1)
     words = [word for quoted in _QUOTED.findall(body) for word in quoted if word]
     words += [word.rpartition(".")[2] for word in words]
@@ -223,13 +238,6 @@ def _at(source: PolicySource, piece: Statement, code: str, message: str, *, hint
         if (found := _line_of(piece.text, word, _first(piece))) is not None:
             return PolicyFault(file=source.file, line=found, code=code, message=message + hint)
     return PolicyFault(file=source.file, line=_start(piece), code=code, message=message + hint)
-
-
-def _word_meant(message: str) -> str:
-    """Which word of Cedar was meant, where the message ends with one that is none."""
-    last = re.search(r"\b(?:effect|condition): (\w+)$", message)
-    found = meant(last[1], WORDS) if last else None
-    return f"; did you mean `{found[1]}`?" if found else ""
 
 
 def _name_meant(message: str, snapshot: RegistrySnapshot) -> str:

@@ -31,7 +31,7 @@ def schema_text(snapshot: RegistrySnapshot) -> str:
 
 def schema_fault(file: str, stored: str | None, snapshot: RegistrySnapshot) -> PolicyFault | None:
     """What is wrong with a stored schema: there is none, or it is another registry's. None if it is this one's."""
-    how = f"write it with `answerable policy schema` into {file}"
+    how = f"write it with `answerable policy schema --for DIR --output DIR/{file}`"
     if stored is None:
         message = f"there is no {file}, by which editors and reviewers know what policies can say: {how}"
         return PolicyFault(file=file, line=1, code="schema.missing", message=message)
@@ -41,6 +41,21 @@ def schema_fault(file: str, stored: str | None, snapshot: RegistrySnapshot) -> P
     changes = unified_diff(stored.splitlines(), made.splitlines(), lineterm="", n=0)
     first, *rest = [text for text in changes if not text.startswith(("---", "+++"))]
     line = max(1, int(first.split()[1].lstrip("-").partition(",")[0]))
-    change = f"`{rest[0][:80]}`" if rest else "line ends"
+    change = _first_change(rest)
     message = f"not the schema of this registry: the first change is {change}; {how}, and read what changed"
     return PolicyFault(file=file, line=line, code="schema.stale", message=message)
+
+
+def _first_change(lines: list[str]) -> str:
+    """The first name that only one of the two schemas has. An empty record is closed on its own line, so that the line
+    of a record to which something was added differs, too, and says nothing."""
+    sides = {sign: {_bare(text) for text in lines if text[:1] == sign} for sign in "+-"}
+    names = [text for text in lines if text[:1] in sides and _bare(text)]
+    alone = [text for text in names if not all(_bare(text) in side for side in sides.values())]
+    for text in (*alone, *names):
+        return f"`{text[0]} {_bare(text)[:80]}`"
+    return "line ends"
+
+
+def _bare(line: str) -> str:
+    return " ".join(line[1:].split()).strip(" {},;")

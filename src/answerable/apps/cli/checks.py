@@ -46,14 +46,13 @@ def status(shell: Shell) -> int | None:
             ("open mandates", found["mandates_open"]),
             ("pending approvals", found["approvals_pending"]),
             ("policy set", found["policy_set"]),
+            ("publishers", found["policy_publishers"] or ALONE),
             ("registry", found["registry"]),
             ("servers", servers or ["none"]),
             ("witnesses", [_witness(one) for one in found["witnesses"]] or ["none"]),
             *([("shards", [_shard(one) for one in found["shards"]])] if found["shards"] else []),
         ]
     )
-    if not found["policy_publishers"]:
-        shell.terminal.warn(ALONE)
     return None
 
 

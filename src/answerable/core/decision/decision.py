@@ -34,7 +34,7 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """determined_by: policy ids (or the rule's code) that made it so. lifted: forbids that an approval or an obligation
-    set aside.
+    set aside; their reasons come after those of the ids.
 
     requirements: for defer, who must approve. policy_set: digest of the full set, hex. obligations: without which an
     allow does not count, as `obligation` spells them. joint: requirements of forbids that a narrowing of the arguments
@@ -53,6 +53,13 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     joint: tuple[Requirement, ...] = ()
     question: bytes = b""
     wider: Decision | None = None
+
+    @property
+    def all_reasons(self) -> tuple[Reason, ...]:
+        """Its own, and those of the decision that narrowed the action."""
+        if self.wider is None:
+            return self.reasons
+        return tuple(dict.fromkeys((*self.wider.reasons, *self.reasons)))
 
     @property
     def all_obligations(self) -> tuple[str, ...]:
@@ -202,7 +209,7 @@ def _weigh_forbids(
         )
     return Decision(
         effect="allow",
-        reasons=_reasons(rest.determining, notes),
+        reasons=_reasons((*rest.determining, *forbids), notes),
         determined_by=rest.determining,
         policy_set=policy_set,
         lifted=forbids,

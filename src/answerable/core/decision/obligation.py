@@ -32,6 +32,15 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 KINDS: Final = ("log", "mask", "modify", "notify", "redact", "rows_max", "witnessed")
+_FORMS: Final = {
+    "log": "`log:full` or `log:digest`",
+    "mask": "`mask:/pointer,…`",
+    "modify": "`modify:argument<=N`",
+    "notify": "`notify:group`",
+    "redact": "`redact:/pointer,…`",
+    "rows_max": "`rows_max:/pointer=N`",
+    "witnessed": "`witnessed` alone",
+}
 CODE_UNKNOWN: Final = "obligation.unknown"
 CODE_CONFLICT: Final = "obligation.conflict"
 
@@ -178,15 +187,18 @@ def _spelt(part: str) -> tuple[str, ...]:
     if kind == "log" and rest in ("full", "digest"):
         return (f"log:{rest}",)
     if kind in KINDS:
-        raise _unknown(f"obligation {shown(part)} is not complete, or not of the form of its kind")
+        raise _unknown(f"obligation {shown(part)} is not complete: use {_FORMS[kind]}")
     raise _unknown(f"obligation {shown(part)} is not known: there are {', '.join(KINDS)}")
 
 
 def _pointer_text(text: str) -> str:
     if _POINTER.fullmatch(text) is None or text.count("/") > SEGMENTS_MAX:
-        raise _unknown(
+        told = (
             f"{shown(text)} is no JSON Pointer of at most {SEGMENTS_MAX} members, such as `/customer/email`"
         )
+        if text.partition(":")[0].strip() in KINDS:
+            told += "; put `;` before the next obligation"
+        raise _unknown(told)
     return text
 
 

@@ -61,8 +61,9 @@ _MERGED: Final = ("arguments", "windows", "task", "budget", "history", "identity
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,3})?Z")
 _APPROVERS: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?:[1-9]")
 
-DEFAULT_AT: Final = UnixMillis(1_798_113_600_000)
-"""2026-12-24T12:00:00Z, a Thursday: the moment that a case means which names none."""
+DEFAULT_AT: Final = UnixMillis(1_781_784_000_000)
+"""2026-06-18T12:00:00Z, a Thursday: the moment that a case means which names none. A day like any other, so that the
+usual windows (a freeze at the end of the year, nights, weekends) are shut where a case says nothing of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

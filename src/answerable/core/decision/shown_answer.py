@@ -66,12 +66,18 @@ class _Tally:
     def text(self) -> str:
         """For people, in one line; empty when nothing was done."""
         said = [
-            f"redacted {self.redacted} values" if self.redacted else "",
-            f"masked {self.masked} values" if self.masked else "",
-            f"left out {self.left_out} rows" if self.left_out else "",
-            f"withheld {self.withheld} parts: {'; '.join(dict.fromkeys(self.why))}" if self.withheld else "",
+            f"redacted {_count(self.redacted, 'value')}" if self.redacted else "",
+            f"masked {_count(self.masked, 'value')}" if self.masked else "",
+            f"left out {_count(self.left_out, 'row')}" if self.left_out else "",
+            f"withheld {_count(self.withheld, 'part')}: {'; '.join(dict.fromkeys(self.why))}"
+            if self.withheld
+            else "",
         ]
         return ", ".join(one for one in said if one)[:400]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def shown_answer(

@@ -24,6 +24,17 @@ def circumstances(payload: Mapping[str, JSONValue]) -> list[str]:
     return [*lines, *_narrowing(payload), *_obligations(payload), *_internal(payload)]
 
 
+def set_aside(decision: Mapping[str, JSONValue], approval: JSONValue) -> str:
+    """By what the forbids in its way were set aside. Which of them took the approval and which a condition, an entry
+    does not say."""
+    lifted, conditions = decision.get("lifted"), decision.get("obligations")
+    if not lifted:
+        return f", after approval {short(approval)} was used up" if approval else ""
+    by = [f"approval {short(approval)}"] if approval else []
+    by += ["its conditions"] if conditions else []
+    return f", after {' and '.join(by)} set {listed(lifted)} aside" if by else ""
+
+
 def _narrowing(payload: Mapping[str, JSONValue]) -> list[str]:
     asked, decided = payload.get("asked"), payload.get("asked_decision")
     if isinstance(asked, dict) and isinstance(asked.get("arguments"), dict):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
-from answerable.core.incident.circumstances import circumstances
+from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.handed_on import (
     cited_sentence,
     hop_detail,
@@ -24,6 +24,7 @@ from answerable.core.incident.handed_on import (
 )
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told
+from answerable.core.incident.revocations_told import authority_told, revoked_told
 from answerable.core.incident.tools_told import tool_pinned_told
 from answerable.core.incident.wording import (
     fields_told,
@@ -177,12 +178,10 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
         f"Agent {leaf.get('agent')} set out to {_what(leaf, payload)} for {_principal(leaf, payload)}"
         f"{through(leaf)} under mandate {short(leaf.get('mandate'))}."
     )
-    lifted, approval = decision.get("lifted"), leaf.get("approval")
-    aside = f"set {listed(lifted)} aside" if lifted else "was used up"
     details = [
         *circumstances(payload),
         f"allowed by {listed(decision.get('by'))} of policy set {short(decision.get('policy_set'))}"
-        + (f", after approval {short(approval)} {aside}" if approval else ""),
+        + set_aside(decision, leaf.get("approval")),
         f"identity proved by {proof_told(leaf)}; call {leaf.get('call')} of this mandate",
         *hop_detail(leaf),
         *instance_told(leaf),
@@ -325,22 +324,6 @@ def _svid(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
     return f"{kind} was issued to {plain(leaf.get('instance'))}{broker} ({short(leaf.get('serial'))}).", ()
 
 
-def _authority(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
-    name, domain = plain(leaf.get("authority")), plain(leaf.get("domain"))
-    return f"Authority {name} of trust domain {domain} is now {plain(leaf.get('state'))}.", ()
-
-
-def _revoked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    kind = str(leaf.get("kind")).replace("_", " ")
-    what = named("person", leaf, payload) if leaf.get("kind") == "owner" else plain(leaf.get("name"))
-    details = [f"reason: {plain(payload['reason'])}"] if payload.get("reason") else []
-    if leaf.get("in_flight_count"):
-        details.append(
-            f"in flight at that moment: {leaf.get('in_flight_count')}, entries {leaf.get('in_flight')}"
-        )
-    return f"{named('by', leaf, payload)} revoked {kind} {what}, for good.", tuple(details)
-
-
 _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONValue]], _Told]]] = {
     Tag.GENESIS: _genesis,
     Tag.INTENT: _intent,
@@ -360,8 +343,8 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.WORKLOAD_ENROLLED: _enrolled,
     Tag.WORKLOAD_ENDED: _ended,
     Tag.SVID_ISSUED: _svid,
-    Tag.AUTHORITY_CHANGED: _authority,
-    Tag.REVOKED: _revoked,
+    Tag.AUTHORITY_CHANGED: authority_told,
+    Tag.REVOKED: revoked_told,
     Tag.TOOL_PINNED: tool_pinned_told,
     Tag.POLICY_PROPOSED: policy_proposed_told,
 }

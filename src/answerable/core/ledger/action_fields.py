@@ -28,7 +28,7 @@ def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]
         (b"principal_name", encode(mandate.principal)),
         (b"purpose", encode(mandate.purpose)),
         *claimed_fields(request, verified.caller),
-        *internal_fields(decision.reasons),
+        *internal_fields(decision.all_reasons),
     ]
     if decision.obligations:
         fields.append((b"obligations", encode([*decision.obligations])))

@@ -81,8 +81,15 @@ def checked_allowed(kind: DestinationType, text: str) -> str:
 
     Raises Malformed (`destination.invalid`) for anything else.
     """
-    domain = kind == "email" and "@" not in text
-    found = _domain(text, text) if domain else normalised(kind, text)
+    if kind == "email" and "@" not in text:
+        try:
+            found = _domain(text, text)
+        except Malformed:
+            raise _fault(
+                text, "is neither a mail address like `ada@example.com` nor a domain like `example.com`"
+            ) from None
+    else:
+        found = normalised(kind, text)
     if found != text:
         raise _fault(text, f"is to be written {shown(found)}")
     return text

@@ -192,7 +192,10 @@ def _may_match(match: EventMatch, capability: Capability) -> bool:
 def _factor_faults(factor: RiskFactor, known: _Known, at: str) -> Iterator[_Found]:
     match factor.fact:
         case "argument":
-            yield from _type_faults(factor.of, known.types, _COMPARED[comparison_of(factor)], f"{at}/of")
+            how = comparison_of(factor)
+            hint = "; compare it by `atLeast`, `atMost` or `oneOf`" if how == "truth" else ""
+            for path, code, message in _type_faults(factor.of, known.types, _COMPARED[how], f"{at}/of"):
+                yield path, code, message + hint
             if known.all_capabilities:
                 yield from _mapped_nowhere(factor.of, known.types, "that is registered", f"{at}/of")
         case "history" | "window" if known.all_sets:

@@ -33,6 +33,8 @@ ChangeKind = Literal[
     "added", "description", "argument", "hint", "name", "title", "output", "hidden_text", "mapping", "other"
 ]
 _TOLD: Final = frozenset({"name", "description", "title", "inputSchema", "annotations", "outputSchema"})
+_OF_CHANGES: Final = ("destructiveHint", "idempotentHint")
+"""What a tool that only reads need not say: they speak of what it changes."""
 _INDENT: Final = "    "
 
 
@@ -118,6 +120,8 @@ def _hint_changes(old: JSONValue, new: JSONValue) -> Iterator[ToolChange]:
         had, has = before.get(name), after.get(name)
         if old is None:
             if has is None:
+                if after.get("readOnlyHint") and name in _OF_CHANGES:
+                    continue
                 yield ToolChange(
                     kind="hint", text=f"the server does not say {name}: it counts as {_truth(risky)}"
                 )

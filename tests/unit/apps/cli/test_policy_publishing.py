@@ -166,7 +166,7 @@ def test_that_one_person_is_enough_is_said_wherever_it_is_so(command: Command, w
     command("apply", world.registry, "--yes")
     command("apply", policies(world, PERMIT))
     assert "one person can change policies here" in command("policy", "status").stderr
-    assert "one person can change policies here" in command("status").stderr
+    assert "one person can change policies here" in command("status").stdout
 
 
 def test_names_of_files_and_sets_that_are_none_are_told(command: Command, world: World):

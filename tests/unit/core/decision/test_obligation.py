@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from answerable.core.decision.obligation import (
@@ -81,6 +83,21 @@ def test_an_unknown_kind_is_told_the_known_ones():
 
 
 @pytest.mark.requirement("OBL-02")
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("log:none", "use `log:full` or `log:digest`"),
+        ("notify:", "use `notify:group`"),
+        ("witnessed:2", "use `witnessed` alone"),
+        ("redact:", "use `redact:/pointer,…`"),
+        ("redact:/email, mask:/name", "put `;` before the next obligation"),
+    ],
+)
+def test_what_is_half_right_is_told_its_form(written, said):
+    with pytest.raises(Malformed, match=re.escape(said)):
+        obligations_in(written)
+
+
 def test_of_several_the_strictest_holds():
     duties = duties_of(
         (

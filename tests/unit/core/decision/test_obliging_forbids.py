@@ -49,6 +49,24 @@ def test_an_obligation_lifts_its_forbid_and_stays_in_its_place():
     assert decision.requirements == ()
 
 
+@pytest.mark.requirement("OBL-11")
+def test_what_a_lifted_forbid_says_for_people_stays_with_the_decision_and_with_one_that_it_narrowed():
+    notes = {**NOTES, "narrows": PolicyNote(reason="less", internal="RB-7", oblige=("modify:amount<=5000",))}
+    first = Evaluation(allowed=False, determining=("narrows",))
+    wider = weigh(first, notes=notes, without=lambda _: ALLOWED, approval=None, policy_set="d1")
+    said = Reason(source="narrows", text="less", internal="RB-7")
+    assert wider.reasons == (Reason(source="allowed", text="may"), said)
+    allowed = Decision(
+        effect="allow",
+        reasons=(Reason(source="allowed", text="may"),),
+        determined_by=("allowed",),
+        policy_set="d1",
+    )
+    narrowed = after_narrowing(wider, allowed, None)
+    assert narrowed.reasons == allowed.reasons
+    assert narrowed.all_reasons == (Reason(source="allowed", text="may"), said)
+
+
 def test_a_final_forbid_comes_first():
     decision = weighed("redacts", "final")
     assert (decision.effect, decision.determined_by) == ("deny", ("final", "redacts"))

@@ -6,6 +6,7 @@ import pytest
 
 from answerable.core.decision.policy_case import DEFAULT_AT, Given, GivenTask, cases_in
 from answerable.core.decision.policy_trial import case_faults, moment_of, trial_of
+from answerable.core.decision.time_windows import lasts
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.registry.fields import Fault
 from answerable.core.registry.policy_parts import TimeWindow
@@ -24,6 +25,19 @@ def one_case(**given):
     cases, faults = read({"cases": [{"name": "one", "given": {**READS, **given}, "expect": "allow"}]})
     assert not faults
     return cases[0].given
+
+
+@pytest.mark.requirement("SET-07")
+@pytest.mark.parametrize(
+    "window",
+    [
+        TimeWindow(name="year_end", begins=1_797_789_600_000, ends=1_798_869_600_000),
+        TimeWindow(name="night", starts_at=20 * 60, stops_at=6 * 60),
+        TimeWindow(name="weekend", days=("sat", "sun")),
+    ],
+)
+def test_a_case_that_says_no_time_is_outside_the_usual_windows(window):
+    assert not lasts(window, DEFAULT_AT)
 
 
 def test_a_case_lies_over_the_defaults_member_by_member():

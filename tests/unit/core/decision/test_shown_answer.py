@@ -47,7 +47,7 @@ def test_structured_content_is_shown_once_in_both_forms_without_the_value():
     wanted = {"name": "Maria", "email": REDACTED, "iban": f"{MASK}3000"}
     assert result["structuredContent"] == wanted
     assert documents(result) == ([wanted], [])
-    assert said == "redacted 1 values, masked 1 values"
+    assert said == "redacted 1 value, masked 1 value"
 
 
 def test_rows_are_capped_before_the_fields_in_them_are_hidden():
@@ -212,7 +212,7 @@ def test_parts_beside_structured_content_are_withheld_unless_they_say_the_same()
     )
     assert SECRET not in json.dumps(result)
     assert result["structuredContent"] == {"email": REDACTED}
-    assert "withheld 1 parts" in said
+    assert "withheld 1 part" in said
 
 
 def test_resources_and_prompts_are_made_anew():

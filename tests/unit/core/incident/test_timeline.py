@@ -73,6 +73,14 @@ def test_an_approval_that_was_not_needed_is_said_to_be_used_up():
         assert f"after approval a-1 {text}" in line.details[0]
 
 
+def test_what_set_forbids_aside_is_named_and_an_approval_is_not_said_to_do_what_a_condition_did():
+    decision: JSONValue = {"by": ["p"], "lifted": ["hides"], "obligations": ["redact"], "policy_set": "0"}
+    line = told(moment(1, Tag.INTENT, approval="", decision=decision))
+    assert line.details[0].endswith(", after its conditions set hides aside")
+    line = told(moment(1, Tag.INTENT, approval="a-1", decision=decision))
+    assert line.details[0].endswith(", after approval a-1 and its conditions set hides aside")
+
+
 def test_a_deny_and_an_unknown_verdict_are_told_as_such():
     assert "denied" in told(moment(1, Tag.APPROVAL_ANSWER, verdict="deny")).text
     assert "answered" in told(moment(1, Tag.APPROVAL_ANSWER, verdict="maybe")).text

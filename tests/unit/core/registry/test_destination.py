@@ -110,6 +110,11 @@ def test_what_a_mandate_allows_is_written_in_that_spelling(kind, text):
         checked_allowed(kind, text)
 
 
+def test_what_is_no_address_and_no_domain_is_told_both():
+    with pytest.raises(Malformed, match="neither a mail address like"):
+        checked_allowed("email", "Harbour Logistics")
+
+
 def test_a_mail_domain_allows_its_addresses_and_nothing_below_or_beside_it():
     allowed = (checked_allowed("email", "example.com"), checked_allowed("email", "ada@other.test"))
     assert admits(allowed, "anybody@example.com")

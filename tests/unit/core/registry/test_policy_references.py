@@ -131,7 +131,7 @@ def of(fact, name="", **more):
             "argument_type",
             "of capability `crm.read` is string, not integer or minor_units (nor of 1 more)",
         ),
-        (of("argument", "amount"), "/of", "argument_type", "is minor_units, not boolean"),
+        (of("argument", "amount"), "/of", "argument_type", "compare it by `atLeast`, `atMost` or `oneOf`"),
     ],
 )
 def test_what_a_factor_looks_at_exists_and_fits(factor, at, code, says):

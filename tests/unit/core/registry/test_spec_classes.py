@@ -65,7 +65,7 @@ CLASSES = [
         without(CLASS, type="email", members=["*.example.com"]),
         "/members/0",
         "destination.invalid",
-        "does not name a host",
+        "is neither a mail address like",
     ),
 ]
 

@@ -152,12 +152,16 @@ def changed_from(before: Any, after: Any) -> list[tuple[str, str, bool]]:
 
 
 def test_of_a_new_tool_everything_is_told_and_hints_that_are_missing_count_as_the_worst():
+    texts = [one.text for one in tool_changes(None, described(annotations={}), server="crm")]
+    assert "the server does not say destructiveHint: it counts as true" in texts
+    assert "the server does not say idempotentHint: it counts as false" in texts
     found = tool_changes(None, described(annotations={"readOnlyHint": True}), server="crm")
     texts = [one.text for one in found]
+    # The protocol has these two say what a tool that changes things does.
+    assert not [text for text in texts if "destructiveHint" in text or "idempotentHint" in text]
     assert "no definition of it is in force yet" in texts
     assert "argument `/case`, string, needed" in texts
     assert "the server says readOnlyHint true" in texts
-    assert "the server does not say destructiveHint: it counts as true" in texts
     assert "the server does not say openWorldHint: it counts as true" in texts
 
 
