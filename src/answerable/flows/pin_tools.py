@@ -15,7 +15,7 @@ from answerable.core.ledger.records_tools import tool_approved, tool_first_seen
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable
 from answerable.core.registry.tool_approval import capabilities_of, verified_approval
-from answerable.core.registry.tool_hints import hint_fault
+from answerable.core.registry.tool_hints import hint_fault, raised
 from answerable.core.registry.tool_pin import (
     ToolPin,
     check_order,
@@ -26,6 +26,7 @@ from answerable.core.registry.tool_pin import (
 from answerable.core.registry.tool_types import type_fault
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.walk import ToolFit
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
@@ -228,25 +229,38 @@ def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
     return known[1]
 
 
+def at_hinted_tier(walk: Walk, capability: Capability, definition: ToolDefinition) -> Capability:
+    """The capability at the tier that the server's hints raise it to; they never lower it."""
+    if not is_pinned(capability):
+        return capability
+    return _fit(walk, capability, definition).raised
+
+
 def _misdescribed(walk: Walk, capability: Capability, definition: ToolDefinition) -> Refused | None:
-    """Found out once for each definition of a capability."""
+    tool = f"tool {shown(capability.target)} of server {shown(capability.server)}"
+    try:
+        fit = _fit(walk, capability, definition)
+    except Malformed as error:
+        # It was written by us a moment ago, so it is larger or deeper than anything that is read.
+        return Refused(f"{tool} is blocked: {error.message}", code="tool.unreadable")
+    if fit.kind_fault:
+        return Refused(f"{tool} is blocked: {fit.kind_fault}", code="tool.riskier")
+    return Refused(f"{tool} is blocked: {fit.type_fault}", code="tool.mapping") if fit.type_fault else None
+
+
+def _fit(walk: Walk, capability: Capability, definition: ToolDefinition) -> ToolFit:
+    """Found out once for each definition of a capability. Raises Malformed."""
     kept = walk.tools_pinned.fits
     known = kept.get(capability.name)
-    if known is None or known[0] is not capability or known[1] != definition.digest:
+    if known is None or known.capability is not capability or known.definition != definition.digest:
         if len(kept) >= REMEMBERED_MAX:
             kept.clear()
-        try:
-            said = read_definition(definition.text)
-        except Malformed as error:
-            # It was written by us a moment ago, so it is larger or deeper than anything that is read.
-            return Refused(
-                f"tool {shown(capability.target)} of server {shown(capability.server)} is blocked: {error.message}",
-                code="tool.unreadable",
-            )
-        known = kept[capability.name] = (
-            capability, definition.digest, hint_fault(capability, said), type_fault(capability, said)
-        )  # fmt: skip
-    tool = f"tool {shown(capability.target)} of server {shown(capability.server)}"
-    if known[2]:
-        return Refused(f"{tool} is blocked: {known[2]}", code="tool.riskier")
-    return Refused(f"{tool} is blocked: {known[3]}", code="tool.mapping") if known[3] else None
+        said = read_definition(definition.text)
+        known = kept[capability.name] = ToolFit(
+            capability=capability,
+            definition=definition.digest,
+            kind_fault=hint_fault(capability, said),
+            type_fault=type_fault(capability, said),
+            raised=raised(capability, said),
+        )
+    return known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import structs
@@ -17,7 +18,7 @@ from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.mandate_standing import giver_fault, known_session, schedule_owner
 from answerable.flows.note_unregistered import note_unregistered
 from answerable.flows.observe_tools import tools_fault, with_tools
-from answerable.flows.pin_tools import pin_fault
+from answerable.flows.pin_tools import at_hinted_tier, pin_fault
 from answerable.flows.register_manifest import standing_manifest
 from answerable.flows.verify_lineage import verify_lineage
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.evidence import Grade
     from answerable.core.mandate.authority import Authority
+    from answerable.core.mandate.lineage import Lineage
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.resolve import Resolved
     from answerable.flows.walk import Walk
@@ -79,6 +81,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     # From here on only what was frozen counts, whatever became of the caller's own object.
     arguments = request.arguments
     definition = _checked_definition(walk, arguments, resolved)
+    resolved = _at_hinted_tier(walk, resolved, definition, lineage)
     arguments = named_arguments(resolved.capability.arguments, arguments)
     return VerifiedRequest(
         request=request,
@@ -94,6 +97,15 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         hops=lineage.hops,
         session=_session(walk, mandate),
     )
+
+
+def _at_hinted_tier(walk: Walk, resolved: Resolved, definition: ToolDefinition, lineage: Lineage) -> Resolved:
+    """Where a server says that its tool is riskier than the owner wrote, all that depends on the tier asks for that."""
+    hinted = at_hinted_tier(walk, resolved.capability, definition)
+    if hinted is resolved.capability:
+        return resolved
+    check_age(lineage.hops, tier=hinted.tier, limits=walk.acting, now=walk.clock.now())
+    return replace(resolved, capability=hinted)
 
 
 def _session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:

@@ -139,14 +139,26 @@ class ToolsSeen:
     by_agent: dict[AgentId, tuple[SignedManifest, ObservedTools]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFit:
+    """capability, definition: what was held against each other. kind_fault, type_fault: what is wrong, if anything.
+    raised: the capability at the tier that the definition says at least."""
+
+    capability: Capability
+    definition: str
+    kind_fault: str
+    type_fault: str
+    raised: Capability
+
+
 @dataclass(slots=True, kw_only=True)
 class ToolsPinned:
-    """What was found out of pinned tools. revoked: whether who approved each was revoked, in one epoch. fits: what is
-    wrong with a capability by what its tool's definition says, with both: its risk, and its arguments."""
+    """What was found out of pinned tools. revoked: whether who approved each was revoked, in one epoch. fits: how a
+    capability fits the definition of its tool."""
 
     epoch: int = -1
     revoked: dict[tuple[str, str], tuple[ToolPin, bool]] = field(default_factory=dict)
-    fits: dict[str, tuple[Capability, str, str, str]] = field(default_factory=dict)
+    fits: dict[str, ToolFit] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from answerable.adapters.cedar.publishing import CedarPolicySet
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.facts import Facts
+    from answerable.core.registry.capability import Capability
     from answerable.core.registry.snapshot import RegistrySnapshot
 
 CODE_ERROR: Final = "policy.error"
@@ -96,7 +98,7 @@ class CedarDecisionPoint:
         outside = _outside(verified, facts)
         agent = self._agents.get(verified.caller.agent)
         known = self._capabilities.get(capability.name)
-        if agent is None or (known is not capability and known != capability):
+        if agent is None or not (known is capability or _is_or_riskier(capability, known)):
             # The policies were checked against another agent or capability than the one that is about to act.
             differs = "the policy set was published for another registry"
             return self._denied(outside or Reason(source=CODE_REGISTRY_DIFFERS, text=differs))
@@ -153,6 +155,13 @@ class CedarDecisionPoint:
             for policy in found
         )
         return not barred and any(not policy.forbids for policy in found)
+
+
+def _is_or_riskier(capability: Capability, known: Capability | None) -> bool:
+    """Whether it is the capability that the set was checked with, at its tier or at one that a server's hints raise."""
+    return (
+        known is not None and capability.tier >= known.tier and replace(capability, tier=known.tier) == known
+    )
 
 
 def _outside(verified: VerifiedRequest, facts: Facts) -> Reason | None:

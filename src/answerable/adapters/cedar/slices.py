@@ -6,7 +6,7 @@ the same whether the set has 50 policies or 10,000.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -109,26 +109,26 @@ class Slices:
         self._reduced = lru_cache(maxsize=REDUCED_MAX)(self._build_without)
 
     def find(self, agent: Agent, capability: Capability, resource_id: str) -> Slice:
-        """The slice for one call."""
+        """The slice for one call. capability: at the tier that counts, which may be above the registered one."""
         named = self._named.get(capability.resource.type)
-        return self._found(
-            agent.name, capability.name, resource_id if named and resource_id in named else None
-        )
+        one = resource_id if named and resource_id in named else None
+        return self._found(agent.name, capability.name, capability.tier, one)
 
     def without(self, found: Slice, ids: tuple[str, ...], request: CedarRequest) -> Evaluation:
         """Evaluate the slice less these policies."""
-        return self._reduced(found.agent.name, found.capability.name, found.policies, ids)(request)
+        capability = found.capability
+        return self._reduced(found.agent.name, capability.name, capability.tier, found.policies, ids)(request)
 
     def heads_matching(self, agent: Agent, capability: Capability) -> tuple[int, ...]:
         """Numbers of the policies that could match for some resource of the capability's type."""
         index = self._index or HeadIndex(policy.head for policy in self._set.policies)
         return index.matching(agent, capability, None, any_id=True)
 
-    def _build(self, agent_name: str, capability_name: str, resource_id: str | None) -> Slice:
-        agent, capability = self._known(agent_name, capability_name)
+    def _build(self, agent_name: str, capability_name: str, tier: int, resource_id: str | None) -> Slice:
+        agent, capability = self._known(agent_name, capability_name, tier)
         numbers = self._index.matching(agent, capability, resource_id) if self._index else self._all
         mentions = Mentions()
-        for policy in self._policies_of(capability_name, numbers):
+        for policy in self._policies_of(capability, numbers):
             mentions = mentions.joined(policy.mentions)
         return Slice(
             agent=agent,
@@ -141,27 +141,35 @@ class Slices:
         )
 
     def _build_without(
-        self, agent_name: str, capability_name: str, numbers: tuple[int, ...], ids: tuple[str, ...]
+        self,
+        agent_name: str,
+        capability_name: str,
+        tier: int,
+        numbers: tuple[int, ...],
+        ids: tuple[str, ...],
     ) -> Evaluate:
-        agent, capability = self._known(agent_name, capability_name)
+        agent, capability = self._known(agent_name, capability_name, tier)
         left = tuple(number for number in numbers if self._set.policies[number].id not in ids)
         return self._bound(agent, capability, left)
 
     def _bound(self, agent: Agent, capability: Capability, numbers: tuple[int, ...]) -> Evaluate:
         entities = _ENCODER.encode(entities_of(agent, capability)).decode()
-        return self._engine(self._handle(capability.name, numbers), entities)
+        return self._engine(self._handle(capability.name, capability.tier, numbers), entities)
 
-    def _policies(self, capability_name: str, numbers: tuple[int, ...]) -> cedarpy.PolicySet:
-        return engine_policies(self._policies_of(capability_name, numbers))
+    def _policies(self, capability_name: str, tier: int, numbers: tuple[int, ...]) -> cedarpy.PolicySet:
+        return engine_policies(self._policies_of(self._capability(capability_name, tier), numbers))
 
-    def _policies_of(self, capability_name: str, numbers: tuple[int, ...]) -> tuple[Policy, ...]:
+    def _policies_of(self, capability: Capability, numbers: tuple[int, ...]) -> tuple[Policy, ...]:
         """The policies as the slices of this capability use them; as they were published when there are no slices."""
         published = (self._set.policies[number] for number in numbers)
         if self._index is None:
             return tuple(published)
-        facts = capability_facts(self._set.registry.capabilities[capability_name])
+        facts = capability_facts(capability)
         return tuple(specialised(policy, facts) for policy in published)
 
-    def _known(self, agent_name: str, capability_name: str) -> tuple[Agent, Capability]:
-        registry = self._set.registry
-        return registry.agents[AgentId(agent_name)], registry.capabilities[capability_name]
+    def _known(self, agent_name: str, capability_name: str, tier: int) -> tuple[Agent, Capability]:
+        return self._set.registry.agents[AgentId(agent_name)], self._capability(capability_name, tier)
+
+    def _capability(self, name: str, tier: int) -> Capability:
+        registered = self._set.registry.capabilities[name]
+        return registered if registered.tier == tier else replace(registered, tier=tier)

@@ -13,7 +13,7 @@ what its server does not say counts as the worst that it could have said.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -66,22 +66,18 @@ def hints_of(tool: JSONValue) -> ToolHints:
     return ToolHints(read_only=values[0], destructive=values[1], idempotent=values[2], open_world=values[3])
 
 
-def hint_fault(capability: Capability, tool: JSONValue) -> str:
-    """Why a capability understates what the server itself says of its tool; empty when it does not.
+def raised(capability: Capability, tool: JSONValue) -> Capability:
+    """The capability at the tier that its tool's server itself says it has at least; as it is where that is no more.
 
-    Only what is said counts here: the owner who wrote the capability has looked at the rest.
+    Only what is said counts here: the owner who approved the definition has looked at the rest.
     """
-    hints = hints_of(tool)
-    wanted = hints.tier_at_least(unsaid_is_worst=False)
-    if wanted > capability.tier:
-        said = ", ".join(
-            f"{name} {str(value).lower()}" for name, value in hints.said().items() if value == RISKY[name]
-        )
-        return (
-            f"the server says {said} of it, which is tier {wanted} or more, and capability `{capability.name}` "
-            f"says tier {capability.tier}: raise `tier` there"
-        )
-    if capability.kind == "read" and hints.read_only is False:
+    wanted = hints_of(tool).tier_at_least(unsaid_is_worst=False)
+    return replace(capability, tier=wanted) if wanted > capability.tier else capability
+
+
+def hint_fault(capability: Capability, tool: JSONValue) -> str:
+    """Why a capability is not what the server itself says of its tool; empty when it can be."""
+    if capability.kind == "read" and hints_of(tool).read_only is False:
         return (
             f"the server says readOnlyHint false of it, and capability `{capability.name}` is of kind read: "
             "say there what it does"
