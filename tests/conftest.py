@@ -13,7 +13,7 @@ from tests.loud_skips import not_proven
 configuration.set_hypothesis_home_dir(Path(__file__).parent.parent / ".dev/cache/hypothesis")
 
 # No deadline: a wall-clock limit per example says more about the machine than about the code.
-settings.register_profile("quick", deadline=None, max_examples=25)
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.register_profile(
     "default", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
 )

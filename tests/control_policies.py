@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 async def use_policies(client: Any, product: Product, world: World) -> None:
-    """Every operation about policy sets: tried, proposed, published, and back."""
+    """Every operation about policy sets: asked again, tried, proposed, published, and back."""
+    await ask_again(client)
     before = await client("show_policies")
     main = (await client("show_document", kind="PolicySet", name="main"))["document"]
     changed = copy.deepcopy(main)
@@ -55,3 +56,13 @@ async def use_policies(client: Any, product: Product, world: World) -> None:
     terms = Terms(step="rollback", before=plan["after"], after=plan["before"])
     await client("rollback_policy", {"to": kept["digest"], "token": signed("bela", terms)})
     assert await client("show_policies") == before
+
+
+async def ask_again(client: Any) -> None:
+    """What was decided, asked again of the ledger, and what could have been."""
+    replayed = await client("replay_decisions")
+    assert replayed["counts"]["same"] >= 2
+    assert not {"differs", "cannot_tell"} & replayed["counts"].keys()
+    name = (await client("list_capabilities"))["items"][0]["name"]
+    (told,) = (await client("tell_possible", agent="support-agent", action=name))["agents"]
+    assert told["agent"] == "support-agent"

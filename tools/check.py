@@ -20,7 +20,18 @@ def present(folders: tuple[str, ...]) -> list[str]:
 
 
 def steps() -> list[tuple[str, list[str]]]:
-    pytest = ["pytest", "-q", "-n", "2", "-m", "not slow", "--hypothesis-profile=quick", "--no-header"]
+    pytest = [
+        "pytest",
+        "-q",
+        "-n",
+        "2",
+        "--dist",
+        "worksteal",
+        "-m",
+        "not slow",
+        "--hypothesis-profile=quick",
+        "--no-header",
+    ]
     return [
         ("format", ["ruff", "format", "--check", "--output-format=concise", "."]),
         ("lint", ["ruff", "check", "--output-format=concise", "."]),
