@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
 
 LOOK_SECONDS: Final = 5.0
+LOOKED_AT: Final = 1_000
+"""Entries, the last ones."""
 SET_BACK_MILLIS: Final = 2_000
 """Less is what a clock that is kept right by a time server does now and then."""
 ADVICE: Final = (
@@ -46,8 +48,11 @@ async def watch_clock(walk: Walk, *, sleep: Callable[[float], Awaitable[None]] =
 
 
 def newest_entry(walk: Walk) -> int:
-    """When the newest entry of the ledger was written, Unix milliseconds; 0 where it has none."""
-    newest = walk.ledger.replay(max(0, walk.ledger.size - 1))
+    """The latest time at which one of the last entries of the ledger was written, Unix milliseconds; 0 without any.
+
+    Not of the very last alone: whoever comes back while we start may have one written at the clock's new time.
+    """
+    newest = walk.ledger.replay(max(0, walk.ledger.size - LOOKED_AT))
     return max((int(str(leaf_of(stored)["at"])) for stored in newest), default=0)
 
 

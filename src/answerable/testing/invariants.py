@@ -93,9 +93,10 @@ def _readable(entries: Sequence[StoredEntry]) -> Iterable[str]:
 
 
 def _decisions(entries: Sequence[StoredEntry], subject_keys: SubjectKeys) -> Iterable[str]:
-    """Every decision is derived again as it was recorded. All keys are there, so nothing is erased."""
+    """Every decision is derived again as it was recorded. All keys are there, so nothing is erased; what an obligation
+    keeps as a digest, and a policy set that came into force without an entry, are not disclosed."""
     for one in replay_entries(entries, subject_keys.find):
-        if one.verdict not in ("same", "not_asked"):
+        if one.verdict not in ("same", "not_asked", "not_disclosed"):
             yield f"entry {one.index}: decided again it is {one.verdict}: {one.text}"
 
 
