@@ -133,6 +133,7 @@ async def test_what_had_ended_before_the_clock_was_set_back_over_a_restart_stays
             )
             assert "join token" in refused
             sequence = home.sequence()
+            await asyncio.to_thread(home.apply, joins.replace("purpose: ", "purpose: always "))
             # 2. The clock is back, over a restart: neither comes to life again.
             await home.stop(signal.SIGTERM)
             wall.set(0)
