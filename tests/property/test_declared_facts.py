@@ -21,7 +21,7 @@ from answerable.core.registry.policy_parts import (
     Tracker,
 )
 from answerable.core.registry.snapshot import RegistrySnapshot
-from answerable.testing.policy_model import Condition, ModelPolicy, both, either, expected, negated
+from answerable.testing.policy_model import Condition, ModelCase, ModelPolicy, both, either, expected, negated
 from tests.policy_world import NOW, REGISTRY, Trial
 
 NAMES = tuple(f"t{number}" for number in range(6))
@@ -57,30 +57,39 @@ def score(parts: PolicyParts, history: dict[str, int]) -> int:
     return sum(one.points for one in parts.risk if history[one.of] >= (one.at_least or 0))
 
 
+def always(_: ModelCase) -> bool:
+    """Of a condition that holds in every case."""
+    return True
+
+
+def never(_: ModelCase) -> bool:
+    """Of one that holds in none."""
+    return False
+
+
+def about(name: str) -> list[Condition]:
+    """One that holds from two on, and one that ends in an overflow from two on."""
+    return [
+        Condition(text=f"context.history.{name} >= 2", holds=lambda case: case.history[name] >= 2),
+        Condition(
+            text=f"context.history.{name} + 9223372036854775806 > 0",
+            holds=lambda case: None if case.history[name] > 1 else True,
+        ),
+    ]
+
+
 def atoms(parts: PolicyParts) -> list[Condition]:
     """What a policy may say about these parts, one thing each, and about the records as a whole."""
     found = [
-        Condition(text="[context.history].contains(context.history)", holds=lambda _: True),
-        Condition(text="context.windows == context.windows", holds=lambda _: True),
+        Condition(text="[context.history].contains(context.history)", holds=always),
+        Condition(text="context.windows == context.windows", holds=always),
         Condition(text="context.risk.score > 20", holds=lambda case: case.risk > 20),
-        Condition(text='context.risk.factors.contains("nothing")', holds=lambda _: False),
+        Condition(text='context.risk.factors.contains("nothing")', holds=never),
     ]
     for tracker in parts.trackers:
-        name = tracker.name
-        found.append(
-            Condition(
-                text=f"context.history.{name} >= 2",
-                holds=lambda case, name=name: case.history[name] >= 2,  # type: ignore[misc]
-            )
-        )
-        found.append(
-            Condition(
-                text=f"context.history.{name} + 9223372036854775806 > 0",
-                holds=lambda case, name=name: None if case.history[name] > 1 else True,  # type: ignore[misc]
-            )
-        )
+        found += about(tracker.name)
     for name, lasts in lasting(parts).items():
-        found.append(Condition(text=f"context.windows.{name}", holds=lambda _, lasts=lasts: lasts))  # type: ignore[misc]
+        found.append(Condition(text=f"context.windows.{name}", holds=always if lasts else never))
     return found
 
 

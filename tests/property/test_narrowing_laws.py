@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from answerable.core.canonical import JSONValue
 from answerable.core.decision.narrowing import narrowed_arguments, same
 from answerable.core.decision.obligation import duties_of, obligations_in
 from answerable.errors import Malformed, Refused
@@ -29,9 +30,9 @@ OBLIGATIONS = st.sampled_from(
 )  # fmt: skip
 
 
-def is_within(narrow: object, wide: object) -> bool:
+def is_within(narrow: JSONValue, wide: JSONValue) -> bool:
     """Whether one value is the other or less of it; what was not there is less than nothing that a policy names."""
-    if wide is None or same(narrow, wide):  # type: ignore[arg-type]
+    if wide is None or same(narrow, wide):
         return True
     if isinstance(narrow, bool) and isinstance(wide, bool):
         return True

@@ -30,10 +30,10 @@ from answerable.core.registry.manifest import form_of, manifest_digest, manifest
 from answerable.errors import Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import PublicKey, SigningKey
+    from answerable.core.identity.keys import SigningKey
     from answerable.core.registry.manifest import Manifest
     from answerable.core.registry.snapshot import RegistrySnapshot
 
@@ -77,17 +77,12 @@ def verified_manifest(token: str, *, current: RegistrySnapshot) -> SignedManifes
     `manifest.algorithm`, `manifest.key`, `manifest.signature`, `manifest.subject`), and Refused as `standing_fault`
     says.
     """
-
-    def keys_of(issuer: str) -> Iterable[PublicKey]:
-        person = current.principals.get(PrincipalId(issuer))
-        return person.keys if person is not None else ()
-
     claims = verified_claims(
         token,
         typ=MANIFEST_TYP,
         step=STEP,
         issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
-        keys_of=keys_of,
+        keys_of=current.person_keys,
     )
     signed = _signed(token, claims)
     fault = standing_fault(signed, current)

@@ -100,13 +100,12 @@ def verified_step(
     `publication.algorithm`, `publication.key`, `publication.signature`, `publication.audience`, `publication.other`,
     `publication.stale`).
     """
-    people = current.principals
     claims = verified_claims(
         token,
         typ=PUBLICATION_TYP,
         step=STEP,
         issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
-        keys_of=lambda name: people[PrincipalId(name)].keys if name in people else (),
+        keys_of=current.person_keys,
     )
     if claims.keys() != set(CLAIMS):
         odd = sorted(claims.keys() ^ set(CLAIMS))[0]

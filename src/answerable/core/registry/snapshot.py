@@ -15,6 +15,7 @@ from answerable.core.registry.policy_parts import PolicyParts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from answerable.core.identity.keys import PublicKey
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.documents import (
         Agent,
@@ -47,6 +48,11 @@ class RegistrySnapshot:
     applications: Mapping[str, Application] = field(default_factory=lambda: MappingProxyType({}))
     schedules: Mapping[str, Schedule] = field(default_factory=lambda: MappingProxyType({}))
     policy_sets: Mapping[str, PolicySetDocument] = field(default_factory=lambda: MappingProxyType({}))
+
+    def person_keys(self, name: str) -> tuple[PublicKey, ...]:
+        """The keys that a registered person signs with; none for a name that is nobody's."""
+        person = self.principals.get(PrincipalId(name))
+        return person.keys if person is not None else ()
 
     @property
     def parts(self) -> PolicyParts:

@@ -27,10 +27,10 @@ from answerable.core.registry.tool_pin import TOOLS_CALL
 from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import PublicKey, SigningKey
+    from answerable.core.identity.keys import SigningKey
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.snapshot import RegistrySnapshot
 
@@ -91,17 +91,12 @@ def verified_approval(token: str, *, current: RegistrySnapshot) -> ToolApproval:
     Raises Malformed (`tool.malformed`, `name.invalid`), Unverified (step `tool`: `tool.type`, `tool.algorithm`,
     `tool.key`, `tool.signature`), Refused (`tool.not_an_owner`, `tool.unregistered`).
     """
-
-    def keys_of(issuer: str) -> Iterable[PublicKey]:
-        person = current.principals.get(PrincipalId(issuer))
-        return person.keys if person is not None else ()
-
     claims = verified_claims(
         token,
         typ=TOOL_TYP,
         step=STEP,
         issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
-        keys_of=keys_of,
+        keys_of=current.person_keys,
     )
     approval = _approval(token, claims)
     fault = owner_fault(approval, current)
