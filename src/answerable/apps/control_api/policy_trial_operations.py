@@ -23,9 +23,11 @@ from answerable.flows.shadow_policy import shadow_seen, shadow_set, start_shadow
 from answerable.flows.simulate_policy import simulate_policy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
-    from answerable.core.decision.compared import Difference
+    from answerable.core.decision.compared import Difference, Tally
 
 
 async def simulate(call: Call) -> Answer:
@@ -45,13 +47,20 @@ async def simulate(call: Call) -> Answer:
         "size": page.size,
         "more": page.more,
         "policy_set": page.policy_set,
-        "asked": page.tally.asked,
-        "same": page.tally.same,
-        "changes": {**page.tally.changes},
-        "by_policy": {**page.tally.by_policy},
-        "untold": {**page.tally.untold},
-        "unasked": {**page.tally.unasked},
-        "differences": [difference_told(one) for one in page.differences],
+        **_compared(page.tally, page.differences),
+    }
+
+
+def _compared(tally: Tally, differences: Iterable[Difference]) -> dict[str, JSONValue]:
+    """What came of asking another policy set."""
+    return {
+        "asked": tally.asked,
+        "same": tally.same,
+        "changes": {**tally.changes},
+        "by_policy": {**tally.by_policy},
+        "untold": {**tally.untold},
+        "unasked": {**tally.unasked},
+        "differences": [difference_told(one) for one in differences],
     }
 
 
@@ -102,13 +111,7 @@ def _shadow(call: Call) -> Answer:
         "since": instant(shadow.since),
         "by": shadow.by,
         "behind": max(0, call.walk.ledger.size - seen.read_to),
-        "asked": seen.tally.asked,
-        "same": seen.tally.same,
-        "changes": {**seen.tally.changes},
-        "by_policy": {**seen.tally.by_policy},
-        "untold": {**seen.tally.untold},
-        "unasked": {**seen.tally.unasked},
-        "differences": [difference_told(one) for one in seen.differences],
+        **_compared(seen.tally, seen.differences),
     }
 
 
@@ -136,6 +139,15 @@ _DIFFERENCES: Final = sequence(
         }
     )
 )
+_COMPARED: Final[dict[str, Schema]] = {
+    "asked": COUNT,
+    "same": COUNT,
+    "changes": _COUNTS,
+    "by_policy": _COUNTS,
+    "untold": _COUNTS,
+    "unasked": _COUNTS,
+    "differences": _DIFFERENCES,
+}
 COMPONENTS: Final[dict[str, Schema]] = {
     "SimulationRequest": record(
         {"documents": sequence(_OBJECT), "removed": TEXTS, "since": TEXT, "start": TEXT},
@@ -148,13 +160,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "size": COUNT,
             "more": {"type": "boolean"},
             "policy_set": DIGEST,
-            "asked": COUNT,
-            "same": COUNT,
-            "changes": _COUNTS,
-            "by_policy": _COUNTS,
-            "untold": _COUNTS,
-            "unasked": _COUNTS,
-            "differences": _DIFFERENCES,
+            **_COMPARED,
         }
     ),
     "PolicyShadow": record(
@@ -165,13 +171,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "since": INSTANT,
             "by": TEXT,
             "behind": COUNT,
-            "asked": COUNT,
-            "same": COUNT,
-            "changes": _COUNTS,
-            "by_policy": _COUNTS,
-            "untold": _COUNTS,
-            "unasked": _COUNTS,
-            "differences": _DIFFERENCES,
+            **_COMPARED,
         }
     ),
 }
