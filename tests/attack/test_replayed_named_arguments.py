@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from answerable.core.mandate.caveat import ArgumentAtMost, ResourceIn
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
+from answerable.verify.asked_arguments import named_by
 from answerable.verify.ledger_replay import replay_entries
 from tests.attack.test_named_arguments import nested, paying
 from tests.history_world import PERMIT
@@ -41,3 +44,10 @@ async def test_an_argument_that_was_narrowed_where_it_lies_is_no_alarm():
     await bench.act("refund", paying(9000, note=1))
     ((verdict, _, text),) = verdicts(bench)
     assert verdict == "same", text
+
+
+@pytest.mark.parametrize("decoy", ["twelve", "NaN", "1e5", 7, ["5.00"], "5.0"])
+def test_what_an_agent_puts_under_the_name_of_a_deeper_decimal_stops_no_replay(decoy):
+    said = {"__extn": {"fn": "decimal", "arg": "5.00"}}
+    asked = SimpleNamespace(context={"arguments": {"amount": said}})
+    assert named_by(asked, {"amount": decoy, "note": 1}) == {"amount": "5.00", "note": 1}

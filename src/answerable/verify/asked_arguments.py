@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+from answerable.core.decision.argument_values import decimal_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,11 +28,10 @@ def named_by(asked: Asked, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments, and over them those that the question has: what lies deeper in the action has its name there."""
     named = dict(arguments)
     for name, value in asked.context["arguments"].items():
-        said = value["__extn"]["arg"] if isinstance(value, dict) else value
-        sent = named.get(name)
-        # Of a decimal the question has another spelling, which is the same number.
-        if not (isinstance(value, dict) and isinstance(sent, str) and Decimal(sent) == Decimal(said)):
-            named[name] = said
+        # Of a decimal the question has another spelling, which is the same number. Whatever else an agent put under the
+        # name of what lies deeper was never seen by that name.
+        if not (isinstance(value, dict) and decimal_value(named.get(name)) == value):
+            named[name] = value["__extn"]["arg"] if isinstance(value, dict) else value
     return named
 
 

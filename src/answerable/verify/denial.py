@@ -17,7 +17,7 @@ from answerable.core.decision.asked import read_question
 from answerable.core.decision.risk import risk_of
 from answerable.core.decision.time_windows import windows_at
 from answerable.errors import Malformed
-from answerable.verify.asked_arguments import arguments_in
+from answerable.verify.asked_arguments import HIDDEN, arguments_in
 from answerable.verify.changed_questions import (
     State,
     approval_change,
@@ -82,12 +82,13 @@ def explain(
         return Explained(
             index=entry.index, effect=effect, reasons=tuple(by), changes=(), text="it was allowed"
         )
-    if "question" not in fields or not isinstance(policies, PolicyAsking):
+    question = fields.get("question")
+    if question is None or HIDDEN in question or not isinstance(policies, PolicyAsking):
         lacking = "erased" if entry.fields is None else "not disclosed"
         text = f"what was asked, or the policy set, is {lacking}, so no change can be tried"
         return Explained(index=entry.index, effect=effect, reasons=reasons, changes=(), text=text)
     try:
-        asked = read_question(fields["question"])
+        asked = read_question(question)
         arguments = arguments_in(fields.get("request"), asked)
         state = State(asked=asked, mandate=mandate, hops=hops, arguments=arguments)
         if _is_by_hop(state):
@@ -103,6 +104,8 @@ def explain(
             text=f"it cannot tell: {fault.message}",
         )
     text = "" if changes else "no single fact, nor two of them, was found whose change would have allowed it"
+    if changes and (mandate is None or arguments is None):
+        text = "as far as the mandate allows it, too: the mandate or the action is not shown"
     if changes and hops is None and asked.context["chain"].get("depth"):
         text = "as far as what was handed on allows it, too: that is not asked again"
     return Explained(index=entry.index, effect=effect, reasons=reasons, changes=changes, text=text)

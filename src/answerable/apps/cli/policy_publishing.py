@@ -199,7 +199,8 @@ def rollback(
 
     with shell.control() as control:
         now, kept = control.get("/v1/policy"), control.get(f"/v1/policy/sets/{segment(to or 'previous')}")
-        if _digest_of(kept["documents"]) != kept["digest"]:
+        named = kept["digest"].startswith(to) or kept["policy_set"].startswith(to)
+        if _digest_of(kept["documents"]) != kept["digest"] or not named:
             raise _unlike()
         if not shell.terminal.confirmed(f"Go back to {kept['digest'][:16]}?", yes=shell.yes):
             raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
@@ -268,13 +269,14 @@ def _digest_of(documents: dict[str, JSONValue]) -> str:
 
 def _require_digests(found: Answer) -> None:
     """What is signed are digests: they are those of the documents that are shown, or nothing is signed."""
-    if _digest_of(found["documents"]) != found["after"]:
-        raise _unlike()
     if found["superseded"]:
         raise Refused(
             "other policy sets came into force since this was proposed: propose it anew",
             code="publication.superseded",
         )
+    for shown_as, digest in (("documents", "after"), ("present", "before")):
+        if _digest_of(found[shown_as]) != found[digest]:
+            raise _unlike()
 
 
 def _unlike() -> Unverified:

@@ -90,7 +90,8 @@ def _whole(value: JSONValue) -> PolicyValue | None:
     return value if type(value) is int and -INTEGER_MAX <= value <= INTEGER_MAX else None
 
 
-def _decimal(value: JSONValue) -> PolicyValue | None:
+def decimal_value(value: JSONValue) -> PolicyValue | None:
+    """Text of a decimal number as policy sees it; None for anything else."""
     match = _DECIMAL.fullmatch(value) if type(value) is str else None
     if match is None:
         return None
@@ -113,7 +114,7 @@ _SHAPES: Final[dict[ArgumentType, Callable[[JSONValue], PolicyValue | None]]] = 
     "boolean": _truth,
     "integer": _whole,
     "minor_units": _whole,
-    "decimal": _decimal,
+    "decimal": decimal_value,
     "string_set": _texts,
 }
 
