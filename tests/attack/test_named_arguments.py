@@ -45,14 +45,22 @@ APPROVED = {
 ASKS = '@id("asks") @approve("approvers:1") forbid (principal, action == Action::"crm.refund", resource);\n'
 
 
-async def nested(*trackers: Any, policies: str, **parts: Any) -> Bench:
+SAME_NAME = [{"name": "pay", "type": "string", "pointer": "/pay/case", "required": True}]
+"""A name that is that of the member which the pointer begins with."""
+
+
+async def nested(
+    *trackers: Any, policies: str, arguments: Any = ARGUMENTS, credentials: Any = None, **parts: Any
+) -> Bench:
     documents: list[Any] = bench_documents(policies)
     for one in documents:
         if one["kind"] == "PolicySet":
             one["spec"]["trackers"] = [*trackers]
         if one["kind"] == "Capability" and one["metadata"]["name"] == "crm.refund":
-            one["spec"]["arguments"] = ARGUMENTS
-            one["spec"]["resource"] = {"type": "Case", "argument": "case"}
+            one["spec"]["arguments"] = arguments
+            one["spec"]["resource"] = {"type": "Case", "argument": arguments[0]["name"]}
+            if credentials is not None:
+                one["spec"]["credentials"] = credentials
             one["spec"].pop("subject", None)
     bench = Bench(**parts)
     upstream = describing(bench, refund=described(inputSchema=NESTED))
@@ -125,3 +133,22 @@ async def test_what_is_named_in_each_item_of_a_list_or_is_not_there_cannot_be_na
         await bench.act("refund", sent)
     assert no.value.code == "obligation.unfulfillable"
     assert bench.upstream.effects == []
+
+
+@pytest.mark.requirement("TOKEN-08")
+async def test_no_credential_passes_beside_what_a_pointer_names():
+    credentials = {"arguments": ["key"]}
+    bench = await nested(policies=PERMIT, arguments=SAME_NAME, credentials=credentials)
+    with pytest.raises(Refused) as raised:
+        await bench.act("refund", {"pay": {"case": "4711", "parts": ["gh" + "p_" + "a1B2" * 9]}})
+    assert raised.value.code == "arguments.token"
+    assert bench.upstream.effects == []
+
+
+@pytest.mark.requirement("HIST-08")
+async def test_an_approval_counts_where_a_name_is_that_of_the_member_it_lies_in():
+    bench = await nested(APPROVED, policies=PERMIT + ASKS, arguments=SAME_NAME)
+    answer = await bench.act("refund", {"pay": {"case": "4711"}})
+    assert answer.approval is not None
+    await bench.answer(answer.approval)
+    assert seen(bench, "approved") == 1

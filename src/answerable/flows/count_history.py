@@ -121,8 +121,8 @@ def approved(approval: Approval, snapshot: RegistrySnapshot, at: UnixMillis) -> 
     arguments, target = members.get("arguments"), members.get("target")
     resource = None
     if capability is not None and isinstance(arguments, dict) and isinstance(target, str):
-        arguments = named_arguments(capability.arguments, arguments)
         resource = resource_in(capability, target, arguments)
+        arguments = named_arguments(capability.arguments, arguments)
     return Event(
         event="approved",
         at=at,

@@ -36,7 +36,7 @@ from answerable.flows.hide_tokens import hidden_progress
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
-from answerable.flows.pin_tools import pin_first_seen
+from answerable.flows.pin_tools import pin_first_seen, pin_outdated
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.refuse_revoked import acting_names, refuse_revoked, revocation_of, signing_key_of
@@ -284,13 +284,15 @@ async def act(
         return unseen, raised
     # Whoever stopped the task or the agent while the intent was on its way to the disk wins.
     try:
-        revocation = revocation_of(walk, verified)
+        revocation, unpinned = revocation_of(walk, verified), pin_outdated(walk, verified)
     except Unavailable as failed:
         # Nothing was started: the intent ends here, and the caller is told what is the matter.
         return Outcome(status="not_started", detail="what has been revoked cannot be told"), failed
     if revocation is not None:
         said = f"{described(revocation.what)} was revoked before the start"
         return Outcome(status="not_started", detail=said), None
+    if unpinned is not None:
+        return Outcome(status="not_started", detail=unpinned.message), None
     if walk.mandates.state(verified.mandate.id) != "open":
         return Outcome(status="not_started", detail="the mandate was closed before the start"), None
     agents = walk.registry.current.agents

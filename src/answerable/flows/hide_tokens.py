@@ -40,7 +40,7 @@ def check_tokens(verified: VerifiedRequest) -> None:
     expected, request = verified.resolved.capability.credential_arguments, verified.request
     content = request.action.bytes
     if expected:
-        arguments = {name: value for name, value in verified.arguments.items() if name not in expected}
+        arguments = {name: value for name, value in request.arguments.items() if name not in expected}
         content = encode({"arguments": arguments, "target": request.target})
     findings = found_in(content) or (found_in(encode(request.reason)) if request.reason else ())
     if findings:

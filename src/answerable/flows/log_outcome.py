@@ -17,7 +17,9 @@ from answerable.flows.record_entry import record_entry, record_in_run, sealing_o
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
+    from answerable.core.action.request import VerifiedRequest
     from answerable.core.canonical import JSONValue
+    from answerable.core.decision.counter import Event
     from answerable.core.decision.obligation import Kept
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
@@ -117,7 +119,9 @@ async def _recorded(
     sealing = opened.sealing if opened is not None else None
     if sealing is None:
         sealing = sealing_of_entry(walk, intent.index)
-    of = (opened.verified if opened is not None else None) or started_by(walk, intent.index)
+    of: VerifiedRequest | Event | None = opened.verified if opened is not None else None
+    if of is None and walk.history.is_counting:
+        of = started_by(walk, intent.index)
     at = walk.clock.now()
 
     def entry(run: Run | None) -> Entry:

@@ -236,16 +236,29 @@ def at_hinted_tier(walk: Walk, capability: Capability, definition: ToolDefinitio
     return _fit(walk, capability, definition).raised
 
 
+def pin_outdated(walk: Walk, verified: VerifiedRequest) -> Refused | None:
+    """Why the definition that a request was checked against is not let through any more, right before it is performed;
+    None while it is. Raises Unavailable as `pin_fault` does."""
+    capability = verified.resolved.capability
+    if not is_pinned(capability):
+        return None
+    return _unlike_pinned(walk, capability, verified.definition.digest)
+
+
 def _misdescribed(walk: Walk, capability: Capability, definition: ToolDefinition) -> Refused | None:
-    tool = f"tool {shown(capability.target)} of server {shown(capability.server)}"
     try:
         fit = _fit(walk, capability, definition)
     except Malformed as error:
         # It was written by us a moment ago, so it is larger or deeper than anything that is read.
-        return Refused(f"{tool} is blocked: {error.message}", code="tool.unreadable")
+        return _blocked(capability, error.message, "tool.unreadable")
     if fit.kind_fault:
-        return Refused(f"{tool} is blocked: {fit.kind_fault}", code="tool.riskier")
-    return Refused(f"{tool} is blocked: {fit.type_fault}", code="tool.mapping") if fit.type_fault else None
+        return _blocked(capability, fit.kind_fault, "tool.riskier")
+    return _blocked(capability, fit.type_fault, "tool.mapping") if fit.type_fault else None
+
+
+def _blocked(capability: Capability, why: str, code: str) -> Refused:
+    tool = f"tool {shown(capability.target)} of server {shown(capability.server)}"
+    return Refused(f"{tool} is blocked: {why}", code=code)
 
 
 def _fit(walk: Walk, capability: Capability, definition: ToolDefinition) -> ToolFit:

@@ -9,7 +9,7 @@ import anyio
 
 from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.sqlite import SqlitePolicyRegister
-from answerable.errors import Unavailable
+from answerable.errors import AnswerableError
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.shadow_policy import follow_shadow
 
@@ -38,7 +38,7 @@ async def following_shadow(walk: Walk) -> None:
     while True:
         try:
             more = await follow_shadow(walk)
-        except Unavailable as failed:
+        except AnswerableError as failed:
             _log.warning("the policy set in the shadow is not followed for now: %s", failed.message)
             more = False
         await anyio.sleep(0 if more else SHADOW_SECONDS)

@@ -22,7 +22,7 @@ from answerable.core.decision.decision import Decision, Evaluation, Reason, weig
 from answerable.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from answerable.adapters.cedar.engine import CedarRequest, Engine, Evaluate
     from answerable.adapters.cedar.publishing import CedarPolicySet
@@ -61,10 +61,7 @@ class Asking:
         self._set = policy_set
         self._index = HeadIndex(policy.head for policy in policy_set.policies)
         bind = engine or fastest_engine()
-        named: dict[str, frozenset[str]] = {}
-        self._named: Callable[[str], frozenset[str]] = lambda kind: named.setdefault(
-            kind, self._index.named(kind)
-        )
+        self._named = lru_cache(maxsize=SLICES_MAX)(self._index.named)
 
         def bound(key: _Key, left_out: tuple[str, ...]) -> Evaluate:
             numbers, _ = self._found(key)

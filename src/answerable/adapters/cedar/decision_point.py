@@ -47,6 +47,7 @@ class CedarDecisionPoint:
         "_idle",
         "_may_list",
         "_parts",
+        "_riskier",
         "_set",
         "_slices",
         "_trackers",
@@ -61,6 +62,7 @@ class CedarDecisionPoint:
         self._capabilities = policy_set.registry.capabilities
         self._idle = policy_set.registry.idle
         self._parts = policy_set.registry.parts
+        self._riskier: dict[str, Capability] = {}
         self._trackers = {tracker.name for tracker in self._parts.trackers}
         self._slices = Slices(policy_set, engine=engine or fastest_engine(), slicing=slicing)
         self._may_list = lru_cache(maxsize=SLICES_MAX)(self._could_be_allowed)
@@ -98,7 +100,7 @@ class CedarDecisionPoint:
         outside = _outside(verified, facts)
         agent = self._agents.get(verified.caller.agent)
         known = self._capabilities.get(capability.name)
-        if agent is None or not (known is capability or _is_or_riskier(capability, known)):
+        if agent is None or not (known is capability or self._is_known(capability, known)):
             # The policies were checked against another agent or capability than the one that is about to act.
             differs = "the policy set was published for another registry"
             return self._denied(outside or Reason(source=CODE_REGISTRY_DIFFERS, text=differs))
@@ -131,6 +133,14 @@ class CedarDecisionPoint:
             policy_set=self._digest,
             question=question_of(verified, facts, context, agent=agent),
         )
+
+    def _is_known(self, capability: Capability, known: Capability | None) -> bool:
+        """Whether it is the capability that the set was checked with, found out once for each that is raised."""
+        if self._riskier.get(capability.name) is not capability:
+            if not _is_or_riskier(capability, known):
+                return False
+            self._riskier[capability.name] = capability
+        return True
 
     def _denied(self, reason: Reason, *, question: bytes = b"") -> Decision:
         return Decision(

@@ -251,7 +251,9 @@ class _Claims:
         if wanted and subject == {"Var": "principal"}:
             self._note_use_cases(values)
         if subject == {"Var": "action"} and self._scene.actions is not None:
-            return any(_named(value, "Action") in self._scene.actions for value in values) is wanted
+            # Equal is only the action itself: its kind is what it is in.
+            own = self._scene.actions.difference(get_args(ActionKind))
+            return any(_named(value, "Action") in own for value in values) is wanted
         return True
 
     def _inside(self, node: Node, left: Node, right: Node, wanted: bool) -> bool:

@@ -15,6 +15,7 @@ from answerable.adapters.cedar.mentions import Mentions, folded, mentions_of
 from answerable.adapters.cedar.notes import annotations_of, narrowing_faults, note_of
 from answerable.adapters.cedar.policy_groups import UnevenGroupsError, parsed_policies, validation_errors
 from answerable.adapters.cedar.schema import schema_faults, schema_of
+from answerable.core.decision.decision import RULE_PREFIXES
 from answerable.core.registry.policy_statement import policy_statement
 from answerable.core.registry.policy_text import Statement, statements
 from answerable.errors import Malformed, shown
@@ -33,8 +34,6 @@ FAULTS_SHOWN_MAX: Final = 20
 FAULT_CHARS_MAX: Final = 300
 
 _ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?")
-# Codes of rules, which stand beside policy ids in a decision.
-_IDS_TAKEN: Final = ("arguments.", "mandate.", "obligation.", "policy.")
 _POSITIONAL: Final = re.compile(r"for policy `policy\d+`, ")
 
 
@@ -143,8 +142,8 @@ class _Read:
             self.faults.append(
                 f"policy id {shown(name)}: use 1 to 128 letters, digits and ._/- between letters or digits"
             )
-        elif name.startswith(_IDS_TAKEN):
-            taken = ", ".join(_IDS_TAKEN)
+        elif name.startswith(RULE_PREFIXES):
+            taken = ", ".join(RULE_PREFIXES)
             self.faults.append(f"policy id {shown(name)} begins like the code of a rule: {taken}")
         elif name in self.taken:
             self.faults.append(f"policy id {shown(name)} is used twice")

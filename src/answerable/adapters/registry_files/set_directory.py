@@ -17,6 +17,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -165,7 +166,13 @@ def _names(directory: Path, reader: _Reader) -> Iterator[str]:
     seen = 0
     while pending:
         below = pending.pop()
-        for entry in os.scandir(directory / below):
+        try:
+            entries = list(islice(os.scandir(directory / below), FILES_MAX + 1))
+        except OSError as error:
+            said = (error.strerror or "unknown").lower()
+            reader.fault(below or SET_FILE, 1, "set.file", f"cannot be read: {said}")
+            continue
+        for entry in entries:
             name = f"{below}{entry.name}"
             seen += 1
             if seen > FILES_MAX:

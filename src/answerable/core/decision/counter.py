@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 RESOURCES_MAX: Final = 10_000
 """Of one owner in one tracker."""
 RESOURCE_KEY_BYTES: Final = 16
+RESOURCE_KEYS_MAX: Final = 4_096
 ALL: Final = ""
 """The key of a cell that is not of one resource."""
 BLIND: Final = "?"
@@ -48,6 +50,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     arguments: Mapping[str, JSONValue] | None
 
 
+@lru_cache(maxsize=RESOURCE_KEYS_MAX)
 def resource_key(type: str, id: str) -> str:
     """What stands for a resource in trackers: as long as any, and not its name."""
     name = f"{type}::{id}".encode("utf-8", "surrogatepass")

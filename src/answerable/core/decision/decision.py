@@ -9,7 +9,7 @@ both; a decision always names what determined it and the digest of the policy se
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from answerable.core.decision.facts import ApprovalFact, Requirement
 
 Effect = Literal["allow", "deny", "defer"]
+RULE_PREFIXES: Final = (
+    "arguments.", "delegation.", "facts.", "gateway.", "mandate.", "obligation.", "policy.",
+)  # fmt: skip
+"""Of the codes of rules, which decide beside the policies: no policy may take such an id."""
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True, gc=False):

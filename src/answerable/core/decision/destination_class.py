@@ -7,10 +7,11 @@ an action that sends and does not say where sends to the unknown.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.registry.destination import admits
-from answerable.core.registry.policy_parts import NO_CLASS, UNKNOWN_CLASS
+from answerable.core.registry.destination import wider_names
+from answerable.core.registry.policy_parts import CLASSES_MAX, NO_CLASS, UNKNOWN_CLASS
 
 if TYPE_CHECKING:
     from answerable.core.registry.capability import Capability
@@ -38,31 +39,28 @@ def classed(
 
 
 def classed_as(
-    declared: tuple[DestinationClass, ...], *, action: str, kind: str, destinations: tuple[str, ...]
+    declared: tuple[DestinationClass, ...],
+    *,
+    action: str,
+    kind: str,
+    destinations: tuple[str, ...],
 ) -> Classed:
     """The same. action: its kind. kind: of destinations, empty for an action that does not say where it sends to."""
     if not kind:
         name = UNKNOWN_CLASS if action in SENDING_KINDS else NO_CLASS
         return Classed(worst=name, classes=(name,))
+    held = [(rank, _held(one.members)) for rank, one in enumerate(declared) if one.type == kind]
     ranks: dict[int, str] = {}
     for destination in destinations:
-        rank = next(
-            (
-                number
-                for number, one in enumerate(declared)
-                if one.type == kind and _holds(kind, one.members, destination)
-            ),
-            len(declared),
-        )
+        names = tuple(wider_names(kind, destination))
+        rank = next((rank for rank, members in held if not members.isdisjoint(names)), len(declared))
         ranks[rank] = declared[rank].name if rank < len(declared) else UNKNOWN_CLASS
     if not ranks:
         return Classed(worst=UNKNOWN_CLASS, classes=(UNKNOWN_CLASS,))
     return Classed(worst=ranks[max(ranks)], classes=tuple(sorted(set(ranks.values()))))
 
 
-def _holds(kind: str, members: tuple[str, ...], destination: str) -> bool:
-    """Whether a class has the destination. Of hosts, `*.example.com` has every one below, not that one."""
-    if admits(members, destination) or kind != "host":
-        return admits(members, destination)
-    host = destination.rpartition(":")[0] if ":" in destination else destination
-    return any(one.startswith("*.") and host.endswith(one[1:]) for one in members)
+@lru_cache(maxsize=CLASSES_MAX)
+def _held(members: tuple[str, ...]) -> frozenset[str]:
+    """To look into: an agent names as many destinations as it likes, and classes are long."""
+    return frozenset(members)

@@ -198,11 +198,11 @@ class History:
 
     def forget_mandates(self, ended: Callable[[str], bool]) -> None:
         """Of mandates under which nothing can happen any more, nobody asks."""
-        for counter in self._counters:
-            if counter.of_mandate:
-                for owner in {**counter.cells, **counter.blind}:
-                    if ended(owner):
-                        counter.forget(owner)
+        counting = [counter for counter in self._counters if counter.of_mandate]
+        owners = {owner for counter in counting for owner in (*counter.cells, *counter.blind)}
+        for owner in filter(ended, owners):
+            for counter in counting:
+                counter.forget(owner)
 
     def due(self, durable: int) -> HistoryState | None:
         """What may be kept now that the log has `durable` entries on stable storage."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.trial import trial_request
+from answerable.core.decision.decision import RULE_PREFIXES
 from answerable.core.decision.facts import ApprovalFact, Facts
 from answerable.core.decision.policy_case import DEFAULT_AT
 from answerable.core.decision.time_windows import windows_at
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 BEFORE_MS: Final = 3_600_000
 """How long before the moment of a case its mandate begins, and after it ends, where the case does not say."""
-RULE_PREFIXES: Final = ("arguments.", "delegation.", "facts.", "mandate.", "obligation.", "policy.")
-"""Codes of rules, which decide beside the policies."""
 _DAYS_LOOKED_AT: Final = 8
 
 

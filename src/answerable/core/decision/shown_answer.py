@@ -90,7 +90,8 @@ def shown_answer(
     """
     looking = _Looking(duties=duties, method=method, target=target)
     try:
-        if len(_parts(result, looking)) > 1 or (duties.redact and duties.mask):
+        several = len(_parts(result, looking)) > 1
+        if (duties.redact or duties.mask) and (several or (duties.redact and duties.mask)):
             # Once for what is to be hidden, which may stand in an earlier part, too, and then for the answer.
             _made(result, looking)
             looking.tally = _Tally()

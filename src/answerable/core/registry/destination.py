@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from answerable.core.canonical import JSONValue
 
@@ -24,6 +24,8 @@ DESTINATION_TYPES: Final[tuple[DestinationType, ...]] = get_args(DestinationType
 
 DESTINATIONS_MAX: Final = 100
 """Of one action."""
+BELOW: Final = "*."
+"""Before a domain: every host below it."""
 ARGUMENTS_MAX: Final = 16
 """Arguments of one capability that name destinations."""
 
@@ -98,6 +100,19 @@ def checked_allowed(kind: DestinationType, text: str) -> str:
 def admits(allowed: tuple[str, ...], destination: str) -> bool:
     """Whether a normalised destination is one of those, or lies in a mail domain that is. Nothing below a domain is."""
     return destination in allowed or destination.rpartition("@")[2] in allowed
+
+
+def wider_names(kind: str, text: str) -> Iterator[str]:
+    """The text itself, and every member of a class that would have each destination that it stands for."""
+    yield text
+    if kind == "email":
+        yield text.rpartition("@")[2]
+    if kind == "host" and not text.startswith("["):
+        rest = text.removeprefix(BELOW).partition(":")[0]
+        while rest:
+            if rest != text.partition(":")[0]:
+                yield f"{BELOW}{rest}"
+            rest = rest.partition(".")[2]
 
 
 def destinations_of(

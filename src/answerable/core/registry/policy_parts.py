@@ -95,9 +95,9 @@ FactorFact = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskFactor:
-    """Points for one comparison. fact, name: what is looked at, and which argument, tracker or window of that kind.
+    """Points for one comparison. fact, of: what is looked at, and which argument, tracker or window of that kind.
 
-    at_least: for numbers. one_of: for texts. Neither: for what is true or not.
+    at_least, at_most: for numbers, both included. one_of: for texts. Neither: for what is true or not.
     """
 
     name: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.registry.destination import DESTINATION_TYPES, checked_allowed
+from answerable.core.registry.destination import BELOW, DESTINATION_TYPES, checked_allowed, wider_names
 from answerable.core.registry.policy_parts import NO_CLASS, UNKNOWN_CLASS, DestinationClass
 from answerable.core.registry.spec_parts import one_of
 from answerable.errors import Malformed, shown
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from answerable.core.registry.fields import Fields
 
 CLASS_KEYS: Final = ("name", "type", "members")
-BELOW: Final = "*."
-"""Before a domain: every host below it."""
-
 _CODE: Final = "policy_set.destination"
 
 
@@ -55,7 +52,7 @@ def covered(classes: Iterable[DestinationClass]) -> Iterator[tuple[int, int, str
     seen: dict[tuple[DestinationType, str], int] = {}
     for index, one in enumerate(classes):
         for number, text in enumerate(one.members):
-            wider = next((name for name in _wider(one.type, text) if (one.type, name) in seen), None)
+            wider = next((name for name in wider_names(one.type, text) if (one.type, name) in seen), None)
             if wider is not None:
                 yield index, number, text, seen[one.type, wider]
         for text in one.members:
@@ -77,16 +74,3 @@ def checked_member(kind: DestinationType, text: str) -> None:
 
 def _member_of(kind: DestinationType) -> Callable[[str], None]:
     return lambda text: checked_member(kind, text)
-
-
-def _wider(kind: DestinationType, text: str) -> Iterator[str]:
-    """The member itself and all that would have each destination that it has."""
-    yield text
-    if kind == "email":
-        yield text.rpartition("@")[2]
-    if kind == "host" and not text.startswith("["):
-        rest = text.removeprefix(BELOW).partition(":")[0]
-        while rest:
-            if rest != text.partition(":")[0]:
-                yield f"{BELOW}{rest}"
-            rest = rest.partition(".")[2]

@@ -1,0 +1,33 @@
+"""A tool whose approval is gone by the time of the effect is not called, whatever was right when the request came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
+from answerable.flows import govern_action
+from answerable.flows.pin_tools import approve_tool
+from answerable.testing.builders import Bench
+from tests.tool_world import approval, described, describing
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.requirement("TOOL-02")
+async def test_an_approval_that_is_gone_while_the_intent_is_written_stops_the_action(monkeypatch):
+    bench = Bench(pins=MemoryToolPinRegister())
+    describing(bench, get_case=described())
+    await bench.registered()
+    await bench.issue()
+    await approve_tool(bench.walk, approval(described()), by="operator")
+
+    def withdrawn(walk: Any, *_: Any) -> None:
+        walk.pins = MemoryToolPinRegister()
+
+    monkeypatch.setattr(govern_action, "tell_groups", withdrawn)
+    outcome = (await bench.act()).outcome
+    assert outcome is not None
+    assert (outcome.status, "nobody has approved" in outcome.detail) == ("not_started", True)
+    assert bench.upstream.effects == []
