@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from answerable.verify.policy_asking import Named, PolicyAsking
 
 CONDITION_CHARS_MAX: Final = 400
-_TRUE: Final = {"Value": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

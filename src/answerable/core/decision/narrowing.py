@@ -5,10 +5,10 @@ Laws: narrowing what is narrowed changes nothing; what cannot be compared cannot
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from answerable.core.decision.obligation import NUMBER
 from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.obligation import Narrowing
-
-_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,4})?")
 
 
 def narrowed_arguments(
@@ -70,7 +68,7 @@ def _at_most(argument: str, value: JSONValue, bound: str) -> JSONValue:
         return value if value <= limit else int(limit.to_integral_value("ROUND_FLOOR"))
     if type(value) is float:
         return value if Decimal(value) <= limit else float(limit)
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+    if isinstance(value, str) and NUMBER.fullmatch(value):
         return value if Decimal(value) <= limit else bound
     raise _cannot(argument, "is to be a number" if value is not None else "is to be there, and a number")
 

@@ -60,7 +60,7 @@ _PART: Final = re.compile(r'(?:[^;"]|"(?:[^"\\]|\\.)*")+')
 _POINTER: Final = re.compile(r'((?:/(?:[^\s/,;="?~]|~[01])+)+)(\?)?')
 _ROWS: Final = re.compile(r"(?:([^\s,;=\"]*)=)?([1-9][0-9]{0,6}|0)")
 _MODIFY: Final = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})\s*(<=|=|\sin(?=[\s\[]))\s*(.+)", re.DOTALL)
-_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,4})?")
+NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,4})?")
 _GROUP: Final = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 
 
@@ -208,7 +208,7 @@ def _modify_text(part: str, rest: str) -> str:
         raise _unknown(f"{shown(part)}: use `modify:argument<=N`, `modify:argument=value` or `… in [..]`")
     argument, sign, value = match[1], match[2].strip(), match[3].strip()
     if sign == "<=":
-        if _NUMBER.fullmatch(value) is None:
+        if NUMBER.fullmatch(value) is None:
             raise _unknown(f"{shown(part)}: {shown(value)} is no number of at most 15 digits and 4 places")
         return f"modify:{argument}<={value}"
     try:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
 
-CASES_MAX: Final = 1000
-"""In one file."""
 COUNT_MAX: Final = 2**53 - 1
 CHAIN_MAX: Final = 16
 APPROVERS_MAX: Final = 9

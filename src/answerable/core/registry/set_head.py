@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.identity.principal import checked_name
 from answerable.core.registry.fields import Fields
 from answerable.core.registry.parse import API_VERSION
+from answerable.core.registry.spec_policy_set import PARTS_KEYS
 from answerable.core.registry.spec_shared import name_of
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.fields import Fault
 
-LISTS: Final = ("trackers", "windows", "destinations", "risk")
-HEAD_KEYS: Final = ("name", "groups", *LISTS)
+HEAD_KEYS: Final = ("name", "groups", *PARTS_KEYS)
 GROUP_KEYS: Final = ("name", "membersMin")
 MEMBERS_MIN: Final = 2
 """Where nothing is said: with fewer, one absent person stops all approvals."""
@@ -58,7 +58,7 @@ def head_in(value: JSONValue, faults: list[Fault], *, document: int = 0) -> SetH
         groups.append(group)
     written = value if isinstance(value, dict) else {}
     return SetHead(
-        name=name, groups=tuple(groups), lists={key: written[key] for key in LISTS if key in written}
+        name=name, groups=tuple(groups), lists={key: written[key] for key in PARTS_KEYS if key in written}
     )
 
 
