@@ -135,7 +135,7 @@ async def test_a_credential_that_was_blotted_out_makes_a_question_that_is_not_as
     with pytest.raises(Refused):
         await bench.act("refund", {"case": token, "amount": 2_000_000})
     tally, _, _ = await all_pages(bench, house(STOP))
-    assert tally.unasked in ({"hidden": 1}, {"not_asked": 1})
+    assert tally.unasked == {"hidden": 1}
 
 
 async def test_it_is_taken_from_a_time_on_and_in_pages(monkeypatch):

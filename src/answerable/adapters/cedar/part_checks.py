@@ -155,13 +155,7 @@ def _unfed(
 def _feeds(match: EventMatch, tracker: Tracker, capability: Capability) -> bool:
     if tracker.sum and not any(argument.name == tracker.sum for argument in capability.arguments):
         return False
-    return (
-        (not match.capabilities or capability.name in match.capabilities)
-        and (not match.kinds or capability.kind in match.kinds)
-        and (not match.servers or capability.server in match.servers)
-        and (not match.environments or capability.environment in match.environments)
-        and (not match.sensitivities or capability.sensitivity in match.sensitivities)
-    )
+    return match.covers(capability)
 
 
 def _why_unfed(match: EventMatch, tracker: Tracker, registered: Registered) -> str:

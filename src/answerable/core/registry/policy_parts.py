@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from answerable.core.registry.capability import ActionKind, Sensitivity
+from answerable.core.registry.capability import ActionKind, Capability, Sensitivity
 from answerable.core.registry.destination import DestinationType
 from answerable.core.registry.time_rule import Weekday
 
@@ -40,6 +40,17 @@ class EventMatch:
     servers: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
     sensitivities: tuple[Sensitivity, ...] = ()
+
+    def covers(self, capability: Capability) -> bool:
+        """Whether an event of this capability can count."""
+        chosen: tuple[tuple[tuple[str, ...], str], ...] = (
+            (self.capabilities, capability.name),
+            (self.kinds, capability.kind),
+            (self.servers, capability.server),
+            (self.environments, capability.environment),
+            (self.sensitivities, capability.sensitivity),
+        )
+        return all(not listed or value in listed for listed, value in chosen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,6 @@ from answerable.core.registry.policy_parts import (
     UNKNOWN_CLASS,
     WINDOWS_MAX,
     DestinationClass,
-    EventMatch,
     PolicyParts,
     RiskFactor,
     TimeWindow,
@@ -171,22 +170,11 @@ def _sum_faults(tracker: Tracker, known: _Known, path: str) -> Iterator[_Found]:
     matching = {
         name: known.types[name]
         for name, one in known.capabilities.items()
-        if name in match.capabilities or _may_match(match, one)
+        if name in match.capabilities or match.covers(one)
     }
     yield from _type_faults(tracker.sum, matching, _SUMMABLE, path)
     if not match.capabilities and known.all_capabilities:
         yield from _mapped_nowhere(tracker.sum, matching, "that it matches", path)
-
-
-def _may_match(match: EventMatch, capability: Capability) -> bool:
-    chosen: tuple[tuple[tuple[str, ...], str], ...] = (
-        (match.capabilities, capability.name),
-        (match.kinds, capability.kind),
-        (match.servers, capability.server),
-        (match.environments, capability.environment),
-        (match.sensitivities, capability.sensitivity),
-    )
-    return all(not listed or value in listed for listed, value in chosen)
 
 
 def _factor_faults(factor: RiskFactor, known: _Known, at: str) -> Iterator[_Found]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from answerable.apps.cli.application import command_line
 from answerable.apps.cli.control import Control
 from answerable.apps.control_api.application import control_app
 from answerable.testing.builders import Bench
+from answerable.testing.clock import START
 from tests.control_world import Product
 from tests.publication_world import STOP, house
 
@@ -77,9 +79,12 @@ def test_programs_get_every_change(command: Command, candidate: Path):
     assert found["changes"] == {"allow→deny": 1, "defer→deny": 1}
 
 
-def test_what_is_older_is_left_out(command: Command, candidate: Path):
-    found = json.loads(command("policy", "simulate", candidate, "--since", "1s", "--json").stdout)
-    assert found["asked"] in (0, 2), "the clock of the bench is its own"
+def test_what_is_older_is_left_out(command: Command, candidate: Path, monkeypatch: pytest.MonkeyPatch):
+    an_hour_later = SimpleNamespace(time_ns=lambda: (START + 3_600_000) * 1_000_000)
+    monkeypatch.setattr(policy_simulation, "time", an_hour_later)
+    for since, asked in (("1s", 0), ("2h", 2)):
+        found = json.loads(command("policy", "simulate", candidate, "--since", since, "--json").stdout)
+        assert found["asked"] == asked
     odd = command("policy", "simulate", candidate, "--since", "week", code=1)
     assert "is not a time back such as" in odd.stderr
 
