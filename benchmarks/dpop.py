@@ -29,9 +29,10 @@ import course
 from answerable.adapters.memory.replay_store import MemoryReplayStore
 from answerable.adapters.replay_table import SharedReplayStore
 from answerable.adapters.system import SystemClock, SystemEntropy
+from answerable.core.base64url import to_base64url
 from answerable.core.identity import dpop, keys
 from answerable.core.identity.dpop import dpop_proof
-from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk, to_base64url, verifying_key
+from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk, verifying_key
 from answerable.flows.verify_dpop import BoundToken, DpopLimits, DpopVerifier
 
 if TYPE_CHECKING:

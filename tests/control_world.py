@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,9 +45,10 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.adapters.uvicorn_front import serve
 from answerable.apps.control_api.application import control_app
 from answerable.core.action.request import action_request
+from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import JSONValue, encode
 from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.keys import SigningKey, from_base64url_32, new_private_jwk
+from answerable.core.identity.keys import SigningKey, new_private_jwk
 from answerable.core.identity.principal import AgentId
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.apply_registry import policy_text
@@ -392,9 +394,5 @@ async def _served(world: World, running: Running) -> None:
     settings = world.settings()
     async with opened(settings) as product:
         stop = anyio.Event()
-        await serve(
-            control_app(product),
-            uds=settings.control.socket,
-            started=lambda _: running.begun(product, stop),
-            stop=stop,
-        )
+        begun = partial(running.begun, product, stop)
+        await serve(control_app(product), uds=settings.control.socket, started=lambda _: begun(), stop=stop)

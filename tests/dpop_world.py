@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from answerable.adapters.memory.replay_store import MemoryReplayStore
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.dpop import dpop_proof
-from answerable.core.identity.keys import SigningKey, to_base64url
+from answerable.core.identity.keys import SigningKey
 from answerable.errors import Unverified
 from answerable.flows.verify_dpop import BoundToken, DpopLimits, DpopVerifier, ProvedHolder
 from answerable.testing.clock import ManualClock

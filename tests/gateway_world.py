@@ -35,9 +35,9 @@ from answerable.adapters.uvicorn_front import Listeners, serve
 from answerable.apps.mcp_gateway.gateway import Gateway
 from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
 from answerable.core.action.request import ActionRequest
+from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import JSONValue, encode, parse
 from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.keys import from_base64url_32
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.channel import Channel, PeerCredentials
 from answerable.core.identity.http_signature import SignedRequest, sign_request, signature_base
-from answerable.core.identity.keys import SEED_BYTES, Algorithm, SigningKey, new_private_jwk, to_base64url
+from answerable.core.identity.keys import SEED_BYTES, Algorithm, SigningKey, new_private_jwk
 from answerable.core.identity.principal import AgentId
 from answerable.core.identity.session import (
     SESSION_TARGET,

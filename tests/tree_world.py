@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
+from answerable.core.base64url import to_base64url
 from answerable.core.canonical import parse
 from answerable.core.identity.evidence import UNKNOWN_IDENTITY, CallerIdentity
-from answerable.core.identity.keys import to_base64url
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate import delegation_terms as terms
 from answerable.core.mandate.authority import Authority

@@ -12,8 +12,8 @@ from hashlib import sha256
 import msgspec
 import pytest
 
+from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
-from answerable.core.identity.keys import to_base64url
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.delegation_chain import Hop

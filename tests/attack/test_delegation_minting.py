@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from answerable.core.identity.keys import to_base64url
+from answerable.core.base64url import to_base64url
 from answerable.core.mandate.hop_signing import issue_root
 from answerable.core.mandate.hop_token import (
     Confirmation,

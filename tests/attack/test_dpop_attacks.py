@@ -16,7 +16,7 @@ import pytest
 
 from answerable.adapters.memory.replay_store import MemoryReplayStore
 from answerable.adapters.replay_table import SharedReplayStore
-from answerable.core.identity.keys import to_base64url
+from answerable.core.base64url import to_base64url
 from answerable.errors import Unverified
 from answerable.flows.verify_dpop import DpopLimits
 from answerable.testing.entropy import SeededEntropy

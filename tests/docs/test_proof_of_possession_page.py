@@ -9,6 +9,7 @@ from typing import get_args
 
 import pytest
 
+from answerable.core.base64url import from_base64url_32
 from answerable.core.identity.http_signature import (
     SignedRequest,
     Step,
@@ -16,7 +17,7 @@ from answerable.core.identity.http_signature import (
     request_from_http,
     signature_base,
 )
-from answerable.core.identity.keys import from_base64url_32, public_key, verify_signature
+from answerable.core.identity.keys import public_key, verify_signature
 from answerable.core.identity.session import SessionKey, derive_key, parse_answer, parse_offer
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.verify_caller import CallerVerifier

@@ -262,19 +262,22 @@ async def test_cancelling_tells_the_upstream(tmp_path):
 @pytest.mark.requirement("GATE-08")
 async def test_a_server_that_reads_nothing_costs_its_callers_no_more_than_their_time(tmp_path):
     deaf = "import json,sys,time\nfor line in sys.stdin:\n  m=json.loads(line)\n  if m['method']=='tools/call': time.sleep(60)\n  r={'initialize':{'protocolVersion':'2025-11-25','capabilities':{'tools':{}},'serverInfo':{'name':'d','version':'1'}},'tools/list':{'tools':[]}}.get(m['method'])\n  if 'id' in m: print(json.dumps({'jsonrpc':'2.0','id':m['id'],**({'result':r} if r else {'error':{'code':-32601,'message':'no'}})}),flush=True)\n"  # fmt: skip # noqa: E501
-    server = Server(name="deaf", command=sys.executable, args=("-c", deaf), call_seconds_max=1)
-    settings = UpstreamSettings(write_seconds_max=0.5)
+    server = Server(name="deaf", command=sys.executable, args=("-c", deaf), call_seconds_max=4)
+    settings = UpstreamSettings(write_seconds_max=3)
+    ended: list[object] = []
+
+    async def call_the_deaf() -> None:
+        ended.append(await upstream.perform(warrant("any", {"value": "x" * 1_000_000}, server="deaf")))
+
     async with (
         ready(server, hostile(tmp_path), settings=settings) as upstream,
         anyio.create_task_group() as tasks,
     ):
         for _ in range(3):
-            large: dict[str, JSONValue] = {"value": "x" * 1_000_000}
-            tasks.start_soon(upstream.perform, warrant("any", large, server="deaf"))
-        started = time.monotonic()
+            tasks.start_soon(call_the_deaf)
         assert (await upstream.perform(warrant("echo"))).status == "succeeded"
-        assert time.monotonic() - started < 0.4
-        await until(lambda: next(s for s in upstream.states() if s.name == "deaf").state != "up", seconds=10)
+        assert not ended
+        await until(lambda: next(s for s in upstream.states() if s.name == "deaf").state != "up", seconds=20)
 
 
 @pytest.mark.requirement("GATE-01")

@@ -28,7 +28,8 @@ from typing import Any
 import pytest
 
 from answerable.core.canonical import FrozenJSON, JSONValue, encode
-from answerable.core.identity.keys import public_key, to_base64url, verify_signature
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.keys import (public_key, verify_signature)
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.delegation_chain import (
     checked_chain,

@@ -21,7 +21,8 @@ from answerable.core.identity.http_signature import (
     parse_signature,
     signature_base,
 )
-from answerable.core.identity.keys import public_key, to_base64url, verify_signature
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.keys import (public_key, verify_signature)
 from answerable.errors import Malformed, Unverified
 
 

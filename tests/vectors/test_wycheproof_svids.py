@@ -17,7 +17,7 @@ from joserfc import jws as jose
 from joserfc.jwk import ECKey, RSAKey
 
 from answerable.core.identity.compact_jws import read_compact
-from answerable.core.identity.keys import to_base64url
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.svid_keys import canonical_jwk, check_token
 from answerable.errors import Malformed, Unverified
 

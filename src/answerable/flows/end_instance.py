@@ -89,9 +89,10 @@ async def end_unfounded(workloads: Workloads) -> tuple[Instance, ...]:
     return tuple(ended)
 
 
-async def end_lapsed(workloads: Workloads) -> tuple[Instance, ...]:
-    """End what was not renewed in time, and local processes that are gone."""
-    now = workloads.walk.clock.now()
+async def end_lapsed(workloads: Workloads, *, at: UnixMillis | None = None) -> tuple[Instance, ...]:
+    """End what was not renewed in time, by the clock or, where that was set back, by `at`; and local processes that are
+    gone."""
+    now = workloads.walk.clock.now() if at is None else at
     live = list(workloads.instances.live())
     lapsed = [one.id for one in live if not one.is_live(now)]
     local = [one for one in live if one.process and one.is_live(now)]

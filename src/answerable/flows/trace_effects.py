@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
-from answerable.core.identity.keys import to_base64url
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger.effects import (
     IN_FLIGHT_NAMED_MAX,

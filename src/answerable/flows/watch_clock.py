@@ -1,7 +1,8 @@
 """Noticing that the wall clock was set back, and saying what follows from it.
 
-Sequences, serials, uses and ends are durable and do not go back with it. What a clock that is set back can do is let a
-document that had ended count again here, and keep keys from signing that are not valid yet.
+Sequences, serials, uses and ends are durable and do not go back with it, and instances whose time had run out are ended
+before their time comes again. What a clock that is set back can do is let a document that had ended count again here,
+and keep keys from signing that are not valid yet.
 """
 
 from __future__ import annotations
@@ -11,12 +12,18 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import anyio
 
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import AnswerableError
+from answerable.flows.end_instance import end_instances, end_lapsed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
+    from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.walk import Walk
+    from answerable.flows.workloads import Workloads
 
 LOOK_SECONDS: Final = 5.0
 LOOKED_AT: Final = 1_000
@@ -31,9 +38,12 @@ ADVICE: Final = (
 _log: Final = logging.getLogger(__name__)
 
 
-async def watch_clock(walk: Walk, *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> NoReturn:
+async def watch_clock(
+    workloads: Workloads, *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+) -> NoReturn:
     """For ever. Tells of a wall clock that stands before the newest entry of the ledger, and of each time that it was
-    set back while this ran."""
+    set back while this ran; instances that had run out by then are ended."""
+    walk = workloads.walk
     newest = newest_entry(walk)
     if (behind := newest - walk.clock.now()) > SET_BACK_MILLIS:
         _log.warning("the clock is %d s behind the newest entry of the ledger: %s", behind // 1000, ADVICE)
@@ -41,10 +51,36 @@ async def watch_clock(walk: Walk, *, sleep: Callable[[float], Awaitable[None]] =
     while True:
         await sleep(LOOK_SECONDS)
         now = _ahead(walk)
-        if ahead - now > SET_BACK_MILLIS:
-            _log.warning("the clock was set back by %d s: %s", (ahead - now) // 1000, ADVICE)
+        if (back := ahead - now) > SET_BACK_MILLIS:
+            _log.warning("the clock was set back by %d s: %s", back // 1000, ADVICE)
+            try:
+                await end_lapsed(workloads, at=UnixMillis(walk.clock.now() + back))
+            except AnswerableError as error:
+                # They have ended all the same, or the register cannot be written and nobody enrols either.
+                _log.warning("what had run out is not ended yet: %s", error.message)
         # A jump ahead is no news until it is taken back.
         ahead = now
+
+
+async def end_what_had_lapsed(workloads: Workloads) -> None:
+    """Before any door opens: end instances whose time had run out by an entry of the ledger that is later than the
+    clock, which was set back since; not those that were enrolled or renewed after that entry. Raises Unavailable."""
+    walk = workloads.walk
+    if newest_entry(walk) <= walk.clock.now():
+        return
+    latest = 0
+    since: dict[str, int] = {}
+    for stored in reversed([*_last_entries(walk)]):
+        leaf = leaf_of(stored)
+        latest = max(latest, int(str(leaf["at"])))
+        if leaf["tag"] == Tag.WORKLOAD_ENROLLED:
+            since.setdefault(str(leaf["instance"]), latest)
+    lapsed = [
+        one.id
+        for one in workloads.instances.live()
+        if not one.is_live(UnixMillis(since.get(str(one.id), latest)))
+    ]
+    await end_instances(workloads, lapsed, because="instance.expired")
 
 
 def newest_entry(walk: Walk) -> int:
@@ -52,8 +88,11 @@ def newest_entry(walk: Walk) -> int:
 
     Not of the very last alone: whoever comes back while we start may have one written at the clock's new time.
     """
-    newest = walk.ledger.replay(max(0, walk.ledger.size - LOOKED_AT))
-    return max((int(str(leaf_of(stored)["at"])) for stored in newest), default=0)
+    return max((int(str(leaf_of(stored)["at"])) for stored in _last_entries(walk)), default=0)
+
+
+def _last_entries(walk: Walk) -> Iterator[StoredEntry]:
+    return walk.ledger.replay(max(0, walk.ledger.size - LOOKED_AT))
 
 
 def _ahead(walk: Walk) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.keys import to_base64url
 from answerable.core.mandate import oauth_terms as terms
 from answerable.sdk.world import SYSTEM_WORLD, World
 

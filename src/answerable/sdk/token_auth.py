@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import httpx2
 
+from answerable.core.base64url import to_base64url
 from answerable.core.identity import dpop_terms
 from answerable.core.identity.dpop import dpop_proof
-from answerable.core.identity.keys import to_base64url
 from answerable.core.mandate import oauth_terms as terms
 from answerable.errors import Malformed, Unverified, shown
 from answerable.sdk.challenge import Challenge, challenges

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.token_shapes import hidden_in
+from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
 from answerable.core.identity.compact_jws import JOSE_NAMES, TOKEN_CHARS_MAX
 from answerable.core.identity.dpop import NONCE_CHARS_MAX, dpop_proof
-from answerable.core.identity.keys import to_base64url
 from answerable.core.mandate import oauth_terms as terms
 from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
 from answerable.sdk.oauth_http import PORT

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from answerable.core.base64url import to_base64url
 from answerable.core.canonical import JSONValue, encode
-from answerable.core.identity.keys import SigningKey, new_private_jwk, to_base64url
+from answerable.core.identity.keys import SigningKey, new_private_jwk
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.caveat import Attempt

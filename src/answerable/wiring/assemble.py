@@ -39,6 +39,7 @@ from answerable.flows.settle_open_intents import (
     settle_open_intents,
 )
 from answerable.flows.walk import Walk
+from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.counts import keep_counts, reading_histories
@@ -254,6 +255,7 @@ async def _recovered(
         )
     await take_away_from_agents(walk)
     with _when_there_is_room():
+        await end_what_had_lapsed(workloads)
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.
         await record_revocations(walk, overdue_only=bool(settings.ledger.shard))

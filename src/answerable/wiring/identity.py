@@ -268,7 +268,7 @@ async def kept_identity(
         tasks.start_soon(follow_manifests, workloads)
         tasks.start_soon(_suspending_dormant, identity, workloads, settings)
         tasks.start_soon(_following_bundles, identity)
-        tasks.start_soon(watch_clock, workloads.walk)
+        tasks.start_soon(watch_clock, workloads)
 
 
 async def _tending(authorities: AuthorityChanges) -> None:

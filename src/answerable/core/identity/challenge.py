@@ -14,8 +14,8 @@ import hmac
 import re
 from typing import Final
 
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.attestation import STEP
-from answerable.core.identity.keys import to_base64url
 from answerable.errors import Unverified
 
 LIFETIME_SECONDS: Final = 60

@@ -7,7 +7,7 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
-from answerable.core.identity.keys import to_base64url
+from answerable.core.base64url import to_base64url
 
 CHANNEL_EXTENSION: Final = "answerable.peer"
 """Where the front puts the `Channel` of a request: `scope["extensions"][CHANNEL_EXTENSION]`."""

@@ -18,8 +18,9 @@ from joserfc import jws as jose
 from joserfc.errors import JoseError
 from joserfc.registry import HeaderParameter
 
+from answerable.core.base64url import to_base64url
 from answerable.core.canonical import Limits, encode, parse
-from answerable.core.identity.keys import SigningKey, to_base64url, verifying_key
+from answerable.core.identity.keys import SigningKey, verifying_key
 from answerable.errors import Malformed, Unverified, shown
 
 if TYPE_CHECKING:

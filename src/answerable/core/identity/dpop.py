@@ -18,6 +18,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.base64url import to_base64url
 from answerable.core.canonical import Limits, encode, parse
 from answerable.core.identity import dpop_terms as terms
 from answerable.core.identity.compact_jws import (
@@ -26,7 +27,7 @@ from answerable.core.identity.compact_jws import (
     header_members,
     split_compact,
 )
-from answerable.core.identity.keys import public_key, to_base64url, verifying_key
+from answerable.core.identity.keys import public_key, verifying_key
 from answerable.core.identity.target_url import normal_url
 from answerable.errors import Malformed, Unverified, shown
 

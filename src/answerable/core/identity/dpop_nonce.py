@@ -17,7 +17,7 @@ from hmac import compare_digest
 from hmac import digest as hmac_digest
 from typing import Final
 
-from answerable.core.identity.keys import to_base64url
+from answerable.core.base64url import to_base64url
 from answerable.errors import Malformed
 
 BUCKET_SECONDS: Final = 30

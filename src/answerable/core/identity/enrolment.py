@@ -15,9 +15,10 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
 from answerable.core.identity.compact_jws import signed_statement, verified_claims
-from answerable.core.identity.keys import public_key, to_base64url
+from answerable.core.identity.keys import public_key
 from answerable.errors import Malformed, Unverified, shown
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.attestation import STEP, checked_selector
 from answerable.core.identity.evidence import SELECTORS_MAX
-from answerable.core.identity.keys import to_base64url
 from answerable.core.identity.principal import AgentId, UnixMillis, checked_name
 from answerable.errors import Malformed, Unverified
 

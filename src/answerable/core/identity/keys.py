@@ -10,7 +10,6 @@ Laws:
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -24,6 +23,7 @@ from joserfc.jwk import ECKey, OKPKey
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
 
+from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
 from answerable.errors import Malformed, Unverified, shown
 
@@ -42,7 +42,6 @@ SIGNATURE_BYTES: Final = 64
 PREPARED_KEYS_MAX: Final = 4096
 
 _COORDINATE_BYTES: Final = 32
-_COORDINATE_CHARS: Final = 43
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _SHA256: Final = ec.ECDSA(hashes.SHA256())
 # RFC 6979: the nonce of each signature follows from key and message, so that signing needs no chance.
@@ -193,22 +192,6 @@ def ed25519_public(key: PublicKey) -> bytes:
     if octets is None or _members(key.jwk).get("kty") != "OKP":
         raise Malformed("the key is not an Ed25519 key", code="key.not_ed25519")
     return octets
-
-
-def to_base64url(octets: bytes) -> str:
-    """RFC 4648 section 5, without padding."""
-    return urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
-
-
-def from_base64url_32(text: str) -> bytes | None:
-    """32 bytes from their 43 characters, or None unless `to_base64url` would write exactly these."""
-    if len(text) != _COORDINATE_CHARS or not text.isascii():
-        return None
-    try:
-        octets = urlsafe_b64decode(text + "=")
-    except ValueError:
-        return None
-    return octets if to_base64url(octets) == text else None
 
 
 def _members(jwk: dict[str, JSONValue] | str) -> dict[str, JSONValue]:

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import Limits, encode, parse
-from answerable.core.identity.keys import from_base64url_32, to_base64url
 from answerable.errors import Malformed
 
 SESSION_TARGET: Final = b"/session"

@@ -20,10 +20,10 @@ from joserfc import jws as jose
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode, parse
 from answerable.core.identity import spiffe_terms as terms
 from answerable.core.identity.compact_jws import HEADER_BYTES_MAX, TOKEN_CHARS_MAX
-from answerable.core.identity.keys import to_base64url
 from answerable.core.identity.port_key import jose_key_of
 from answerable.errors import Malformed, Unverified, shown
 

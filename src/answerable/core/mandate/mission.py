@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
-from answerable.core.identity.keys import to_base64url
 from answerable.core.mandate.caveat import to_wire
 from answerable.core.mandate.mandate import END_OF_TIME
 from answerable.core.mandate.token import claims_of

@@ -22,7 +22,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
-from answerable.core.identity.keys import to_base64url
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.principal import agent_id, checked_name, principal_id
 from answerable.core.identity.spiffe_id import SCHEME, SpiffeId, spiffe_id, trust_domain
 from answerable.errors import Malformed, Refused, shown

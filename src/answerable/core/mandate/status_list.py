@@ -19,8 +19,8 @@ from base64 import urlsafe_b64decode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.compact_jws import signed_statement, verified_claims
-from answerable.core.identity.keys import to_base64url
 from answerable.errors import Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jws as jose
 from joserfc.jwk import OctKey, OKPKey
 
+from answerable.core.base64url import to_base64url
 from answerable.core.identity import svid_keys
 from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
 from answerable.core.identity.jwt_svid import (
@@ -21,7 +22,6 @@ from answerable.core.identity.jwt_svid import (
     jwt_svid,
     verified_jwt_svid,
 )
-from answerable.core.identity.keys import to_base64url
 from answerable.core.identity.port_key import PortKey
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.identity.spiffe_id import spiffe_id

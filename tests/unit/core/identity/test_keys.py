@@ -6,16 +6,15 @@ import json
 
 import pytest
 
+from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.identity.keys import (
     SEED_BYTES,
     Algorithm,
     PublicKey,
     SigningKey,
     ed25519_public,
-    from_base64url_32,
     new_private_jwk,
     public_key,
-    to_base64url,
     verify_signature,
 )
 from answerable.errors import Malformed, Unverified

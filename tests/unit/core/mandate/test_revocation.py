@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.keys import to_base64url
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.revocation import (
     REVOCATION_KINDS,

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from answerable.core.identity.keys import to_base64url
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.status_list import (
     INVALID,

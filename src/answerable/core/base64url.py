@@ -1,0 +1,24 @@
+"""Base64url as JOSE writes it: without padding, and in one way only. Source: RFC 4648 section 5, RFC 7515 section 2."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Final
+
+_CHARS_OF_32: Final = 43
+
+
+def to_base64url(octets: bytes) -> str:
+    """RFC 4648 section 5, without padding."""
+    return urlsafe_b64encode(octets).rstrip(b"=").decode("ascii")
+
+
+def from_base64url_32(text: str) -> bytes | None:
+    """32 bytes from their 43 characters, or None unless `to_base64url` would write exactly these."""
+    if len(text) != _CHARS_OF_32 or not text.isascii():
+        return None
+    try:
+        octets = urlsafe_b64decode(text + "=")
+    except ValueError:
+        return None
+    return octets if to_base64url(octets) == text else None
