@@ -21,6 +21,7 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.mcp_upstream.upstream import McpUpstream
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.memory.registers import (
@@ -299,6 +300,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
     key = signing_key("log")
     public = from_base64url_32(json.loads(key.public.jwk)["x"])
     assert public is not None
+    revocations = MemoryRevocationRegister()
     return Walk(
         clock=clock,
         entropy=SystemEntropy(),
@@ -308,7 +310,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         upstream=upstream, compile_policies=compiled,
         decision_point=compiled(policy_text(store.current), store.current),
         manifests=MemoryManifestRegister(), pins=ApprovedAsSeen(store, upstream),
-        revocations=MemoryRevocationRegister(),
+        revocations=revocations, holds=MemoryHoldRegister(revocations),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
     )  # fmt: skip
 

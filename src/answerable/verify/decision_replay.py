@@ -28,7 +28,7 @@ from answerable.verify.mandate_asking import attempt_of, short_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from answerable.core.decision.asked import Asked
+    from answerable.core.decision.asked import Asked, AskedHold
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.obligation import Narrowing
     from answerable.core.mandate.authority import Authority
@@ -187,6 +187,8 @@ class _Replay:
                 return self._answer("differs", f"what was asked is not what the entry is about: {unlike}")
             if self._unfit is not None:
                 return self._answer(self._unfit.verdict, self._unfit.text)
+            if asked.hold is not None:
+                return self._by_hold(asked, asked.hold)
             return self._by_rule(asked) if asked.rule else self._by_policies(asked)
         except Malformed as fault:
             return self._answer("cannot_tell", fault.message)
@@ -220,6 +222,18 @@ class _Replay:
         return next((name for name, one, other in pairs if one != other), "")
 
     # --- a rule said no ---------------------------------------------------------------------------------
+
+    def _by_hold(self, asked: Asked, hold: AskedHold) -> Replayed:
+        """What is held is denied before anything else is looked at, whatever that would say."""
+        rule = f"held.{hold.kind}"
+        derived = Said(effect="deny", by=(rule, hold.id))
+        if asked.rule != rule or self._recorded != derived:
+            return self._answer(
+                "differs",
+                f"hold {shown(hold.id)} was in force, and the entry says otherwise",
+                derived=derived,
+            )
+        return self._answer("same", f"hold {shown(hold.id)} was in force", derived=derived)
 
     def _by_rule(self, asked: Asked) -> Replayed:
         rule = asked.rule

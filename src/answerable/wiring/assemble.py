@@ -16,6 +16,7 @@ from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteHistoryRegister,
+    SqliteHoldRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
@@ -172,6 +173,7 @@ async def assembled(
             identity = await opening.enter_async_context(opened)
             verifier = verifier_of(identity, registry, settings, authorities, clock=clock, entropy=entropy)
             upstream = _upstream(settings, clock)
+            revocations = SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
                 clock=clock,
                 entropy=entropy,
@@ -187,7 +189,7 @@ async def assembled(
                 subject_keys=subject_keys,
                 manifests=identity.manifests, pins=SqliteToolPinRegister(store),
                 people=identity.people,
-                revocations=SqliteRevocationRegister(store, clock=clock),
+                revocations=revocations, holds=SqliteHoldRegister(store, revocations),
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,

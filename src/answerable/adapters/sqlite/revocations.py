@@ -129,10 +129,11 @@ class SqliteRevocationRegister:
             # In this order: what is added after either look is found by the next call.
             word = self._shared.word
             version = self._reader.version()
-            if version != self._version or word != self._seen:
-                # All of them are asked, whatever the first one says.
-                if any([self._reload(), *(reload() for reload in self._followers)]):
-                    self._epoch += 1
+            # Whichever has news, all are asked.
+            if (version != self._version or word != self._seen) and any(
+                [self._reload(), *(reload() for reload in self._followers)]
+            ):
+                self._epoch += 1
             if word != self._seen:
                 # Other ends were told with the same number: mandates that were closed, instances that have ended.
                 self._store.refresh_ends()

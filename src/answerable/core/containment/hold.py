@@ -1,27 +1,27 @@
 """A hold: what is named stands still at once, and goes on when it has run out or somebody else has lifted it.
 
-| kind           | its name is                         | holds                                                          |
-|----------------|-------------------------------------|----------------------------------------------------------------|
-| `agent`        | the registered name                 | whatever that agent does, in whatever chain it is              |
-| `instance`     | the SPIFFE ID                       | that instance and its sub-agents                               |
-| `mandate`      | the id of the mandate               | everything under it, in whatever chain                         |
-| `hop`          | the hash of a hop (`par_hash`)      | that hop and its subtree                                       |
-| `tool`         | `SERVER/TOOL`                       | that tool, whoever calls it                                    |
-| `server`       | the registered name                 | everything on that target system                               |
-| `capability`   | the registered name                 | every use of it                                                |
-| `credential`   | the name of an issuer or of a lease | whatever would be given it                                     |
-| `key`          | as what is revoked is named         | what it proves or signed                                       |
-| `manifest`     | as what is revoked is named         | whatever runs as that manifest says                            |
-| `owner`        | the registered name of a person     | what that person owns, gave or signed                          |
-| `vendor`       | a `vendor` of servers or agents     | agents made with it, actions on its servers                    |
-| `trust_domain` | the name of a SPIFFE trust domain   | every instance that is known by an id of it                    |
-| `environment`  | as capabilities and agents say      | capabilities and agents of it                                  |
-| `tenant`       | as agents and servers say           | agents and servers of it                                       |
-| `everything`   | empty                               | every action                                                   |
+| kind           | its name is                         | holds                                                        |
+|----------------|-------------------------------------|--------------------------------------------------------------|
+| `agent`        | the registered name                 | whatever that agent does, in whatever chain it is            |
+| `instance`     | the SPIFFE ID                       | that instance and its sub-agents                             |
+| `mandate`      | the id of the mandate               | everything under it, in whatever chain                       |
+| `hop`          | the hash of a hop (`par_hash`)      | that hop and its subtree                                     |
+| `tool`         | `SERVER/TOOL`                       | that tool, whoever calls it                                  |
+| `server`       | the registered name                 | everything on that target system                             |
+| `capability`   | the registered name                 | every use of it                                              |
+| `credential`   | the name of an issuer or of a lease | whatever would be given it                                   |
+| `key`          | as what is revoked is named         | what it proves or signed                                     |
+| `manifest`     | as what is revoked is named         | whatever runs as that manifest says                          |
+| `owner`        | the registered name of a person     | what that person owns, gave or signed                        |
+| `vendor`       | a `vendor` of servers or agents     | agents made with it, actions on its servers                  |
+| `trust_domain` | the name of a SPIFFE trust domain   | every instance that is known by an id of it                  |
+| `environment`  | as capabilities and agents say      | capabilities and agents of it                                |
+| `tenant`       | as agents and servers say           | agents and servers of it                                     |
+| `everything`   | empty                               | every action                                                 |
 
-Laws: a hold is in force until it is lifted or has run out by the wall clock, and a clock that is set back holds longer;
-nobody lifts what they placed; where the placer is known as a user of the machine alone, two persons lift it; a name
-that is not known yet can be held.
+Laws: a hold is in force until it is lifted or has run out by the wall clock, and a clock that is set back holds
+longer; nobody lifts what they placed; where the placer is known as a user of the machine alone, two persons lift it; a
+name that is not known yet can be held.
 """
 
 from __future__ import annotations

@@ -7,19 +7,47 @@ reaches its server reaches, whatever a sub-agent its instance, and whatever anyt
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from answerable.core.containment.hold import EVERYTHING, Holdable
+from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, first_in_force
+from answerable.core.containment.hold import described as hold_described
 from answerable.core.identity.principal import AgentId
 from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.mandate.revocation import described
 from answerable.core.registry.tool_pin import TOOLS_CALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from answerable.core.mandate.revocation import Revocable
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.revocation import Revocable, Revocation
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.snapshot import RegistrySnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Under which names somebody acts, the nearest first, and what of them is revoked or stands still, in one epoch.
+
+    reach: under which of them it can be held. holds: those that are not lifted, run out or not.
+    """
+
+    names: tuple[Revocable, ...]
+    revocation: Revocation | None
+    reach: tuple[Holdable, ...]
+    holds: tuple[Hold, ...]
+
+    def hold(self, now: UnixMillis) -> Hold | None:
+        """The first that is in force at this time."""
+        return first_in_force(self.holds, now) if self.holds else None
+
+    def stopped(self, now: UnixMillis) -> str:
+        """What of it nothing may be started under any more, and why, such as: agent `scout` was revoked; else empty."""
+        if self.revocation is not None:
+            return f"{described(self.revocation.what)} was revoked"
+        hold = self.hold(now)
+        return f"{hold_described(hold.what)} was held" if hold is not None else ""
 
 
 def reach_of(

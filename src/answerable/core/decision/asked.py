@@ -56,8 +56,16 @@ class AskedApproval(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
 
+class AskedHold(msgspec.Struct, frozen=True, kw_only=True):
+    """The hold in whose reach the action was."""
+
+    id: str
+    kind: str
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One question. rule: the code of the rule that said no before any policy was asked; empty where they were."""
+    """One question. rule: the code of the rule that said no before any policy was asked; empty where they were. hold:
+    None where there was none."""
 
     action: AskedAction
     approval: AskedApproval | None
@@ -68,6 +76,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     resource: AskedResource
     rule: str
     v: int
+    hold: AskedHold | None = None
 
     def approval_fact(self) -> ApprovalFact | None:
         """The approval as a decision takes it."""

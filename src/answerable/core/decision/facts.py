@@ -49,6 +49,11 @@ class HoldFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     kind: str
     text: str
 
+    @property
+    def rule(self) -> str:
+        """The code of the rule that says no."""
+        return f"held.{self.kind}"
+
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """mandate_calls_used: actions started under the mandate so far.

@@ -33,7 +33,8 @@ SOURCES: Final = {
     "task": "signed mandate, mandate register",
     "windows": "gateway clock, by the windows of the policy set",
 }
-"""Where each part comes from, by its member. The same for every question of this version."""
+"""Where each part comes from, by its member. The same for every question of this version, but that one about what is
+held says where `hold` comes from."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -46,8 +47,10 @@ def question_of(
     rule: the code of the rule that said no before any policy was asked; empty where the policies were.
     """
     capability = verified.resolved.capability
+    held = facts.hold
     return _ENCODER.encode(
         {
+            **({} if held is None else {"hold": {"id": held.id, "kind": held.kind}}),
             "action": {"id": capability.name, "kind": capability.kind},
             "approval": None if facts.approval is None else _approval(facts.approval),
             "context": context,
@@ -56,7 +59,7 @@ def question_of(
             "registry": facts.registry_digest,
             "resource": {"id": verified.resource_id, "type": capability.resource.type},
             "rule": rule,
-            "sources": _SOURCES,
+            "sources": _SOURCES if held is None else _HELD_SOURCES,
             "v": QUESTION_VERSION,
         }
     )
@@ -67,3 +70,4 @@ def _approval(approval: ApprovalFact) -> dict[str, object]:
 
 
 _SOURCES: Final = msgspec.Raw(_ENCODER.encode(SOURCES))
+_HELD_SOURCES: Final = msgspec.Raw(_ENCODER.encode({**SOURCES, "hold": "hold register"}))
