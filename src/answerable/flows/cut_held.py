@@ -17,6 +17,7 @@ from answerable.flows.refuse_revoked import agent_names, task_names
 if TYPE_CHECKING:
     from answerable.core.containment.hold import Holdable
     from answerable.core.ledger.warrant import Warrant
+    from answerable.flows.streams import Stream
     from answerable.flows.walk import Walk
     from answerable.ports.upstream import Progress
 

@@ -7,6 +7,7 @@ between the register and the ledger: the register says that it is not recorded, 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from answerable.core.containment.hold import ID_BYTES, Hold, hold_id
 from answerable.core.containment.reach import reach_of
 from answerable.core.ledger import records_holds
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
+from answerable.errors import Unavailable
 from answerable.flows.cut_held import cut_held
 from answerable.flows.end_instance import end_instances
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
@@ -43,6 +45,8 @@ ENDED_AT_A_TIME: Final = 256
 BECAUSE: Final = "held"
 """Why instances ended, as the ledger has it: the same process is let in again after the lift, if it attests anew."""
 
+_log: Final = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
@@ -50,7 +54,9 @@ class Placed:
 
     is_new: whether this call placed it; else `hold` is the one that was in force. in_flight: within its reach, started
     in this process before and not ended. mandates: open ones within its reach. approvals: those that waited and are
-    denied now. instances: those that ended. cut: upstream calls and streams that this process ended.
+    denied now. instances: those that ended. cut: upstream calls and streams that this process ended. recorded: False
+    where the ledger, or the register of instances, takes nothing: it is in force all the same, and is written down once
+    there is room.
     """
 
     hold: Hold
@@ -62,6 +68,7 @@ class Placed:
     instances: tuple[SpiffeId, ...]
     instances_count: int
     cut: int
+    recorded: bool
 
 
 async def place_hold(
@@ -78,8 +85,8 @@ async def place_hold(
     """Put a hold into force; placed again, it answers with the one in force, and does again what a crash left undone.
 
     by: who does it, as the door knows them. expires_at: Unix milliseconds; 0 for no end. workloads: where there are
-    instances to end. Raises Malformed (`hold.reason`, `hold.expiry`), Unavailable: where the effect is `unknown`, it
-    may be in force and not be recorded yet.
+    instances to end. Raises Malformed (`hold.reason`, `hold.expiry`), and Unavailable where it cannot be said what is
+    in force, or whether this is.
     """
     wanted = Hold(
         id=hold_id(walk.entropy.bytes(ID_BYTES)),
@@ -98,12 +105,29 @@ async def place_hold(
         in_flight = in_flight_under(walk, hold.what)
         # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
         approvals = await anyio.to_thread.run_sync(_deny_approvals, walk, hold)
-        # 4. On record. A crash after this line may record it a second time.
-        await _record_one(walk, hold, in_flight)
+        waits = any(one.id == hold.id for one in await anyio.to_thread.run_sync(walk.holds.unrecorded))
+        instances: tuple[SpiffeId, ...] = ()
+        unrecorded: Unavailable | None = None
+        try:
+            # 4. On record; of one that is already, nothing is written again.
+            if waits:
+                await _record(walk, hold, in_flight)
+        except Unavailable as failed:
+            # What stands still needs no record: whatever is open ends all the same.
+            unrecorded = failed
         # 5. What is open here is cut at once; the other processes do so when they see it (`follow_holds`).
         cut = cut_held(walk)
-        # 6. Instances end, and with them their documents and sub-agents here.
-        instances = await _end_instances(workloads, hold) if workloads is not None else ()
+        try:
+            # 6. Instances end, and with them their documents and sub-agents here. A crash before the next line may
+            #    record the hold a second time.
+            if workloads is not None:
+                instances = await _end_instances(workloads, hold)
+            if waits and unrecorded is None:
+                await anyio.to_thread.run_sync(walk.holds.recorded, [hold.id])
+        except Unavailable as failed:
+            unrecorded = failed
+    if unrecorded is not None:
+        _log.warning("hold %s is in force and not wholly recorded: %s", hold.id, unrecorded.message)
     mandates = await anyio.to_thread.run_sync(_open_mandates, walk, hold)
     return Placed(
         hold=hold,
@@ -115,11 +139,13 @@ async def place_hold(
         instances=instances[:NAMED_MAX],
         instances_count=len(instances),
         cut=cut,
+        recorded=unrecorded is None,
     )
 
 
-async def record_holds(walk: Walk, *, overdue_only: bool = True) -> int:
-    """Write down holds that are in force and not in the ledger; returns how many. Raises Unavailable.
+async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdue_only: bool = True) -> int:
+    """Go on with holds that are in force and not in the ledger: deny, record, end; returns how many. Raises
+    Unavailable.
 
     For the start of a process, where nobody else can be about to do it (`overdue_only=False`), and for a timer.
     """
@@ -128,17 +154,15 @@ async def record_holds(walk: Walk, *, overdue_only: bool = True) -> int:
     due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
     for one in due:
         in_flight = in_flight_under(walk, one.what)
-        # Whoever put it into force may have ended before anything was denied.
         if one.is_in_force(now):
+            # Whoever put it into force may have ended before anything was denied.
             await anyio.to_thread.run_sync(_deny_approvals, walk, one)
+            if workloads is not None:
+                await _end_instances(workloads, one)
         await _record(walk, one, in_flight)
+        # Last: until then, the next start or round does all of it again.
+        await anyio.to_thread.run_sync(walk.holds.recorded, [one.id])
     return len(due)
-
-
-async def _record_one(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> None:
-    waiting = await anyio.to_thread.run_sync(walk.holds.unrecorded)
-    if any(one.id == hold.id for one in waiting):
-        await _record(walk, hold, in_flight)
 
 
 async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> None:
@@ -153,7 +177,6 @@ async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> None
         in_flight=[one.index for one in in_flight],
     )
     _, left = await record_entry(walk, entry)
-    await anyio.to_thread.run_sync(walk.holds.recorded, [hold.id])
     if left is not None:
         raise left
 
