@@ -48,6 +48,7 @@ from answerable.flows.apply_registry import policy_text
 from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.proof_limits import ProofLimits
+from answerable.flows.refuse_held import open_stream, refuse_held
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
@@ -322,7 +323,10 @@ def needs_of(walk: Walk, upstream: McpUpstream, prover: CallerVerifier, calls: l
         calls.append(request)
         return await govern_action(walk, request, caller, progress=progress)
 
-    return Needs(prover=prover, govern=govern, visible=partial(list_capabilities, walk), offers=upstream)
+    return Needs(
+        prover=prover, govern=govern, visible=partial(list_capabilities, walk), offers=upstream,
+        refuse_held=partial(refuse_held, walk), open_stream=partial(open_stream, walk),
+    )  # fmt: skip
 
 
 @asynccontextmanager

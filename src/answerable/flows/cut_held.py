@@ -15,7 +15,7 @@ from answerable.core.mandate.revocation import Revocable, instance_names
 from answerable.flows.refuse_revoked import agent_names, task_names
 
 if TYPE_CHECKING:
-    from answerable.core.containment.hold import Holdable
+    from answerable.core.containment.hold import Hold, Holdable
     from answerable.core.ledger.warrant import Warrant
     from answerable.flows.streams import Stream
     from answerable.flows.walk import Walk
@@ -52,11 +52,16 @@ def cut_held(walk: Walk) -> int:
             task.cancel()
             count += 1
     for stream in list(walk.streams):
-        if walk.holds.find(_reach_of_stream(walk, stream), now) is not None:
+        if hold_on(walk, stream) is not None:
             walk.streams.discard(stream)
             stream.cut()
             count += 1
     return count
+
+
+def hold_on(walk: Walk, stream: Stream) -> Hold | None:
+    """The first hold that reaches a stream now; None for none. Raises Unavailable."""
+    return walk.holds.find(_reach_of_stream(walk, stream), walk.clock.now())
 
 
 def _reach_of_stream(walk: Walk, stream: Stream) -> tuple[Holdable, ...]:

@@ -105,29 +105,8 @@ async def place_hold(
         in_flight = in_flight_under(walk, hold.what)
         # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
         approvals = await anyio.to_thread.run_sync(_deny_approvals, walk, hold)
-        waits = any(one.id == hold.id for one in await anyio.to_thread.run_sync(walk.holds.unrecorded))
-        instances: tuple[SpiffeId, ...] = ()
-        unrecorded: Unavailable | None = None
-        try:
-            # 4. On record; of one that is already, nothing is written again.
-            if waits:
-                await _record(walk, hold, in_flight)
-        except Unavailable as failed:
-            # What stands still needs no record: whatever is open ends all the same.
-            unrecorded = failed
-        # 5. What is open here is cut at once; the other processes do so when they see it (`follow_holds`).
-        cut = cut_held(walk)
-        try:
-            # 6. Instances end, and with them their documents and sub-agents here. A crash before the next line may
-            #    record the hold a second time.
-            if workloads is not None:
-                instances = await _end_instances(workloads, hold)
-            if waits and unrecorded is None:
-                await anyio.to_thread.run_sync(walk.holds.recorded, [hold.id])
-        except Unavailable as failed:
-            unrecorded = failed
-    if unrecorded is not None:
-        _log.warning("hold %s is in force and not wholly recorded: %s", hold.id, unrecorded.message)
+        # 4. On record. 5. What is open in this process is cut. 6. Instances end.
+        cut, instances, recorded = await _settled(walk, hold, in_flight, workloads)
     mandates = await anyio.to_thread.run_sync(_open_mandates, walk, hold)
     return Placed(
         hold=hold,
@@ -139,8 +118,37 @@ async def place_hold(
         instances=instances[:NAMED_MAX],
         instances_count=len(instances),
         cut=cut,
-        recorded=unrecorded is None,
+        recorded=recorded,
     )
+
+
+async def _settled(
+    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], workloads: Workloads | None
+) -> tuple[int, tuple[SpiffeId, ...], bool]:
+    """What was cut, which instances ended, and whether all of it is on record: where the ledger takes nothing, whatever
+    is open ends all the same."""
+    unrecorded: Unavailable | None = None
+    instances: tuple[SpiffeId, ...] = ()
+    waits = any(one.id == hold.id for one in await anyio.to_thread.run_sync(walk.holds.unrecorded))
+    try:
+        # Of one that is on record already, nothing is written again.
+        if waits:
+            await _record(walk, hold, in_flight)
+    except Unavailable as failed:
+        unrecorded = failed
+    # The other processes do so when they see it (`follow_holds`).
+    cut = cut_held(walk)
+    try:
+        # With their documents and sub-agents. A crash before the next line may record the hold a second time.
+        if workloads is not None:
+            instances = await _end_instances(workloads, hold)
+        if waits and unrecorded is None:
+            await anyio.to_thread.run_sync(walk.holds.recorded, [hold.id])
+    except Unavailable as failed:
+        unrecorded = failed
+    if unrecorded is not None:
+        _log.warning("hold %s is in force and not wholly recorded: %s", hold.id, unrecorded.message)
+    return cut, instances, unrecorded is None
 
 
 async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdue_only: bool = True) -> int:

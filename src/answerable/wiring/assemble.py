@@ -254,7 +254,8 @@ async def _recovered(
     if recalled.nameless:
         _log.warning(
             "people were revoked or held whose names cannot be opened, as their keys are gone; do so again with each "
-            "whom `answerable revoke --list` and `answerable hold list` do not name: %d entries of the ledger, the first of them %s",
+            "whom `answerable revoke --list` and `answerable hold list` do not name: %d entries of the ledger, the "
+            "first of them %s",
             len(recalled.nameless),
             ", ".join(map(str, recalled.nameless[:NAMELESS_SAID_MAX])),
         )

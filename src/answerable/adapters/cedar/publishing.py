@@ -49,6 +49,11 @@ class Policy:
     note: PolicyNote
     json: msgspec.Raw
 
+    @property
+    def may_be_lifted(self) -> bool:
+        """Whether it is a forbid that an approval or an obligation may lift."""
+        return self.forbids and self.note.liftable
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CedarPolicySet:
@@ -100,6 +105,12 @@ def specialised(policy: Policy, facts: Mapping[str, JSONValue]) -> Policy:
     conditions = folded(ast.get("conditions"), member="capability", facts=facts)
     written = msgspec.Raw(msgspec.json.encode({**ast, "conditions": conditions}))
     return replace(policy, mentions=mentions_of(conditions), json=written)
+
+
+def turned(policy: Policy) -> Policy:
+    """A forbid as a permit: where Cedar names it, the forbid holds."""
+    ast = msgspec.json.decode(policy.json)
+    return replace(policy, json=msgspec.Raw(msgspec.json.encode({**ast, "effect": "permit"})))
 
 
 def engine_policies(policies: tuple[Policy, ...]) -> cedarpy.PolicySet:

@@ -2,29 +2,34 @@
 
 A slice is built on first use (200 to 400 µs) and kept in a bounded least-recently-used cache, so that a decision costs
 the same whether the set has 50 policies or 10,000.
+
+A forbid that may be lifted stands in a slice as a permit. Cedar names every permit that holds, so that one answer says
+both which of these hold and whether the rest would allow: asking a second time costs as much as the first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
 from answerable.adapters.cedar.heads import HeadIndex
 from answerable.adapters.cedar.mentions import Mentions
-from answerable.adapters.cedar.publishing import engine_policies, specialised
+from answerable.adapters.cedar.publishing import engine_policies, specialised, turned
 from answerable.adapters.cedar.schema import ACTION, AGENT, entities_of
+from answerable.core.decision.decision import Evaluation
 from answerable.core.decision.policy_context import capability_facts, members_of
 from answerable.core.identity.principal import AgentId
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import cedarpy
 
     from answerable.adapters.cedar.engine import CedarRequest, Engine, Evaluate
     from answerable.adapters.cedar.publishing import CedarPolicySet, Policy
-    from answerable.core.decision.decision import Evaluation
     from answerable.core.decision.policy_context import Context
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.documents import Agent
@@ -37,13 +42,19 @@ REDUCED_MAX: Final = 1_024
 _ENCODER: Final = msgspec.json.Encoder()
 
 
+Without: TypeAlias = "Callable[[tuple[str, ...]], Evaluation]"
+"""What is answered with these policies left out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """policies: numbers in the set. evaluate: the engine bound to them and to the entities they may need."""
+    """policies: numbers in the set. turned: ids of forbids that stand as permits. evaluate: the engine bound to these
+    policies and to the entities they may need."""
 
     agent: Agent
     capability: Capability
     policies: tuple[int, ...]
+    turned: frozenset[str]
     view: ContextView
     principal: dict[str, str]
     action: dict[str, str]
@@ -114,8 +125,29 @@ class Slices:
         one = resource_id if named and resource_id in named else None
         return self._found(agent.name, capability.name, capability.tier, one)
 
-    def without(self, found: Slice, ids: tuple[str, ...], request: CedarRequest) -> Evaluation:
-        """Evaluate the slice less these policies."""
+    def ask(self, found: Slice, request: CedarRequest) -> tuple[Evaluation, Without]:
+        """What the policies of the slice answer, and what they answer without some of them."""
+        given = found.evaluate(request)
+        if not found.turned or given.errors or not given.determining:
+            return given, partial(self._without, found, request)
+        if not given.allowed:
+            return self._all_that_forbid(found, request, given), partial(self._without, found, request)
+        held = tuple(one for one in given.determining if one in found.turned)
+        if not held:
+            return given, partial(self._without, found, request)
+        permits = tuple(one for one in given.determining if one not in found.turned)
+        rest = Evaluation(allowed=bool(permits), determining=permits)
+        return Evaluation(allowed=False, determining=held), lambda _: rest
+
+    def _all_that_forbid(self, found: Slice, request: CedarRequest, given: Evaluation) -> Evaluation:
+        """Whoever is refused for good is told of the other forbids, too, which Cedar does not name beside those."""
+        others = self._without(found, request, given.determining)
+        if others.errors:
+            return others
+        held = (one for one in others.determining if one in found.turned)
+        return Evaluation(allowed=False, determining=tuple(sorted((*given.determining, *held))))
+
+    def _without(self, found: Slice, request: CedarRequest, ids: tuple[str, ...]) -> Evaluation:
         capability = found.capability
         return self._reduced(found.agent.name, capability.name, capability.tier, found.policies, ids)(request)
 
@@ -134,6 +166,11 @@ class Slices:
             agent=agent,
             capability=capability,
             policies=numbers,
+            turned=frozenset(
+                policy.id
+                for policy in (self._set.policies[number] for number in numbers if self._index)
+                if policy.may_be_lifted
+            ),
             view=ContextView(mentions, capability, self._set.registry.parts),
             principal={"type": AGENT, "id": agent_name},
             action={"type": ACTION, "id": capability_name},
@@ -165,7 +202,10 @@ class Slices:
         if self._index is None:
             return tuple(published)
         facts = capability_facts(capability)
-        return tuple(specialised(policy, facts) for policy in published)
+        return tuple(
+            turned(policy) if policy.may_be_lifted else policy
+            for policy in (specialised(policy, facts) for policy in published)
+        )
 
     def _known(self, agent_name: str, capability_name: str, tier: int) -> tuple[Agent, Capability]:
         return self._set.registry.agents[AgentId(agent_name)], self._capability(capability_name, tier)

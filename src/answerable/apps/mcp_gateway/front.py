@@ -277,6 +277,7 @@ class Front:
                     for session_id in opened:
                         for ended in door.sessions.open(session_id, agent):
                             await door.end_session(ended, scope)
+                        door.opened_session(session_id, arrival, scope)
                 await send(message)
 
             await door.serve({**scope, SCOPE_KEY: arrival}, receive, noticing, quick=False)
