@@ -287,8 +287,9 @@ async def act(
         return unseen, raised
     # Whoever stopped the task or the agent while the intent was on its way to the disk wins.
     try:
-        stopped = judged_now(walk, verified).stopped(walk.clock.now())
+        # What is held is looked at last: between that and the start nothing else is.
         unpinned = pin_outdated(walk, verified)
+        stopped = judged_now(walk, verified).stopped(walk.clock.now())
     except Unavailable as failed:
         # Nothing was started: the intent ends here, and the caller is told what is the matter.
         return Outcome(status="not_started", detail="what has been revoked or is held cannot be told"), failed

@@ -77,7 +77,7 @@ class Door:
             await anyio.sleep(RESTART_SECONDS)
 
     def opened_session(self, session_id: str, arrival: Arrival, scope: Scope) -> None:
-        """Have a session that was just opened cut once its agent, or this server, is held. scope: it was opened with."""
+        """Have a session that was just opened cut once its agent, or this server, is held. scope: that opened it."""
 
         def cut() -> None:
             # Nothing is let through to it from here on; that the SDK forgets it closes its streams.
