@@ -46,6 +46,7 @@ from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.counts import keep_counts, reading_histories
+from answerable.wiring.drills import drill_desk
 from answerable.wiring.following import following_registry, relisting
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.policies import following_shadow, policy_desk
@@ -198,7 +199,7 @@ async def assembled(
                 witness=intent_witness(rounds, ledger.seal_now),
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
-                policies=policy_desk(settings, store),
+                policies=policy_desk(settings, store), drills=drill_desk(settings, store),
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)

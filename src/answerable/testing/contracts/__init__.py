@@ -12,6 +12,7 @@ from answerable.testing.contracts.authority_register import (
     DurableAuthorityRegisterContract,
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
+from answerable.testing.contracts.drill_register import DrillRegisterContract, DurableDrillRegisterContract
 from answerable.testing.contracts.history_register import (
     DurableHistoryRegisterContract,
     HistoryRegisterContract,
@@ -48,9 +49,11 @@ __all__ = [
     "AuthorityKeysContract",
     "AuthorityRegisterContract",
     "BundleEndpointContract",
+    "DrillRegisterContract",
     "DurableApprovalRegisterContract",
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
+    "DurableDrillRegisterContract",
     "DurableHistoryRegisterContract",
     "DurableHoldRegisterContract",
     "DurableInstanceRegisterContract",
