@@ -305,7 +305,7 @@ def _traced(seen: _Seen, how: str, found: tuple[Moment, ...], *, approver: str) 
         _says(found, Tag.MANDATE_ISSUED, "principal", PrincipalId(name)), f"{how} is traced to nobody's task"
     )
     if approver:
-        seen.expect(_says(found, Tag.APPROVAL_ANSWER, "by", approver), f"{how} is traced to nobody's yes")
+        seen.expect(_says(found, Tag.APPROVAL_ANSWER, "person", approver), f"{how} is traced to nobody's yes")
 
 
 def _says(found: tuple[Moment, ...], tag: Tag, member: str, value: str) -> bool:
