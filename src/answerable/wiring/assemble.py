@@ -34,6 +34,7 @@ from answerable.flows.follow_registers import follow_registers
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
+from answerable.flows.report_containment import follow_reports
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
@@ -286,6 +287,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(forgetting_tokens, product.tokens)
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(follow_holds, product.walk)
+        tasks.start_soon(partial(follow_reports, product.walk, workloads=product.workloads))
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:

@@ -16,6 +16,7 @@ from answerable.apps.cli import (
     checks,
     decisions,
     evidence,
+    holds,
     keys,
     ledger,
     mandates,
@@ -82,6 +83,7 @@ def command_line(offline: Offline) -> typer.Typer:
     app.add_typer(agent, name="agent")
     trust.register(app)
     mandates.register(app)
+    holds.register(app)
     revocations.register(app)
     approvals.register(app)
     ledger.register(app)
