@@ -80,14 +80,13 @@ def _said_of(walk: Walk, name: str) -> Iterator[Holdable]:
     """What agents, servers and capabilities say of themselves."""
     current = walk.registry.current
     agents, servers = current.agents.values(), current.servers.values()
-    if name in {one.environment for one in (*agents, *current.capabilities.values())}:
+    capabilities = current.capabilities.values()
+    if name in {*(one.environment for one in agents), *(one.environment for one in capabilities)}:
         yield from _as("environment", name)
-    if name and name in {one.tenant for one in (*agents, *servers)}:
+    if name and name in {*(one.tenant for one in agents), *(one.tenant for one in servers)}:
         yield from _as("tenant", name)
-    if name and name in {
-        *(one.vendor for one in servers),
-        *(vendor for one in agents for vendor in one.vendors),
-    }:
+    vendors = {vendor for one in agents for vendor in one.vendors}
+    if name and name in {*vendors, *(one.vendor for one in servers)}:
         yield from _as("vendor", name)
     for agent in current.agents:
         signed = walk.manifests.current(agent)

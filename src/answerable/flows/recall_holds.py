@@ -39,7 +39,10 @@ class RecalledHolds:
     nameless: list[int] = field(default_factory=list)
 
     def note(self, stored: StoredEntry) -> None:
-        """Of an entry with tag `hold_placed`, `hold_lifted` or `containment_report`. Raises Broken (`ledger.leaf_malformed`)."""
+        """Of an entry with tag `hold_placed`, `hold_lifted` or `containment_report`.
+
+        Raises Broken (`ledger.leaf_malformed`).
+        """
         leaf = leaf_of(stored)
         name = HoldId(str(leaf.get("hold")))
         if stored.tag == Tag.CONTAINMENT_REPORT:

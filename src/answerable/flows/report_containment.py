@@ -1,4 +1,4 @@
-"""What came of a stop: told to whoever asks, as often as they ask, and written down once nothing is on its way any more.
+"""What came of a stop: told to whoever asks, as often as they ask, and written down once nothing is on its way.
 
 The report is computed from the ledger, by whoever asks and whenever; what is written down is what could be said when
 the last action that was in flight had an end. A crash between the entry and the register: it is written a second time,
@@ -65,9 +65,7 @@ _ON_TARGETS: Final = frozenset({"tool", "server", "capability", "credential"})
 """Holds that stop nobody, but what they use."""
 
 _SVID: Final = "whoever verifies it offline believes it until it runs out"
-_TOKEN: Final = (
-    "a hold ends no token: whoever checks it offline or by its status list believes it, unless it is revoked"
-)
+_BELIEVED: Final = "a hold ends no token: whoever checks it offline, or by its status list, believes it"
 _UNKNOWN_END: Final = "the upstream did not say how it ended: it may be going on with it, or have done it"
 _RUNNING: Final = "it was started before the stop, and the upstream has not answered"
 
@@ -249,7 +247,7 @@ def _tokens(walk: Walk, hold: Hold) -> tuple[list[StillLive], bool]:
     now = walk.clock.now()
     count, first = walk.tokens.subtree(_revocable_names(walk, hold))
     live = [one for one in first if one.expires_at > now and not walk.tokens.has_ended(one.jti)]
-    named = [StillLive(kind="token", name=one.jti, until=one.expires_at, why=_TOKEN) for one in live]
+    named = [StillLive(kind="token", name=one.jti, until=one.expires_at, why=_BELIEVED) for one in live]
     return named, count <= len(first)
 
 

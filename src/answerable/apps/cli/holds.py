@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from answerable.apps.cli.command import PENDING, Shell, command
+from answerable.apps.cli.command import CHECK_FAILED, PENDING, Shell, command
 from answerable.apps.cli.stop_report import ReportView
 from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described, holdable
 from answerable.errors import Malformed, Refused, Unverified
@@ -104,8 +104,9 @@ def stop(
         shell.terminal.json({**answer, "report": report})
     else:
         view.summary(report)
-        shell.terminal.say(f"to let it go on: answerable hold lift {hold['id']} --as PERSON --key FILE")
-    return None
+        again = f"answerable hold lift {hold['id']} --as PERSON --key FILE --reason TEXT"
+        shell.terminal.say(f"to let it go on: {again}")
+    return CHECK_FAILED if report["started_after_count"] else None
 
 
 def list_holds(shell: Shell, every: Every = False) -> int | None:

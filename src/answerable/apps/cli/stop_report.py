@@ -33,7 +33,7 @@ class ReportView:
             return
         stopped = report["stopped"]
         for kind, end in (("approvals", "denied"), ("instances", "ended"), ("mandates", "stands still")):
-            for name in stopped[kind]:
+            for name in stopped[kind][:NAMED_MAX]:
                 self._say(kind, name, f"stopped   {kind[:-1]} {name}: {end}")
         for one in report["in_flight"]:
             name = f"{one['capability']} ({one['action']}, entry {one['entry']})"
