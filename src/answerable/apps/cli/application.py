@@ -20,6 +20,7 @@ from answerable.apps.cli import (
     keys,
     ledger,
     mandates,
+    panic,
     policy,
     registry,
     revocations,
@@ -84,6 +85,7 @@ def command_line(offline: Offline) -> typer.Typer:
     trust.register(app)
     mandates.register(app)
     holds.register(app)
+    panic.register(app)
     revocations.register(app)
     approvals.register(app)
     ledger.register(app)
