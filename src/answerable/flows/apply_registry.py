@@ -85,8 +85,8 @@ async def apply_registry(
 
     because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
     `policy.*`) with everything that is wrong, and then nothing has changed; Refused (`publication.two_people`) where
-    policy sets need a second person, and (`agent.retired`, `drill.missing`); Unavailable. A dry run checks and says the same, and
-    changes nothing.
+    policy sets need a second person, and (`agent.retired`, `drill.missing`); Unavailable. A dry run checks and says the
+    same, and changes nothing.
     """
     if dry_run:
         return (await planned_aside(walk, documents, prune=prune)).applied

@@ -36,6 +36,7 @@ from answerable.flows.end_instance import written
 from answerable.flows.place_hold import place_hold
 from answerable.flows.reconstruct_timeline import opened_moment
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.report_containment import report_containment
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.flows.stage_drill import LIFE_SECONDS, SECONDS_MAX, not_kept, staged
 from answerable.flows.trace_effects import in_flight_under
@@ -43,8 +44,9 @@ from answerable.flows.trace_effects import in_flight_under
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.approval.approval import ApprovalId
+    from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.containment.drill import Drilled, DrillKind
+    from answerable.core.containment.hold import Hold
     from answerable.core.incident.timeline import Moment
     from answerable.core.ledger.answer import Answer
     from answerable.flows.stage_drill import Stage
@@ -53,8 +55,6 @@ if TYPE_CHECKING:
 
 CALLERS: Final = 4
 """Of the shadow at a time, which go on until they are refused."""
-ACTIONS_BEFORE: Final = 20
-"""Effects of the shadow before the press."""
 PAUSE_SECONDS: Final = 0.001
 ENTRIES_PER_TURN: Final = 256
 REASON: Final = "a drill, on a shadow"
@@ -138,17 +138,18 @@ async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Non
             tasks.start_soon(_go_on, seen, refusals)
         tasks.start_soon(_wait, seen, answers)
         await stage.waiting.wait()
-        while len(stage.started_at) < ACTIONS_BEFORE and len(refusals) < CALLERS:
-            await anyio.sleep(PAUSE_SECONDS)
+        await stage.in_swing.wait()
         seen.pressed = stage.walk.clock.monotonic()
         if asked is not None:
             tasks.start_soon(_until, seen, "approvals_frozen", partial(_is_denied, stage, asked.id))
         if what.kind == "agent":
             tasks.start_soon(_until, seen, "instance_ended", partial(_has_ended, stage))
-        first, cuts = await _pressed(seen, kind, what, by=by)
+        first = stage.walk.ledger.size
+        hold = await _pressed(seen, kind, what, by=by)
         returned = stage.walk.clock.monotonic()
         seen.now("in_force_and_recorded")
-        if not cuts:
+        if hold is None:
+            # What is revoked starts nothing more; only a hold cuts what is on its way.
             stage.let_end.set()
     last = max(stage.started_at, default=0.0)
     seen.at("last_action_started", last)
@@ -161,15 +162,16 @@ async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Non
     if what.kind == "agent":
         seen.expect(_has_ended(stage), "the instance did not end")
     await _accounted(seen, first)
+    if hold is not None:
+        await _reported(seen, hold, asked)
     seen.now("report_complete")
 
 
-async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> tuple[int, bool]:
-    """Press, and return from which entry on nothing may have started, and whether calls on their way are cut."""
+async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Hold | None:
+    """Press, and return the hold, if it is one."""
     stage = seen.stage
     walk, name = stage.walk, stage.shadow.name
     if kind == "stop":
-        before = walk.ledger.size
         placed = await place_hold(
             walk,
             Holdable(what.kind, name),
@@ -180,12 +182,11 @@ async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> t
             workloads=stage.workloads,
         )
         seen.expect(placed.recorded, "the hold could not be recorded")
-        return before, True
-    before = walk.ledger.size
+        return placed.hold
     # Of what can be revoked, a capability is reached by ending the task that gives it.
     revoked = Revocable("agent", name) if what.kind == "agent" else Revocable("mandate", name)
     await revoke_authority(walk, revoked, by=by, reason=REASON, workloads=stage.workloads, looks_back=False)
-    return before, False
+    return None
 
 
 async def _go_on(seen: _Seen, refusals: list[Refused | Unverified]) -> None:
@@ -195,11 +196,12 @@ async def _go_on(seen: _Seen, refusals: list[Refused | Unverified]) -> None:
             await seen.stage.act(ANSWERS)
         except (Refused, Unverified) as refused:
             refusals.append(refused)
-            return
+            break
         except AnswerableError as failed:
             seen.faults.append(f"a caller got neither an answer nor a refusal: {failed.code}")
-            return
+            break
         await anyio.sleep(PAUSE_SECONDS)
+    seen.stage.in_swing.set()
 
 
 async def _wait(seen: _Seen, answers: list[Answer]) -> None:
@@ -226,7 +228,7 @@ async def _refused_anew(seen: _Seen) -> None:
 async def _until(seen: _Seen, milestone: str, holds: Callable[[], bool]) -> None:
     """Note when something has become so; that it never does is found afterwards."""
     with anyio.move_on_after(SECONDS_MAX / 2):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 - no register tells when something becomes so
             await anyio.sleep(PAUSE_SECONDS)
         seen.now(milestone)
 
@@ -264,6 +266,21 @@ async def _accounted(seen: _Seen, pressed_at: int) -> None:
     seen.expect(not late, "an action that was decided after the press took effect")
     open_still = in_flight_under(stage.walk, Revocable("agent", name))
     seen.expect(not open_still, "an action is still in flight")
+
+
+async def _reported(seen: _Seen, hold: Hold, asked: Approval | None) -> None:
+    """By the report that people get: everything is in it, and it is complete."""
+    stage = seen.stage
+    report = await report_containment(stage.walk, hold, workloads=stage.workloads)
+    seen.expect(report.is_complete, "the report is not complete: something is in flight")
+    seen.expect(report.in_flight_count > 0, "the report lacks the call that was on its way")
+    seen.expect(not report.after_count, "the report has an action that started after the stop")
+    seen.expect(report.last is not None, "the report lacks the last effect before the stop")
+    seen.expect(
+        asked is None or asked.id in report.approvals, "the report lacks the question that was denied"
+    )
+    if hold.what.kind == "agent":
+        seen.expect(report.instances_count > 0, "the report lacks the instance that ended")
 
 
 async def _trace(seen: _Seen) -> None:

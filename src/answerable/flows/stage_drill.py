@@ -58,6 +58,8 @@ SECONDS_MAX: Final = 60
 """Of one drill; what is not so by then counts as not so."""
 LIFE_SECONDS: Final = 600
 """Of a shadow's task and of a hold on it."""
+ACTIONS_BEFORE: Final = 20
+"""Effects of the shadow before the press."""
 CALLS_MAX: Final = 20_000
 _AUTHORITY: Final = "drill"
 _NONCE_BYTES: Final = 16
@@ -70,7 +72,8 @@ _OK: Final[dict[str, JSONValue]] = {
 @dataclass(slots=True, kw_only=True)
 class Stage:
     """A drill that can begin. walk, workloads: on which the shadow acts. key: the instance's. started_at: when each
-    effect began, on the monotonic clock. waiting, let_end: of the call that is on its way. first_entry: of the drill."""
+    effect began, on the monotonic clock. in_swing: it did enough, or nothing more is coming. waiting, let_end: of the
+    call that is on its way. first_entry: of the drill."""
 
     walk: Walk
     workloads: Workloads
@@ -82,6 +85,7 @@ class Stage:
     instance: Instance
     first_entry: int
     started_at: list[float] = field(default_factory=list)
+    in_swing: anyio.Event = field(default_factory=anyio.Event)
     waiting: anyio.Event = field(default_factory=anyio.Event)
     let_end: anyio.Event = field(default_factory=anyio.Event)
 
@@ -130,6 +134,8 @@ class Stage:
     async def tool(self, arguments: dict[str, JSONValue]) -> dict[str, JSONValue]:
         """What the shadow's only tool does: nothing, at once or when it is let go."""
         self.started_at.append(self.walk.clock.monotonic())
+        if len(self.started_at) >= ACTIONS_BEFORE:
+            self.in_swing.set()
         if arguments.get(ARGUMENT) == WAITS:
             self.waiting.set()
             await self.let_end.wait()

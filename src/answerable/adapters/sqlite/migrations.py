@@ -183,6 +183,10 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE INDEX holds_unrecorded ON holds (number) WHERE recorded = 0",
     ),
     (
+        "ALTER TABLE holds ADD COLUMN reported INTEGER NOT NULL DEFAULT 0 CHECK (reported IN (0, 1))",
+        "CREATE INDEX holds_unreported ON holds (number) WHERE reported = 0",
+    ),
+    (
         """CREATE TABLE drills (
             number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, what TEXT NOT NULL,
             name TEXT NOT NULL, definition TEXT NOT NULL, shadow TEXT NOT NULL, at INTEGER NOT NULL,

@@ -1,4 +1,4 @@
-"""The shadow of an agent or capability: registry documents under which a drill runs, and which are in force nowhere else.
+"""The shadow of an agent or capability: registry documents under which a drill runs, in force nowhere else.
 
 Laws: whatever holds reach the shadow by is copied from what is drilled, but for its name; it can prove itself by
 nothing that anybody else has; it is given one capability, which touches nothing; no policy of anybody else is asked.

@@ -39,8 +39,8 @@ def registry_change(
 ) -> Entry:
     """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents.
 
-    pseudonym: of `by`. because: why, where a rule of ours did it, in words that name nobody. undrilled: documents that are of a
-    higher tier now without the drills for it."""
+    pseudonym: of `by`. because: why, where a rule of ours did it, in words that name nobody. undrilled:
+    documents that are of a higher tier now without the drills for it."""
     members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
     if because:
         members["because"] = because
