@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.adapters.memory.drills import MemoryDrillRegister
+from answerable.adapters.system import SystemClock
 from answerable.core.containment.drill import DRILL_KINDS, drilled
 from answerable.flows.drill_desk import DrillDesk
 from answerable.flows.run_drill import run_drill
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 
 async def bench_to_drill(*, required: bool = False, **ports: Any) -> tuple[Bench, Workloads]:
-    bench = await Bench(**ports).registered()
+    # Real time: a report tells what was in flight from what had ended by when.
+    bench = await Bench(**{"clock": SystemClock(), **ports}).registered()
     workloads = workloads_over(bench.walk)
     bench.walk.drills = DrillDesk(required=required, register=MemoryDrillRegister(), ground=drill_ground)
     return bench, workloads
