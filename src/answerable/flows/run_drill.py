@@ -56,16 +56,21 @@ if TYPE_CHECKING:
 CALLERS: Final = 4
 """Of the shadow at a time, which go on until they are refused."""
 PAUSE_SECONDS: Final = 0.001
+GOES_ON_SECONDS: Final = 2.0
+"""How long a caller tries after the press has returned, before it says that it was never refused."""
 ENTRIES_PER_TURN: Final = 256
 REASON: Final = "a drill, on a shadow"
 
 
 @dataclass(slots=True, kw_only=True)
 class _Seen:
-    """What a drill saw. pressed: on the monotonic clock."""
+    """What a drill saw. pressed, returned: on the monotonic clock; the latter 0 until the press has returned. ended:
+    the call on its way did."""
 
     stage: Stage
     pressed: float = 0.0
+    returned: float = 0.0
+    ended: anyio.Event = field(default_factory=anyio.Event)
     faults: list[str] = field(default_factory=list)
     took: dict[str, int] = field(default_factory=dict)
 
@@ -146,14 +151,17 @@ async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Non
             tasks.start_soon(_until, seen, "instance_ended", partial(_has_ended, stage))
         first = stage.walk.ledger.size
         hold = await _pressed(seen, kind, what, by=by)
-        returned = stage.walk.clock.monotonic()
+        seen.returned = stage.walk.clock.monotonic()
         seen.now("in_force_and_recorded")
-        if hold is None:
+        if hold is not None:
             # What is revoked starts nothing more; only a hold cuts what is on its way.
-            stage.let_end.set()
+            with anyio.move_on_after(GOES_ON_SECONDS):
+                await seen.ended.wait()
+            seen.expect(seen.ended.is_set(), "the call on its way was not cut")
+        stage.let_end.set()
     last = max(stage.started_at, default=0.0)
     seen.at("last_action_started", last)
-    seen.expect(last <= returned, "an action started after the press had returned")
+    seen.expect(last <= seen.returned, "an action started after the press had returned")
     seen.expect(len(refusals) == CALLERS, "not every caller was refused")
     await _refused_anew(seen)
     seen.expect(bool(answers), "the call on its way has no end")
@@ -191,7 +199,8 @@ async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> H
 
 async def _go_on(seen: _Seen, refusals: list[Refused | Unverified]) -> None:
     """A caller that does not listen, until it is refused."""
-    while True:
+    clock = seen.stage.walk.clock
+    while not seen.returned or clock.monotonic() - seen.returned < GOES_ON_SECONDS:
         try:
             await seen.stage.act(ANSWERS)
         except (Refused, Unverified) as refused:
@@ -211,6 +220,7 @@ async def _wait(seen: _Seen, answers: list[Answer]) -> None:
         seen.faults.append(f"the call on its way ended without an outcome: {failed.code}")
     finally:
         seen.stage.waiting.set()
+        seen.ended.set()
     seen.now("in_flight_ended")
 
 

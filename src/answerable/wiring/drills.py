@@ -43,7 +43,8 @@ def drill_ground(walk: Walk, shadow: Shadow, tool: Tool) -> Walk:
     registry.put(shadow.documents)
     upstream = MemoryUpstream(clock=walk.clock, tools={TOOL: tool})
     pins = MemoryToolPinRegister()
-    definition = upstream.definition(registry.current.capabilities[shadow.name])
+    capability = registry.current.capabilities.get(shadow.name)
+    definition = upstream.definition(capability) if capability is not None else None
     if definition is not None:
         pin = ToolPin(
             server=shadow.name,

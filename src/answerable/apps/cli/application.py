@@ -15,6 +15,7 @@ from answerable.apps.cli import (
     approvals,
     checks,
     decisions,
+    drills,
     evidence,
     holds,
     keys,
@@ -86,6 +87,7 @@ def command_line(offline: Offline) -> typer.Typer:
     mandates.register(app)
     holds.register(app)
     panic.register(app)
+    drills.register(app)
     revocations.register(app)
     approvals.register(app)
     ledger.register(app)
