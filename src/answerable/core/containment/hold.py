@@ -116,8 +116,8 @@ class Hold:
     """at, expires_at, lifted_at: Unix milliseconds; 0 for no end, and for not lifted.
 
     by: who placed it, as the door knows them: a person, `uid:N`, `rule:NAME`, the SPIFFE ID of an instance. reason: in
-    the placer's words; may be empty. rule: the name of the rule that placed it, if one did, or of the press. agreed: who
-    said so far that it be lifted. Raises Malformed (`hold.id`, `hold.reason`, `hold.expiry`).
+    the placer's words; may be empty. rule: the name of the rule that placed it, if one did, or of the press. agreed:
+    who said so far that it be lifted. Raises Malformed (`hold.id`, `hold.reason`, `hold.expiry`).
     """
 
     id: HoldId
