@@ -126,9 +126,9 @@ def _last(last: Answer | None) -> str:
 
 def _flights(report: Answer) -> str:
     count, running = report["in_flight_count"], report["running"]
-    return (
-        f"{count}, all ended" if count and not running else f"{count}, {running} of them without an end yet"
-    )
+    if not count:
+        return "none"
+    return f"{count}, {running} of them without an end yet" if running else f"{count}, all ended"
 
 
 def _until(until: str | None) -> str:
