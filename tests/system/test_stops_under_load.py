@@ -26,18 +26,19 @@ def drilled(count: int, *, rate: float) -> None:
         running(Path(path), "a", rate=rate / 2) as here,
         running(Path(path), "b", rate=rate / 2) as there,
     ):
-        begun = time.monotonic()
+        acting = 0.0
         for number in range(count):
-            one_stop(
+            acting += one_stop(
                 here, there, SCENES[number % len(SCENES)], chance, seen, STOPPABLE[number % len(STOPPABLE)]
             )
-        took = time.monotonic() - begun
         for process in (here, there):
             ends = process.ask("account")
             seen[process.name] += [action for _, _, action in process.effects()]
             accounted(ends, seen[process.name])
         effects = sum(map(len, seen.values()))
-        print(f"{count} stops in {took:.0f} s, {effects} effects, of processes that were also stopped and started")
+        print(
+            f"{count} stops in {took:.0f} s, {effects} effects, of processes that were also stopped and started"
+        )
 
 
 @contextmanager
