@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.walk import Walk
 
+_ENDED_BY_IT: Final = (BECAUSE, "parent.ended")
+"""Why instances end with a hold: themselves, and sub-agents with the instance above them."""
+
 SCANS_MAX: Final = 8
 """Of stops that somebody watches; one that was forgotten is read again."""
 
@@ -193,7 +196,10 @@ class StopScan:
     def _note_instance(self, stored: StoredEntry) -> None:
         leaf = leaf_of(stored)
         at, name = leaf.get("at"), str(leaf.get("instance"))
-        if leaf.get("because") != BECAUSE or not isinstance(at, int) or at < self.hold.at:
+        until = self._until()
+        if leaf.get("because") not in _ENDED_BY_IT or not isinstance(at, int) or at < self.hold.at:
+            return
+        if until and at >= until:
             return
         if is_instance_under(self.walk, name, self.hold):
             self.instances_count += 1

@@ -72,7 +72,11 @@ def test_a_stop_of_an_agent_needs_its_name_alone_and_says_what_it_stopped(
         ("ada", "owner", "ada"),
         ("production", "environment", "production"),
         ("everything", "everything", ""),
-        ("spiffe://example.org/agent/support-agent/1", "instance", "spiffe://example.org/agent/support-agent/1"),
+        (
+            "spiffe://example.org/agent/support-agent/1",
+            "instance",
+            "spiffe://example.org/agent/support-agent/1",
+        ),
     ],
 )
 def test_a_name_is_found_whatever_has_it(applied: Command, name: str, kind: str, called: str) -> None:
@@ -166,7 +170,15 @@ def test_what_the_server_says_of_another_hold_than_it_shows_is_not_signed(
 def test_a_hold_is_shown_with_its_report_and_one_that_is_none_is_not_found(applied: Command) -> None:
     hold = stopped(applied, "crm", "--reason", "drill")["hold"]["id"]
     shown = applied("hold", "show", hold).stdout
-    for part in (hold, "in_force", "server `crm`", "drill", "2 person(s)", "last effect", "nothing is still live"):
+    for part in (
+        hold,
+        "in_force",
+        "server `crm`",
+        "drill",
+        "2 person(s)",
+        "last effect",
+        "nothing is still live",
+    ):
         assert part in shown + applied("hold", "show", hold).stderr
     assert json.loads(applied("hold", "show", hold, "--json").stdout)["report"]["complete"]
     assert "there is no hold" in applied("hold", "show", "hold_x", code=1).stderr
