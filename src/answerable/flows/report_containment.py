@@ -127,7 +127,7 @@ async def record_reports(
     Each process does so for the holds that its own log has. elsewhere: those that it has not, which are not looked for
     again; more are added.
     """
-    others = set[HoldId]() if elsewhere is None else elsewhere
+    others: set[HoldId] = set() if elsewhere is None else elsewhere
     waiting = await anyio.to_thread.run_sync(walk.holds.unreported)
     done = 0
     for hold in [one for one in waiting if one.id not in others][:AT_A_TIME]:
@@ -162,13 +162,8 @@ async def follow_reports(walk: Walk, *, workloads: Workloads | None = None) -> N
 def told(report: ContainmentReport) -> dict[str, JSONValue]:
     """As a JSON object, times in Unix milliseconds."""
     hold = report.hold
-    plain: dict[str, JSONValue] = msgspec.to_builtins(
-        {
-            name: value
-            for name in report.__struct_fields__
-            if name != "hold" and (value := getattr(report, name)) is not None
-        }
-    )
+    members = {name: getattr(report, name) for name in report.__struct_fields__ if name != "hold"}
+    plain: dict[str, JSONValue] = msgspec.json.decode(msgspec.json.encode(members))
     return {
         **plain,
         "complete": report.is_complete,

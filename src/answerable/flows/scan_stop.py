@@ -1,8 +1,8 @@
 """What one ledger says of a stop: what was in flight then, what had taken effect before it, and what began after it.
 
 Read forward and kept, so that whoever watches a stop reads no entry twice. What was in flight is known by time: an
-action that had ended before the hold was placed was not; what began is known by the entry of the hold, where this
-ledger has one.
+action that had ended before the hold was placed was not; what began behind it is known by the entry of the hold, where
+this ledger has one.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.walk import Walk
 
+_ENDED_BY_IT: Final = (BECAUSE, "parent.ended")
+"""Why instances end with a hold: themselves, and sub-agents with the instance above them."""
+
 SCANS_MAX: Final = 8
 """Of stops that somebody watches; one that was forgotten is read again."""
 
@@ -74,6 +77,7 @@ class StopScan:
     instances: list[str] = field(default_factory=list)
     instances_count: int = 0
     _open: dict[int, _Action] = field(default_factory=dict)
+    _listed: frozenset[object] = frozenset()
     _reader: LeafReader = field(init=False)
     _lock: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -100,7 +104,7 @@ class StopScan:
         return tuple(
             self._flight(index, one)
             for index, one in self._open.items()
-            if self._is_before(index, one) and not self._had_ended(one)
+            if self._is_before(index, one) and not self._had_ended(index, one)
         )
 
     def after(self) -> tuple[Flight, ...]:
@@ -127,7 +131,8 @@ class StopScan:
         """The newest that had ended when the stop came and took effect, or may have."""
         found = [one for one in (self.last,) if one is not None]
         for index, one in self._open.items():
-            if self._is_before(index, one) and self._had_ended(one) and one.status == "indeterminate":
+            took = one.status in ("succeeded", "indeterminate")
+            if took and self._is_before(index, one) and self._had_ended(index, one):
                 found.append(self._reader.done(index, one.leaf, one.status))
         return max(found, key=lambda one: one.index, default=None)
 
@@ -160,7 +165,8 @@ class StopScan:
         one = self._open[end.intent]
         # A true outcome that turned up later takes the place of one that was not known.
         one.status, one.ended_at, one.entry = cast("FlightStatus", end.status), end.at, index
-        if not self._had_ended(one) or one.status == "indeterminate":
+        # What may still get another end, or ended in the very millisecond of the stop, is judged when it is asked for.
+        if one.ended_at >= self.hold.at or one.status == "indeterminate":
             return
         del self._open[end.intent]
         if one.status != "succeeded":
@@ -178,7 +184,9 @@ class StopScan:
         if leaf.get("hold") != self.hold.id:
             return
         if stored.tag == Tag.HOLD_PLACED and self.entry < 0:
+            listed = leaf.get("in_flight")
             self.entry = stored.index
+            self._listed = frozenset(listed) if isinstance(listed, list) else frozenset()
         elif stored.tag == Tag.CONTAINMENT_REPORT and self.report < 0:
             self.report = stored.index
         elif stored.tag == Tag.HOLD_LIFTED:
@@ -188,7 +196,10 @@ class StopScan:
     def _note_instance(self, stored: StoredEntry) -> None:
         leaf = leaf_of(stored)
         at, name = leaf.get("at"), str(leaf.get("instance"))
-        if leaf.get("because") != BECAUSE or not isinstance(at, int) or at < self.hold.at:
+        until = self._until()
+        if leaf.get("because") not in _ENDED_BY_IT or not isinstance(at, int) or at < self.hold.at:
+            return
+        if until and at >= until:
             return
         if is_instance_under(self.walk, name, self.hold):
             self.instances_count += 1
@@ -198,8 +209,11 @@ class StopScan:
     def _is_before(self, index: int, one: _Action) -> bool:
         return index < self.entry if self.entry >= 0 else one.leaf.at <= self.hold.at
 
-    def _had_ended(self, one: _Action) -> bool:
-        return bool(one.status) and one.ended_at < self.hold.at
+    def _had_ended(self, index: int, one: _Action) -> bool:
+        """Before the stop; of the very millisecond, the entry of the hold says which were in flight."""
+        if not one.status or one.ended_at > self.hold.at:
+            return False
+        return one.ended_at < self.hold.at or index not in self._listed
 
     def _flight(self, index: int, one: _Action) -> Flight:
         leaf = one.leaf
