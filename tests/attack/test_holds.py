@@ -132,13 +132,12 @@ async def test_at_whichever_step_a_hold_comes_nothing_starts_that_had_not_starte
         steps = Steps(bench)
         steps.at = at
         steps.run = lambda: bench.walk.holds.place(sample(bench, holdable("agent", "scout")))
+        end = ""
         try:
-            answer = await bench.act()
+            end = (await bench.act()).outcome.status
         except Refused as refused:
-            assert refused.code == "held.agent"
-        else:
-            started = bool(steps.effect_at)
-            assert (answer.outcome.status == "succeeded") == started
+            end = refused.code
+        assert end in (("succeeded",) if steps.effect_at else ("not_started", "held.agent"))
         return steps, bench
 
     free, _ = await walked(-1)
@@ -463,9 +462,10 @@ async def test_a_stop_works_while_the_ledger_is_full_and_is_recorded_from_its_re
     clock = ManualClock()
     ledger = memory_ledger(clock, entries_max=60, reserve_entries=20)
     bench = await bench_to_hold(clock=clock, ledger=ledger)
+    while ledger.size < 40:
+        await bench.act()
     with pytest.raises(Unavailable):
-        for _ in range(60):
-            await bench.act()
+        await bench.act()
     placed = await stop(bench, holdable("agent", "scout"))
     assert placed.recorded
     assert len(bench.entries(Tag.HOLD_PLACED)) == 1

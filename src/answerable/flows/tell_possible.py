@@ -144,7 +144,9 @@ class Then:
     def hold_on(self, reach: Iterable[Holdable]) -> str:
         """The id of a hold on one of these names that had not run out; empty for none."""
         names = frozenset(reach)
-        found = (name for name, (what, ends) in self.held.items() if what in names and not 0 < ends <= self.at)
+        found = (
+            name for name, (what, ends) in self.held.items() if what in names and not 0 < ends <= self.at
+        )
         return next(found, "")
 
     def snapshot(self) -> RegistrySnapshot:
@@ -186,7 +188,11 @@ def _told(
 ) -> Told:
     if ("agent", agent.name) in then.ended:
         return Told(agent=agent.name, effect="deny", by=("revoked.agent",))
-    own = (Revocable("agent", agent.name), *owner_names([agent.ownership.owner]), *vendor_names(agent.vendors))
+    own = (
+        Revocable("agent", agent.name),
+        *owner_names([agent.ownership.owner]),
+        *vendor_names(agent.vendors),
+    )
     hold = then.hold_on(reach_of(own, snapshot, capability=capability))
     if hold:
         return Told(agent=agent.name, effect="deny", by=(f"held.{then.held[hold][0].kind}", hold))

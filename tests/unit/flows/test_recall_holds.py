@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from answerable.adapters.memory.holds import MemoryHoldRegister
@@ -15,6 +16,7 @@ from answerable.errors import Refused
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import Recalled, recall_ends
+from answerable.flows.recall_holds import RecalledHolds
 from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
 from tests.enrolment_world import enrolling
@@ -107,15 +109,11 @@ async def test_who_is_held_and_whose_key_is_gone_is_told_of_and_an_unknown_place
 
 
 async def test_an_entry_that_says_no_hold_is_told_of_and_never_taken_for_one():
-    bench, workloads = await enrolling()
+    bench, _ = await enrolling()
     await stop(bench, holdable("agent", "scout"))
     [stored] = [one for one in bench.walk.ledger.replay() if one.tag == Tag.HOLD_PLACED]
     lose_register(bench)
-    from answerable.flows.recall_holds import RecalledHolds
-
     found = RecalledHolds(walk=bench.walk)
-    import msgspec
-
     for wrong in (b'"kind":"nothing"', b'"source":"x"'):
         name = wrong.partition(b":")[0]
         leaf = msgspec.json.decode(stored.leaf)
