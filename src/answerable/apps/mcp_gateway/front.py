@@ -265,7 +265,6 @@ class Front:
         if named is None:
             if arrival.message.get("method") != "initialize":
                 raise _StoppedError(400, INVALID_REQUEST, "this revision needs a session", "session.missing")
-            # Before the SDK has made a session of it.
             door.refuse_held(arrival)
             opened: list[str] = []
 
