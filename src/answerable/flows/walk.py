@@ -248,7 +248,7 @@ class Walk:
     under_way: UnderWay = field(default_factory=UnderWay)
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
     policies: PolicyDesk = field(default_factory=PolicyDesk)
-    drills: DrillDesk = field(default_factory=DrillDesk)
+    drills: DrillDesk[Walk] = field(default_factory=DrillDesk)
     tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
