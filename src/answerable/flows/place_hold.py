@@ -106,7 +106,7 @@ async def place_hold(
         # 2. What it came too late for, before anything else happens here.
         in_flight = in_flight_under(walk, hold.what)
         # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
-        approvals = await anyio.to_thread.run_sync(_deny_approvals, walk, hold)
+        approvals = await anyio.to_thread.run_sync(deny_approvals, walk, hold)
         # 4. On record. 5. What is open in this process is cut. 6. Instances end.
         cut, instances, recorded = await _settled(walk, hold, in_flight, workloads)
     mandates = await anyio.to_thread.run_sync(open_mandates, walk, hold)
@@ -130,12 +130,13 @@ async def _settled(
     """What was cut, which instances ended, and whether all of it is on record: where the ledger takes nothing, whatever
     is open ends all the same."""
     unrecorded: Unavailable | None = None
+    left: BaseException | None = None
     instances: tuple[SpiffeId, ...] = ()
     waits = any(one.id == hold.id for one in await anyio.to_thread.run_sync(walk.holds.unrecorded))
     try:
         # Of one that is on record already, nothing is written again.
         if waits:
-            await _record(walk, hold, in_flight)
+            left = await _record(walk, hold, in_flight)
     except Unavailable as failed:
         unrecorded = failed
     # The other processes do so when they see it (`follow_holds`).
@@ -150,6 +151,8 @@ async def _settled(
         unrecorded = failed
     if unrecorded is not None:
         _log.warning("hold %s is in force and not wholly recorded: %s", hold.id, unrecorded.message)
+    if left is not None:
+        raise left
     return cut, instances, unrecorded is None
 
 
@@ -166,16 +169,20 @@ async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdu
         in_flight = in_flight_under(walk, one.what)
         if one.is_in_force(now):
             # Whoever put it into force may have ended before anything was denied.
-            await anyio.to_thread.run_sync(_deny_approvals, walk, one)
+            await anyio.to_thread.run_sync(deny_approvals, walk, one)
             if workloads is not None:
                 await _end_instances(workloads, one)
-        await _record(walk, one, in_flight)
+        left = await _record(walk, one, in_flight)
         # Last: until then, the next start or round does all of it again.
-        await anyio.to_thread.run_sync(walk.holds.recorded, [one.id])
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(walk.holds.recorded, [one.id])
+        if left is not None:
+            raise left
     return len(due)
 
 
-async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> None:
+async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> BaseException | None:
+    """On disk, whether the caller stays or leaves: then that is returned, to be raised again."""
     kind, name = hold.what
     about_person = kind == "owner"
     entry = records_holds.hold_placed(
@@ -187,15 +194,17 @@ async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> None
         in_flight=[one.index for one in in_flight],
     )
     _, left = await record_entry(walk, entry)
-    if left is not None:
-        raise left
+    return left
 
 
-def _deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+    """Deny, for good, what waits within reach of a hold and was asked for before its end. Raises Unavailable."""
     now, current = walk.clock.now(), walk.registry.current
     denied: list[ApprovalId] = []
     for approval in walk.approvals.all(pending_only=False, now=now):
         if approval.state_at(now) not in ("pending", "approved"):
+            continue
+        if hold.lifted_at and approval.created_at >= hold.lifted_at:
             continue
         names = names_of_approval(walk, approval)
         capability = current.capabilities.get(approval.capability)
