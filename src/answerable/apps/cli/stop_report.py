@@ -99,8 +99,8 @@ class ReportView:
             )
         for one in report["not_asked"]:
             self._terminal.say(
-                f"{one['log'] or 'the other processes'} could not be asked: {one['why']}. It starts nothing within reach "
-                "either; what it had in flight and has done is not in this answer"
+                f"{one['log'] or 'the other processes'} could not be asked: {one['why']}. It starts nothing "
+                "within reach either; what it had in flight and has done is not in this answer"
             )
 
     def _say(self, kind: str, name: str, text: str) -> None:
