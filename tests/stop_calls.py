@@ -10,6 +10,13 @@ from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_lift
 from tests.control_world import Product, World
+from tests.revocation_calls import revoke_everything
+
+
+async def stop_and_revoke_everything(client: Any, product: Product, world: World) -> None:
+    """Both, in this order: what is revoked never acts again."""
+    await stop_and_lift(client, product, world)
+    await revoke_everything(client)
 
 
 async def stop_and_lift(client: Any, product: Product, world: World) -> None:
