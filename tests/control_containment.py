@@ -8,13 +8,13 @@ from answerable.adapters.memory.drills import MemoryDrillRegister
 from answerable.core.containment.drill import DRILL_KINDS
 from answerable.flows.drill_desk import DrillDesk
 from answerable.wiring.drills import drill_ground
-from tests.control_world import Product
-from tests.revocation_calls import revoke_everything
+from tests.control_world import Product, World
+from tests.stop_calls import stop_and_revoke_everything
 
 
-async def use_containment(client: Any, product: Product) -> None:
+async def use_containment(client: Any, product: Product, world: World) -> None:
     """Drills last: each of a revocation leaves one."""
-    await revoke_everything(client)
+    await stop_and_revoke_everything(client, product, world)
     await use_drills(client, product)
 
 

@@ -196,7 +196,7 @@ async def test_every_operation_answers_what_the_document_says(client: Client, pr
     await use_policies(client, product, world)
     await use_issuers(client)
     await use_identity(client, product, world)
-    await use_containment(client, product)
+    await use_containment(client, product, world)
     assert client.used == {row.id for row in OPERATIONS}
 
 
