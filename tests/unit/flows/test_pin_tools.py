@@ -285,19 +285,27 @@ async def test_at_first_sight_a_definition_in_the_document_still_counts():
 
 @pytest.mark.requirement("TOOL-07")
 @pytest.mark.parametrize(
-    ("annotations", "spec", "tier"),
+    ("annotations", "spec", "accepted", "tier"),
     [
-        ({"destructiveHint": True}, {"tier": 1}, 2),
-        ({"destructiveHint": True}, {"tier": 2, "kind": "write"}, 2),
-        ({"destructiveHint": True, "openWorldHint": True}, {"tier": 0}, 3),
-        ({"readOnlyHint": True, "openWorldHint": False}, {"tier": 0}, 0),
-        ({"readOnlyHint": True, "openWorldHint": False}, {"tier": 3}, 3),
-        ({"openWorldHint": True}, {"tier": 0}, 1),
-        ({}, {"tier": 0}, 0),
+        ({"destructiveHint": True}, {"tier": 1}, 2, 3),
+        ({"destructiveHint": True}, {"tier": 2, "kind": "write"}, 2, 3),
+        ({"destructiveHint": True, "openWorldHint": True}, {"tier": 0}, 3, 3),
+        ({"readOnlyHint": True}, {"tier": 0}, 0, 1),
+        ({"readOnlyHint": True, "openWorldHint": False}, {"tier": 0}, 0, 0),
+        ({"readOnlyHint": True, "openWorldHint": False}, {"tier": 3}, 3, 3),
+        ({"readOnlyHint": True, "openWorldHint": False}, {"tier": 1, "kind": "write"}, 1, 2),
+        ({"readOnlyHint": True, "openWorldHint": False}, {"tier": 0, "kind": "egress"}, 0, 0),
+        ({"openWorldHint": True}, {"tier": 0}, 1, 3),
+        ({}, {"tier": 0}, 0, 3),
     ],
 )
-async def test_hints_raise_the_tier_that_is_decided_at_and_never_lower_it(annotations, spec, tier):
+@pytest.mark.parametrize("unhinted", ["", "accepted"])
+async def test_hints_raise_the_tier_that_is_decided_at_and_never_lower_it(
+    annotations, spec, accepted, tier, unhinted
+):
     tool = described(annotations=annotations)
+    if unhinted:
+        spec, tier = spec | {"unhinted": unhinted}, accepted
     bench = await bench_with(get_case=tool, documents=documents_with(**spec))
     await approve_tool(bench.walk, approval(tool), by="operator")
     await bench.act()
