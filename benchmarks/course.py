@@ -190,7 +190,10 @@ def course(
         return answer
 
     upstream = MemoryUpstream(
-        clock=clock, tools={"customer_read": no_op}, violations={"customer_read": compile_closed(SCHEMA)}
+        clock=clock,
+        tools={"customer_read": no_op},
+        violations={"customer_read": compile_closed(SCHEMA)},
+        annotations={"customer_read": {"readOnlyHint": True, "openWorldHint": False}},
     )
     mandates = MemoryMandateRegister()
     now = clock.now()

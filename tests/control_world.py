@@ -319,7 +319,11 @@ def _upstream(clock: SystemClock) -> MemoryUpstream:
     async def answered(_: dict[str, JSONValue]) -> dict[str, JSONValue]:
         return {"content": []}
 
-    return MemoryUpstream(clock=clock, tools={"case_read": answered, "case_delete": answered})
+    return MemoryUpstream(
+        clock=clock,
+        tools={"case_read": answered, "case_delete": answered},
+        annotations={"case_read": {"readOnlyHint": True, "openWorldHint": False}},
+    )
 
 
 @asynccontextmanager
