@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from answerable.core.canonical import encode
 from answerable.core.decision.policy_context import TIER_UNSAID, capability_facts, members_of
 from answerable.core.decision.time_windows import windows_at
 from answerable.core.identity.principal import AgentId
@@ -20,6 +22,8 @@ from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, Attem
 from answerable.core.mandate.token import mandate_in
 from answerable.core.registry.active import snapshot_of
 from answerable.core.registry.policy_statement import PolicyStatement
+from answerable.core.registry.tool_hints import UNHINTED_TIER, raised
+from answerable.core.registry.tool_pin import is_pinned
 from answerable.errors import AnswerableError, Malformed, shown
 from answerable.flows.apply_registry import policy_text
 from answerable.verify.partial_asking import Possible, ask_partly, unknown
@@ -65,7 +69,8 @@ class Told:
 class Then:
     """What was in force at a moment. Entries are taken in order, until the first that is later.
 
-    withheld: statements that could not be opened. unfollowed: revocations of kinds that are not looked at here.
+    tools: definitions in force, by server and name, where the ledger lets them be read. withheld: statements that could
+    not be opened. unfollowed: revocations of kinds that are not looked at here.
     """
 
     at: UnixMillis
@@ -73,6 +78,7 @@ class Then:
     registry: str = ""
     mandates: dict[str, Mandate] = field(default_factory=dict)
     used: Counter[str] = field(default_factory=Counter)
+    tools: dict[tuple[str, str], JSONValue] = field(default_factory=dict)
     ended: set[tuple[str, str]] = field(default_factory=set)
     withheld: int = 0
     unfollowed: int = 0
@@ -87,6 +93,9 @@ class Then:
             self.used[str(leaf.get("mandate"))] += 1
         elif stored.tag == Tag.MANDATE_CLOSED:
             self.ended.add(("mandate", str(leaf.get("mandate"))))
+        elif stored.tag == Tag.TOOL_PINNED:
+            text = (payload_of(stored, leaf, find) or {}).get("text")
+            self.tools[str(leaf.get("server")), str(leaf.get("tool"))] = text
         elif stored.tag in (Tag.REGISTRY_CHANGE, Tag.MANDATE_ISSUED, Tag.CITED, Tag.REVOKED):
             self._opened(stored, leaf, payload_of(stored, leaf, find))
         return True
@@ -266,7 +275,18 @@ def _context(
     for member, values in known.items():
         names = members_of(capability, parts)[member]
         context[member] = {name: values.get(name, unknown(f"{member}.{name}")) for name in names}
-    context["capability"] = capability_facts(capability)
+    context["capability"] = _capability_facts(then, capability)
     context["now"] = then.at
     context["windows"] = dict(windows_at(parts.windows, then.at))
     return context
+
+
+def _capability_facts(then: Then, capability: Capability) -> dict[str, Any]:
+    """At the tier that the hints of its tool came to then; a tier that the ledger does not say is not known."""
+    if not is_pinned(capability) or capability.tier >= UNHINTED_TIER:
+        return capability_facts(capability)
+    tool = then.tools.get((capability.server, capability.target))
+    digest = sha256(encode(tool)).hexdigest() if tool is not None else ""
+    if tool is None or capability.definition not in ("", digest):
+        return {**capability_facts(capability), "tier": unknown("capability.tier")}
+    return capability_facts(raised(capability, tool))

@@ -156,6 +156,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "kind": choice(*ACTION_KINDS),
             "environment": TEXT,
             "tier": COUNT,
+            "unhinted_accepted": FLAG,
             "sensitivity": TEXT,
             **_STANDING,
             "ownership": _OWNERSHIP,

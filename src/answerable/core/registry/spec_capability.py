@@ -105,7 +105,7 @@ def _definition(spec: Fields, method: str) -> str:
 
 
 def _unhinted_accepted(spec: Fields, method: str) -> bool:
-    """Whether the owner accepts that hints are left out. There is one word for it, so that it is never there by chance."""
+    """Whether the owner accepts that hints are left out. One word says it, so that it is never there by chance."""
     if not spec.has("unhinted"):
         return False
     if method != "tools/call":

@@ -32,7 +32,9 @@ RISKY: Final = {
 }
 """The worse value of each, which is the protocol's default, too."""
 UNHINTED_TIER: Final = 3
-"""Of a tool that nothing is said of."""
+"""Of a tool without hints, which is the highest."""
+_RAISING: Final = frozenset({"readOnlyHint", "destructiveHint", "openWorldHint"})
+"""Those that a tier goes by."""
 _CAN_ONLY_READ: Final[frozenset[ActionKind]] = frozenset({"read", "egress"})
 """Kinds of actions that change nothing where they act: fetching a page is sending, and may still only read there."""
 
@@ -79,11 +81,40 @@ def hints_of(tool: JSONValue) -> ToolHints:
 
 
 def raised(capability: Capability, tool: JSONValue) -> Capability:
-    """The capability at the tier that its tool has at least by what its server says of it and leaves out; as it is where
-    that is no more. tool: None where no definition is known, which is a tool without hints."""
+    """The capability at the tier that its tool has at least by what its server says of it and leaves out; as it is
+    where that is no more. tool: None where no definition is known, which is a tool without hints."""
     hints = hints_of(tool).believed(capability.kind)
     wanted = hints.tier_at_least(unsaid_is_worst=not capability.unhinted_accepted)
     return replace(capability, tier=wanted) if wanted > capability.tier else capability
+
+
+def told_weight(capability: Capability, tool: JSONValue) -> tuple[tuple[str, bool], ...]:
+    """What a tool's hints, said or not, come to for a capability: sentences without a full stop, and whether each
+    deserves a second look. tool: None where no definition is known."""
+    named, hints = f"capability `{capability.name}`", hints_of(tool)
+    found: list[tuple[str, bool]] = []
+    believed = hints.believed(capability.kind)
+    if believed != hints:
+        found.append(
+            (
+                f"the server says readOnlyHint true, and {named} is of kind {capability.kind}: that is not believed",
+                True,
+            )
+        )
+    raising = _RAISING - {"destructiveHint"} if believed.read_only else _RAISING
+    unsaid = [name for name in HINTS if name in raising and name not in believed.said()]
+    if unsaid and capability.unhinted_accepted:
+        found.append(
+            (f"{named} says `unhinted: accepted`: that {', '.join(unsaid)} is not said raises nothing", True)
+        )
+    tier = raised(capability, tool).tier
+    if tier > capability.tier:
+        found.append(
+            (f"its actions are decided at tier {tier}, above the {capability.tier} of {named}", False)
+        )
+    else:
+        found.append((f"its actions are decided at tier {tier}, as {named} has it", False))
+    return tuple(found)
 
 
 def hint_fault(capability: Capability, tool: JSONValue) -> str:
