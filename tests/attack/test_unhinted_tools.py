@@ -9,10 +9,15 @@ import pytest
 from answerable.adapters.cedar import compiled
 from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate import oauth_terms as oauth
+from answerable.core.mandate.hop_token import read_hop
 from answerable.errors import Refused
-from answerable.flows.apply_registry import policy_text
+from answerable.flows.apply_registry import apply_registry, policy_text
+from answerable.flows.govern_action import govern_action
 from answerable.flows.pin_tools import approve_tool, tier_in_force
 from answerable.testing.builders import Bench, bench_documents
+from tests.lineage_world import asked, believing, mandated, root_of
+from tests.token_world import documents, token_world
 from tests.tool_world import approval, described, describing
 from tests.walk_world import fields_of
 
@@ -120,3 +125,45 @@ async def test_a_tool_that_nothing_is_known_of_is_no_harmless_one():
     bench.upstream.gone.add("get_case")
     assert tier_in_force(bench.walk, capability) == 3
     assert await refused(bench) == "upstream.unknown"
+
+
+@pytest.mark.requirement("HINT-04")
+@pytest.mark.parametrize(("spec", "single"), [({}, True), ({"unhinted": "accepted"}, False)])
+async def test_a_token_for_a_tool_that_nothing_is_known_of_is_made_for_one_action(tmp_path, spec, single):
+    async with token_world(tmp_path, tiers={"crm.read": 0}) as world:
+        changed: list[Any] = documents(tmp_path, tiers={"crm.read": 0})
+        for one in changed:
+            if one["metadata"]["name"] == "crm.read":
+                one["spec"] |= {"target": "of_another_server", **spec}
+        await apply_registry(world.product.walk, changed, by="operator")
+        await world.mandate()
+        token = await world.root(requested_token_type=oauth.TYPE_ACCESS, scope="crm.read")
+        claims = read_hop(token).raw.claims
+        assert claims.get("answerable_single_use", False) is single
+
+
+@pytest.mark.requirement("HINT-04")
+@pytest.mark.parametrize(
+    ("tool", "codes"),
+    [
+        (SILENT, ["acted", "mandate.budget_spent"]),
+        (OUTRIGHT, ["acted", "mandate.budget_spent"]),
+        (HARMLESS, ["acted", "acted"]),
+    ],
+)
+async def test_a_token_acts_once_on_a_tool_that_says_nothing_whatever_tier_is_registered(tool, codes):
+    bench = Bench(pins=MemoryToolPinRegister())
+    describing(bench, get_case=tool)
+    await bench.registered(registered_as(tier=0, kind="read" if tool is HARMLESS else "write"))
+    mandate = await mandated(bench)
+    believing(bench)
+    await approve_tool(bench.walk, approval(tool), by="operator")
+    root = root_of(bench, mandate, expires_at=bench.clock.now() // 1000 * 1000 + 3_500_000)
+    found = []
+    for _ in codes:
+        try:
+            await govern_action(bench.walk, *asked(bench, (root,), agent="scout"))
+            found.append("acted")
+        except Refused as refusal:
+            found.append(refusal.code)
+    assert found == codes
