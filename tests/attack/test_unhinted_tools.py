@@ -15,6 +15,7 @@ from answerable.errors import Refused
 from answerable.flows.apply_registry import apply_registry, policy_text
 from answerable.flows.govern_action import govern_action
 from answerable.flows.pin_tools import approve_tool, tier_in_force
+from answerable.flows.show_tools import changes_of, tool_state, weight_of
 from answerable.testing.builders import Bench, bench_documents
 from tests.lineage_world import asked, believing, mandated, root_of
 from tests.token_world import documents, token_world
@@ -167,3 +168,20 @@ async def test_a_token_acts_once_on_a_tool_that_says_nothing_whatever_tier_is_re
         except Refused as refusal:
             found.append(refusal.code)
     assert found == codes
+
+
+@pytest.mark.requirement("HINT-05")
+async def test_whoever_approves_sees_what_was_dropped_and_what_it_comes_to():
+    bench = await owned(OUTRIGHT, tier=0, kind="write", unhinted="accepted")
+    assert weight_of(bench.walk, tool_state(bench.walk, "crm", "get_case")) == (
+        ("its actions are decided at tier 3, above the 0 of capability `crm.read`", False),
+    )
+    bench.upstream.says["get_case"] = SILENT
+    state = tool_state(bench.walk, "crm", "get_case")
+    assert (state.standing, state.tier, state.unhinted_accepted) == ("changed", 0, True)
+    grave = [one.text for one in changes_of(bench.walk, state) if one.grave]
+    for hint in ("destructiveHint was true", "openWorldHint was true", "readOnlyHint was false"):
+        assert f"the server claims less risk than before: {hint} and is not said" in grave
+    (accepted, tier) = weight_of(bench.walk, state)
+    assert accepted[1]
+    assert tier == ("its actions are decided at tier 0, as capability `crm.read` has it", False)

@@ -28,8 +28,7 @@ class ToolState:
 
     source: by whose word the pinned one is in force. pin: of the register, where that counts. text: as offered now.
     blocked: why it cannot be used now, if that is for its definition. tier: the highest that an action of it is decided
-    at; None where no capability stands for it. unhinted_accepted: whether one accepts that hints are left out. weight:
-    what its hints come to, in sentences, each with whether it deserves a second look.
+    at; None where no capability stands for it. unhinted_accepted: whether one accepts that hints are left out.
     """
 
     server: str
@@ -44,7 +43,6 @@ class ToolState:
     text: bytes | None
     tier: int | None
     unhinted_accepted: bool
-    weight: tuple[tuple[str, bool], ...]
 
 
 def tool_states(walk: Walk, server: str) -> list[ToolState]:
@@ -89,6 +87,13 @@ def changes_of(walk: Walk, state: ToolState) -> tuple[ToolChange, ...]:
     )
 
 
+def weight_of(walk: Walk, state: ToolState) -> tuple[tuple[str, bool], ...]:
+    """What the hints of a tool, as offered now, come to: sentences, each with whether it deserves a second look."""
+    tool = _read(state.text)
+    found = capabilities_of(walk.registry.current, state.server, state.tool)
+    return tuple(told for capability in found for told in told_weight(capability, tool))
+
+
 def neighbours(walk: Walk) -> Iterator[tuple[str, str]]:
     """Server and name of every tool that a registered server offers."""
     for server in walk.registry.current.servers:
@@ -121,7 +126,6 @@ def _state(walk: Walk, server: str, tool: str) -> ToolState:
         text=text,
         tier=max((tier_in_force(walk, capability) for capability in found), default=None),
         unhinted_accepted=any(capability.unhinted_accepted for capability in found),
-        weight=tuple(told for capability in found for told in told_weight(capability, _read(text))),
     )
 
 

@@ -21,7 +21,7 @@ from answerable.apps.control_api.schemas import (
 from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
 from answerable.errors import Malformed
 from answerable.flows.pin_tools import approve_tool
-from answerable.flows.show_tools import changes_of, neighbours, tool_state, tool_states
+from answerable.flows.show_tools import changes_of, neighbours, tool_state, tool_states, weight_of
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -49,7 +49,7 @@ async def show_tool(call: Call) -> Answer:
         "changes": [
             {"kind": one.kind, "text": one.text, "grave": one.grave} for one in changes_of(call.walk, state)
         ],
-        "weight": [{"text": text, "grave": grave} for text, grave in state.weight],
+        "weight": [{"text": text, "grave": grave} for text, grave in weight_of(call.walk, state)],
         "neighbours": [[server, tool] for server, tool in neighbours(call.walk)],
     }
 
