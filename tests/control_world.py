@@ -319,11 +319,7 @@ def _upstream(clock: SystemClock) -> MemoryUpstream:
     async def answered(_: dict[str, JSONValue]) -> dict[str, JSONValue]:
         return {"content": []}
 
-    return MemoryUpstream(
-        clock=clock,
-        tools={"case_read": answered, "case_delete": answered},
-        annotations={"case_read": {"readOnlyHint": True, "openWorldHint": False}},
-    )
+    return MemoryUpstream(clock=clock, tools={"case_read": answered, "case_delete": answered})
 
 
 @asynccontextmanager
