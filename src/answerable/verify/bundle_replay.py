@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.canonical import parse
-from answerable.verify.decision_replay import DECIDED, DecisionEntry, Replayed, replay
+from answerable.verify.decision_replay import DECIDED, replay
+from answerable.verify.replayed import DecisionEntry, Replayed
 from answerable.verify.replay_statements import Statements
 
 if TYPE_CHECKING:

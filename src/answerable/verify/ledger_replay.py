@@ -11,7 +11,8 @@ from answerable.core.ledger.disclosure import opened_fields
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Broken
-from answerable.verify.decision_replay import DECIDED, DecisionEntry, Replayed, replay
+from answerable.verify.decision_replay import DECIDED, replay
+from answerable.verify.replayed import DecisionEntry, Replayed
 from answerable.verify.replay_statements import Statements
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
     from answerable.core.canonical import JSONValue
     from answerable.core.evidence.bundle import Bundle
-    from answerable.verify.decision_replay import Replayed
+    from answerable.verify.replayed import Replayed
     from answerable.verify.evidence_report import EvidenceReport
 
 Name = Annotated[

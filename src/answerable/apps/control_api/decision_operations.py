@@ -13,7 +13,7 @@ from answerable.apps.control_api.schemas import COUNT, TEXT
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Malformed, shown
 from answerable.flows.tell_possible import Then, possible
-from answerable.verify.decision_replay import VERDICTS
+from answerable.verify.replayed import VERDICTS
 from answerable.verify.ledger_replay import STATED, replay_entries
 from answerable.verify.replay_statements import Statements
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.opened import FindKey
-    from answerable.verify.decision_replay import Replayed
+    from answerable.verify.replayed import Replayed
 
 ENTRIES_PER_CALL: Final = 20_000
 TOLD_MAX: Final = 200

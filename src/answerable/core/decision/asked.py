@@ -18,6 +18,7 @@ from answerable.core.decision.question import QUESTION_VERSION
 from answerable.core.decision.risk import risk_of
 from answerable.core.decision.time_windows import windows_at
 from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.registry.capability import ArgumentMapping, ArgumentType
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class AskedApproval(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One question. rule: the code of the rule that said no before any policy was asked; empty where they were."""
+    """One question. rule: the code of the rule that said no before any policy was asked; empty where they were.
+    mapping: as `question_of` writes it; None in one from before it was written."""
 
     action: AskedAction
     approval: AskedApproval | None
@@ -68,6 +70,16 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     resource: AskedResource
     rule: str
     v: int
+    mapping: list[tuple[str, ArgumentType, bool, str]] | None = None
+
+    def mappings(self) -> tuple[ArgumentMapping, ...] | None:
+        """How the capability mapped arguments, as far as it takes that to ask again; None where it is not told."""
+        if self.mapping is None:
+            return None
+        return tuple(
+            ArgumentMapping(name=name, type=kind, required=required, pointer=pointer)
+            for name, kind, required, pointer in self.mapping
+        )
 
     def approval_fact(self) -> ApprovalFact | None:
         """The approval as a decision takes it."""
