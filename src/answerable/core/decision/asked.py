@@ -126,6 +126,14 @@ def context_under(asked: Asked, parts: PolicyParts) -> Context:
     Raises Malformed (`question.malformed`).
     """
     context: Context = {name: value for name, value in asked.context.items() if name != "risk"}
+    return {**context, **declared_under(asked, parts)}
+
+
+def declared_under(asked: Asked, parts: PolicyParts) -> Context:
+    """The members of the context that these parts make: `destination`, `windows`, and `risk` as `context_under` says.
+
+    Raises Malformed (`question.malformed`).
+    """
     sent, now = asked.context["destination"], asked.context.get("now")
     names, kind = sent.get("names"), sent.get("type")
     if type(now) is not int or not isinstance(names, list) or not isinstance(kind, str):
@@ -133,11 +141,13 @@ def context_under(asked: Asked, parts: PolicyParts) -> Context:
     found = classed_as(
         parts.destinations, action=asked.action.kind, kind=kind, destinations=tuple(map(str, names))
     )
-    context["destination"] = {**sent, "class": found.worst, "classes": [*found.classes]}
-    context["windows"] = windows_at(parts.windows, UnixMillis(now)) if parts.windows else {}
+    made: Context = {
+        "destination": {**sent, "class": found.worst, "classes": [*found.classes]},
+        "windows": windows_at(parts.windows, UnixMillis(now)) if parts.windows else {},
+    }
     with suppress(LookupError):
-        context["risk"] = risk_of(parts.risk, context)
-    return context
+        made["risk"] = risk_of(parts.risk, {**asked.context, **made} if parts.risk else made)
+    return made
 
 
 def uncounted(
