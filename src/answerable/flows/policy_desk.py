@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from answerable.flows.replay_decisions import Asked
+
 if TYPE_CHECKING:
     from answerable.core.decision.compared import ShadowSeen
     from answerable.core.registry.policy_parts import PolicyParts
@@ -27,7 +29,8 @@ class PolicyDesk:
     records: proposals and earlier sets; None where nothing is kept, and then nothing can be proposed.
     compile_asking: makes candidates that can be asked; None where nothing can be simulated. candidate: the one that is
     being simulated, with the digest of its documents and of the registry. shadow: likewise, the one that follows what
-    is decided. seen: how far, in this log; None until it was looked up. declared: of sets in force before.
+    is decided. seen: how far, in this log; None until it was looked up. declared: of sets in force before. asked: what
+    is kept of asking past decisions again.
     """
 
     publishers: str = ""
@@ -37,3 +40,4 @@ class PolicyDesk:
     shadow: tuple[str, PolicyAsking] | None = None
     seen: ShadowSeen | None = None
     declared: Declared = field(default_factory=Declared)
+    asked: Asked = field(default_factory=Asked)
