@@ -249,7 +249,9 @@ def test_a_register_that_is_read_in_many_parts_is_whole_and_in_order(tmp_path, m
 
 
 @pytest.mark.requirement("STORE-03")
-def test_a_registry_applied_in_another_process_is_seen_at_the_next_refresh_and_in_force_when_taken_over(tmp_path):
+def test_a_registry_applied_in_another_process_is_seen_at_the_next_refresh_and_in_force_when_taken_over(
+    tmp_path,
+):
     here, there = store_in(tmp_path), store_in(tmp_path)
     server = SqliteRegistryStore(here)
     SqliteRegistryStore(there).put(stored_form(registry_documents()))

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.lowlevel
 from anyio import from_thread, to_thread
 
 from answerable.verify.decision_replay import DECIDED, replay
@@ -38,8 +39,8 @@ TOLD: Final[tuple[Verdict, ...]] = ("differs", "cannot_tell")
 
 @dataclass(slots=True, kw_only=True)
 class Asked:
-    """What is kept between stretches: where things stand in the log, and how many decisions were asked. turn: one stretch
-    at a time is at work, whoever asks for more."""
+    """What is kept between stretches: where things stand in the log, and how many decisions were asked. turn: one
+    stretch at a time is at work, whoever asks for more."""
 
     places: StatedPlaces = field(default_factory=StatedPlaces)
     count: int = 0
@@ -108,7 +109,7 @@ async def _read_to(walk: Walk, places: StatedPlaces, start: int, ends_at: float)
         if places.read_to >= start:
             return True
         if stored.index % READ_AT_ONCE == 0:
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
             if walk.clock.monotonic() >= ends_at:
                 break
     return places.read_to >= start

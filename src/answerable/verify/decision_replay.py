@@ -100,7 +100,7 @@ class _Replay:
         policies: PolicyAsking | Unfit | None,
         mandate: Mandate | None,
         hops: tuple[Authority, ...] | None,
-        whole: bool,  # noqa: FBT001 - as `replay` has it
+        whole: bool,
     ) -> None:
         self._entry, self._mandate, self._hops, self._whole = entry, mandate, hops, whole
         self._policies = policies
@@ -260,7 +260,8 @@ class _Replay:
         self, asked: Asked, arguments: dict[str, Any] | None
     ) -> tuple[Shortfall | None, tuple[str, ...]]:
         """Why the mandate and the hops do not cover it, None if they do; and what of them was not asked."""
-        short, unchecked = None, ()
+        short: Shortfall | None = None
+        unchecked: tuple[str, ...] = ()
         if arguments is None or self._mandate is None:
             unchecked = ("mandate",)
         else:

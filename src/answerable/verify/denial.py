@@ -24,9 +24,9 @@ from answerable.verify.changed_questions import (
     mandate_changes,
     policy_changes,
 )
-from answerable.verify.replayed import Unfit
 from answerable.verify.mandate_asking import attempt_of, short_of
 from answerable.verify.policy_asking import PolicyAsking
+from answerable.verify.replayed import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

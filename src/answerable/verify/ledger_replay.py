@@ -12,8 +12,8 @@ from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Broken
 from answerable.verify.decision_replay import DECIDED, replay, shown_for_replay
-from answerable.verify.replayed import DecisionEntry, Replayed
 from answerable.verify.replay_statements import Statements
+from answerable.verify.replayed import DecisionEntry, Replayed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

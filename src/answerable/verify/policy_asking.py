@@ -1,8 +1,8 @@
 """One policy set as a log says it was, asked again: the whole of it, by Cedar's public call, on the whole context.
 
-Nothing of how the gateway decides fast is used here: no slices of its, no private entry point, no registry. So whatever
-of that goes wrong shows as a difference. Of many decisions Cedar is given what can matter, and what it was given once it
-is not asked again: both of this module's own making, and held against the whole for some of them (`decide`).
+Nothing of how the gateway decides fast is used here: no slices of its own, no private entry point, no registry. So
+whatever of that goes wrong shows as a difference. Of many decisions Cedar is given what can matter, and what it was
+given before it is not given again: both by means of this module, and held against the whole for some (`decide`).
 """
 
 from __future__ import annotations

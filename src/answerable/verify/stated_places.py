@@ -70,9 +70,7 @@ class StatedPlaces:
 class StatedBefore:
     """What a stretch of decisions was made under. For one stretch and one thread."""
 
-    def __init__(
-        self, places: StatedPlaces, fetch: Callable[[int], StoredEntry], find: FindKey
-    ) -> None:
+    def __init__(self, places: StatedPlaces, fetch: Callable[[int], StoredEntry], find: FindKey) -> None:
         """fetch: reads one entry of the log."""
         self._places, self._fetch, self._find = places, fetch, find
         self._known = Statements()

@@ -40,8 +40,6 @@ class Shared(MemoryRegistryStore):
         return news is not None
 
 
-
-
 def many(count: int) -> str:
     others = (
         f'@id("p{number}") forbid (principal == Agent::"a{number}", action, resource);\n'
@@ -73,8 +71,7 @@ class Patient:
 
 
 async def begun(compiler: Patient) -> None:
-    while not compiler.begun.is_set():
-        await asyncio.sleep(0.001)
+    assert await asyncio.to_thread(compiler.begun.wait, PATIENCE_SECONDS)
     compiler.begun.clear()
 
 
@@ -216,7 +213,7 @@ async def test_documents_that_were_taken_back_meanwhile_do_not_come_into_force()
 
 @pytest.mark.requirement("PUB-10")
 async def test_what_is_applied_here_meanwhile_is_not_replaced():
-    bench, registry, compiler, following = await followed(MANY)
+    _, registry, compiler, following = await followed(MANY)
     registry.put(stored(NOTHING))
     compiler.go_on.set()
     assert await following is False

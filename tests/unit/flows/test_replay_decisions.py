@@ -192,8 +192,7 @@ async def test_calls_and_actions_are_served_in_the_middle_of_a_long_replay():
     bench.walk.subject_keys.find = patient
     async with control_of(bench.walk) as http:
         replaying = asyncio.create_task(http.get("/v1/decisions/replay"))
-        while not begun.is_set():
-            await asyncio.sleep(0.001)
+        assert await asyncio.to_thread(begun.wait, PATIENCE_SECONDS)
         status = await http.get("/v1/status")
         assert status.status_code == 200, status.text
         for _ in range(5):

@@ -17,9 +17,9 @@ from answerable.errors import Refused
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.delegation import root
 from answerable.verify.decision_replay import replay
-from answerable.verify.replayed import DecisionEntry
 from answerable.verify.ledger_replay import decision_entry, replay_entries
 from answerable.verify.replay_statements import Statements
+from answerable.verify.replayed import DecisionEntry
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

@@ -60,9 +60,7 @@ class SqliteRegistryStore:
                     port=PORT,
                 )
             connection.execute("DELETE FROM documents")
-            connection.executemany(
-                "INSERT INTO documents (key, body) VALUES (?, ?)", made.documents.items()
-            )
+            connection.executemany("INSERT INTO documents (key, body) VALUES (?, ?)", made.documents.items())
         self._known.put(made)
 
     def take_over(self, coming: Coming, made: InForce) -> bool:

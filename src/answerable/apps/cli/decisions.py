@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
     from answerable.core.canonical import JSONValue
     from answerable.core.evidence.bundle import Bundle
-    from answerable.verify.replayed import Replayed
     from answerable.verify.evidence_report import EvidenceReport
+    from answerable.verify.replayed import Replayed
 
 Name = Annotated[
     str,

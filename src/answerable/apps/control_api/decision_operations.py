@@ -90,9 +90,17 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="Past decisions, derived again from the ledger, so many entries at a time",
         answer="Replayed",
         query=(
-            ("start", COUNT, "index of the entry to begin with; 0 when not given. Go on at `next`, until that is null"),
+            (
+                "start",
+                COUNT,
+                "index of the entry to begin with; 0 when not given. Go on at `next`, until that is null",
+            ),
             ("stop", COUNT, "index of the first entry that is not asked again; none when not given"),
-            ("entries", COUNT, f"at most so many entries in one answer; {ENTRIES_MAX} when not given, and at most"),
+            (
+                "entries",
+                COUNT,
+                f"at most so many entries in one answer; {ENTRIES_MAX} when not given, and at most",
+            ),
         ),
         run=replay_stretch,
     ),
