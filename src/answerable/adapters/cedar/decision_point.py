@@ -12,7 +12,7 @@ from answerable.adapters.cedar.slices import SLICES_MAX, Slices
 from answerable.core.decision.argument_values import Unmappable, mapped_arguments
 from answerable.core.decision.decision import Decision, Reason, weigh
 from answerable.core.decision.policy_context import capability_facts, whole_context
-from answerable.core.decision.question import UNMAPPABLE, question_of
+from answerable.core.decision.question import question_of
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.caveat import Attempt
 from answerable.core.mandate.lineage import hops_shortfall
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CODE_ERROR: Final = "policy.error"
 CODE_FACTS_UNKNOWN: Final = "facts.unknown"
 CODE_REGISTRY_DIFFERS: Final = "policy.registry_differs"
+CODE_UNMAPPABLE: Final = "arguments.unmappable"
 
 
 class CedarDecisionPoint:
@@ -105,7 +106,7 @@ class CedarDecisionPoint:
             return self._denied(outside or Reason(source=CODE_REGISTRY_DIFFERS, text=differs))
         arguments = mapped_arguments(capability.arguments, verified.arguments)
         if isinstance(arguments, Unmappable):
-            outside = outside or Reason(source=UNMAPPABLE, text=arguments.text)
+            outside = outside or Reason(source=CODE_UNMAPPABLE, text=arguments.text)
             arguments = {}
         if outside is None and not self._trackers <= facts.history.keys():
             unknown = "what happened before is not known, and the policy set counts it"
