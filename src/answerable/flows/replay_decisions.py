@@ -13,15 +13,17 @@ from anyio import from_thread, to_thread
 
 from answerable.verify.decision_replay import DECIDED, replay
 from answerable.verify.ledger_replay import WHOLE_EVERY, decision_entry
-from answerable.verify.stated_places import StatedBefore, StatedPlaces
+from answerable.verify.stated_places import StatedBefore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.opened import FindKey
+    from answerable.flows.policy_desk import AskedAgain
     from answerable.flows.walk import Walk
     from answerable.verify.replayed import Replayed, Verdict
+    from answerable.verify.stated_places import StatedPlaces
 
 ENTRIES_MAX: Final = 20_000
 """Of one stretch."""
@@ -35,16 +37,6 @@ READ_AT_ONCE: Final = 256
 TOLD_MAX: Final = 200
 """Decisions of one stretch that are told beside being counted: those that are not the same."""
 TOLD: Final[tuple[Verdict, ...]] = ("differs", "cannot_tell")
-
-
-@dataclass(slots=True, kw_only=True)
-class Asked:
-    """What is kept between stretches: where things stand in the log, and how many decisions were asked. turn: one
-    stretch at a time is at work, whoever asks for more."""
-
-    places: StatedPlaces = field(default_factory=StatedPlaces)
-    count: int = 0
-    turn: anyio.Lock = field(default_factory=anyio.Lock)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,7 +58,7 @@ class Stretch:
 
 
 async def replay_decisions(
-    walk: Walk, asked: Asked, *, start: int = 0, stop: int | None = None, entries: int = ENTRIES_MAX
+    walk: Walk, asked: AskedAgain, *, start: int = 0, stop: int | None = None, entries: int = ENTRIES_MAX
 ) -> Stretch:
     """Ask the decisions from an entry on again, for at most STRETCH_SECONDS_MAX and so many entries.
 

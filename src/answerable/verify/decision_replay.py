@@ -137,6 +137,8 @@ class _Replay:
             return self._by_rule(asked) if asked.rule else self._by_policies(asked, self._policies)
         except Malformed as fault:
             return self._answer("cannot_tell", fault.message)
+        except msgspec.MsgspecError:
+            return self._answer("cannot_tell", "a field of the entry is not as any version writes it")
 
     def _unasked(self) -> Replayed:
         if "question_digest" in self._fields:

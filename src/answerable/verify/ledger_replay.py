@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import msgspec
 
@@ -85,4 +85,33 @@ def _fields(stored: StoredEntry, leaf: dict[str, Any], key: SubjectKey) -> dict[
     return committed_fields(stored.attachment, key, leaf.get("_sd"), shown_for_replay(stored.tag, leaf))
 
 
-_LEAF: Final = msgspec.json.Decoder(dict[str, Any])
+class _Leaf(TypedDict, total=False):
+    """Members of leaves that asking again looks at; of the others no more is read than that they are there."""
+
+    _sd: Any
+    action: Any
+    after: Any
+    agent: Any
+    approval: Any
+    at: Any
+    by: Any
+    capability: Any
+    decision: Any
+    effect: Any
+    hop: Any
+    hops: Any
+    kind: Any
+    lifted: Any
+    mandate: Any
+    mandate_ref: Any
+    name: Any
+    narrowed: Any
+    obligations: Any
+    payload: Any
+    policy_ref: Any
+    policy_set: Any
+    requirements: Any
+    use_case: Any
+
+
+_LEAF: Final = msgspec.json.Decoder(_Leaf)

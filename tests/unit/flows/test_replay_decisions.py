@@ -16,7 +16,8 @@ from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCre
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows import replay_decisions as flow
-from answerable.flows.replay_decisions import Asked, Stretch, replay_decisions
+from answerable.flows.policy_desk import AskedAgain
+from answerable.flows.replay_decisions import Stretch, replay_decisions
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.clock import ManualClock
 from answerable.verify import stated_places
@@ -78,7 +79,7 @@ async def wrote(actions: int = 12) -> Bench:
     return bench
 
 
-async def pages(walk: Walk, asked: Asked, *, start: int = 0, **given: int) -> list[Stretch]:
+async def pages(walk: Walk, asked: AskedAgain, *, start: int = 0, **given: int) -> list[Stretch]:
     found = [await replay_decisions(walk, asked, start=start, **given)]
     while found[-1].end < walk.ledger.size:
         found.append(await replay_decisions(walk, asked, start=found[-1].end, **given))
@@ -88,7 +89,7 @@ async def pages(walk: Walk, asked: Asked, *, start: int = 0, **given: int) -> li
 async def test_a_whole_ledger_is_asked_in_stretches_and_each_entry_is_read_once():
     bench = await wrote()
     ledger: Any = bench.walk.ledger
-    asked = Asked()
+    asked = AskedAgain()
     found = await pages(bench.walk, asked, entries=5)
     assert len(found) > 5
     assert ledger.read == [*range(ledger.size)]
@@ -101,12 +102,12 @@ async def test_a_whole_ledger_is_asked_in_stretches_and_each_entry_is_read_once(
 async def test_a_stretch_in_the_middle_is_asked_of_what_stands_before_it():
     bench = await wrote()
     middle = bench.walk.ledger.size // 2
-    found = await replay_decisions(bench.walk, Asked(), start=middle)
+    found = await replay_decisions(bench.walk, AskedAgain(), start=middle)
     assert set(found.counts) == {"same"}
     assert (found.start, found.end) == (middle, bench.walk.ledger.size)
-    bounded = await replay_decisions(bench.walk, Asked(), start=middle, stop=middle + 4)
+    bounded = await replay_decisions(bench.walk, AskedAgain(), start=middle, stop=middle + 4)
     assert (bounded.end, sum(bounded.counts.values()) <= 4) == (middle + 4, True)
-    beyond = await replay_decisions(bench.walk, Asked(), start=bench.walk.ledger.size + 5)
+    beyond = await replay_decisions(bench.walk, AskedAgain(), start=bench.walk.ledger.size + 5)
     assert not beyond.counts
 
 
@@ -115,7 +116,7 @@ async def test_one_call_does_no_more_than_its_time_and_the_next_goes_on(monkeypa
     monkeypatch.setattr(flow, "READ_AT_ONCE", 2)
     bench = await wrote()
     bench.walk.clock = HastyClock(bench.clock.now())
-    asked, middle = Asked(), bench.walk.ledger.size // 2
+    asked, middle = AskedAgain(), bench.walk.ledger.size // 2
     found = await pages(bench.walk, asked, start=middle)
     reading = [one for one in found if one.reading]
     assert len(reading) > 1
@@ -127,7 +128,7 @@ async def test_one_call_does_no_more_than_its_time_and_the_next_goes_on(monkeypa
 
 async def test_what_is_written_down_after_a_decision_does_not_count_for_it():
     bench = await wrote(2)
-    asked = Asked()
+    asked = AskedAgain()
     await replay_decisions(bench.walk, asked)
     entries = [*bench.walk.ledger.replay()]
     (intent, *_) = [one for one in entries if one.tag == Tag.INTENT]
@@ -144,14 +145,14 @@ async def test_what_is_written_down_after_a_decision_does_not_count_for_it():
 async def test_a_forgotten_place_is_found_by_what_the_decision_says_of_it(monkeypatch):
     monkeypatch.setattr(stated_places, "PLACES_MAX", 1)
     bench = await wrote(2)
-    found = await replay_decisions(bench.walk, Asked())
+    found = await replay_decisions(bench.walk, AskedAgain())
     assert found.counts["same"] >= 3
     assert set(found.counts) <= {"same", "not_disclosed"}
 
 
 async def test_a_mandate_whose_key_was_destroyed_since_is_not_remembered():
     bench = await wrote(2)
-    asked = Asked()
+    asked = AskedAgain()
     first = await replay_decisions(bench.walk, asked)
     assert set(first.counts) == {"same"}
     find = bench.walk.subject_keys.find

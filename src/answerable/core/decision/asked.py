@@ -6,7 +6,6 @@ Laws: what is not in the question is never made up; what the question says about
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -145,8 +144,10 @@ def declared_under(asked: Asked, parts: PolicyParts) -> Context:
         "destination": {**sent, "class": found.worst, "classes": [*found.classes]},
         "windows": windows_at(parts.windows, UnixMillis(now)) if parts.windows else {},
     }
-    with suppress(LookupError):
+    try:
         made["risk"] = risk_of(parts.risk, {**asked.context, **made} if parts.risk else made)
+    except LookupError:
+        return made
     return made
 
 

@@ -6,7 +6,6 @@ are random and used once, so that equal values have unequal digests.
 
 from __future__ import annotations
 
-import re
 from binascii import b2a_base64
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -30,7 +29,6 @@ _SALT_CHARS: Final = 24
 _DIGEST_CHARS: Final = 43
 _NAME_AT: Final = _SALT_CHARS + 5
 """Where in `["<salt>","<name>",<value>]` the name begins."""
-_PLAIN: Final = re.compile(rb"[A-Za-z_]+")
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 Field: TypeAlias = "tuple[bytes, bytes]"
@@ -122,8 +120,9 @@ def opened_fields(attachment: bytes, key: SubjectKey) -> tuple[Disclosure, ...]:
 def committed_fields(
     attachment: bytes, key: SubjectKey, digests: object, wanted: frozenset[str]
 ) -> dict[str, bytes] | None:
-    """The values of those fields that are wanted, by name. digests: the leaf's `_sd`; None where that has another
-    number of fields, or lacks one of those that are wanted: of the others no more than the name is looked at.
+    """The values of those fields that are wanted, by name, as they were written: that they are JSON is for who reads
+    them. digests: the leaf's `_sd`; None where that has another number of fields, or lacks one of those that are
+    wanted: of the others no more than the name is looked at.
 
     Raises as `opened_fields`.
     """
@@ -133,13 +132,17 @@ def committed_fields(
     found: dict[str, bytes] = {}
     for line in lines:
         # As they are written, a plain name stands behind a salt of so many characters. Whatever else there is, is read.
-        name = line[_NAME_AT : line.find(b'",', _NAME_AT)] if line[_NAME_AT - 3 : _NAME_AT] == b'","' else b""
-        if _PLAIN.fullmatch(name) is None or name.decode() in wanted:
+        end = line.find(b'",', _NAME_AT)
+        plain = line[_NAME_AT:end] if line[_NAME_AT - 3 : _NAME_AT] == b'","' else b""
+        if plain.replace(b"_", b"").isalpha():
+            name, value = plain.decode(), line[end + 2 : -1]
+        else:
             one = parsed_disclosure(line)
-            if one.name in wanted:
-                if one.digest not in digests:
-                    return None
-                found[one.name] = bytes(one.value)
+            name, value = one.name, bytes(one.value)
+        if name in wanted:
+            if digest_of(line) not in digests:
+                return None
+            found[name] = value
     return found
 
 
