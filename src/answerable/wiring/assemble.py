@@ -28,7 +28,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
-from answerable.flows.follow_registers import follow_registers
+from answerable.flows.follow_registers import follow_documents, follow_registers
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
@@ -282,6 +282,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(_following_registers, product)
+            tasks.start_soon(_following_documents, product.walk)
             tasks.start_soon(reading_histories, product.walk)
 
 
@@ -290,6 +291,13 @@ async def _following_registers(product: Product) -> None:
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
         follow_registers(product.walk, product.registers.refresh)
+
+
+async def _following_documents(walk: Walk) -> None:
+    """Documents with very many policies are compiled beside the actions, and beside what else is followed."""
+    while True:
+        await anyio.sleep(REGISTERS_SECONDS)
+        await follow_documents(walk)
 
 
 async def _settling(product: Product, seconds: float) -> None:

@@ -317,6 +317,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         {
             "counts": mapping(COUNT),
             "next": nullable(COUNT),
+            "reading": FLAG,
             "size": COUNT,
             "told": sequence({"type": "object", "description": "a decision that is not as it was recorded"}),
         }
