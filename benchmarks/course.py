@@ -23,6 +23,7 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.adapters.mcp_upstream.closed_schema import compile_closed
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
@@ -212,6 +213,7 @@ def course(
             expires_at=UnixMillis(now + 3_600_000),
         )
     )
+    revocations = MemoryRevocationRegister()
     walk = Walk(
         clock=clock,
         entropy=entropy,
@@ -225,7 +227,8 @@ def course(
         compile_policies=compiled,
         manifests=MemoryManifestRegister(),
         pins=ApprovedAsSeen(registry, upstream),
-        revocations=MemoryRevocationRegister(),
+        revocations=revocations,
+        holds=MemoryHoldRegister(revocations),
         subject_keys=SqliteSubjectKeys.open(
             directory / "subject-keys.db", root=entropy.bytes(32), entropy=entropy
         ),

@@ -14,7 +14,12 @@ from dpop import new_key
 
 from answerable.adapters.cedar import compiled
 from answerable.adapters.local_keys import open_or_create_key
-from answerable.adapters.sqlite import SqliteRevocationRegister, SqliteStore, SqliteTokenRegister
+from answerable.adapters.sqlite import (
+    SqliteHoldRegister,
+    SqliteRevocationRegister,
+    SqliteStore,
+    SqliteTokenRegister,
+)
 from answerable.core.canonical import JSONValue
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.evidence import UNKNOWN_IDENTITY
@@ -161,7 +166,8 @@ def handed_on(directory: Path, *, agents: int = 5, algorithm: Algorithm = "ed255
         issuer=lambda: ISSUER,
     )
     walk.tokens = desk.tokens
-    walk.revocations = SqliteRevocationRegister(store, clock=walk.clock)
+    walk.revocations = revocations = SqliteRevocationRegister(store, clock=walk.clock)
+    walk.holds = SqliteHoldRegister(store, revocations)
     walk.delegations = Delegations(keys_of=desk.public_keys, audience=desk.issuer)
     return HandedOn(made=made, desk=desk, keys=keys, mandate=mandate, store=store, at=now)
 

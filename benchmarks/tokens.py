@@ -40,7 +40,7 @@ from handing_on import MANDATE, HandedOn, handed_on, wanted
 from answerable.core.action.request import action_request
 from answerable.core.identity.keys import verifying_key
 from answerable.flows.exchange_token import exchange_token
-from answerable.flows.refuse_revoked import refuse_revoked
+from answerable.flows.refuse_revoked import judged_now
 from answerable.flows.verify_lineage import verify_lineage
 from answerable.flows.verify_request import verify_request
 
@@ -126,7 +126,7 @@ def known_call(world: HandedOn, hops: int, text: str) -> Callable[[], object]:
         verify_lineage(
             here, caller, mandate_id=MANDATE, delegation=field.decode("ascii"), server="crm", now=now
         )
-        refuse_revoked(here, verified)
+        judged_now(here, verified)
 
     return once
 

@@ -19,6 +19,7 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.local_keys import open_or_create_key, open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.memory.policies import MemoryPolicyRegister
@@ -33,6 +34,7 @@ from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteHoldRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
@@ -248,13 +250,14 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
         settings.ledger.directory, key=log_key, sign=key.sign, clock=clock
     ) as ledger:
         upstream = _upstream(clock)
+        revocations = SqliteRevocationRegister(store, clock=clock)
         walk = Walk(
             clock=clock, entropy=entropy, ledger=ledger, registry=registry,
             mandates=SqliteMandateRegister(store), approvals=SqliteApprovalRegister(store),
             channel=MemoryApprovalChannel(), upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
             decision_point=compiled(policy_text(registry.current), registry.current),
             compile_policies=compiled, manifests=MemoryManifestRegister(),
-            revocations=SqliteRevocationRegister(store, clock=clock), subject_keys=subject_keys,
+            revocations=revocations, holds=SqliteHoldRegister(store, revocations), subject_keys=subject_keys,
             policies=policy_desk(settings, store), limits=settings.walk,
         )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
@@ -270,16 +273,14 @@ def memory_product() -> Product:
     log_key = _log_key(key)
     registry = MemoryRegistryStore()
     ledger = MemoryLedger(key=log_key, sign=key.sign, clock=clock)
-    upstream = _upstream(clock)
+    upstream, revocations = _upstream(clock), MemoryRevocationRegister()
     walk = Walk(
-        clock=clock,
-        entropy=SystemEntropy(),
-        ledger=ledger,
-        registry=registry,
+        clock=clock, entropy=SystemEntropy(), ledger=ledger, registry=registry,
         mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
         upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
         decision_point=compiled(policy_text(registry.current), registry.current),
-        compile_policies=compiled, manifests=MemoryManifestRegister(), revocations=MemoryRevocationRegister(),
+        compile_policies=compiled, manifests=MemoryManifestRegister(), revocations=revocations,
+        holds=MemoryHoldRegister(revocations),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
         policies=PolicyDesk(records=MemoryPolicyRegister(), compile_asking=compiled_asking),
     )  # fmt: skip

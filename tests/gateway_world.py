@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.mcp_upstream.upstream import McpUpstream
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.memory.registers import (
@@ -47,10 +48,11 @@ from answerable.flows.apply_registry import policy_text
 from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.proof_limits import ProofLimits
+from answerable.flows.refuse_held import open_stream, refuse_held
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
-from answerable.sdk.signing import signed_answer, signed_mandate
+from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
 
@@ -299,6 +301,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
     key = signing_key("log")
     public = from_base64url_32(json.loads(key.public.jwk)["x"])
     assert public is not None
+    revocations = MemoryRevocationRegister()
     return Walk(
         clock=clock,
         entropy=SystemEntropy(),
@@ -308,7 +311,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         upstream=upstream, compile_policies=compiled,
         decision_point=compiled(policy_text(store.current), store.current),
         manifests=MemoryManifestRegister(), pins=ApprovedAsSeen(store, upstream),
-        revocations=MemoryRevocationRegister(),
+        revocations=revocations, holds=MemoryHoldRegister(revocations),
         subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
     )  # fmt: skip
 
@@ -320,7 +323,10 @@ def needs_of(walk: Walk, upstream: McpUpstream, prover: CallerVerifier, calls: l
         calls.append(request)
         return await govern_action(walk, request, caller, progress=progress)
 
-    return Needs(prover=prover, govern=govern, visible=partial(list_capabilities, walk), offers=upstream)
+    return Needs(
+        prover=prover, govern=govern, visible=partial(list_capabilities, walk), offers=upstream,
+        refuse_held=partial(refuse_held, walk), open_stream=partial(open_stream, walk),
+    )  # fmt: skip
 
 
 @asynccontextmanager
@@ -373,28 +379,3 @@ async def gateway_world(
         stop.set()
         await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
-
-
-def approve(world: World, approval_id: str, by: str = "bob") -> None:
-    """Bob says yes, straight into the register; how people answer is tested elsewhere."""
-    found = next(one for one in world.walk.approvals.all(pending_only=True, now=world.walk.clock.now()))
-    assert found.id == approval_id
-    from answerable.core.approval.approval import Answer as PersonsAnswer
-
-    token = signed_answer(
-        found,
-        by=PrincipalId(by),
-        verdict="approve",
-        audience=world.walk.ledger.origin,
-        at=world.walk.clock.now(),
-        key=signing_key(by),
-    )
-    answer = PersonsAnswer(
-        by=PrincipalId(by),
-        groups=("approvers",),
-        verdict="approve",
-        comment="",
-        at=world.walk.clock.now(),
-        token=token,
-    )
-    assert world.walk.approvals.replace(replace(found, state="approved", answers=(answer,)), was=found)

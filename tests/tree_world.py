@@ -30,7 +30,7 @@ from answerable.flows.exchange_token import exchange_token
 from answerable.flows.find_parent import Exchange
 from answerable.flows.introspect_token import introspect_token
 from answerable.flows.known_callers import KnownCallers
-from answerable.flows.refuse_revoked import refuse_revoked
+from answerable.flows.refuse_revoked import judged_now
 from answerable.flows.token_desk import TokenDesk
 from answerable.flows.verify_request import verify_request
 from answerable.ports.token_register import TokenRegister
@@ -186,12 +186,12 @@ class TreeWorld:
         if node.process:
             caller = msgspec.structs.replace(caller, key="", process=node.process)
         try:
-            refuse_revoked(self.bench.walk, verify_request(self.bench.walk, request, caller))
+            judged = judged_now(self.bench.walk, verify_request(self.bench.walk, request, caller))
         except AnswerableError as refused:
             if not refused.code.startswith("revoked."):
                 raise
             return False
-        return True
+        return judged.revocation is None
 
     def introspected(self, node: Node) -> bool:
         """What introspection tells its holder."""

@@ -15,7 +15,7 @@ import anyio.to_thread
 import pytest
 
 from answerable.adapters.memory.revocations import MemoryRevocationRegister
-from answerable.adapters.sqlite import SqliteRevocationRegister, SqliteStore
+from answerable.adapters.sqlite import SqliteHoldRegister, SqliteRevocationRegister, SqliteStore
 from answerable.adapters.system import SystemClock
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocation, revocable
@@ -148,7 +148,7 @@ async def test_where_it_cannot_be_said_what_was_revoked_nothing_starts():
 async def test_of_many_in_flight_none_starts_after_the_revocation_returned(tmp_path):
     store = SqliteStore.open(tmp_path / "registers.db")
     register = SqliteRevocationRegister(store, clock=SystemClock())
-    bench = await Bench(revocations=register).registered()
+    bench = await Bench(revocations=register, holds=SqliteHoldRegister(store, register)).registered()
     await bench.issue(calls_max=100_000)
     await cited(bench)
     over = anyio.Event()

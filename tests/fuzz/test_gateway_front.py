@@ -102,7 +102,15 @@ def needs() -> tuple[Needs, CallerVerifier]:
         assert request.message_digest == caller.message_digest
         return Answer(action_id="a", outcome=Outcome(status="failed", detail="nothing here"))
 
-    return Needs(prover=prover, govern=govern, visible=lambda *_, delegation="": (), offers=Nothing()), prover
+    needs = Needs(
+        prover=prover,
+        govern=govern,
+        visible=lambda *_, delegation="": (),
+        offers=Nothing(),
+        refuse_held=lambda *_, delegation="": None,
+        open_stream=lambda *_, delegation="", cut: lambda: None,
+    )
+    return needs, prover
 
 
 async def answer_to(

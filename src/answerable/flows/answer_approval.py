@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer, Approval, ApprovalId, answered
 from answerable.core.approval.token import verify_answer
+from answerable.core.containment.reach import reach_of
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, shown
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
+from answerable.flows.refuse_revoked import signer_fault, signing_key_of
+from answerable.flows.revoke_authority import names_of_approval
 
 if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry, Receipt
@@ -24,7 +27,8 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
 
     Raises Unverified when the signature or its claims do not check, Refused (`approval.unknown`,
     `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.not_asked`,
-    `approval.answered_already`, `approval.changed_meanwhile`), Unavailable.
+    `approval.answered_already`, `approval.changed_meanwhile`; for a yes, `revoked.*` and `held.*` of who answers, and
+    `held.*` of what waits), Unavailable.
     """
     answering = walk.under_way.answering
     if approval_id in answering:
@@ -64,6 +68,8 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
             "you answer for the schedule this action runs under: somebody else must approve it",
             code="approval.own_mandate",
         )
+    if answer.verdict == "approve":
+        _refuse_stopped(walk, approval, answer)
     after = answered(approval, answer)
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
@@ -87,6 +93,19 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
     if left is not None:
         raise left
     return after
+
+
+def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer) -> None:
+    """Saying no is always possible. Raises Refused (`revoked.*`, `held.*`)."""
+    fault = signer_fault(walk, answer.by, signing_key_of(answer.token))
+    if fault is not None:
+        raise fault
+    current = walk.registry.current
+    capability = current.capabilities.get(approval.capability)
+    reach = reach_of(names_of_approval(walk, approval), current, capability=capability)
+    hold = walk.holds.find(reach, answer.at)
+    if hold is not None:
+        raise hold.refusal()
 
 
 def _require_own_shard(walk: Walk, approval: Approval) -> None:

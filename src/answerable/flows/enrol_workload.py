@@ -33,7 +33,7 @@ from answerable.flows.end_instance import end_instance, written
 from answerable.flows.known_callers import require_vouched
 from answerable.flows.name_sub_agent import next_sub_agent, sub_agent_evidence
 from answerable.flows.record_entry import record_entry, sealing_for
-from answerable.flows.refuse_revoked import agent_names
+from answerable.flows.refuse_revoked import agent_names, refuse_names
 from answerable.flows.workloads import entries_of
 from answerable.ports.instance_register import MAY_RETURN
 
@@ -362,18 +362,15 @@ def _active(workloads: Workloads, name: AgentId) -> Agent:
     if agent is None or agent.status != "active":
         raise Refused(f"agent {shown(name)} is not active", code="agent.inactive")
     domain = Revocable("trust_domain", workloads.trust.domain)
-    revocation = workloads.walk.revocations.find((*agent_names(workloads.walk, name), domain))
-    if revocation is not None:
-        raise revocation.refusal()
+    refuse_names(workloads.walk, (*agent_names(workloads.walk, name), domain))
     return agent
 
 
 def _refuse_revoked(workloads: Workloads, instance: Instance) -> None:
-    """What an instance can be revoked by beside its agent: for one that was, no document is made."""
+    """What an instance can be revoked or held by beside its agent: for one that was, no document is made."""
     key = instance.key.thumbprint if instance.key is not None else ""
     own = (Revocable("key", key), Revocable("manifest", instance.manifest))
-    if (revocation := workloads.walk.revocations.find((*instance_names(str(instance.id)), *own))) is not None:
-        raise revocation.refusal()
+    refuse_names(workloads.walk, (*instance_names(str(instance.id)), *own))
 
 
 def _parent_of(workloads: Workloads, instance: Instance) -> Instance | None:

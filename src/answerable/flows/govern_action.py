@@ -26,11 +26,11 @@ from answerable.core.ledger.answer import Answer, with_narrowing
 from answerable.core.ledger.leaves import HopLeaf
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.budget import ONE_CALL
-from answerable.core.mandate.revocation import Revocable, described
 from answerable.core.registry.budget_name import WALL_MS
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
 from answerable.flows.count_history import Starting, history_of
+from answerable.flows.cut_held import perform_warrant
 from answerable.flows.decide_action import decide_action, duties_in_force
 from answerable.flows.hide_tokens import hidden_progress
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
@@ -39,7 +39,7 @@ from answerable.flows.mandate_standing import is_signed_by
 from answerable.flows.pin_tools import pin_first_seen, pin_outdated
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
-from answerable.flows.refuse_revoked import acting_names, refuse_revoked, revocation_of, signing_key_of
+from answerable.flows.refuse_revoked import judged_now, signer_fault, signing_key_of
 from answerable.flows.request_approval import request_approval
 from answerable.flows.spend_budget import accounts_of, require_left, reserve, spend_on, unreserve, with_rest
 from answerable.flows.verify_lineage import admit_receivers
@@ -139,11 +139,14 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
     `revoked.<kind>` when something that the request acts under has been revoked, `facts.unknown` when a fact that
     policy may ask for is not known.
     """
-    refuse_revoked(walk, verified)
+    judged = judged_now(walk, verified)
+    if judged.revocation is not None:
+        raise judged.revocation.refusal()
     unwitnessed = walk.unwitnessed()
     if unwitnessed is not None:
         raise unwitnessed
     now = walk.clock.now()
+    hold = None if judged.free else judged.hold(now)
     mandate = verified.mandate
     waiting = walk.approvals.matching(verified.caller.agent, mandate.id, verified.request.action.digest, now)
     approved = (
@@ -157,16 +160,16 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         approval=waiting.fact(partial(_groups_now, walk)) if waiting is not None and approved else None,
         budget=budget_left(accounts_of(walk, verified), walk.mandates.used, verified.resolved.capability),
         history=history_of(walk, verified, now),
+        hold=hold.fact() if hold is not None else None,
     )
 
 
 def _groups_now(walk: Walk, answer: PersonsAnswer) -> tuple[str, ...]:
-    """The groups in which this answer still counts: none once the person or the key that signed it is gone."""
+    """The groups in which this answer still counts: none once the person or the key that signed it is gone or held."""
     person = walk.registry.current.principals.get(answer.by)
     if person is None or not is_signed_by(answer.token, person.keys):
         return ()
-    names = (Revocable("owner", answer.by), Revocable("key", signing_key_of(answer.token)))
-    return person.groups if walk.revocations.find(names) is None else ()
+    return person.groups if signer_fault(walk, answer.by, signing_key_of(answer.token)) is None else ()
 
 
 async def log_intent(
@@ -190,7 +193,7 @@ async def log_intent(
     mandate = verified.mandate
     starting = Starting(walk, verified, at=facts.at)
     try:
-        names = acting_names(walk, verified)
+        judged = judged_now(walk, verified)
         sealing = sealing_for(walk, verified.subject)
         principal = pseudonym_of(walk, mandate.principal)
 
@@ -234,7 +237,8 @@ async def log_intent(
         reserved=reserved,
         mandate=mandate.id,
         sealing=sealing,
-        names=names,
+        names=judged.names,
+        reach=judged.reach,
         log=duties_in_force(decision).log,
         verified=verified,
     )
@@ -283,13 +287,15 @@ async def act(
         return unseen, raised
     # Whoever stopped the task or the agent while the intent was on its way to the disk wins.
     try:
-        revocation, unpinned = revocation_of(walk, verified), pin_outdated(walk, verified)
+        # What is held is looked at last: between that and the start nothing else is.
+        unpinned = pin_outdated(walk, verified)
+        judged = judged_now(walk, verified)
+        stopped = "" if judged.free else judged.stopped(walk.clock.now())
     except Unavailable as failed:
         # Nothing was started: the intent ends here, and the caller is told what is the matter.
-        return Outcome(status="not_started", detail="what has been revoked cannot be told"), failed
-    if revocation is not None:
-        said = f"{described(revocation.what)} was revoked before the start"
-        return Outcome(status="not_started", detail=said), None
+        return Outcome(status="not_started", detail="what has been revoked or is held cannot be told"), failed
+    if stopped:
+        return Outcome(status="not_started", detail=f"{stopped} before the start"), None
     if unpinned is not None:
         return Outcome(status="not_started", detail=unpinned.message), None
     if walk.mandates.state(verified.mandate.id) != "open":
@@ -302,7 +308,7 @@ async def act(
         return Outcome(status="not_started", detail="the instance was ended before the start"), None
     broken_off: BaseException | None = None
     try:
-        return await walk.upstream.perform(warrant, progress=heard(decision, progress)), None
+        return await perform_warrant(walk, warrant, heard(decision, progress)), None
     except Refused as late:
         detail = late.message
     except get_cancelled_exc_class() as gone:

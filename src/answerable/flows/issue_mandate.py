@@ -16,7 +16,7 @@ from answerable.core.registry.time_rule import said
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.mandate_standing import giver_fault, schedule_owner, session_fault, standing_fault
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.refuse_revoked import mandate_names
+from answerable.flows.refuse_revoked import mandate_names, refuse_names
 
 if TYPE_CHECKING:
     from answerable.core.identity.keys import PublicKey
@@ -30,8 +30,8 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     """Verify a signed mandate against the registry, record it and put it into force.
 
     Raises Unverified when the signature or its claims do not check; Refused (`mandate.agent_inactive`,
-    `mandate.use_case`, `mandate.capability_unknown`, `mandate.expired`, `mandate.not_an_issuer`, `revoked.*`);
-    Malformed (`mandate.duplicate`, `caveat.*`, `mandate.malformed`, `oidc.malformed`); Unavailable.
+    `mandate.use_case`, `mandate.capability_unknown`, `mandate.expired`, `mandate.not_an_issuer`, `revoked.*`,
+    `held.*`); Malformed (`mandate.duplicate`, `caveat.*`, `mandate.malformed`, `oidc.malformed`); Unavailable.
 
     A schedule's mandate is Refused (`mandate.not_due`, `mandate.schedule`) unless it is the one that is due now; one
     that an application signed, unless the ID token in it was just made for these very terms (Unverified `person.*`,
@@ -46,9 +46,7 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
         application_keys=lambda name: current.applications[name].keys if name in current.applications else (),
     )
     _check_against_registry(mandate, current)
-    revocation = walk.revocations.find(mandate_names(walk, mandate))
-    if revocation is not None:
-        raise revocation.refusal()
+    refuse_names(walk, mandate_names(walk, mandate))
     now = walk.clock.now()
     _check_schedule(mandate, current, now)
     if now >= mandate.expires_at:

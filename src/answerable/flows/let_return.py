@@ -14,6 +14,7 @@ import anyio.to_thread
 from answerable.core.identity.http_signature import parse_signature
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, Unverified, shown
+from answerable.flows.refuse_revoked import refuse_names
 from answerable.ports.instance_register import MAY_RETURN
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ async def require_may_return(workloads: Workloads, former: str) -> None:
     """Let pass whose former key, by its thumbprint, is nobody's here or of an instance that ran out.
 
     Raises Refused: `instance.still_known` where it is a live instance's, which renews by it; `instance.ended` where
-    somebody ended that instance; `revoked.*`. Raises Unavailable.
+    somebody ended that instance; `revoked.*`, `held.*`. Raises Unavailable.
     """
     found = workloads.instances.by_key(former)
     if found is not None and found.is_live(workloads.walk.clock.now()):
@@ -35,9 +36,7 @@ async def require_may_return(workloads: Workloads, former: str) -> None:
     if because and because not in MAY_RETURN:
         message = f"the instance of the former key was ended ({shown(because, 40)}): start the process anew"
         raise Refused(message, code="instance.ended")
-    revocation = workloads.walk.revocations.find((Revocable("key", former),))
-    if revocation is not None:
-        raise revocation.refusal()
+    refuse_names(workloads.walk, (Revocable("key", former),))
 
 
 def unknown_key(workloads: Workloads, message: SignedRequest, error: Unverified) -> Unverified | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.containment.reach import reach_of, server_reach
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.caveat import EnvironmentIs
 from answerable.core.mandate.lineage import Lineage
@@ -29,13 +30,13 @@ def list_capabilities(
     """Pairs of method and target, as capabilities name them, that could be allowed on `server`.
 
     Empty for a mandate that is unknown, closed, outside its window, of a shard out of reach or another agent's, for an
-    instance that has ended or may not act for its drift, and where anything that it acts under was revoked. Not a
-    decision: what is listed may still be refused, and what is refused here is refused when called. Never raises; does
-    no I/O.
+    instance that has ended or may not act for its drift, and where anything that it acts under was revoked or is held.
+    Not a decision: what is listed may still be refused, and what is refused here is refused when called. Never raises;
+    does no I/O.
     """
     # The present time, not that of the proof: an event stream asks again long after it was opened.
     now = walk.clock.now()
-    lineage = _lineage(walk, caller, mandate_id, delegation, server, now)
+    lineage = shown_lineage(walk, caller, mandate_id, delegation, server, now)
     if lineage is None or walk.mandates.state(lineage.mandate.id) != "open":
         return frozenset()
     mandate = lineage.mandate
@@ -44,7 +45,7 @@ def list_capabilities(
         return frozenset()
     if not mandate.not_before <= now < mandate.expires_at or not walk.stands(caller.identity, now):
         return frozenset()
-    if _is_revoked(walk, caller, lineage):
+    if _is_stopped(walk, caller, lineage, server, now):
         return frozenset()
     agent = walk.registry.current.agents.get(caller.agent)
     refused = agent is None or agent.drift == "refuse"
@@ -74,10 +75,11 @@ def list_capabilities(
         and _in_environment(mandate, capability.environment)
         and walk.decision_point.may_list(caller.agent, capability.name)
         and _is_let_through(walk, capability)
+        and not _is_held(walk, capability, now)
     )
 
 
-def _lineage(
+def shown_lineage(
     walk: Walk, caller: VerifiedCaller, mandate_id: str, delegation: str, server: str, now: UnixMillis
 ) -> Lineage | None:
     """What the caller acts under, as far as that can be said here; of another shard's mandate only that it is there."""
@@ -98,13 +100,21 @@ def _lineage(
         return None
 
 
-def _is_revoked(walk: Walk, caller: VerifiedCaller, lineage: Lineage) -> bool:
+def _is_stopped(walk: Walk, caller: VerifiedCaller, lineage: Lineage, server: str, now: UnixMillis) -> bool:
     """Where nobody can say, nothing is shown."""
     try:
         refuse_names(walk, task_names(walk, caller, lineage.mandate, lineage.hops))
+        return walk.holds.find(server_reach(server, walk.registry.current), now) is not None
     except (Refused, Unavailable):
         return True
-    return False
+
+
+def _is_held(walk: Walk, capability: Capability, now: UnixMillis) -> bool:
+    """A tool that nobody may use at the moment is in no list."""
+    try:
+        return walk.holds.find(reach_of((), walk.registry.current, capability=capability), now) is not None
+    except Unavailable:
+        return True
 
 
 def _is_let_through(walk: Walk, capability: Capability) -> bool:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.containment.hold import Holdable, first_in_force
 from answerable.core.ledger.records_tools import tool_approved, tool_first_seen
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable
@@ -26,6 +27,7 @@ from answerable.core.registry.tool_pin import (
 from answerable.core.registry.tool_types import type_fault
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.refuse_revoked import signer_fault
 from answerable.flows.walk import ToolFit
 
 if TYPE_CHECKING:
@@ -152,11 +154,9 @@ def _approved(walk: Walk, approval: ToolApproval, now: UnixMillis) -> ToolPin:
                 "`definition` there and apply it",
                 code="tool.declared",
             )
-    revocation = walk.revocations.find(
-        (Revocable("key", approval.key), Revocable("owner", approval.signed_by))
-    )
-    if revocation is not None:
-        raise revocation.refusal()
+    unsigned = signer_fault(walk, approval.signed_by, approval.key)
+    if unsigned is not None:
+        raise unsigned
     text = offered_text(walk, approval.server, approval.tool)
     if text is None:
         raise Refused(
@@ -209,15 +209,15 @@ def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused |
         )
     if pin.signed_by and _is_revoked(walk, pin):
         return Refused(
-            f"who approved tool {shown(tool)} of server {shown(server)} was revoked since: it is blocked until its "
-            "owner has looked at it",
+            f"who approved tool {shown(tool)} of server {shown(server)} was revoked since, or is held: it is blocked "
+            "until its owner has looked at it",
             code="tool.approver_revoked",
         )
     return None
 
 
 def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
-    """Found out once for each epoch of revocations."""
+    """Whether who approved it is revoked or held: found out once for each epoch, but for which holds have run out."""
     memory = walk.tools_pinned
     epoch = walk.revocations.epoch()
     if memory.epoch != epoch:
@@ -225,8 +225,9 @@ def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
     known = memory.revoked.get((pin.server, pin.tool))
     if known is None or known[0] is not pin:
         found = walk.revocations.find((Revocable("key", pin.key), Revocable("owner", pin.signed_by)))
-        known = memory.revoked[pin.server, pin.tool] = (pin, found is not None)
-    return known[1]
+        holds = walk.holds.standing((Holdable("key", pin.key), Holdable("owner", pin.signed_by)))
+        known = memory.revoked[pin.server, pin.tool] = (pin, found is not None, holds)
+    return known[1] or (bool(known[2]) and first_in_force(known[2], walk.clock.now()) is not None)
 
 
 def at_hinted_tier(walk: Walk, capability: Capability, definition: ToolDefinition) -> Capability:

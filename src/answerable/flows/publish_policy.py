@@ -11,7 +11,6 @@ from answerable.core.canonical import Limits, encode, parse
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.records_statements import Published, policy_proposed
 from answerable.core.ledger.subject import principal_subject
-from answerable.core.mandate.revocation import Revocable
 from answerable.core.registry.parse import document_key
 from answerable.core.registry.policy_record import PolicyRecord, Proposal
 from answerable.core.registry.publication import (
@@ -26,7 +25,7 @@ from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.apply_registry import planned_aside, put_into_force
 from answerable.flows.keep_policies import kept_set, records_of
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.refuse_revoked import refuse_names
+from answerable.flows.refuse_revoked import signer_fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +47,7 @@ async def propose_policy(
 
     Raises what `verified_step` raises; Malformed (`registry.faults`, `policy.*`, `publication.malformed`) for what
     could not come into force; Refused (`publication.changed`, `publication.nothing`, `publication.too_many`,
-    `revoked.*`); Unavailable.
+    `revoked.*`, `held.*`); Unavailable.
     """
     records = records_of(walk)
     async with walk.under_way.applying:
@@ -99,7 +98,8 @@ async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
     async with walk.under_way.applying:
         proposal = found_proposal(walk, name)
         signed = _verified(walk, token, "publish")
-        refuse_names(walk, _names(proposal.by, proposal.key))
+        if (unsigned := signer_fault(walk, proposal.by, proposal.key)) is not None:
+            raise unsigned
         _require_same(signed, before=proposal.before, after=proposal.after, proposal=proposal.id)
         current = walk.registry.current
         fault = publisher_fault(signed, group=walk.policies.publishers, current=current) or own_fault(
@@ -182,13 +182,9 @@ def _verified(walk: Walk, token: str, wanted: PublicationStep) -> SignedStep:
         current=walk.registry.current,
         now=walk.clock.now(),
     )
-    refuse_names(walk, _names(signed.by, signed.key))
+    if (unsigned := signer_fault(walk, signed.by, signed.key)) is not None:
+        raise unsigned
     return signed
-
-
-def _names(person: str, key: str) -> tuple[Revocable, Revocable]:
-    """By which whoever signed may have been revoked."""
-    return Revocable("owner", person), Revocable("key", key)
 
 
 async def _planned(

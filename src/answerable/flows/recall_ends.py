@@ -16,6 +16,7 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.end_instance import written
 from answerable.flows.name_sub_agent import sub_agent_number
+from answerable.flows.recall_holds import RecalledHolds
 from answerable.flows.recall_revocations import revocation_in, revoked_again
 from answerable.flows.recall_tokens import RecalledTokens
 from answerable.ports.instance_register import FORGOTTEN, LostEnd
@@ -32,14 +33,15 @@ if TYPE_CHECKING:
 class Recalled:
     """What the ledger knew and the registers did not. ends: of instances and authorities. revocations: put back.
 
-    tokens: issued ones that are in status lists again. nameless: entries with revocations of which it cannot be said
-    who was revoked, whether in force or not.
+    tokens: issued ones that are in status lists again. nameless: entries with revocations and holds of which it cannot
+    be said who was revoked or held, whether in force or not. holds: in force again.
     """
 
     ends: int
     revocations: int
     tokens: int = 0
     nameless: tuple[int, ...] = ()
+    holds: int = 0
 
 
 async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, since: int) -> Recalled:
@@ -55,6 +57,7 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
     removed: list[str] = []
     revoked: dict[Revocable, Revocation] = {}
     nameless: list[int] = []
+    held = RecalledHolds(walk=workloads.walk)
     for stored in workloads.walk.ledger.replay(since):
         if stored.tag == Tag.WORKLOAD_ENROLLED:
             leaf = leaf_of(stored)
@@ -70,6 +73,8 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
                 removed.append(str(leaf.get("authority")))
         elif stored.tag == Tag.CITED:
             tokens.note(stored)
+        elif stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED):
+            held.note(stored)
         elif stored.tag == Tag.REVOKED:
             one = revocation_in(workloads.walk, stored)
             if one is None:
@@ -80,10 +85,17 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
     # they are there to end.
     restored = await tokens.restored()
     again = await revoked_again(workloads.walk, revoked.values())
+    holds = await held.restored()
     await tokens.end_fallen()
     ends = await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)
     ends += await _lost_ends(workloads, ended, keys)
-    return Recalled(ends=ends, revocations=again, tokens=restored, nameless=tuple(nameless))
+    return Recalled(
+        ends=ends,
+        revocations=again,
+        tokens=restored,
+        nameless=tuple(sorted([*nameless, *held.nameless])),
+        holds=holds,
+    )
 
 
 def _note_number(workloads: Workloads, leaf: dict[str, JSONValue]) -> None:

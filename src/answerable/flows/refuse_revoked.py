@@ -1,17 +1,20 @@
-"""Whether anything that a request acts under has been revoked: asked before the decision and right before the effect.
+"""Whether anything that a request acts under has been revoked, or stands still: asked before the decision and right
+before the effect, with one look at both.
 
 Laws: everybody and everything that a right to act comes from is among the names; what was found out holds for one epoch
-of the register, one registry and the manifests that are in force, and never longer.
+of the registers, one registry and the manifests that are in force, and never longer; of holds it is which stand, and
+the clock says at each question which of these are in force.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.containment.hold import Holdable
+from answerable.core.containment.reach import Judged, reach_of
 from answerable.core.identity.compact_jws import read_compact
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.revocation import (
-    Judged,
     Revocable,
     hop_names,
     instance_names,
@@ -28,9 +31,9 @@ if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.mandate.revocation import Revocation
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.errors import Refused
     from answerable.flows.walk import Walk
 
 JUDGED_MAX: Final = 10_000
@@ -40,14 +43,35 @@ _OF_AGENTS: Final = frozenset({"key", "manifest", "owner", "vendor"})
 """Kinds of names that agents come under by the registry and their manifests, and not by what they are called."""
 
 
-def refuse_revoked(walk: Walk, verified: VerifiedRequest) -> None:
-    """Raises Refused (`revoked.<kind>`) when a name that this request acts under has been revoked, by whatever process.
+def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
+    """What this request acts under, and what of that has been revoked or stands still, by whatever process.
 
     Without I/O while nothing was. Raises Unavailable when that cannot be said.
     """
-    revocation = _judged(walk, verified).revocation
-    if revocation is not None:
-        raise revocation.refusal()
+    # In this order: what is revoked after this line is another epoch, and asked for anew.
+    epoch, manifests, current = walk.revocations.epoch(), walk.manifests.changes(), walk.registry.current
+    then = walk.judged_in
+    if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
+        walk.judged_in, walk.judged = (epoch, manifests, current), {}
+    caller = verified.caller
+    identity = caller.identity
+    key = (
+        verified.mandate.id, caller.key, caller.certificate, identity.instance, identity.manifest, identity.measured,
+        verified.resolved.capability.name, verified.hops[-1].digest.hex() if verified.hops else "",
+    )  # fmt: skip
+    judged = walk.judged.get(key)
+    if judged is None:
+        if len(walk.judged) >= JUDGED_MAX:
+            walk.judged = {}
+        names = revocable_names(walk, verified)
+        reach = reach_of(names, current, capability=verified.resolved.capability)
+        judged = walk.judged[key] = Judged(
+            names=names,
+            revocation=walk.revocations.find(names),
+            reach=reach,
+            holds=walk.holds.standing(reach),
+        )
+    return judged
 
 
 def present(walk: Walk) -> tuple[int, int, RegistrySnapshot]:
@@ -57,20 +81,32 @@ def present(walk: Walk) -> tuple[int, int, RegistrySnapshot]:
 
 
 def refuse_names(walk: Walk, names: Collection[Revocable]) -> None:
-    """Raises Refused (`revoked.<kind>`) when one of these names has been revoked, Unavailable when nobody can say."""
+    """Raises Refused when what acts under one of these names was revoked (`revoked.<kind>`) or stands still
+    (`held.<kind>`), Unavailable when nobody can say."""
+    fault = names_fault(walk, names)
+    if fault is not None:
+        raise fault
+
+
+def names_fault(walk: Walk, names: Collection[Revocable]) -> Refused | None:
+    """As `refuse_names`, returned. Raises Unavailable."""
     revocation = walk.revocations.find(names)
     if revocation is not None:
-        raise revocation.refusal()
+        return revocation.refusal()
+    hold = walk.holds.find(reach_of(names, walk.registry.current), walk.clock.now())
+    return hold.refusal() if hold is not None else None
 
 
-def revocation_of(walk: Walk, verified: VerifiedRequest) -> Revocation | None:
-    """As `refuse_revoked`, for who has to write down what was found. Raises Unavailable."""
-    return _judged(walk, verified).revocation
+def signer_fault(walk: Walk, person: str, key: str) -> Refused | None:
+    """Why what this person signed with this key does not count now: `revoked.*`, `held.*`; None if it does.
 
-
-def acting_names(walk: Walk, verified: VerifiedRequest) -> tuple[Revocable, ...]:
-    """`revocable_names`, found out once for each epoch and registry. Raises Unavailable as `refuse_revoked`."""
-    return _judged(walk, verified).names
+    Only holds on the person and the key: while everything stands still, people are who looks at it. Raises Unavailable.
+    """
+    revocation = walk.revocations.find((Revocable("owner", person), Revocable("key", key)))
+    if revocation is not None:
+        return revocation.refusal()
+    hold = walk.holds.find((Holdable("owner", person), Holdable("key", key)), walk.clock.now())
+    return hold.refusal() if hold is not None else None
 
 
 def revocable_names(walk: Walk, verified: VerifiedRequest) -> tuple[Revocable, ...]:
@@ -177,24 +213,3 @@ def signing_key_of(token: str) -> str:
         return read_compact(token, step="statement").header.get("kid", "")
     except Malformed:
         return ""
-
-
-def _judged(walk: Walk, verified: VerifiedRequest) -> Judged:
-    # In this order: what is revoked after this line is another epoch, and asked for anew.
-    epoch, manifests, current = walk.revocations.epoch(), walk.manifests.changes(), walk.registry.current
-    then = walk.judged_in
-    if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
-        walk.judged_in, walk.judged = (epoch, manifests, current), {}
-    caller = verified.caller
-    identity = caller.identity
-    key = (
-        verified.mandate.id, caller.key, caller.certificate, identity.instance, identity.manifest, identity.measured,
-        verified.resolved.capability.name, verified.hops[-1].digest.hex() if verified.hops else "",
-    )  # fmt: skip
-    judged = walk.judged.get(key)
-    if judged is None:
-        if len(walk.judged) >= JUDGED_MAX:
-            walk.judged = {}
-        names = revocable_names(walk, verified)
-        judged = walk.judged[key] = Judged(names=names, revocation=walk.revocations.find(names))
-    return judged

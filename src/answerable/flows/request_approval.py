@@ -14,7 +14,7 @@ from answerable.errors import Refused
 from answerable.flows.cite_statement import decided_under
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, refuse_action
-from answerable.flows.refuse_revoked import acting_names, revocation_of
+from answerable.flows.refuse_revoked import judged_now
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
@@ -74,7 +74,7 @@ async def _asked(walk: Walk, verified: VerifiedRequest, decision: Decision, *, a
         internal=tuple(reason.internal for reason in decision.all_reasons if reason.internal),
         created_at=at,
         expires_at=UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at)),
-        names=acting_names(walk, verified),
+        names=judged_now(walk, verified).names,
     )
     # 1. The ledger says that people are asked. A crash after this line: the agent asks again, under a new id.
     sealing, principal = sealing_for(walk, verified.subject), pseudonym_of(walk, mandate.principal)
@@ -94,10 +94,10 @@ async def _asked(walk: Walk, verified: VerifiedRequest, decision: Decision, *, a
         )
 
     _, left = await record_in_run(walk, mandate.id, entry)
-    # 2. It waits; unless it was revoked meanwhile, by somebody who did not find it there to deny it.
+    # 2. It waits; unless it was revoked or held meanwhile, by somebody who did not find it there to deny it.
     walk.approvals.add(approval)
     denied = replace(approval, state="denied")
-    if revocation_of(walk, verified) is not None and walk.approvals.replace(denied, was=approval):
+    if judged_now(walk, verified).stopped(walk.clock.now()) and walk.approvals.replace(denied, was=approval):
         approval = denied
     else:
         # 3. People are told. Best effort: `answerable approval list` shows it in any case.

@@ -234,12 +234,12 @@ def _drop_approvals(walk: Walk, ended: frozenset[Revocable]) -> tuple[ApprovalId
     for approval in walk.approvals.all(pending_only=False, now=now):
         if approval.state_at(now) not in ("pending", "approved"):
             continue
-        if not ended.isdisjoint(_names_of_approval(walk, approval)):
-            dropped += [approval.id] if _denied(walk, approval, now) else []
+        if not ended.isdisjoint(names_of_approval(walk, approval)):
+            dropped += [approval.id] if denied_now(walk, approval, now) else []
     return tuple(dropped)
 
 
-def _names_of_approval(walk: Walk, approval: Approval) -> tuple[Revocable, ...]:
+def names_of_approval(walk: Walk, approval: Approval) -> tuple[Revocable, ...]:
     """What it was asked under, and what that is under by today's registry."""
     current = walk.registry.current
     capability = current.capabilities.get(approval.capability)
@@ -251,7 +251,7 @@ def _names_of_approval(walk: Walk, approval: Approval) -> tuple[Revocable, ...]:
     )
 
 
-def _denied(walk: Walk, approval: Approval, now: UnixMillis) -> bool:
+def denied_now(walk: Walk, approval: Approval, now: UnixMillis) -> bool:
     """Whether it is denied now: who answers or uses it at this very moment comes first, and is refused in the walk."""
     return approval.state_at(now) in ("pending", "approved") and walk.approvals.replace(
         replace(approval, state="denied"), was=approval
@@ -268,14 +268,15 @@ def _end_tokens(walk: Walk, names: frozenset[Revocable]) -> tuple[int, tuple[str
 
 async def _end_instances(workloads: Workloads, what: Revocable) -> tuple[Instance, ...]:
     walk = workloads.walk
-    hit = [one.id for one in workloads.instances.live() if what in _names_of(walk, one)]
+    hit = [one.id for one in workloads.instances.live() if what in names_of_instance(walk, one)]
     ended: list[Instance] = []
     for start in range(0, len(hit), ENDED_AT_A_TIME):
         ended += await end_instances(workloads, hit[start : start + ENDED_AT_A_TIME], because=BECAUSE)
     return tuple(ended)
 
 
-def _names_of(walk: Walk, instance: Instance) -> tuple[Revocable, ...]:
+def names_of_instance(walk: Walk, instance: Instance) -> tuple[Revocable, ...]:
+    """Under which names an instance may be ended."""
     key = instance.key.thumbprint if instance.key is not None else ""
     return (
         *agent_names(walk, instance.agent),

@@ -14,6 +14,8 @@ import anyio.lowlevel
 import msgspec
 
 from answerable.core.base64url import to_base64url
+from answerable.core.containment.hold import Holdable
+from answerable.core.containment.reach import reach_of
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger.effects import (
     IN_FLIGHT_NAMED_MAX,
@@ -75,7 +77,7 @@ class _End(msgspec.Struct):
     status: str
 
 
-def in_flight_under(walk: Walk, what: Revocable) -> tuple[InFlight, ...]:
+def in_flight_under(walk: Walk, what: Revocable | Holdable) -> tuple[InFlight, ...]:
     """Actions of this process, and those that an earlier one left open, that have been started and have no end.
 
     Without an await, so that it is the state of one moment. Raises Broken for an intent that nobody here wrote.
@@ -84,7 +86,8 @@ def in_flight_under(walk: Walk, what: Revocable) -> tuple[InFlight, ...]:
     reader = _LeafReader(walk)
     for index in sorted(walk.open_intents):
         leaf, known = _intent_in(walk.ledger.entry(index)), walk.open_intents[index]
-        if what in known.names or what in reader.names(leaf):
+        known_as = known.reach if isinstance(what, Holdable) else known.names
+        if what in known_as or reader.is_under(leaf, what):
             found.append(
                 InFlight(
                     log=walk.ledger.origin,
@@ -100,7 +103,11 @@ def in_flight_under(walk: Walk, what: Revocable) -> tuple[InFlight, ...]:
 
 
 async def effects_under(
-    walk: Walk, what: Revocable, in_flight: Sequence[InFlight] | None = None, *, looks_back: bool = True
+    walk: Walk,
+    what: Revocable | Holdable,
+    in_flight: Sequence[InFlight] | None = None,
+    *,
+    looks_back: bool = True,
 ) -> Effects:
     """What is in flight in this process, and what took effect under a name, or may have, among the newest entries of
     its ledger. in_flight: as it was at the moment that counts, now where it is not given. looks_back: whether the
@@ -120,7 +127,7 @@ async def effects_under(
             await anyio.lowlevel.checkpoint()
         if stored.tag == Tag.INTENT:
             leaf = _intent_in(stored)
-            if what in reader.names(leaf):
+            if reader.is_under(leaf, what):
                 started[stored.index] = leaf
         elif stored.tag in (Tag.OUTCOME, Tag.INDETERMINATE):
             end = msgspec.json.decode(stored.leaf, type=_End)
@@ -174,6 +181,20 @@ class _LeafReader:
     def __init__(self, walk: Walk) -> None:
         self._walk = walk
         self._known: dict[tuple[str, ...], frozenset[Revocable]] = {}
+        self._reach: dict[tuple[frozenset[Revocable], str], frozenset[Holdable]] = {}
+
+    def is_under(self, leaf: _Intent, what: Revocable | Holdable) -> bool:
+        """Whether the intent of this leaf was under a name, as one that may be revoked or one that may be held."""
+        names = self.names(leaf)
+        if not isinstance(what, Holdable):
+            return what in names
+        known = self._reach.get((names, leaf.capability))
+        if known is None:
+            current = self._walk.registry.current
+            capability = current.capabilities.get(leaf.capability)
+            known = frozenset(reach_of(names, current, capability=capability))
+            self._reach[names, leaf.capability] = known
+        return what in known
 
     def names(self, leaf: _Intent) -> frozenset[Revocable]:
         """Under which names the intent of this leaf was."""

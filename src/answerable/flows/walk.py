@@ -18,12 +18,15 @@ from answerable.flows.delegations import Delegations
 from answerable.flows.policy_desk import PolicyDesk
 
 if TYPE_CHECKING:
+    from asyncio import Task
     from collections.abc import Callable
 
     from anyio import Event
 
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.request import VerifiedRequest
+    from answerable.core.containment.hold import Hold, Holdable
+    from answerable.core.containment.reach import Judged
     from answerable.core.decision.obligation import Kept
     from answerable.core.identity.evidence import CallerIdentity
     from answerable.core.identity.principal import AgentId, UnixMillis
@@ -33,13 +36,14 @@ if TYPE_CHECKING:
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.budget import Account, Reserved
     from answerable.core.mandate.mandate import MandateId
-    from answerable.core.mandate.revocation import Judged, Revocable
+    from answerable.core.mandate.revocation import Revocable
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.manifest_drift import ObservedTools
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.core.registry.tool_pin import ToolPin
     from answerable.errors import Refused
+    from answerable.flows.streams import Stream
     from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
     from answerable.ports.entropy import Entropy
     from answerable.ports.history_register import HistoryRegister
+    from answerable.ports.hold_register import HoldRegister
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
@@ -87,7 +92,8 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     mandate, sealing: of an intent of this process, whose end is in the same run and under the same key; else unknown.
     known: how it ended, when that could not be written down at the time. reserved: what its outcome may give back of.
-    names: what it may be revoked under; empty for an intent of an earlier process, whose leaf says as much.
+    names, reach: what it may be revoked or held under; empty for an intent of an earlier process, whose leaf says as
+    much.
     verified: what it is about; None for an intent of an earlier process, which says it itself. log: how an obligation
     wants its answer kept.
     """
@@ -99,6 +105,7 @@ class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     mandate: str = ""
     sealing: Sealing | None = None
     names: tuple[Revocable, ...] = ()
+    reach: tuple[Holdable, ...] = ()
     known: Outcome | None = None
     verified: VerifiedRequest | None = None
     log: Kept = ""
@@ -117,13 +124,14 @@ class UnderWay:
     """What this process is in the middle of, so that two who come together do not both write it down.
 
     asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
-    there. answering: approvals. issuing: mandates. applying: documents.
+    there. answering: approvals. issuing: mandates. applying: documents. lifting: holds.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
     issuing: set[str] = field(default_factory=set)
     applying: Lock = field(default_factory=Lock)
+    lifting: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -153,11 +161,11 @@ class ToolFit:
 
 @dataclass(slots=True, kw_only=True)
 class ToolsPinned:
-    """What was found out of pinned tools. revoked: whether who approved each was revoked, in one epoch. fits: how a
-    capability fits the definition of its tool."""
+    """What was found out of pinned tools. revoked: whether who approved each was revoked, in one epoch, and which holds
+    stand on them. fits: how a capability fits the definition of its tool."""
 
     epoch: int = -1
-    revoked: dict[tuple[str, str], tuple[ToolPin, bool]] = field(default_factory=dict)
+    revoked: dict[tuple[str, str], tuple[ToolPin, bool, tuple[Hold, ...]]] = field(default_factory=dict)
     fits: dict[str, ToolFit] = field(default_factory=dict)
 
 
@@ -165,7 +173,8 @@ class ToolsPinned:
 class Walk:
     """decision_point is swapped whole when a policy set is published; everything else stays.
 
-    open_intents: by ledger index; whoever ends one takes it off before the end is written.
+    open_intents: by ledger index; whoever ends one takes it off before the end is written. calls: the tasks in which
+    upstreams are asked, by the same; cut: those of them that a hold ended. streams: of events to callers.
     cited: statements that stand in the log, by kind and name, as far as they are in mind. citations: where all of them
     stand; None where nothing is kept. cited_unkept: those that are not kept there yet.
     history: what the trackers of the policy sets in force counted. history_register: where it is kept; None where it is
@@ -186,8 +195,8 @@ class Walk:
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
     sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
     chains, by the digest of the last hop. The terms of none of these ever change.
-    judged: under which names callers act and what of it was revoked, as long as `judged_in` is what there is: the epoch
-    of the register, how many manifests came into force, and the registry.
+    holds: opened beside revocations. judged: under which names callers act and what of it was revoked or is held, as
+    long as `judged_in` is what there is: the epoch of both, how many manifests came into force, and the registry.
     """
 
     clock: Clock
@@ -205,6 +214,7 @@ class Walk:
     pins: ToolPinRegister
     people: PersonVerifier | None = None
     revocations: RevocationRegister
+    holds: HoldRegister
     tokens: TokenRegister | None = None
     unwitnessed: Callable[[], Refused | None] = lambda: None
     witness: IntentWitness | None = None
@@ -224,6 +234,9 @@ class Walk:
     consents_on_the_way: dict[tuple[str, str], Submitted] = field(default_factory=dict)
     pseudonyms: dict[str, str] = field(default_factory=dict)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
+    calls: dict[int, Task[object]] = field(default_factory=dict)
+    cut: dict[int, Hold] = field(default_factory=dict)
+    streams: set[Stream] = field(default_factory=set)
     strangers_recorded: dict[str, int] = field(default_factory=dict)
     sightings: SightingBatch = field(default_factory=SightingBatch)
     under_way: UnderWay = field(default_factory=UnderWay)

@@ -28,6 +28,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.flows.forward_action import forward_action
     from answerable.flows.list_capabilities import list_capabilities
     from answerable.flows.note_unregistered import note_unregistered
+    from answerable.flows.refuse_held import open_stream, refuse_held
     from answerable.wiring.serving import by_path
     from answerable.wiring.token_doors import holder_prover
 
@@ -36,6 +37,8 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         govern=partial(forward_action, product.walk),
         visible=partial(list_capabilities, product.walk),
         offers=product.upstream,
+        refuse_held=partial(refuse_held, product.walk),
+        open_stream=partial(open_stream, product.walk),
         noted=partial(_noted, product),
         unregistered=partial(note_unregistered, product.walk),
     )

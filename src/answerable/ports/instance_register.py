@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.identity.spiffe_id import SpiffeId
 
-MAY_RETURN: Final = frozenset({"instance.expired", "agent.suspended", "agent.inactive", "asked"})
+MAY_RETURN: Final = frozenset({"instance.expired", "agent.suspended", "agent.inactive", "asked", "held"})
 """Reasons of an end after which the same running process may be enrolled anew: its time ran out, its agent was out of
-force for a while, or it ended its own instance itself. After any other, somebody did not want this process to go on."""
+force for a while, it ended its own instance itself, or it was held and attests anew after the lift. After any other,
+somebody did not want this process to go on."""
 FORGOTTEN: Final = MAY_RETURN | {"process.gone"}
 """Reasons of which `process_ended` knows nothing once the instance is forgotten: nothing would follow from them."""
 UNRECORDED_MAX: Final = 500

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.cedar import compiled
 from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.memory.policies import MemoryPolicyRegister
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from answerable.ports.decision_point import DecisionPoint
     from answerable.ports.entropy import Entropy
     from answerable.ports.history_register import HistoryRegister
+    from answerable.ports.hold_register import HoldRegister
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.registry_store import RegistryStore
@@ -180,11 +182,16 @@ class Bench:
         subject_keys: SubjectKeys | None = None,
         limits: WalkLimits | None = None,
         revocations: RevocationRegister | None = None,
+        holds: HoldRegister | None = None,
         publishers: str = "",
         history: HistoryRegister | None = None,
         pins: ToolPinRegister | None = None,
     ) -> None:
-        """A walk over these ports; the policies are those that the registry holds."""
+        """A walk over these ports; the policies are those that the registry holds. holds: opened beside revocations."""
+        revocations = revocations or MemoryRevocationRegister()
+        if holds is None:
+            assert isinstance(revocations, MemoryRevocationRegister)  # noqa: S101 - one epoch for both
+            holds = MemoryHoldRegister(revocations)
         self.clock = clock or ManualClock()
         entropy = entropy or SeededEntropy("bench")
         ledger = ledger or memory_ledger(self.clock)
@@ -205,7 +212,8 @@ class Bench:
             compile_policies=compiled_once,
             manifests=MemoryManifestRegister(),
             pins=pins or ApprovedAsSeen(registry, upstream or self.upstream),
-            revocations=revocations or MemoryRevocationRegister(),
+            revocations=revocations,
+            holds=holds,
             subject_keys=subject_keys,
             policies=PolicyDesk(
                 publishers=publishers, records=MemoryPolicyRegister(), compile_asking=compiled_asking

@@ -23,7 +23,7 @@ from answerable.verify.report import instant
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from answerable.core.decision.asked import Asked
+    from answerable.core.decision.asked import Asked, AskedHold
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.policy_parts import PolicyParts, TimeWindow
@@ -89,6 +89,15 @@ def mandate_changes(state: State, rule: str) -> Iterator[Change]:
         granted = replace(mandate, grants=(*mandate.grants, Grant(capability=name)))
         text = f"under a mandate that also grants {shown(name)}"
         yield Change(rank=6, text=text, of=lambda one: replace(one, mandate=granted))
+
+
+def hold_change(hold: AskedHold) -> Change:
+    """It was lifted."""
+    return Change(
+        rank=3,
+        text=f"once hold {shown(hold.id)} was lifted or had run out",
+        of=lambda one: replace(one, asked=msgspec.structs.replace(one.asked, hold=None, rule="")),
+    )
 
 
 def approval_change(requirements: tuple[Requirement, ...]) -> Change:

@@ -30,7 +30,7 @@ from answerable.verify.replayed import Replayed, Said, Unfit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from answerable.core.decision.asked import Asked
+    from answerable.core.decision.asked import Asked, AskedHold
     from answerable.core.decision.decision import Decision
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate, Shortfall
@@ -134,6 +134,8 @@ class _Replay:
                 return self._answer("differs", f"what was asked is not what the entry is about: {unlike}")
             if isinstance(self._policies, Unfit):
                 return self._answer(self._policies.verdict, self._policies.text)
+            if asked.hold is not None:
+                return self._by_hold(asked, asked.hold)
             return self._by_rule(asked) if asked.rule else self._by_policies(asked, self._policies)
         except Malformed as fault:
             return self._answer("cannot_tell", fault.message)
@@ -170,6 +172,18 @@ class _Replay:
         return "" if task.get("use_case") == leaf.get("use_case") else "use case"
 
     # --- a rule said no ---------------------------------------------------------------------------------
+
+    def _by_hold(self, asked: Asked, hold: AskedHold) -> Replayed:
+        """What is held is denied before anything else is looked at, whatever that would say."""
+        rule = f"held.{hold.kind}"
+        derived = Said(effect="deny", by=(rule, hold.id))
+        if asked.rule != rule or self._recorded != derived:
+            return self._answer(
+                "differs",
+                f"hold {shown(hold.id)} was in force, and the entry says otherwise",
+                derived=derived,
+            )
+        return self._answer("same", f"hold {shown(hold.id)} was in force", derived=derived)
 
     def _by_rule(self, asked: Asked) -> Replayed:
         rule = asked.rule

@@ -21,6 +21,7 @@ from answerable.verify.asked_arguments import HIDDEN, arguments_in
 from answerable.verify.changed_questions import (
     State,
     approval_change,
+    hold_change,
     mandate_changes,
     policy_changes,
 )
@@ -114,7 +115,12 @@ def explain(
 def _is_by_hop(state: State) -> bool:
     """Whether a rule said no that the mandate does not: one of what was handed on, as far as can be told."""
     asked = state.asked
-    if not asked.rule or not asked.context["chain"].get("depth") or state.hops is not None:
+    if (
+        asked.hold is not None
+        or not asked.rule
+        or not asked.context["chain"].get("depth")
+        or state.hops is not None
+    ):
         return False
     if state.mandate is None or state.arguments is None:
         return True
@@ -137,7 +143,9 @@ class _Search:
 
     def _candidates(self, state: State) -> Iterator[Change]:
         asked = state.asked
-        if asked.rule:
+        if asked.hold is not None:
+            yield hold_change(asked.hold)
+        elif asked.rule:
             yield from mandate_changes(state, asked.rule)
         decision = self._decided(state)
         if decision is None:
@@ -172,8 +180,10 @@ class _Search:
             yield rank, number, text
 
     def _decided(self, state: State) -> Decision | None:
-        """What the policies say; None where the mandate says no first, or a fact is not known."""
+        """What the policies say; None where a hold or the mandate says no first, or a fact is not known."""
         asked = state.asked
+        if asked.hold is not None:
+            return None
         attempt = attempt_of(asked, state.arguments) if state.arguments is not None else None
         if asked.rule and (state.mandate is None or attempt is None):
             return None

@@ -16,6 +16,7 @@ from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteHistoryRegister,
+    SqliteHoldRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
@@ -28,8 +29,10 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
+from answerable.flows.follow_holds import follow_holds
 from answerable.flows.follow_registers import follow_documents, follow_registers
 from answerable.flows.known_callers import instance_stands
+from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
@@ -171,7 +174,7 @@ async def assembled(
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
             verifier = verifier_of(identity, registry, settings, authorities, clock=clock, entropy=entropy)
-            upstream = _upstream(settings, clock)
+            upstream, revocations = _upstream(settings, clock), SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
                 clock=clock,
                 entropy=entropy,
@@ -187,7 +190,7 @@ async def assembled(
                 subject_keys=subject_keys,
                 manifests=identity.manifests, pins=SqliteToolPinRegister(store),
                 people=identity.people,
-                revocations=SqliteRevocationRegister(store, clock=clock),
+                revocations=revocations, holds=SqliteHoldRegister(store, revocations),
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal,
@@ -242,14 +245,17 @@ async def _recovered(
             recalled.ends,
             recalled.revocations,
         )
+    if recalled.holds:
+        _log.warning("the registers are older than the ledger: %d holds are in force again", recalled.holds)
     if recalled.tokens:
         _log.warning(
             "%d issued tokens that the registers did not know are in status lists again", recalled.tokens
         )
     if recalled.nameless:
         _log.warning(
-            "people were revoked whose names cannot be opened, as their keys are gone; revoke each again whom "
-            "`answerable revoke --list` does not name: %d entries of the ledger, the first of them %s",
+            "people were revoked or held whose names cannot be opened, as their keys are gone; do so again with each "
+            "whom `answerable revoke --list` and `answerable hold list` do not name: %d entries of the ledger, the "
+            "first of them %s",
             len(recalled.nameless),
             ", ".join(map(str, recalled.nameless[:NAMELESS_SAID_MAX])),
         )
@@ -259,6 +265,7 @@ async def _recovered(
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.
         await record_revocations(walk, overdue_only=bool(settings.ledger.shard))
+        await resume_holds(walk, workloads, overdue_only=bool(settings.ledger.shard))
     return workloads, changes
 
 
@@ -278,6 +285,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)
         tasks.start_soon(following_shadow, product.walk)
+        tasks.start_soon(follow_holds, product.walk)
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
@@ -306,6 +314,7 @@ async def _settling(product: Product, seconds: float) -> None:
         with _when_there_is_room():
             await settle_open_intents(product.walk)
             await record_revocations(product.walk)
+            await resume_holds(product.walk, product.workloads)
             await record_counted_refusals(product.walk)
         await keep_counts(product.walk)
 

@@ -85,9 +85,8 @@ class Asking:
         asked = read_question(question)
         if asked.rule and asked.rule != FACTS_UNKNOWN:
             said = Reason(source=asked.rule, text="a rule said no before any policy was asked")
-            return Decision(
-                effect="deny", reasons=(said,), determined_by=(asked.rule,), policy_set=self.policy_set
-            )
+            by = (asked.rule,) if asked.hold is None else (asked.rule, asked.hold.id)
+            return Decision(effect="deny", reasons=(said,), determined_by=by, policy_set=self.policy_set)
         parts = self._set.registry.parts
         context = context_under(asked, parts)
         key = self._key(asked)

@@ -1,4 +1,4 @@
-"""The decision point: first the mandate's own rule, then Cedar, then what an approval may lift."""
+"""The decision point: first what is held, then the mandate's own rule, then Cedar, then what an approval may lift."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from answerable.adapters.cedar.engine import Engine
     from answerable.adapters.cedar.publishing import CedarPolicySet
     from answerable.core.action.request import VerifiedRequest
-    from answerable.core.decision.facts import Facts
+    from answerable.core.decision.facts import Facts, HoldFact
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.snapshot import RegistrySnapshot
 
@@ -97,13 +97,15 @@ class CedarDecisionPoint:
 
     def _decided(self, verified: VerifiedRequest, facts: Facts) -> Decision:
         capability = verified.resolved.capability
-        outside = _outside(verified, facts)
+        outside = _outside(verified, facts) if facts.hold is None else _held(facts.hold)
         agent = self._agents.get(verified.caller.agent)
         known = self._capabilities.get(capability.name)
         if agent is None or not (known is capability or self._is_known(capability, known)):
             # The policies were checked against another agent or capability than the one that is about to act.
             differs = "the policy set was published for another registry"
-            return self._denied(outside or Reason(source=CODE_REGISTRY_DIFFERS, text=differs))
+            return self._denied(
+                outside or Reason(source=CODE_REGISTRY_DIFFERS, text=differs), held=facts.hold
+            )
         arguments = mapped_arguments(capability.arguments, verified.arguments)
         if isinstance(arguments, Unmappable):
             outside = outside or Reason(source=CODE_UNMAPPABLE, text=arguments.text)
@@ -122,7 +124,7 @@ class CedarDecisionPoint:
         )
         if outside is not None:
             question = question_of(verified, facts, context, agent=agent, rule=outside.source)
-            return self._denied(outside, question=question)
+            return self._denied(outside, question=question, held=facts.hold)
         found = self._slices.find(agent, capability, verified.resource_id)
         asked = found.request(verified.resource_id, context)
         first, without = self._slices.ask(found, asked)
@@ -143,11 +145,12 @@ class CedarDecisionPoint:
             self._riskier[capability.name] = capability
         return True
 
-    def _denied(self, reason: Reason, *, question: bytes = b"") -> Decision:
+    def _denied(self, reason: Reason, *, question: bytes = b"", held: HoldFact | None = None) -> Decision:
         return Decision(
             effect="deny",
             reasons=(reason,),
-            determined_by=(reason.source,),
+            # Which hold, so that whoever reads it finds who placed it, and why.
+            determined_by=(reason.source,) if held is None else (reason.source, held.id),
             policy_set=self._digest,
             question=question,
         )
@@ -173,6 +176,10 @@ def _is_or_riskier(capability: Capability, known: Capability | None) -> bool:
     return (
         known is not None and capability.tier >= known.tier and replace(capability, tier=known.tier) == known
     )
+
+
+def _held(hold: HoldFact) -> Reason:
+    return Reason(source=hold.rule, text=hold.text)
 
 
 def _outside(verified: VerifiedRequest, facts: Facts) -> Reason | None:

@@ -26,6 +26,11 @@ class MemoryRevocationRegister:
         """As the port says."""
         return self._epoch
 
+    def tell(self) -> None:
+        """Another epoch, for what the register of holds beside this one was told."""
+        with self._lock:
+            self._epoch += 1
+
     def find(self, names: Collection[Revocable]) -> Revocation | None:
         """As the port says."""
         known = self._by_name

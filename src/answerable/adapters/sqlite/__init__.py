@@ -7,6 +7,7 @@ from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
 from answerable.adapters.sqlite.history import SqliteHistoryRegister
+from answerable.adapters.sqlite.holds import SqliteHoldRegister
 from answerable.adapters.sqlite.instances import SqliteInstanceRegister
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
@@ -26,6 +27,7 @@ __all__ = [
     "SqliteAuthorityRegister",
     "SqliteCitationRegister",
     "SqliteHistoryRegister",
+    "SqliteHoldRegister",
     "SqliteInstanceRegister",
     "SqliteJoinTokens",
     "SqliteMandateRegister",

@@ -171,5 +171,16 @@ MIGRATIONS: Final[Migrations] = (
             body BLOB NOT NULL, UNIQUE (kind, id)
         ) STRICT""",
     ),
+    (
+        """CREATE TABLE holds (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, name TEXT NOT NULL,
+            at INTEGER NOT NULL, made_by TEXT NOT NULL, reason TEXT NOT NULL, expires_at INTEGER NOT NULL,
+            source TEXT NOT NULL, rule TEXT NOT NULL, agreed BLOB NOT NULL, lifted_at INTEGER NOT NULL,
+            change INTEGER NOT NULL, recorded INTEGER NOT NULL CHECK (recorded IN (0, 1))
+        ) STRICT""",
+        "CREATE INDEX holds_change ON holds (change)",
+        "CREATE INDEX holds_name ON holds (kind, name) WHERE lifted_at = 0",
+        "CREATE INDEX holds_unrecorded ON holds (number) WHERE recorded = 0",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

@@ -13,7 +13,7 @@ from answerable.errors import Unavailable
 from answerable.ports.revocation_register import UNRECORDED_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.ports.clock import Clock
@@ -45,6 +45,7 @@ class SqliteRevocationRegister:
         self._by_name: dict[Revocable, Revocation] = {}
         self._read = 0
         self._epoch = 0
+        self._followers: list[Callable[[], bool]] = []
         self._seen = -1
         self._version = -1
         self._check_at = 0.0
@@ -56,6 +57,22 @@ class SqliteRevocationRegister:
         if self._monotonic() >= self._check_at or self._shared.word != self._seen:
             self._catch_up()
         return self._epoch
+
+    def follow(self, reload: Callable[[], bool]) -> None:
+        """Let another register of the same file be one with this epoch. reload: takes over what is new, and says
+        whether anything was; called now, and at every news. Raises what it raises."""
+        with self._turn:
+            reload()
+            self._followers.append(reload)
+
+    def tell(self) -> None:
+        """After a write that a follower made durable: when it returns, every process sees it at its next call.
+
+        Raises Unavailable (`register.unavailable`).
+        """
+        self._store.tell_ended()
+        self._catch_up()
+        self._store.pause(CHECK_SECONDS + MARGIN_SECONDS)
 
     def find(self, names: Collection[Revocable]) -> Revocation | None:
         """As the port says."""
@@ -78,9 +95,7 @@ class SqliteRevocationRegister:
                 [(*one.what, one.at, one.by, one.reason) for one in revocations],
             ).rowcount
         # Also for one that is there already: whoever put it there may have ended before it told anybody.
-        self._store.tell_ended()
-        self._catch_up()
-        self._store.pause(CHECK_SECONDS + MARGIN_SECONDS)
+        self.tell()
         return added
 
     def all(self) -> Iterable[Revocation]:
@@ -114,8 +129,11 @@ class SqliteRevocationRegister:
             # In this order: what is added after either look is found by the next call.
             word = self._shared.word
             version = self._reader.version()
-            if version != self._version or word != self._seen:
-                self._reload()
+            # Whichever has news, all are asked.
+            if (version != self._version or word != self._seen) and any(
+                [self._reload(), *(reload() for reload in self._followers)]
+            ):
+                self._epoch += 1
             if word != self._seen:
                 # Other ends were told with the same number: mandates that were closed, instances that have ended.
                 self._store.refresh_ends()
@@ -123,16 +141,16 @@ class SqliteRevocationRegister:
             # Without the shared number the database is asked with each call.
             self._check_at = asked_at + CHECK_SECONDS if intact else asked_at
 
-    def _reload(self) -> None:
+    def _reload(self) -> bool:
         query = f"SELECT {_COLUMNS} FROM revocations WHERE number > ? ORDER BY number"  # noqa: S608
         rows = self._reader.rows(query, (self._read,))
         if not rows:
-            return
+            return False
         fresh = {one.what: one for one in map(_revocation, rows)}
         # Swapped whole, so that other threads see all of it or nothing.
         self._by_name = {**self._by_name, **fresh}
         self._read = whole(rows[-1][0])
-        self._epoch += 1
+        return True
 
 
 def _revocation(row: tuple[object, ...]) -> Revocation:

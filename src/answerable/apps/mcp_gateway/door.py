@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -12,6 +13,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from answerable.apps.mcp_gateway.gate import Gate
 from answerable.apps.mcp_gateway.listening import Listening
 from answerable.apps.mcp_gateway.sessions import Sessions
+from answerable.errors import AnswerableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from starlette.types import Receive, Scope, Send
 
+    from answerable.apps.mcp_gateway.arrival import Arrival
     from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
     from answerable.apps.mcp_gateway.tally import Tally
 
@@ -41,6 +44,7 @@ class Door:
         self.sessions = Sessions(
             per_agent_max=limits.sessions_per_agent_max, idle_seconds=limits.session_idle_seconds
         )
+        self._needs = needs
         self._limits = limits
         self._tasks: TaskGroup | None = None
         listening = Listening(name, needs, limits, start=self._start)
@@ -71,6 +75,28 @@ class Door:
             # A manager runs once in its life.
             self.quick, self.full = self._http_side(json=True), self._http_side(json=False)
             await anyio.sleep(RESTART_SECONDS)
+
+    def refuse_held(self, arrival: Arrival) -> None:
+        """Raises Refused (`held.*`) when who asks for a session, or this server, is held; Unavailable."""
+        self._needs.refuse_held(arrival.caller, "", self.name)
+
+    async def open_session(self, session_id: str, arrival: Arrival, scope: Scope) -> None:
+        """Bind a new session of the SDK to its agent, ending those that have to go for it, and have it cut once the
+        agent, or this server, is held. scope: of the request that opened it."""
+        for ended in self.sessions.open(session_id, arrival.caller.agent):
+            await self.end_session(ended, scope)
+
+        def cut() -> None:
+            # Nothing is let through to it from here on; that the SDK forgets it closes its streams.
+            self.sessions.end(session_id)
+            self._start(partial(self.end_session, session_id, scope))
+
+        try:
+            released = self._needs.open_stream(arrival.caller, "", self.name, cut=cut)
+        except AnswerableError:
+            cut()
+        else:
+            self.sessions.release_by(session_id, released)
 
     async def end_session(self, session_id: str, scope: Scope) -> None:
         """Make the SDK forget a session that had to end here."""

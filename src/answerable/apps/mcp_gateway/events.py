@@ -43,6 +43,11 @@ class EventQueue:
         self._maximum = maximum
         self._closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more will be passed on."""
+        return self._closed
+
     def put(self, method: str, uri: str) -> None:
         """Note an event; never waits."""
         if (method, uri) in self._waiting:
@@ -72,13 +77,15 @@ class EventQueue:
 class Granted:
     """Resources whose updates the walk allowed to one caller, each under the mandate and hops it was asked with.
 
-    use: the method that was governed, `resources/subscribe` or `subscriptions/listen`.
+    use: the method that was governed, `resources/subscribe` or `subscriptions/listen`. released: for resources that are
+    cut one by one when they are held, what ends that.
     """
 
     server: str
     use: str
     visible: Visible
     mandates: dict[str, tuple[VerifiedCaller, str, str]] = field(default_factory=dict)
+    released: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def allows(self, uri: str) -> bool:
         """Whether the mandate could still allow it now; a resource that it no longer could is forgotten."""
@@ -88,8 +95,14 @@ class Granted:
         caller, mandate_id, delegation = granted
         if allows(self.visible(caller, mandate_id, self.server, delegation=delegation), self.use, uri):
             return True
-        del self.mandates[uri]
+        self.forget(uri)
         return False
+
+    def forget(self, uri: str) -> None:
+        """Nothing more is passed on of this resource."""
+        self.mandates.pop(uri, None)
+        if (released := self.released.pop(uri, None)) is not None:
+            released()
 
 
 def notification(method: str, uri: str, meta: dict[str, JSONValue] | None = None) -> ServerNotification:
@@ -115,9 +128,16 @@ class Follower:
         """To be told of every event."""
         return self._queue.put
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it passes on nothing any more."""
+        return self._queue.is_closed
+
     def close(self) -> None:
         """Hear and say nothing more."""
         self._queue.close()
+        for uri in list(self.granted.mandates):
+            self.granted.forget(uri)
         if self.watch is not None:
             self.watch.close()
 

@@ -265,6 +265,7 @@ class Front:
         if named is None:
             if arrival.message.get("method") != "initialize":
                 raise _StoppedError(400, INVALID_REQUEST, "this revision needs a session", "session.missing")
+            door.refuse_held(arrival)
             opened: list[str] = []
 
             async def noticing(message: Message) -> None:
@@ -275,8 +276,7 @@ class Front:
                         if name.lower() == SESSION_FIELD
                     )
                     for session_id in opened:
-                        for ended in door.sessions.open(session_id, agent):
-                            await door.end_session(ended, scope)
+                        await door.open_session(session_id, arrival, scope)
                 await send(message)
 
             await door.serve({**scope, SCOPE_KEY: arrival}, receive, noticing, quick=False)

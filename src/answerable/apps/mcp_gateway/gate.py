@@ -98,6 +98,10 @@ class Gate:
                 self._check_param_headers(ctx.request, arrival)
             progress = ctx.session.report_progress if _wants_progress(arrival) else None
             return await self._governed(arrival, method, ctx.protocol_version, progress)
+        if method != "resources/unsubscribe":
+            # What is governed is refused in the walk, on record; hearing less needs no leave.
+            caller, mandate_id, delegation = arrival.task
+            self._needs.refuse_held(caller, mandate_id, self._server, delegation=delegation)
         if method in LISTS:
             return await self._listed(ctx, arrival)
         if method in _OPENING:

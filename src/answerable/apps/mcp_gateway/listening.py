@@ -52,6 +52,24 @@ class Listening:
                 code="gateway.streams",
             )
         queue = EventQueue(self._limits.events_waiting_max)
+        caller, mandate_id, delegation = arrival.task
+        closed = self._needs.open_stream(
+            caller, mandate_id, self._server, delegation=delegation, cut=queue.close
+        )
+        try:
+            return await self._listened(ctx, arrival, flags, requests, queue)
+        finally:
+            closed()
+
+    async def _listened(
+        self,
+        ctx: ServerRequestContext[Any, Any],
+        arrival: Arrival,
+        flags: dict[str, bool],
+        requests: tuple[ActionRequest, ...],
+        queue: EventQueue,
+    ) -> dict[str, Any]:
+        agent = str(arrival.caller.agent)
         watch = self._watch(queue.put)
         self._streams[agent] = self._streams.get(agent, 0) + 1
         try:
@@ -136,15 +154,36 @@ class Listening:
         finally:
             if not kept and request.target not in follower.granted.mandates:
                 follower.watch.drop(request.target)
-        follower.granted.mandates[request.target] = arrival.task
+        self._keep(follower, request.target, arrival)
         return result
+
+    def _keep(self, follower: Follower, uri: str, arrival: Arrival) -> None:
+        """Pass on what happens to a resource, until it is held. Raises Refused where it is by now."""
+        granted, watch = follower.granted, follower.watch
+        granted.forget(uri)
+        if follower.is_closed:
+            return
+        caller, mandate_id, delegation = granted.mandates[uri] = arrival.task
+
+        def drop() -> None:
+            granted.forget(uri)
+            if watch is not None:
+                watch.drop(uri)
+
+        try:
+            granted.released[uri] = self._needs.open_stream(
+                caller, mandate_id, self._server, delegation=delegation, cut=drop
+            )
+        except BaseException:
+            drop()
+            raise
 
     def unsubscribe(self, ctx: ServerRequestContext[Any, Any], arrival: Arrival) -> dict[str, Any]:
         """Hearing less needs no leave. Raises Malformed, MCPError."""
         uri = checked_params(arrival, "resources/unsubscribe").get("uri")
         follower = self.follow(ctx, arrival)
         if isinstance(uri, str):
-            follower.granted.mandates.pop(uri, None)
+            follower.granted.forget(uri)
             if follower.watch is not None:
                 follower.watch.drop(uri)
         return {}

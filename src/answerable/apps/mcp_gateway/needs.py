@@ -70,6 +70,30 @@ class Visible(Protocol):
         ...
 
 
+class RefuseHeld(Protocol):
+    """As flows.refuse_held.refuse_held, with the walk bound."""
+
+    def __call__(self, caller: VerifiedCaller, mandate_id: str, server: str, *, delegation: str = "") -> None:
+        """Raises Refused (`held.*`) when this caller, its task or this server is held; Unavailable."""
+        ...
+
+
+class OpenStream(Protocol):
+    """As flows.refuse_held.open_stream, with the walk bound."""
+
+    def __call__(
+        self,
+        caller: VerifiedCaller,
+        mandate_id: str,
+        server: str,
+        *,
+        delegation: str = "",
+        cut: Callable[[], None],
+    ) -> Callable[[], None]:
+        """Have a stream cut once it is held; returns what ends that. Raises as RefuseHeld."""
+        ...
+
+
 class Watch(Protocol):
     """One caller waiting for changes on one upstream."""
 
@@ -126,6 +150,8 @@ class Needs:
     govern: Govern
     visible: Visible
     offers: Offers
+    refuse_held: RefuseHeld
+    open_stream: OpenStream
     noted: Callable[[AgentId, str], None] = lambda _agent, _code: None
     unregistered: Callable[[VerifiedCaller, str], None] = lambda _caller, _server: None
 

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING
 import anyio
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.apps.mcp_gateway.events import Follower
     from answerable.core.identity.principal import AgentId
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Session:
-    """requests: open at the moment. follower: passes events of the upstream on to it; closed when it ends."""
+    """requests: open at the moment. follower: passes events of the upstream on to it; closed when it ends. released:
+    called when it has ended, so that nobody cuts it any more."""
 
     id: str
     agent: AgentId
     used_at: float
     requests: int = 0
     follower: Follower | None = None
+    released: Callable[[], None] | None = None
 
 
 class Sessions:
@@ -51,6 +55,14 @@ class Sessions:
         self._by_id[session_id] = Session(id=session_id, agent=agent, used_at=now)
         return ended
 
+    def release_by(self, session_id: str, released: Callable[[], None]) -> None:
+        """Call this when the session has ended; now, where it has already."""
+        session = self._by_id.get(session_id)
+        if session is None:
+            released()
+        else:
+            session.released = released
+
     def find(self, session_id: str, agent: AgentId) -> Session | None:
         """The session when it is this agent's; another's looks as if it did not exist."""
         session = self._by_id.get(session_id)
@@ -62,8 +74,12 @@ class Sessions:
     def end(self, session_id: str) -> None:
         """Forget a session and what hangs on it; idempotent."""
         session = self._by_id.pop(session_id, None)
-        if session is not None and session.follower is not None:
+        if session is None:
+            return
+        if session.follower is not None:
             session.follower.close()
+        if session.released is not None:
+            session.released()
 
     def end_all(self) -> None:
         """Forget them all."""

@@ -56,9 +56,16 @@ class AskedApproval(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
 
+class AskedHold(msgspec.Struct, frozen=True, kw_only=True):
+    """The hold in whose reach the action was."""
+
+    id: str
+    kind: str
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """One question. rule: the code of the rule that said no before any policy was asked; empty where they were.
-    mapping: as `question_of` writes it; None in one from before it was written."""
+    mapping: as `question_of` writes it; None in one from before it was written. hold: None where there was none."""
 
     action: AskedAction
     approval: AskedApproval | None
@@ -70,6 +77,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     rule: str
     v: int
     mapping: list[tuple[str, ArgumentType, bool, str]] | None = None
+    hold: AskedHold | None = None
 
     def mappings(self) -> tuple[ArgumentMapping, ...] | None:
         """How the capability mapped arguments, as far as it takes that to ask again; None where it is not told."""

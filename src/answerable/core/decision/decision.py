@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Effect = Literal["allow", "deny", "defer"]
 RULE_PREFIXES: Final = (
-    "arguments.", "delegation.", "facts.", "gateway.", "mandate.", "obligation.", "policy.",
+    "arguments.", "delegation.", "facts.", "gateway.", "held.", "mandate.", "obligation.", "policy.",
 )  # fmt: skip
 """Of the codes of rules, which decide beside the policies: no policy may take such an id."""
 

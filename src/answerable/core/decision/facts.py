@@ -42,10 +42,24 @@ class Requirement:
     count: int
 
 
+class HoldFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A hold in whose reach the action is. kind: of what is held. text: what everybody reads, agents too."""
+
+    id: str
+    kind: str
+    text: str
+
+    @property
+    def rule(self) -> str:
+        """The code of the rule that says no."""
+        return f"held.{self.kind}"
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """mandate_calls_used: actions started under the mandate so far.
 
     budget: what is left, as the members of `context.budget` say. history: the value of each tracker by its name.
+    hold: the first one in reach; None for none.
     """
 
     at: UnixMillis
@@ -55,3 +69,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     approval: ApprovalFact | None
     budget: Mapping[str, int] = NOTHING_GATHERED
     history: Mapping[str, int] = NOTHING_GATHERED
+    hold: HoldFact | None = None

@@ -36,7 +36,8 @@ SOURCES: Final = {
     "task": "signed mandate, mandate register",
     "windows": "gateway clock, by the windows of the policy set",
 }
-"""Where each part comes from, by its member. The same for every question of this version."""
+"""Where each part comes from, by its member. The same for every question of this version, but that one about what is
+held says where `hold` comes from."""
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -51,8 +52,10 @@ def question_of(
     their name by a pointer, or one did not fit, for then the action does not say by itself what they are; else empty.
     """
     capability = verified.resolved.capability
+    held = facts.hold
     return _ENCODER.encode(
         {
+            **({} if held is None else {"hold": {"id": held.id, "kind": held.kind}}),
             "action": {"id": capability.name, "kind": capability.kind},
             "approval": None if facts.approval is None else _approval(facts.approval),
             "context": context,
@@ -62,7 +65,7 @@ def question_of(
             "registry": facts.registry_digest,
             "resource": {"id": verified.resource_id, "type": capability.resource.type},
             "rule": rule,
-            "sources": _SOURCES,
+            "sources": _SOURCES if held is None else _HELD_SOURCES,
             "v": QUESTION_VERSION,
         }
     )
@@ -79,3 +82,4 @@ def _approval(approval: ApprovalFact) -> dict[str, object]:
 
 
 _SOURCES: Final = msgspec.Raw(_ENCODER.encode(SOURCES))
+_HELD_SOURCES: Final = msgspec.Raw(_ENCODER.encode({**SOURCES, "hold": "hold register"}))

@@ -31,6 +31,7 @@
 | 27  | 2026-11-25 | revoked         | a token, hop, mandate, agent, key, manifest, owner, vendor or domain was ended |
 | 28  | 2026-11-27 | tool_pinned     | a definition of a tool came into force: signed by its owner, or at first sight |
 | 29  | 2026-11-27 | policy_proposed | a change of policy sets was proposed, signed; a second person publishes it |
+| 30  | 2026-11-27 | containment_report  | what a hold stopped, what it came too late for, and what it could not stop |
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class Tag(IntEnum):
     REVOKED = 27
     TOOL_PINNED = 28
     POLICY_PROPOSED = 29
+    CONTAINMENT_REPORT = 30
 
 
 OWED: Final = frozenset(

@@ -98,14 +98,6 @@ class Revocation:
                 return Refused(said, code="revoked.trust_domain")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """Under which names somebody acts, the nearest first, and a revocation of one of them, if there is any."""
-
-    names: tuple[Revocable, ...]
-    revocation: Revocation | None
-
-
 def revocable(kind: str, name: str) -> Revocable:
     """A name in its one spelling. Raises Malformed: `revocation.kind`, `revocation.name`, `name.invalid`,
     `spiffe_id.*`."""

@@ -59,7 +59,8 @@ class Agent:
     actions of an instance that differs from the agent's manifest: refused, or let through and marked for policy and
     ledger. broker: it may fetch documents of the processes that the settings list for it. vendors: who supplies what it
     is made of, its model and its framework. capabilities: its ceiling, beyond which no mandate and nobody who hands on
-    to it takes it; empty for none.
+    to it takes it; empty for none. tenant: on whose behalf it runs, where
+    one deployment serves several; empty for nobody in particular.
     """
 
     name: AgentId
@@ -76,6 +77,7 @@ class Agent:
     vendors: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     tier: int | None = None
+    tenant: str = ""
 
     def reaches(self, capability: str) -> bool:
         """Whether a capability is within its ceiling."""
@@ -85,7 +87,8 @@ class Agent:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
     """An upstream MCP server: stdio when `command` is set, streamable HTTP when `url` is. Environment values may be
-    secret references (`env:NAME`, `file:PATH`), resolved where the server is started. vendor: who supplies it."""
+    secret references (`env:NAME`, `file:PATH`), resolved where the server is started. vendor: who supplies it. tenant:
+    whose it is, where one deployment serves several."""
 
     name: str
     command: str = ""
@@ -95,6 +98,7 @@ class Server:
     url: str = ""
     call_seconds_max: int = 60
     vendor: str = ""
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

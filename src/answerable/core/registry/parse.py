@@ -76,7 +76,7 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "Principal": ("displayName", "groups", "keys", "oidc", "capabilities", "status"),
     "UseCase": ("purpose", "issuers", "ownership"),
     "Agent": AGENT_KEYS,
-    "Server": ("command", "args", "env", "cwd", "url", "callSecondsMax", "vendor"),
+    "Server": ("command", "args", "env", "cwd", "url", "callSecondsMax", "vendor", "tenant"),
     "Capability": CAPABILITY_KEYS,
     "MandateTemplate": TEMPLATE_KEYS,
     "Application": APPLICATION_KEYS,
@@ -224,6 +224,7 @@ def _server(spec: Fields, name: str) -> Server:
         ),
         call_seconds_max=spec.integer("callSecondsMax", minimum=1, maximum=3600, default=60),
         vendor=spec.text("vendor", default="", check=name_of("vendor")),
+        tenant=spec.text("tenant", default="", check=name_of("tenant")),
     )
 
 

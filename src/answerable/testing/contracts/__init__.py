@@ -16,6 +16,7 @@ from answerable.testing.contracts.history_register import (
     DurableHistoryRegisterContract,
     HistoryRegisterContract,
 )
+from answerable.testing.contracts.hold_register import DurableHoldRegisterContract, HoldRegisterContract
 from answerable.testing.contracts.instance_register import (
     DurableInstanceRegisterContract,
     InstanceRegisterContract,
@@ -51,6 +52,7 @@ __all__ = [
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
     "DurableHistoryRegisterContract",
+    "DurableHoldRegisterContract",
     "DurableInstanceRegisterContract",
     "DurableJoinTokensContract",
     "DurableLedgerContract",
@@ -63,6 +65,7 @@ __all__ = [
     "DurableTokenRegisterContract",
     "DurableToolPinRegisterContract",
     "HistoryRegisterContract",
+    "HoldRegisterContract",
     "InstanceRegisterContract",
     "JoinTokensContract",
     "LedgerContract",

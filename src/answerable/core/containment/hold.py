@@ -1,0 +1,303 @@
+"""A hold: what is named stands still at once, and goes on when it has run out or somebody else has lifted it.
+
+| kind           | its name is                         | holds                                                        |
+|----------------|-------------------------------------|--------------------------------------------------------------|
+| `agent`        | the registered name                 | whatever that agent does, in whatever chain it is            |
+| `instance`     | the SPIFFE ID                       | that instance and its sub-agents                             |
+| `mandate`      | the id of the mandate               | everything under it, in whatever chain                       |
+| `hop`          | the hash of a hop (`par_hash`)      | that hop and its subtree                                     |
+| `tool`         | `SERVER/TOOL`                       | that tool, whoever calls it                                  |
+| `server`       | the registered name                 | everything on that target system                             |
+| `capability`   | the registered name                 | every use of it                                              |
+| `credential`   | the name of an issuer or of a lease | whatever would be given it                                   |
+| `key`          | as what is revoked is named         | what it proves or signed                                     |
+| `manifest`     | as what is revoked is named         | whatever runs as that manifest says                          |
+| `owner`        | the registered name of a person     | what that person owns, gave or signed                        |
+| `vendor`       | a `vendor` of servers or agents     | agents made with it, actions on its servers                  |
+| `trust_domain` | the name of a SPIFFE trust domain   | every instance that is known by an id of it                  |
+| `environment`  | as capabilities and agents say      | capabilities and agents of it                                |
+| `tenant`       | as agents and servers say           | agents and servers of it                                     |
+| `everything`   | empty                               | every action                                                 |
+
+Laws: a hold is in force until it is lifted or has run out by the wall clock, and a clock that is set back holds
+longer; nobody lifts what they placed; where the placer is known as a user of the machine alone, two persons lift it; a
+name that is not known yet can be held.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, NewType, get_args
+
+from answerable.core.base64url import to_base64url
+from answerable.core.canonical import INTEGER_MAX, freeze
+from answerable.core.decision.facts import HoldFact
+from answerable.core.identity.principal import checked_name
+from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.mandate.revocation import RevocationKind, revocable
+from answerable.core.registry.public_name import checked_plain_target
+from answerable.errors import Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.identity.principal import PrincipalId, UnixMillis
+
+HoldId = NewType("HoldId", str)
+HoldKind = Literal[
+    "agent",
+    "instance",
+    "mandate",
+    "hop",
+    "tool",
+    "server",
+    "capability",
+    "credential",
+    "key",
+    "manifest",
+    "owner",
+    "vendor",
+    "trust_domain",
+    "environment",
+    "tenant",
+    "everything",
+]
+HOLD_KINDS: Final[tuple[HoldKind, ...]] = get_args(HoldKind)
+HoldSource = Literal["person", "rule", "panic", "drill"]
+HOLD_SOURCES: Final[tuple[HoldSource, ...]] = get_args(HoldSource)
+
+ID_PREFIX: Final = "hold_"
+ID_BYTES: Final = 16
+REASON_CHARS_MAX: Final = 500
+PERSONS_FOR_MACHINE: Final = 2
+"""Who must agree to a lift where the placer is known as a user of the machine alone."""
+
+_PRINTABLE: Final = re.compile(r"[!-~]{1,256}")
+_ID: Final = re.compile(r"hold_[A-Za-z0-9_-]{22}")
+_NAMED: Final = frozenset({"server", "capability", "environment", "tenant"})
+_AS_REVOKED: Final[dict[HoldKind, RevocationKind]] = {
+    "agent": "agent",
+    "hop": "hop",
+    "instance": "agent",
+    "key": "key",
+    "mandate": "mandate",
+    "manifest": "manifest",
+    "owner": "owner",
+    "trust_domain": "trust_domain",
+    "vendor": "vendor",
+}
+"""The kinds whose names are written as those of what is revoked."""
+
+
+class Holdable(NamedTuple):
+    """One name under which actions can be held. Made by `holdable` where it comes from outside."""
+
+    kind: HoldKind
+    name: str
+
+
+EVERYTHING: Final = Holdable("everything", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """A person's signed word that a hold be lifted. key: thumbprint of the key that signed it. at: when it came in."""
+
+    by: PrincipalId
+    key: str
+    reason: str
+    at: UnixMillis
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """at, expires_at, lifted_at: Unix milliseconds; 0 for no end, and for not lifted.
+
+    by: who placed it, as the door knows them: a person, `uid:N`, `rule:NAME`. reason: in the placer's words; may be
+    empty. rule: the name of the rule that placed it, if one did. agreed: who said so far that it be lifted. Raises
+    Malformed (`hold.id`, `hold.reason`, `hold.expiry`).
+    """
+
+    id: HoldId
+    what: Holdable
+    at: UnixMillis
+    by: str
+    reason: str = ""
+    expires_at: int = 0
+    source: HoldSource = "person"
+    rule: str = ""
+    agreed: tuple[Agreement, ...] = ()
+    lifted_at: int = 0
+
+    def __post_init__(self) -> None:
+        if not _ID.fullmatch(self.id):
+            raise Malformed(f"{shown(self.id)} is not the id of a hold", code="hold.id")
+        if len(self.reason) > REASON_CHARS_MAX or (self.reason and not self.reason.isprintable()):
+            raise Malformed(
+                f"a reason has at most {REASON_CHARS_MAX} printable characters on one line",
+                code="hold.reason",
+            )
+        if self.expires_at and not self.at < self.expires_at <= INTEGER_MAX:
+            raise Malformed("a hold ends after it was placed, or has no end", code="hold.expiry")
+
+    @property
+    def lifted_by(self) -> tuple[PrincipalId, ...]:
+        """Who lifted it; empty while it is not lifted."""
+        return tuple(one.by for one in self.agreed) if self.lifted_at else ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex, of what was placed: what a person signs to lift it."""
+        return freeze(
+            {
+                "at": self.at,
+                "by": self.by,
+                "expires_at": self.expires_at,
+                "id": self.id,
+                "kind": self.what.kind,
+                "name": self.what.name,
+                "reason": self.reason,
+                "rule": self.rule,
+                "source": self.source,
+            }
+        ).hex
+
+    @property
+    def persons_to_lift(self) -> int:
+        """How many persons must agree: a placer who is no person of the registry could be either of two."""
+        known = self.source == "rule" or ":" not in self.by
+        return 1 if known else PERSONS_FOR_MACHINE
+
+    def is_in_force(self, now: UnixMillis) -> bool:
+        """Whether it holds at this time by the wall clock; for a time before it was placed, too."""
+        return not self.lifted_at and (not self.expires_at or now < self.expires_at)
+
+    def outlasts(self, other: Hold) -> bool:
+        """Whether it ends at the end of the other or later, were neither lifted."""
+        return not self.expires_at or bool(other.expires_at and other.expires_at <= self.expires_at)
+
+    def is_same_as(self, other: Hold) -> bool:
+        """Whether both are of the same placer on the same name, for the same cause: one of them is enough."""
+        return (self.what, self.by, self.source, self.rule) == (
+            other.what,
+            other.by,
+            other.source,
+            other.rule,
+        )
+
+    def fact(self) -> HoldFact:
+        """What the decision is told."""
+        return HoldFact(id=self.id, kind=self.what.kind, text=self.said())
+
+    def said(self) -> str:
+        """What whoever is held is told. Who placed it, and why, is not theirs to know."""
+        return f"{described(self.what)} is held: nothing is done until the hold is lifted"
+
+    def refusal(self) -> Refused:
+        """`held.<kind>`, where no decision is made that says so."""
+        said = self.said()
+        # Each code is written out, so that the reference of errors lists them.
+        match self.what.kind:
+            case "agent":
+                return Refused(said, code="held.agent")
+            case "instance":
+                return Refused(said, code="held.instance")
+            case "mandate":
+                return Refused(said, code="held.mandate")
+            case "hop":
+                return Refused(said, code="held.hop")
+            case "tool":
+                return Refused(said, code="held.tool")
+            case "server":
+                return Refused(said, code="held.server")
+            case "capability":
+                return Refused(said, code="held.capability")
+            case "credential":
+                return Refused(said, code="held.credential")
+            case "key":
+                return Refused(said, code="held.key")
+            case "manifest":
+                return Refused(said, code="held.manifest")
+            case "owner":
+                return Refused(said, code="held.owner")
+            case "vendor":
+                return Refused(said, code="held.vendor")
+            case "trust_domain":
+                return Refused(said, code="held.trust_domain")
+            case "environment":
+                return Refused(said, code="held.environment")
+            case "tenant":
+                return Refused(said, code="held.tenant")
+            case "everything":
+                return Refused(said, code="held.everything")
+
+
+def hold_id(octets: bytes) -> HoldId:
+    """A new id. octets: ID_BYTES of chance."""
+    return HoldId(ID_PREFIX + to_base64url(octets))
+
+
+def holdable(kind: str, name: str) -> Holdable:
+    """A name in its one spelling. Raises Malformed: `hold.kind`, `hold.name`, `revocation.name`, `name.invalid`,
+    `spiffe_id.*`."""
+    known = next((one for one in HOLD_KINDS if one == kind), None)
+    if known is None:
+        raise Malformed(
+            f"{shown(kind)} cannot be held: expected one of {', '.join(HOLD_KINDS)}", code="hold.kind"
+        )
+    return Holdable(known, _checked(known, name))
+
+
+def described(what: Holdable) -> str:
+    """In words, such as: agent `scout`."""
+    if what.kind == "everything":
+        return "everything"
+    return f"{what.kind.replace('_', ' ')} {shown(what.name)}"
+
+
+def first_in_force(holds: Iterable[Hold], now: UnixMillis) -> Hold | None:
+    """The first of them that holds at this time."""
+    return next((one for one in holds if one.is_in_force(now)), None)
+
+
+def among(standing: tuple[Hold, ...], hold: Hold) -> tuple[Hold, ...]:
+    """The holds on one name, the one that ends last first, after one of them was placed, agreed to or lifted.
+
+    One that had run out when a longer one was placed is left out, so that a name that is held again and again has few.
+    """
+    rest = [
+        one for one in standing if one.id != hold.id and (one.is_in_force(hold.at) or not hold.outlasts(one))
+    ]
+    if not hold.lifted_at:
+        rest.append(hold)
+    return tuple(sorted(rest, key=lambda one: (bool(one.expires_at), -one.expires_at)))
+
+
+def _checked(kind: HoldKind, name: str) -> str:
+    if kind == "everything":
+        if name:
+            raise Malformed("everything has no name", code="hold.name")
+        return ""
+    if kind in ("agent", "instance") and (kind == "instance") != name.lower().startswith(SCHEME):
+        raise Malformed(
+            "an agent is held by its registered name, an instance by its SPIFFE ID", code="hold.name"
+        )
+    if kind in _AS_REVOKED:
+        return revocable(_AS_REVOKED[kind], name).name
+    if kind == "tool":
+        server, slash, tool = name.partition("/")
+        if not slash:
+            raise Malformed(
+                f"{shown(name)} does not say which tool: expected `SERVER/TOOL`", code="hold.name"
+            )
+        return f"{checked_name(server, what='server')}/{checked_plain_target(tool, what='tool')}"
+    if kind in _NAMED:
+        return checked_name(name, what=kind)
+    if not _PRINTABLE.fullmatch(name):
+        raise Malformed(
+            f"{shown(name)} is not the name of a credential: 1 to 256 characters without blanks",
+            code="hold.name",
+        )
+    return name

@@ -1,0 +1,106 @@
+"""Under which names an action stands that can be held. Nothing else says so.
+
+Laws: whatever may be revoked of an action may be held; what the target adds is the capability, its tool, its server,
+its environment and its tenant; *everything* is always among them. A reach only grows with its selector: whatever a tool
+reaches its server reaches, whatever a sub-agent its instance, and whatever anything reaches, everything does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, first_in_force
+from answerable.core.containment.hold import described as hold_described
+from answerable.core.identity.principal import AgentId
+from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.mandate.revocation import described
+from answerable.core.registry.tool_pin import TOOLS_CALL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.revocation import Revocable, Revocation
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.snapshot import RegistrySnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Under which names somebody acts, the nearest first, and what of them is revoked or stands still, in one epoch.
+
+    reach: under which of them it can be held. holds: those that are not lifted, run out or not. free: whether there is
+    nothing of either, as nearly always: then nobody needs to look at the clock.
+    """
+
+    names: tuple[Revocable, ...]
+    revocation: Revocation | None
+    reach: tuple[Holdable, ...]
+    holds: tuple[Hold, ...]
+    free: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "free", self.revocation is None and not self.holds)
+
+    def hold(self, now: UnixMillis) -> Hold | None:
+        """The first that is in force at this time."""
+        return first_in_force(self.holds, now)
+
+    def stopped(self, now: UnixMillis) -> str:
+        """What of it nothing may be started under any more, and why, such as: agent `scout` was revoked; else empty."""
+        if self.revocation is not None:
+            return f"{described(self.revocation.what)} was revoked"
+        hold = self.hold(now)
+        return f"{hold_described(hold.what)} was held" if hold is not None else ""
+
+
+def reach_of(
+    names: Iterable[Revocable], current: RegistrySnapshot, *, capability: Capability | None = None
+) -> tuple[Holdable, ...]:
+    """Every name by which a hold reaches whatever acts under these names, the nearest first.
+
+    names: what it may be revoked under. capability: what it would use; None where it uses none.
+    """
+    found = [
+        *_of_actors(names, current),
+        *(_of_target(capability, current) if capability is not None else ()),
+        EVERYTHING,
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def server_reach(server: str, current: RegistrySnapshot) -> tuple[Holdable, ...]:
+    """Every name by which a hold reaches whatever is done on a server, but for what one action on it adds."""
+    registered = current.servers.get(server)
+    found = [Holdable("server", server)]
+    if registered is not None:
+        found += [Holdable("vendor", registered.vendor)] if registered.vendor else []
+        found += [Holdable("tenant", registered.tenant)] if registered.tenant else []
+    return (*found, EVERYTHING)
+
+
+def _of_actors(names: Iterable[Revocable], current: RegistrySnapshot) -> Iterator[Holdable]:
+    for kind, name in names:
+        if kind == "token":
+            # What is held under a token is held as the hop that it is, which every chain names.
+            continue
+        if kind == "agent" and name.startswith(SCHEME):
+            yield Holdable("instance", name)
+            continue
+        yield Holdable(kind, name)
+        agent = current.agents.get(AgentId(name)) if kind == "agent" else None
+        if agent is not None:
+            yield Holdable("environment", agent.environment)
+            if agent.tenant:
+                yield Holdable("tenant", agent.tenant)
+
+
+def _of_target(capability: Capability, current: RegistrySnapshot) -> Iterator[Holdable]:
+    if capability.method == TOOLS_CALL:
+        yield Holdable("tool", f"{capability.server}/{capability.target}")
+    yield Holdable("capability", capability.name)
+    yield Holdable("environment", capability.environment)
+    if capability.ownership.owner:
+        yield Holdable("owner", capability.ownership.owner)
+    yield from server_reach(capability.server, current)

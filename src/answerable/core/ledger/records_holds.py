@@ -1,0 +1,89 @@
+"""What the entries about a hold say: what stands still, since when and why; and who said that it may go on.
+
+The name of a person is a field, as are reasons, which somebody wrote, and what was signed; the leaf has pseudonyms.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import encode
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.records_revocation import IN_FLIGHT_NAMED_MAX, NAME_TOLD_TWICE_CHARS_MAX
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.containment.hold import Agreement, Hold
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.disclosure import Field, Sealing
+    from answerable.core.ledger.entry import Entry
+
+_MEMBERS: Final = {
+    "agent": "agent",
+    "capability": "capability",
+    "instance": "instance",
+    "key": "key",
+    "mandate": "mandate",
+    "manifest": "manifest",
+    "owner": "person",
+    "server": "server",
+}
+"""Under which member a story finds the hold, by kind."""
+
+
+def hold_placed(
+    hold: Hold, *, at: UnixMillis, sealing: Sealing, by: str, person: str, in_flight: Sequence[int]
+) -> Entry:
+    """A hold came into force. by: pseudonym of who placed it. person: pseudonym of whom it is about, for an `owner`.
+
+    in_flight: ledger indexes of the intents within its reach that had been started and had no end by then.
+    """
+    members: dict[str, JSONValue] = {
+        **_about(hold, person),
+        "by": by,
+        "expires_at": hold.expires_at,
+        "in_flight": [*in_flight[:IN_FLIGHT_NAMED_MAX]],
+        "in_flight_count": len(in_flight),
+        "rule": hold.rule,
+        "since": hold.at,
+        "source": hold.source,
+    }
+    fields: list[Field] = [(b"by_name", encode(hold.by))]
+    if hold.what.kind == "owner":
+        fields.append((b"person_name", encode(hold.what.name)))
+    if hold.reason:
+        fields.append((b"reason", encode(hold.reason)))
+    return sealed_entry(Tag.HOLD_PLACED, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def hold_lifted(
+    hold: Hold, agreement: Agreement, *, at: UnixMillis, sealing: Sealing, by: str, person: str
+) -> Entry:
+    """A person signed that a hold be lifted, which lifted it if enough have. hold: as it is by then. by: their
+    pseudonym. person: as for `hold_placed`."""
+    members = {
+        **_about(hold, person),
+        "agreed": len(hold.agreed),
+        "by": by,
+        "key": agreement.key,
+        "lifted_at": hold.lifted_at,
+        "wanted": hold.persons_to_lift,
+    }
+    fields: list[Field] = [(b"by_name", encode(agreement.by))]
+    if agreement.reason:
+        fields.append((b"reason", encode(agreement.reason)))
+    fields.append((b"token", encode(agreement.token)))
+    return sealed_entry(Tag.HOLD_LIFTED, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def _about(hold: Hold, person: str) -> dict[str, JSONValue]:
+    kind, plain = hold.what
+    name = person if kind == "owner" else plain
+    members: dict[str, JSONValue] = {"hold": hold.id, "kind": kind, "name": name}
+    member = _MEMBERS.get(kind)
+    if member is not None and len(name) <= NAME_TOLD_TWICE_CHARS_MAX:
+        members[member] = name
+    return members

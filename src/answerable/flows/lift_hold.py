@@ -1,0 +1,77 @@
+"""People lift a hold, each with a signature over exactly what was placed: never the placer, and two where one could be.
+
+What was denied meanwhile stays denied, and what was ended comes back only by attesting anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from answerable.core.containment.hold import HoldId
+from answerable.core.containment.lift import lifted, verified_lift
+from answerable.core.ledger import records_holds
+from answerable.core.ledger.subject import principal_subject
+from answerable.errors import Refused, shown
+from answerable.flows.end_instance import written
+from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.refuse_revoked import signer_fault
+
+if TYPE_CHECKING:
+    from answerable.core.containment.hold import Agreement, Hold
+    from answerable.flows.walk import Walk
+
+
+async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
+    """Take a person's signed word, record it, and lift the hold once enough have said so; returns it as it is then.
+
+    Raises what `verified_lift` and `lifted` raise; Refused (`hold.unknown`, `hold.changed_meanwhile`, `revoked.*`,
+    `held.*` for a signer who is held); Unavailable.
+    """
+    found = await anyio.to_thread.run_sync(walk.holds.get, HoldId(hold))
+    if found is None:
+        raise Refused(f"there is no hold {shown(hold)}: see `answerable hold list`", code="hold.unknown")
+    current = walk.registry.current
+    agreement = verified_lift(
+        token, hold=found, audience=walk.ledger.origin, current=current, now=walk.clock.now()
+    )
+    fault = signer_fault(walk, agreement.by, agreement.key)
+    if fault is not None:
+        raise fault
+    after = lifted(found, agreement, current=current)
+    lifting = walk.under_way.lifting
+    if found.id in lifting:
+        # Two who were checked against the same state would both be written down, and only one would count.
+        raise _meanwhile()
+    lifting.add(found.id)
+    try:
+        # 1. On record before it counts. A crash after this line: lifted at the next start, if it was enough.
+        left = await _record(walk, after, agreement)
+        # 2. It counts only on top of what was seen when it was checked.
+        if not await written(lambda: walk.holds.replace(after, was=found)):
+            raise _meanwhile()
+    finally:
+        lifting.discard(found.id)
+    if left is not None:
+        raise left
+    return after
+
+
+async def _record(walk: Walk, hold: Hold, agreement: Agreement) -> BaseException | None:
+    about_person = hold.what.kind == "owner"
+    entry = records_holds.hold_lifted(
+        hold,
+        agreement,
+        at=agreement.at,
+        sealing=sealing_for(walk, principal_subject(agreement.by)),
+        by=pseudonym_of(walk, agreement.by),
+        person=pseudonym_of(walk, hold.what.name) if about_person else "",
+    )
+    _, left = await record_entry(walk, entry)
+    return left
+
+
+def _meanwhile() -> Refused:
+    return Refused("somebody else lifts it at this moment: look again", code="hold.changed_meanwhile")

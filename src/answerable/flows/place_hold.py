@@ -1,0 +1,231 @@
+"""Stopping what is named, at once and until it is lifted or has run out.
+
+Stopping comes first and needs no record to be safe. When `place` of the register has returned, no process starts
+anything more within its reach; what follows only denies what waits, writes it down and ends what is open. A crash
+between the register and the ledger: the register says that it is not recorded, and the next start goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+
+from answerable.core.containment.hold import ID_BYTES, Hold, hold_id
+from answerable.core.containment.reach import reach_of
+from answerable.core.ledger import records_holds
+from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
+from answerable.errors import Unavailable
+from answerable.flows.cut_held import cut_held
+from answerable.flows.end_instance import end_instances
+from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.refuse_revoked import mandate_names
+from answerable.flows.revoke_authority import denied_now, names_of_approval, names_of_instance
+from answerable.flows.trace_effects import in_flight_under
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.approval.approval import ApprovalId
+    from answerable.core.containment.hold import Holdable, HoldSource
+    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.ledger.effects import InFlight
+    from answerable.core.mandate.mandate import MandateId
+    from answerable.flows.walk import Walk
+    from answerable.flows.workloads import Workloads
+
+GRACE_MILLIS: Final = 10_000
+"""How long a hold may wait for the process that placed it to record it; then whoever notices does."""
+NAMED_MAX: Final = 200
+"""Mandates and instances that an answer names; the rest are counted."""
+ENDED_AT_A_TIME: Final = 256
+BECAUSE: Final = "held"
+"""Why instances ended, as the ledger has it: the same process is let in again after the lift, if it attests anew."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """What a hold stopped, and what it came too late for.
+
+    is_new: whether this call placed it; else `hold` is the one that was in force. in_flight: within its reach, started
+    in this process before and not ended. mandates: open ones within its reach. approvals: those that waited and are
+    denied now. instances: those that ended. cut: upstream calls and streams that this process ended. recorded: False
+    where the ledger, or the register of instances, takes nothing: it is in force all the same, and is written down once
+    there is room.
+    """
+
+    hold: Hold
+    is_new: bool
+    in_flight: tuple[InFlight, ...]
+    mandates: tuple[MandateId, ...]
+    mandates_count: int
+    approvals: tuple[ApprovalId, ...]
+    instances: tuple[SpiffeId, ...]
+    instances_count: int
+    cut: int
+    recorded: bool
+
+
+async def place_hold(
+    walk: Walk,
+    what: Holdable,
+    *,
+    by: str,
+    reason: str = "",
+    expires_at: int = 0,
+    source: HoldSource = "person",
+    rule: str = "",
+    workloads: Workloads | None = None,
+) -> Placed:
+    """Put a hold into force; placed again, it answers with the one in force, and does again what a crash left undone.
+
+    by: who does it, as the door knows them. expires_at: Unix milliseconds; 0 for no end. workloads: where there are
+    instances to end. Raises Malformed (`hold.reason`, `hold.expiry`), and Unavailable where it cannot be said what is
+    in force, or whether this is.
+    """
+    wanted = Hold(
+        id=hold_id(walk.entropy.bytes(ID_BYTES)),
+        what=what,
+        at=walk.clock.now(),
+        by=by,
+        reason=reason,
+        expires_at=expires_at,
+        source=source,
+        rule=rule,
+    )
+    with anyio.CancelScope(shield=True):
+        # 1. In force, in every process. A crash after this line: in force; all that follows is done at the next start.
+        hold = await anyio.to_thread.run_sync(walk.holds.place, wanted)
+        # 2. What it came too late for, before anything else happens here.
+        in_flight = in_flight_under(walk, hold.what)
+        # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
+        approvals = await anyio.to_thread.run_sync(deny_approvals, walk, hold)
+        # 4. On record. 5. What is open in this process is cut. 6. Instances end.
+        cut, instances, recorded = await _settled(walk, hold, in_flight, workloads)
+    mandates = await anyio.to_thread.run_sync(_open_mandates, walk, hold)
+    return Placed(
+        hold=hold,
+        is_new=hold.id == wanted.id,
+        in_flight=in_flight,
+        mandates=mandates[:NAMED_MAX],
+        mandates_count=len(mandates),
+        approvals=approvals,
+        instances=instances[:NAMED_MAX],
+        instances_count=len(instances),
+        cut=cut,
+        recorded=recorded,
+    )
+
+
+async def _settled(
+    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], workloads: Workloads | None
+) -> tuple[int, tuple[SpiffeId, ...], bool]:
+    """What was cut, which instances ended, and whether all of it is on record: where the ledger takes nothing, whatever
+    is open ends all the same."""
+    unrecorded: Unavailable | None = None
+    instances: tuple[SpiffeId, ...] = ()
+    waits = any(one.id == hold.id for one in await anyio.to_thread.run_sync(walk.holds.unrecorded))
+    try:
+        # Of one that is on record already, nothing is written again.
+        if waits:
+            await _record(walk, hold, in_flight)
+    except Unavailable as failed:
+        unrecorded = failed
+    # The other processes do so when they see it (`follow_holds`).
+    cut = cut_held(walk)
+    try:
+        # With their documents and sub-agents. A crash before the next line may record the hold a second time.
+        if workloads is not None:
+            instances = await _end_instances(workloads, hold)
+        if waits and unrecorded is None:
+            await anyio.to_thread.run_sync(walk.holds.recorded, [hold.id])
+    except Unavailable as failed:
+        unrecorded = failed
+    if unrecorded is not None:
+        _log.warning("hold %s is in force and not wholly recorded: %s", hold.id, unrecorded.message)
+    return cut, instances, unrecorded is None
+
+
+async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdue_only: bool = True) -> int:
+    """Go on with holds that are in force and not in the ledger: deny, record, end; returns how many. Raises
+    Unavailable.
+
+    For the start of a process, where nobody else can be about to do it (`overdue_only=False`), and for a timer.
+    """
+    now = walk.clock.now()
+    waiting = await anyio.to_thread.run_sync(walk.holds.unrecorded)
+    due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
+    for one in due:
+        in_flight = in_flight_under(walk, one.what)
+        if one.is_in_force(now):
+            # Whoever put it into force may have ended before anything was denied.
+            await anyio.to_thread.run_sync(deny_approvals, walk, one)
+            if workloads is not None:
+                await _end_instances(workloads, one)
+        await _record(walk, one, in_flight)
+        # Last: until then, the next start or round does all of it again.
+        await anyio.to_thread.run_sync(walk.holds.recorded, [one.id])
+    return len(due)
+
+
+async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> None:
+    kind, name = hold.what
+    about_person = kind == "owner"
+    entry = records_holds.hold_placed(
+        hold,
+        at=walk.clock.now(),
+        sealing=sealing_for(walk, principal_subject(name) if about_person else LOG_SUBJECT),
+        by=pseudonym_of(walk, hold.by),
+        person=pseudonym_of(walk, name) if about_person else "",
+        in_flight=[one.index for one in in_flight],
+    )
+    _, left = await record_entry(walk, entry)
+    if left is not None:
+        raise left
+
+
+def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+    """Deny, for good, what waits within reach of a hold and was asked for before its end. Raises Unavailable."""
+    now, current = walk.clock.now(), walk.registry.current
+    denied: list[ApprovalId] = []
+    for approval in walk.approvals.all(pending_only=False, now=now):
+        if approval.state_at(now) not in ("pending", "approved"):
+            continue
+        if hold.lifted_at and approval.created_at >= hold.lifted_at:
+            continue
+        names = names_of_approval(walk, approval)
+        capability = current.capabilities.get(approval.capability)
+        if hold.what in reach_of(names, current, capability=capability) and denied_now(walk, approval, now):
+            denied.append(approval.id)
+    return tuple(denied)
+
+
+def _open_mandates(walk: Walk, hold: Hold) -> tuple[MandateId, ...]:
+    now, current = walk.clock.now(), walk.registry.current
+    return tuple(
+        one.id
+        for one in walk.mandates.all()
+        if now < one.expires_at
+        and walk.mandates.state(one.id) == "open"
+        and hold.what in reach_of(mandate_names(walk, one), current)
+    )
+
+
+async def _end_instances(workloads: Workloads, hold: Hold) -> tuple[SpiffeId, ...]:
+    walk = workloads.walk
+    current = walk.registry.current
+    hit = [
+        one.id
+        for one in workloads.instances.live()
+        if hold.what in reach_of(names_of_instance(walk, one), current)
+    ]
+    ended: list[SpiffeId] = []
+    for start in range(0, len(hit), ENDED_AT_A_TIME):
+        some = await end_instances(workloads, hit[start : start + ENDED_AT_A_TIME], because=BECAUSE)
+        ended += (one.id for one in some)
+    return tuple(ended)

@@ -1,0 +1,119 @@
+"""A register of holds that is older than the ledger: what it does not know is put back from the entries.
+
+Laws: what was lifted on record is not in force again, and what was placed on record is; an entry whose person nobody
+can name any more is told of, never passed over. Only a person's name is sealed; all else that is held stands in the
+leaf.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.containment.hold import HOLD_SOURCES, Agreement, Hold, HoldId, holdable
+from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Malformed
+from answerable.flows.end_instance import written
+from answerable.flows.place_hold import deny_approvals
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.flows.walk import Walk
+
+NAMELESS_PREFIX: Final = "erased:"
+"""Before the pseudonym of a placer whose name cannot be opened: nobody is taken for another person than they are."""
+
+
+@dataclass(slots=True, kw_only=True)
+class RecalledHolds:
+    """What entries say of holds, noted one by one. nameless: entries of which it cannot be said who is held."""
+
+    walk: Walk
+    placed: dict[HoldId, Hold] = field(default_factory=dict)
+    agreed: dict[HoldId, list[Agreement]] = field(default_factory=dict)
+    lifted: dict[HoldId, int] = field(default_factory=dict)
+    nameless: list[int] = field(default_factory=list)
+
+    def note(self, stored: StoredEntry) -> None:
+        """Of an entry with tag `hold_placed` or `hold_lifted`. Raises Broken (`ledger.leaf_malformed`)."""
+        leaf = leaf_of(stored)
+        fields = payload_of(stored, leaf, self.walk.subject_keys.find) or {}
+        name = HoldId(str(leaf.get("hold")))
+        if stored.tag == Tag.HOLD_PLACED:
+            hold = _hold(name, leaf, fields)
+            if hold is None:
+                self.nameless.append(stored.index)
+            else:
+                self.placed.setdefault(name, hold)
+            return
+        self.agreed.setdefault(name, []).append(_agreement(leaf, fields))
+        at = leaf.get("lifted_at")
+        if isinstance(at, int) and at > 0:
+            self.lifted[name] = at
+
+    async def restored(self) -> int:
+        """Put back what the register does not know, and lift what was on record and not in force yet; returns how many
+        are in force again. Raises Unavailable."""
+        holds = self.walk.holds
+        for name, at in self.lifted.items():
+            known = holds.get(name)
+            if known is not None and not known.lifted_at:
+                after = replace(known, agreed=tuple(self.agreed[name]), lifted_at=at)
+                await written(partial(holds.replace, after, was=known))
+        missing = [self._as_recorded(one) for one in self.placed.values() if holds.get(one.id) is None]
+        if not missing:
+            return 0
+        await written(partial(holds.put_back, missing))
+        # A register that does not know the hold may show as waiting what was denied by it.
+        for one in missing:
+            await written(partial(deny_approvals, self.walk, one))
+        now = self.walk.clock.now()
+        return sum(one.is_in_force(now) for one in missing)
+
+    def _as_recorded(self, hold: Hold) -> Hold:
+        at = self.lifted.get(hold.id, 0)
+        # Of what one person agreed to, and is not lifted, people look anew.
+        return replace(hold, agreed=tuple(self.agreed[hold.id]) if at else (), lifted_at=at)
+
+
+def _hold(name: HoldId, leaf: dict[str, JSONValue], fields: dict[str, JSONValue]) -> Hold | None:
+    kind, since, expires = str(leaf.get("kind")), leaf.get("since"), leaf.get("expires_at")
+    source = next((one for one in HOLD_SOURCES if one == leaf.get("source")), None)
+    # The leaf has a person's pseudonym, under which nobody would ever be held.
+    held = fields.get("person") if kind == "owner" else leaf.get("name")
+    if (
+        not isinstance(held, str)
+        or not isinstance(since, int)
+        or not isinstance(expires, int)
+        or source is None
+    ):
+        return None
+    by = fields.get("by")
+    try:
+        return Hold(
+            id=name,
+            what=holdable(kind, held),
+            at=UnixMillis(since),
+            by=by if isinstance(by, str) else f"{NAMELESS_PREFIX}{leaf.get('by')}",
+            reason=str(fields.get("reason") or ""),
+            expires_at=expires,
+            source=source,
+            rule=str(leaf.get("rule") or ""),
+        )
+    except Malformed:
+        return None
+
+
+def _agreement(leaf: dict[str, JSONValue], fields: dict[str, JSONValue]) -> Agreement:
+    at = leaf.get("at")
+    return Agreement(
+        by=PrincipalId(str(fields.get("by") or f"{NAMELESS_PREFIX}{leaf.get('by')}")),
+        key=str(leaf.get("key") or ""),
+        reason=str(fields.get("reason") or ""),
+        at=UnixMillis(at if isinstance(at, int) else 0),
+        token=str(fields.get("token") or ""),
+    )

@@ -1,0 +1,23 @@
+"""Streams of events to callers, as far as the walk has to know of them: to end those that are held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.mandate.lineage import Lineage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stream:
+    """A stream of events to one caller. lineage: the task it was opened for, as far as one is known. cut: ends it; must
+    not wait, and may be called more than once."""
+
+    caller: VerifiedCaller
+    lineage: Lineage | None
+    server: str
+    cut: Callable[[], None]

@@ -1,0 +1,86 @@
+"""The contract suite of holds, and what only a file can get wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from answerable.adapters.memory.holds import MemoryHoldRegister
+from answerable.adapters.memory.revocations import MemoryRevocationRegister
+from answerable.adapters.sqlite import SqliteHoldRegister, SqliteRevocationRegister, SqliteStore
+from answerable.core.containment.hold import holdable
+from answerable.errors import Unavailable
+from answerable.testing.clock import ManualClock
+from answerable.testing.contracts.hold_register import (
+    NOW,
+    SCOUT,
+    DurableHoldRegisterContract,
+    HoldRegisterContract,
+    sample_hold,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.requirement("HOLD-01")
+
+
+def opened(directory: Path) -> tuple[SqliteStore, SqliteHoldRegister, SqliteRevocationRegister]:
+    """As one process has it, with a clock that stands still: it sees what the shared number tells, and no more."""
+    store = SqliteStore.open(directory / "registers.db")
+    revocations = SqliteRevocationRegister(store, clock=ManualClock())
+    return store, SqliteHoldRegister(store, revocations), revocations
+
+
+class TestMemoryHoldRegister(HoldRegisterContract):
+    def opened(self, tmp_path: Path) -> tuple[MemoryHoldRegister, MemoryRevocationRegister]:
+        revocations = MemoryRevocationRegister()
+        return MemoryHoldRegister(revocations), revocations
+
+
+class TestSqliteHoldRegister(DurableHoldRegisterContract):
+    def opened(self, tmp_path: Path) -> tuple[SqliteHoldRegister, SqliteRevocationRegister]:
+        return opened(tmp_path)[1:]
+
+
+def test_a_failing_file_is_unavailable_and_never_an_answer(tmp_path):
+    store, register, _ = opened(tmp_path)
+    register.place(sample_hold())
+    store.close()
+    for ask in (
+        lambda: register.place(sample_hold(2)),
+        lambda: register.replace(sample_hold(), was=sample_hold()),
+        lambda: register.put_back([sample_hold(3)]),
+        lambda: register.get(sample_hold().id),
+        register.all,
+        register.unrecorded,
+    ):
+        with pytest.raises(Unavailable):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    ["kind = 'nothing'", "name = 'no such name'", "reason = char(10)", "source = 'x'", "agreed = x'5b315d'",
+     "agreed = x'7b7d'", "agreed = x'00'", "id = 'hold_1'", "expires_at = 1"],
+)  # fmt: skip
+def test_a_row_that_cannot_be_read_makes_the_register_unavailable(tmp_path, spoil):
+    opened(tmp_path)[1].place(sample_hold())
+    connection = sqlite3.connect(tmp_path / "registers.db")
+    connection.execute(f"UPDATE holds SET {spoil}")
+    connection.commit()
+    connection.close()
+    with pytest.raises(Unavailable) as raised:
+        opened(tmp_path)
+    assert raised.value.code == "register.corrupt"
+
+
+def test_ten_thousand_standing_holds_are_found_each_by_its_name_after_a_restart(tmp_path):
+    _, register, _ = opened(tmp_path)
+    many = [sample_hold(number, holdable("agent", f"agent-{number}")) for number in range(10_000)]
+    assert register.put_back(many) == len(many)
+    _, again, _ = opened(tmp_path)
+    assert all(again.find((one.what,), NOW) == one for one in many)
+    assert again.find((SCOUT,), NOW) is None
