@@ -50,13 +50,19 @@ def cut_held(walk: Walk) -> int:
         if hold is not None:
             walk.cut[index] = hold
             task.cancel()
-            count += 1
+            count += _counted(walk, hold)
     for stream in list(walk.streams):
-        if hold_on(walk, stream) is not None:
+        hold = hold_on(walk, stream)
+        if hold is not None:
             walk.streams.discard(stream)
             stream.cut()
-            count += 1
+            count += _counted(walk, hold)
     return count
+
+
+def _counted(walk: Walk, hold: Hold) -> int:
+    walk.cuts[hold.id] = walk.cuts.get(hold.id, 0) + 1
+    return 1
 
 
 def hold_on(walk: Walk, stream: Stream) -> Hold | None:

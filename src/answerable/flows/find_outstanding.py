@@ -18,7 +18,7 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from answerable.core.identity.principal import AgentId
     from answerable.core.ledger.entry import StoredEntry
@@ -62,16 +62,17 @@ class Outstanding:
 
 async def outstanding_of_agent(workloads: Workloads, agent: AgentId) -> Outstanding:
     """SVIDs of all instances of an agent, ended or not, that are good at third parties now. Reads the ledger alone."""
-    return await _outstanding(workloads, f"{SCHEME}{workloads.trust.domain}{AGENT_PREFIX}{agent}/")
+    name = f"{SCHEME}{workloads.trust.domain}{AGENT_PREFIX}{agent}/"
+    return await outstanding_of(workloads, lambda one: _is_of(one, name))
 
 
 async def outstanding_of_instance(workloads: Workloads, instance: str) -> Outstanding:
     """SVIDs of one instance and its sub-agents, in the same way."""
-    return await _outstanding(workloads, instance)
+    return await outstanding_of(workloads, lambda one: _is_of(one, instance))
 
 
-async def _outstanding(workloads: Workloads, name: str) -> Outstanding:
-    """name: of an instance, or what the names of all begin with, up to a `/`."""
+async def outstanding_of(workloads: Workloads, is_meant: Callable[[str], bool]) -> Outstanding:
+    """SVIDs of the instances that are meant, by name, in the same way."""
     ledger, now = workloads.walk.ledger, workloads.walk.clock.now()
     size = ledger.size
     start = max(0, size - ENTRIES_READ_MAX)
@@ -81,7 +82,7 @@ async def _outstanding(workloads: Workloads, name: str) -> Outstanding:
         for count, stored in enumerate(ledger.replay(start), 1):
             start = stored.index + 1
             one = _svid_in(stored) if stored.tag == Tag.SVID_ISSUED else None
-            if one is not None and one.expires_at > now and _is_of(one.instance, name):
+            if one is not None and one.expires_at > now and is_meant(one.instance):
                 found.append(one)
             if count >= ENTRIES_AT_A_TIME or start >= size:
                 break

@@ -101,13 +101,15 @@ async def place_hold(
     with anyio.CancelScope(shield=True):
         # 1. In force, in every process. A crash after this line: in force; all that follows is done at the next start.
         hold = await anyio.to_thread.run_sync(walk.holds.place, wanted)
+        if hold.id == wanted.id:
+            walk.cuts.setdefault(hold.id, 0)
         # 2. What it came too late for, before anything else happens here.
         in_flight = in_flight_under(walk, hold.what)
         # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
         approvals = await anyio.to_thread.run_sync(deny_approvals, walk, hold)
         # 4. On record. 5. What is open in this process is cut. 6. Instances end.
         cut, instances, recorded = await _settled(walk, hold, in_flight, workloads)
-    mandates = await anyio.to_thread.run_sync(_open_mandates, walk, hold)
+    mandates = await anyio.to_thread.run_sync(open_mandates, walk, hold)
     return Placed(
         hold=hold,
         is_new=hold.id == wanted.id,
@@ -205,7 +207,8 @@ def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
     return tuple(denied)
 
 
-def _open_mandates(walk: Walk, hold: Hold) -> tuple[MandateId, ...]:
+def open_mandates(walk: Walk, hold: Hold) -> tuple[MandateId, ...]:
+    """Those within its reach that nothing else ended."""
     now, current = walk.clock.now(), walk.registry.current
     return tuple(
         one.id

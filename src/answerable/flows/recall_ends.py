@@ -73,7 +73,7 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
                 removed.append(str(leaf.get("authority")))
         elif stored.tag == Tag.CITED:
             tokens.note(stored)
-        elif stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED):
+        elif stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT):
             held.note(stored)
         elif stored.tag == Tag.REVOKED:
             one = revocation_in(workloads.walk, stored)

@@ -36,13 +36,20 @@ class RecalledHolds:
     placed: dict[HoldId, Hold] = field(default_factory=dict)
     agreed: dict[HoldId, list[Agreement]] = field(default_factory=dict)
     lifted: dict[HoldId, int] = field(default_factory=dict)
+    reported: set[HoldId] = field(default_factory=set)
     nameless: list[int] = field(default_factory=list)
 
     def note(self, stored: StoredEntry) -> None:
-        """Of an entry with tag `hold_placed` or `hold_lifted`. Raises Broken (`ledger.leaf_malformed`)."""
+        """Of an entry with tag `hold_placed`, `hold_lifted` or `containment_report`.
+
+        Raises Broken (`ledger.leaf_malformed`).
+        """
         leaf = leaf_of(stored)
-        fields = payload_of(stored, leaf, self.walk.subject_keys.find) or {}
         name = HoldId(str(leaf.get("hold")))
+        if stored.tag == Tag.CONTAINMENT_REPORT:
+            self.reported.add(name)
+            return
+        fields = payload_of(stored, leaf, self.walk.subject_keys.find) or {}
         if stored.tag == Tag.HOLD_PLACED:
             hold = _hold(name, leaf, fields)
             if hold is None:
@@ -65,12 +72,13 @@ class RecalledHolds:
                 after = replace(known, agreed=tuple(self.agreed[name]), lifted_at=at)
                 await written(partial(holds.replace, after, was=known))
         missing = [self._as_recorded(one) for one in self.placed.values() if holds.get(one.id) is None]
-        if not missing:
-            return 0
-        await written(partial(holds.put_back, missing))
+        if missing:
+            await written(partial(holds.put_back, missing))
         # A register that does not know the hold may show as waiting what was denied by it.
         for one in missing:
             await written(partial(deny_approvals, self.walk, one))
+        if self.reported:
+            await written(partial(holds.reported, self.reported))
         now = self.walk.clock.now()
         return sum(one.is_in_force(now) for one in missing)
 

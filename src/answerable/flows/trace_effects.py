@@ -58,7 +58,7 @@ class _Hop(msgspec.Struct):
     id: str
 
 
-class _Intent(msgspec.Struct):
+class Intent(msgspec.Struct):
     """What a leaf of Tag.INTENT says of whom and what the action is under."""
 
     action: str
@@ -67,14 +67,18 @@ class _Intent(msgspec.Struct):
     capability: str
     mandate: str
     proof: _Proof
+    deadline: int = 0
     instance: str = ""
     manifest: str = ""
     hops: list[_Hop] = []
 
 
-class _End(msgspec.Struct):
+class End(msgspec.Struct):
+    """What a leaf of Tag.OUTCOME or Tag.INDETERMINATE says."""
+
     intent: int
     status: str
+    at: int = 0
 
 
 def in_flight_under(walk: Walk, what: Revocable | Holdable) -> tuple[InFlight, ...]:
@@ -83,9 +87,9 @@ def in_flight_under(walk: Walk, what: Revocable | Holdable) -> tuple[InFlight, .
     Without an await, so that it is the state of one moment. Raises Broken for an intent that nobody here wrote.
     """
     found: list[InFlight] = []
-    reader = _LeafReader(walk)
+    reader = LeafReader(walk)
     for index in sorted(walk.open_intents):
-        leaf, known = _intent_in(walk.ledger.entry(index)), walk.open_intents[index]
+        leaf, known = intent_in(walk.ledger.entry(index)), walk.open_intents[index]
         known_as = known.reach if isinstance(what, Holdable) else known.names
         if what in known_as or reader.is_under(leaf, what):
             found.append(
@@ -118,19 +122,19 @@ async def effects_under(
     ledger = walk.ledger
     flying = in_flight_under(walk, what) if in_flight is None else in_flight
     looked_from = max(0, ledger.size - ENTRIES_LOOKED_AT_MAX) if looks_back else ledger.size
-    started: dict[int, _Intent] = {}
-    reader = _LeafReader(walk)
+    started: dict[int, Intent] = {}
+    reader = LeafReader(walk)
     ended: dict[int, Done] = {}
     entries = ledger.size
     for count, stored in enumerate(ledger.replay(looked_from)):
         if count % ENTRIES_PER_TURN == 0:
             await anyio.lowlevel.checkpoint()
         if stored.tag == Tag.INTENT:
-            leaf = _intent_in(stored)
+            leaf = intent_in(stored)
             if reader.is_under(leaf, what):
                 started[stored.index] = leaf
         elif stored.tag in (Tag.OUTCOME, Tag.INDETERMINATE):
-            end = msgspec.json.decode(stored.leaf, type=_End)
+            end = msgspec.json.decode(stored.leaf, type=End)
             # A true outcome that turned up later takes the place of one that was not known.
             if end.intent in started:
                 ended.pop(end.intent, None)
@@ -175,7 +179,7 @@ async def effects_elsewhere(walk: Walk, what: Revocable) -> tuple[tuple[Effects,
     )
 
 
-class _LeafReader:
+class LeafReader:
     """Finds out once for each kind of intent under which names it was: a long log has few kinds."""
 
     def __init__(self, walk: Walk) -> None:
@@ -183,7 +187,7 @@ class _LeafReader:
         self._known: dict[tuple[str, ...], frozenset[Revocable]] = {}
         self._reach: dict[tuple[frozenset[Revocable], str], frozenset[Holdable]] = {}
 
-    def is_under(self, leaf: _Intent, what: Revocable | Holdable) -> bool:
+    def is_under(self, leaf: Intent, what: Revocable | Holdable) -> bool:
         """Whether the intent of this leaf was under a name, as one that may be revoked or one that may be held."""
         names = self.names(leaf)
         if not isinstance(what, Holdable):
@@ -196,7 +200,7 @@ class _LeafReader:
             self._reach[names, leaf.capability] = known
         return what in known
 
-    def names(self, leaf: _Intent) -> frozenset[Revocable]:
+    def names(self, leaf: Intent) -> frozenset[Revocable]:
         """Under which names the intent of this leaf was."""
         hops = (one.id for one in leaf.hops)
         key = (
@@ -208,7 +212,7 @@ class _LeafReader:
             known = self._known[key] = frozenset(self._found(leaf))
         return known
 
-    def _found(self, leaf: _Intent) -> list[Revocable]:
+    def _found(self, leaf: Intent) -> list[Revocable]:
         walk, current = self._walk, self._walk.registry.current
         mandate = walk.mandates.find(MandateId(leaf.mandate))
         names = [Revocable("mandate", leaf.mandate), *instance_names(leaf.instance)]
@@ -244,7 +248,7 @@ class _LeafReader:
             *instance_names(str(said.raw.claims.get(INSTANCE, ""))),
         )
 
-    def _keys(self, leaf: _Intent) -> list[str]:
+    def _keys(self, leaf: Intent) -> list[str]:
         """A session's leaf does not say which key opened it: every key of its agent counts, rather too many than one
         too few."""
         if leaf.proof.kind == "signature":
@@ -258,7 +262,7 @@ class _LeafReader:
         bound = leaf.proof.binding.split(",", 1)[0].partition(":")[2]
         return [bound if leaf.proof.kind == "dpop" else _hash_of(bound)]
 
-    def done(self, index: int, leaf: _Intent, status: str) -> Done:
+    def done(self, index: int, leaf: Intent, status: str) -> Done:
         """The action of this leaf, which has ended so."""
         capability = self._walk.registry.current.capabilities.get(leaf.capability)
         return Done(
@@ -290,9 +294,9 @@ def _undoing(capability: Capability | None) -> Undoing:
     return "reversible" if capability.reversible else "not_reversible"
 
 
-def _intent_in(stored: StoredEntry) -> _Intent:
+def intent_in(stored: StoredEntry) -> Intent:
     """The leaf, strictly or not at all. Raises Broken (`ledger.leaf_malformed`)."""
     try:
-        return msgspec.json.decode(stored.leaf, type=_Intent)
+        return msgspec.json.decode(stored.leaf, type=Intent)
     except msgspec.MsgspecError:
-        return msgspec.convert(leaf_of(stored), type=_Intent)
+        return msgspec.convert(leaf_of(stored), type=Intent)

@@ -73,3 +73,12 @@ class HoldRegister(Protocol):
     def recorded(self, holds: Iterable[HoldId]) -> None:
         """The ledger has them. May wait."""
         ...
+
+    def unreported(self) -> Sequence[Hold]:
+        """Those that the ledger has and of which `reported` was not told yet, oldest first, at most UNRECORDED_MAX. May
+        read."""
+        ...
+
+    def reported(self, holds: Iterable[HoldId]) -> None:
+        """The ledger has what came of them. May wait."""
+        ...

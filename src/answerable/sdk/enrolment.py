@@ -9,7 +9,7 @@ import binascii
 import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import httpx2
 from cryptography import x509
@@ -147,6 +147,21 @@ class EnrolmentClient:
         body: dict[str, JSONValue] = {} if instance is None else {"instance": str(instance)}
         ended = (await self._asked("POST", "end", body, auth)).get("ended")
         return tuple(str(one) for one in ended) if isinstance(ended, list) else ()
+
+    async def stop(
+        self, auth: httpx2.Auth, *, over: Literal["instance", "agent"] = "instance", reason: str = ""
+    ) -> str:
+        """Stop the instance that `auth` signs for, with its sub-agents, or its whole agent; returns the id of the hold.
+
+        Nothing is started any more, and people lift it: the agent cannot. Nobody else can be stopped in this way.
+        """
+        body: dict[str, JSONValue] = {"over": over}
+        if reason:
+            body["reason"] = reason
+        hold = (await self._asked("POST", "stop", body, auth)).get("hold")
+        if not isinstance(hold, str):
+            raise _senseless()
+        return hold
 
     async def _enrolled(self, name: str, body: dict[str, JSONValue], auth: httpx2.Auth | None) -> Enrolled:
         return _enrolled_in(await self._asked("POST", name, body, auth))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims
+from answerable.core.containment.lift import LIFT_TYP, lift_claims
+from answerable.core.containment.lift import Terms as LiftTerms
 from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.mandate.token import MANDATE_TYP, claims_of
 from answerable.core.registry.publication import PUBLICATION_TYP, step_claims
@@ -15,6 +17,7 @@ from answerable.core.registry.publication import PUBLICATION_TYP, step_claims
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
+    from answerable.core.containment.hold import Hold
     from answerable.core.identity.keys import SigningKey
     from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateTerms
@@ -53,3 +56,14 @@ def signed_step(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis,
     Raises Malformed (`statement.size`, `json.*`).
     """
     return signed_statement(step_claims(terms, by=by, audience=audience, at=at), typ=PUBLICATION_TYP, key=key)
+
+
+def signed_lift(
+    hold: Hold, *, by: PrincipalId, reason: str, audience: str, at: UnixMillis, key: SigningKey
+) -> str:
+    """The token (`typ` answerable-lift+jwt) by which a person says that exactly this hold be lifted.
+
+    at: now, Unix milliseconds. Raises Malformed (`statement.size`, `json.*`).
+    """
+    terms = LiftTerms(hold=hold.id, digest=hold.digest, reason=reason)
+    return signed_statement(lift_claims(terms, by=by, audience=audience, at=at), typ=LIFT_TYP, key=key)

@@ -25,6 +25,7 @@ class MemoryHoldRegister:
         self._by_id: dict[HoldId, Hold] = {}
         self._by_name: dict[Holdable, tuple[Hold, ...]] = {}
         self._unrecorded: dict[HoldId, None] = {}
+        self._unreported: dict[HoldId, None] = {}
 
     def epoch(self) -> int:
         """As the port says."""
@@ -68,6 +69,7 @@ class MemoryHoldRegister:
         with self._lock:
             missing = [one for one in holds if one.id not in self._by_id]
             if missing:
+                self._unreported.update(dict.fromkeys(one.id for one in missing))
                 self._keep(missing)
         return len(missing)
 
@@ -84,7 +86,20 @@ class MemoryHoldRegister:
         """As the port says."""
         with self._lock:
             for one in holds:
-                self._unrecorded.pop(one, None)
+                if one in self._unrecorded:
+                    del self._unrecorded[one]
+                    self._unreported[one] = None
+
+    def unreported(self) -> Sequence[Hold]:
+        """As the port says."""
+        with self._lock:
+            return tuple(self._by_id[one] for one in self._unreported)[:UNRECORDED_MAX]
+
+    def reported(self, holds: Iterable[HoldId]) -> None:
+        """As the port says."""
+        with self._lock:
+            for one in holds:
+                self._unreported.pop(one, None)
 
     def _keep(self, holds: Collection[Hold]) -> None:
         by_name = dict(self._by_name)

@@ -119,6 +119,16 @@ class SqliteHoldRegister:
         with self._store.write() as connection:
             connection.executemany("UPDATE holds SET recorded = 1 WHERE id = ?", [(one,) for one in holds])
 
+    def unreported(self) -> Sequence[Hold]:
+        """As the port says."""
+        query = f"SELECT {_COLUMNS} FROM holds WHERE recorded = 1 AND reported = 0 ORDER BY number LIMIT ?"  # noqa: S608
+        return tuple(_hold(row) for row in self._store.rows(query, (UNRECORDED_MAX,)))
+
+    def reported(self, holds: Iterable[HoldId]) -> None:
+        """As the port says."""
+        with self._store.write() as connection:
+            connection.executemany("UPDATE holds SET reported = 1 WHERE id = ?", [(one,) for one in holds])
+
     def _reload(self) -> bool:
         """Whether any was placed, agreed to or lifted since, by whomever."""
         query = f"SELECT {_COLUMNS} FROM holds WHERE change > ? ORDER BY change, number"  # noqa: S608

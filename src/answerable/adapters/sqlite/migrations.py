@@ -182,5 +182,9 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE INDEX holds_name ON holds (kind, name) WHERE lifted_at = 0",
         "CREATE INDEX holds_unrecorded ON holds (number) WHERE recorded = 0",
     ),
+    (
+        "ALTER TABLE holds ADD COLUMN reported INTEGER NOT NULL DEFAULT 0 CHECK (reported IN (0, 1))",
+        "CREATE INDEX holds_unreported ON holds (number) WHERE reported = 0",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

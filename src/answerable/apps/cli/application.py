@@ -16,9 +16,11 @@ from answerable.apps.cli import (
     checks,
     decisions,
     evidence,
+    holds,
     keys,
     ledger,
     mandates,
+    panic,
     policy,
     registry,
     revocations,
@@ -82,6 +84,8 @@ def command_line(offline: Offline) -> typer.Typer:
     app.add_typer(agent, name="agent")
     trust.register(app)
     mandates.register(app)
+    holds.register(app)
+    panic.register(app)
     revocations.register(app)
     approvals.register(app)
     ledger.register(app)

@@ -95,14 +95,10 @@ def connected(
 
     creates: whether a data directory may be made. Raises Unavailable: `control.no_data`, `control.forbidden`.
     """
-    import httpx2
-
-    if _somebody_listens(settings.control.socket):
-        transport = httpx2.HTTPTransport(uds=str(settings.control.socket))
-        timeout = httpx2.Timeout(WAIT_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
-        with httpx2.Client(transport=transport, base_url=_ORIGIN, timeout=timeout) as client:
-            yield Control(client.request)
-        return
+    with running(settings) as control:
+        if control is not None:
+            yield control
+            return
     if not creates and not settings.data.is_dir():
         raise Unavailable(
             f"there is no data directory {shown(settings.data)}: begin with `answerable apply` or `answerable up`, or "
@@ -113,6 +109,21 @@ def connected(
     say(f"no server is running: working on {settings.data} directly")
     with _in_process(settings, offline) as control:
         yield control
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Control | None]:
+    """A conversation with the server of this data directory; None when none runs. Raises Unavailable, as
+    `connected`."""
+    import httpx2
+
+    if not _somebody_listens(settings.control.socket):
+        yield None
+        return
+    transport = httpx2.HTTPTransport(uds=str(settings.control.socket))
+    timeout = httpx2.Timeout(WAIT_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
+    with httpx2.Client(transport=transport, base_url=_ORIGIN, timeout=timeout) as client:
+        yield Control(client.request)
 
 
 @contextmanager

@@ -15,6 +15,10 @@ _STATUSES: Final = {
     "approval.changed_meanwhile": 409,
     "approval.not_pending": 409,
     "approval.answered_already": 409,
+    "hold.ambiguous": 409,
+    "hold.agreed_already": 409,
+    "hold.changed_meanwhile": 409,
+    "hold.lifted_already": 409,
 }
 _UNKNOWN_SUFFIX: Final = ".unknown"
 

@@ -47,6 +47,7 @@ def enrolment_app(needs: Needs) -> Starlette:
         "renew": desk.renew,
         "sub-agents": desk.enrol_sub_agent,
         "end": desk.end,
+        "stop": desk.stop,
     }
     routes = [
         Route(PREFIX + name, _endpoint(needs, act), methods=["POST"], name=name) for name, act in acts.items()

@@ -26,6 +26,7 @@ from answerable.flows.enrol_workload import enrol, live_instance, renew
 from answerable.flows.hand_out_svid import x509_svid
 from answerable.flows.let_return import require_may_return, unknown_key
 from answerable.flows.note_unregistered import note_stranger
+from answerable.flows.stop_oneself import stop_oneself
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,6 +171,16 @@ class EnrolmentDesk:
                 raise Refused(f"{shown(target)} is no sub-agent of yours", code="instance.unknown")
         ended = await end_instance(self._workloads, target, because="asked")
         return {"ended": [str(one.id) for one in ended]}
+
+    async def stop(self, asked: Asked) -> dict[str, JSONValue]:
+        """By the key of the instance: itself, or its whole agent; nobody else can be named."""
+        found, said = self._caller(asked), self._read(asked, documents.STOP_MEMBERS).members
+        over = documents.text_in(said, "over") if "over" in said else "instance"
+        reason = documents.text_in(said, "reason") if "reason" in said else ""
+        placed = await stop_oneself(self._workloads, found, over, reason)
+        kind, name = placed.hold.what
+        ended: list[JSONValue] = [str(one) for one in placed.instances]
+        return {"hold": placed.hold.id, "kind": kind, "name": name, "ended": ended}
 
     def _read(self, asked: Asked, known: frozenset[str]) -> Request:
         return documents.request_in(asked.body, known, bytes_max=self._needs.body_bytes_max)

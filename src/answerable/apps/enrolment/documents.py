@@ -34,6 +34,7 @@ ENROL_MEMBERS: Final = _COMMON | {"attestation", "former", "key", "process", "pr
 SUB_AGENT_MEMBERS: Final = _COMMON | {"key", "proof"}
 RENEW_MEMBERS: Final = _COMMON | {"attestation", "process"}
 END_MEMBERS: Final = frozenset({"instance"})
+STOP_MEMBERS: Final = frozenset({"over", "reason"})
 
 ATTESTATION_MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     "unix": frozenset({"type"}),

@@ -5,13 +5,14 @@ GET /instance        who this is, and the public key that others hand on to
 /tasks, /delegations what it works under, and handing on; see `tasks.py`
 POST /sub-agents     another handle, for a sub-agent with a key and a name of its own
 DELETE /instance     ends it, where this is the handle of a sub-agent
+POST /stop           stops this instance and its sub-agents until people lift it; /stop/agent the whole agent
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import anyio
 import anyio.to_thread
@@ -121,10 +122,20 @@ class Handle:
                 await reply.json(200, {"ended": [str(self.identity.enrolled.instance)]})
                 await reply.end()
                 self.ended.set()
+            case "POST", "/stop" | "/stop/agent":
+                await self._asked_to_stop("agent" if request.target == "/stop/agent" else "instance", reply)
             case _ if self._tasks.serves(request):
                 await self._tasks.answer(request, reply)
             case _:
                 await relay(self._client, self._base, self.identity, self._tasks, request, reply)
+
+    async def _asked_to_stop(self, over: Literal["instance", "agent"], reply: Reply) -> None:
+        try:
+            hold = await self.identity.stop(over)
+        except AnswerableError as error:
+            await reply.json(_status(error), _problem(error.code, error.message))
+            return
+        await reply.json(200, {"hold": hold})
 
     async def _asked_for_sub_agent(self, reply: Reply) -> None:
         if self._sub_agent is None:
@@ -135,8 +146,7 @@ class Handle:
         except AnswerableError as error:
             if isinstance(error, Unverified):
                 self.identity.doubt()
-            status = {Refused: 403, Unverified: 401, Unavailable: 503}.get(type(error), 400)
-            await reply.json(status, _problem(error.code, error.message))
+            await reply.json(_status(error), _problem(error.code, error.message))
             return
         await reply.json(201, {**made._told(), "gateway": made.address})
 
@@ -152,6 +162,10 @@ class Handle:
             "milliseconds_left": int(self.identity.seconds_left() * 1000),
             "source": enrolled.source,
         }
+
+
+def _status(error: AnswerableError) -> int:
+    return {Refused: 403, Unverified: 401, Unavailable: 503}.get(type(error), 400)
 
 
 def _problem(code: str, message: str) -> dict[str, JSONValue]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import anyio
 import anyio.to_thread
@@ -159,6 +159,10 @@ class Identity:
     async def end(self) -> None:
         """Raises the error family."""
         await self._client.end(self.auth)
+
+    async def stop(self, over: Literal["instance", "agent"]) -> str:
+        """Have ourselves held; returns the id of the hold. Raises the error family."""
+        return await self._client.stop(self.auth, over=over)
 
     def _kept(self, enrolled: Enrolled) -> Enrolled:
         self._enrolled = enrolled

@@ -64,7 +64,7 @@ HoldKind = Literal[
     "everything",
 ]
 HOLD_KINDS: Final[tuple[HoldKind, ...]] = get_args(HoldKind)
-HoldSource = Literal["person", "rule", "panic", "drill"]
+HoldSource = Literal["person", "rule", "panic", "drill", "agent"]
 HOLD_SOURCES: Final[tuple[HoldSource, ...]] = get_args(HoldSource)
 
 ID_PREFIX: Final = "hold_"
@@ -115,9 +115,9 @@ class Agreement:
 class Hold:
     """at, expires_at, lifted_at: Unix milliseconds; 0 for no end, and for not lifted.
 
-    by: who placed it, as the door knows them: a person, `uid:N`, `rule:NAME`. reason: in the placer's words; may be
-    empty. rule: the name of the rule that placed it, if one did. agreed: who said so far that it be lifted. Raises
-    Malformed (`hold.id`, `hold.reason`, `hold.expiry`).
+    by: who placed it, as the door knows them: a person, `uid:N`, `rule:NAME`, the SPIFFE ID of an instance. reason: in
+    the placer's words; may be empty. rule: the name of the rule that placed it, if one did, or of the press. agreed:
+    who said so far that it be lifted. Raises Malformed (`hold.id`, `hold.reason`, `hold.expiry`).
     """
 
     id: HoldId
@@ -167,7 +167,8 @@ class Hold:
     @property
     def persons_to_lift(self) -> int:
         """How many persons must agree: a placer who is no person of the registry could be either of two."""
-        known = self.source == "rule" or ":" not in self.by
+        # An agent that stopped itself signs no lift, and no rule does.
+        known = self.source in ("rule", "agent") or ":" not in self.by
         return 1 if known else PERSONS_FOR_MACHINE
 
     def is_in_force(self, now: UnixMillis) -> bool:

@@ -5,6 +5,7 @@ The name of a person is a field, as are reasons, which somebody wrote, and what 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.hold import Agreement, Hold
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.containment import ContainmentReport
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry
 
@@ -77,6 +79,33 @@ def hold_lifted(
         fields.append((b"reason", encode(agreement.reason)))
     fields.append((b"token", encode(agreement.token)))
     return sealed_entry(Tag.HOLD_LIFTED, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def containment_report(
+    report: ContainmentReport, *, at: UnixMillis, sealing: Sealing, person: str, body: dict[str, JSONValue]
+) -> Entry:
+    """What a hold stopped and could not stop, once nothing is on its way any more. body: the report as the control API
+    tells it, a field. person: as for `hold_placed`."""
+    statuses = Counter(one.status for one in report.in_flight)
+    last = report.last
+    members: dict[str, JSONValue] = {
+        **_about(report.hold, person),
+        "after": report.after_count,
+        "approvals": len(report.approvals),
+        "ended": {str(one): count for one, count in sorted(statuses.items()) if one},
+        "in_flight": [one.index for one in report.in_flight[:IN_FLIGHT_NAMED_MAX]],
+        "in_flight_count": report.in_flight_count,
+        "instances": report.instances_count,
+        "last": last.index if last is not None else -1,
+        "last_at": last.at if last is not None else 0,
+        "live": report.live_count,
+        "live_until": max((one.until for one in report.live), default=0),
+        "mandates": report.mandates_count,
+        "placed": report.entry,
+        "undoing": {str(one): count for one, count in sorted(report.counted.items())},
+    }
+    fields: list[Field] = [(b"report", encode(body))]
+    return sealed_entry(Tag.CONTAINMENT_REPORT, at=at, members=members, fields=fields, sealing=sealing)
 
 
 def _about(hold: Hold, person: str) -> dict[str, JSONValue]:

@@ -82,6 +82,7 @@ OWED: Final = frozenset(
         Tag.MANDATE_CLOSED,
         Tag.RECOVERY,
         Tag.HOLD_PLACED,
+        Tag.CONTAINMENT_REPORT,
         Tag.ERASED,
         Tag.GAP,
         Tag.WORKLOAD_ENDED,

@@ -1,0 +1,136 @@
+"""Pressing, and seeing that somebody has: without a server, and without room on the disk.
+
+Laws: when `press` has returned, the file and its name are on stable storage; whatever is there under the name counts,
+and is never followed, waited for or written through; who looks pays one call of the system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.containment.press import BYTES_MAX, FILE, ID_BYTES, READY, press_in, pressed_text
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.core.containment.press import Press
+    from answerable.ports.entropy import Entropy
+
+PORT: Final = "panic_file"
+MODE: Final = 0o600
+
+
+def press(directory: Path, *, reason: str, entropy: Entropy) -> str:
+    """Press now; returns what was done. Where there is no room, a press that was kept ready is taken, and failing that
+    an empty file, which is a press like any other.
+
+    Raises Malformed (`hold.reason`), Unavailable: `panic.no_data`, `panic.not_written`.
+    """
+    if not directory.is_dir():
+        raise Unavailable(
+            f"there is no data directory {shown(directory)}: name the server's own with --data",
+            code="panic.no_data",
+            port=PORT,
+        )
+    text = pressed_text(entropy.bytes(ID_BYTES), reason)
+    place = directory / FILE
+    try:
+        _put(text, place, draft=directory / f".{FILE}.{entropy.token()}")
+    except OSError as first:
+        try:
+            how = _without_room(directory)
+        except OSError:
+            why = (first.strerror or "unknown error").lower()
+            raise Unavailable(
+                f"{shown(place)} cannot be written ({why}): run this as the user of the server, or end the server",
+                code="panic.not_written",
+                port=PORT,
+            ) from None
+        return how
+    return "written"
+
+
+def keep_ready(directory: Path, entropy: Entropy) -> None:
+    """Have a press ready for a disk without room; one that is there stays. What fails is left: there are other ways."""
+    place = directory / READY
+    with contextlib.suppress(OSError):
+        if not os.path.lexists(place):
+            _put(
+                pressed_text(entropy.bytes(ID_BYTES), ""),
+                place,
+                draft=directory / f".{READY}.{entropy.token()}",
+            )
+
+
+def pressed(directory: Path) -> Press | None:
+    """The press that is there; None only where the system says that there is no such file. Never raises OSError."""
+    place = directory / FILE
+    try:
+        found = place.lstat()
+    except FileNotFoundError:
+        return None
+    except OSError as fault:
+        # What cannot be looked at may be there.
+        return press_in(b"", by=f"uid:{os.geteuid()}", where=f"unreadable {fault.errno}")
+    text = b""
+    if stat.S_ISREG(found.st_mode):
+        with contextlib.suppress(OSError):
+            text = _read(place)
+    where = f"{found.st_ino} {found.st_mtime_ns} {stat.S_IFMT(found.st_mode)}"
+    return press_in(text, by=f"uid:{found.st_uid}", where=where)
+
+
+def _read(place: Path) -> bytes:
+    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, BYTES_MAX + 1)
+    finally:
+        os.close(descriptor)
+
+
+def _put(text: bytes, place: Path, *, draft: Path) -> None:
+    """Whole or not at all."""
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
+        try:
+            if os.write(descriptor, text) != len(text):
+                raise OSError(28, "no space left on device")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(draft, place)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+    _sync(place.parent)
+
+
+def _without_room(directory: Path) -> str:
+    """A rename of what is there, or a name without content: neither needs a block of the disk."""
+    place = directory / FILE
+    with contextlib.suppress(OSError):
+        os.replace(directory / READY, place)
+        _sync(directory)
+        return "taken from what was kept ready"
+    # Emptied where one is there, and with another time: what was a press of old is a new one.
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, MODE)
+    try:
+        os.utime(descriptor)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    _sync(directory)
+    return "written empty"
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,277 @@
+"""Stopping, what is held, and lifting: `answerable stop` and the noun `hold`."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, cast
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, PENDING, Shell, command
+from answerable.apps.cli.stop_report import ReportView
+from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described, holdable
+from answerable.errors import Malformed, Refused, Unverified
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer, Control
+    from answerable.core.canonical import JSONValue
+    from answerable.core.containment.hold import HoldSource
+    from answerable.core.identity.principal import UnixMillis
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="Of an agent, instance, server, SERVER/TOOL, capability, mandate, owner, vendor …; or `everything`.",
+        metavar="NAME",
+    ),
+]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--kind",
+        help=f"What it is, where several have the name, or nothing has it yet: {', '.join(HOLD_KINDS)}.",
+        show_default=False,
+        metavar="KIND",
+    ),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.", metavar="TEXT")]
+For = Annotated[
+    str,
+    typer.Option(
+        "--for",
+        help="End by itself after this time, such as 30m, 2h or 7d; else when it is lifted.",
+        show_default=False,
+        metavar="TIME",
+    ),
+]
+NoWait = Annotated[
+    bool,
+    typer.Option("--no-wait", help="Do not wait for the ends of what is in flight: tell what is known now."),
+]
+Id = Annotated[str, typer.Argument(help="Id of the hold.", metavar="ID")]
+Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
+KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
+LiftReason = Annotated[
+    str, typer.Option("--reason", help="Why it may go on, for the record.", metavar="TEXT")
+]
+Every = Annotated[bool, typer.Option("--all", help="Also those that were lifted or have run out.")]
+
+POLL_SECONDS: Final = 0.25
+SETTLED_SECONDS: Final = 15.0
+"""How long after its last deadline an action in flight has an end, where a server runs that settles it."""
+
+_TIME: Final = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb and the noun."""
+    command(app, "stop", reads=True)(stop)
+    group = typer.Typer(no_args_is_help=True, help="Holds: what stands still until it is lifted.")
+    command(group, "list", reads=True)(list_holds)
+    command(group, "show", reads=True)(show)
+    command(group, "lift", reads=True, asks=True)(lift)
+    app.add_typer(group, name="hold")
+
+
+def stop(
+    shell: Shell, name: Name, kind: Kind = "", reason: Reason = "", lasting: For = "", no_wait: NoWait = False
+) -> int | None:
+    """Stop it now: nothing is started within its reach any more.
+
+    Asks nothing. Shows what that stopped, what was in flight and how it ended, and what is still live. Ctrl-C ends the
+    showing, not the stop. `answerable stop everything` stops every action.
+    """
+    # Of everything there is no name to say.
+    body: dict[str, JSONValue] = {} if kind == "everything" else {"name": name}
+    if kind:
+        body["kind"] = kind
+    if reason:
+        body["reason"] = reason
+    if lasting:
+        body["seconds"] = seconds_in(lasting)
+    with shell.control() as control:
+        answer = control.post("/v1/holds", body)
+        hold = answer["hold"]
+        view = ReportView(shell.terminal)
+        if not shell.terminal.as_json:
+            _say_placed(shell, answer)
+        report = _watched(control, hold["id"], answer["report"], view, waits=not no_wait)
+    if shell.terminal.as_json:
+        shell.terminal.json({**answer, "report": report})
+    else:
+        view.summary(report)
+        again = f"answerable hold lift {hold['id']} --as PERSON --key FILE --reason TEXT"
+        shell.terminal.say(f"to let it go on: {again}")
+    return CHECK_FAILED if report["started_after_count"] else None
+
+
+def list_holds(shell: Shell, every: Every = False) -> int | None:
+    """What is held, newest first."""
+    with shell.control() as control:
+        items = list(control.every("/v1/holds", **({} if every else {"state": "in_force"})))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("id", "state", "kind", "name", "since", "until", "by", "reason"),
+        [
+            (
+                one["id"],
+                one["state"],
+                one["kind"],
+                one["name"],
+                one["at"],
+                one["expires_at"] or "lifted",
+                one["by"],
+                one["reason"],
+            )
+            for one in items
+        ],
+        empty="nothing was ever held" if every else "nothing is held",
+    )
+    return None
+
+
+def show(shell: Shell, id: Id) -> int | None:
+    """One hold, with the report of what it stopped and could not stop."""
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        hold = control.get(f"/v1/holds/{segment(id)}")
+        report = control.get(f"/v1/holds/{segment(id)}/report")
+    if shell.terminal.as_json:
+        shell.terminal.json({"hold": hold, "report": report})
+        return None
+    _show(shell, hold)
+    view = ReportView(shell.terminal)
+    view.update(report)
+    view.summary(report)
+    return None
+
+
+def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason) -> int | None:
+    """Sign that it may go on.
+
+    Never whoever placed it, and two persons where that is known as a user of this machine alone. Exit code 4 while
+    another person must sign, too. What was denied stays denied; instances that ended attest anew.
+    """
+    from answerable.apps.cli.control import segment
+    from answerable.core.identity.principal import UnixMillis, principal_id
+    from answerable.sdk.keyfile import load_key
+    from answerable.sdk.signing import signed_lift
+
+    signing_key = load_key(key)
+    by = principal_id(person)
+    with shell.control() as control:
+        shown = control.get(f"/v1/holds/{segment(id)}")
+        # What is signed is the digest of what is shown here, whatever digest the server says.
+        hold = _hold(shown)
+        if hold.digest != shown["digest"]:
+            raise Unverified(
+                "the server names another digest than that of the hold it shows: nothing was signed",
+                code="lift.other",
+                step="lift",
+            )
+        if not shell.terminal.as_json:
+            _show(shell, shown)
+        if not shell.terminal.confirmed("Let it go on?", yes=shell.yes):
+            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+        token = signed_lift(
+            hold,
+            by=by,
+            reason=reason,
+            audience=str(shown["audience"]),
+            at=UnixMillis(time.time_ns() // 1_000_000),
+            key=signing_key,
+        )
+        after = control.post(f"/v1/holds/{segment(id)}/lift", {"token": token})
+    if shell.terminal.as_json:
+        shell.terminal.json(after)
+    elif after["lifted_at"]:
+        shell.terminal.say(
+            f"lifted: {described(hold.what)} may go on; what was denied stays denied, and instances attest anew"
+        )
+    else:
+        missing = after["persons_to_lift"] - len(after["agreed"])
+        shell.terminal.say(f"signed: it is held until {missing} more sign, each with another key")
+    return None if after["lifted_at"] else PENDING
+
+
+def seconds_in(text: str) -> int:
+    """Such as 90s, 30m, 2h or 7d. Raises Malformed (`cli.time`)."""
+    found = _TIME.fullmatch(text)
+    seconds = int(found[1]) * _UNITS[found[2]] if found is not None else 0
+    if not seconds:
+        raise Malformed("a time is a number with its unit, such as 90s, 30m, 2h or 7d", code="cli.time")
+    return seconds
+
+
+def _watched(control: Control, hold: str, report: Answer, view: ReportView, *, waits: bool) -> Answer:
+    """The report once it is complete; or as it stood when somebody left, or when nobody can complete it."""
+    from answerable.apps.cli.control import segment
+
+    view.update(report)
+    try:
+        while waits and not report["complete"] and time.time() < _patience(report):
+            time.sleep(POLL_SECONDS)
+            report = control.get(f"/v1/holds/{segment(hold)}/report")
+            view.update(report)
+    except KeyboardInterrupt:
+        view.left(hold)
+    return report
+
+
+def _patience(report: Answer) -> float:
+    due = report["due"]
+    return datetime.fromisoformat(due).timestamp() + SETTLED_SECONDS if due else time.time()
+
+
+def _say_placed(shell: Shell, answer: Answer) -> None:
+    hold, terminal = answer["hold"], shell.terminal
+    what = described(holdable(hold["kind"], hold["name"]))
+    until = f" until {hold['expires_at']}" if hold["expires_at"] else ""
+    if answer["new"]:
+        terminal.say(f"{what} is held{until} since {hold['at']}: nothing is started within its reach")
+    else:
+        terminal.say(f"{what} was held before, since {hold['at']}{until}")
+    if not answer["recorded"]:
+        terminal.warn("the ledger takes nothing right now: the stop is in force, and is written down later")
+
+
+def _show(shell: Shell, hold: Answer) -> None:
+    shell.terminal.record(
+        [
+            ("hold", hold["id"]),
+            ("state", hold["state"]),
+            ("on", described(holdable(hold["kind"], hold["name"]))),
+            ("since", hold["at"]),
+            ("until", hold["expires_at"] or hold["lifted_at"] or "it is lifted"),
+            ("by", hold["by"]),
+            ("reason", hold["reason"]),
+            ("source", f"{hold['source']} {hold['rule']}".strip()),
+            ("to lift", f"{hold['persons_to_lift']} person(s) other than whoever placed it"),
+            ("agreed", [f"{one['by']} at {one['at']}: {one['reason']}" for one in hold["agreed"]]),
+            ("digest", hold["digest"]),
+        ]
+    )
+
+
+def _hold(answer: Answer) -> Hold:
+    return Hold(
+        id=HoldId(answer["id"]),
+        what=holdable(answer["kind"], answer["name"]),
+        at=_millis(answer["at"]),
+        by=answer["by"],
+        reason=answer["reason"],
+        expires_at=_millis(answer["expires_at"]) if answer["expires_at"] else 0,
+        source=cast("HoldSource", answer["source"]),
+        rule=answer["rule"],
+    )
+
+
+def _millis(text: str) -> UnixMillis:
+    return cast("UnixMillis", round(datetime.fromisoformat(text).timestamp() * 1000))

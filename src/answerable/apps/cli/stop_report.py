@@ -1,0 +1,139 @@
+"""The containment report as a person sees it: line by line while it becomes known, and a summary at its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer
+    from answerable.apps.cli.terminal import Terminal
+
+NAMED_MAX: Final = 20
+"""Rows of each kind that a person is shown; --json has all."""
+
+_UNDOING: Final = {"not_reversible": "no", "reversible": "yes, by hand", "read": "no: it was read"}
+_ENDS: Final = {
+    "succeeded": "was done",
+    "failed": "failed, as the upstream said",
+    "not_started": "was not started",
+    "indeterminate": "ended, and it is not known how: the upstream did not say",
+}
+
+
+class ReportView:
+    """Says what is new in each state of a report; nothing is said twice."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        self._said: set[tuple[str, str]] = set()
+
+    def update(self, report: Answer) -> None:
+        """What was stopped, what is in flight, and how it ended, as far as it was not said yet."""
+        if self._terminal.as_json:
+            return
+        stopped = report["stopped"]
+        for kind, end in (("approvals", "denied"), ("instances", "ended"), ("mandates", "stands still")):
+            for name in stopped[kind][:NAMED_MAX]:
+                self._say(kind, name, f"stopped   {kind[:-1]} {name}: {end}")
+        for one in report["in_flight"]:
+            name = f"{one['capability']} ({one['action']}, entry {one['entry']})"
+            if one["status"] == "running":
+                self._say("flight", name, f"in flight {name}, over by {one['due']}")
+            else:
+                self._say("ended", name, f"in flight {name} {_ENDS[one['status']]}")
+
+    def left(self, hold: str) -> None:
+        """Somebody ended the showing."""
+        self._terminal.say(f"the stop goes on; see `answerable hold show {hold}`")
+
+    def summary(self, report: Answer) -> None:
+        """What there is to know at the end."""
+        terminal = self._terminal
+        stopped, last, counted = report["stopped"], report["last_effect"], report["done_count"]
+        terminal.record(
+            [
+                ("stopped", _stopped(stopped)),
+                ("on record", _entry(report["log"], report["entry"])),
+                ("last effect", _last(last)),
+                ("in flight", _flights(report)),
+                ("started after", report["started_after_count"]),
+                (
+                    "done before",
+                    f"{counted['not_reversible']} that cannot be undone, {counted['reversible']} reversible by hand, "
+                    f"{counted['read']} reads",
+                ),
+                ("report", _entry(report["log"], report["recorded"])),
+            ]
+        )
+        rows = [
+            ("still live", one["kind"], one["name"], f"{_until(one['until'])}: {one['why']}")
+            for one in report["live"][:NAMED_MAX]
+        ]
+        rows += _more("still live", report["live_count"], len(rows))
+        if not report["live_all"]:
+            rows.append(
+                ("still live", "", "there may be more", "not all that was issued can be found from here")
+            )
+        undo = [
+            (
+                "done",
+                one["capability"],
+                one["action"],
+                f"{one['status']}, begun {one['at']}; can be undone: {_UNDOING[one['undoing']]}",
+            )
+            for one in report["done"][:NAMED_MAX]
+        ]
+        undo += _more("done", sum(counted.values()), len(undo))
+        terminal.table(("what", "of", "name", "more"), rows + undo, empty="nothing is still live")
+        self._warn(report)
+
+    def _warn(self, report: Answer) -> None:
+        if report["started_after_count"]:
+            self._terminal.warn(
+                f"{report['started_after_count']} actions started behind the stop: this must not be, report it"
+            )
+        if report["looked_from"]:
+            self._terminal.say(
+                f"only entries {report['looked_from']} to {report['entries'] - 1} were looked at: what was done before "
+                "them is not in this answer"
+            )
+        for one in report["not_asked"]:
+            self._terminal.say(f"{one['log'] or 'other logs'}: {one['why']}")
+
+    def _say(self, kind: str, name: str, text: str) -> None:
+        if (kind, name) not in self._said:
+            self._said.add((kind, name))
+            self._terminal.line(text)
+
+
+def _stopped(stopped: Answer) -> str:
+    cut = stopped.get("cut")
+    return (
+        f"{len(stopped['approvals'])} approvals, {stopped['instances_count']} instances, {stopped['mandates_count']} "
+        f"open mandates, {'an unknown number of' if cut is None else cut} calls and streams cut; no leases are issued"
+    )
+
+
+def _entry(log: str, index: int | None) -> str:
+    return f"entry {index} of {log}" if index is not None else "not yet"
+
+
+def _last(last: Answer | None) -> str:
+    if last is None:
+        return "none"
+    return f"{last['capability']} ({last['action']}, entry {last['entry']}), begun {last['at']}"
+
+
+def _flights(report: Answer) -> str:
+    count, running = report["in_flight_count"], report["running"]
+    if not count:
+        return "none"
+    return f"{count}, {running} of them without an end yet" if running else f"{count}, all ended"
+
+
+def _until(until: str | None) -> str:
+    return f"until {until}" if until else "nobody here can say until when"
+
+
+def _more(what: str, count: int, shown: int) -> list[tuple[str, str, str, str]]:
+    return [(what, "", f"{count - shown} more", "see --json")] if count > shown else []

@@ -1,0 +1,86 @@
+"""What stops, beside the doors: holds cut what is open, their reports are written down, and the panic button of the
+data directory, pressed without a server, is seen by each that runs and by each that starts."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.adapters import panic_file
+from answerable.adapters.system import SystemEntropy
+from answerable.core.containment.hold import EVERYTHING
+from answerable.core.containment.press import FILE
+from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.follow_holds import follow_holds
+from answerable.flows.press_panic import press_panic
+from answerable.flows.report_containment import follow_reports
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.core.containment.press import Press
+    from answerable.flows.walk import Walk
+    from answerable.flows.workloads import Workloads
+
+LOOK_SECONDS: Final = 0.05
+"""How often a running server looks."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+def press(directory: Path, *, reason: str) -> tuple[str, Press | None]:
+    """Press, and say how it was done and what is there now. Raises as `panic_file.press`."""
+    how = panic_file.press(directory, reason=reason, entropy=SystemEntropy())
+    return how, panic_file.pressed(directory)
+
+
+async def hold_if_pressed(walk: Walk, directory: Path, workloads: Workloads | None) -> None:
+    """Before any door opens. Raises Unavailable: then none does."""
+    found = panic_file.pressed(directory)
+    if found is not None:
+        await _held(walk, found, workloads)
+    panic_file.keep_ready(directory, SystemEntropy())
+
+
+async def following_stops(walk: Walk, directory: Path, workloads: Workloads | None) -> None:
+    """For ever. Raises as `following_panic`."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow_holds, walk)
+        tasks.start_soon(following_panic, walk, directory, workloads)
+        tasks.start_soon(partial(follow_reports, walk, workloads=workloads))
+
+
+async def following_panic(walk: Walk, directory: Path, workloads: Workloads | None) -> None:
+    """For ever: see whether somebody has pressed. Raises Unavailable (`panic.not_held`) where everything cannot be
+    held: the process must end then, which stops everything too."""
+    seen = ""
+    while True:
+        found = panic_file.pressed(directory)
+        if found is not None and found.id != seen:
+            await _held(walk, found, workloads)
+            seen = found.id
+        await anyio.sleep(LOOK_SECONDS)
+
+
+async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
+    try:
+        placed = await press_panic(walk, found, workloads)
+    except AnswerableError as failed:
+        if walk.holds.find((EVERYTHING,), walk.clock.now()) is None:
+            raise Unavailable(
+                f"`{FILE}` was pressed and everything cannot be held: {failed.message}",
+                code="panic.not_held",
+                port="hold_register",
+            ) from failed
+        _log.warning("everything is held, and not all that follows is done yet: %s", failed.message)
+        return
+    if placed is not None:
+        _log.warning(
+            "`%s` was pressed by %s: everything is held (%s) until people lift it",
+            FILE,
+            found.by,
+            placed.hold.id,
+        )

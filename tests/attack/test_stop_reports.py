@@ -1,0 +1,198 @@
+"""What a stop says of itself: no action that is not accounted for, nothing told twice, nothing passed over."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import pytest
+
+from answerable.core.containment.hold import EVERYTHING, holdable
+from answerable.core.ledger.tags import Tag
+from answerable.flows.place_hold import resume_holds
+from answerable.flows.recall_holds import RecalledHolds
+from answerable.flows.report_containment import follow_reports, record_reports, report_containment
+from answerable.testing.builders import Bench
+from tests.hold_world import REACHING, bench_to_hold, lift, stop
+from tests.revocation_world import act_as_instance
+from tests.walk_world import cited
+
+pytestmark = [pytest.mark.anyio]
+
+
+class Stubborn:
+    """An upstream that goes on when it is told to cancel, until it is let go."""
+
+    def __init__(self, bench: Bench, count: int = 1) -> None:
+        self.begun, self.go, self._count = anyio.Event(), anyio.Event(), count
+        bench.upstream.before = self._waits
+
+    async def _waits(self, _effect) -> None:
+        self._count -= 1
+        if self._count == 0:
+            self.begun.set()
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            await self.go.wait()
+
+
+@pytest.mark.requirement("STOP-03", "STOP-04")
+async def test_what_will_not_be_cancelled_is_in_flight_until_it_ends_and_only_then_is_the_report_written():
+    bench = await bench_to_hold()
+    await bench.act()
+    upstream = Stubborn(bench)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bench.act)
+        await upstream.begun.wait()
+        hold = (await stop(bench, holdable("agent", "scout"))).hold
+        report = await report_containment(bench.walk, hold)
+        [flight] = report.in_flight
+        assert (flight.status, report.running, report.is_complete) == ("", 1, False)
+        assert report.due_at == flight.due_at > bench.clock.now()
+        [live] = [one for one in report.live if one.kind == "action"]
+        assert (live.name, live.until) == (flight.action, flight.due_at)
+        assert await record_reports(bench.walk) == 0
+        bench.clock.advance(3)
+        upstream.go.set()
+    report = await report_containment(bench.walk, hold)
+    [flight] = report.in_flight
+    assert (flight.status, report.running, report.is_complete) == ("succeeded", 0, True)
+    assert bench.entries(Tag.OUTCOME)[-1]["index"] == flight.entry
+    assert report.live == ()
+    assert await record_reports(bench.walk) == 1
+    assert await record_reports(bench.walk) == 0
+    [leaf] = bench.entries(Tag.CONTAINMENT_REPORT)
+    assert (leaf["hold"], leaf["placed"], leaf["in_flight"]) == (hold.id, report.entry, [flight.index])
+    assert (leaf["ended"], leaf["after"], leaf["last"]) == ({"succeeded": 1}, 0, report.last.index)
+    assert (await report_containment(bench.walk, hold)).recorded == leaf["index"]
+    fields = bench.opened(leaf["index"])[1]
+    assert fields["report"]["in_flight"][0]["action"] == flight.action
+
+
+@pytest.mark.requirement("STOP-03")
+async def test_a_call_that_was_cut_may_go_on_over_there_and_nobody_claims_to_know_until_when():
+    bench = await bench_to_hold()
+    started = anyio.Event()
+
+    async def hangs(_effect):
+        started.set()
+        await anyio.sleep_forever()
+
+    bench.upstream.before = hangs
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bench.act)
+        await started.wait()
+        hold = (await stop(bench, EVERYTHING)).hold
+    report = await report_containment(bench.walk, hold)
+    [flight] = report.in_flight
+    [live] = report.live
+    assert (flight.status, report.cut, report.is_complete) == ("indeterminate", 1, True)
+    assert (live.kind, live.name, live.until) == ("action", flight.action, 0)
+    assert [one.index for one in report.done] == [flight.index]
+
+
+@pytest.mark.requirement("STOP-03")
+@pytest.mark.parametrize("which", REACHING)
+async def test_whatever_the_stop_is_on_the_report_has_what_was_within_reach(which):
+    bench = await bench_to_hold()
+    await act_as_instance(bench)
+    [intent] = bench.entries(Tag.INTENT)
+    report = await report_containment(bench.walk, (await stop(bench, REACHING[which])).hold)
+    assert (report.last.index, report.last.at) == (intent["index"], intent["at"])
+    assert report.counted == {"read": 1}
+    assert report.entry > report.last.index
+    assert report.after_count == 0
+
+
+@pytest.mark.requirement("STOP-03")
+async def test_what_others_did_is_not_in_it_and_what_failed_or_was_refused_is_no_effect():
+    bench = await bench_to_hold()
+    await bench.issue("m-2", agent="rover")
+    await bench.act(agent="rover", mandate="m-2")
+    report = await report_containment(bench.walk, (await stop(bench, holdable("agent", "scout"))).hold)
+    assert (report.last, report.done, report.counted) == (None, (), {})
+    assert report.mandates == ("m-1",)
+
+
+@pytest.mark.requirement("STOP-03")
+async def test_what_is_done_after_the_lift_is_no_action_behind_the_stop():
+    bench = await bench_to_hold()
+    await cited(bench)
+    hold = (await stop(bench, holdable("agent", "scout"))).hold
+    before = await report_containment(bench.walk, hold)
+    bench.clock.advance(5)
+    lifted = await lift(bench, await lift(bench, hold, "bob"), "carol")
+    assert lifted.lifted_at
+    await bench.act()
+    for scans in (bench.walk.scans, {}):
+        bench.walk.scans = scans
+        after = await report_containment(bench.walk, lifted)
+        assert (after.after_count, after.in_flight_count, after.last) == (0, 0, before.last)
+
+
+@pytest.mark.requirement("STOP-04")
+async def test_a_report_is_written_though_whoever_pressed_is_gone_and_not_again_when_it_is_read_back():
+    bench = await bench_to_hold()
+    hold = (await stop(bench, holdable("agent", "scout"))).hold
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow_reports, bench.walk)
+            while not bench.entries(Tag.CONTAINMENT_REPORT):
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+    again = await Bench(clock=bench.clock).registered()
+    again.walk.ledger = bench.walk.ledger
+    again.walk.subject_keys = bench.walk.subject_keys
+    recalled = RecalledHolds(walk=again.walk)
+    for stored in bench.walk.ledger.replay():
+        if stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT):
+            recalled.note(stored)
+    assert await recalled.restored() == 1
+    assert again.walk.holds.get(hold.id) is not None
+    assert list(again.walk.holds.unreported()) == []
+    assert await record_reports(again.walk) == 0
+
+
+@pytest.mark.requirement("STOP-04")
+async def test_a_crash_before_the_register_knew_of_the_report_writes_no_second_one(monkeypatch):
+    bench = await bench_to_hold()
+    await stop(bench, holdable("agent", "scout"))
+    reported = bench.walk.holds.reported
+    monkeypatch.setattr(bench.walk.holds, "reported", lambda _: None)
+    assert await record_reports(bench.walk) == 1
+    monkeypatch.setattr(bench.walk.holds, "reported", reported)
+    bench.walk.scans = {}
+    assert await record_reports(bench.walk) == 0
+    assert len(bench.entries(Tag.CONTAINMENT_REPORT)) == 1
+    assert list(bench.walk.holds.unreported()) == []
+
+
+@pytest.mark.requirement("STOP-04")
+async def test_a_hold_that_is_not_on_record_yet_has_no_report_on_record(monkeypatch):
+    bench = await bench_to_hold()
+    monkeypatch.setattr(bench.walk.holds, "recorded", lambda _: None)
+    hold = (await stop(bench, holdable("agent", "scout"))).hold
+    monkeypatch.undo()
+    assert await record_reports(bench.walk) == 0
+    await resume_holds(bench.walk, overdue_only=False)
+    assert await record_reports(bench.walk) == 1
+    assert bench.entries(Tag.CONTAINMENT_REPORT)[0]["hold"] == hold.id
+
+
+@pytest.mark.requirement("STOP-03")
+async def test_of_many_watchers_each_is_told_the_same_and_no_more_stops_are_kept_in_mind_than_may_be():
+    bench = await bench_to_hold()
+    for _ in range(5):
+        await bench.act()
+    holds = [(await stop(bench, holdable("tenant", f"t-{one}"))).hold for one in range(20)]
+    told = []
+
+    async def watch(hold) -> None:
+        told.append(await report_containment(bench.walk, hold))
+
+    async with anyio.create_task_group() as tasks:
+        for hold in [holds[0]] * 10 + holds:
+            tasks.start_soon(watch, hold)
+    assert len({(one.entry, one.entries) for one in told if one.hold.id == holds[0].id}) == 1
+    assert len(bench.walk.scans) <= 8
