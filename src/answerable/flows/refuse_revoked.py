@@ -54,7 +54,7 @@ def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
 def present(walk: Walk) -> tuple[int, int, RegistrySnapshot]:
     """What names follow from, and what of them was revoked: as long as this is the same, so is the answer."""
     # In this order: what is revoked after this line is another epoch, and asked for anew.
-    return walk.revocations.epoch(), walk.manifests.changes(), walk.registry.current
+    return walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
 
 
 def refuse_names(walk: Walk, names: Collection[Revocable]) -> None:
@@ -194,7 +194,7 @@ def signing_key_of(token: str) -> str:
 
 def _judged(walk: Walk, verified: VerifiedRequest) -> Judged:
     # In this order: what is revoked after this line is another epoch, and asked for anew.
-    epoch, manifests, current = walk.revocations.epoch(), walk.manifests.changes(), walk.registry.current
+    epoch, manifests, current = walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
     then = walk.judged_in
     if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
         walk.judged_in, walk.judged = (epoch, manifests, current), {}
