@@ -273,13 +273,9 @@ def memory_product() -> Product:
     log_key = _log_key(key)
     registry = MemoryRegistryStore()
     ledger = MemoryLedger(key=log_key, sign=key.sign, clock=clock)
-    upstream = _upstream(clock)
-    revocations = MemoryRevocationRegister()
+    upstream, revocations = _upstream(clock), MemoryRevocationRegister()
     walk = Walk(
-        clock=clock,
-        entropy=SystemEntropy(),
-        ledger=ledger,
-        registry=registry,
+        clock=clock, entropy=SystemEntropy(), ledger=ledger, registry=registry,
         mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
         upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
         decision_point=compiled(policy_text(registry.current), registry.current),

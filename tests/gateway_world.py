@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,7 +52,7 @@ from answerable.flows.refuse_held import open_stream, refuse_held
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
-from answerable.sdk.signing import signed_answer, signed_mandate
+from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
 
@@ -379,28 +379,3 @@ async def gateway_world(
         stop.set()
         await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
-
-
-def approve(world: World, approval_id: str, by: str = "bob") -> None:
-    """Bob says yes, straight into the register; how people answer is tested elsewhere."""
-    found = next(one for one in world.walk.approvals.all(pending_only=True, now=world.walk.clock.now()))
-    assert found.id == approval_id
-    from answerable.core.approval.approval import Answer as PersonsAnswer
-
-    token = signed_answer(
-        found,
-        by=PrincipalId(by),
-        verdict="approve",
-        audience=world.walk.ledger.origin,
-        at=world.walk.clock.now(),
-        key=signing_key(by),
-    )
-    answer = PersonsAnswer(
-        by=PrincipalId(by),
-        groups=("approvers",),
-        verdict="approve",
-        comment="",
-        at=world.walk.clock.now(),
-        token=token,
-    )
-    assert world.walk.approvals.replace(replace(found, state="approved", answers=(answer,)), was=found)

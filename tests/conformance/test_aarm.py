@@ -19,7 +19,8 @@ from answerable.sdk.signing import signed_answer
 from answerable.testing.faults import FaultyLedger
 from answerable.testing.samples import signing_key
 from tests.conformance.aarm_world import NOTE, notes, opened
-from tests.gateway_world import World, approve, gateway_world
+from tests.gateway_answers import approve
+from tests.gateway_world import World, gateway_world
 
 pytestmark = pytest.mark.anyio
 CRM = ("crm.read", "crm.note")

@@ -25,14 +25,21 @@ from answerable.core.mandate.hop_token import Confirmation, Mission
 from answerable.core.mandate.issued_token import IssuedToken
 from answerable.core.mandate.lineage import hop_limits
 from answerable.core.mandate.mission import authority_hash
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.revocation import Revocable, instance_names
 from answerable.core.mandate.scope import covers
 from answerable.core.mandate.token_life import SINGLE_USE_TIER, tier_of
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.cite_statement import cite_consent, cite_hop
 from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
 from answerable.flows.mandate_standing import giver_fault
-from answerable.flows.refuse_revoked import mandate_names, names_of_hop, present, refuse_names, said_names
+from answerable.flows.refuse_revoked import (
+    agent_names,
+    mandate_names,
+    names_of_hop,
+    present,
+    refuse_names,
+    said_names,
+)
 from answerable.flows.verify_lineage import check_width
 
 if TYPE_CHECKING:
@@ -111,6 +118,8 @@ def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
         raise Refused("the mandate for this task has been closed", code="mandate.closed")
     if not mandate.not_before <= walk.clock.now() < mandate.expires_at:
         raise Refused("the mandate for this task is not in its time", code="mandate.expired")
+    own = (*instance_names(client.identity.instance), Revocable("key", client.key))
+    refuse_names(walk, (*agent_names(walk, agent.name), *own))
     refuse_names(walk, mandate_names(walk, mandate))
     for hop in (*parent.hops, *((parent.consent,) if parent.consent is not None else ())):
         refuse_names(walk, names_of_hop(walk, hop))

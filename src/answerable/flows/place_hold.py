@@ -109,7 +109,7 @@ async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None 
         # 2. What it came too late for, before anything else happens here.
         in_flight = in_flight_under(walk, hold.what)
         # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
-        approvals = await anyio.to_thread.run_sync(_deny_approvals, walk, hold)
+        approvals = await anyio.to_thread.run_sync(deny_approvals, walk, hold)
         # 4. On record. 5. What is open in this process is cut. 6. Instances end.
         cut, instances, recorded = await _settled(walk, hold, in_flight, workloads)
     mandates = await anyio.to_thread.run_sync(_open_mandates, walk, hold)
@@ -169,7 +169,7 @@ async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdu
         in_flight = in_flight_under(walk, one.what)
         if one.is_in_force(now):
             # Whoever put it into force may have ended before anything was denied.
-            await anyio.to_thread.run_sync(_deny_approvals, walk, one)
+            await anyio.to_thread.run_sync(deny_approvals, walk, one)
             if workloads is not None:
                 await _end_instances(workloads, one)
         await _record(walk, one, in_flight)
@@ -194,11 +194,14 @@ async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> None
         raise left
 
 
-def _deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+    """Deny, for good, what waits within reach of a hold and was asked for before its end. Raises Unavailable."""
     now, current = walk.clock.now(), walk.registry.current
     denied: list[ApprovalId] = []
     for approval in walk.approvals.all(pending_only=False, now=now):
         if approval.state_at(now) not in ("pending", "approved"):
+            continue
+        if hold.lifted_at and approval.created_at >= hold.lifted_at:
             continue
         names = names_of_approval(walk, approval)
         capability = current.capabilities.get(approval.capability)

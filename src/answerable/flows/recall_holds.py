@@ -17,6 +17,7 @@ from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed
 from answerable.flows.end_instance import written
+from answerable.flows.place_hold import deny_approvals
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -67,7 +68,11 @@ class RecalledHolds:
         if not missing:
             return 0
         await written(partial(holds.put_back, missing))
-        return sum(not one.lifted_at for one in missing)
+        # A register that does not know the hold may show as waiting what was denied by it.
+        for one in missing:
+            await written(partial(deny_approvals, self.walk, one))
+        now = self.walk.clock.now()
+        return sum(one.is_in_force(now) for one in missing)
 
     def _as_recorded(self, hold: Hold) -> Hold:
         at = self.lifted.get(hold.id, 0)

@@ -11,12 +11,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from answerable.core.containment.hold import HOLD_KINDS, Holdable
+from answerable.core.containment.reach import reach_of
 from answerable.core.decision.policy_context import TIER_UNSAID, capability_facts, members_of
 from answerable.core.decision.time_windows import windows_at
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, Attempt, DestinationIn, ResourceIn
+from answerable.core.mandate.revocation import Revocable, owner_names, vendor_names
 from answerable.core.mandate.token import mandate_in
 from answerable.core.registry.active import snapshot_of
 from answerable.core.registry.policy_statement import PolicyStatement
@@ -26,6 +29,8 @@ from answerable.verify.partial_asking import Possible, ask_partly, unknown
 from answerable.verify.policy_asking import Named, PolicyAsking
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.entry import StoredEntry
@@ -38,6 +43,9 @@ if TYPE_CHECKING:
 
 MANDATES_TOLD_MAX: Final = 100
 _FOLLOWED: Final = frozenset({"agent", "mandate", "owner"})
+_UNREACHED: Final = frozenset({"instance", "hop", "key", "manifest", "trust_domain", "credential"})
+"""Kinds of holds that depend on who exactly acts, which is not told here."""
+_OPENED: Final = (Tag.REGISTRY_CHANGE, Tag.MANDATE_ISSUED, Tag.CITED, Tag.REVOKED, Tag.HOLD_PLACED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +73,8 @@ class Told:
 class Then:
     """What was in force at a moment. Entries are taken in order, until the first that is later.
 
-    withheld: statements that could not be opened. unfollowed: revocations of kinds that are not looked at here.
+    held: holds that were not lifted, by id, with their ends; 0 for none. withheld: statements that could not be opened.
+    unfollowed: revocations and holds of kinds that are not looked at here.
     """
 
     at: UnixMillis
@@ -74,6 +83,7 @@ class Then:
     mandates: dict[str, Mandate] = field(default_factory=dict)
     used: Counter[str] = field(default_factory=Counter)
     ended: set[tuple[str, str]] = field(default_factory=set)
+    held: dict[str, tuple[Holdable, int]] = field(default_factory=dict)
     withheld: int = 0
     unfollowed: int = 0
 
@@ -87,7 +97,9 @@ class Then:
             self.used[str(leaf.get("mandate"))] += 1
         elif stored.tag == Tag.MANDATE_CLOSED:
             self.ended.add(("mandate", str(leaf.get("mandate"))))
-        elif stored.tag in (Tag.REGISTRY_CHANGE, Tag.MANDATE_ISSUED, Tag.CITED, Tag.REVOKED):
+        elif stored.tag == Tag.HOLD_LIFTED and leaf.get("lifted_at"):
+            self.held.pop(str(leaf.get("hold")), None)
+        elif stored.tag in _OPENED:
             self._opened(stored, leaf, payload_of(stored, leaf, find))
         return True
 
@@ -99,6 +111,14 @@ class Then:
             name = str((fields or {}).get("person") if kind == "owner" else leaf.get("name"))
             self.ended.add((kind, name))
             self.unfollowed += kind not in _FOLLOWED
+        elif stored.tag == Tag.HOLD_PLACED:
+            kind, ends = str(leaf.get("kind")), leaf.get("expires_at")
+            name = str((fields or {}).get("person") if kind == "owner" else leaf.get("name"))
+            for known in HOLD_KINDS:
+                if known == kind:
+                    what = Holdable(known, name)
+                    self.held[str(leaf.get("hold"))] = what, ends if isinstance(ends, int) else 0
+            self.unfollowed += kind in _UNREACHED
         elif stored.tag == Tag.REGISTRY_CHANGE:
             self.registry = str(leaf.get("after"))
             changes = (fields or {}).get("changes")
@@ -120,6 +140,14 @@ class Then:
                 self.withheld += 1
             else:
                 self.mandates.setdefault(mandate.id, mandate)
+
+    def hold_on(self, reach: Iterable[Holdable]) -> str:
+        """The id of a hold on one of these names that had not run out; empty for none."""
+        names = frozenset(reach)
+        found = (
+            name for name, (what, ends) in self.held.items() if what in names and not 0 < ends <= self.at
+        )
+        return next(found, "")
 
     def snapshot(self) -> RegistrySnapshot:
         """The registry. Raises Malformed (`answers.registry_unknown`) where the ledger does not say all of it."""
@@ -160,6 +188,14 @@ def _told(
 ) -> Told:
     if ("agent", agent.name) in then.ended:
         return Told(agent=agent.name, effect="deny", by=("revoked.agent",))
+    own = (
+        Revocable("agent", agent.name),
+        *owner_names([agent.ownership.owner]),
+        *vendor_names(agent.vendors),
+    )
+    hold = then.hold_on(reach_of(own, snapshot, capability=capability))
+    if hold:
+        return Told(agent=agent.name, effect="deny", by=(f"held.{then.held[hold][0].kind}", hold))
     open_ones = [
         (mandate, conditions)
         for mandate in then.mandates.values()
@@ -184,13 +220,13 @@ def _told(
         found.setdefault(one, []).append((mandate.id, conditions))
     best = min(found, key=lambda one: ("allow", "depends", "deny").index(one.effect))
     under = found[best]
-    own = () if any(not conditions for _, conditions in under) else under[0][1]
-    effect = "depends" if best.effect == "allow" and own else best.effect
+    alone = () if any(not conditions for _, conditions in under) else under[0][1]
+    effect = "depends" if best.effect == "allow" and alone else best.effect
     return Told(
         agent=agent.name,
         effect=effect,
         by=best.by,
-        conditions=(*own, *best.conditions),
+        conditions=(*alone, *best.conditions),
         mandates=tuple(name for name, _ in under) if effect != "deny" else (),
     )
 
@@ -201,6 +237,7 @@ def _is_open(then: Then, mandate: Mandate, agent: Agent) -> bool:
         and mandate.not_before <= then.at < mandate.expires_at
         and ("mandate", mandate.id) not in then.ended
         and ("owner", mandate.principal) not in then.ended
+        and not then.hold_on((Holdable("mandate", mandate.id), Holdable("owner", mandate.principal)))
         and then.used[mandate.id] < mandate.calls_max
     )
 

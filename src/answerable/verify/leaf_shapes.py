@@ -19,6 +19,7 @@ from answerable.verify.leaf_types import (
     Leaf,
     Reference,
 )
+from answerable.verify.stop_shapes import HoldLiftedLeaf, HoldPlacedLeaf, RevokedLeaf
 
 
 class Proven(Struct, kw_only=True, gc=False):
@@ -326,19 +327,6 @@ class AuthorityLeaf(Leaf):
     sequence: Count
 
 
-class RevokedLeaf(Leaf):
-    """Tag 27. name: of what was ended; of a person the pseudonym. since: when it came into force."""
-
-    kind: Annotated[
-        str, Meta(pattern=r"^(?:token|hop|mandate|agent|key|manifest|owner|vendor|trust_domain)\Z")
-    ]
-    name: str
-    by: str
-    since: Count
-    in_flight: list[Count]
-    in_flight_count: Count
-
-
 class ToolPinnedLeaf(Leaf):
     """Tag 28. definition, previous: digests; previous empty where nothing was in force. by: pseudonym of who signed it,
     person: of who handed it in; both absent at first sight."""
@@ -375,6 +363,8 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.WORKLOAD_ENDED: EndedLeaf,
     Tag.SVID_ISSUED: SvidLeaf,
     Tag.AUTHORITY_CHANGED: AuthorityLeaf,
+    Tag.HOLD_PLACED: HoldPlacedLeaf,
+    Tag.HOLD_LIFTED: HoldLiftedLeaf,
     Tag.REVOKED: RevokedLeaf,
     Tag.TOOL_PINNED: ToolPinnedLeaf,
     Tag.POLICY_PROPOSED: ProposedLeaf,

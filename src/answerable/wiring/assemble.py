@@ -174,8 +174,7 @@ async def assembled(
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
             verifier = verifier_of(identity, registry, settings, authorities, clock=clock, entropy=entropy)
-            upstream = _upstream(settings, clock)
-            revocations = SqliteRevocationRegister(store, clock=clock)
+            upstream, revocations = _upstream(settings, clock), SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
                 clock=clock,
                 entropy=entropy,
@@ -240,13 +239,14 @@ async def _recovered(
     counted = walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
     recalled = await recall_ends(workloads, changes, since=counted)
-    if recalled.ends or recalled.revocations or recalled.holds:
+    if recalled.ends or recalled.revocations:
         _log.warning(
-            "the registers are older than the ledger: %d ends, %d revocations and %d holds are in force again",
+            "the registers are older than the ledger: %d ends and %d revocations are in force again",
             recalled.ends,
             recalled.revocations,
-            recalled.holds,
         )
+    if recalled.holds:
+        _log.warning("the registers are older than the ledger: %d holds are in force again", recalled.holds)
     if recalled.tokens:
         _log.warning(
             "%d issued tokens that the registers did not know are in status lists again", recalled.tokens

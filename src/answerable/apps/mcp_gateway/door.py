@@ -76,6 +76,10 @@ class Door:
             self.quick, self.full = self._http_side(json=True), self._http_side(json=False)
             await anyio.sleep(RESTART_SECONDS)
 
+    def refuse_held(self, arrival: Arrival) -> None:
+        """Raises Refused (`held.*`) when who asks for a session, or this server, is held; Unavailable."""
+        self._needs.refuse_held(arrival.caller, "", self.name)
+
     def opened_session(self, session_id: str, arrival: Arrival, scope: Scope) -> None:
         """Have a session that was just opened cut once its agent, or this server, is held. scope: that opened it."""
 

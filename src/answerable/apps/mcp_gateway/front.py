@@ -265,6 +265,7 @@ class Front:
         if named is None:
             if arrival.message.get("method") != "initialize":
                 raise _StoppedError(400, INVALID_REQUEST, "this revision needs a session", "session.missing")
+            door.refuse_held(arrival)
             opened: list[str] = []
 
             async def noticing(message: Message) -> None:

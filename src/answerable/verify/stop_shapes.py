@@ -1,0 +1,51 @@
+"""What a leaf must say about what was revoked, held and lifted, as types."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from answerable.verify.leaf_types import Count, Leaf
+
+
+class RevokedLeaf(Leaf):
+    """Tag 27. name: of what was ended; of a person the pseudonym. since: when it came into force."""
+
+    kind: Annotated[
+        str, Meta(pattern=r"^(?:token|hop|mandate|agent|key|manifest|owner|vendor|trust_domain)\Z")
+    ]
+    name: str
+    by: str
+    since: Count
+    in_flight: list[Count]
+    in_flight_count: Count
+
+
+class HoldPlacedLeaf(Leaf):
+    """Tag 16. name: of what is held; of a person the pseudonym. since: when it came into force. expires_at: 0 for no
+    end."""
+
+    hold: Annotated[str, Meta(pattern=r"^hold_[A-Za-z0-9_-]{22}\Z")]
+    kind: str
+    name: str
+    by: str
+    source: Annotated[str, Meta(pattern=r"^(?:person|rule|panic|drill)\Z")]
+    rule: str
+    since: Count
+    expires_at: Count
+    in_flight: list[Count]
+    in_flight_count: Count
+
+
+class HoldLiftedLeaf(Leaf):
+    """Tag 17. agreed: how many have said so, of the wanted. lifted_at: 0 while that is not enough."""
+
+    hold: Annotated[str, Meta(pattern=r"^hold_[A-Za-z0-9_-]{22}\Z")]
+    kind: str
+    name: str
+    by: str
+    key: str
+    agreed: Count
+    wanted: Count
+    lifted_at: Count
