@@ -73,8 +73,8 @@ async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str
         ),
     )
     await _written(walk, ("mandate", mandate.id), _mandate(walk, mandate))
-    for count in range(1, len(verified.hops) + 1):
-        await cite_hop(walk, verified.hops[:count], mandate)
+    for depth in range(1, len(verified.hops) + 1):
+        await cite_hop(walk, verified.hops[:depth], mandate)
 
 
 class DecidedUnder(msgspec.Struct, frozen=True, kw_only=True, gc=False):

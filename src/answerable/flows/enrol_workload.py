@@ -33,9 +33,9 @@ from answerable.flows.end_instance import end_instance, written
 from answerable.flows.known_callers import require_vouched
 from answerable.flows.name_sub_agent import next_sub_agent, sub_agent_evidence
 from answerable.flows.record_entry import record_entry, sealing_for
+from answerable.flows.refuse_revoked import agent_names, refuse_names
 from answerable.flows.stop_rules import count, rules_now
 from answerable.flows.watch_rules import handed_on
-from answerable.flows.refuse_revoked import agent_names, refuse_names
 from answerable.flows.workloads import entries_of
 from answerable.ports.instance_register import MAY_RETURN
 
@@ -313,9 +313,7 @@ def _check_may_return(workloads: Workloads, process: str) -> None:
         raise Refused(message, code="instance.ended")
 
 
-async def _record(
-    workloads: Workloads, instance: Instance, *, is_new: bool = False
-) -> BaseException | None:
+async def _record(workloads: Workloads, instance: Instance, *, is_new: bool = False) -> BaseException | None:
     walk = workloads.walk
 
     def then(placed: Receipt) -> None:

@@ -19,8 +19,6 @@ from answerable.flows.record_entry import record_entry
 from answerable.flows.stop_rules import sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from answerable.flows.stop_rules import StopRules, Trip
     from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
@@ -38,7 +36,7 @@ _log: Final = logging.getLogger(__name__)
 
 async def follow_rules(
     walk: Walk,
-    workloads: Callable[[], Workloads | None] = lambda: None,
+    workloads: Workloads | None = None,
     *,
     poll_seconds: float = POLL_SECONDS,
     per_second_max: int = PLACED_PER_SECOND_MAX,
@@ -51,7 +49,7 @@ async def follow_rules(
             if now - swept >= SWEEP_SECONDS:
                 sweep(walk)
                 swept = now
-            done = await place_tripped(walk, workloads(), count_max=per_second_max)
+            done = await place_tripped(walk, workloads, count_max=per_second_max)
         except AnswerableError as error:
             _log.warning("what stop rules tripped holds in this process alone for now: %s", error.message)
             await anyio.sleep(RETRY_SECONDS)
@@ -71,6 +69,7 @@ async def place_tripped(walk: Walk, workloads: Workloads | None = None, *, count
     state, done = walk.stop_rules, 0
     while state.trips and done < count_max:
         trip = state.trips[0]
+        hold = ""
         if trip.hold is not None:
             # 1. In force in every process; on record with what it came too late for.
             placed = await put_in_force(walk, trip.hold, workloads=workloads)
@@ -78,9 +77,7 @@ async def place_tripped(walk: Walk, workloads: Workloads | None = None, *, count
             walk.tripped.placed(trip.hold)
             state.history.forget(trip.rule.name, trip.owner)
             state.entries.pop((trip.rule.name, trip.owner), None)
-            hold = placed.hold.id
-        else:
-            hold = ""
+            hold = str(placed.hold.id)
         # 3. On record which rule it was, and why. A crash before this line: the hold itself says by which rule.
         await _record(walk, trip, hold)
         state.trips.popleft()
@@ -129,5 +126,3 @@ def _say_waiting(state: StopRules, waiting: int, per_second_max: int) -> None:
     if state.unsaid:
         _log.warning("%d warnings and dry runs of stop rules were not written down: too many", state.unsaid)
         state.unsaid = 0
-
-

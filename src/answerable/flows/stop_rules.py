@@ -238,9 +238,7 @@ def _value(
     return total
 
 
-def _is_due(
-    walk: Walk, rule: StopRule, owner: str, key: str, value: int, happening: Happening
-) -> bool:
+def _is_due(walk: Walk, rule: StopRule, owner: str, key: str, value: int, happening: Happening) -> bool:
     """Whether it is to be held now: not within the grace, and not where the rule runs dry; then it is said, once."""
     if not rule.grace_seconds and not rule.dry_run:
         return True
@@ -283,7 +281,7 @@ def _trip(
     if not walk.tripped.trip(hold):
         if attempt:
             raise Refused(
-                f"a stop rule holds {described(what)}, and more holds wait to be placed than are kept: ask the operator",
+                f"a stop rule holds {described(what)}, and more holds wait to be placed than can: ask the operator",
                 code="stop_rule.waiting",
             )
         return False

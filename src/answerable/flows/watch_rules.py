@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
 
 
-def watched(
-    gather: Callable[[Walk, VerifiedRequest], Facts], walk: Walk, verified: VerifiedRequest
-) -> Facts:
+def watched(gather: Callable[[Walk, VerifiedRequest], Facts], walk: Walk, verified: VerifiedRequest) -> Facts:
     """The facts for an action, once every stop rule has looked at the attempt: the hold that follows is among them.
 
     Raises Refused as `gather` and `look` do.
@@ -57,7 +55,8 @@ def begin_started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> l
 
 
 class Denying:
-    """One refusal as it is written down: it counts once, while it waits for its place or when it has it or gets none."""
+    """One refusal as it is written down: it counts while it waits for its place, and for good when it has one or gets
+    none."""
 
     __slots__ = ("_begun", "_happening", "_hold", "_walk")
 
@@ -151,9 +150,7 @@ def _attempt(
     )
 
 
-def _denied(
-    walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No, at: UnixMillis
-) -> Happening:
+def _denied(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No, at: UnixMillis) -> Happening:
     mandate, verified = no.mandate, no.verified
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)

@@ -29,7 +29,6 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
-from answerable.flows.follow_holds import follow_holds
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
@@ -53,6 +52,7 @@ from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
+from answerable.wiring.stopping import following_stops, recover_rules
 from answerable.wiring.tokens import forgetting_tokens, token_desk
 from answerable.wiring.witnesses import cosigning
 
@@ -259,6 +259,7 @@ async def _recovered(
             len(recalled.nameless),
             ", ".join(map(str, recalled.nameless[:NAMELESS_SAID_MAX])),
         )
+    recover_rules(walk)
     await take_away_from_agents(walk)
     with _when_there_is_room():
         await end_what_had_lapsed(workloads)
@@ -285,7 +286,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)
         tasks.start_soon(following_shadow, product.walk)
-        tasks.start_soon(follow_holds, product.walk)
+        tasks.start_soon(following_stops, product.walk, product.workloads)
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:

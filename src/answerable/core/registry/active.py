@@ -1,8 +1,8 @@
 """From all registered documents to the snapshot of what is active, and to what keeps the rest from being so.
 
 Laws: a thing without complete ownership is not active (check REG-02), nor is one that points at something missing or
-inactive; a policy set or a stop rule is never left out quietly, for that could drop a forbid or a stop; the same documents give the same
-snapshot and digest, in whatever order they come.
+inactive; a policy set or a stop rule is never left out quietly, for that could drop a forbid or a stop; the same
+documents give the same snapshot and digest, in whatever order they come.
 """
 
 from __future__ import annotations
