@@ -11,7 +11,7 @@ may be missing in a number is too much.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.containment.happening import (
@@ -28,6 +28,7 @@ from answerable.core.decision.counter import RESOURCES_MAX
 from answerable.core.decision.history import History, UnknownHistory
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.registry.stop_rule import TARGETS
 from answerable.errors import Refused
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ Fired = Literal["held", "would_hold", "warned"]
 class Trip:
     """A rule that fired. value: the number that was more than the limit. hold: in force, where it is not only said.
 
-    entries: those that the number came from, the newest last, as far as they are in mind.
+    entries: those that the number came from, the newest last, as far as they are in mind. of_attempt: the refusal of
+    the attempt that was too much is still to come, and is the newest of them.
     """
 
     rule: StopRule
@@ -69,6 +71,7 @@ class Trip:
     at: UnixMillis
     hold: Hold | None = None
     entries: list[int] = field(default_factory=list)
+    of_attempt: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -127,8 +130,7 @@ def look(walk: Walk, happening: Happening, *, attempt: bool = False) -> bool:
                     walk.stop_rules.passed.pop((rule.name, owner, (keys or ("",))[0]), None)
                 continue
             key = (keys or ("",))[0]
-            if _is_due(walk, rule, owner, key, value + ahead, happening):
-                tripped |= _trip(walk, rule, owner, key, value + ahead, happening, attempt=attempt)
+            tripped |= _passed(walk, rule, owner, key, value + ahead, happening, attempt=attempt)
     return tripped
 
 
@@ -176,8 +178,8 @@ def sweep(walk: Walk) -> None:
         value = _value(walk, rule, counter, passed.happening, owner, keys)
         if value <= rule.limit:
             state.passed.pop(place, None)
-        elif _is_due(walk, rule, owner, key, value, passed.happening):
-            _trip(walk, rule, owner, key, value, passed.happening, attempt=False)
+        else:
+            _passed(walk, rule, owner, key, value, passed.happening)
 
 
 def trip_restored(walk: Walk) -> int:
@@ -190,8 +192,8 @@ def trip_restored(walk: Walk) -> int:
             if counter is None or happening is None:
                 continue
             value = _value(walk, rule, counter, happening, owner, (key,))
-            if value > rule.limit and _is_due(walk, rule, owner, key, value, happening):
-                _trip(walk, rule, owner, key, value, happening, attempt=False)
+            if value > rule.limit:
+                _passed(walk, rule, owner, key, value, happening)
     return len(walk.stop_rules.by_hold) - before
 
 
@@ -199,8 +201,7 @@ def _agent_of(walk: Walk, rule: StopRule, owner: str) -> str:
     if rule.over == "agent":
         return owner
     if rule.over == "instance":
-        # An instance that is held by its own name needs nobody else's.
-        return owner if rule.holds == "instance" else ""
+        return ""
     mandate = walk.mandates.find(MandateId(owner))
     return mandate.agent if mandate is not None else ""
 
@@ -210,6 +211,10 @@ def _owners(walk: Walk, rule: StopRule, happening: Happening) -> tuple[str, ...]
         return owners_of(rule, happening)
     tracker = next((one for one in walk.history.trackers if one.name == rule.tracker), None)
     if tracker is None:
+        return ()
+    capability = walk.registry.current.capabilities.get(happening.capability)
+    if rule.holds in TARGETS and not (capability and any(one.covers(capability) for one in tracker.matches)):
+        # What the number is not about is not held for it.
         return ()
     return happening.agents[:1] if tracker.over == "agent" else (happening.mandate,)
 
@@ -238,86 +243,88 @@ def _value(
     return total
 
 
-def _is_due(walk: Walk, rule: StopRule, owner: str, key: str, value: int, happening: Happening) -> bool:
+def _passed(
+    walk: Walk,
+    rule: StopRule,
+    owner: str,
+    key: str,
+    value: int,
+    happening: Happening,
+    *,
+    attempt: bool = False,
+) -> bool:
+    """A limit is passed; whether anything stands still now that did not."""
+    what = holdable_of(rule, happening, owner)
+    if walk.holds.find((what,), walk.clock.now()) is not None:
+        # Whoever holds it: it stands still, and is looked at again when it moves.
+        return False
+    trip = Trip(
+        rule=rule,
+        fired="held",
+        owner=owner,
+        key=key,
+        value=value,
+        what=what,
+        at=walk.clock.now(),
+        entries=[*walk.stop_rules.entries.get((rule.name, owner), ())],
+        of_attempt=attempt,
+    )
+    return _is_due(walk, trip, happening) and _held(walk, trip)
+
+
+def _is_due(walk: Walk, trip: Trip, happening: Happening) -> bool:
     """Whether it is to be held now: not within the grace, and not where the rule runs dry; then it is said, once."""
+    rule, state = trip.rule, walk.stop_rules
     if not rule.grace_seconds and not rule.dry_run:
         return True
-    state, place = walk.stop_rules, (rule.name, owner, key)
-    now, passed = walk.clock.monotonic(), state.passed.get(place)
+    now, place = walk.clock.monotonic(), (rule.name, trip.owner, trip.key)
+    passed = state.passed.get(place)
     if passed is None:
         if len(state.passed) >= PASSED_MAX:
             return not rule.dry_run
         passed = state.passed[place] = Passed(since=now, happening=happening)
         if rule.grace_seconds:
-            _fired(walk, rule, "warned", owner, key, value, happening, None)
+            _say(state, replace(trip, fired="warned"))
     if now - passed.since < rule.grace_seconds:
         return False
-    if not rule.dry_run:
-        return True
-    if not passed.is_said:
+    if rule.dry_run and not passed.is_said:
         passed.is_said = True
-        _fired(walk, rule, "would_hold", owner, key, value, happening, None)
-    return False
+        _say(state, replace(trip, fired="would_hold"))
+    return not rule.dry_run
 
 
-def _trip(
-    walk: Walk, rule: StopRule, owner: str, key: str, value: int, happening: Happening, *, attempt: bool
-) -> bool:
-    now = walk.clock.now()
-    what = holdable_of(rule, happening, owner)
-    if walk.holds.find((what,), now) is not None:
-        # Whoever holds it: it stands still, and is looked at again when it moves.
-        return False
-    hold = Hold(
+def _held(walk: Walk, trip: Trip) -> bool:
+    rule, state = trip.rule, walk.stop_rules
+    trip.hold = Hold(
         id=hold_id(walk.entropy.bytes(ID_BYTES)),
-        what=what,
-        at=now,
+        what=trip.what,
+        at=trip.at,
         by=f"rule:{rule.name}",
-        reason=f"{rule.watches} of {rule.over} is {value}, more than {rule.limit}",
-        expires_at=now + rule.expires_seconds * 1000 if rule.expires_seconds else 0,
+        reason=f"{rule.watches} of {rule.over} is {trip.value}, more than {rule.limit}",
+        expires_at=trip.at + rule.expires_seconds * 1000 if rule.expires_seconds else 0,
         source="rule",
         rule=rule.name,
     )
-    if not walk.tripped.trip(hold):
-        if attempt:
+    if not walk.tripped.trip(trip.hold):
+        if trip.of_attempt:
             raise Refused(
-                f"a stop rule holds {described(what)}, and more holds wait to be placed than can: ask the operator",
+                f"a stop rule holds {described(trip.what)}, and more holds wait to be placed than can: ask the "
+                "operator",
                 code="stop_rule.waiting",
             )
         return False
-    walk.stop_rules.passed.pop((rule.name, owner, key), None)
-    _fired(walk, rule, "held", owner, key, value, happening, hold)
+    state.passed.pop((rule.name, trip.owner, trip.key), None)
+    state.by_hold[trip.hold.id] = trip
+    state.trips.append(trip)
     return True
 
 
-def _fired(
-    walk: Walk,
-    rule: StopRule,
-    fired: Fired,
-    owner: str,
-    key: str,
-    value: int,
-    happening: Happening,
-    hold: Hold | None,
-) -> None:
-    state = walk.stop_rules
-    if hold is None and len(state.trips) >= TRIPS_MAX:
+def _say(state: StopRules, trip: Trip) -> None:
+    """What holds nothing is written down, unless there is too much of it."""
+    if len(state.trips) >= TRIPS_MAX:
         state.unsaid += 1
         return
-    trip = Trip(
-        rule=rule,
-        fired=fired,
-        owner=owner,
-        key=key,
-        value=value,
-        what=hold.what if hold is not None else holdable_of(rule, happening, owner),
-        at=walk.clock.now(),
-        hold=hold,
-        entries=[*state.entries.get((rule.name, owner), ())],
-    )
-    state.trips.append(trip)
-    if hold is not None:
-        state.by_hold[hold.id] = trip
+    state.trips.append(replace(trip, entries=[*trip.entries], of_attempt=False))
 
 
 def _name_entry(state: StopRules, rule: str, owner: str, index: int) -> None:

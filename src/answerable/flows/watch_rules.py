@@ -80,9 +80,11 @@ class Denying:
         walk = self._walk
         withdraw(walk, self._begun)
         self._begun = []
-        if self._hold and index is not None and (trip := walk.stop_rules.by_hold.get(self._hold)) is not None:
-            # Of the attempt that was too much; the entry that says that the rule fired is still to be written.
+        trip = walk.stop_rules.by_hold.get(self._hold) if index is not None else None
+        if trip is not None and trip.of_attempt and index is not None:
+            # The entry that says that the rule fired is still to be written.
             trip.entries.append(index)
+            trip.of_attempt = False
         if self._happening is not None and self._counts():
             count(walk, self._happening, index=index)
         else:

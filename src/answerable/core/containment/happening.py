@@ -14,7 +14,6 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.decision.counter import Event
 from answerable.core.identity.spiffe_id import SCHEME
 from answerable.core.registry.policy_parts import EventMatch, Tracker
-from answerable.core.registry.stop_rule import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -81,7 +80,12 @@ def tracker_of(rule: StopRule) -> Tracker | None:
 
 def counted_as(rule: StopRule) -> str:
     """What counts for a rule: whatever else it says is another count."""
-    return f"{rule.watches} {rule.over} {rule.holds if rule.holds in TARGETS else ''} {rule.name}"
+    return f"{rule.watches} {rule.over} {rule.holds if is_apart(rule) else ''} {rule.name}"
+
+
+def is_apart(rule: StopRule) -> bool:
+    """Whether it is counted apart for each thing that it would hold: one of them stands still for what was its own."""
+    return rule.holds not in ("agent", rule.over)
 
 
 def events_of(rule: StopRule, happening: Happening) -> tuple[Event, ...]:
@@ -147,42 +151,38 @@ def keys_of(rule: StopRule, happening: Happening) -> tuple[str, ...]:
     """What is counted apart for each owner."""
     if rule.watches == "identical_retry":
         return happening.actions
-    target = _target(rule, happening) if rule.holds in TARGETS else None
+    target = _target(rule, happening) if is_apart(rule) else None
     return (target.name if target is not None else NO_KEY,)
 
 
 def holdable_of(rule: StopRule, happening: Happening, owner: str) -> Holdable:
     """What stands still when it was too much for this owner."""
-    acting = happening.agents[0]
-    agent = Holdable("agent", owner if rule.over == "agent" else acting)
-    if rule.holds in TARGETS:
-        return _target(rule, happening) or agent
-    if rule.holds == "instance" and happening.instances:
-        return Holdable("instance", owner if rule.over == "instance" else happening.instances[0])
-    if rule.holds == "mandate" and happening.mandate:
-        return Holdable("mandate", happening.mandate)
-    return agent
+    if rule.holds == rule.over:
+        return Holdable(rule.holds, owner)
+    return _target(rule, happening) or Holdable(
+        "agent", owner if rule.over == "agent" else happening.agents[0]
+    )
 
 
 def restored(rule: StopRule, owner: str, key: str, *, agent: str, at: int) -> Happening | None:
     """What must have happened for a number that outlived its process; None where that does not say what to hold: then
-    the next action of this owner does. agent: who acts for the owner, where that is known."""
-    if not agent or (rule.holds in TARGETS and (key == NO_KEY or rule.watches == "identical_retry")):
+    the next action of this owner does. agent: who acts for the owner; empty where that is not known."""
+    apart = is_apart(rule)
+    if (apart and rule.watches == "identical_retry") or (not agent and rule.holds != rule.over and not apart):
         return None
-    server, _, tool = key.partition("/") if rule.holds in TARGETS else ("", "", "")
-    if (rule.holds == "mandate" and rule.over != "mandate") or (
-        rule.holds == "instance" and rule.over != "instance"
-    ):
-        return None
+    named = key if apart and key != NO_KEY else ""
+    if not agent and not named:
+        agent = owner
+    server, _, tool = named.partition("/") if rule.holds in ("tool", "server") else ("", "", "")
     return Happening(
         kind="denied",
         at=at,
         agents=(agent,),
-        mandate=owner if rule.over == "mandate" else "",
-        instances=(owner,) if rule.over == "instance" else (),
+        mandate=named if rule.holds == "mandate" else "",
+        instances=(named,) if named and rule.holds == "instance" else (),
         server=server,
         tool=tool,
-        capability=key if rule.holds == "capability" else "",
+        capability=named if rule.holds == "capability" else "",
     )
 
 
@@ -212,6 +212,10 @@ def _target(rule: StopRule, happening: Happening) -> Holdable | None:
             return Holdable("server", happening.server)
         case "capability" if happening.capability:
             return Holdable("capability", happening.capability)
+        case "instance" if happening.instances:
+            return Holdable("instance", happening.instances[0])
+        case "mandate" if happening.mandate:
+            return Holdable("mandate", happening.mandate)
     return None
 
 

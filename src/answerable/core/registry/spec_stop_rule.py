@@ -54,7 +54,11 @@ def stop_rule_in(spec: Fields, name: str) -> StopRule:
         # Unlike what may act, a rule that is not in force lets more happen: it is never left out quietly.
         spec.fault(f"ownership lacks {', '.join(missing)}", "ownership", code="stop_rule.ownership")
     _check_keys(spec, watches)
-    holds: RuleHolds = spec.choice("holds", RULE_HOLDS, default="agent")
+    over = spec.choice("over", RULE_OVER, default="agent")
+    holds: RuleHolds = spec.choice("holds", RULE_HOLDS, default=over)
+    if over == "mandate" and holds == "agent":
+        message = "a mandate can be of several agents: hold the mandate, or count over `agent`"
+        spec.fault(message, "holds", code=_CODE)
     if watches in ("fan_out", "refusal_flood") and holds in TARGETS:
         spec.fault(f"`{watches}` is of no {holds}: hold who does it", "holds", code=_CODE)
     counted = watches not in UNCOUNTED
@@ -63,7 +67,7 @@ def stop_rule_in(spec: Fields, name: str) -> StopRule:
         watches=watches,
         limit=spec.integer("limit", minimum=0, maximum=LIMIT_MAX, default=0),
         within_seconds=within_in(spec) if counted else 0,
-        over=spec.choice("over", RULE_OVER, default="agent"),
+        over=over,
         holds=holds,
         canary=_canary(spec) if watches == "canary" else NO_CANARY,
         tracker=spec.text("tracker", check=checked_part_name) if watches == "tracker" else "",

@@ -27,7 +27,7 @@ RULE_OVER: Final[tuple[RuleOver, ...]] = get_args(RuleOver)
 RuleHolds = Literal["agent", "instance", "mandate", "tool", "server", "capability"]
 RULE_HOLDS: Final[tuple[RuleHolds, ...]] = get_args(RuleHolds)
 TARGETS: Final[frozenset[RuleHolds]] = frozenset({"tool", "server", "capability"})
-"""Where one of these is held, it is counted for each of them apart."""
+"""What is acted on; the others act."""
 UNCOUNTED: Final[frozenset[Watched]] = frozenset({"canary", "refusal_flood", "tracker"})
 """What has no window of its own: the first touch, the quota of refusals, and a tracker, which has its own."""
 
