@@ -130,7 +130,7 @@ async def test_a_revoked_person_whose_name_cannot_be_opened_is_told_of_at_the_st
     said(caplog)
     async with token_world(tmp_path):
         [warning] = said(caplog)
-        assert warning.startswith("people were revoked whose names cannot be opened")
+        assert warning.startswith("people were revoked or held whose names cannot be opened")
         assert warning.endswith(f": 1 entries of the ledger, the first of them {entry['index']}")
 
 

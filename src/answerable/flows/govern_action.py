@@ -147,7 +147,7 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
     if unwitnessed is not None:
         raise unwitnessed
     now = walk.clock.now()
-    hold = judged.hold(now) if judged.holds else None
+    hold = None if judged.free else judged.hold(now)
     mandate = verified.mandate
     waiting = walk.approvals.matching(verified.caller.agent, mandate.id, verified.request.action.digest, now)
     approved = (
@@ -290,7 +290,8 @@ async def act(
     try:
         # What is held is looked at last: between that and the start nothing else is.
         unpinned = pin_outdated(walk, verified)
-        stopped = judged_now(walk, verified).stopped(walk.clock.now())
+        judged = judged_now(walk, verified)
+        stopped = "" if judged.free else judged.stopped(walk.clock.now())
     except Unavailable as failed:
         # Nothing was started: the intent ends here, and the caller is told what is the matter.
         return Outcome(status="not_started", detail="what has been revoked or is held cannot be told"), failed

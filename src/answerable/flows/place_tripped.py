@@ -75,7 +75,7 @@ async def place_tripped(walk: Walk, workloads: Workloads | None = None, *, count
             placed = await put_in_force(walk, trip.hold, workloads=workloads)
             # 2. No more a matter of this process alone, and counted anew once it is lifted.
             walk.tripped.placed(trip.hold)
-            state.history.forget(trip.rule.name, trip.owner)
+            state.history.forget(trip.rule.name, trip.owner, trip.keys)
             state.entries.pop((trip.rule.name, trip.owner), None)
             hold = str(placed.hold.id)
         # 3. On record which rule it was, and why. A crash before this line: the hold itself says by which rule.
@@ -106,6 +106,7 @@ async def _record(walk: Walk, trip: Trip, hold: str) -> None:
         fired=trip.fired,
         since=trip.at,
         owner=trip.owner,
+        counted=trip.keys,
         value=trip.value,
         what=trip.what,
         hold=hold,

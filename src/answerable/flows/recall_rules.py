@@ -79,7 +79,9 @@ class RuleReader:
         if stored.tag == Tag.RULE_FIRED:
             leaf = leaf_of(stored)
             if leaf.get("fired") == "held":
-                self._history.forget(str(leaf.get("rule")), str(leaf.get("owner")))
+                counted = leaf.get("counted")
+                keys = [str(one) for one in counted] if isinstance(counted, list) else []
+                self._history.forget(str(leaf.get("rule")), str(leaf.get("owner")), keys)
             return
         happening = self.told(stored)
         for rule in self._rules if happening is not None else ():

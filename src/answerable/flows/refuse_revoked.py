@@ -48,7 +48,30 @@ def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
 
     Without I/O while nothing was. Raises Unavailable when that cannot be said.
     """
-    return _judged(walk, verified)
+    # In this order: what is revoked after this line is another epoch, and asked for anew.
+    epoch, manifests, current = walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
+    then = walk.judged_in
+    if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
+        walk.judged_in, walk.judged = (epoch, manifests, current), {}
+    caller = verified.caller
+    identity = caller.identity
+    key = (
+        verified.mandate.id, caller.key, caller.certificate, identity.instance, identity.manifest, identity.measured,
+        verified.resolved.capability.name, verified.hops[-1].digest.hex() if verified.hops else "",
+    )  # fmt: skip
+    judged = walk.judged.get(key)
+    if judged is None:
+        if len(walk.judged) >= JUDGED_MAX:
+            walk.judged = {}
+        names = revocable_names(walk, verified)
+        reach = reach_of(names, current, capability=verified.resolved.capability)
+        judged = walk.judged[key] = Judged(
+            names=names,
+            revocation=walk.revocations.find(names),
+            reach=reach,
+            holds=walk.holds.standing(reach),
+        )
+    return judged
 
 
 def present(walk: Walk) -> tuple[int, int, RegistrySnapshot]:
@@ -190,30 +213,3 @@ def signing_key_of(token: str) -> str:
         return read_compact(token, step="statement").header.get("kid", "")
     except Malformed:
         return ""
-
-
-def _judged(walk: Walk, verified: VerifiedRequest) -> Judged:
-    # In this order: what is revoked after this line is another epoch, and asked for anew.
-    epoch, manifests, current = walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
-    then = walk.judged_in
-    if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
-        walk.judged_in, walk.judged = (epoch, manifests, current), {}
-    caller = verified.caller
-    identity = caller.identity
-    key = (
-        verified.mandate.id, caller.key, caller.certificate, identity.instance, identity.manifest, identity.measured,
-        verified.resolved.capability.name, verified.hops[-1].digest.hex() if verified.hops else "",
-    )  # fmt: skip
-    judged = walk.judged.get(key)
-    if judged is None:
-        if len(walk.judged) >= JUDGED_MAX:
-            walk.judged = {}
-        names = revocable_names(walk, verified)
-        reach = reach_of(names, current, capability=verified.resolved.capability)
-        judged = walk.judged[key] = Judged(
-            names=names,
-            revocation=walk.revocations.find(names),
-            reach=reach,
-            holds=walk.holds.standing(reach),
-        )
-    return judged

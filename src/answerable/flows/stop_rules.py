@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.containment.happening import (
+    NO_KEY,
     counts,
     events_of,
     holdable_of,
@@ -65,7 +66,7 @@ class Trip:
     rule: StopRule
     fired: Fired
     owner: str
-    key: str
+    keys: tuple[str, ...]
     value: int
     what: Holdable
     at: UnixMillis
@@ -122,15 +123,14 @@ def look(walk: Walk, happening: Happening, *, attempt: bool = False) -> bool:
     tripped = False
     for rule, counter in rules_now(walk):
         ahead = 1 if attempt and counts(rule, happening) else 0
-        keys = keys_of(rule, happening)
+        keys = keys_of(rule, happening) or (NO_KEY,)
         for owner in _owners(walk, rule, happening):
             value = _value(walk, rule, counter, happening, owner, keys)
             if value + ahead <= rule.limit:
                 if walk.stop_rules.passed:
-                    walk.stop_rules.passed.pop((rule.name, owner, (keys or ("",))[0]), None)
+                    walk.stop_rules.passed.pop((rule.name, owner, keys[0]), None)
                 continue
-            key = (keys or ("",))[0]
-            tripped |= _passed(walk, rule, owner, key, value + ahead, happening, attempt=attempt)
+            tripped |= _passed(walk, rule, owner, keys, value + ahead, happening, attempt=attempt)
     return tripped
 
 
@@ -179,7 +179,7 @@ def sweep(walk: Walk) -> None:
         if value <= rule.limit:
             state.passed.pop(place, None)
         else:
-            _passed(walk, rule, owner, key, value, passed.happening)
+            _passed(walk, rule, owner, keys, value, passed.happening)
 
 
 def trip_restored(walk: Walk) -> int:
@@ -193,7 +193,7 @@ def trip_restored(walk: Walk) -> int:
                 continue
             value = _value(walk, rule, counter, happening, owner, (key,))
             if value > rule.limit:
-                _passed(walk, rule, owner, key, value, happening)
+                _passed(walk, rule, owner, (key,), value, happening)
     return len(walk.stop_rules.by_hold) - before
 
 
@@ -247,7 +247,7 @@ def _passed(
     walk: Walk,
     rule: StopRule,
     owner: str,
-    key: str,
+    keys: tuple[str, ...],
     value: int,
     happening: Happening,
     *,
@@ -262,7 +262,7 @@ def _passed(
         rule=rule,
         fired="held",
         owner=owner,
-        key=key,
+        keys=keys,
         value=value,
         what=what,
         at=walk.clock.now(),
@@ -277,7 +277,7 @@ def _is_due(walk: Walk, trip: Trip, happening: Happening) -> bool:
     rule, state = trip.rule, walk.stop_rules
     if not rule.grace_seconds and not rule.dry_run:
         return True
-    now, place = walk.clock.monotonic(), (rule.name, trip.owner, trip.key)
+    now, place = walk.clock.monotonic(), (rule.name, trip.owner, trip.keys[0])
     passed = state.passed.get(place)
     if passed is None:
         if len(state.passed) >= PASSED_MAX:
@@ -313,7 +313,7 @@ def _held(walk: Walk, trip: Trip) -> bool:
                 code="stop_rule.waiting",
             )
         return False
-    state.passed.pop((rule.name, trip.owner, trip.key), None)
+    state.passed.pop((rule.name, trip.owner, trip.keys[0]), None)
     state.by_hold[trip.hold.id] = trip
     state.trips.append(trip)
     return True

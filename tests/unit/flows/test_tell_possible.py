@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.records_revocation import revoked
 from answerable.core.ledger.subject import LOG_SUBJECT
@@ -17,9 +18,11 @@ from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import Malformed
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.close_mandate import close_mandate
+from answerable.flows.place_hold import place_hold
 from answerable.flows.record_entry import sealing_for
 from answerable.flows.tell_possible import Then, possible
 from answerable.testing.builders import POLICIES, Bench, bench_documents
+from tests.hold_world import lift
 
 if TYPE_CHECKING:
     from answerable.flows.tell_possible import Told
@@ -188,3 +191,32 @@ async def test_a_token_that_is_none_is_counted_as_withheld():
     found._opened(issued, leaf, {**fields, "token": "nothing"})
     found._opened(issued, leaf, None)
     assert (found.withheld, found.mandates) == (2, {})
+
+
+async def test_what_was_held_then_was_not_possible_and_is_told_with_the_hold():
+    bench = await Bench().registered()
+    await bench.issue()
+    for what in (
+        holdable("agent", "scout"), holdable("server", "crm"), holdable("capability", "crm.read"), EVERYTHING,
+        holdable("environment", "production"), holdable("owner", "alice"),
+    ):  # fmt: skip
+        bench.clock.advance(1)
+        before = bench.clock.now()
+        bench.clock.advance(1)
+        hold = (await place_hold(bench.walk, what, by="dan")).hold
+        during = bench.clock.now()
+        assert scout(then(bench, during)).by == (f"held.{what.kind}", hold.id)
+        assert scout(then(bench, before)).effect == "allow"
+        bench.clock.advance(1)
+        await lift(bench, hold, "bob")
+        assert scout(then(bench)).effect == "allow"
+    mandate = (await place_hold(bench.walk, holdable("mandate", "m-1"), by="dan")).hold
+    assert scout(then(bench)).by == ("mandate.none",)
+    await lift(bench, mandate, "bob")
+    await place_hold(bench.walk, EVERYTHING, by="dan", expires_at=bench.clock.now() + 1_000)
+    assert scout(then(bench)).effect == "deny"
+    bench.clock.advance(2)
+    assert scout(then(bench)).effect == "allow"
+    await place_hold(bench.walk, holdable("key", "k" * 43), by="dan")
+    found = then(bench)
+    assert (scout(found).effect, found.unfollowed) == ("allow", 1)

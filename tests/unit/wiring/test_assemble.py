@@ -48,7 +48,7 @@ async def beside_a_log_that_is(fault: Fault) -> Bench:
         raw, Trouble(lambda _n, method: next(left, None) if "submit" in method else None)
     )
     with move_on_after(1):
-        await _settling(cast("Product", SimpleNamespace(walk=bench.walk)), 0.005)
+        await _settling(cast("Product", SimpleNamespace(walk=bench.walk, workloads=None)), 0.005)
     return bench
 
 
@@ -70,7 +70,7 @@ async def test_a_register_that_takes_nothing_ends_nothing_and_the_count_is_kept_
     mandates, origin = bench.walk.mandates, bench.walk.ledger.origin
     bench.walk.mandates = FullRegister(mandates, times=2)
     async with create_task_group() as tasks:
-        tasks.start_soon(_settling, cast("Product", SimpleNamespace(walk=bench.walk)), 0.005)
+        tasks.start_soon(_settling, cast("Product", SimpleNamespace(walk=bench.walk, workloads=None)), 0.005)
         await until(lambda: mandates.kept_used(origin), seconds=20)
         tasks.cancel_scope.cancel()
     assert mandates.kept_used(origin) == {"m-1": {"calls": 1}}

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from answerable.adapters.cedar.heads import HeadIndex
-from answerable.adapters.cedar.mentions import Mentions
-from answerable.adapters.cedar.publishing import engine_policies, specialised, turned
+from answerable.adapters.cedar.mentions import Mentions, flat_name
+from answerable.adapters.cedar.publishing import engine_form, engine_policies, specialised
 from answerable.adapters.cedar.schema import ACTION, AGENT, entities_of
 from answerable.core.decision.decision import Evaluation
 from answerable.core.decision.policy_context import capability_facts, members_of
@@ -71,14 +71,19 @@ class Slice:
 
 
 class ContextView:
-    """Writes the context of a call, with only the members that the policies of a slice mention."""
+    """Writes the context of a call, with only the members that the policies of a slice mention.
 
-    __slots__ = ("_constant", "_parts", "_whole")
+    flat: records of which no policy uses the whole; what is mentioned of them stands beside them, as `flat_name` says.
+    """
 
-    def __init__(self, mentions: Mentions, capability: Capability, declared: PolicyParts) -> None:
+    __slots__ = ("_constant", "_parts", "_whole", "flat")
+
+    def __init__(
+        self, mentions: Mentions, capability: Capability, declared: PolicyParts, *, flat: bool = True
+    ) -> None:
         self._constant: dict[str, object] = {}
         self._whole: list[str] = []
-        self._parts: list[tuple[str, tuple[str, ...]]] = []
+        self._parts: list[tuple[str, tuple[tuple[str, str], ...]]] = []
         facts = capability_facts(capability)
         for member, names in members_of(capability, declared).items():
             inside = mentions.inside(member)
@@ -88,10 +93,11 @@ class ContextView:
             if member == "capability":
                 said = {name: facts[name] for name in wanted}
                 self._constant[member] = msgspec.Raw(_ENCODER.encode(said))
-            elif wanted == names:
+            elif inside is None or not flat:
                 self._whole.append(member)
             else:
-                self._parts.append((member, wanted))
+                self._parts.append((member, tuple((name, flat_name(member, name)) for name in wanted)))
+        self.flat = frozenset(member for member, _ in self._parts)
 
     def text(self, whole: Context) -> str:
         """The context as JSON text."""
@@ -101,7 +107,9 @@ class ContextView:
         for member, wanted in self._parts:
             known = whole[member]
             assert isinstance(known, dict)  # noqa: S101 - a member with names inside is a record
-            context[member] = {name: known[name] for name in wanted if name in known}
+            for name, flat in wanted:
+                if name in known:
+                    context[flat] = known[name]
         return _ENCODER.encode(context).decode()
 
 
@@ -159,22 +167,17 @@ class Slices:
     def _build(self, agent_name: str, capability_name: str, tier: int, resource_id: str | None) -> Slice:
         agent, capability = self._known(agent_name, capability_name, tier)
         numbers = self._index.matching(agent, capability, resource_id) if self._index else self._all
-        mentions = Mentions()
-        for policy in self._policies_of(capability, numbers):
-            mentions = mentions.joined(policy.mentions)
+        view = self._view(capability, numbers)
+        turned = (self._set.policies[number] for number in numbers if self._index)
         return Slice(
             agent=agent,
             capability=capability,
             policies=numbers,
-            turned=frozenset(
-                policy.id
-                for policy in (self._set.policies[number] for number in numbers if self._index)
-                if policy.may_be_lifted
-            ),
-            view=ContextView(mentions, capability, self._set.registry.parts),
+            turned=frozenset(policy.id for policy in turned if policy.may_be_lifted),
+            view=view,
             principal={"type": AGENT, "id": agent_name},
             action={"type": ACTION, "id": capability_name},
-            evaluate=self._bound(agent, capability, numbers),
+            evaluate=self._bound(agent, capability, numbers, view.flat),
         )
 
     def _build_without(
@@ -187,14 +190,27 @@ class Slices:
     ) -> Evaluate:
         agent, capability = self._known(agent_name, capability_name, tier)
         left = tuple(number for number in numbers if self._set.policies[number].id not in ids)
-        return self._bound(agent, capability, left)
+        return self._bound(agent, capability, left, self._view(capability, numbers).flat)
 
-    def _bound(self, agent: Agent, capability: Capability, numbers: tuple[int, ...]) -> Evaluate:
+    def _view(self, capability: Capability, numbers: tuple[int, ...]) -> ContextView:
+        mentions = Mentions()
+        for policy in self._policies_of(capability, numbers):
+            mentions = mentions.joined(policy.mentions)
+        return ContextView(mentions, capability, self._set.registry.parts, flat=self._index is not None)
+
+    def _bound(
+        self, agent: Agent, capability: Capability, numbers: tuple[int, ...], flat: frozenset[str]
+    ) -> Evaluate:
         entities = _ENCODER.encode(entities_of(agent, capability)).decode()
-        return self._engine(self._handle(capability.name, capability.tier, numbers), entities)
+        return self._engine(self._handle(capability.name, capability.tier, numbers, flat), entities)
 
-    def _policies(self, capability_name: str, tier: int, numbers: tuple[int, ...]) -> cedarpy.PolicySet:
-        return engine_policies(self._policies_of(self._capability(capability_name, tier), numbers))
+    def _policies(
+        self, capability_name: str, tier: int, numbers: tuple[int, ...], flat: frozenset[str]
+    ) -> cedarpy.PolicySet:
+        policies = self._policies_of(self._capability(capability_name, tier), numbers)
+        if self._index is None:
+            return engine_policies(policies)
+        return engine_policies(tuple(engine_form(policy, flat) for policy in policies))
 
     def _policies_of(self, capability: Capability, numbers: tuple[int, ...]) -> tuple[Policy, ...]:
         """The policies as the slices of this capability use them; as they were published when there are no slices."""
@@ -202,10 +218,7 @@ class Slices:
         if self._index is None:
             return tuple(published)
         facts = capability_facts(capability)
-        return tuple(
-            turned(policy) if policy.may_be_lifted else policy
-            for policy in (specialised(policy, facts) for policy in published)
-        )
+        return tuple(specialised(policy, facts) for policy in published)
 
     def _known(self, agent_name: str, capability_name: str, tier: int) -> tuple[Agent, Capability]:
         return self._set.registry.agents[AgentId(agent_name)], self._capability(capability_name, tier)

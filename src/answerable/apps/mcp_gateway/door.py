@@ -80,8 +80,11 @@ class Door:
         """Raises Refused (`held.*`) when who asks for a session, or this server, is held; Unavailable."""
         self._needs.refuse_held(arrival.caller, "", self.name)
 
-    def opened_session(self, session_id: str, arrival: Arrival, scope: Scope) -> None:
-        """Have a session that was just opened cut once its agent, or this server, is held. scope: that opened it."""
+    async def open_session(self, session_id: str, arrival: Arrival, scope: Scope) -> None:
+        """Bind a new session of the SDK to its agent, ending those that have to go for it, and have it cut once the
+        agent, or this server, is held. scope: of the request that opened it."""
+        for ended in self.sessions.open(session_id, arrival.caller.agent):
+            await self.end_session(ended, scope)
 
         def cut() -> None:
             # Nothing is let through to it from here on; that the SDK forgets it closes its streams.

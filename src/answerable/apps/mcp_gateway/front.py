@@ -276,9 +276,7 @@ class Front:
                         if name.lower() == SESSION_FIELD
                     )
                     for session_id in opened:
-                        for ended in door.sessions.open(session_id, agent):
-                            await door.end_session(ended, scope)
-                        door.opened_session(session_id, arrival, scope)
+                        await door.open_session(session_id, arrival, scope)
                 await send(message)
 
             await door.serve({**scope, SCOPE_KEY: arrival}, receive, noticing, quick=False)

@@ -7,7 +7,7 @@ reaches its server reaches, whatever a sub-agent its instance, and whatever anyt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, first_in_force
@@ -30,17 +30,22 @@ if TYPE_CHECKING:
 class Judged:
     """Under which names somebody acts, the nearest first, and what of them is revoked or stands still, in one epoch.
 
-    reach: under which of them it can be held. holds: those that are not lifted, run out or not.
+    reach: under which of them it can be held. holds: those that are not lifted, run out or not. free: whether there is
+    nothing of either, as nearly always: then nobody needs to look at the clock.
     """
 
     names: tuple[Revocable, ...]
     revocation: Revocation | None
     reach: tuple[Holdable, ...]
     holds: tuple[Hold, ...]
+    free: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "free", self.revocation is None and not self.holds)
 
     def hold(self, now: UnixMillis) -> Hold | None:
         """The first that is in force at this time."""
-        return first_in_force(self.holds, now) if self.holds else None
+        return first_in_force(self.holds, now)
 
     def stopped(self, now: UnixMillis) -> str:
         """What of it nothing may be started under any more, and why, such as: agent `scout` was revoked; else empty."""

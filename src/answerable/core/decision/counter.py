@@ -181,6 +181,13 @@ class Counter:
         if self.blind.pop(owner, None) is not None:
             self.changed.add((owner, BLIND))
 
+    def forget_on(self, owner: str, keys: Iterable[str]) -> None:
+        """What was counted of this owner under these keys is done with."""
+        cells = self.cells.get(owner, {})
+        for key in keys:
+            if cells.pop(key, None) is not None:
+                self.changed.add((owner, key))
+
     def is_idle(self, owner: str, now: int) -> bool:
         """Whether nothing of this owner is inside the window, or may be missing in it. Never without a window."""
         oldest = oldest_inside(now, self.within_ms)

@@ -209,11 +209,11 @@ class History:
             for counter in counting:
                 counter.forget(owner)
 
-    def forget(self, tracker: str, owner: str) -> None:
-        """What one tracker counted of an owner is done with: it counts from nothing again."""
+    def forget(self, tracker: str, owner: str, resources: Iterable[str]) -> None:
+        """What one tracker counted of an owner on these is done with: it counts from nothing again."""
         for counter in self._counters:
             if counter.name == tracker:
-                counter.forget(owner)
+                counter.forget_on(owner, resources)
 
     def forget_idle(self, now: int) -> None:
         """Of owners of whom nothing is inside any window any more, nothing is kept."""

@@ -26,12 +26,14 @@ def rule_fired(
     fired: Literal["held", "would_hold", "warned"],
     since: UnixMillis,
     owner: str,
+    counted: Sequence[str],
     value: int,
     what: Holdable,
     hold: str,
     entries: Sequence[int],
 ) -> Entry:
-    """A rule fired. since: when it was too much. owner: by whom. what: that stands still, would, or is about to.
+    """A rule fired. since: when it was too much. owner: by whom. counted: what is counted apart for it. what: that
+    stands still, would, or is about to.
 
     hold: its id; empty for none. entries: that the number came from, as far as they are known, the newest last.
     """
@@ -39,6 +41,7 @@ def rule_fired(
         Tag.RULE_FIRED,
         at=at,
         members={
+            "counted": [*counted],
             "entries": [*entries],
             "fired": fired,
             "hold": hold,

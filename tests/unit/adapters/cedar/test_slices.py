@@ -46,12 +46,12 @@ def context(*paths: tuple[str, ...], everything: bool = False) -> object:
     ("paths", "sent"),
     [
         ((), {}),
-        ((("arguments", "amount"),), {"arguments": {"amount": 5}}),
-        ((("arguments", "rate"),), {"arguments": {}}),
+        ((("arguments", "amount"),), {"arguments.amount": 5}),
+        ((("arguments", "rate"),), {}),
         ((("arguments",),), {"arguments": {"batch": "7", "amount": 5, "tags": ["a"]}}),
-        ((("task", "calls_used"), ("now",)), {"task": {"calls_used": 3}, "now": NOW}),
+        ((("task", "calls_used"), ("now",)), {"task.calls_used": 3, "now": NOW}),
         ((("capability", "tier"), ("proof",)), {"capability": {"tier": 3}, "proof": "session_mac"}),
-        ((("agent", "grade"),), {"agent": {"grade": "claimed"}}),
+        ((("agent", "grade"),), {"agent.grade": "claimed"}),
         ((("nothing", "known"),), {}),
     ],
 )

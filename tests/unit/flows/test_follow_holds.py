@@ -1,0 +1,118 @@
+"""What is held ends what is open, once for each change, and whatever fails is tried again."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, holdable
+from answerable.errors import Refused, Unavailable
+from answerable.flows.enrol_workload import enrol
+from answerable.flows.follow_holds import follow_holds
+from answerable.flows.lift_hold import lift_hold
+from answerable.flows.place_hold import place_hold, resume_holds
+from answerable.flows.refuse_held import open_stream, refuse_held
+from tests.enrolment_world import enrolling, evidence_of, key_of
+from tests.gateway_world import until
+from tests.hold_world import bench_to_hold, lift_token, stop
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_register_that_cannot_be_read_for_a_moment_ends_nothing(caplog):
+    bench = await bench_to_hold()
+    _, caller = bench.request("get_case", {"case": "4711"})
+    cut: list[str] = []
+    open_stream(bench.walk, caller, "m-1", "crm", cut=lambda: cut.append("once"))
+    left = open_stream(bench.walk, caller, "m-1", "crm", cut=lambda: cut.append("never"))
+    left()
+    epoch, failures = bench.walk.holds.epoch, [1, 1]
+
+    def failing() -> int:
+        if failures:
+            failures.pop()
+            raise Unavailable("the disk is gone", code="register.unavailable", port="register")
+        return epoch()
+
+    bench.walk.holds.epoch = failing
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(lambda: follow_holds(bench.walk, poll_seconds=0.001))
+        await until(lambda: not failures)
+        assert cut == []
+        bench.walk.holds.place(
+            Hold(id=HoldId("hold_" + "x" * 22), what=EVERYTHING, at=bench.clock.now(), by="uid:0")
+        )
+        await until(lambda: cut)
+        tasks.cancel_scope.cancel()
+    assert cut == ["once"]
+    assert "cannot be looked at right now" in caplog.text
+    with pytest.raises(Refused):
+        refuse_held(bench.walk, caller, "m-1", "crm")
+
+
+async def test_who_is_not_held_is_let_through_at_the_same_doors():
+    bench = await bench_to_hold()
+    _, caller = bench.request("get_case", {"case": "4711"})
+    refuse_held(bench.walk, caller, "m-1", "crm")
+    refuse_held(bench.walk, caller, "m-unknown", "crm")
+
+
+async def test_instances_that_cannot_be_ended_now_are_once_they_can():
+    bench, workloads = await enrolling()
+    instance = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
+    end_many = workloads.instances.end_many
+
+    def failing(*_: object, **__: object) -> None:
+        raise Unavailable("the disk is full", code="register.unavailable", port="register")
+
+    workloads.instances.end_many = failing  # type: ignore[method-assign]
+    placed = await place_hold(bench.walk, holdable("agent", "scout"), by="uid:0", workloads=workloads)
+    assert not placed.recorded
+    workloads.instances.end_many = end_many  # type: ignore[method-assign]
+    assert await resume_holds(bench.walk, workloads, overdue_only=False) == 1
+    assert workloads.instances.find(instance.id).state == "ended"
+
+
+async def test_a_hold_that_has_run_out_before_it_was_recorded_is_recorded_and_ends_nothing():
+    bench, workloads = await enrolling()
+    instance = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
+    now = bench.clock.now()
+    bench.walk.holds.place(
+        Hold(id=HoldId("hold_" + "x" * 22), what=EVERYTHING, at=now, by="uid:0", expires_at=now + 1_000)
+    )
+    bench.clock.advance(60)
+    assert await resume_holds(bench.walk, workloads) == 1
+    assert workloads.instances.find(instance.id).state == "live"
+
+
+async def test_a_caller_who_leaves_while_it_is_recorded_leaves_a_hold_and_a_lift_that_count():
+    bench = await bench_to_hold()
+    submit = bench.walk.ledger.submit
+    with anyio.CancelScope() as scope:
+
+        def leaving(entry: object) -> object:
+            scope.cancel()
+            return submit(entry)  # type: ignore[arg-type]
+
+        bench.walk.ledger.submit = leaving
+        await stop(bench, EVERYTHING, by="alice")
+        await anyio.lowlevel.checkpoint()
+    [hold] = bench.walk.holds.all()
+    assert bench.walk.holds.unrecorded() == ()
+    with anyio.CancelScope() as scope:
+        await lift_hold(bench.walk, hold.id, lift_token(bench, hold, "bob"))
+    assert scope.cancelled_caught
+    assert bench.walk.holds.get(hold.id).lifted_at
+
+
+async def test_two_who_read_the_same_hold_and_sign_one_after_the_other_do_not_overwrite_each_other():
+    bench = await bench_to_hold()
+    hold = (await stop(bench, EVERYTHING)).hold
+    get = bench.walk.holds.get
+    bench.walk.holds.get = lambda _: hold  # type: ignore[method-assign]
+    await lift_hold(bench.walk, hold.id, lift_token(bench, hold, "bob"))
+    with pytest.raises(Refused) as raised:
+        await lift_hold(bench.walk, hold.id, lift_token(bench, hold, "carol"))
+    assert raised.value.code == "hold.changed_meanwhile"
+    bench.walk.holds.get = get  # type: ignore[method-assign]
+    assert [one.by for one in get(hold.id).agreed] == ["bob"]
