@@ -19,6 +19,8 @@ from answerable.core.ledger.happened import attempted, nature_of, resource_in
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.registry.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unavailable
+from answerable.flows.stop_rules import withdraw
+from answerable.flows.watch_rules import begin_started, count_started
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,17 +64,19 @@ def history_of(walk: Walk, verified: VerifiedRequest, now: UnixMillis) -> Mappin
 class Starting:
     """One action as it starts: it counts once it has its place in the log, and ahead of it while it waits for one."""
 
-    __slots__ = ("_at", "_begun", "_verified", "_walk")
+    __slots__ = ("_at", "_begun", "_for_rules", "_verified", "_walk")
 
     def __init__(self, walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> None:
         self._walk, self._verified, self._at = walk, verified, at
         self._begun: Event | None = None
+        self._for_rules: list[Event] = []
 
     def waits(self) -> None:
         """There is no place yet. Nothing else has run since the decision."""
         if self._walk.history.is_counting:
             self._begun = self._event()
             self._walk.history.begin(self._begun)
+        self._for_rules = begin_started(self._walk, self._verified, at=self._at)
 
     def placed(self, index: int) -> None:
         """The intent has its place."""
@@ -81,11 +85,14 @@ class Starting:
             history.placed(self._event(), index)
         else:
             history.placed(self._begun, index)
+        withdraw(self._walk, self._for_rules)
+        count_started(self._walk, self._verified, at=self._at, index=index)
 
     def withdraw(self) -> None:
         """No intent stands for it."""
         if self._begun is not None:
             self._walk.history.withdraw(self._begun)
+        withdraw(self._walk, self._for_rules)
 
     def _event(self) -> Event:
         return _attempt("started", self._verified, self._at)

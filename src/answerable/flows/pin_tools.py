@@ -219,7 +219,7 @@ def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused |
 def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
     """Whether who approved it is revoked or held: found out once for each epoch, but for which holds have run out."""
     memory = walk.tools_pinned
-    epoch = walk.revocations.epoch()
+    epoch = walk.holds.epoch()
     if memory.epoch != epoch:
         memory.epoch, memory.revoked = epoch, {}
     known = memory.revoked.get((pin.server, pin.tool))

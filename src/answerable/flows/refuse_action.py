@@ -13,6 +13,7 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.cite_statement import UNDER_NOTHING, decided_under
 from answerable.flows.count_history import count_denied
 from answerable.flows.record_entry import record_entry, record_in_run, sealing_for
+from answerable.flows.watch_rules import Denying
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,24 +87,29 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
     """
     now = walk.clock.now()
     index: int | None = None
+    denying = Denying(walk, request, caller, no, at=now)
 
     def placed(receipt: Receipt) -> None:
         nonlocal index
         index = receipt.index
         count_denied(walk, no.verified, at=now, index=index)
+        denying.placed(index)
 
     if walk.quota.take(caller.agent, now):
         try:
-            _, left = await _recorded(walk, request, caller, no, now, placed)
+            _, left = await _recorded(walk, request, caller, no, now, placed, denying.waits)
         except Unavailable as failed:
             walk.quota.lost(caller.agent)
             if index is None:
                 count_denied(walk, no.verified, at=now, index=None)
+                denying.placed(None)
             raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
         if left is not None:
             raise left
     else:
         count_denied(walk, no.verified, at=now, index=None)
+        denying.placed(None)
+        denying.flooded()
     texts = tuple(reason.text for reason in no.reasons)
     return Refused(f"not allowed: {texts[0]}", code=no.code, reasons=texts, entry_index=index)
 
@@ -115,6 +121,7 @@ async def _recorded(
     no: No,
     now: UnixMillis,
     placed: Callable[[Receipt], None],
+    waits: Callable[[], None],
 ) -> tuple[Receipt, BaseException | None]:
     """In the run of the mandate it was tried under, if the caller has that mandate."""
     mandate = no.mandate
@@ -148,5 +155,5 @@ async def _recorded(
         )
 
     if mandate is not None:
-        return await record_in_run(walk, mandate.id, entry, then=placed)
-    return await record_entry(walk, entry(None), then=placed)
+        return await record_in_run(walk, mandate.id, entry, waits=waits, then=placed)
+    return await record_entry(walk, entry(None), waits=waits, then=placed)

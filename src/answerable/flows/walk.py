@@ -16,6 +16,8 @@ from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.delegations import Delegations
 from answerable.flows.policy_desk import PolicyDesk
+from answerable.flows.stop_rules import StopRules
+from answerable.flows.tripped_holds import TrippedHolds
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -198,6 +200,8 @@ class Walk:
     chains, by the digest of the last hop. The terms of none of these ever change.
     cuts: how much this process cut for a hold, where it placed it or cut anything. scans: what was read of stops that
     somebody watches.
+    stop_rules: what they counted, and what they tripped that is not written down yet. tripped: `holds` itself, which it
+    is put around, with what rules have tripped in it.
     holds: opened beside revocations. judged: under which names callers act and what of it was revoked or is held, as
     long as `judged_in` is what there is: the epoch of both, how many manifests came into force, and the registry.
     """
@@ -252,6 +256,8 @@ class Walk:
     owners: dict[MandateId, str] = field(default_factory=dict)
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)
+    stop_rules: StopRules = field(default_factory=StopRules)
+    tripped: TrippedHolds = field(init=False)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: tuple[int, int, RegistrySnapshot] | None = None
     accounts: dict[MandateId | bytes, tuple[Account, ...]] = field(default_factory=dict)
@@ -260,6 +266,7 @@ class Walk:
 
     def __post_init__(self) -> None:
         self.runs = Runs(self.entropy.bytes)
+        self.holds = self.tripped = TrippedHolds(self.holds)
         self.quota = RefusalQuota(
             recorded_max=self.limits.refusals_recorded_max, window_ms=self.limits.refusals_window_ms
         )

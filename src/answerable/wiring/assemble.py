@@ -29,7 +29,6 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
-from answerable.flows.follow_registers import follow_documents, follow_registers
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
@@ -45,14 +44,19 @@ from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.counts import keep_counts, reading_histories
-from answerable.wiring.following import following_registry, relisting
+from answerable.wiring.following import (
+    following_documents,
+    following_registers,
+    following_registry,
+    relisting,
+)
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
-from answerable.wiring.stops import following_stops, hold_if_pressed
+from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
 from answerable.wiring.tokens import forgetting_tokens, token_desk
 from answerable.wiring.witnesses import cosigning
 
@@ -74,8 +78,6 @@ if TYPE_CHECKING:
 ROOT_BYTES: Final = 32
 """Of the key under which subject keys are wrapped."""
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-REGISTERS_SECONDS: Final = 0.05
-"""How soon what another process wrote into the registers holds here."""
 LOCK_RETRY_SECONDS: Final = 0.05
 NAMELESS_SAID_MAX: Final = 10
 """Entries that a warning names; the rest are counted."""
@@ -260,6 +262,7 @@ async def _recovered(
             ", ".join(map(str, recalled.nameless[:NAMELESS_SAID_MAX])),
         )
     await hold_if_pressed(walk, settings.data, workloads)
+    recover_rules(walk)
     await take_away_from_agents(walk)
     with _when_there_is_room():
         await end_what_had_lapsed(workloads)
@@ -290,23 +293,9 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
-            tasks.start_soon(_following_registers, product)
-            tasks.start_soon(_following_documents, product.walk)
+            tasks.start_soon(following_registers, product.walk, product.registers.refresh)
+            tasks.start_soon(following_documents, product.walk)
             tasks.start_soon(reading_histories, product.walk)
-
-
-async def _following_registers(product: Product) -> None:
-    """What the processes of other shards write holds here, too, within a moment: a mandate they closed, for one."""
-    while True:
-        await anyio.sleep(REGISTERS_SECONDS)
-        follow_registers(product.walk, product.registers.refresh)
-
-
-async def _following_documents(walk: Walk) -> None:
-    """Documents with very many policies are compiled beside the actions, and beside what else is followed."""
-    while True:
-        await anyio.sleep(REGISTERS_SECONDS)
-        await follow_documents(walk)
 
 
 async def _settling(product: Product, seconds: float) -> None:
