@@ -69,8 +69,8 @@ class EventRegister(Protocol):
     def add(self, events: Sequence[Waiting], *, waiting_max: int, log: str = "", read_to: int = 0) -> None:
         """Put them at the end of their streams and remember how far `log` was read, in one write.
 
-        One whose id is in its stream, or that is of no stream, is passed over. Of a stream in which `waiting_max` wait no
-        more are kept: they are counted in `left_out`. `read_to` never goes back; without `log` it is not touched.
+        One whose id is in its stream, or that is of no stream, is passed over. Of a stream in which `waiting_max` wait
+        no more are kept: they are counted in `left_out`. `read_to` never goes back; without `log` it is not touched.
         """
         ...
 
@@ -95,7 +95,8 @@ class EventRegister(Protocol):
         ...
 
     def claim(self, stream: str, *, now: int, until: int) -> bool:
-        """Take it for sending, unless another one has it, or it is not yet time; `until` that holds at most."""
+        """Take it for sending, unless another one has it; `until` that holds at most. A claim that would hold longer
+        than that was made by a clock that was set back since, and does not count."""
         ...
 
     def release(self, stream: str, *, attempts: int, next_at: int) -> None:

@@ -113,9 +113,7 @@ class MemoryEventRegister:
             found = self._queues.get(stream)
             if found is None:
                 return 0
-            gone = [
-                one for one in ids if one in found.waiting and (one in found.shown or not only_shown)
-            ]
+            gone = [one for one in ids if one in found.waiting and (one in found.shown or not only_shown)]
             for one in gone:
                 found.waiting.pop(one, None)
                 found.shown.discard(one)
@@ -132,7 +130,7 @@ class MemoryEventRegister:
         """As the port says."""
         with self._lock:
             found = self._queues.get(stream)
-            if found is None or now < found.busy_until or now < found.next_at:
+            if found is None or now < found.busy_until <= until:
                 return False
             found.busy_until = until
             return True

@@ -38,7 +38,8 @@ class SqliteEventRegister:
         with self._store.write() as connection:
             if stream.revision == 0:
                 done = connection.execute(
-                    "INSERT OR IGNORE INTO event_streams (id, body, revision) VALUES (?, ?, 1)", (stream.id, body)
+                    "INSERT OR IGNORE INTO event_streams (id, body, revision) VALUES (?, ?, 1)",
+                    (stream.id, body),
                 )
             else:
                 done = connection.execute(
@@ -85,7 +86,8 @@ class SqliteEventRegister:
     def waiting(self, stream: str, *, count_max: int) -> tuple[Waiting, ...]:
         """As the port says."""
         rows = self._store.rows(
-            "SELECT id, at, body FROM events_waiting WHERE stream = ? ORDER BY number LIMIT ?", (stream, count_max)
+            "SELECT id, at, body FROM events_waiting WHERE stream = ? ORDER BY number LIMIT ?",
+            (stream, count_max),
         )
         return tuple(
             Waiting(stream=stream, id=text(one), at=whole(at), body=octets(body)) for one, at, body in rows
@@ -95,7 +97,8 @@ class SqliteEventRegister:
         """As the port says."""
         with self._store.write() as connection:
             connection.executemany(
-                "UPDATE events_waiting SET shown = 1 WHERE stream = ? AND id = ?", [(stream, one) for one in ids]
+                "UPDATE events_waiting SET shown = 1 WHERE stream = ? AND id = ?",
+                [(stream, one) for one in ids],
             )
 
     def taken(self, stream: str, ids: Collection[str], *, only_shown: bool) -> int:
@@ -116,8 +119,8 @@ class SqliteEventRegister:
         """As the port says."""
         with self._store.write() as connection:
             done = connection.execute(
-                "UPDATE event_streams SET busy_until = ? WHERE id = ? AND busy_until <= ? AND next_at <= ?",
-                (until, stream, now, now),
+                "UPDATE event_streams SET busy_until = ? WHERE id = ? AND (busy_until <= ? OR busy_until > ?)",
+                (until, stream, now, until),
             )
             return done.rowcount == 1
 

@@ -3,8 +3,8 @@
 An announcement is made from one entry of the ledger, and from that alone: whoever reads the ledger again makes the same
 one, with the same id, so that none is lost between the two and none counts twice.
 
-Laws: it has names of agents, instances, tokens, tasks and things, and never the name of a person, a reason in somebody's
-words, an argument or a result; an entry that announces nothing makes nothing.
+Laws: it has names of agents, instances, tokens, tasks and things, and never the name of a person, a reason in
+somebody's words, an argument or a result; an entry that announces nothing makes nothing.
 """
 
 from __future__ import annotations

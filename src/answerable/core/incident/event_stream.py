@@ -46,11 +46,11 @@ _OURS: Final = frozenset(
 class EventStream:
     """receiver: the agent that has it, or the name of a webhook. endpoint: where it is pushed to; empty for polling.
 
-    requested: event types, None for all that there are. removed: subjects that the receiver does not want to hear of, as
-    canonical JSON. groups: whom a webhook speaks to; stops: whether it is told of what ended. since: by log, the first
-    entry of which it is told. refused: how many its receiver refused for good. left_out: how many of those that were not
-    kept it has been told of. update: id of the event about its own status that is still to be sent, empty for none.
-    verified_at: when it was last asked to show that it works. revision: another one after every change.
+    requested: event types, None for all that there are. removed: subjects that the receiver does not want to hear of,
+    as canonical JSON. groups: whom a webhook speaks to; stops: whether it is told of what ended. since: by log, the
+    first entry of which it is told. refused: how many its receiver refused for good. left_out: how many of those that
+    were not kept it has been told of. update: id of the event about its own status that is still to be sent, empty for
+    none. verified_at: when it was last asked to show that it works. revision: another one after every change.
     """
 
     id: str
@@ -75,7 +75,9 @@ class EventStream:
     @property
     def delivered(self) -> tuple[str, ...]:
         """The types of events that it is sent."""
-        return SUPPORTED if self.requested is None else tuple(one for one in SUPPORTED if one in self.requested)
+        return (
+            SUPPORTED if self.requested is None else tuple(one for one in SUPPORTED if one in self.requested)
+        )
 
     def wants(self, kind: str, subject: Mapping[str, JSONValue]) -> bool:
         """Whether its receiver wants this event about this subject."""

@@ -1,20 +1,21 @@
 """Announcements as Security Event Tokens (RFC 8417) of the Shared Signals Framework 1.0 and CAEP 1.0.
 
-| what                                              | event                                    | subject                        |
-|---------------------------------------------------|------------------------------------------|--------------------------------|
-| token                                             | session-revoked                          | `jwt_id`                       |
-| hop, mandate, manifest, tool, server, capability  | session-revoked                          | `opaque`: kind, colon, name    |
-| agent                                             | session-revoked                          | `complex`: application         |
-| instance of an agent                              | session-revoked                          | `complex`: session, application |
-| owner                                             | session-revoked                          | `complex`: user, a pseudonym   |
-| vendor, tenant, environment, everything           | session-revoked                          | `complex`: tenant              |
-| trust domain                                      | session-revoked                          | `uri`                          |
-| key, certificate, credential                      | credential-change, `revoke`              | `uri` of the thumbprint, or `opaque` |
-| a hold placed                                     | as above, and our own `hold-placed`      | as above                       |
-| a hold lifted                                     | our own `hold-lifted`                    | as above                       |
+| what                                             | event                       | subject                         |
+|--------------------------------------------------|-----------------------------|---------------------------------|
+| token                                            | session-revoked             | `jwt_id`                        |
+| hop, mandate, manifest, tool, server, capability | session-revoked             | `opaque`: kind, colon, name     |
+| agent                                            | session-revoked             | `complex`: application          |
+| instance of an agent                             | session-revoked             | `complex`: session, application |
+| owner                                            | session-revoked             | `complex`: user, a pseudonym    |
+| vendor, tenant, environment, everything          | session-revoked             | `complex`: tenant               |
+| trust domain                                     | session-revoked             | `uri`                           |
+| key, certificate, credential                     | credential-change, `revoke` | `uri` or `opaque`               |
+| a hold placed                                    | our own `hold-placed`; but for keys the above, too | as above |
+| a hold lifted                                    | our own `hold-lifted`       | as above                        |
 
-Laws: one event a token (interoperability profile), no `sub` and no `exp`; what no standard says is said by a type of our
-own and never by stretching one of theirs: a key that is held is not revoked, and a hold that is lifted revokes nothing.
+Laws: one event a token (interoperability profile), no `sub` and no `exp`; what no standard says is said by a type of
+our own and never by stretching one of theirs: a key that is held is not revoked, and a hold that is lifted revokes
+nothing.
 """
 
 from __future__ import annotations
