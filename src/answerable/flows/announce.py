@@ -106,7 +106,8 @@ async def _beginning(desk: EventDesk, streams: Sequence[EventStream], log: str, 
 
 
 def _read(desk: EventDesk, start: int, size: int) -> tuple[list[Announcement], int]:
-    walk, found = desk.walk, list[Announcement]()
+    walk = desk.walk
+    found: list[Announcement] = []
     for stored in islice(walk.ledger.replay(start), min(ENTRIES_AT_A_TIME, size - start)):
         found += announcements_in(stored, walk.ledger.origin, walk.subject_keys.find)
         start = stored.index + 1
@@ -155,5 +156,9 @@ def _paused(stream: EventStream, *, left_out: int, limit: int) -> EventStream | 
     if stream.method == "webhook":
         # Nobody could enable it again; the number is said as soon as it can be reached.
         return replace(stream, update=update) if not stream.update else None
-    reason = f"{left_out} events were left out, because {limit} waited already"
+    reason = f"{left_out} events were left out so far, because {limit} waited already"
+    if stream.status == "paused":
+        update = (
+            stream.update
+        )  # Its receiver has been told, or will be, and reads the number when it comes back.
     return replace(stream, status="paused", reason=reason, left_out=left_out, update=update)

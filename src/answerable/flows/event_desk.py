@@ -50,7 +50,8 @@ class EventDesk:
     """issuer: what the token service is called, known once it listens. receivers: agents that may have streams, each
     with the addresses to which events may be pushed. webhooks: their secrets, by name. key: what events are signed
     with; None where there is no receiver. read_to: up to which entry our log was read here; None before the first
-    round. polls: how many wait, by stream. refusals: by stream, the event that its receiver refused last, and how often here.
+    round. polls: how many wait, by stream. refusals: by stream, the event that its receiver refused last, and how often
+    here.
     """
 
     walk: Walk

@@ -99,17 +99,19 @@ def configuration(stream: EventStream, *, issuer: str, poll_url: str) -> dict[st
     )
     if stream.authorization:
         delivery["authorization_header"] = stream.authorization
+    supported: list[JSONValue] = [*SUPPORTED]
+    delivered: list[JSONValue] = [*stream.delivered]
     found: dict[str, JSONValue] = {
         "stream_id": stream.id,
         "iss": issuer,
         "aud": stream.receiver,
         "delivery": delivery,
-        "events_supported": list[JSONValue](SUPPORTED),
-        "events_delivered": list[JSONValue](stream.delivered),
+        "events_supported": supported,
+        "events_delivered": delivered,
         "min_verification_interval": VERIFY_SECONDS_MIN,
     }
     if stream.requested is not None:
-        found["events_requested"] = list[JSONValue](stream.requested)
+        found["events_requested"] = [*stream.requested]
     if stream.description:
         found["description"] = stream.description
     return found
