@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import httpx2
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -18,7 +19,9 @@ from answerable.adapters.memory.events import MemoryEventRegister
 from answerable.core.identity.event_key import EventKey
 from answerable.core.incident.event_stream import EventStream
 from answerable.flows.event_desk import EventDesk, EventLimits
+from answerable.sdk.proof_auth import SignatureAuth
 from answerable.testing.builders import Bench
+from answerable.testing.samples import signing_key
 from tests.token_server_world import Said, Seen, Server, serving
 
 ISSUER = "https://gateway.example"
@@ -164,3 +167,51 @@ def hooked() -> Iterator[Hook]:
         hook = Hook(server)
         server.answers["/hook"] = hook
         yield hook
+
+
+@dataclass
+class EventClient:
+    """A receiver that manages its streams and polls, over the real door. by: how it proves who it is."""
+
+    world: Any
+    agent: str
+    by: str = "signature"
+
+    async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        auth = SignatureAuth(signing_key(self.agent)) if self.by == "signature" else None
+        if self.by == "assertion":
+            headers.setdefault("authorization", f"Bearer {self.world.assertion(self.agent)}")
+        content = b"" if body is None else json.dumps(body).encode()
+        async with httpx2.AsyncClient(trust_env=False, auth=auth, timeout=60) as http:
+            return await http.request(
+                method, self.world.url + path, content=content,
+                headers={"content-type": "application/json", **headers},
+            )  # fmt: skip
+
+    async def made(self, **sent: Any) -> dict[str, Any]:
+        answer = await self.ask("POST", "/ssf/streams", sent)
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def poll(self, stream: str, **sent: Any) -> dict[str, Any]:
+        answer = await self.ask("POST", f"/ssf/poll/{stream}", sent)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def events(self, stream: str, **sent: Any) -> dict[str, dict[str, Any]]:
+        """What a poll gives, by id, each checked as a receiver does."""
+        jwks = (await self.ask("GET", "/ssf/jwks")).json()["keys"]
+        sets = (await self.poll(stream, **sent))["sets"]
+        found = {
+            jti: checked_set(token, jwks, issuer=self.world.url, audience=self.agent)
+            for jti, token in sets.items()
+        }
+        assert all(claims["jti"] == jti for jti, claims in found.items())
+        return found
+
+
+def announcing(*receivers: str, more: str = "") -> str:
+    """Settings."""
+    return f"[announcing]\nreceivers = {json.dumps(receivers)}\n{more}"
