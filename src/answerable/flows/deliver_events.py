@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 Sent = Literal["taken", "refused", "failed"]
 
 AT_A_TIME: Final = 20
-"""Messages that are sent under one claim."""
+"""Messages that are sent under one claim, as far as they take no longer than one slow one."""
+CLAIM_ANSWERS: Final = 3
+"""For how many of the slowest answers a claim holds: one about the stream, one that ends late, and some to spare."""
 REFUSALS_MAX: Final = 5
 """Tries of an event that its receiver refuses (400): its keys or its clock may be right a little later."""
 FIRST_RETRY_MILLIS: Final = 1_000
@@ -60,7 +62,7 @@ async def deliver_always(desk: EventDesk, *, seconds: float = ROUND_SECONDS) -> 
 
 async def _delivering(desk: EventDesk, stream: str, under_way: set[str]) -> None:
     try:
-        while await deliver_events(desk, stream) == AT_A_TIME:
+        while await deliver_events(desk, stream):
             continue
     except AnswerableError as error:
         _log.warning("events of a stream wait: %s", error.message)
@@ -81,10 +83,11 @@ async def deliver_events(desk: EventDesk, identity: str) -> int:
     if waits or not (open_now or stream.update):
         return 0
     # 1. Ours, for as long as the longest tries may take. A crash after this line: another process's, then.
-    claim = now + int((AT_A_TIME + 2) * desk.limits.answer_seconds_max * 1000)
+    claim = now + int(CLAIM_ANSWERS * desk.limits.answer_seconds_max * 1000)
     if not await in_register(desk.register.claim, identity, now=now, until=claim):
         return 0
     attempts, taken = queue.attempts, 0
+    ends = desk.walk.clock.monotonic() + desk.limits.answer_seconds_max
     try:
         # 2. What is to be said about the stream itself comes before it stops.
         if stream.update and await _send_update(desk, stream) != "taken":
@@ -94,6 +97,8 @@ async def deliver_events(desk: EventDesk, identity: str) -> int:
             attempts = 0
             return 0
         for one in await in_register(desk.register.waiting, identity, count_max=AT_A_TIME):
+            if taken and desk.walk.clock.monotonic() >= ends:
+                break
             sent = await _send(desk, stream, one)
             if sent != "taken":
                 attempts += 1

@@ -56,6 +56,8 @@ def event_desk(settings: Settings, store: SqliteStore, tokens: TokenDesk) -> Eve
         ),
     )
     _set_up(register, webhooks)
+    if not settings.ledger.shard:
+        _free(register)
     for stream in register.streams():
         if stream.method != "webhook" and stream.receiver not in receivers:
             _log.warning(
@@ -79,6 +81,12 @@ def _secret(settings: Settings, webhook: Webhook) -> bytes:
         return webhook_secret(secret(webhook.secret, data=settings.data))
     except Malformed as fault:
         raise Malformed(f"webhook `{webhook.name}`: {fault.message}", code=fault.code) from None
+
+
+def _free(register: EventRegister) -> None:
+    """Whoever sent before is gone, for nobody else works on this directory: what waits is sent at once."""
+    for stream in register.streams():
+        register.release(stream.id, attempts=register.queue(stream.id).attempts, next_at=0)
 
 
 def _set_up(register: EventRegister, webhooks: tuple[Webhook, ...]) -> None:
