@@ -13,7 +13,7 @@ import pytest
 from answerable.core.incident.security_event import STREAM_UPDATED
 from answerable.core.mandate.revocation import Revocation, revocable
 from answerable.flows.announce import announce_new
-from answerable.flows.deliver_events import AT_A_TIME, REFUSALS_MAX, deliver_events
+from answerable.flows.deliver_events import AT_A_TIME, CLAIM_ANSWERS, REFUSALS_MAX, deliver_events
 from answerable.flows.event_desk import EventLimits
 from answerable.flows.manage_streams import change_status
 from answerable.flows.revoke_authority import revoke_authority
@@ -160,9 +160,10 @@ async def test_while_one_process_sends_another_one_does_not_until_its_claim_is_o
     made = await bench()
     with receiving(lambda: desk.jwks()) as receiver:
         desk = await pushing(made, receiver.url, "t-1")
-        assert desk.register.claim("s-1", now=made.clock.now(), until=made.clock.now() + 100_000)
+        held = int(CLAIM_ANSWERS * desk.limits.answer_seconds_max)
+        assert desk.register.claim("s-1", now=made.clock.now(), until=made.clock.now() + held * 1000)
         assert await deliver_events(desk, "s-1") == 0
-        later(made, 99)
+        later(made, held - 1)
         assert await deliver_events(desk, "s-1") == 0
         later(made, 2)
         assert await deliver_events(desk, "s-1") == 1
