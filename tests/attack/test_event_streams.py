@@ -21,7 +21,9 @@ from answerable.flows.revoke_authority import revoke_authority
 from answerable.ports.event_post import ANSWER_BYTES_MAX
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
+from tests.bundle_server import OurEndpoint
 from tests.event_world import EventClient, announcing, desk_on, stream, waiting
+from tests.federation_world import Authority
 from tests.token_server_world import Said, serving
 from tests.token_world import token_world
 
@@ -336,3 +338,22 @@ async def test_what_is_kept_of_a_stream_is_nobody_elses_to_read(tmp_path):
         assert all(stat.S_IMODE(one.stat().st_mode) == 0o600 for one in databases)
         assert "very-secret" not in repr(world.product.events.register.streams())
         assert "very-secret" not in json.dumps(world.entries())
+
+
+@pytest.mark.requirement("SSF-09")
+async def test_over_tls_only_a_receiver_whose_certificate_counts_for_its_name_gets_a_message():
+    ours, web = Authority("ours.example"), Authority()
+    endpoint = OurEndpoint(ours.bundle())
+    endpoint.tls.use_pem(*web.leaf("127.0.0.1").pem())
+    async with endpoint.open():
+        believing = HttpEventPost(answer_seconds_max=5.0, authorities=web.pem)
+        # It is no receiver, and says so: the message has reached it.
+        assert (await believing.post(endpoint.url(), {}, b"x")).status == 405
+        for post, url in (
+            (HttpEventPost(answer_seconds_max=5.0), endpoint.url()),
+            (HttpEventPost(answer_seconds_max=5.0, authorities=Authority().pem), endpoint.url()),
+            (believing, endpoint.url().replace("127.0.0.1", "localhost")),
+        ):
+            with pytest.raises(Unavailable) as raised:
+                await post.post(url, {}, b"x")
+            assert "its certificate" in raised.value.message
