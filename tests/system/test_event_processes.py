@@ -76,6 +76,11 @@ async def test_what_is_revoked_reaches_receivers_that_poll_and_are_pushed_to_whe
         # At least once, each under one id, first times in order.
         assert [*dict.fromkeys(one["sub_id"]["jti"] for one in pushed.tokens)] == heard
         assert len({one["jti"] for one in pushed.tokens}) == ROUNDS
+        said = json.loads(await anyio.to_thread.run_sync(house.command, "streams", "--json"))
+        assert [(one["receiver"], one["method"], one["status"], one["waiting"]) for one in said] == [
+            ("siem", "poll", "enabled", 1),
+            ("soc", "push", "enabled", 0),
+        ]
         await house.stop(signal.SIGTERM)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from answerable import __version__
 from answerable.apps.control_api import (
     agent_operations,
+    event_operations,
     inventory_operations,
     manifest_operations,
     policy_operations,
@@ -39,6 +40,7 @@ _LIMIT: Final[Schema] = {
 SCHEMAS: Final[dict[str, Schema]] = {
     **COMPONENTS,
     **agent_operations.COMPONENTS,
+    **event_operations.COMPONENTS,
     **inventory_operations.COMPONENTS,
     **manifest_operations.COMPONENTS,
     **policy_operations.COMPONENTS,
