@@ -17,10 +17,8 @@ import anyio
 
 from answerable.adapters.cedar import compiled
 from answerable.adapters.cedar.asking import compiled_asking
-from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.local_keys import open_or_create_key, open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
-from answerable.adapters.memory.events import MemoryEventRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.memory.policies import MemoryPolicyRegister
@@ -56,7 +54,6 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.flows.apply_registry import policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.cover_shards import ShardState
-from answerable.flows.event_desk import EventDesk
 from answerable.flows.follow_bundles import BundleFollowing
 from answerable.flows.gather_cosignatures import WitnessState
 from answerable.flows.govern_action import Answer, govern_action
@@ -293,21 +290,9 @@ def memory_product() -> Product:
         walk=walk,
         log_key=log_key.formatted(),
         published=published,
-        events=events_over(walk),
         workloads=workloads,
         identity=identity_over(workloads),
         authorities=AuthorityChanges(walk, workloads.trust),
-    )
-
-
-def events_over(walk: Walk) -> EventDesk:
-    """What the control API asks of announcing."""
-    return EventDesk(
-        walk=walk,
-        register=MemoryEventRegister(),
-        post=HttpEventPost(answer_seconds_max=1.0),
-        issuer=lambda: "https://gateway.example",
-        receivers={"scout": frozenset()},
     )
 
 

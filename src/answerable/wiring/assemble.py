@@ -201,7 +201,6 @@ async def assembled(
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
-            events = event_desk(settings, store, tokens)
             workloads, changes = await _recovered(walk, identity, settings)
             yield Product(
                 walk=walk,
@@ -212,8 +211,7 @@ async def assembled(
                 cosigning=rounds,
                 registers=store,
                 proofs=proofs,
-                tokens=tokens,
-                events=events,
+                tokens=tokens, events=event_desk(settings, store, tokens),
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
@@ -221,7 +219,7 @@ async def assembled(
                 identity=identity,
                 workloads=workloads,
                 authorities=changes,
-            )
+            )  # fmt: skip
             await _closed(identity, walk, settings)
 
 

@@ -44,7 +44,8 @@ ID_BYTES: Final = 16
 class Announcement:
     """log, entry: where it stands in the ledger. kind, name: what it is about: a kind that can be revoked or held,
     `instance`, or `group` for a notice. because: a stable word of ours, may be empty. by_person: whether a person did
-    it, where that is known. agent, mandate, capability, action, hold: empty where it is not about one.
+    it, where that is known. agent, mandate, capability, action, hold: empty where it is not about one. until: when a
+    hold runs out by itself, which nothing announces; 0 for never.
     """
 
     log: str
@@ -60,6 +61,7 @@ class Announcement:
     capability: str = ""
     action: str = ""
     hold: str = ""
+    until: int = 0
 
     def id(self, *receivers: str) -> str:
         """The same for the same entry, and another one for each receiver: 22 characters that say nothing."""
@@ -113,6 +115,9 @@ def announcements_in(stored: StoredEntry, log: str, find: FindKey) -> tuple[Anno
                     by_person=True,
                 ),
             )
+        case Tag.HOLD_LIFTED if not leaf.get("lifted_at"):
+            # One person agreed, and another one is wanted.
+            return ()
         case _:
             return (_held(leaf, log, stored, at),)
 
@@ -137,17 +142,21 @@ def _revoked(leaf: Mapping[str, JSONValue], log: str, index: int, at: UnixMillis
 def _held(leaf: Mapping[str, JSONValue], log: str, stored: StoredEntry, at: UnixMillis) -> Announcement:
     """Of a hold that was placed or lifted: over what, as far as the entry says so."""
     kind, name = _text(leaf, "kind"), _text(leaf, "name")
+    placed, source = stored.tag == Tag.HOLD_PLACED, _text(leaf, "source")
+    since = whole(dict(leaf), "since" if placed else "lifted_at")
     return Announcement(
         log=log,
         entry=stored.index,
-        at=at,
-        change="placed" if stored.tag == Tag.HOLD_PLACED else "lifted",
+        at=UnixMillis(since or at),
+        change="placed" if placed else "lifted",
         kind=kind,
         name=name,
         agent=name if kind == "agent" else "",
         mandate=name if kind == "mandate" else "",
         hold=_text(leaf, "hold"),
-        because=_text(leaf, "source"),
+        because=source,
+        by_person=not placed or source in ("person", "panic"),
+        until=whole(dict(leaf), "expires_at"),
     )
 
 

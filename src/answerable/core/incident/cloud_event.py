@@ -40,6 +40,8 @@ def cloud_event(told: Announcement, *, source: str, identity: str) -> bytes:
         "because": told.because,
     }
     given: dict[str, JSONValue] = {name: value for name, value in known.items() if value}
+    if told.until:
+        given["expires_at"] = told.until
     if told.by_person is not None:
         given["by_person"] = told.by_person
     return _body(

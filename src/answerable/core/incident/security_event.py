@@ -133,6 +133,8 @@ def _event(kind: str, told: Announcement, subject: dict[str, JSONValue]) -> Even
         claims["change_type"] = "revoke"
     if told.hold:
         claims["hold"] = told.hold
+    if told.until:
+        claims["hold_expires_at"] = told.until // 1000
     return kind, {"sub_id": subject, "events": {kind: claims}, "txn": told.place}
 
 

@@ -34,7 +34,6 @@ from tests.control_issuers import use_issuers
 from tests.control_policies import use_policies
 from tests.control_tools import use_tools
 from tests.control_world import Product, World, asked, made_world, memory_product
-from tests.event_world import stream
 from tests.revocation_calls import revoke_everything
 
 pytestmark = pytest.mark.anyio
@@ -104,12 +103,6 @@ async def issued(client: Client, world: World, case: str = "4711") -> Any:
         terms_of(draft["claims"]), audience=draft["audience"], key=load_key(world.key("ada"))
     )
     return await client("issue_mandate", {"token": token})
-
-
-async def use_streams(client, product):
-    product.events.register.put(stream())
-    (item,) = (await client("list_event_streams"))["items"]
-    assert (item["receiver"], item["status"], item["waiting"]) == ("scout", "enabled", 0)
 
 
 async def use_identity(client: Client, product: Product, world: World, name: str = "support-agent") -> None:
@@ -203,7 +196,6 @@ async def test_every_operation_answers_what_the_document_says(client: Client, pr
     await use_policies(client, product, world)
     await use_issuers(client)
     await use_identity(client, product, world)
-    await use_streams(client, product)
     await revoke_everything(client)
     assert client.used == {row.id for row in OPERATIONS}
 
