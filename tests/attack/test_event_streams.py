@@ -123,6 +123,8 @@ async def test_credentials_that_are_repeated_forged_or_for_another_request_open_
             "for another server": "Bearer " + world.assertion("researcher", aud="https://another.example"),
             "run out": "Bearer " + world.assertion("researcher", exp=world.now() // 1000 - 3_600),
             "no statement": "Bearer abc",
+            "no SVID": "Bearer "
+            + world.assertion("researcher", sub="spiffe://answerable.local/agent/researcher/1"),
             "a password": "Basic cmVzZWFyY2hlcjp4",
             "unsigned": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJyZXNlYXJjaGVyIn0.",
             "an event of ours": "Bearer "
@@ -267,6 +269,15 @@ async def test_acknowledgements_that_are_repeated_foreign_or_made_up_take_nothin
         await poll_events(desk, "scout", "s-1", Poll(acks=(ids[0],), count_max=0))
     assert [one["sub_id"]["jti"] for one in waiting(desk, "s-1")] == ["t-2", "t-3"]
     assert len(waiting(desk, "s-2")) == 3
+
+
+@pytest.mark.requirement("SSF-07")
+async def test_what_is_pushed_is_not_polled_besides():
+    desk = desk_on(await bench(), receivers={"scout": frozenset({LISTED})})
+    desk.register.put(stream(method="push", endpoint=LISTED))
+    with pytest.raises(Malformed) as raised:
+        await poll_events(desk, "scout", "s-1", Poll(at_once=True))
+    assert raised.value.code == "event_stream.member"
 
 
 @pytest.mark.requirement("SSF-07")

@@ -93,3 +93,6 @@ async def test_a_server_does_not_start_with_a_webhook_whose_secret_is_none(tmp_p
     assert "webhook `ops`" in said
     assert "whsec_" in said
     assert "hunter2" not in said
+    # Nobody is kept from stopping anything by it.
+    house.apply(PEOPLE)
+    assert json.loads(house.command("revoke", "token", "t-1", "--yes", "--json"))["new"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.event_key import EventKey
     from answerable.core.incident.event_stream import EventStream
+    from answerable.errors import AnswerableError
     from answerable.flows.walk import Walk
     from answerable.ports.event_post import EventPost
     from answerable.ports.event_register import EventRegister
@@ -51,7 +52,7 @@ class EventDesk:
     with the addresses to which events may be pushed. webhooks: their secrets, by name. key: what events are signed
     with; None where there is no receiver. read_to: up to which entry our log was read here; None before the first
     round. polls: how many wait, by stream. refusals: by stream, the event that its receiver refused last, and how often
-    here.
+    here. fault: why it cannot send; None where it can.
     """
 
     walk: Walk
@@ -66,6 +67,7 @@ class EventDesk:
     news: anyio.Event = field(default_factory=anyio.Event)
     polls: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, tuple[str, int]] = field(default_factory=dict)
+    fault: AnswerableError | None = None
 
     def tell(self) -> None:
         """Wake whoever waits for events here."""

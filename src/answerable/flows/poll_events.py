@@ -62,8 +62,9 @@ def poll_in(sent: Mapping[str, JSONValue]) -> Poll:
 
 
 async def poll_events(desk: EventDesk, receiver: str, identity: str, poll: Poll) -> dict[str, JSONValue]:
-    """What the receiver is answered. Raises Refused (`event_stream.*`), Unavailable, Broken."""
-    await stream_of(desk, receiver, identity)
+    """What the receiver is answered. Raises Malformed, Refused (`event_stream.*`), Unavailable, Broken."""
+    if (await stream_of(desk, receiver, identity)).method != "poll":
+        raise _fault("this stream is pushed: change its `delivery` to poll it")
     # 1. What it has is taken, if it was given it: nobody acknowledges what was never sent.
     await _acknowledged(desk, identity, poll)
     if poll.count_max == 0:

@@ -13,7 +13,7 @@ from answerable.adapters.local_keys import open_or_create_event_key
 from answerable.adapters.sqlite import SqliteEventRegister
 from answerable.core.incident.cloud_event import webhook_secret
 from answerable.core.incident.event_stream import EventStream
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Unavailable
 from answerable.flows.announce import announce_always
 from answerable.flows.deliver_events import deliver_always
 from answerable.flows.event_desk import EventDesk, EventLimits
@@ -32,21 +32,17 @@ _log: Final = logging.getLogger(__name__)
 
 
 def event_desk(settings: Settings, store: SqliteStore, tokens: TokenDesk) -> EventDesk:
-    """The desk, with the streams of today's webhooks. Raises Unavailable (`key.*`, `register.*`, `secret.*`), Malformed
-    (`webhook.secret`, `event_post.authorities`)."""
+    """The desk, with the streams of today's webhooks. Raises Unavailable (`register.*`): what else is wrong keeps only
+    the server from starting, which is what sends, and nobody from stopping anything without one."""
     wanted, walk = settings.announcing, tokens.walk
     receivers, webhooks = receivers_in(wanted), webhooks_in(wanted)
     register = SqliteEventRegister(store)
-    authorities = secret(wanted.authorities, data=settings.data) if wanted.authorities else b""
-    place = settings.data / "keys" / "events" / "1.pem"
     desk = EventDesk(
         walk=walk,
         register=register,
-        post=HttpEventPost(answer_seconds_max=wanted.answer_seconds_max, authorities=authorities),
+        post=HttpEventPost(answer_seconds_max=wanted.answer_seconds_max),
         issuer=tokens.issuer,
         receivers=receivers,
-        webhooks={one.name: _secret(settings, one) for one in webhooks},
-        key=open_or_create_event_key(place, entropy=walk.entropy) if receivers else None,
         limits=EventLimits(
             waiting_max=wanted.waiting_max,
             streams_max=wanted.streams_max,
@@ -55,6 +51,10 @@ def event_desk(settings: Settings, store: SqliteStore, tokens: TokenDesk) -> Eve
             poll_seconds_max=wanted.poll_seconds_max,
         ),
     )
+    try:
+        _open_to_send(desk, settings, webhooks)
+    except (Malformed, Unavailable) as fault:
+        desk.fault = fault
     _set_up(register, webhooks)
     if not settings.ledger.shard:
         _free(register)
@@ -68,12 +68,30 @@ def event_desk(settings: Settings, store: SqliteStore, tokens: TokenDesk) -> Eve
 
 
 async def kept_announcing(desk: EventDesk) -> None:
-    """Read our log on and send what waits, until cancelled. Where nobody is listed there is nothing to do."""
+    """Read our log on and send what waits, until cancelled. Where nobody is listed there is nothing to do.
+
+    Raises at once: Unavailable (`key.*`, `secret.*`), Malformed (`secret.*`, `webhook.secret`,
+    `event_post.authorities`).
+    """
+    if desk.fault is not None:
+        raise desk.fault
     if not desk.receivers and not desk.webhooks:
         return
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(announce_always, desk)
         tasks.start_soon(deliver_always, desk)
+
+
+def _open_to_send(desk: EventDesk, settings: Settings, webhooks: tuple[Webhook, ...]) -> None:
+    """Its key, secrets and authorities. Raises as `kept_announcing`."""
+    wanted = settings.announcing
+    if wanted.authorities:
+        authorities = secret(wanted.authorities, data=settings.data)
+        desk.post = HttpEventPost(answer_seconds_max=wanted.answer_seconds_max, authorities=authorities)
+    if desk.receivers:
+        place = settings.data / "keys" / "events" / "1.pem"
+        desk.key = open_or_create_event_key(place, entropy=desk.walk.entropy)
+    desk.webhooks = {one.name: _secret(settings, one) for one in webhooks}
 
 
 def _secret(settings: Settings, webhook: Webhook) -> bytes:

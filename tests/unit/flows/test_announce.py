@@ -7,14 +7,18 @@ from dataclasses import replace
 
 import pytest
 
+from answerable.adapters.memory.ledger import MemoryLedger
+from answerable.core.identity.keys import ed25519_public
 from answerable.core.incident.security_event import CREDENTIAL_CHANGE, SESSION_REVOKED
 from answerable.core.mandate.revocation import revocable
+from answerable.core.tlog.note import VerifierKey
 from answerable.errors import Unavailable
 from answerable.flows.announce import announce_new
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.event_desk import EventLimits
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
+from answerable.testing.samples import signing_key
 from tests.event_world import desk_on, stream, waiting
 from tests.obligation_world import bench_with, obliging
 
@@ -119,6 +123,28 @@ async def test_a_process_that_starts_late_tells_a_stream_nothing_from_before_it_
     await revoke(made, "token", "t-1")
     await announce_new(desk)
     assert [one["sub_id"]["jti"] for one in waiting(desk)] == ["t-1"]
+
+
+@pytest.mark.requirement("SSF-03")
+async def test_each_process_announces_its_own_log_into_the_same_streams():
+    here = await bench()
+    key = signing_key("other")
+    verifier = VerifierKey.ed25519("other.example/log", ed25519_public(key.public))
+    there = await Bench(ledger=MemoryLedger(key=verifier, sign=key.sign, clock=here.clock)).registered()
+    await revoke(there, "token", "before")
+    one = desk_on(here)
+    other = desk_on(there, register=one.register)
+    one.register.put(stream(since={here.walk.ledger.origin: here.walk.ledger.size}))
+    for desk in (one, other, one):
+        await announce_new(desk)
+    await revoke(there, "token", "t-there")
+    await revoke(here, "token", "t-here")
+    for desk in (one, other, replace(other, read_to=None)):
+        await announce_new(desk)
+    assert [told["sub_id"]["jti"] for told in waiting(one)] == ["t-here", "t-there"]
+    assert [told["txn"].rpartition("/")[0] for told in waiting(one)] == [
+        here.walk.ledger.origin, "other.example/log",
+    ]  # fmt: skip
 
 
 async def test_a_stream_that_is_disabled_or_of_nobody_who_is_listed_is_told_nothing():
