@@ -16,6 +16,7 @@ from answerable.errors import Unavailable
 from answerable.flows.announce import announce_new
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.event_desk import EventLimits
+from answerable.flows.manage_streams import create_stream
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
@@ -222,3 +223,17 @@ async def test_what_a_policy_tells_a_group_reaches_the_webhooks_of_that_group_al
     assert "4711" not in json.dumps(notice)
     assert waiting(desk, "sales") == []
     assert [one["type"] for one in waiting(desk, "stops")] == ["answerable.token.revoked"]
+
+
+@pytest.mark.requirement("SSF-03")
+async def test_a_stream_that_is_made_while_the_log_is_read_late_hears_nothing_from_before_it():
+    made = await bench()
+    desk = desk_on(made)
+    desk.register.put(stream())
+    await announce_new(desk)
+    await revoke(made, "token", "t-1")
+    late = (await create_stream(desk, "scout", {}))["stream_id"]
+    await revoke(made, "token", "t-2")
+    await announce_new(desk)
+    assert [one["sub_id"]["jti"] for one in waiting(desk)] == ["t-1", "t-2"]
+    assert [one["sub_id"]["jti"] for one in waiting(desk, late)] == ["t-2"]

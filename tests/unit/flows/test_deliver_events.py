@@ -135,6 +135,44 @@ async def test_a_receiver_that_was_away_for_long_may_refuse_once_without_losing_
 
 
 @pytest.mark.requirement("SSF-06")
+async def test_refusals_of_one_event_do_not_count_for_the_next_one():
+    made = await bench()
+    with receiving(lambda: desk.jwks()) as receiver:
+        most = [REFUSED] * (REFUSALS_MAX - 1)
+        receiver.answers = [*most, Said(status=202), *most]
+        desk = await pushing(made, receiver.url, "t-1", "t-2")
+        for _ in range(2 * REFUSALS_MAX):
+            await deliver_events(desk, "s-1")
+            later(made)
+        assert [one["sub_id"]["jti"] for one in receiver.tokens] == ["t-1", "t-2"]
+        assert desk.register.find("s-1").refused == 0
+
+
+@pytest.mark.requirement("SSF-08")
+async def test_what_is_changed_about_a_stream_while_it_is_told_of_an_earlier_change_is_told_too():
+    made = await bench()
+    with receiving(lambda: desk.jwks()) as receiver:
+        desk = await pushing(made, receiver.url)
+        found = desk.register.find("s-1")
+        desk.register.put(replace(found, status="paused", update="first"))
+        take = receiver.server.answers["/events"]
+
+        def changing(seen):
+            now = desk.register.find("s-1")
+            if now.update == "first":
+                desk.register.put(replace(now, update="second"))
+            return take(seen)
+
+        receiver.server.answers["/events"] = changing
+        await deliver_events(desk, "s-1")
+        assert desk.register.find("s-1").update == "second"
+        later(made)
+        await deliver_events(desk, "s-1")
+        assert [one["jti"] for one in receiver.tokens] == ["first", "second"]
+        assert desk.register.find("s-1").update == ""
+
+
+@pytest.mark.requirement("SSF-06")
 async def test_what_was_sent_and_not_kept_as_sent_is_sent_once_more_with_the_same_id():
     made = await bench()
     with receiving(lambda: desk.jwks()) as receiver:
