@@ -31,10 +31,18 @@ if TYPE_CHECKING:
 Change = Literal["revoked", "ended", "closed", "placed", "lifted", "notified"]
 
 ANNOUNCED: Final = frozenset(
-    {Tag.REVOKED, Tag.WORKLOAD_ENDED, Tag.MANDATE_CLOSED, Tag.HOLD_PLACED, Tag.HOLD_LIFTED}
+    {
+        Tag.REVOKED,
+        Tag.WORKLOAD_ENDED,
+        Tag.MANDATE_CLOSED,
+        Tag.AUTHORITY_CHANGED,
+        Tag.HOLD_PLACED,
+        Tag.HOLD_LIFTED,
+    }
 )
 """Entries that are announced; beside them those intents that a group is to be told of."""
 _NOTIFY: Final = "notify"
+_REMOVED: Final = "removed"
 # As it stands in the leaf of an intent: most have no obligation, and are not read at all.
 _NOTIFY_IN_LEAF: Final = b'"notify"'
 ID_BYTES: Final = 16
@@ -115,6 +123,8 @@ def announcements_in(stored: StoredEntry, log: str, find: FindKey) -> tuple[Anno
                     by_person=True,
                 ),
             )
+        case Tag.AUTHORITY_CHANGED:
+            return (_withdrawn(leaf, log, stored.index, at),) if leaf.get("state") == _REMOVED else ()
         case Tag.HOLD_LIFTED if not leaf.get("lifted_at"):
             # One person agreed, and another one is wanted.
             return ()
@@ -136,6 +146,13 @@ def _revoked(leaf: Mapping[str, JSONValue], log: str, index: int, at: UnixMillis
         name=name,
         agent=name if kind == "agent" else "",
         mandate=name if kind == "mandate" else "",
+    )
+
+
+def _withdrawn(leaf: Mapping[str, JSONValue], log: str, index: int, at: UnixMillis) -> Announcement:
+    """A generation of keys of the trust domain, by which nobody is to believe anything any more."""
+    return Announcement(
+        log=log, entry=index, at=at, change="revoked", kind="authority", name=_text(leaf, "authority")
     )
 
 

@@ -9,7 +9,7 @@
 | owner                                            | session-revoked             | `complex`: user, a pseudonym    |
 | vendor, tenant, environment, everything          | session-revoked             | `complex`: tenant               |
 | trust domain                                     | session-revoked             | `uri`                           |
-| key, certificate, credential                     | credential-change, `revoke` | `uri` or `opaque`               |
+| key, certificate, authority, credential          | credential-change, `revoke` | `uri` or `opaque`               |
 | a hold placed                                    | our own `hold-placed`; but for keys the above, too | as above |
 | a hold lifted                                    | our own `hold-lifted`       | as above                        |
 
@@ -47,7 +47,7 @@ THUMBPRINT_URN: Final = "urn:ietf:params:oauth:jwk-thumbprint:sha-256:"
 """RFC 9278."""
 
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-_CREDENTIALS: Final = frozenset({"key", "credential"})
+_CREDENTIALS: Final = frozenset({"key", "credential", "authority"})
 _TENANTS: Final = frozenset({"vendor", "tenant", "environment", "everything"})
 _DONE: Final = {
     "revoked": "was revoked for good",
@@ -128,7 +128,9 @@ def _event(kind: str, told: Announcement, subject: dict[str, JSONValue]) -> Even
     if told.by_person is not None:
         claims["initiating_entity"] = "admin" if told.by_person else "system"
     if kind == CREDENTIAL_CHANGE:
-        certificate = told.kind == "key" and not _THUMBPRINT.fullmatch(told.name)
+        certificate = told.kind == "authority" or (
+            told.kind == "key" and not _THUMBPRINT.fullmatch(told.name)
+        )
         claims["credential_type"] = "x509" if certificate else "app" if told.kind == "credential" else "jwk"
         claims["change_type"] = "revoke"
     if told.hold:

@@ -40,6 +40,11 @@ def told(tag: Tag, **members: Any) -> tuple[Announcement, ...]:
             {"instance": "spiffe://a/b", "agent": "scout", "because": "process.gone"},
             ("ended", "instance", "spiffe://a/b", AT),
         ),
+        (
+            Tag.AUTHORITY_CHANGED,
+            {"authority": "a-1", "domain": "d", "state": "removed"},
+            ("revoked", "authority", "a-1", AT),
+        ),
         (Tag.HOLD_PLACED, HELD | {"since": AT - 7, "source": "person"}, ("placed", "agent", "scout", AT - 7)),
         (Tag.HOLD_LIFTED, HELD | {"lifted_at": AT - 3}, ("lifted", "agent", "scout", AT - 3)),
     ],

@@ -70,6 +70,7 @@ def opaque(name: str) -> dict[str, str]:
         ),
         (told("key", "ab" * 32), [CREDENTIAL_CHANGE], opaque("key:" + "ab" * 32)),
         (told("credential", "lease-1"), [CREDENTIAL_CHANGE], opaque("credential:lease-1")),
+        (told("authority", "a-1"), [CREDENTIAL_CHANGE], opaque("authority:a-1")),
         (told("manifest", "ab" * 32), [SESSION_REVOKED], opaque("manifest:" + "ab" * 32)),
         (told("owner", "9f3c"), [SESSION_REVOKED], {"format": "complex", "user": opaque("9f3c")}),
         (told("vendor", "maker"), [SESSION_REVOKED], {"format": "complex", "tenant": opaque("vendor:maker")}),
@@ -114,9 +115,9 @@ def test_a_notice_to_a_group_is_no_security_event():
 def test_the_type_of_a_credential_tells_certificates_from_keys():
     said = [
         events_of(told(kind, name), ISSUER)[0][1]["events"][CREDENTIAL_CHANGE]["credential_type"]
-        for kind, name in (("key", THUMBPRINT), ("key", "ab" * 32), ("credential", "lease-1"))
+        for kind, name in (("key", THUMBPRINT), ("key", "ab" * 32), ("credential", "l"), ("authority", "a"))
     ]
-    assert said == ["jwk", "x509", "app"]
+    assert said == ["jwk", "x509", "app", "x509"]
 
 
 def test_who_did_it_is_said_where_it_is_known():
