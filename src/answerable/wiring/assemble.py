@@ -43,6 +43,7 @@ from answerable.flows.walk import Walk
 from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
+from answerable.wiring.announcing import event_desk, kept_announcing
 from answerable.wiring.counts import keep_counts, reading_histories
 from answerable.wiring.following import (
     following_documents,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.adapters.shard_socket import SocketShardDoor
     from answerable.flows.cover_shards import ShardState
+    from answerable.flows.event_desk import EventDesk
     from answerable.flows.gather_cosignatures import Cosigning, WitnessState
     from answerable.flows.token_desk import TokenDesk
     from answerable.flows.verify_caller import CallerVerifier
@@ -103,6 +105,7 @@ class Product:
     registers: SqliteStore
     proofs: ReplayStore
     tokens: TokenDesk
+    events: EventDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
     identity: Identity
@@ -213,7 +216,7 @@ async def assembled(
                 cosigning=rounds,
                 registers=store,
                 proofs=proofs,
-                tokens=tokens,
+                tokens=tokens, events=event_desk(settings, store, tokens),
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
@@ -221,7 +224,7 @@ async def assembled(
                 identity=identity,
                 workloads=workloads,
                 authorities=changes,
-            )
+            )  # fmt: skip
             await _closed(identity, walk, settings)
 
 
@@ -288,6 +291,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)
+        tasks.start_soon(kept_announcing, product.events)
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
         tasks.start_soon(_settling, product, settings.settle.every_seconds)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
+from answerable.wiring.announcing_settings import AnnouncingSettings
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
 from answerable.wiring.token_settings import TokenSettings
@@ -328,6 +329,7 @@ class Settings:
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     tokens: TokenSettings = field(default_factory=TokenSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    announcing: AnnouncingSettings = field(default_factory=AnnouncingSettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -345,6 +347,7 @@ SECTIONS: Final[dict[str, type]] = {
     "identity": IdentitySettings,
     "tokens": TokenSettings,
     "policy": PolicySettings,
+    "announcing": AnnouncingSettings,
 }
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
 from answerable.wiring.shard_settings import shard_faults, with_shard
@@ -175,6 +176,7 @@ class _Reader:
             *shard_faults(settings),
             *identity_faults(settings.identity),
             *token_faults(settings.tokens),
+            *announcing_faults(settings.announcing),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:

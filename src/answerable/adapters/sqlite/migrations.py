@@ -186,5 +186,18 @@ MIGRATIONS: Final[Migrations] = (
         "ALTER TABLE holds ADD COLUMN reported INTEGER NOT NULL DEFAULT 0 CHECK (reported IN (0, 1))",
         "CREATE INDEX holds_unreported ON holds (number) WHERE reported = 0",
     ),
+    (
+        """CREATE TABLE event_streams (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL,
+            revision INTEGER NOT NULL, left_out INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+            next_at INTEGER NOT NULL DEFAULT 0, busy_until INTEGER NOT NULL DEFAULT 0
+        ) STRICT""",
+        """CREATE TABLE events_waiting (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
+            body BLOB NOT NULL, shown INTEGER NOT NULL CHECK (shown IN (0, 1)), UNIQUE (stream, id)
+        ) STRICT""",
+        "CREATE INDEX events_waiting_order ON events_waiting (stream, number)",
+        "CREATE TABLE events_read (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

@@ -24,6 +24,7 @@ from answerable.apps.cli import (
     policy,
     registry,
     revocations,
+    streams,
     tools,
     trust,
 )
@@ -87,6 +88,7 @@ def command_line(offline: Offline) -> typer.Typer:
     holds.register(app)
     panic.register(app)
     revocations.register(app)
+    streams.register(app)
     approvals.register(app)
     ledger.register(app)
     evidence.register(app)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from answerable import __version__
 from answerable.apps.control_api import (
     agent_operations,
+    event_operations,
     hold_operations,
     inventory_operations,
     manifest_operations,
@@ -41,6 +42,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     **COMPONENTS,
     **agent_operations.COMPONENTS,
     **hold_operations.COMPONENTS,
+    **event_operations.COMPONENTS,
     **inventory_operations.COMPONENTS,
     **manifest_operations.COMPONENTS,
     **policy_operations.COMPONENTS,

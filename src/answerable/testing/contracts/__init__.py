@@ -12,6 +12,10 @@ from answerable.testing.contracts.authority_register import (
     DurableAuthorityRegisterContract,
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
+from answerable.testing.contracts.event_register import (
+    DurableEventRegisterContract,
+    EventRegisterContract,
+)
 from answerable.testing.contracts.history_register import (
     DurableHistoryRegisterContract,
     HistoryRegisterContract,
@@ -51,6 +55,7 @@ __all__ = [
     "DurableApprovalRegisterContract",
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
+    "DurableEventRegisterContract",
     "DurableHistoryRegisterContract",
     "DurableHoldRegisterContract",
     "DurableInstanceRegisterContract",
@@ -64,6 +69,7 @@ __all__ = [
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
     "DurableToolPinRegisterContract",
+    "EventRegisterContract",
     "HistoryRegisterContract",
     "HoldRegisterContract",
     "InstanceRegisterContract",
