@@ -1,0 +1,365 @@
+"""The price of control, counted from entries: by tier and use case, how much ran alone, was asked about, was refused.
+
+Laws: a figure is a function of the entries below one index and of nothing else, so that to count on is to count again;
+what an entry does not say is counted as not said; nothing here grows without a limit: past GROUPS_MAX groups the rest is
+one, past CELLS_MAX the oldest hours are kept in the total alone, and past QUESTIONS_MAX the oldest question is given up.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from answerable.core.ledger.spread import Spread
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from answerable.core.ledger.entry import StoredEntry
+
+GROUPS_MAX: Final = 256
+CELLS_MAX: Final = 20_000
+QUESTIONS_MAX: Final = 20_000
+BEGUN_MAX: Final = 20_000
+"""Intents without an end whose group is kept in mind; that of others is looked up in the log."""
+EFFECTS_MAX: Final = 10_000
+HOUR_MS: Final = 3_600_000
+TOTAL: Final = -1
+"""In place of an hour: since the first entry."""
+
+
+class Group(NamedTuple):
+    """tier: of the capability, as text. Either is empty where the entry does not say it."""
+
+    tier: str
+    use_case: str
+
+
+UNSAID: Final = Group("", "")
+OTHERS: Final = Group("(others)", "(others)")
+"""No name of a use case has such characters."""
+
+
+class Cell(msgspec.Struct, array_like=True):
+    """What happened in one group, in one hour or at all. Append fields only: what was kept is read back by place.
+
+    alone: set out without anybody being asked. asked: questions to people. refused: recorded one by one, counted: in
+    aggregate. after_approval: set out after people agreed. approved, denied: questions that were decided; unanswered:
+    that were not, as far as they are forgotten here. succeeded, failed, not_started, indeterminate: ends of what set out.
+    tasks: mandates issued. traced, untraced: effects that were followed to who answers for them, or could not be.
+    revoked, ended, held, lifted, policy_changes, unreadable: entries. waits: for people, in ms. tracing: in µs.
+    """
+
+    alone: int = 0
+    asked: int = 0
+    refused: int = 0
+    counted: int = 0
+    after_approval: int = 0
+    approved: int = 0
+    denied: int = 0
+    unanswered: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    not_started: int = 0
+    indeterminate: int = 0
+    tasks: int = 0
+    traced: int = 0
+    untraced: int = 0
+    revoked: int = 0
+    ended: int = 0
+    held: int = 0
+    lifted: int = 0
+    policy_changes: int = 0
+    unreadable: int = 0
+    waits: Spread = msgspec.field(default_factory=Spread)
+    tracing: Spread = msgspec.field(default_factory=Spread)
+
+    @property
+    def actions(self) -> int:
+        """That were decided: each ran alone, was asked about or was refused. What ran after approval is the same action
+        as the one that was asked about."""
+        return self.alone + self.asked + self.refused + self.counted
+
+    @property
+    def effects(self) -> int:
+        """Actions that took effect, or may have."""
+        return self.succeeded + self.indeterminate
+
+    def join(self, other: Cell) -> None:
+        """With all of another one."""
+        for name in COUNTED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.waits.join(other.waits)
+        self.tracing.join(other.tracing)
+
+
+COUNTED: Final = tuple(name for name in Cell.__struct_fields__ if name not in ("waits", "tracing"))
+_ENDS: Final = frozenset({"succeeded", "failed", "not_started", "indeterminate"})
+_PLAIN: Final[dict[int, str]] = {
+    Tag.REVOKED: "revoked",
+    Tag.WORKLOAD_ENDED: "ended",
+    Tag.HOLD_PLACED: "held",
+    Tag.HOLD_LIFTED: "lifted",
+    Tag.POLICY_CHANGE: "policy_changes",
+}
+"""Of no group: what is counted of an entry of such a tag."""
+
+
+class _Leaf(msgspec.Struct):
+    """What is read of any leaf. agents: of counted refusals."""
+
+    at: int
+    use_case: str = ""
+    tier: int | None = None
+    approval: str = ""
+    expires: int = 0
+    state: str = ""
+    intent: int = -1
+    status: str = ""
+    agents: dict[str, int] = {}
+
+
+class Question(msgspec.Struct, frozen=True, array_like=True):
+    """People were asked, and have not decided. entry: where it stands."""
+
+    entry: int
+    at: int
+    expires: int
+    tier: str
+    use_case: str
+
+
+class Effect(NamedTuple):
+    """index: of the entry that says how it ended."""
+
+    index: int
+    at: int
+    group: Group
+
+
+class Figures:
+    """Of one log. entries: all below this index are counted, none above. from_hour: what was before this hour is in the
+    total alone."""
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.from_hour = 0
+        self.effects: list[Effect] = []
+        self._cells: dict[int, dict[Group, Cell]] = {TOTAL: {}}
+        self._cell_count = 0
+        self._questions: dict[str, Question] = {}
+        self._begun: dict[int, Group] = {}
+        self._changed: set[str] = set()
+
+    def fold(self, stored: StoredEntry, intent: Callable[[int], StoredEntry]) -> None:
+        """Count the next entry. intent: an earlier entry of the log, by index."""
+        self.entries = stored.index + 1
+        if stored.tag not in _READ:
+            return
+        try:
+            leaf = _DECODER.decode(stored.leaf)
+        except msgspec.MsgspecError:
+            # When is not known, so it is in the total alone.
+            self._add(0, UNSAID, "unreadable")
+            return
+        if stored.tag in _PLAIN:
+            self._add(leaf.at, UNSAID, _PLAIN[stored.tag])
+        else:
+            self._count(stored, leaf, intent)
+
+    def was_traced(self, effect: Effect, *, found: bool, micros: int) -> None:
+        """An effect was followed to who answers for it, or could not be."""
+        for cell in self._touched(effect.at, effect.group):
+            if found:
+                cell.traced += 1
+                cell.tracing.add(micros)
+            else:
+                cell.untraced += 1
+
+    def within(self, since: int, now: int) -> dict[Group, Cell]:
+        """By group, what happened since a time, rounded down to its hour; since the first entry for 0. `unanswered` has
+        what ran out by now, too."""
+        first = since // HOUR_MS
+        hours = [TOTAL] if not since else [hour for hour in self._cells if hour >= first]
+        found: dict[Group, Cell] = {}
+        for hour in hours:
+            for group, cell in self._cells[hour].items():
+                found.setdefault(group, Cell()).join(cell)
+        for one in self._questions.values():
+            if one.expires <= now and (not since or one.expires // HOUR_MS >= first):
+                found.setdefault(Group(one.tier, one.use_case), Cell()).unanswered += 1
+        return found
+
+    def waiting(self, now: int) -> dict[Group, int]:
+        """Questions that people can still answer, by group."""
+        found: dict[Group, int] = {}
+        for one in self._questions.values():
+            if one.expires > now:
+                group = Group(one.tier, one.use_case)
+                found[group] = found.get(group, 0) + 1
+        return found
+
+    # --- counting -----------------------------------------------------------------------------------------
+
+    def _count(self, stored: StoredEntry, leaf: _Leaf, intent: Callable[[int], StoredEntry]) -> None:
+        group = _group_of(leaf)
+        match stored.tag:
+            case Tag.INTENT:
+                self._add(leaf.at, group, "after_approval" if leaf.approval else "alone")
+                if len(self._begun) >= BEGUN_MAX:
+                    del self._begun[next(iter(self._begun))]
+                self._begun[stored.index] = group
+            case Tag.OUTCOME | Tag.INDETERMINATE:
+                self._ended(stored, leaf, intent)
+            case Tag.REFUSAL:
+                self._add(leaf.at, group, "refused")
+            case Tag.REFUSALS_COUNTED:
+                self._add(leaf.at, UNSAID, "counted", sum(leaf.agents.values()))
+            case Tag.APPROVAL_ASKED:
+                self._ask(stored.index, leaf, group)
+            case Tag.APPROVAL_ANSWER:
+                self._answer(leaf)
+            case Tag.MANDATE_ISSUED:
+                self._add(leaf.at, Group("", leaf.use_case), "tasks")
+
+    def _ended(self, stored: StoredEntry, leaf: _Leaf, intent: Callable[[int], StoredEntry]) -> None:
+        group = self._begun.pop(leaf.intent, None)
+        if group is None:
+            try:
+                group = _group_of(_DECODER.decode(intent(leaf.intent).leaf))
+            except msgspec.MsgspecError:
+                group = UNSAID
+        if leaf.status not in _ENDS:
+            self._add(leaf.at, group, "unreadable")
+            return
+        self._add(leaf.at, group, leaf.status)
+        if leaf.status in ("succeeded", "indeterminate") and len(self.effects) < EFFECTS_MAX:
+            self.effects.append(Effect(stored.index, leaf.at, group))
+
+    def _ask(self, index: int, leaf: _Leaf, group: Group) -> None:
+        self._add(leaf.at, group, "asked")
+        if len(self._questions) >= QUESTIONS_MAX:
+            oldest = next(iter(self._questions))
+            given_up = self._questions.pop(oldest)
+            self._changed.add(f"?{oldest}")
+            self._add(given_up.expires, Group(given_up.tier, given_up.use_case), "unanswered")
+        self._questions[leaf.approval] = Question(index, leaf.at, leaf.expires, *self._held(group))
+        self._changed.add(f"?{leaf.approval}")
+
+    def _answer(self, leaf: _Leaf) -> None:
+        """One that leaves the question open, because others are to answer as well, ends no wait."""
+        if leaf.state not in ("approved", "denied"):
+            return
+        asked = self._questions.pop(leaf.approval, None)
+        if asked is None:
+            return
+        self._changed.add(f"?{leaf.approval}")
+        for cell in self._touched(leaf.at, Group(asked.tier, asked.use_case)):
+            if leaf.state == "approved":
+                cell.approved += 1
+            else:
+                cell.denied += 1
+            cell.waits.add(leaf.at - asked.at)
+
+    def _add(self, at: int, group: Group, name: str, count: int = 1) -> None:
+        for cell in self._touched(at, group):
+            setattr(cell, name, getattr(cell, name) + count)
+
+    def _touched(self, at: int, group: Group) -> Iterator[Cell]:
+        """That of the total, and that of the hour unless it is forgotten."""
+        group, hour = self._held(group), at // HOUR_MS
+        yield self._cell(TOTAL, group)
+        if hour >= self.from_hour and at > 0:
+            yield self._cell(hour, group)
+            while self._cell_count > CELLS_MAX:
+                self._forget(min(hour for hour in self._cells if hour != TOTAL))
+
+    def _held(self, group: Group) -> Group:
+        total = self._cells[TOTAL]
+        return group if group in total or len(total) < GROUPS_MAX else OTHERS
+
+    def _cell(self, hour: int, group: Group) -> Cell:
+        cells = self._cells.setdefault(hour, {})
+        cell = cells.get(group)
+        if cell is None:
+            cell = cells[group] = Cell()
+            self._cell_count += hour != TOTAL
+        self._changed.add(_place(hour, group))
+        return cell
+
+    def _forget(self, hour: int) -> None:
+        gone = self._cells.pop(hour)
+        self._cell_count -= len(gone)
+        self._changed.update(_place(hour, group) for group in gone)
+        self.from_hour = hour + 1
+        self._changed.add(_FROM)
+
+    # --- keeping ------------------------------------------------------------------------------------------
+
+    def take_changed(self) -> dict[str, bytes | None]:
+        """What changed since the last call, as a register keeps it; None for what is not there any more."""
+        changed, self._changed = self._changed, set()
+        return {name: self._row(name) for name in changed}
+
+    def put_back(self, changed: Mapping[str, bytes | None]) -> None:
+        """What was taken could not be kept: it has changed still."""
+        self._changed.update(changed)
+
+    def _row(self, name: str) -> bytes | None:
+        if name == _FROM:
+            return _ENCODER.encode(self.from_hour)
+        if name.startswith("?"):
+            asked = self._questions.get(name[1:])
+            return _ENCODER.encode(asked) if asked is not None else None
+        hour, tier, use_case = name.split("/", 2)
+        cell = self._cells.get(int(hour), {}).get(Group(tier, use_case))
+        return _ENCODER.encode(cell) if cell is not None else None
+
+
+def restored(rows: Mapping[str, bytes], entries: int) -> Figures | None:
+    """What was kept up to an entry; None for what no version of ours wrote, which is then counted again."""
+    figures, asked = Figures(), dict[str, Question]()
+    try:
+        for name, row in rows.items():
+            if name == _FROM:
+                figures.from_hour = msgspec.json.decode(row, type=int)
+            elif name.startswith("?"):
+                asked[name[1:]] = msgspec.json.decode(row, type=Question)
+            else:
+                hour, tier, use_case = name.split("/", 2)
+                cells = figures._cells.setdefault(int(hour), {})
+                cells[Group(tier, use_case)] = msgspec.json.decode(row, type=Cell)
+                figures._cell_count += int(hour) != TOTAL
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    figures._questions = dict(sorted(asked.items(), key=lambda one: one[1].entry))
+    figures.entries = entries
+    return figures
+
+
+_FROM: Final = "!from"
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(_Leaf)
+_READ: Final = frozenset(
+    {
+        Tag.INTENT,
+        Tag.OUTCOME,
+        Tag.INDETERMINATE,
+        Tag.REFUSAL,
+        Tag.REFUSALS_COUNTED,
+        Tag.APPROVAL_ASKED,
+        Tag.APPROVAL_ANSWER,
+        Tag.MANDATE_ISSUED,
+        *_PLAIN,
+    }
+)
+
+
+def _group_of(leaf: _Leaf) -> Group:
+    return Group("" if leaf.tier is None else str(leaf.tier), leaf.use_case)
+
+
+def _place(hour: int, group: Group) -> str:
+    return f"{hour}/{group.tier}/{group.use_case}"
