@@ -6,6 +6,7 @@ from answerable.adapters.sqlite.agent_uses import SqliteAgentUses
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
+from answerable.adapters.sqlite.figures import SqliteFiguresRegister
 from answerable.adapters.sqlite.history import SqliteHistoryRegister
 from answerable.adapters.sqlite.instances import SqliteInstanceRegister
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
@@ -25,6 +26,7 @@ __all__ = [
     "SqliteApprovalRegister",
     "SqliteAuthorityRegister",
     "SqliteCitationRegister",
+    "SqliteFiguresRegister",
     "SqliteHistoryRegister",
     "SqliteInstanceRegister",
     "SqliteJoinTokens",

@@ -29,8 +29,8 @@ class Latency(msgspec.Struct):
         return sum(self.counts)
 
     def micros_at(self, percent: int) -> int | None:
-        """The edge of the bucket that so many of a hundred were no slower than; None where there are none, or where it is
-        the last bucket, which has no edge."""
+        """The edge of the bucket that so many of a hundred were no slower than; None where there are none, and where it
+        is the last bucket, which has no edge."""
         rank, seen = -(-self.count * percent // 100), 0
         if not rank:
             return None

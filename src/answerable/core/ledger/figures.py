@@ -1,12 +1,13 @@
 """The price of control, counted from entries: by tier and use case, how much ran alone, was asked about, was refused.
 
 Laws: a figure is a function of the entries below one index and of nothing else, so that to count on is to count again;
-what an entry does not say is counted as not said; nothing here grows without a limit: past GROUPS_MAX groups the rest is
-one, past CELLS_MAX the oldest hours are kept in the total alone, and past QUESTIONS_MAX the oldest question is given up.
+what an entry does not say is counted as not said; nothing here grows without a limit: past GROUPS_MAX groups the rest
+is one, past CELLS_MAX the oldest hours are in the total alone, and past QUESTIONS_MAX the oldest question is given up.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -47,7 +48,7 @@ class Cell(msgspec.Struct, array_like=True):
 
     alone: set out without anybody being asked. asked: questions to people. refused: recorded one by one, counted: in
     aggregate. after_approval: set out after people agreed. approved, denied: questions that were decided; unanswered:
-    that were not, as far as they are forgotten here. succeeded, failed, not_started, indeterminate: ends of what set out.
+    that were not, as far as they are forgotten here. succeeded, failed, not_started, indeterminate: how it ended.
     tasks: mandates issued. traced, untraced: effects that were followed to who answers for them, or could not be.
     revoked, ended, held, lifted, policy_changes, unreadable: entries. waits: for people, in ms. tracing: in µs.
     """
@@ -132,9 +133,9 @@ class Question(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Effect(NamedTuple):
-    """index: of the entry that says how it ended."""
+    """entry: index of the one that says how it ended."""
 
-    index: int
+    entry: int
     at: int
     group: Group
 
@@ -227,10 +228,10 @@ class Figures:
     def _ended(self, stored: StoredEntry, leaf: _Leaf, intent: Callable[[int], StoredEntry]) -> None:
         group = self._begun.pop(leaf.intent, None)
         if group is None:
-            try:
-                group = _group_of(_DECODER.decode(intent(leaf.intent).leaf))
-            except msgspec.MsgspecError:
-                group = UNSAID
+            group = UNSAID
+            with suppress(msgspec.MsgspecError):
+                if 0 <= leaf.intent < stored.index:
+                    group = _group_of(_DECODER.decode(intent(leaf.intent).leaf))
         if leaf.status not in _ENDS:
             self._add(leaf.at, group, "unreadable")
             return
