@@ -15,6 +15,7 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteFiguresRegister,
     SqliteHistoryRegister,
     SqliteMandateRegister,
     SqliteRegistryStore,
@@ -28,6 +29,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
+from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.recall_ends import recall_ends
@@ -42,7 +44,7 @@ from answerable.flows.walk import Walk
 from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
-from answerable.wiring.counts import keep_counts, reading_histories
+from answerable.wiring.counts import counting_figures, keep_counts, reading_histories
 from answerable.wiring.following import following_registry, relisting
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.policies import following_shadow, policy_desk
@@ -195,6 +197,7 @@ async def assembled(
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store),
+                figures=FiguresDesk(register=SqliteFiguresRegister(store)),
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
@@ -278,6 +281,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)
         tasks.start_soon(following_shadow, product.walk)
+        tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:

@@ -22,6 +22,7 @@ from answerable.apps.cli import (
     policy,
     registry,
     revocations,
+    stats,
     tools,
     trust,
 )
@@ -85,6 +86,7 @@ def command_line(offline: Offline) -> typer.Typer:
     revocations.register(app)
     approvals.register(app)
     ledger.register(app)
+    stats.register(app)
     evidence.register(app)
     policy.register(app)
     decisions.register(app)
