@@ -2,54 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from answerable.core.decision.latency import Latency
-from answerable.core.ledger.figures import HOUR_MS, Cell, Group, restored
+from answerable.core.ledger.figures import HOUR_MS, Cell, restored
+from answerable.core.ledger.figures_told import FiguresTold, LogTold
 from answerable.errors import Refused
 from answerable.flows.keep_figures import FORM, read_figures
 
 if TYPE_CHECKING:
-    from answerable.core.ledger.figures import Figures
+    from answerable.core.ledger.figures import Figures, Group
     from answerable.flows.walk import Walk
 
 READ_SECONDS_MAX: Final = 2.0
 """How long whoever asks waits for what was not counted yet; what is missing then is said."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogTold:
-    """entries: that are counted. size: of the log now; None for the log of another process. at: as of when, Unix ms.
-    unread: what was kept of it is of another form than ours, so that nothing of it is in the figures. latency: of the
-    decisions of that process."""
+async def tell_figures(
+    walk: Walk, *, since: int = 0, others: bool = True, seconds_max: float = READ_SECONDS_MAX
+) -> FiguresTold:
+    """Of all logs together, our own first; without `others` of that alone.
 
-    origin: str
-    entries: int
-    size: int | None
-    at: int
-    unread: bool
-    latency: Latency | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FiguresTold:
-    """since: the beginning of the first hour that is counted, Unix ms; 0 for the first entry. waiting: questions that
-    people can still answer, by group."""
-
-    at: int
-    since: int
-    policy_set: str
-    registry: str
-    groups: dict[Group, Cell]
-    waiting: dict[Group, int]
-    logs: tuple[LogTold, ...]
-
-
-async def tell_figures(walk: Walk, *, since: int = 0, seconds_max: float = READ_SECONDS_MAX) -> FiguresTold:
-    """Of all logs together. since: Unix milliseconds, taken back to the beginning of its hour; 0 for all.
+    since: Unix milliseconds, taken back to the beginning of its hour; 0 for all.
 
     Raises Refused (`stats.since`) for a time before the hours that are kept, Unavailable, Broken (`ledger.*`).
     """
@@ -66,7 +42,7 @@ async def tell_figures(walk: Walk, *, since: int = 0, seconds_max: float = READ_
         )
     ]
     found = [own]
-    for name in register.origins() if register is not None else ():
+    for name in register.origins() if register is not None and others else ():
         kept = register.kept(name) if register is not None and name != origin else None
         if kept is None:
             continue

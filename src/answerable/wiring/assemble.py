@@ -52,6 +52,7 @@ from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
+from answerable.wiring.telemetry import sending_metrics
 from answerable.wiring.tokens import forgetting_tokens, token_desk
 from answerable.wiring.witnesses import cosigning
 
@@ -196,8 +197,7 @@ async def assembled(
                 witness=intent_witness(rounds, ledger.seal_now),
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
-                policies=policy_desk(settings, store),
-                figures=FiguresDesk(register=SqliteFiguresRegister(store)),
+                policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
@@ -282,6 +282,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(forgetting_tokens, product.tokens)
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(counting_figures, product.walk)
+        tasks.start_soon(sending_metrics, product.walk, settings)
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:

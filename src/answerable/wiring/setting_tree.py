@@ -14,6 +14,7 @@ from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
+from answerable.wiring.telemetry_settings import TelemetrySettings
 from answerable.wiring.token_settings import TokenSettings
 from answerable.wiring.witness_settings import LocalWitnessSettings, WitnessesSettings
 
@@ -328,6 +329,7 @@ class Settings:
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     tokens: TokenSettings = field(default_factory=TokenSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -345,6 +347,7 @@ SECTIONS: Final[dict[str, type]] = {
     "identity": IdentitySettings,
     "tokens": TokenSettings,
     "policy": PolicySettings,
+    "telemetry": TelemetrySettings,
 }
 
 

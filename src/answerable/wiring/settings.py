@@ -19,6 +19,7 @@ from answerable.errors import Malformed, Unavailable, shown
 from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
 from answerable.wiring.shard_settings import shard_faults, with_shard
+from answerable.wiring.telemetry_settings import telemetry_faults
 from answerable.wiring.token_settings import token_faults
 from answerable.wiring.witness_settings import witness_faults
 
@@ -175,6 +176,7 @@ class _Reader:
             *shard_faults(settings),
             *identity_faults(settings.identity),
             *token_faults(settings.tokens),
+            *telemetry_faults(settings.telemetry),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:

@@ -211,9 +211,7 @@ async def test_the_logs_of_other_processes_are_in_it_as_they_were_kept_last():
     await keep_figures(bench.walk)
     register = bench.walk.figures.register
     kept = register.kept(bench.walk.ledger.origin)
-    register.keep(
-        "log.example/other", kept.rows, entries=7, form=FORM, at=5, beside=kept.beside, anew=True
-    )
+    register.keep("log.example/other", kept.rows, entries=7, form=FORM, at=5, beside=kept.beside, anew=True)
     register.keep("log.example/older", {}, entries=3, form=FORM - 1, at=4, beside=b"", anew=True)
     told = await tell_figures(bench.walk)
     assert told.groups[READ].alone == 2

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.latency import Latency
     from answerable.core.ledger.figures import Group
+    from answerable.core.ledger.figures_told import FiguresTold, LogTold
     from answerable.core.ledger.spread import Spread
-    from answerable.flows.tell_figures import FiguresTold, LogTold
 
 _OF_ACTIONS: Final = (
     "actions", "alone", "asked", "refused", "counted", "after_approval", "approved", "denied", "unanswered",
