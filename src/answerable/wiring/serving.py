@@ -165,7 +165,7 @@ async def _serve(
             if doors.bundle is not None and settings.identity.bundle_port:
                 doors_open.start_soon(serve_bundle, doors.bundle(product), product, settings, stop)
             if doors.metrics is not None and settings.telemetry.metrics_port:
-                doors_open.start_soon(serve_metrics, doors.metrics(product), settings, stop)
+                await doors_open.start(serve_metrics, doors.metrics(product), settings, stop)
             for up in answering:
                 await up.wait()
             await started(product, sockets[0])

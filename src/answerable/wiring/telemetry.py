@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from answerable import __version__
-from answerable.adapters.uvicorn_front import FrontLimits, listen, serve
+from answerable.adapters.uvicorn_front import FrontLimits, serve
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.tell_figures import tell_figures
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskStatus
+
     from answerable.flows.walk import Walk
     from answerable.wiring.setting_tree import Settings
 
@@ -53,15 +55,21 @@ class MetricsText:
             return self._text
 
 
-async def serve_metrics(app: Any, settings: Settings, stop: anyio.Event) -> None:
+async def serve_metrics(
+    app: Any,
+    settings: Settings,
+    stop: anyio.Event,
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
     """The door of `/metrics` until `stop` is set. Raises Unavailable (`front.*`)."""
-    listeners = listen(tcp=(LOOPBACK, settings.telemetry.metrics_port))
-    try:
-        await serve(
-            app, listeners=listeners, context=None, limits=FrontLimits(**asdict(settings.front)), stop=stop
-        )
-    finally:
-        listeners.close()
+    await serve(
+        app,
+        tcp=(LOOPBACK, settings.telemetry.metrics_port),
+        limits=FrontLimits(**asdict(settings.front)),
+        started=lambda _: task_status.started(),
+        stop=stop,
+    )
 
 
 async def sending_metrics(walk: Walk, settings: Settings) -> None:

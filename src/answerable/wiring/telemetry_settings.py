@@ -30,7 +30,7 @@ class TelemetrySettings:
         "https://collector.example.com/v1/metrics; http:// on loopback only; empty sends none",
     )
     otlp_header: str = reference("header that the collector wants, as `NAME: VALUE`")
-    otlp_seconds: float = seconds(60.0, "time between two of them", minimum=5, maximum=3_600)
+    otlp_seconds: float = seconds(60.0, "time between two of them", minimum=1, maximum=3_600)
 
 
 def telemetry_faults(settings: TelemetrySettings) -> Iterator[tuple[str, str]]:

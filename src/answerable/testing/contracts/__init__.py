@@ -12,6 +12,10 @@ from answerable.testing.contracts.authority_register import (
     DurableAuthorityRegisterContract,
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
+from answerable.testing.contracts.figures_register import (
+    DurableFiguresRegisterContract,
+    FiguresRegisterContract,
+)
 from answerable.testing.contracts.history_register import (
     DurableHistoryRegisterContract,
     HistoryRegisterContract,
@@ -50,6 +54,7 @@ __all__ = [
     "DurableApprovalRegisterContract",
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
+    "DurableFiguresRegisterContract",
     "DurableHistoryRegisterContract",
     "DurableInstanceRegisterContract",
     "DurableJoinTokensContract",
@@ -62,6 +67,7 @@ __all__ = [
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
     "DurableToolPinRegisterContract",
+    "FiguresRegisterContract",
     "HistoryRegisterContract",
     "InstanceRegisterContract",
     "JoinTokensContract",
