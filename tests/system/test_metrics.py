@@ -7,14 +7,15 @@ import json
 import re
 import signal
 import socket
+from typing import Any
 
 import httpx2
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from tests.shard_house import made_house
+from tests.shard_house import until as shards_until
 from tests.up_world import PEOPLE, SETTINGS, house, until
-
-pytestmark = pytest.mark.anyio
 
 
 def free_port() -> int:
@@ -29,6 +30,7 @@ def value(text: str, name: str) -> float:
     return float(found[1])
 
 
+@pytest.mark.anyio
 @pytest.mark.requirement("STAT-08")
 @pytest.mark.requirement("STAT-09")
 @pytest.mark.requirement("STAT-10")
@@ -70,3 +72,36 @@ async def test_a_server_tells_prometheus_a_collector_and_the_command_line_the_sa
         assert again["logs"][0]["entries"] >= log["entries"]
         assert again["logs"][0]["origin"] == log["origin"]
     listening.close()
+
+
+@pytest.mark.requirement("STAT-02")
+@pytest.mark.requirement("STAT-08")
+def test_two_processes_count_each_its_own_log_and_any_of_them_tells_both_after_a_kill():
+    with made_house() as made:
+        made.command("a", "apply", "-f", str(made.world.registry))
+
+        def told(shard: str) -> dict[str, Any]:
+            found: dict[str, Any] = json.loads(
+                made.command(shard, "stats", "--json", "--since", "all").stdout
+            )
+            return found
+
+        def alone(shard: str) -> int:
+            return sum(one["alone"] for one in told(shard)["groups"])
+
+        with made.up("a") as a:
+            with made.up("b") as b:
+                mandates = {one.name: made.issue(one.name) for one in (a, b)}
+                for one in (a, a, b):
+                    one.acted(mandates[one.name])
+                # What the other one did is known once it was kept.
+                shards_until(lambda: alone("a") == alone("b") == 3, "the figures of both")
+                assert len(told("a")["logs"]) == len(told("b")["logs"]) == 2
+                assert sum(one["traced"] for one in told("a")["groups"]) == 3
+                b.acted(mandates["b"])
+                b.process.kill()
+                b.process.wait()
+            # The log of who was killed is counted on from where it was left, and no action is lost or counted twice.
+            with made.up("b"):
+                shards_until(lambda: alone("a") == alone("b") == 4, "the figures of who came back")
+                assert sum(one["tasks"] for one in told("b")["use_cases"]) == 2

@@ -165,7 +165,10 @@ async def _serve(
             if doors.bundle is not None and settings.identity.bundle_port:
                 doors_open.start_soon(serve_bundle, doors.bundle(product), product, settings, stop)
             if doors.metrics is not None and settings.telemetry.metrics_port:
-                await doors_open.start(serve_metrics, doors.metrics(product), settings, stop)
+                answering.append(anyio.Event())
+                doors_open.start_soon(
+                    serve_metrics, doors.metrics(product), settings, stop, answering[-1].set
+                )
             for up in answering:
                 await up.wait()
             await started(product, sockets[0])

@@ -16,7 +16,7 @@ from answerable.flows.tell_figures import tell_figures
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
-    from anyio.abc import TaskStatus
+    from collections.abc import Callable
 
     from answerable.flows.walk import Walk
     from answerable.wiring.setting_tree import Settings
@@ -55,19 +55,13 @@ class MetricsText:
             return self._text
 
 
-async def serve_metrics(
-    app: Any,
-    settings: Settings,
-    stop: anyio.Event,
-    *,
-    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
-) -> None:
-    """The door of `/metrics` until `stop` is set. Raises Unavailable (`front.*`)."""
+async def serve_metrics(app: Any, settings: Settings, stop: anyio.Event, up: Callable[[], None]) -> None:
+    """The door of `/metrics` until `stop` is set. up: called once it answers. Raises Unavailable (`front.*`)."""
     await serve(
         app,
         tcp=(LOOPBACK, settings.telemetry.metrics_port),
         limits=FrontLimits(**asdict(settings.front)),
-        started=lambda _: task_status.started(),
+        started=lambda _: up(),
         stop=stop,
     )
 
