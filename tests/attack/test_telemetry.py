@@ -395,7 +395,5 @@ async def test_a_collector_that_fails_is_told_of_once_and_gets_everything_when_i
 
 
 @pytest.mark.requirement("STAT-10")
-async def test_without_a_collector_nothing_is_sent():
-    tree, _ = settings("")
-    assert tree is not None
-    await telemetry.sending_metrics((await ready()).walk, tree)
+async def test_without_a_collector_nothing_is_sent(tmp_path):
+    await telemetry.sending_metrics((await ready()).walk, Settings(data=tmp_path))

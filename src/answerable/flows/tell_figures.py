@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -74,8 +75,9 @@ async def tell_figures(
 def _joined(found: list[Figures], since: int, now: int) -> tuple[dict[Group, Cell], dict[Group, int]]:
     kept_from = max(one.from_hour for one in found)
     if since and since // HOUR_MS < kept_from:
+        hour = datetime.fromtimestamp(kept_from * HOUR_MS / 1000, UTC)
         raise Refused(
-            f"figures by the hour are kept from {kept_from * HOUR_MS} on (Unix milliseconds): ask for less, or for all",
+            f"figures by the hour are kept from {hour.isoformat()} on: ask for less, or for all",
             code="stats.since",
         )
     groups: dict[Group, Cell] = {}

@@ -298,3 +298,8 @@ async def test_revocations_and_changes_of_policy_are_counted():
     documents = bench_documents(POLICIES + '@id("more") forbid (principal, action, resource) when { false };')
     await apply_registry(bench.walk, documents, by="operator")
     assert (await cells_of(bench))[UNSAID].policy_changes == changes + 1
+    # What policies are checked against changes with any agent; no policy does.
+    (person,) = [one for one in documents if one["metadata"]["name"] == "dan"]
+    person["spec"]["groups"] = ["sales", "approvers"]
+    await apply_registry(bench.walk, documents, by="operator")
+    assert (await cells_of(bench))[UNSAID].policy_changes == changes + 1

@@ -27,6 +27,8 @@ BEGUN_MAX: Final = 20_000
 """Intents without an end whose group is kept in mind; that of others is looked up in the log."""
 EFFECTS_MAX: Final = 10_000
 HOUR_MS: Final = 3_600_000
+NO_POLICY_CHANGED: Final = "registry"
+"""How policies changed where only what they are checked against did."""
 TOTAL: Final = -1
 """In place of an hour: since the first entry."""
 
@@ -109,7 +111,7 @@ _PLAIN: Final[dict[int, str]] = {
 
 
 class _Leaf(msgspec.Struct):
-    """What is read of any leaf. agents: of counted refusals."""
+    """What is read of the leaf of an entry about an action. agents: of counted refusals."""
 
     at: int
     use_case: str = ""
@@ -120,6 +122,13 @@ class _Leaf(msgspec.Struct):
     intent: int = -1
     status: str = ""
     agents: dict[str, int] = {}
+
+
+class _EventLeaf(msgspec.Struct):
+    """What is read of the leaf of another entry. how: policies changed; anything for others."""
+
+    at: int
+    how: object = ""
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
@@ -159,16 +168,19 @@ class Figures:
         self.entries = stored.index + 1
         if stored.tag not in _READ:
             return
+        plain = _PLAIN.get(stored.tag)
         try:
+            if plain is not None:
+                event = _EVENT_DECODER.decode(stored.leaf)
+                if stored.tag != Tag.POLICY_CHANGE or event.how != NO_POLICY_CHANGED:
+                    self._add(event.at, UNSAID, plain)
+                return
             leaf = _DECODER.decode(stored.leaf)
         except msgspec.MsgspecError:
             # When is not known, so it is in the total alone.
             self._add(0, UNSAID, "unreadable")
             return
-        if stored.tag in _PLAIN:
-            self._add(leaf.at, UNSAID, _PLAIN[stored.tag])
-        else:
-            self._count(stored, leaf, intent)
+        self._count(stored, leaf, intent)
 
     def was_traced(self, effect: Effect, *, found: bool, micros: int) -> None:
         """An effect was followed to who answers for it, or could not be."""
@@ -343,6 +355,7 @@ def restored(rows: Mapping[str, bytes], entries: int) -> Figures | None:
 _FROM: Final = "!from"
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(_Leaf)
+_EVENT_DECODER: Final = msgspec.json.Decoder(_EventLeaf)
 _READ: Final = frozenset(
     {
         Tag.INTENT,
