@@ -140,7 +140,7 @@ def _notes(now: Stats) -> Iterable[tuple[str, object]]:
 
 def _warnings(now: Stats) -> Iterable[str]:
     if now.policy_changes:
-        yield f"policies changed {now.policy_changes} times in this time: the figures are of more than one set"
+        yield f"the figures are of more than one policy set: changes in this time: {now.policy_changes}"
     if now.unreadable:
         yield f"{now.unreadable} entries cannot be read, and are counted nowhere else"
     for one in now.logs:
@@ -159,9 +159,14 @@ def _show_against(shell: Shell, before: Stats, now: Stats, rows: list[dict[str, 
     else:
         shell.terminal.line(f"policy set {before.policy_set} then, {now.policy_set} now")
     told = [
-        (one["tier"] or "not said", one["use_case"] or "not said", one["what"], *_sides(one)) for one in rows
+        (one["tier"] or "not said", one["use_case"] or "not said", one["what"], *_sides(one))
+        for one in rows
+        if one["then"] != one["now"]
     ]
-    shell.terminal.table(("tier", "use case", "what", "then", "now", "difference"), told, empty="no data")
+    columns = ("tier", "use case", "what", "then", "now", "difference")
+    shell.terminal.table(columns, told, empty="nothing differs" if rows else NO_DATA)
+    if told and len(told) < len(rows):
+        shell.terminal.say(f"{len(rows) - len(told)} others are as they were")
 
 
 def _sides(row: dict[str, Any]) -> tuple[str, str, str]:

@@ -52,7 +52,8 @@ class Cell(msgspec.Struct, array_like=True):
     aggregate. after_approval: set out after people agreed. approved, denied: questions that were decided; unanswered:
     that were not, as far as they are forgotten here. succeeded, failed, not_started, indeterminate: how it ended.
     tasks: mandates issued. traced, untraced: effects that were followed to who answers for them, or could not be.
-    revoked, ended, held, lifted, policy_changes, unreadable: entries. waits: for people, in ms. tracing: in µs.
+    revoked, ended, held, lifted, unreadable: entries. policies_begun: a log got its first policies; policy_changes: it
+    got others. waits: for people, in ms. tracing: in µs.
     """
 
     alone: int = 0
@@ -74,6 +75,7 @@ class Cell(msgspec.Struct, array_like=True):
     ended: int = 0
     held: int = 0
     lifted: int = 0
+    policies_begun: int = 0
     policy_changes: int = 0
     unreadable: int = 0
     waits: Spread = msgspec.field(default_factory=Spread)
@@ -172,7 +174,9 @@ class Figures:
         try:
             if plain is not None:
                 event = _EVENT_DECODER.decode(stored.leaf)
-                if stored.tag != Tag.POLICY_CHANGE or event.how != NO_POLICY_CHANGED:
+                if stored.tag == Tag.POLICY_CHANGE:
+                    plain = self._policies(event)
+                if plain:
                     self._add(event.at, UNSAID, plain)
                 return
             leaf = _DECODER.decode(stored.leaf)
@@ -236,6 +240,14 @@ class Figures:
                 self._answer(leaf)
             case Tag.MANDATE_ISSUED:
                 self._add(leaf.at, Group("", leaf.use_case), "tasks")
+
+    def _policies(self, event: _EventLeaf) -> str:
+        """Those with which a log begins changed nothing that was decided in it."""
+        if event.how == NO_POLICY_CHANGED:
+            return ""
+        total = self._cells[TOTAL]
+        begun = total.get(UNSAID, Cell()).policies_begun or any(cell.actions for cell in total.values())
+        return "policy_changes" if begun else "policies_begun"
 
     def _ended(self, stored: StoredEntry, leaf: _Leaf, intent: Callable[[int], StoredEntry]) -> None:
         group = self._begun.pop(leaf.intent, None)

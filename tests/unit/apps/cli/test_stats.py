@@ -172,7 +172,8 @@ def test_a_baseline_tells_what_a_change_of_policy_did(house: House, tmp_path: Pa
     said = house.run("--against", baseline)
     assert f"policy set {before} then, {found['policy_set']} now" in said.stdout
     assert "+33.3 points" in said.stdout
-    assert "policies changed" in said.stderr
+    assert "more than one policy set: changes in this time: 1" in said.stderr
+    assert "others are as they were" in said.stderr
 
 
 @pytest.mark.requirement("STAT-04")
@@ -185,6 +186,15 @@ def test_beside_a_baseline_without_data_the_difference_is_no_data(house: House, 
     assert len(rows) == 8
     assert all(" no data " in row for row in rows)
     assert "same policy set" in house.run("--against", baseline).stderr
+    assert "more than one" not in house.run().stderr
+
+
+@pytest.mark.requirement("STAT-08")
+def test_where_nothing_differs_it_says_so(house: House, tmp_path: Path) -> None:
+    house.does(a_day)
+    baseline = tmp_path / "now.json"
+    house.run("--save", baseline)
+    assert "nothing differs" in house.run("--against", baseline).stderr
 
 
 @pytest.mark.requirement("STAT-08")
