@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from answerable.adapters.memory.figures import MemoryFiguresRegister
-from answerable.core.ledger.figures import Cell, Figures, Group
+from answerable.core.canonical import encode_ledger
+from answerable.core.ledger.entry import StoredEntry
+from answerable.core.ledger.figure_cells import COUNTED, Cell, Group
+from answerable.core.ledger.figures import Figures
 from answerable.flows.keep_figures import read_figures
 from answerable.testing.builders import Bench
+from answerable.testing.clock import START
 
 READ, PAY = Group("1", "support"), Group("3", "support")
 TRACED = ("traced", "untraced")
@@ -44,6 +48,23 @@ def comparable(figures, now, since=0):
 
 def plain(cell: Cell) -> dict:
     """A cell without what was sampled."""
-    names = [name for name in Cell.__struct_fields__ if name not in (*TRACED, "tracing", "waits")]
-    waits = (sorted(cell.waits.exact), dict(sorted(cell.waits.buckets.items())))
-    return {**{name: getattr(cell, name) for name in names}, "waits": waits}
+    found = {name: getattr(cell, name) for name in COUNTED if name not in TRACED}
+    for name in ("waits", "containing"):
+        spread = getattr(cell, name)
+        found[name] = (sorted(spread.exact), dict(sorted(spread.buckets.items())))
+    return found
+
+
+def entry(index, tag, **leaf):
+    """As a log has it."""
+    text = encode_ledger({"v": 2, "tag": int(tag), "at": START, **leaf})
+    return StoredEntry(index=index, tag=int(tag), leaf=text, attachment=b"", leaf_hash=bytes(32))
+
+
+def folded(entries):
+    """Figures of entries that no walk wrote."""
+    figures, known = Figures(), {}
+    for one in entries:
+        known[one.index] = one
+        figures.fold(one, known.__getitem__)
+    return figures

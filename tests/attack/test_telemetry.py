@@ -19,7 +19,7 @@ from answerable.adapters.otlp import OtlpExporter, request_of
 from answerable.adapters.otlp import exporter as exporting
 from answerable.adapters.prometheus import CONTENT_TYPE, exposition, families_of
 from answerable.apps.metrics import Needs, metrics_app
-from answerable.core.ledger.figures import Cell, Group
+from answerable.core.ledger.figure_cells import Cell, Group
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.tell_figures import tell_figures
 from answerable.wiring import telemetry

@@ -10,13 +10,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from answerable.adapters.memory.figures import MemoryFiguresRegister
-from answerable.core.ledger.figures import HOUR_MS
+from answerable.core.ledger.figures import HOUR_MS, Figures, restored
 from answerable.core.ledger.spread import EXACT_MAX, VALUE_MAX, Spread, bucket_of, upper_edge
+from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.keep_figures import keep_figures
-from tests.figures_world import comparable, counted_again, figures_of, ready
+from answerable.testing.clock import START
+from tests.figures_world import comparable, counted_again, entry, figures_of, folded, ready
 
+TAGS = (
+    Tag.INTENT, Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.REFUSAL, Tag.REFUSALS_COUNTED, Tag.APPROVAL_ASKED,
+    Tag.APPROVAL_ANSWER, Tag.MANDATE_ISSUED, Tag.REVOKED, Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.WORKLOAD_ENDED,
+    Tag.POLICY_CHANGE, Tag.GENESIS,
+)  # fmt: skip
 values = st.integers(0, 200) | st.integers(0, VALUE_MAX)
 steps = st.one_of(
     st.sampled_from(("read", "small", "large", "never", "yes", "no", "count", "keep", "crash", "lost")),
@@ -75,6 +82,52 @@ async def _stepped(bench, step, asked, task):
             task.append((await bench.issue(f"m-{walk.ledger.size}", calls_max=100)).id)
         case ("set back", seconds):
             bench.clock.jump(-seconds)
+
+
+@st.composite
+def logs(draw):
+    """Entries of every kind that is counted, about the same few actions, tasks and stops."""
+    found = []
+    for index in range(draw(st.integers(0, 60))):
+        some = st.integers(0, max(0, index))
+        intents = draw(st.lists(some, max_size=4, unique=True))
+        leaf = {
+            "tier": draw(st.integers(0, 2)),
+            "use_case": draw(st.sampled_from(("support", "finance"))),
+            "approval": draw(st.sampled_from(("", "a", "b", "c"))),
+            "state": draw(st.sampled_from(("pending", "approved", "denied"))),
+            "status": draw(st.sampled_from(("succeeded", "failed", "not_started", "indeterminate"))),
+            "intent": draw(some),
+            "expires": START + draw(st.integers(0, 3)) * HOUR_MS,
+            "since": START + draw(st.integers(-5, 5)) * 1_000,
+            "in_flight": intents,
+            "in_flight_count": draw(st.sampled_from((len(intents), len(intents) + 1))),
+            "how": draw(st.sampled_from(("one_person", "registry"))),
+            "source": draw(st.sampled_from(("person", "drill"))),
+            "agents": {"scout": draw(st.integers(0, 9))},
+            "at": START + draw(st.integers(-2, 3)) * HOUR_MS,
+        }
+        found.append(entry(index, draw(st.sampled_from(TAGS)), **leaf))
+    return found
+
+
+@pytest.mark.requirement("STAT-02")
+@given(entries=logs(), cuts=st.sets(st.integers(0, 60), max_size=8), since=st.integers(0, 3))
+@settings(max_examples=200, deadline=None)
+def test_whatever_stands_in_a_log_a_restart_anywhere_changes_no_figure(entries, cuts, since):
+    figures, rows = Figures(), {}
+    for one in entries:
+        if one.index in cuts:
+            rows |= figures.take_changed()
+            kept = {name: row for name, row in rows.items() if row is not None}
+            figures = restored(kept, figures.entries)
+        figures.fold(one, entries.__getitem__)
+    whole, now = folded(entries), START + 2 * HOUR_MS
+    assert figures.entries == len(entries)
+    assert comparable(figures, now) == comparable(whole, now)
+    begins = now - since * HOUR_MS if since else 0
+    assert comparable(figures, now, begins) == comparable(whole, now, begins)
+    assert figures.waiting(now) == whole.waiting(now)
 
 
 @pytest.mark.requirement("STAT-03")

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.decision.latency import Latency
-from answerable.core.ledger.figures import HOUR_MS, Cell, restored
+from answerable.core.ledger.figure_cells import Cell
+from answerable.core.ledger.figures import HOUR_MS, restored
 from answerable.core.ledger.figures_told import FiguresTold, LogTold
 from answerable.errors import Refused
 from answerable.flows.keep_figures import FORM, read_figures
 
 if TYPE_CHECKING:
-    from answerable.core.ledger.figures import Figures, Group
+    from answerable.core.ledger.figure_cells import Group
+    from answerable.core.ledger.figures import Figures
     from answerable.flows.walk import Walk
 
 READ_SECONDS_MAX: Final = 2.0

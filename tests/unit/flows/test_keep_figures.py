@@ -8,7 +8,8 @@ import pytest
 
 from answerable.adapters.memory.figures import MemoryFiguresRegister
 from answerable.core.action.outcome import Outcome
-from answerable.core.ledger.figures import HOUR_MS, UNSAID, Figures, Group
+from answerable.core.ledger.figure_cells import UNSAID, Group
+from answerable.core.ledger.figures import HOUR_MS, Figures
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.keep_figures import FORM, keep_figures

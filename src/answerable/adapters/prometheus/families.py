@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from answerable.core.decision.latency import MICROS
-from answerable.core.ledger.figures import UNSAID, Cell
+from answerable.core.ledger.figure_cells import UNSAID, Cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from prometheus_client import Metric
 
     from answerable.core.decision.latency import Latency
-    from answerable.core.ledger.figures import Group
+    from answerable.core.ledger.figure_cells import Group
     from answerable.core.ledger.figures_told import FiguresTold
     from answerable.core.ledger.spread import Spread
 
@@ -120,11 +120,17 @@ def _events(groups: Mapping[Group, Cell]) -> Iterator[Metric]:
     )
     for kind in ("revoked", "ended", "held", "lifted"):
         stops.add_metric((kind,), getattr(everything, kind))
+    contained = GaugeMetricFamily(
+        "answerable_containment_seconds",
+        "From when a stop was in force to the end of the last action that it came too late for, at most",
+        labels=("quantile",),
+    )
+    _add_quantiles(contained, (), everything.containing, _MS)
     changes = CounterMetricFamily("answerable_policy_changes", "Changes of policy sets")
     changes.add_metric((), everything.policy_changes)
     unreadable = CounterMetricFamily("answerable_unreadable_entries", "Entries that could not be counted")
     unreadable.add_metric((), sum(cell.unreadable for cell in groups.values()))
-    yield from (stops, changes, unreadable)
+    yield from (stops, contained, changes, unreadable)
 
 
 def _decisions(latency: Latency) -> Metric:
@@ -142,8 +148,8 @@ def _decisions(latency: Latency) -> Metric:
     return family
 
 
-def _add_quantiles(family: GaugeMetricFamily, group: Group, spread: Spread, per_second: int) -> None:
+def _add_quantiles(family: GaugeMetricFamily, labels: Sequence[str], spread: Spread, per_second: int) -> None:
     for percent in _PERCENTS:
         value = spread.at(percent)
         if value is not None:
-            family.add_metric((*group, str(percent / 100)), value / per_second)
+            family.add_metric((*labels, str(percent / 100)), value / per_second)

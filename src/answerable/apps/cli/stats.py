@@ -136,6 +136,15 @@ def _notes(now: Stats) -> Iterable[tuple[str, object]]:
     )
     stops = (("revoked", now.revoked), ("instances ended", now.ended), ("holds", now.held))
     yield "stops", ", ".join(f"{count} {what}" for what, count in stops)
+    contained = now.contain_ms
+    yield (
+        "time to contain",
+        (
+            f"p50 {length(contained.p50)}, p95 {length(contained.p95)}, of {contained.count}"
+            if contained
+            else NO_DATA
+        ),
+    )
 
 
 def _warnings(now: Stats) -> Iterable[str]:

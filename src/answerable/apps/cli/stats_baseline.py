@@ -100,6 +100,7 @@ class Stats(msgspec.Struct):
     held: int
     policy_changes: int
     unreadable: int
+    contain_ms: Quantiles | None = None
 
 
 class _Baseline(msgspec.Struct):

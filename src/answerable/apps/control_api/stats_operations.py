@@ -17,7 +17,7 @@ from answerable.apps.control_api.schemas import (
     sequence,
 )
 from answerable.core.decision.latency import MICROS
-from answerable.core.ledger.figures import UNSAID, Cell
+from answerable.core.ledger.figure_cells import UNSAID, Cell
 from answerable.errors import Malformed, shown
 from answerable.flows.tell_figures import tell_figures
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.latency import Latency
-    from answerable.core.ledger.figures import Group
+    from answerable.core.ledger.figure_cells import Group
     from answerable.core.ledger.figures_told import FiguresTold, LogTold
     from answerable.core.ledger.spread import Spread
 
@@ -61,6 +61,7 @@ def told(found: FiguresTold) -> Answer:
         "use_cases": _use_cases(found),
         **{name: getattr(everything, name) for name in _OF_ALL},
         "unreadable": unreadable,
+        "contain_ms": _spread(everything.containing),
         "logs": [_log(one) for one in found.logs],
     }
 
@@ -142,6 +143,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             ),
             "use_cases": sequence(record({"use_case": TEXT, "tasks": COUNT, "questions": COUNT})),
             **dict.fromkeys(_OF_ALL, COUNT),
+            "contain_ms": _SPREAD,
             "logs": sequence(
                 record(
                     {

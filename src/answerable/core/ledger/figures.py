@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from answerable.core.ledger.spread import Spread
+from answerable.core.ledger.figure_cells import OTHERS, UNSAID, Cell, Group
+from answerable.core.ledger.figure_stops import Stop, Stops
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
@@ -27,80 +28,14 @@ BEGUN_MAX: Final = 20_000
 """Intents without an end whose group is kept in mind; that of others is looked up in the log."""
 EFFECTS_MAX: Final = 10_000
 HOUR_MS: Final = 3_600_000
+DRILL: Final = "drill"
+"""Where a hold is from that stops nothing but a shadow."""
 NO_POLICY_CHANGED: Final = "registry"
 """How policies changed where only what they are checked against did."""
 TOTAL: Final = -1
 """In place of an hour: since the first entry."""
 
 
-class Group(NamedTuple):
-    """tier: of the capability, as text. Either is empty where the entry does not say it."""
-
-    tier: str
-    use_case: str
-
-
-UNSAID: Final = Group("", "")
-OTHERS: Final = Group("(others)", "(others)")
-"""No name of a use case has such characters."""
-
-
-class Cell(msgspec.Struct, array_like=True):
-    """What happened in one group, in one hour or at all. Append fields only: what was kept is read back by place.
-
-    alone: set out without anybody being asked. asked: questions to people. refused: recorded one by one, counted: in
-    aggregate. after_approval: set out after people agreed. approved, denied: questions that were decided; unanswered:
-    that were not, as far as they are forgotten here. succeeded, failed, not_started, indeterminate: how it ended.
-    tasks: mandates issued. traced, untraced: effects that were followed to who answers for them, or could not be.
-    revoked, ended, held, lifted, unreadable: entries. policies_begun: a log got its first policies; policy_changes: it
-    got others. waits: for people, in ms. tracing: in µs.
-    """
-
-    alone: int = 0
-    asked: int = 0
-    refused: int = 0
-    counted: int = 0
-    after_approval: int = 0
-    approved: int = 0
-    denied: int = 0
-    unanswered: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    not_started: int = 0
-    indeterminate: int = 0
-    tasks: int = 0
-    traced: int = 0
-    untraced: int = 0
-    revoked: int = 0
-    ended: int = 0
-    held: int = 0
-    lifted: int = 0
-    policies_begun: int = 0
-    policy_changes: int = 0
-    unreadable: int = 0
-    waits: Spread = msgspec.field(default_factory=Spread)
-    tracing: Spread = msgspec.field(default_factory=Spread)
-
-    @property
-    def actions(self) -> int:
-        """That were decided: each ran alone, was asked about or was refused. What ran after approval is the same action
-        as the one that was asked about."""
-        return self.alone + self.asked + self.refused + self.counted
-
-    @property
-    def effects(self) -> int:
-        """Actions that took effect, or may have."""
-        return self.succeeded + self.indeterminate
-
-    def join(self, other: Cell) -> None:
-        """With all of another one."""
-        for name in COUNTED:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.waits.join(other.waits)
-        self.tracing.join(other.tracing)
-
-
-COUNTED: Final = tuple(name for name in Cell.__struct_fields__ if name not in ("waits", "tracing"))
 _ENDS: Final = frozenset({"succeeded", "failed", "not_started", "indeterminate"})
 _PLAIN: Final[dict[int, str]] = {
     Tag.REVOKED: "revoked",
@@ -127,10 +62,16 @@ class _Leaf(msgspec.Struct):
 
 
 class _EventLeaf(msgspec.Struct):
-    """What is read of the leaf of another entry. how: policies changed; anything for others."""
+    """What is read of the leaf of another entry. how: policies changed. source: of a hold. lifted_at: 0 for what other
+    people are to sign as well. since, in_flight, in_flight_count: of a stop, and of what it came too late for."""
 
     at: int
     how: object = ""
+    source: object = ""
+    lifted_at: int = -1
+    since: int = 0
+    in_flight: list[int] = []
+    in_flight_count: int = 0
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
@@ -163,6 +104,8 @@ class Figures:
         self._cell_count = 0
         self._questions: dict[str, Question] = {}
         self._begun: dict[int, Group] = {}
+        self._begun_kept: set[int] = set()
+        self._stops = Stops()
         self._changed: set[str] = set()
 
     def fold(self, stored: StoredEntry, intent: Callable[[int], StoredEntry]) -> None:
@@ -173,11 +116,7 @@ class Figures:
         plain = _PLAIN.get(stored.tag)
         try:
             if plain is not None:
-                event = _EVENT_DECODER.decode(stored.leaf)
-                if stored.tag == Tag.POLICY_CHANGE:
-                    plain = self._policies(event)
-                if plain:
-                    self._add(event.at, UNSAID, plain)
+                self._happened(stored, _EVENT_DECODER.decode(stored.leaf), plain)
                 return
             leaf = _DECODER.decode(stored.leaf)
         except msgspec.MsgspecError:
@@ -227,7 +166,7 @@ class Figures:
                 self._add(leaf.at, group, "after_approval" if leaf.approval else "alone")
                 if len(self._begun) >= BEGUN_MAX:
                     del self._begun[next(iter(self._begun))]
-                self._begun[stored.index] = group
+                self._begun[stored.index] = self._held(group)
             case Tag.OUTCOME | Tag.INDETERMINATE:
                 self._ended(stored, leaf, intent)
             case Tag.REFUSAL:
@@ -241,6 +180,23 @@ class Figures:
             case Tag.MANDATE_ISSUED:
                 self._add(leaf.at, Group("", leaf.use_case), "tasks")
 
+    def _happened(self, stored: StoredEntry, event: _EventLeaf, plain: str) -> None:
+        if stored.tag == Tag.POLICY_CHANGE:
+            plain = self._policies(event)
+        if not plain or event.source == DRILL or event.lifted_at == 0:
+            return
+        self._add(event.at, UNSAID, plain)
+        if stored.tag in (Tag.REVOKED, Tag.HOLD_PLACED) and len(event.in_flight) == event.in_flight_count:
+            left = [one for one in event.in_flight if one in self._begun]
+            if left:
+                self._changed.update(map(_stop_row, self._stops.began(stored.index, event.since, left)))
+            else:
+                self._contained(event.at, event.at - event.since if event.in_flight else 0)
+
+    def _contained(self, at: int, after: int) -> None:
+        for cell in self._touched(at, UNSAID):
+            cell.containing.add(after)
+
     def _policies(self, event: _EventLeaf) -> str:
         """Those with which a log begins changed nothing that was decided in it."""
         if event.how == NO_POLICY_CHANGED:
@@ -251,6 +207,10 @@ class Figures:
 
     def _ended(self, stored: StoredEntry, leaf: _Leaf, intent: Callable[[int], StoredEntry]) -> None:
         group = self._begun.pop(leaf.intent, None)
+        touched, contained = self._stops.ended(leaf.intent)
+        self._changed.update(map(_stop_row, touched))
+        for since in contained:
+            self._contained(leaf.at, leaf.at - since)
         if group is None:
             group = UNSAID
             with suppress(msgspec.MsgspecError):
@@ -326,6 +286,9 @@ class Figures:
     def take_changed(self) -> dict[str, bytes | None]:
         """What changed since the last call, as a register keeps it; None for what is not there any more."""
         changed, self._changed = self._changed, set()
+        begun = self._begun.keys()
+        changed.update(f"+{one}" for one in begun ^ self._begun_kept)
+        self._begun_kept = set(begun)
         return {name: self._row(name) for name in changed}
 
     def put_back(self, changed: Mapping[str, bytes | None]) -> None:
@@ -338,6 +301,12 @@ class Figures:
         if name.startswith("?"):
             asked = self._questions.get(name[1:])
             return _ENCODER.encode(asked) if asked is not None else None
+        if name.startswith("+"):
+            group = self._begun.get(int(name[1:]))
+            return _ENCODER.encode(group) if group is not None else None
+        if name.startswith("#"):
+            stop = self._stops.find(int(name[1:]))
+            return _ENCODER.encode(stop) if stop is not None else None
         hour, tier, use_case = name.split("/", 2)
         cell = self._cells.get(int(hour), {}).get(Group(tier, use_case))
         return _ENCODER.encode(cell) if cell is not None else None
@@ -346,12 +315,17 @@ class Figures:
 def restored(rows: Mapping[str, bytes], entries: int) -> Figures | None:
     """What was kept up to an entry; None for what no version of ours wrote, which is then counted again."""
     figures, asked = Figures(), dict[str, Question]()
+    begun, stops = dict[int, Group](), dict[int, Stop]()
     try:
         for name, row in rows.items():
             if name == _FROM:
                 figures.from_hour = msgspec.json.decode(row, type=int)
             elif name.startswith("?"):
                 asked[name[1:]] = msgspec.json.decode(row, type=Question)
+            elif name.startswith("+"):
+                begun[int(name[1:])] = msgspec.json.decode(row, type=Group)
+            elif name.startswith("#"):
+                stops[int(name[1:])] = msgspec.json.decode(row, type=Stop)
             else:
                 hour, tier, use_case = name.split("/", 2)
                 cells = figures._cells.setdefault(int(hour), {})
@@ -360,6 +334,9 @@ def restored(rows: Mapping[str, bytes], entries: int) -> Figures | None:
     except (msgspec.MsgspecError, ValueError):
         return None
     figures._questions = dict(sorted(asked.items(), key=lambda one: one[1].entry))
+    figures._begun = dict(sorted(begun.items()))
+    figures._begun_kept = set(begun)
+    figures._stops = Stops(dict(sorted(stops.items())))
     figures.entries = entries
     return figures
 
@@ -385,6 +362,10 @@ _READ: Final = frozenset(
 
 def _group_of(leaf: _Leaf) -> Group:
     return Group("" if leaf.tier is None else str(leaf.tier), leaf.use_case)
+
+
+def _stop_row(entry: int) -> str:
+    return f"#{entry}"
 
 
 def _place(hour: int, group: Group) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from answerable.core.decision.latency import Latency
-    from answerable.core.ledger.figures import Cell, Group
+    from answerable.core.ledger.figure_cells import Cell, Group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
