@@ -18,6 +18,9 @@ async def use_policies(client: Any, product: Product, world: World) -> None:
     """Every operation about policy sets: asked again, tried, proposed, published, and back."""
     await ask_again(client)
     before = await client("show_policies")
+    stats = await client("show_stats", since="0")
+    assert sum(one["actions"] for one in stats["groups"]) > 0
+    assert stats["policy_set"] == product.walk.decision_point.policy_set
     main = (await client("show_document", kind="PolicySet", name="main"))["document"]
     changed = copy.deepcopy(main)
     changed["spec"]["policies"] += '\n@id("stop") forbid(principal, action, resource);\n'

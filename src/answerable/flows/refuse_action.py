@@ -152,6 +152,7 @@ async def _recorded(
             question=no.question,
             policy_ref=under.policy_set,
             mandate_ref=under.mandate,
+            tier=no.verified.resolved.capability.tier if no.verified is not None else None,
         )
 
     if mandate is not None:

@@ -175,6 +175,15 @@ def bundle_door(product: Product) -> Any:
     )
 
 
+def metrics_door(product: Product) -> Any:
+    """The door for those who watch, over one product."""
+    from answerable.apps.metrics.application import Needs, metrics_app
+    from answerable.wiring.telemetry import MetricsText
+
+    metrics = MetricsText(product.walk)
+    return metrics_app(Needs(text=metrics.text, content_type=metrics.content_type))
+
+
 def control_door(settings: Settings, product: Product) -> Any:
     """The door for people and their tools, over one product."""
     from answerable.apps.control_api.application import control_app

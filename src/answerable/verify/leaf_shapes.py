@@ -101,6 +101,7 @@ class IntentLeaf(Leaf):
     proof: Proven | UnsetType = UNSET
     reserved: Amounts | UnsetType = UNSET
     server: str | UnsetType = UNSET
+    tier: Count | UnsetType = UNSET
     tool_ref: Reference | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
 
@@ -139,6 +140,8 @@ class RefusalLeaf(Leaf):
     policy_set: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     server: str | UnsetType = UNSET
+    tier: Count | UnsetType = UNSET
+    use_case: str | UnsetType = UNSET
 
 
 class RefusalsCountedLeaf(Leaf):
@@ -164,6 +167,8 @@ class ApprovalLeaf(Leaf):
     principal: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     requirements: list[tuple[str, Count]] | UnsetType = UNSET
+    tier: Count | UnsetType = UNSET
+    use_case: str | UnsetType = UNSET
 
 
 class AnswerLeaf(Leaf):

@@ -15,6 +15,7 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteFiguresRegister,
     SqliteHistoryRegister,
     SqliteHoldRegister,
     SqliteMandateRegister,
@@ -29,6 +30,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
+from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
@@ -44,7 +46,7 @@ from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.announcing import event_desk, kept_announcing
-from answerable.wiring.counts import keep_counts, reading_histories
+from answerable.wiring.counts import counting_figures, keep_counts, reading_histories
 from answerable.wiring.following import (
     following_documents,
     following_registers,
@@ -58,6 +60,7 @@ from answerable.wiring.second_key import second_key
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
 from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
+from answerable.wiring.telemetry import sending_metrics
 from answerable.wiring.tokens import forgetting_tokens, token_desk
 from answerable.wiring.witnesses import cosigning
 
@@ -202,7 +205,7 @@ async def assembled(
                 witness=intent_witness(rounds, ledger.seal_now),
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
-                policies=policy_desk(settings, store),
+                policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
@@ -294,6 +297,8 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(kept_announcing, product.events)
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
+        tasks.start_soon(counting_figures, product.walk)
+        tasks.start_soon(sending_metrics, product.walk, settings)
         tasks.start_soon(_settling, product, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:

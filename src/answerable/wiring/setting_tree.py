@@ -15,6 +15,7 @@ from answerable.flows.walk import WalkLimits
 from answerable.wiring.announcing_settings import AnnouncingSettings
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
+from answerable.wiring.telemetry_settings import TelemetrySettings
 from answerable.wiring.token_settings import TokenSettings
 from answerable.wiring.witness_settings import LocalWitnessSettings, WitnessesSettings
 
@@ -330,6 +331,7 @@ class Settings:
     tokens: TokenSettings = field(default_factory=TokenSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
     announcing: AnnouncingSettings = field(default_factory=AnnouncingSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -348,6 +350,7 @@ SECTIONS: Final[dict[str, type]] = {
     "tokens": TokenSettings,
     "policy": PolicySettings,
     "announcing": AnnouncingSettings,
+    "telemetry": TelemetrySettings,
 }
 
 

@@ -20,6 +20,7 @@ from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
 from answerable.wiring.shard_settings import shard_faults, with_shard
+from answerable.wiring.telemetry_settings import telemetry_faults
 from answerable.wiring.token_settings import token_faults
 from answerable.wiring.witness_settings import witness_faults
 
@@ -177,6 +178,7 @@ class _Reader:
             *identity_faults(settings.identity),
             *token_faults(settings.tokens),
             *announcing_faults(settings.announcing),
+            *telemetry_faults(settings.telemetry),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:

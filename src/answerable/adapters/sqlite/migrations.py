@@ -199,5 +199,14 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE INDEX events_waiting_order ON events_waiting (stream, number)",
         "CREATE TABLE events_read (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     ),
+    (
+        """CREATE TABLE figures (
+            origin TEXT NOT NULL, name TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (origin, name)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE figures_kept (
+            origin TEXT PRIMARY KEY, entries INTEGER NOT NULL, form INTEGER NOT NULL, at INTEGER NOT NULL,
+            beside BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

@@ -24,6 +24,7 @@ from answerable.apps.cli import (
     policy,
     registry,
     revocations,
+    stats,
     streams,
     tools,
     trust,
@@ -91,6 +92,7 @@ def command_line(offline: Offline) -> typer.Typer:
     streams.register(app)
     approvals.register(app)
     ledger.register(app)
+    stats.register(app)
     evidence.register(app)
     policy.register(app)
     decisions.register(app)

@@ -16,6 +16,10 @@ from answerable.testing.contracts.event_register import (
     DurableEventRegisterContract,
     EventRegisterContract,
 )
+from answerable.testing.contracts.figures_register import (
+    DurableFiguresRegisterContract,
+    FiguresRegisterContract,
+)
 from answerable.testing.contracts.history_register import (
     DurableHistoryRegisterContract,
     HistoryRegisterContract,
@@ -56,6 +60,7 @@ __all__ = [
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
     "DurableEventRegisterContract",
+    "DurableFiguresRegisterContract",
     "DurableHistoryRegisterContract",
     "DurableHoldRegisterContract",
     "DurableInstanceRegisterContract",
@@ -70,6 +75,7 @@ __all__ = [
     "DurableTokenRegisterContract",
     "DurableToolPinRegisterContract",
     "EventRegisterContract",
+    "FiguresRegisterContract",
     "HistoryRegisterContract",
     "HoldRegisterContract",
     "InstanceRegisterContract",
