@@ -32,7 +32,12 @@ from answerable.adapters.memory.registers import (
 )
 from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.upstream import MemoryUpstream
-from answerable.adapters.sqlite import SqliteSubjectKeys
+from answerable.adapters.sqlite import (
+    SqliteHoldRegister,
+    SqliteRevocationRegister,
+    SqliteStore,
+    SqliteSubjectKeys,
+)
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
 from answerable.core.action.request import action_request
@@ -66,6 +71,8 @@ from answerable.flows.govern_action import govern_action
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
+from answerable.ports.hold_register import HoldRegister
+from answerable.ports.revocation_register import RevocationRegister
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.tool_pins import ApprovedAsSeen
 
@@ -164,11 +171,16 @@ class Course:
 
 
 def course(
-    directory: Path, *, settings: TlogFilesSettings = DEFAULTS, with_everything: bool = False
+    directory: Path,
+    *,
+    settings: TlogFilesSettings = DEFAULTS,
+    with_everything: bool = False,
+    shared: SqliteStore | None = None,
 ) -> Course:
     """Real ledger, real Cedar, real proofs; registers in memory and a no-op upstream.
 
-    with_everything: the registry has the policy set of `everything`, too.
+    with_everything: the registry has the policy set of `everything`, too. shared: where what is revoked and held is
+    kept, and seen by every process; in memory where it is not given.
     """
     clock, entropy = SystemClock(), SystemEntropy()
     key = open_or_create_key(directory / "agent.jwk", entropy=entropy)
@@ -213,7 +225,7 @@ def course(
             expires_at=UnixMillis(now + 3_600_000),
         )
     )
-    revocations = MemoryRevocationRegister()
+    revocations, holds = _stopped(shared, clock)
     walk = Walk(
         clock=clock,
         entropy=entropy,
@@ -228,7 +240,7 @@ def course(
         manifests=MemoryManifestRegister(),
         pins=ApprovedAsSeen(registry, upstream),
         revocations=revocations,
-        holds=MemoryHoldRegister(revocations),
+        holds=holds,
         subject_keys=SqliteSubjectKeys.open(
             directory / "subject-keys.db", root=entropy.bytes(32), entropy=entropy
         ),
@@ -237,6 +249,14 @@ def course(
     limits = ProofLimits(authorities=frozenset((AUTHORITY.decode(),)), nonces_per_agent_max=1_000_000)
     verifier = CallerVerifier(registry=registry, clock=clock, entropy=entropy, limits=limits)
     return Course(walk=walk, verifier=verifier, key=key, ledger=ledger, decided=decided)
+
+
+def _stopped(shared: SqliteStore | None, clock: SystemClock) -> tuple[RevocationRegister, HoldRegister]:
+    if shared is None:
+        memory = MemoryRevocationRegister()
+        return memory, MemoryHoldRegister(memory)
+    revocations = SqliteRevocationRegister(shared, clock=clock)
+    return revocations, SqliteHoldRegister(shared, revocations)
 
 
 def signed_by(key: SigningKey, **terms: Any) -> Mandate:

@@ -15,6 +15,7 @@ from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.delegations import Delegations
+from answerable.flows.drill_desk import DrillDesk
 from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.stop_rules import StopRules
@@ -193,7 +194,8 @@ class Walk:
     sightings: what was seen and is not registered, since it was last written down.
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
-    policies: who publishes policy sets, and what is kept of them. figures: what is counted of all this.
+    policies: who publishes policy sets, and what is kept of them. figures: what is counted of all this. drills: what
+    they need.
     pins: the definitions of tools that are let through. tools_pinned: what was found out of them.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
@@ -253,6 +255,7 @@ class Walk:
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
     policies: PolicyDesk = field(default_factory=PolicyDesk)
     figures: FiguresDesk = field(default_factory=FiguresDesk)
+    drills: DrillDesk = field(default_factory=DrillDesk)
     tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
+from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.leaf_types import (
     Amounts,
     Compared,
@@ -211,6 +212,8 @@ class ChangeLeaf(Leaf):
     after: str
     by: str | UnsetType = UNSET
     because: str | UnsetType = UNSET
+    undrilled: list[str] | UnsetType = UNSET
+    undrilled_count: Count | UnsetType = UNSET
     documents: Digest | UnsetType = UNSET
     how: Annotated[str, Meta(pattern=r"^(?:one_person|two_people|rollback|registry)\Z")] | UnsetType = UNSET
     author: str | UnsetType = UNSET
@@ -374,4 +377,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.REVOKED: RevokedLeaf,
     Tag.TOOL_PINNED: ToolPinnedLeaf,
     Tag.POLICY_PROPOSED: ProposedLeaf,
+    Tag.DRILL: DrillLeaf,
 }

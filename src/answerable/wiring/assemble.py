@@ -47,6 +47,7 @@ from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.announcing import event_desk, kept_announcing
 from answerable.wiring.counts import counting_figures, keep_counts, reading_histories
+from answerable.wiring.drills import drill_desk
 from answerable.wiring.following import (
     following_documents,
     following_registers,
@@ -206,6 +207,7 @@ async def assembled(
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
+                drills=drill_desk(settings, store),
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
 from answerable.wiring.announcing_settings import AnnouncingSettings
+from answerable.wiring.containment_settings import ContainmentSettings
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
 from answerable.wiring.telemetry_settings import TelemetrySettings
@@ -332,6 +333,7 @@ class Settings:
     policy: PolicySettings = field(default_factory=PolicySettings)
     announcing: AnnouncingSettings = field(default_factory=AnnouncingSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    containment: ContainmentSettings = field(default_factory=ContainmentSettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -351,6 +353,7 @@ SECTIONS: Final[dict[str, type]] = {
     "policy": PolicySettings,
     "announcing": AnnouncingSettings,
     "telemetry": TelemetrySettings,
+    "containment": ContainmentSettings,
 }
 
 

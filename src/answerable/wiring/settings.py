@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.wiring.announcing_settings import announcing_faults
+from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
 from answerable.wiring.shard_settings import shard_faults, with_shard
@@ -179,6 +180,7 @@ class _Reader:
             *token_faults(settings.tokens),
             *announcing_faults(settings.announcing),
             *telemetry_faults(settings.telemetry),
+            *containment_faults(settings.containment),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:

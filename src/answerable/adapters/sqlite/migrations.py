@@ -208,5 +208,13 @@ MIGRATIONS: Final[Migrations] = (
             beside BLOB NOT NULL
         ) STRICT, WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE drills (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, what TEXT NOT NULL,
+            name TEXT NOT NULL, definition TEXT NOT NULL, shadow TEXT NOT NULL, at INTEGER NOT NULL,
+            made_by TEXT NOT NULL, actions INTEGER NOT NULL, came_of_it BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX drills_what ON drills (what, name)",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

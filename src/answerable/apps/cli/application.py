@@ -15,6 +15,7 @@ from answerable.apps.cli import (
     approvals,
     checks,
     decisions,
+    drills,
     evidence,
     holds,
     keys,
@@ -88,6 +89,7 @@ def command_line(offline: Offline) -> typer.Typer:
     mandates.register(app)
     holds.register(app)
     panic.register(app)
+    drills.register(app)
     revocations.register(app)
     streams.register(app)
     approvals.register(app)

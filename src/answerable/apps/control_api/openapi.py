@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from answerable import __version__
 from answerable.apps.control_api import (
     agent_operations,
+    drill_operations,
     event_operations,
     hold_operations,
     inventory_operations,
@@ -42,6 +43,7 @@ _LIMIT: Final[Schema] = {
 SCHEMAS: Final[dict[str, Schema]] = {
     **COMPONENTS,
     **agent_operations.COMPONENTS,
+    **drill_operations.COMPONENTS,
     **hold_operations.COMPONENTS,
     **event_operations.COMPONENTS,
     **inventory_operations.COMPONENTS,

@@ -132,6 +132,16 @@ def _applied(applied: Applied) -> Answer:
         "inactive": [_inactive(one) for one in applied.inactive],
         "before": applied.before,
         "after": applied.after,
+        "undrilled": [
+            {
+                "kind": one.what.kind,
+                "name": one.what.name,
+                "from": one.before,
+                "to": one.after,
+                "commands": [*one.commands()],
+            }
+            for one in applied.undrilled
+        ],
     }
 
 

@@ -116,6 +116,9 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "inactive": sequence(_INACTIVE),
             "before": TEXT,
             "after": TEXT,
+            "undrilled": sequence(
+                record({"kind": TEXT, "name": TEXT, "from": COUNT, "to": COUNT, "commands": TEXTS})
+            ),
         }
     ),
     "RegistryCheck": record(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.core.incident.circumstances import circumstances, set_aside
+from answerable.core.incident.drills_told import drill_told
 from answerable.core.incident.handed_on import (
     cited_sentence,
     hop_detail,
@@ -352,6 +353,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.HOLD_LIFTED: hold_lifted_told,
     Tag.RULE_FIRED: rule_fired_told,
     Tag.POLICY_PROPOSED: policy_proposed_told,
+    Tag.DRILL: drill_told,
 }
 
 

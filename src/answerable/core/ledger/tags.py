@@ -32,6 +32,7 @@
 | 28  | 2026-11-27 | tool_pinned     | a definition of a tool came into force: signed by its owner, or at first sight |
 | 29  | 2026-11-27 | policy_proposed | a change of policy sets was proposed, signed; a second person publishes it |
 | 30  | 2026-11-27 | containment_report  | what a hold stopped, what it came too late for, and what it could not stop |
+| 31  | 2026-11-27 | drill           | a stop, revocation or trace was tried out on a shadow, and what came of it |
 | 32  | 2026-11-27 | rule_fired          | a stop rule held something, would have, or is about to                    |
 """
 
@@ -74,6 +75,7 @@ class Tag(IntEnum):
     TOOL_PINNED = 28
     POLICY_PROPOSED = 29
     CONTAINMENT_REPORT = 30
+    DRILL = 31
     RULE_FIRED = 32
 
 

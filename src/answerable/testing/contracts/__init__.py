@@ -12,6 +12,7 @@ from answerable.testing.contracts.authority_register import (
     DurableAuthorityRegisterContract,
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
+from answerable.testing.contracts.drill_register import DrillRegisterContract, DurableDrillRegisterContract
 from answerable.testing.contracts.event_register import (
     DurableEventRegisterContract,
     EventRegisterContract,
@@ -56,9 +57,11 @@ __all__ = [
     "AuthorityKeysContract",
     "AuthorityRegisterContract",
     "BundleEndpointContract",
+    "DrillRegisterContract",
     "DurableApprovalRegisterContract",
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
+    "DurableDrillRegisterContract",
     "DurableEventRegisterContract",
     "DurableFiguresRegisterContract",
     "DurableHistoryRegisterContract",
