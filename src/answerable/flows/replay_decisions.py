@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 from anyio import from_thread, to_thread
 
-from answerable.verify.decision_replay import DECIDED, replay
+from answerable.verify.decision_replay import DECIDED, Replay, replay_all
 from answerable.verify.ledger_replay import WHOLE_EVERY, decision_entry
 from answerable.verify.stated_places import StatedBefore
 
@@ -129,16 +129,10 @@ def _turns(
 def _asked_again(
     decisions: Sequence[StoredEntry], before: StatedBefore, find: FindKey, count: int
 ) -> list[Replayed]:
-    found = []
+    replays = []
     for number, stored in enumerate(decisions, count):
         entry = decision_entry(stored, find)
-        found.append(
-            replay(
-                entry,
-                policies=before.policy_set(entry.leaf, stored.index),
-                mandate=before.mandate(entry.leaf, stored.index),
-                hops=before.hops(entry.leaf, stored.index),
-                whole=number % WHOLE_EVERY == 0,
-            )
-        )
-    return found
+        leaf, index = entry.leaf, stored.index
+        under = before.policy_set(leaf, index), before.mandate(leaf, index), before.hops(leaf, index)
+        replays.append(Replay(entry, *under, whole=number % WHOLE_EVERY == 0))
+    return replay_all(replays)

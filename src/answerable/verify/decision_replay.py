@@ -28,7 +28,7 @@ from answerable.verify.narrowed_again import unlike_the_wider
 from answerable.verify.replayed import Replayed, Said, Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from answerable.core.decision.asked import Asked, AskedHold
     from answerable.core.decision.decision import Decision
@@ -68,7 +68,19 @@ def replay(
 ) -> Replayed:
     """Ask one decision again. policies, mandate: what the entry refers to, where that is shown. hops: what each of
     those allows that it came by; None where one is not shown. whole: as `PolicyAsking.decide` says."""
-    return _Replay(entry, policies, mandate, hops, whole).run()
+    return Replay(entry, policies, mandate, hops, whole=whole).run()
+
+
+def replay_all(replays: Sequence[Replay]) -> list[Replayed]:
+    """As `Replay.run` of each, in their order, with what policies are asked of them asked at once."""
+    ahead: dict[PolicyAsking, list[Asked]] = {}
+    for one in replays:
+        policies, asked = one.ahead()
+        if policies is not None and asked is not None:
+            ahead.setdefault(policies, []).append(asked)
+    for policies, questions in ahead.items():
+        policies.ask_ahead(questions)
+    return [one.run() for one in replays]
 
 
 def shown_for_replay(tag: int, leaf: Mapping[str, Any]) -> frozenset[str]:
@@ -81,8 +93,11 @@ def shown_for_replay(tag: int, leaf: Mapping[str, Any]) -> frozenset[str]:
     return frozenset({"policy_set": ("text",), "mandate": ("token",), KIND: ("token",)}.get(str(kind), ()))
 
 
-class _Replay:
+class Replay:
+    """One decision that is to be asked again: as `replay` has it."""
+
     __slots__ = (
+        "_asked",
         "_entry",
         "_fields",
         "_hops",
@@ -104,6 +119,7 @@ class _Replay:
     ) -> None:
         self._entry, self._mandate, self._hops, self._whole = entry, mandate, hops, whole
         self._policies = policies
+        self._asked: Asked | None = None
         leaf = self._leaf = entry.leaf
         self._fields = entry.fields or _NOTHING
         told: Any = leaf.get("decision")
@@ -116,7 +132,19 @@ class _Replay:
         )
         self._kinds = [*(told.get("obligations") or ())]
 
+    def ahead(self) -> tuple[PolicyAsking | None, Asked | None]:
+        """What its policies are going to be asked, not as a whole; None where nothing is, or it cannot be told yet."""
+        question, policies = self._fields.get("question"), self._policies
+        if question is None or HIDDEN in question or policies is None or isinstance(policies, Unfit):
+            return None, None
+        try:
+            self._asked = read_question(question)
+        except Malformed:
+            return None, None
+        return policies, None if self._asked.rule or self._whole else self._asked
+
     def run(self) -> Replayed:
+        """What comes of it."""
         if self._entry.fields is None:
             return self._answer("erased", "the key to what was asked is gone, so nobody can ask it again")
         question = self._fields.get("question")
@@ -128,7 +156,7 @@ class _Replay:
                 "a credential was left out of what was asked, so it cannot be asked as it was",
             )
         try:
-            asked = read_question(question)
+            asked = self._asked or read_question(question)
             unlike = self._unlike(asked)
             if unlike:
                 return self._answer("differs", f"what was asked is not what the entry is about: {unlike}")

@@ -11,7 +11,7 @@ from answerable.core.ledger.disclosure import committed_fields
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Broken
-from answerable.verify.decision_replay import DECIDED, replay, shown_for_replay
+from answerable.verify.decision_replay import DECIDED, Replay, replay_all, shown_for_replay
 from answerable.verify.replay_statements import Statements
 from answerable.verify.replayed import DecisionEntry, Replayed
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.subject_key import SubjectKey
 
 WHOLE_EVERY: Final = 128
+AT_ONCE: Final = 64
+"""Decisions that are asked together."""
 STATED: Final = (Tag.CITED, Tag.POLICY_CHANGE, Tag.MANDATE_ISSUED)
 """Entries that write down what decisions are made under."""
 
@@ -37,21 +39,24 @@ def replay_entries(
     `WHOLE_EVERY`, the whole.
     """
     known = Statements() if statements is None else statements
+    waiting: list[Replay] = []
     count = 0
     for stored in entries:
-        if stored.tag in DECIDED:
-            entry = decision_entry(stored, find)
-            yield replay(
-                entry,
-                policies=known.policy_set(entry.leaf),
-                mandate=known.mandate(entry.leaf),
-                hops=known.hops(entry.leaf),
-                whole=count % WHOLE_EVERY == 0,
-            )
-            count += 1
-        elif stored.tag in STATED:
+        if stored.tag in STATED:
             entry = decision_entry(stored, find)
             known.take(stored.tag, entry.leaf, entry.fields or {})
+        if stored.tag not in DECIDED:
+            continue
+        entry = decision_entry(stored, find)
+        leaf, whole = entry.leaf, count % WHOLE_EVERY == 0
+        count += 1
+        waiting.append(
+            Replay(entry, known.policy_set(leaf), known.mandate(leaf), known.hops(leaf), whole=whole)
+        )
+        if len(waiting) >= AT_ONCE:
+            yield from replay_all(waiting)
+            waiting = []
+    yield from replay_all(waiting)
 
 
 def decision_entry(stored: StoredEntry, find: FindKey) -> DecisionEntry:
@@ -78,7 +83,7 @@ def decision_entry(stored: StoredEntry, find: FindKey) -> DecisionEntry:
     return DecisionEntry(index=stored.index, tag=stored.tag, leaf=leaf, fields=fields, whole=whole)
 
 
-def _fields(stored: StoredEntry, leaf: dict[str, Any], key: SubjectKey) -> dict[str, bytes] | None:
+def _fields(stored: StoredEntry, leaf: _Leaf, key: SubjectKey) -> dict[str, bytes] | None:
     """Of the fields that the leaf commits to; None where the attachment is another."""
     if sha256(stored.attachment).hexdigest() != leaf.get("payload"):
         return None

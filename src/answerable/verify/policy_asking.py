@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cedarpy
@@ -23,11 +23,10 @@ from answerable.core.registry.policy_text import statements
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from answerable.core.decision.asked import Asked
     from answerable.core.decision.decision import Decision
-    from answerable.core.decision.facts import ApprovalFact
     from answerable.core.decision.policy_context import Context
     from answerable.core.registry.policy_parts import PolicyParts
     from answerable.core.registry.policy_statement import PolicyStatement
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 BOUND_MAX: Final = 1_024
 """Sets of entities, and sets without some of their policies, that are kept ready."""
 ONCE_MAX: Final = 8_192
-"""Questions that are not asked again while they are among the last so many."""
+"""Answers that are kept: the first of them is forgotten for another one."""
 POLICIES_MAX: Final = 20_000
 GROUP_POLICIES: Final = 25
 """Read at once, for Cedar lets nothing else of this process go on while it reads."""
@@ -53,6 +52,15 @@ class Named(NamedTuple):
     use_case: str
     action: str
     kind: str
+
+
+class _Question(NamedTuple):
+    """What Cedar is asked. kind, name: of the resource. context: as JSON."""
+
+    named: Named
+    kind: str
+    name: str
+    context: str
 
 
 class _Matters(NamedTuple):
@@ -78,7 +86,7 @@ class PolicyAsking:
         self._without = lru_cache(maxsize=BOUND_MAX)(self._less)
         self._entities = lru_cache(maxsize=BOUND_MAX)(_entities)
         self._matters = lru_cache(maxsize=BOUND_MAX)(self._what_matters)
-        self._once = lru_cache(maxsize=ONCE_MAX)(self._asked)
+        self._answers: dict[tuple[tuple[str, ...], _Question], Evaluation] = {}
 
     @property
     def notes(self) -> Mapping[str, PolicyNote]:
@@ -117,46 +125,67 @@ class PolicyAsking:
         """What the set says. whole: whether Cedar is given all policies and the whole context, or the policies that can
         be about this agent and action, and what these mention, unless it was given just that before: the same to them,
         and many times as fast."""
-        named = Named(
-            asked.principal.id,
-            asked.principal.environment,
-            asked.principal.use_case,
-            asked.action.id,
-            asked.action.kind,
-        )
-        resource, approval = asked.resource, asked.approval_fact()
-        if whole:
+        if not whole:
+            question = self._question(asked)
+            first, without = self._once((), question), partial(self._again, question)
+        else:
             context = _ENCODER.encode(asked.context).decode()
-            return self._asked(named, None, resource.type, resource.id, context, approval)
+            question = _Question(_named(asked), asked.resource.type, asked.resource.id, context)
+            first, without = self._evaluated((), question, None), partial(self._whole_again, question)
+        return weigh(
+            first,
+            notes=self._notes,
+            without=without,
+            approval=asked.approval_fact(),
+            policy_set=self.digest,
+        )
+
+    def ask_ahead(self, asked: Iterable[Asked]) -> None:
+        """Ask at once what `decide` is about to be asked one by one, and not as a whole: Cedar takes less time so."""
+        lacking: dict[Named, dict[_Question, None]] = {}
+        for one in asked:
+            question = self._question(one)
+            if ((), question) not in self._answers:
+                lacking.setdefault(question.named, {})[question] = None
+        for named, questions in lacking.items():
+            policies, entities = self._without((), named), self._entities(named)
+            requests = [_request(question) for question in questions]
+            for question, result in zip(
+                questions, cedarpy.is_authorized_batch(requests, policies, entities), strict=True
+            ):
+                self._keep((), question, _evaluation(result))
+
+    def _question(self, asked: Asked) -> _Question:
+        """What of a question can matter to the policies."""
+        named = _named(asked)
         matters = self._matters(named)
         context = _ENCODER.encode(_told(asked.context, matters.mentioned)).decode()
         # A resource that no policy looks at makes no difference, so it is the same question for all of them.
-        name = resource.id if matters.sees_resource else ""
-        return self._once(named, named, resource.type, name, context, approval)
+        name = asked.resource.id if matters.sees_resource else ""
+        return _Question(named, asked.resource.type, name, context)
 
-    def _asked(
-        self,
-        named: Named,
-        about: Named | None,
-        kind: str,
-        name: str,
-        context: str,
-        approval: ApprovalFact | None,
-    ) -> Decision:
-        request = {
-            "principal": {"type": "Agent", "id": named.agent},
-            "action": {"type": "Action", "id": named.action},
-            "resource": {"type": kind, "id": name},
-            "context": context,
-        }
-        entities = self._entities(named)
-        return weigh(
-            _evaluated(request, self._without((), about), entities),
-            notes=self._notes,
-            without=lambda ids: _evaluated(request, self._without(ids, about), entities),
-            approval=approval,
-            policy_set=self.digest,
-        )
+    def _once(self, ids: tuple[str, ...], question: _Question) -> Evaluation:
+        """What the policies that can be about it say without some of them, asked once."""
+        found = self._answers.get((ids, question))
+        if found is None:
+            found = self._keep(ids, question, self._evaluated(ids, question, question.named))
+        return found
+
+    def _again(self, question: _Question, ids: tuple[str, ...]) -> Evaluation:
+        return self._once(ids, question)
+
+    def _whole_again(self, question: _Question, ids: tuple[str, ...]) -> Evaluation:
+        return self._evaluated(ids, question, None)
+
+    def _keep(self, ids: tuple[str, ...], question: _Question, found: Evaluation) -> Evaluation:
+        if len(self._answers) >= ONCE_MAX:
+            del self._answers[next(iter(self._answers))]
+        self._answers[ids, question] = found
+        return found
+
+    def _evaluated(self, ids: tuple[str, ...], question: _Question, about: Named | None) -> Evaluation:
+        entities = self._entities(question.named)
+        return _evaluation(cedarpy.is_authorized(_request(question), self._without(ids, about), entities))
 
     def _what_matters(self, about: Named) -> _Matters:
         policies = [ast for ast in self._bare.values() if _can_be_about(ast, about)]
@@ -193,11 +222,27 @@ def _told(context: Context, mentioned: Mapping[str, frozenset[str] | None] | Non
     return told
 
 
-def _evaluated(
-    request: dict[str, Any], policies: cedarpy.PolicySet, entities: cedarpy.Entities
-) -> Evaluation:
+def _named(asked: Asked) -> Named:
+    return Named(
+        asked.principal.id,
+        asked.principal.environment,
+        asked.principal.use_case,
+        asked.action.id,
+        asked.action.kind,
+    )
+
+
+def _request(question: _Question) -> dict[str, Any]:
+    return {
+        "principal": {"type": "Agent", "id": question.named.agent},
+        "action": {"type": "Action", "id": question.named.action},
+        "resource": {"type": question.kind, "id": question.name},
+        "context": question.context,
+    }
+
+
+def _evaluation(result: cedarpy.AuthzResult) -> Evaluation:
     """One answer; whatever is not a clean Allow or Deny is an error, which can only end in a deny."""
-    result = cedarpy.is_authorized(request, policies, entities)
     reasons, errors = sorted(result.diagnostics.reasons), list(result.diagnostics.errors)
     decision = result.decision.value
     if not errors and (decision == "Deny" or (decision == "Allow" and reasons)):

@@ -16,7 +16,7 @@ from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.delegation import root
-from answerable.verify.decision_replay import replay
+from answerable.verify.decision_replay import Replay, replay, replay_all
 from answerable.verify.ledger_replay import decision_entry, replay_entries
 from answerable.verify.replay_statements import Statements
 from answerable.verify.replayed import DecisionEntry
@@ -170,6 +170,21 @@ async def test_what_is_erased_or_not_shown_is_said_and_never_guessed():
     assert verdict(fields={**entry.fields, "question": later}) == "cannot_tell"
     without = replay(entry, policies=policies, mandate=None)
     assert (without.verdict, without.unchecked) == ("same", ("mandate",))
+
+
+@pytest.mark.requirement("ANSWER-02")
+@pytest.mark.parametrize("field", ["question", "request", "obligations"])
+async def test_a_field_that_no_version_writes_is_told_and_spoils_no_other_decision(field):
+    bench = await ready()
+    await bench.act()
+    await bench.act()
+    entries, statements = decisions(bench)
+    first, second = entries
+    assert first.fields is not None
+    odd = structs.replace(first, fields={**first.fields, field: b"nan"})
+    policies, mandate = statements.policy_set(first.leaf), statements.mandate(first.leaf)
+    found = replay_all([Replay(one, policies, mandate, (), whole=False) for one in (odd, second)])
+    assert [one.verdict for one in found] == ["cannot_tell", "same"]
 
 
 @pytest.mark.requirement("ANSWER-02")

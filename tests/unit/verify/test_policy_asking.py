@@ -12,6 +12,7 @@ from answerable.core.decision.asked import Asked
 from answerable.core.registry.policy_parts import NO_PARTS
 from answerable.core.registry.policy_statement import PolicyStatement
 from answerable.errors import Malformed
+from answerable.verify import policy_asking
 from answerable.verify.partial_asking import ask_partly, unknown
 from answerable.verify.policy_asking import Named, PolicyAsking, mentioned
 
@@ -181,6 +182,29 @@ def test_what_matters_and_what_was_asked_before_gives_what_the_whole_gives(looki
     ]
     for one in [*questions, *questions]:
         assert policies.decide(one, whole=False) == policies.decide(one)
+    ahead = asking(AMOUNTS + LOOKING[looking])
+    ahead.ask_ahead(questions)
+    assert [ahead.decide(one, whole=False) for one in questions] == [*map(policies.decide, questions)]
+
+
+def test_what_is_no_question_to_cedar_spoils_none_that_is_asked_at_once_with_it():
+    policies = asking(AMOUNTS)
+    sound, odd = question(case="1", amount=1), question(case="1", amount=1)
+    odd = msgspec.structs.replace(odd, resource=msgspec.structs.replace(odd.resource, type="no type"))
+    policies.ask_ahead([sound, odd, sound])
+    assert policies.decide(sound, whole=False).effect == "allow"
+    assert policies.decide(odd, whole=False).determined_by == ("policy.error",)
+
+
+def test_no_more_answers_are_kept_than_there_may_be(monkeypatch):
+    monkeypatch.setattr(policy_asking, "ONCE_MAX", 3)
+    policies = asking(AMOUNTS)
+    for _ in range(2):
+        for amount in range(1, 10):
+            one = question(case="1", amount=amount)
+            policies.ask_ahead([one])
+            assert policies.decide(one, whole=False) == policies.decide(one)
+    assert len(policies._answers) == 3
 
 
 def test_a_question_whose_answer_is_known_is_not_put_to_cedar_again(monkeypatch):
@@ -194,6 +218,7 @@ def test_a_question_whose_answer_is_known_is_not_put_to_cedar_again(monkeypatch)
     for number in range(10):
         policies.decide(question(case="1", amount=1 + number % 2), whole=False)
     assert len(given) == 2
+    policies.ask_ahead([question(case="2", amount=2)])
     policies.decide(question(case="1", amount=1), whole=True)
     assert len(given) == 3, "the whole is always asked"
 
