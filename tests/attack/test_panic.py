@@ -18,6 +18,7 @@ from answerable.core.containment.press import FILE, READY
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.wiring.stops import following_panic, hold_if_pressed
+from tests.gateway_world import until
 from tests.hold_world import bench_to_hold, lift
 from tests.revocation_world import act_as_instance
 
@@ -58,9 +59,7 @@ async def test_a_running_server_sees_it_without_being_asked(tmp_path):
         await anyio.lowlevel.checkpoint()
         assert bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is None
         pressed_now(tmp_path)
-        with anyio.fail_after(30):
-            while bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is None:
-                await anyio.sleep(0.01)
+        await until(lambda: bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is not None, seconds=60)
         tasks.cancel_scope.cancel()
 
 

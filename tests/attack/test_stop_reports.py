@@ -13,6 +13,7 @@ from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_holds import RecalledHolds
 from answerable.flows.report_containment import follow_reports, record_reports, report_containment
 from answerable.testing.builders import Bench
+from tests.gateway_world import until
 from tests.hold_world import REACHING, bench_to_hold, lift, stop
 from tests.revocation_world import act_as_instance
 from tests.walk_world import cited
@@ -135,12 +136,10 @@ async def test_what_is_done_after_the_lift_is_no_action_behind_the_stop():
 async def test_a_report_is_written_though_whoever_pressed_is_gone_and_not_again_when_it_is_read_back():
     bench = await bench_to_hold()
     hold = (await stop(bench, holdable("agent", "scout"))).hold
-    with anyio.fail_after(30):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follow_reports, bench.walk)
-            while not bench.entries(Tag.CONTAINMENT_REPORT):
-                await anyio.sleep(0.01)
-            tasks.cancel_scope.cancel()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow_reports, bench.walk)
+        await until(lambda: bench.entries(Tag.CONTAINMENT_REPORT), seconds=60)
+        tasks.cancel_scope.cancel()
     again = await Bench(clock=bench.clock).registered()
     again.walk.ledger = bench.walk.ledger
     again.walk.subject_keys = bench.walk.subject_keys

@@ -98,3 +98,11 @@ class TrippedHolds:
     def recorded(self, holds: Iterable[HoldId]) -> None:
         """As the port says."""
         self._register.recorded(holds)
+
+    def unreported(self) -> Sequence[Hold]:
+        """As the port says."""
+        return self._register.unreported()
+
+    def reported(self, holds: Iterable[HoldId]) -> None:
+        """As the port says."""
+        self._register.reported(holds)
