@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -58,6 +58,7 @@ from answerable.wiring.identity import alone, kept_identity, noted_at_last, open
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
+from answerable.wiring.settling import settling, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
 from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
@@ -66,7 +67,7 @@ from answerable.wiring.tokens import forgetting_tokens, token_desk
 from answerable.wiring.witnesses import cosigning
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.adapters.shard_socket import SocketShardDoor
@@ -234,7 +235,7 @@ async def assembled(
 
 
 async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
-    with _when_there_is_room():
+    with when_there_is_room():
         await record_counted_refusals(walk)
     await keep_counts(walk)
     await noted_at_last(identity, walk, settings)
@@ -272,7 +273,7 @@ async def _recovered(
     await hold_if_pressed(walk, settings.data, workloads)
     recover_rules(walk)
     await take_away_from_agents(walk)
-    with _when_there_is_room():
+    with when_there_is_room():
         await end_what_had_lapsed(workloads)
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.
@@ -301,33 +302,12 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
-        tasks.start_soon(_settling, product, settings.settle.every_seconds)
+        tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(following_registers, product.walk, product.registers.refresh)
             tasks.start_soon(following_documents, product.walk)
             tasks.start_soon(reading_histories, product.walk)
-
-
-async def _settling(product: Product, seconds: float) -> None:
-    while True:
-        await anyio.sleep(seconds)
-        with _when_there_is_room():
-            await settle_open_intents(product.walk)
-            await record_revocations(product.walk)
-            await resume_holds(product.walk, product.workloads)
-            await record_counted_refusals(product.walk)
-        await keep_counts(product.walk)
-
-
-@contextmanager
-def _when_there_is_room() -> Iterator[None]:
-    """A log without room ends nothing: it takes no intents, and what was to be written now is due again."""
-    try:
-        yield
-    except Unavailable as failed:
-        if failed.code not in ("ledger.full", "ledger.busy"):
-            raise
 
 
 def _upstream(settings: Settings, clock: SystemClock) -> McpUpstream:
