@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from answerable.flows.workloads import Workloads
 
 
-async def settling(walk: Walk, workloads: Workloads, seconds: float) -> None:
+async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> None:
     """For ever, each so many seconds."""
     while True:
         await anyio.sleep(seconds)

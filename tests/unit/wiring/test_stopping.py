@@ -14,7 +14,7 @@ from answerable.flows.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.wiring.assemble import Product, assembled
 from answerable.wiring.settings import load_settings
-from answerable.wiring.stopping import following_stops
+from answerable.wiring.stops import following_stops
 from tests.gateway_world import until
 from tests.rule_world import denied
 
@@ -48,7 +48,7 @@ async def test_what_a_rule_counted_outlives_the_process_and_what_it_tripped_is_p
         await refused(product)
         assert [hold.what.name for hold in product.walk.tripped.tripped.values()] == ["scout"]
         async with create_task_group() as tasks:
-            tasks.start_soon(following_stops, product.walk, product.workloads)
+            tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
             await until(lambda: bool(fired(product)), seconds=20)
             tasks.cancel_scope.cancel()
         assert product.walk.tripped.tripped == {}
