@@ -1,8 +1,9 @@
 """Counting what happens for the trackers of the policy sets in force, and asking what they counted.
 
-An action counts as `started` without an await between decision and reservation, so that a thousand at once do not pass
-a limit of one. All else counts when its entry has its place in the log, before anything else runs: whatever comes to
-depend on it stands after it in the log, and is not there without it.
+An action counts as `started` from its decision on, without an await in between, so that a thousand at once do not pass
+a limit of one: it has its place in the log at once, or waits for one and counts ahead of it. All else counts when its
+entry has its place in the log, before anything else runs: whatever comes to depend on it stands after it in the log,
+and is not there without it.
 """
 
 from __future__ import annotations
@@ -58,28 +59,36 @@ def history_of(walk: Walk, verified: VerifiedRequest, now: UnixMillis) -> Mappin
     return values
 
 
-def begin_history(walk: Walk, verified: VerifiedRequest, at: UnixMillis) -> Event | None:
-    """The action is reserved: it counts as started from here on. None where nobody counts."""
-    if not walk.history.is_counting:
-        return None
-    event = _attempt("started", verified, at)
-    walk.history.begin(event)
-    return event
+class Starting:
+    """One action as it starts: it counts once it has its place in the log, and ahead of it while it waits for one."""
 
+    __slots__ = ("_at", "_begun", "_verified", "_walk")
 
-def withdraw_history(walk: Walk, begun: Event | None) -> None:
-    """No intent stands for what was begun."""
-    if begun is not None:
-        walk.history.withdraw(begun)
+    def __init__(self, walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> None:
+        self._walk, self._verified, self._at = walk, verified, at
+        self._begun: Event | None = None
 
+    def waits(self) -> None:
+        """There is no place yet. Nothing else has run since the decision."""
+        if self._walk.history.is_counting:
+            self._begun = self._event()
+            self._walk.history.begin(self._begun)
 
-def count_started(
-    walk: Walk, verified: VerifiedRequest, begun: Event | None, *, at: UnixMillis, index: int
-) -> None:
-    """The intent has its place in the log."""
-    if begun is None and walk.history.is_counting:
-        begun = _attempt("started", verified, at)
-    walk.history.placed(begun, index)
+    def placed(self, index: int) -> None:
+        """The intent has its place."""
+        history = self._walk.history
+        if self._begun is None and history.is_counting:
+            history.placed(self._event(), index)
+        else:
+            history.placed(self._begun, index)
+
+    def withdraw(self) -> None:
+        """No intent stands for it."""
+        if self._begun is not None:
+            self._walk.history.withdraw(self._begun)
+
+    def _event(self) -> Event:
+        return _attempt("started", self._verified, self._at)
 
 
 def count_ended(

@@ -30,7 +30,7 @@ from answerable.core.mandate.revocation import Revocable, described
 from answerable.core.registry.budget_name import WALL_MS
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
-from answerable.flows.count_history import begin_history, count_started, history_of, withdraw_history
+from answerable.flows.count_history import Starting, history_of
 from answerable.flows.decide_action import decide_action, duties_in_force
 from answerable.flows.hide_tokens import hidden_progress
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
@@ -49,7 +49,6 @@ from answerable.flows.walk import OpenIntent
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import Answer as PersonsAnswer
-    from answerable.core.decision.counter import Event
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.entry import Entry, Receipt
@@ -72,7 +71,7 @@ async def govern_action(
     settling had written down already that the end is not known.
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
-    verified, call, amounts, reserved, begun, references = None, 0, ONE_CALL, None, None, None
+    verified, call, amounts, reserved, references = None, 0, ONE_CALL, None, None
     try:
         verified = verify_request(walk, request, caller)
         if await admit_receivers(walk, verified.mandate, verified.hops):
@@ -92,7 +91,6 @@ async def govern_action(
             if references is not None:
                 # No await between the decision and this reservation, so that nobody can spend what was just seen.
                 call, reserved = reserve(walk, facts, accounts, amounts)
-                begun = begin_history(walk, verified, facts.at)
                 break
             # What the intent will refer to is not in the log yet. Writing it may take time, so it is decided again.
             await cite_statements(walk, verified, decision.policy_set)
@@ -108,7 +106,7 @@ async def govern_action(
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
     assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
     warrant, left = await log_intent(
-        walk, verified, decision, facts, references, call=call, reserved=reserved, begun=begun
+        walk, verified, decision, facts, references, call=call, reserved=reserved
     )
     opened = walk.open_intents.get(warrant.intent.index)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
@@ -180,16 +178,17 @@ async def log_intent(
     *,
     call: int,
     reserved: Reserved,
-    begun: Event | None,
 ) -> tuple[Warrant, BaseException | None]:
     """Step 6: the intent, with the decision inside, on disk; from its receipt the warrant. And whether the caller left.
 
+    Nothing else runs between the decision and its place in the log, or between the decision and its waiting for one.
     Raises Unavailable with effect `none`, whatever became of the entry: without a warrant nothing is performed.
     """
     # One name for this one attempt: the action's id is its idempotency key, too.
     action_id = walk.entropy.bytes(ACTION_ID_BYTES).hex()
     deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
     mandate = verified.mandate
+    starting = Starting(walk, verified, at=facts.at)
     try:
         names = acting_names(walk, verified)
         sealing = sealing_for(walk, verified.subject)
@@ -218,13 +217,13 @@ async def log_intent(
 
         def counted(placed: Receipt) -> None:
             walk.budget_counts.took(reserved, placed.index)
-            count_started(walk, verified, begun, at=facts.at, index=placed.index)
+            starting.placed(placed.index)
 
-        receipt, left = await record_in_run(walk, mandate.id, entry, then=counted)
+        receipt, left = await record_in_run(walk, mandate.id, entry, waits=starting.waits, then=counted)
     except AnswerableError as failed:
         if not isinstance(failed, Unavailable) or failed.effect == "none":
             unreserve(walk, reserved)
-            withdraw_history(walk, begun)
+            starting.withdraw()
         if not isinstance(failed, Unavailable):
             raise
         raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed

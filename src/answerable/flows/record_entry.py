@@ -45,6 +45,7 @@ async def record_in_run(
     make: Callable[[Run], Entry],
     *,
     patient: bool = True,
+    waits: Callable[[], None] | None = None,
     then: Callable[[Receipt], None] | None = None,
 ) -> tuple[Receipt, BaseException | None]:
     """Make the next entry of a mandate's run durable whether the caller stays or leaves.
@@ -52,7 +53,8 @@ async def record_in_run(
     Returns its receipt, and the cancellation if the caller left; it must be raised again once what follows from the
     entry has been done. make: gives the entry for a place in the run; asked again when the place was lost while waiting
     for room. patient: wait for room; otherwise the entry has its place before anything else runs, or there is none.
-    then: told the place as soon as there is one, before anything else runs. Raises Unavailable, never a cancellation.
+    waits, then: told before anything else runs that there is no place yet, and the place as soon as there is one.
+    Raises Unavailable, never a cancellation.
     """
     runs = walk.runs
     place = runs.place(mandate)
@@ -61,6 +63,8 @@ async def record_in_run(
     except Unavailable as busy:
         if busy.code != "ledger.busy" or not patient:
             raise
+        if waits is not None:
+            waits()
     else:
         runs.taken(mandate, place, submitted.receipt.leaf_hash)
         if then is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from answerable.core.action.outcome import Outcome
@@ -41,6 +43,22 @@ async def test_an_action_is_started_when_its_intent_is_written_and_succeeds_when
     assert during == [counts(started=1)]
     assert seen(bench) == counts(started=1, succeeded=1)
     assert seen(restarted(bench, keep_register=False)) == seen(bench)
+
+
+@pytest.mark.requirement("HIST-08")
+@pytest.mark.parametrize("waits", [1, 2, 3])
+async def test_who_waits_for_room_in_the_log_counts_before_anybody_else_is_decided(waits):
+    once_more = '@id("no") forbid (principal, action, resource) when { context.history.started > 1 };'
+    bench = await ready(*each(), policies=PERMIT + once_more)
+    await bench.act()
+    faults = iter(["busy"] * waits)
+    bench.walk.ledger = TroubledLedger(
+        bench.walk.ledger,
+        Trouble(lambda _n, method: next(faults, None) if method == "ledger.submit" else None),
+    )
+    found = await asyncio.gather(*(bench.act() for _ in range(4)), return_exceptions=True)
+    assert sorted(isinstance(one, Refused) for one in found) == [False, True, True, True]
+    assert seen(bench) == counts(started=2, succeeded=2, denied=3)
 
 
 @pytest.mark.requirement("HIST-08")

@@ -125,10 +125,11 @@ class CedarDecisionPoint:
             return self._denied(outside, question=question)
         found = self._slices.find(agent, capability, verified.resource_id)
         asked = found.request(verified.resource_id, context)
+        first, without = self._slices.ask(found, asked)
         return weigh(
-            found.evaluate(asked),
+            first,
             notes=self._set.notes,
-            without=lambda ids: self._slices.without(found, ids, asked),
+            without=without,
             approval=facts.approval,
             policy_set=self._digest,
             question=question_of(verified, facts, context, agent=agent),

@@ -11,7 +11,7 @@ import cedarpy
 import msgspec
 
 from answerable.adapters.cedar.heads import Head, head_of
-from answerable.adapters.cedar.mentions import Mentions, folded, mentions_of
+from answerable.adapters.cedar.mentions import Mentions, flattened, folded, mentions_of
 from answerable.adapters.cedar.notes import annotations_of, narrowing_faults, note_of
 from answerable.adapters.cedar.policy_groups import UnevenGroupsError, parsed_policies, validation_errors
 from answerable.adapters.cedar.schema import schema_faults, schema_of
@@ -21,7 +21,7 @@ from answerable.core.registry.policy_text import Statement, statements
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.decision import PolicyNote
@@ -48,6 +48,11 @@ class Policy:
     mentions: Mentions
     note: PolicyNote
     json: msgspec.Raw
+
+    @property
+    def may_be_lifted(self) -> bool:
+        """Whether it is a forbid that an approval or an obligation may lift."""
+        return self.forbids and self.note.liftable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,16 @@ def specialised(policy: Policy, facts: Mapping[str, JSONValue]) -> Policy:
     conditions = folded(ast.get("conditions"), member="capability", facts=facts)
     written = msgspec.Raw(msgspec.json.encode({**ast, "conditions": conditions}))
     return replace(policy, mentions=mentions_of(conditions), json=written)
+
+
+def engine_form(policy: Policy, flat: Collection[str]) -> Policy:
+    """The policy as a slice has it: what is in the members `flat` beside them, and a forbid that may be lifted as a
+    permit: where Cedar names it, the forbid holds."""
+    ast = msgspec.json.decode(policy.json)
+    effect = "permit" if policy.may_be_lifted else ast["effect"]
+    conditions = flattened(ast.get("conditions"), flat)
+    written = msgspec.Raw(msgspec.json.encode({**ast, "effect": effect, "conditions": conditions}))
+    return replace(policy, json=written)
 
 
 def engine_policies(policies: tuple[Policy, ...]) -> cedarpy.PolicySet:

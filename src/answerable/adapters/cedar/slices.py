@@ -2,29 +2,34 @@
 
 A slice is built on first use (200 to 400 µs) and kept in a bounded least-recently-used cache, so that a decision costs
 the same whether the set has 50 policies or 10,000.
+
+A forbid that may be lifted stands in a slice as a permit. Cedar names every permit that holds, so that one answer says
+both which of these hold and whether the rest would allow: asking a second time costs as much as the first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
 from answerable.adapters.cedar.heads import HeadIndex
-from answerable.adapters.cedar.mentions import Mentions
-from answerable.adapters.cedar.publishing import engine_policies, specialised
+from answerable.adapters.cedar.mentions import Mentions, flat_name
+from answerable.adapters.cedar.publishing import engine_form, engine_policies, specialised
 from answerable.adapters.cedar.schema import ACTION, AGENT, entities_of
+from answerable.core.decision.decision import Evaluation
 from answerable.core.decision.policy_context import capability_facts, members_of
 from answerable.core.identity.principal import AgentId
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import cedarpy
 
     from answerable.adapters.cedar.engine import CedarRequest, Engine, Evaluate
     from answerable.adapters.cedar.publishing import CedarPolicySet, Policy
-    from answerable.core.decision.decision import Evaluation
     from answerable.core.decision.policy_context import Context
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.documents import Agent
@@ -37,13 +42,19 @@ REDUCED_MAX: Final = 1_024
 _ENCODER: Final = msgspec.json.Encoder()
 
 
+Without: TypeAlias = "Callable[[tuple[str, ...]], Evaluation]"
+"""What is answered with these policies left out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """policies: numbers in the set. evaluate: the engine bound to them and to the entities they may need."""
+    """policies: numbers in the set. turned: ids of forbids that stand as permits. evaluate: the engine bound to these
+    policies and to the entities they may need."""
 
     agent: Agent
     capability: Capability
     policies: tuple[int, ...]
+    turned: frozenset[str]
     view: ContextView
     principal: dict[str, str]
     action: dict[str, str]
@@ -60,14 +71,19 @@ class Slice:
 
 
 class ContextView:
-    """Writes the context of a call, with only the members that the policies of a slice mention."""
+    """Writes the context of a call, with only the members that the policies of a slice mention.
 
-    __slots__ = ("_constant", "_parts", "_whole")
+    flat: records of which no policy uses the whole; what is mentioned of them stands beside them, as `flat_name` says.
+    """
 
-    def __init__(self, mentions: Mentions, capability: Capability, declared: PolicyParts) -> None:
+    __slots__ = ("_constant", "_parts", "_whole", "flat")
+
+    def __init__(
+        self, mentions: Mentions, capability: Capability, declared: PolicyParts, *, flat: bool = True
+    ) -> None:
         self._constant: dict[str, object] = {}
         self._whole: list[str] = []
-        self._parts: list[tuple[str, tuple[str, ...]]] = []
+        self._parts: list[tuple[str, tuple[tuple[str, str], ...]]] = []
         facts = capability_facts(capability)
         for member, names in members_of(capability, declared).items():
             inside = mentions.inside(member)
@@ -77,10 +93,11 @@ class ContextView:
             if member == "capability":
                 said = {name: facts[name] for name in wanted}
                 self._constant[member] = msgspec.Raw(_ENCODER.encode(said))
-            elif wanted == names:
+            elif inside is None or not flat:
                 self._whole.append(member)
             else:
-                self._parts.append((member, wanted))
+                self._parts.append((member, tuple((name, flat_name(member, name)) for name in wanted)))
+        self.flat = frozenset(member for member, _ in self._parts)
 
     def text(self, whole: Context) -> str:
         """The context as JSON text."""
@@ -90,7 +107,9 @@ class ContextView:
         for member, wanted in self._parts:
             known = whole[member]
             assert isinstance(known, dict)  # noqa: S101 - a member with names inside is a record
-            context[member] = {name: known[name] for name in wanted if name in known}
+            for name, flat in wanted:
+                if name in known:
+                    context[flat] = known[name]
         return _ENCODER.encode(context).decode()
 
 
@@ -114,8 +133,29 @@ class Slices:
         one = resource_id if named and resource_id in named else None
         return self._found(agent.name, capability.name, capability.tier, one)
 
-    def without(self, found: Slice, ids: tuple[str, ...], request: CedarRequest) -> Evaluation:
-        """Evaluate the slice less these policies."""
+    def ask(self, found: Slice, request: CedarRequest) -> tuple[Evaluation, Without]:
+        """What the policies of the slice answer, and what they answer without some of them."""
+        given = found.evaluate(request)
+        if not found.turned or given.errors or not given.determining:
+            return given, partial(self._without, found, request)
+        if not given.allowed:
+            return self._all_that_forbid(found, request, given), partial(self._without, found, request)
+        held = tuple(one for one in given.determining if one in found.turned)
+        if not held:
+            return given, partial(self._without, found, request)
+        permits = tuple(one for one in given.determining if one not in found.turned)
+        rest = Evaluation(allowed=bool(permits), determining=permits)
+        return Evaluation(allowed=False, determining=held), lambda _: rest
+
+    def _all_that_forbid(self, found: Slice, request: CedarRequest, given: Evaluation) -> Evaluation:
+        """Whoever is refused for good is told of the other forbids, too, which Cedar does not name beside those."""
+        others = self._without(found, request, given.determining)
+        if others.errors:
+            return others
+        held = (one for one in others.determining if one in found.turned)
+        return Evaluation(allowed=False, determining=tuple(sorted((*given.determining, *held))))
+
+    def _without(self, found: Slice, request: CedarRequest, ids: tuple[str, ...]) -> Evaluation:
         capability = found.capability
         return self._reduced(found.agent.name, capability.name, capability.tier, found.policies, ids)(request)
 
@@ -127,17 +167,17 @@ class Slices:
     def _build(self, agent_name: str, capability_name: str, tier: int, resource_id: str | None) -> Slice:
         agent, capability = self._known(agent_name, capability_name, tier)
         numbers = self._index.matching(agent, capability, resource_id) if self._index else self._all
-        mentions = Mentions()
-        for policy in self._policies_of(capability, numbers):
-            mentions = mentions.joined(policy.mentions)
+        view = self._view(capability, numbers)
+        turned = (self._set.policies[number] for number in numbers if self._index)
         return Slice(
             agent=agent,
             capability=capability,
             policies=numbers,
-            view=ContextView(mentions, capability, self._set.registry.parts),
+            turned=frozenset(policy.id for policy in turned if policy.may_be_lifted),
+            view=view,
             principal={"type": AGENT, "id": agent_name},
             action={"type": ACTION, "id": capability_name},
-            evaluate=self._bound(agent, capability, numbers),
+            evaluate=self._bound(agent, capability, numbers, view.flat),
         )
 
     def _build_without(
@@ -150,14 +190,27 @@ class Slices:
     ) -> Evaluate:
         agent, capability = self._known(agent_name, capability_name, tier)
         left = tuple(number for number in numbers if self._set.policies[number].id not in ids)
-        return self._bound(agent, capability, left)
+        return self._bound(agent, capability, left, self._view(capability, numbers).flat)
 
-    def _bound(self, agent: Agent, capability: Capability, numbers: tuple[int, ...]) -> Evaluate:
+    def _view(self, capability: Capability, numbers: tuple[int, ...]) -> ContextView:
+        mentions = Mentions()
+        for policy in self._policies_of(capability, numbers):
+            mentions = mentions.joined(policy.mentions)
+        return ContextView(mentions, capability, self._set.registry.parts, flat=self._index is not None)
+
+    def _bound(
+        self, agent: Agent, capability: Capability, numbers: tuple[int, ...], flat: frozenset[str]
+    ) -> Evaluate:
         entities = _ENCODER.encode(entities_of(agent, capability)).decode()
-        return self._engine(self._handle(capability.name, capability.tier, numbers), entities)
+        return self._engine(self._handle(capability.name, capability.tier, numbers, flat), entities)
 
-    def _policies(self, capability_name: str, tier: int, numbers: tuple[int, ...]) -> cedarpy.PolicySet:
-        return engine_policies(self._policies_of(self._capability(capability_name, tier), numbers))
+    def _policies(
+        self, capability_name: str, tier: int, numbers: tuple[int, ...], flat: frozenset[str]
+    ) -> cedarpy.PolicySet:
+        policies = self._policies_of(self._capability(capability_name, tier), numbers)
+        if self._index is None:
+            return engine_policies(policies)
+        return engine_policies(tuple(engine_form(policy, flat) for policy in policies))
 
     def _policies_of(self, capability: Capability, numbers: tuple[int, ...]) -> tuple[Policy, ...]:
         """The policies as the slices of this capability use them; as they were published when there are no slices."""

@@ -29,10 +29,10 @@ class Finding(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """hints: one of them is in whatever the pattern matches, in lower case. value: the group that is hidden."""
+    """hint: matches in whatever the pattern matches, in lower case. value: the group that is hidden."""
 
     kind: str
-    hints: tuple[bytes, ...]
+    hint: bytes
     pattern: re.Pattern[bytes]
     value: int = 0
 
@@ -41,7 +41,7 @@ class _Shape(NamedTuple):
 _SHAPES: Final = (
     _Shape(
         "private_key",
-        (b"private key",),
+        b"private key",
         re.compile(
             rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[A-Za-z0-9+/=\\\s:,-]{0,16384}"
             rb"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----)?"
@@ -50,36 +50,36 @@ _SHAPES: Final = (
     # Three parts of a JWS, five of a JWE; the shortest header is `{"alg":""}`.
     _Shape(
         "jose",
-        (b"eyj",),
+        b"eyj",
         re.compile(
             rb"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*)?"
         ),
     ),
     _Shape(
         "github",
-        (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
+        b"gh[pousr]_|github_pat_",
         re.compile(rb"g(?:h[pousr]_[A-Za-z0-9]{36,251}|ithub_pat_[A-Za-z0-9_]{22,255})"),
     ),
-    _Shape("gitlab", (b"gl",), re.compile(rb"gl(?:pat|dt|rt|ft|soat|cbt|ptt)-[A-Za-z0-9_-]{20,255}")),
-    _Shape("aws", (b"akia", b"asia"), re.compile(rb"A(?:KIA|SIA)[A-Z2-7]{16}\b")),
-    _Shape("slack", (b"xox",), re.compile(rb"xox[abeoprs]-[A-Za-z0-9-]{10,255}")),
-    _Shape("google", (b"aiza",), re.compile(rb"AIza[A-Za-z0-9_-]{35}")),
-    _Shape("google", (b"ya29.",), re.compile(rb"ya29\.[A-Za-z0-9_-]{20,2048}")),
-    _Shape("stripe", (b"k_live_", b"k_test_"), re.compile(rb"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,255}")),
-    _Shape("model_provider", (b"sk-",), re.compile(rb"\bsk-[A-Za-z0-9_-]{32,255}")),
-    _Shape("package_index", (b"npm_",), re.compile(rb"npm_[A-Za-z0-9]{36}")),
-    _Shape("package_index", (b"pypi-",), re.compile(rb"pypi-AgE[A-Za-z0-9_-]{50,1024}")),
-    _Shape("vault", (b"hvs.", b"hvb.", b"hvr."), re.compile(rb"hv[sbr]\.[A-Za-z0-9_-]{20,1024}")),
+    _Shape("gitlab", b"gl", re.compile(rb"gl(?:pat|dt|rt|ft|soat|cbt|ptt)-[A-Za-z0-9_-]{20,255}")),
+    _Shape("aws", b"a[ks]ia", re.compile(rb"A(?:KIA|SIA)[A-Z2-7]{16}\b")),
+    _Shape("slack", b"xox", re.compile(rb"xox[abeoprs]-[A-Za-z0-9-]{10,255}")),
+    _Shape("google", b"aiza", re.compile(rb"AIza[A-Za-z0-9_-]{35}")),
+    _Shape("google", rb"ya29\.", re.compile(rb"ya29\.[A-Za-z0-9_-]{20,2048}")),
+    _Shape("stripe", b"k_(?:live|test)_", re.compile(rb"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,255}")),
+    _Shape("model_provider", b"sk-", re.compile(rb"\bsk-[A-Za-z0-9_-]{32,255}")),
+    _Shape("package_index", b"npm_", re.compile(rb"npm_[A-Za-z0-9]{36}")),
+    _Shape("package_index", b"pypi-", re.compile(rb"pypi-AgE[A-Za-z0-9_-]{50,1024}")),
+    _Shape("vault", rb"hv[sbr]\.", re.compile(rb"hv[sbr]\.[A-Za-z0-9_-]{20,1024}")),
     _Shape(
         "authorization",
-        (b"bearer ", b"dpop ", b"basic "),
+        b"bearer |dpop |basic ",
         re.compile(rb"(?i:\b(?:bearer|dpop|basic)) {1,4}([A-Za-z0-9._~+/-]{16,8192}=*)"),
         value=1,
     ),
     # NAME=value and "name": "value" in files and answers, where the name says what it is.
     _Shape(
         "assigned_secret",
-        (b"token", b"secret", b"passw", b"api_key", b"apikey", b"private_key", b"privatekey", b"credential"),
+        b"token|secret|passw|api_?key|private_?key|credential",
         re.compile(
             rb"(?i:(?:token|secret|passw(?:or)?d|api_?key|private_?key|credential)[a-z0-9_]{0,32})"
             rb"(?:\\?[\"'])?[ \t]{0,4}[=:][ \t]{0,4}(?:\\?[\"'])?([A-Za-z0-9+/_.~-]{16,4096}=*)"
@@ -89,7 +89,9 @@ _SHAPES: Final = (
 )
 
 
-_HINTS: Final = tuple(hint for shape in _SHAPES for hint in shape.hints)
+# One look for all of them, which most texts end with: half the time that a search for each literal takes.
+_HINT: Final = re.compile(b"|".join(shape.hint for shape in _SHAPES))
+_BY_HINT: Final = tuple((re.compile(shape.hint), shape) for shape in _SHAPES)
 
 
 class _Span(NamedTuple):
@@ -124,15 +126,12 @@ def described(findings: tuple[Finding, ...]) -> str:
 def _spans(content: bytes) -> list[_Span]:
     """What is to be hidden, from left to right, without overlaps: of two the one that begins first."""
     lower = content.lower()
-    for hint in _HINTS:
-        if hint in lower:
-            break
-    else:
+    if _HINT.search(lower) is None:
         return []
     found = [
         _Span(*match.span(shape.value), shape.kind)
-        for shape in _SHAPES
-        if any(hint in lower for hint in shape.hints)
+        for hint, shape in _BY_HINT
+        if hint.search(lower) is not None
         for match in shape.pattern.finditer(content)
     ]
     if len(found) < 2:

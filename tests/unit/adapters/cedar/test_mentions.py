@@ -5,7 +5,7 @@ import json
 import cedarpy
 import pytest
 
-from answerable.adapters.cedar.mentions import Mentions, mentions_of
+from answerable.adapters.cedar.mentions import Mentions, flattened, mentions_of
 
 
 def mentions(condition: str) -> Mentions:
@@ -65,3 +65,25 @@ def test_inside_is_names_or_everything_or_nothing():
     joined = found.joined(Mentions(everything=True, paths=frozenset({("proof",)})))
     assert joined.inside("task") is None
     assert joined.paths == found.paths | {("proof",)}
+
+
+@pytest.mark.parametrize(
+    ("condition", "flat"),
+    [
+        ("context.task.calls_used > 1", 'context["task.calls_used"] > 1'),
+        ("context.task has use_case && context.now > 1", 'context has "task.use_case" && context.now > 1'),
+        ("context.agent.tier > 1", "context.agent.tier > 1"),
+        (
+            "context.arguments.tags.contains(context.task.purpose)",
+            'context.arguments.tags.contains(context["task.purpose"])',
+        ),
+        ("context has task", "context has task"),
+        ("principal.task.purpose == 1", "principal.task.purpose == 1"),
+    ],
+)
+def test_what_is_in_a_record_stands_beside_it_and_nothing_else_changes(condition: str, flat: str):
+    def parsed(text: str) -> object:
+        whole = f"permit(principal, action, resource) when {{ {text} }};"
+        return json.loads(cedarpy.policies_to_json_str(whole))["staticPolicies"]["policy0"]["conditions"]
+
+    assert flattened(parsed(condition), {"task"}) == parsed(flat)

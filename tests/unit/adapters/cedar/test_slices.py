@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 
+import cedarpy
 import pytest
 
-from answerable.adapters.cedar.engine import raw_engine
+from answerable.adapters.cedar.engine import CedarRequest, Evaluate, raw_engine
 from answerable.adapters.cedar.mentions import Mentions
 from answerable.adapters.cedar.publishing import published
 from answerable.adapters.cedar.slices import ContextView, Slices
 from answerable.core.decision.argument_values import mapped_arguments
+from answerable.core.decision.decision import Evaluation
 from answerable.core.decision.policy_context import Context, capability_facts, whole_context
 from answerable.core.identity.principal import AgentId
 from tests.policy_world import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial
@@ -44,12 +46,12 @@ def context(*paths: tuple[str, ...], everything: bool = False) -> object:
     ("paths", "sent"),
     [
         ((), {}),
-        ((("arguments", "amount"),), {"arguments": {"amount": 5}}),
-        ((("arguments", "rate"),), {"arguments": {}}),
+        ((("arguments", "amount"),), {"arguments.amount": 5}),
+        ((("arguments", "rate"),), {}),
         ((("arguments",),), {"arguments": {"batch": "7", "amount": 5, "tags": ["a"]}}),
-        ((("task", "calls_used"), ("now",)), {"task": {"calls_used": 3}, "now": NOW}),
+        ((("task", "calls_used"), ("now",)), {"task.calls_used": 3, "now": NOW}),
         ((("capability", "tier"), ("proof",)), {"capability": {"tier": 3}, "proof": "session_mac"}),
-        ((("agent", "grade"),), {"agent": {"grade": "claimed"}}),
+        ((("agent", "grade"),), {"agent.grade": "claimed"}),
         ((("nothing", "known"),), {}),
     ],
 )
@@ -76,3 +78,39 @@ def test_resources_that_no_policy_names_share_one_slice():
     assert own.find(AGENT, READ, "2").policies == (0,)
     assert own.find(AGENT, READ, "1").policies == (0, 1)
     assert own.heads_matching(AGENT, READ) == (0, 1)
+
+
+LIFTED = """
+@id("allows") permit(principal, action, resource);
+@id("asks") @approve("finance:1") forbid(principal, action, resource) when { context.task.calls_used > 0 };
+@id("masks") @oblige("mask:/email?") forbid(principal, action, resource) when { context.task.calls_used > 1 };
+@id("never") forbid(principal, action, resource) when { context.task.calls_used > 2 };
+"""
+
+
+@pytest.mark.parametrize(
+    ("used", "first", "rest", "questions"),
+    [
+        (0, Evaluation(allowed=True, determining=("allows",)), None, 1),
+        (1, Evaluation(allowed=False, determining=("asks",)), ("allows",), 1),
+        (2, Evaluation(allowed=False, determining=("asks", "masks")), ("allows",), 1),
+        (3, Evaluation(allowed=False, determining=("asks", "masks", "never")), None, 2),
+    ],
+)
+def test_one_question_to_cedar_says_which_forbids_hold_and_what_is_left_without_those_that_may_be_lifted(
+    used, first, rest, questions
+):
+    asked: list[CedarRequest] = []
+
+    def counting(policies: cedarpy.PolicySet, entities: str) -> Evaluate:
+        evaluate = raw_engine(policies, entities)
+        return lambda request: (asked.append(request), evaluate(request))[1]
+
+    own = Slices(published(LIFTED, REGISTRY), engine=counting, slicing=True)
+    found = own.find(AGENT, READ, "2")
+    request = found.request("2", whole() | {"task": {"calls_used": used}})
+    given, without = own.ask(found, request)
+    assert given == first
+    if rest is not None:
+        assert without(given.determining) == Evaluation(allowed=True, determining=rest)
+    assert len(asked) == questions
