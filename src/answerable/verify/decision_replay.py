@@ -217,6 +217,11 @@ class _Replay:
                 ("approval", asked.approval.id if asked.approval else "", leaf.get("approval")),
                 ("use case", task.get("use_case"), leaf.get("use_case")),
             ]
+        # Figures are counted by these; entries from before they said so are no lie.
+        if "tier" in leaf:
+            pairs.append(("tier", asked.context["capability"].get("tier"), leaf["tier"]))
+        if "use_case" in leaf:
+            pairs.append(("use case", task.get("use_case"), leaf["use_case"]))
         return next((name for name, one, other in pairs if one != other), "")
 
     # --- a rule said no ---------------------------------------------------------------------------------
