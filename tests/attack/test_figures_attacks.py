@@ -167,7 +167,8 @@ async def test_past_the_limit_of_hours_the_oldest_are_in_the_total_alone_and_it_
     with pytest.raises(Refused) as refused:
         await tell_figures(bench.walk, since=first - 1)
     assert refused.value.code == "stats.since"
-    # A clock that was set back does not make a forgotten hour of a part of what was in it.
+    # Neither a restart nor a clock that was set back makes a forgotten hour of a part of what was in it.
+    figures = restored(rows, figures.entries)
     late = entry(hours * groups, Tag.INTENT, tier=1, use_case="u1", approval="", at=START)
     figures.fold(late, dict[int, StoredEntry]().__getitem__)
     assert figures.from_hour * HOUR_MS == first

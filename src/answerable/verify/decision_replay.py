@@ -191,13 +191,16 @@ class Replay:
             return "capability"
         if task.get("mandate") != leaf.get("mandate"):
             return "mandate"
+        # Figures are counted by these; entries from before they said so are no lie.
+        if "tier" in leaf and leaf["tier"] != asked.context["capability"].get("tier"):
+            return "tier"
+        if "use_case" in leaf and leaf["use_case"] != task.get("use_case"):
+            return "use case"
         if self._entry.tag != Tag.INTENT:
             return ""
         if asked.context.get("now") != leaf.get("at"):
             return "time"
-        if (asked.approval.id if asked.approval else "") != leaf.get("approval"):
-            return "approval"
-        return "" if task.get("use_case") == leaf.get("use_case") else "use case"
+        return "" if (asked.approval.id if asked.approval else "") == leaf.get("approval") else "approval"
 
     # --- a rule said no ---------------------------------------------------------------------------------
 

@@ -116,6 +116,7 @@ class _Leaf(TypedDict, total=False):
     policy_ref: Any
     policy_set: Any
     requirements: Any
+    tier: Any
     use_case: Any
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from answerable.core.ledger.figure_cells import UNSAID, Cell
 from answerable.core.ledger.figure_stops import STOPS_MAX
+from answerable.core.ledger.figures import Figures, restored
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
 from answerable.flows.revoke_authority import revoke_authority
@@ -89,3 +90,16 @@ def test_of_more_stops_than_are_kept_in_mind_the_oldest_are_given_up():
     end = entry(STOPS_MAX + 6, Tag.OUTCOME, intent=0, status="succeeded")
     cell = stops_of([entry(0, Tag.INTENT), *stops, end])
     assert (cell.held, cell.containing.count) == (STOPS_MAX + 5, STOPS_MAX)
+
+
+def test_a_restart_between_a_stop_and_the_end_of_what_it_came_too_late_for_changes_nothing():
+    entries = [entry(0, Tag.INTENT), entry(1, Tag.INTENT), hold(2, [0, 1])]
+    entries.append(entry(3, Tag.OUTCOME, intent=1, status="succeeded", at=START + 1_000))
+    figures, rows = Figures(), {}
+    for one in entries:
+        figures.fold(one, entries.__getitem__)
+        rows |= figures.take_changed()
+        figures = restored({name: row for name, row in rows.items() if row is not None}, figures.entries)
+    figures.fold(entry(4, Tag.OUTCOME, intent=0, status="succeeded", at=START + 4_000), entries.__getitem__)
+    assert figures.within(0, START)[UNSAID].containing.exact == [4_000]
+    assert {name for name, row in figures.take_changed().items() if row is None} == {"#2", "+0"}

@@ -108,6 +108,8 @@ async def test_a_narrowed_action_is_derived_in_both_its_steps():
         {"mandate": "m-2"},
         {"at": 1},
         {"approval": "a-1"},
+        {"tier": 0},
+        {"use_case": "finance"},
     ],
 )
 async def test_whatever_was_recorded_otherwise_than_it_is_derived_is_an_alarm(change):
