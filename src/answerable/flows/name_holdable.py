@@ -42,7 +42,7 @@ def name_holdable(walk: Walk, name: str, kind: str = "") -> Holdable:
     found = tuple(dict.fromkeys(_called(walk, name)))
     if not found:
         raise Refused(
-            f"nothing here is called {shown(name)}: see `answerable show`, or say what it is with --kind",
+            f"nothing here is called {shown(name)}: see `answerable registry list`, or say what it is with --kind",
             code="holdable.unknown",
         )
     if len(found) > 1:

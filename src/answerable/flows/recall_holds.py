@@ -74,6 +74,8 @@ class RecalledHolds:
         missing = [self._as_recorded(one) for one in self.placed.values() if holds.get(one.id) is None]
         if missing:
             await written(partial(holds.put_back, missing))
+        if self.reported:
+            await written(partial(holds.reported, self.reported))
         # A register that does not know the hold may show as waiting what was denied by it.
         for one in missing:
             await written(partial(deny_approvals, self.walk, one))

@@ -242,7 +242,7 @@ def is_instance_under(walk: Walk, name: str, hold: Hold) -> bool:
 async def scanned(walk: Walk, hold: Hold) -> StopScan:
     """The scan of this stop, read up to now. Raises Unavailable, Broken."""
     found = walk.scans.pop(hold.id, None)
-    if found is None:
+    if not isinstance(found, StopScan):
         start = max(0, walk.ledger.size - ENTRIES_LOOKED_AT_MAX)
         found = StopScan(walk=walk, hold=hold, looked_from=start, read_to=start)
     # At the end: the one that was asked for longest ago is forgotten first.

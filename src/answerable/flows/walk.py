@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.core.registry.tool_pin import ToolPin
     from answerable.errors import Refused
-    from answerable.flows.scan_stop import StopScan
     from answerable.flows.streams import Stream
     from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
@@ -201,8 +200,8 @@ class Walk:
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
     sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
     chains, by the digest of the last hop. The terms of none of these ever change.
-    cuts: how much this process cut for a hold, where it placed it or cut anything. scans: what was read of stops that
-    somebody watches.
+    cuts: how much this process cut for a hold, where it placed it or cut anything. scans: of `scan_stop`, what was
+    read of stops that somebody watches.
     stop_rules: what they counted, and what they tripped that is not written down yet. tripped: `holds` itself, which it
     is put around, with what rules have tripped in it.
     holds: opened beside revocations. judged: under which names callers act and what of it was revoked or is held, as
@@ -248,7 +247,7 @@ class Walk:
     cut: dict[int, Hold] = field(default_factory=dict)
     streams: set[Stream] = field(default_factory=set)
     cuts: dict[HoldId, int] = field(default_factory=dict)
-    scans: dict[HoldId, StopScan] = field(default_factory=dict)
+    scans: dict[HoldId, object] = field(default_factory=dict)
     strangers_recorded: dict[str, int] = field(default_factory=dict)
     sightings: SightingBatch = field(default_factory=SightingBatch)
     under_way: UnderWay = field(default_factory=UnderWay)

@@ -93,7 +93,7 @@ class MemoryHoldRegister:
     def unreported(self) -> Sequence[Hold]:
         """As the port says."""
         with self._lock:
-            return tuple(self._by_id[one] for one in self._unreported)[:UNRECORDED_MAX]
+            return tuple(self._by_id[one] for one in self._by_id if one in self._unreported)[:UNRECORDED_MAX]
 
     def reported(self, holds: Iterable[HoldId]) -> None:
         """As the port says."""

@@ -169,7 +169,7 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
     with shell.control() as control:
         shown = control.get(f"/v1/holds/{segment(id)}")
         # What is signed is the digest of what is shown here, whatever digest the server says.
-        hold = _hold(shown)
+        hold = hold_in(shown)
         if hold.digest != shown["digest"]:
             raise Unverified(
                 "the server names another digest than that of the hold it shows: nothing was signed",
@@ -260,7 +260,8 @@ def _show(shell: Shell, hold: Answer) -> None:
     )
 
 
-def _hold(answer: Answer) -> Hold:
+def hold_in(answer: Answer) -> Hold:
+    """The hold that the control API shows, so that its digest is of what is shown."""
     return Hold(
         id=HoldId(answer["id"]),
         what=holdable(answer["kind"], answer["name"]),

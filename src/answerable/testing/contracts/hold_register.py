@@ -157,6 +157,22 @@ class HoldRegisterContract:
         claim(list(register.unrecorded()) == [kept], "the ledger is not told again")
         claim(register.put_back(()) == 0, "nothing is nothing")
 
+    def test_what_came_of_a_hold_is_owed_from_its_record_on_until_it_is_told(self, tmp_path: Path) -> None:
+        register, _ = self.opened(tmp_path)
+        first, second, gone = sample_hold(1), sample_hold(2, ROVER), sample_hold(3, EVERYTHING)
+        register.place(first)
+        register.place(second)
+        claim(list(register.unreported()) == [], "of what the ledger has not, nothing is owed yet")
+        register.recorded([second.id])
+        register.recorded([first.id])
+        claim({one.id for one in register.unreported()} == {first.id, second.id}, "of what it has, it is")
+        register.reported([second.id, second.id, HoldId(f"hold_{9:022d}")])
+        claim(list(register.unreported()) == [first], "told once, of a hold that there is or not")
+        register.replace(sample_lift(first, "ann", "bob"), was=first)
+        claim([one.id for one in register.unreported()] == [first.id], "a lift owes it no less")
+        register.put_back([gone])
+        claim({one.id for one in register.unreported()} == {first.id, gone.id}, "nor what was put back")
+
     def test_of_many_at_once_each_is_found_once_its_place_has_returned(self, tmp_path: Path) -> None:
         register, _ = self.opened(tmp_path)
         missed: list[str] = []
@@ -194,6 +210,7 @@ class DurableHoldRegisterContract(HoldRegisterContract):
             "and in force, but for what was lifted",
         )
         claim(list(again.unrecorded()) == [second, lifted], "what was not recorded is still not")
+        claim(list(again.unreported()) == [first], "and what is owed of the others still is")
 
     def test_what_another_opening_did_is_seen_at_the_next_call(self, tmp_path: Path) -> None:
         (here, revoked_here), (there, _) = self.opened(tmp_path), self.opened(tmp_path)
