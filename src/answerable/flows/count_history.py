@@ -19,7 +19,7 @@ from answerable.core.ledger.happened import attempted, nature_of, resource_in
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.registry.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.stop_rules import withdraw
+from answerable.flows.trip_rules import withdraw
 from answerable.flows.watch_rules import begin_started, count_started
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from answerable.core.registry.tool_pin import TOOLS_CALL
 from answerable.errors import Malformed
 from answerable.flows.count_history import fields_of, registered
 from answerable.flows.keep_history import restore_counted, rules_origin
-from answerable.flows.stop_rules import rules_now, trip_restored
+from answerable.flows.trip_rules import rules_now, trip_restored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

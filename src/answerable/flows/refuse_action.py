@@ -87,7 +87,10 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
     """
     now = walk.clock.now()
     index: int | None = None
-    denying = Denying(walk, request, caller, no, at=now)
+    denying = Denying(
+        walk, request, caller, at=now, code=no.code, determined_by=no.determined_by, mandate=no.mandate,
+        hops=no.hops, verified=no.verified,
+    )  # fmt: skip
 
     def placed(receipt: Receipt) -> None:
         nonlocal index

@@ -14,7 +14,7 @@ from answerable.core.ledger.records import action_pseudonym
 from answerable.core.ledger.subject import agent_subject, principal_subject
 from answerable.core.registry.tool_pin import TOOLS_CALL
 from answerable.flows.record_entry import sealing_for
-from answerable.flows.stop_rules import begin, count, look, noted, rules_now, withdraw
+from answerable.flows.trip_rules import begin, count, look, noted, rules_now, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.mandate.delegation_chain import Hop
-    from answerable.flows.refuse_action import No
+    from answerable.core.mandate.mandate import Mandate
     from answerable.flows.walk import Walk
 
 
@@ -61,14 +61,25 @@ class Denying:
     __slots__ = ("_begun", "_happening", "_hold", "_walk")
 
     def __init__(
-        self, walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No, *, at: UnixMillis
+        self,
+        walk: Walk,
+        request: ActionRequest,
+        caller: VerifiedCaller,
+        *,
+        at: UnixMillis,
+        code: str,
+        determined_by: Sequence[str],
+        mandate: Mandate | None,
+        hops: Sequence[Hop],
+        verified: VerifiedRequest | None,
     ) -> None:
         self._walk = walk
         self._begun: list[Event] = []
-        self._hold = no.determined_by[1] if no.code.startswith(HELD) and len(no.determined_by) > 1 else ""
+        self._hold = determined_by[1] if code.startswith(HELD) and len(determined_by) > 1 else ""
         self._happening: Happening | None = None
         if rules_now(walk):
-            self._happening = _denied(walk, request, caller, no, at)
+            resource = verified.resource_id if verified is not None else ""
+            self._happening = _denied(walk, request, caller, at, code, mandate, hops, resource)
 
     def waits(self) -> None:
         """There is no place for it yet."""
@@ -152,8 +163,16 @@ def _attempt(
     )
 
 
-def _denied(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No, at: UnixMillis) -> Happening:
-    mandate, verified = no.mandate, no.verified
+def _denied(
+    walk: Walk,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+    at: UnixMillis,
+    code: str,
+    mandate: Mandate | None,
+    hops: Sequence[Hop],
+    resource: str,
+) -> Happening:
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)
     capability = resolved.capability if resolved is not None else None
@@ -161,17 +180,17 @@ def _denied(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No, 
     return Happening(
         kind="denied",
         at=at,
-        agents=_agents(caller, no.hops),
+        agents=_agents(caller, hops),
         mandate=mandate.id if mandate is not None else "",
         instances=instances_of(caller.identity.instance),
         # What the caller merely said, and nobody registered, is no target.
         server=capability.server if capability is not None else "",
         tool=capability.target if capability is not None and capability.method == TOOLS_CALL else "",
         capability=capability.name if capability is not None else "",
-        code=no.code,
+        code=code,
         drifted=caller.identity.drifted,
         actions=_pseudonyms(walk, request, [subject]),
-        resource=verified.resource_id if verified is not None else "",
+        resource=resource,
         arguments=arguments,
     )
 

@@ -22,6 +22,7 @@ from answerable.apps.cli import (
     policy,
     registry,
     revocations,
+    stop_rules,
     tools,
     trust,
 )
@@ -83,6 +84,7 @@ def command_line(offline: Offline) -> typer.Typer:
     trust.register(app)
     mandates.register(app)
     revocations.register(app)
+    stop_rules.register(app)
     approvals.register(app)
     ledger.register(app)
     evidence.register(app)
