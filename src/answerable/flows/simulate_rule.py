@@ -99,9 +99,10 @@ class _Trial:
         if held is not None:
             held.stopped += happening.kind == "started"
             return
-        for event in events_of(self._rule, happening):
+        events = events_of(self._rule, happening)
+        for event in events:
             self.history.happened(event)
-        if happening.at < self._since:
+        if not events or happening.at < self._since:
             return
         keys = keys_of(self._rule, happening)
         for owner in owners_of(self._rule, happening):
