@@ -39,7 +39,9 @@ async def use_rules(client: Any) -> None:
     await client("apply_documents", {"documents": [RULE]})
     found = await client("simulate_rule", name="denials", since="0")
     assert (found["end"], found["partial"]) == (found["size"], False)
-    assert (await client("simulate_rule", status=400, name="denials", since="soon"))["code"] == "request.query"
+    assert (await client("simulate_rule", status=400, name="denials", since="soon"))[
+        "code"
+    ] == "request.query"
     assert (await client("simulate_rule", status=404, name="none"))["code"] == "stop_rule.unknown"
 
 

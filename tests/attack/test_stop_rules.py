@@ -11,12 +11,15 @@ from answerable.adapters.memory.tokens import MemoryTokenRegister
 from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Refused
+from answerable.errors import Refused, Unavailable
 from answerable.flows.apply_registry import apply_registry
+from answerable.flows.cut_held import cut_held
 from answerable.flows.enrol_workload import enrol
 from answerable.flows.govern_action import govern_action
+from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.pin_tools import approve_tool
 from answerable.flows.place_tripped import place_tripped
+from answerable.flows.refuse_held import open_stream, refuse_held
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import Bench, bench_documents, with_trackers
 from answerable.testing.entropy import SeededEntropy
@@ -302,3 +305,52 @@ async def test_what_was_decided_and_has_not_started_when_a_rule_trips_does_not_s
     await asyncio.gather(*tasks)
     assert answer.outcome is not None
     assert answer.outcome.status == "not_started"
+
+
+@pytest.mark.requirement("RULE-03")
+async def test_of_many_sub_agents_at_once_no_more_than_the_limit_are_ever_in_force():
+    bench, workloads = await enrolling()
+    fan = rule("fan", "fan_out", limit=3, within="1h", over="instance", holds="instance")
+    await apply_registry(bench.walk, [fan], by="operator")
+    parent = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
+    asking = [
+        enrol(workloads, evidence=parent.evidence, key=key_of(f"s-{number}"), parent=parent.id)
+        for number in range(20)
+    ]
+    ends = await asyncio.gather(*asking, return_exceptions=True)
+    assert sum(not isinstance(one, Exception) for one in ends) == 3
+    assert {one.code for one in ends if isinstance(one, Refused)} == {"held.instance"}
+
+
+@pytest.mark.requirement("RULE-03")
+async def test_every_door_is_shut_from_the_turn_on_in_which_it_tripped():
+    bench = await ruled(denied(0))
+    _, caller = bench.request("get_case", {"case": "1"})
+    cut: list[int] = []
+    open_stream(bench.walk, caller, "m-1", "crm", cut=lambda: cut.append(1))
+    await code_of(bench.refund(HUGE))
+    with pytest.raises(Refused) as raised:
+        refuse_held(bench.walk, caller, "m-1", "crm")
+    assert raised.value.code == "held.agent"
+    assert list_capabilities(bench.walk, caller, "m-1", "crm") == frozenset()
+    assert cut_held(bench.walk) == 1
+    assert cut == [1]
+    assert [hold.rule for hold in bench.walk.holds.all()] == ["denials"]
+
+
+@pytest.mark.requirement("RULE-03")
+async def test_what_is_in_the_log_already_is_held_where_nobody_can_say_what_is_held(monkeypatch: Any):
+    refunds = {"name": "refunds", "over": "agent", "within": "1h", "capabilities": ["crm.refund"]}
+    documents = [with_trackers(one, [refunds]) for one in bench_documents()]
+    bench = await ruled(rule("spree", "tracker", tracker="refunds", limit=0), documents=documents)
+
+    def gone(_names: Any, _at: Any) -> Any:
+        raise Unavailable("no disk", code="register.gone", port="register")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.walk.tripped._register, "find", gone)
+        answer = await bench.refund(1)
+    assert answer.outcome is not None
+    assert answer.outcome.status == "not_started"
+    assert bench.walk.open_intents == {}
+    assert await code_of(bench.act()) == "held.agent"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.happening import (
     HELD,
-    TOOL_CODES,
     Happening,
     events_of,
     instances_of,
@@ -23,6 +22,7 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.registry.stop_rule import TARGETS
 from answerable.core.registry.tool_pin import TOOLS_CALL
 from answerable.errors import Malformed
 from answerable.flows.count_history import fields_of, registered
@@ -71,6 +71,7 @@ class RuleReader:
     def __init__(self, walk: Walk, history: History, rules: list[StopRule]) -> None:
         self._walk, self._history, self._rules = walk, history, rules
         self._with_fields = any(one.canary.values or one.canary.resources for one in rules)
+        self._with_targets = any(one.holds in TARGETS or one.canary.capabilities for one in rules)
         self._hops: dict[str, tuple[str, str]] = {}
         self._enrolled: set[str] = set()
 
@@ -113,7 +114,7 @@ class RuleReader:
     def _attempted(self, stored: StoredEntry, leaf: dict[str, JSONValue], kind: str) -> Happening:
         code = str(leaf.get("code") or "")
         # What was refused before it was known what it is names its target in a field alone.
-        nameless = code in TOOL_CODES and not leaf.get("capability")
+        nameless = self._with_targets and not leaf.get("capability")
         fields = fields_of(self._walk, stored, leaf) if self._with_fields or nameless else None
         action = (fields or {}).get("action") or (fields or {}).get("request")
         members = action if isinstance(action, dict) else {}

@@ -30,7 +30,7 @@ from answerable.core.decision.history import History, UnknownHistory
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.stop_rule import TARGETS
-from answerable.errors import Refused
+from answerable.errors import Refused, Unavailable
 from answerable.flows.stop_rules import (
     ENTRIES_NAMED_MAX,
     OWNERS_MAX,
@@ -206,9 +206,13 @@ def _passed(
 ) -> bool:
     """A limit is passed; whether anything stands still now that did not."""
     what = holdable_of(rule, happening, owner)
-    if walk.holds.find((what,), walk.clock.now()) is not None:
+    try:
         # Whoever holds it: it stands still, and is looked at again when it moves.
-        return False
+        if walk.holds.find((what,), walk.clock.now()) is not None:
+            return False
+    except Unavailable:
+        # It happened, and is in the log: nobody may fail now. What cannot be told is held.
+        pass
     trip = Trip(
         rule=rule,
         fired="held",

@@ -6,6 +6,7 @@ itself. What is refused, ends or is handed on counts when its entry has its plac
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from answerable.core.containment.happening import HELD, Happening, instances_of
@@ -13,6 +14,7 @@ from answerable.core.decision.counter import resource_key
 from answerable.core.ledger.records import action_pseudonym
 from answerable.core.ledger.subject import agent_subject, principal_subject
 from answerable.core.registry.tool_pin import TOOLS_CALL
+from answerable.errors import Unavailable
 from answerable.flows.record_entry import sealing_for
 from answerable.flows.trip_rules import begin, count, look, noted, rules_now, withdraw
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.canonical import JSONValue
+    from answerable.core.containment.happening import HappeningKind
     from answerable.core.decision.counter import Event
     from answerable.core.decision.facts import Facts
     from answerable.core.identity.caller import VerifiedCaller
@@ -43,15 +46,9 @@ def watched(gather: Callable[[Walk, VerifiedRequest], Facts], walk: Walk, verifi
     return gather(walk, verified) if look(walk, attempt, attempt=True) else facts
 
 
-def count_started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis, index: int) -> None:
-    """An intent has its place in the log."""
-    if rules_now(walk):
-        count(walk, _attempt(walk, verified, at), index=index)
-
-
-def begin_started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> list[Event]:
-    """An intent waits for its place."""
-    return begin(walk, _attempt(walk, verified, at)) if rules_now(walk) else []
+def started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> Happening | None:
+    """What an intent will be for stop rules; None where there are none. Raises Unavailable."""
+    return _attempt(walk, verified, at) if rules_now(walk) else None
 
 
 class Denying:
@@ -138,7 +135,7 @@ def _attempt(
     verified: VerifiedRequest,
     at: UnixMillis,
     *,
-    kind: str = "started",
+    kind: HappeningKind = "started",
     every_name: bool = False,
 ) -> Happening:
     """every_name: also that under which a refusal of it would be written down."""
@@ -147,7 +144,7 @@ def _attempt(
     if every_name:
         subjects.append(principal_subject(verified.mandate.principal))
     return Happening(
-        kind="overrun" if kind == "overrun" else "started",
+        kind=kind,
         at=at,
         agents=_agents(verified.caller, verified.hops),
         mandate=verified.mandate.id,
@@ -156,7 +153,7 @@ def _attempt(
         tool=capability.target if capability.method == TOOLS_CALL else "",
         capability=capability.name,
         drifted=identity.drifted,
-        actions=_pseudonyms(walk, verified.request, subjects),
+        actions=_pseudonyms(walk, verified.request, subjects) if kind == "started" else (),
         resource=verified.resource_id,
         resource_key=resource_key(capability.resource.type, verified.resource_id),
         arguments=verified.arguments,
@@ -174,6 +171,10 @@ def _denied(
     resource: str,
 ) -> Happening:
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
+    # What its key cannot be had for cannot be written down either.
+    actions: tuple[str, ...] = ()
+    with suppress(Unavailable):
+        actions = _pseudonyms(walk, request, [subject])
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)
     capability = resolved.capability if resolved is not None else None
     arguments: dict[str, JSONValue] = request.arguments
@@ -189,7 +190,7 @@ def _denied(
         capability=capability.name if capability is not None else "",
         code=code,
         drifted=caller.identity.drifted,
-        actions=_pseudonyms(walk, request, [subject]),
+        actions=actions,
         resource=resource,
         arguments=arguments,
     )
