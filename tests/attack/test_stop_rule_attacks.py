@@ -150,14 +150,20 @@ async def test_a_restart_and_a_new_session_reset_no_count(kept: bool):
 
 @pytest.mark.requirement("RULE-05")
 @pytest.mark.parametrize("kept", [False, True], ids=["from the log alone", "from what was kept"])
-@pytest.mark.parametrize("what", ["denials", "canary"])
+@pytest.mark.parametrize("what", ["denials", "value", "resource", "capability"])
 async def test_what_tripped_right_before_a_crash_is_held_when_the_next_process_starts(what: str, kept: bool):
-    rules = {"denials": denied(1), "canary": rule("canary", "canary", canary={"values": ["honey-1"]})}
+    rules = {
+        "denials": denied(1),
+        "value": rule("value", "canary", canary={"values": ["honey-1"]}),
+        "resource": rule("resource", "canary", canary={"resources": ["honey-1"]}),
+        "capability": rule("capability", "canary", canary={"capabilities": ["crm.refund"]}),
+    }
     bench = await ruled(rules[what])
     if what == "denials":
         await codes(bench.refund(HUGE), bench.refund(HUGE))
     else:
-        assert await code_of(bench.act(arguments={"case": "honey-1"})) == "held.agent"
+        acting = bench.act("refund", {"case": "honey-1", "amount": 1})
+        assert await code_of(acting) == "held.agent"
     if kept:
         await keep_history(bench.walk)
     assert [*bench.walk.tripped._register.all()] == []

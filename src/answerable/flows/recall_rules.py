@@ -16,8 +16,9 @@ from answerable.core.containment.happening import (
     instances_of,
 )
 from answerable.core.containment.hold import HoldId
+from answerable.core.decision.counter import resource_key
 from answerable.core.decision.history import History
-from answerable.core.ledger.happened import whole
+from answerable.core.ledger.happened import resource_in, whole
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.registry.capability import Capability
     from answerable.core.registry.stop_rule import StopRule
     from answerable.flows.walk import Walk
 
@@ -125,8 +127,6 @@ class RuleReader:
                 str(members.get("server")), str(members.get("method")), str(members.get("target"))
             )
             capability = resolved.capability if resolved is not None else None
-        question = (fields or {}).get("question")
-        resource = question.get("resource") if isinstance(question, dict) else None
         evidence = leaf.get("evidence")
         is_tool = capability is not None and capability.method == TOOLS_CALL
         return Happening(
@@ -141,9 +141,18 @@ class RuleReader:
             code=code,
             drifted=isinstance(evidence, dict) and evidence.get("drifted") is True,
             actions=(str(leaf.get("digest")),) if leaf.get("digest") else (),
-            resource=str(resource.get("id") or "") if isinstance(resource, dict) else "",
+            resource=self._touched(capability, members),
             arguments=arguments if isinstance(arguments, dict) else {},
         )
+
+    def _touched(self, capability: Capability | None, action: Mapping[str, JSONValue]) -> str:
+        """Which resource of a canary an action is on; empty for none."""
+        target, arguments = action.get("target"), action.get("arguments")
+        if capability is None or not isinstance(target, str) or not isinstance(arguments, dict):
+            return ""
+        key, kind = resource_in(capability, target, arguments), capability.resource.type
+        canaries = (one for rule in self._rules for one in rule.canary.resources)
+        return next((one for one in canaries if resource_key(kind, one) == key), "")
 
     def _overrun(self, leaf: dict[str, JSONValue]) -> Happening | None:
         try:
