@@ -27,7 +27,8 @@ def held(world: World, what: Holdable) -> None:
 
 @ERAS
 @pytest.mark.requirement("HOLD-05")
-async def test_a_call_in_flight_is_cut_the_upstream_is_told_and_the_agent_hears_why(tmp_path, mode):
+@pytest.mark.parametrize("followed", [False, True], ids=["alone", "with progress"])
+async def test_a_call_in_flight_is_cut_the_upstream_is_told_and_the_agent_hears_why(tmp_path, mode, followed):
     async with gateway_world(tmp_path, "bad") as world, anyio.create_task_group() as tasks:
         tasks.start_soon(follow_holds, world.walk)
         world.mandate("bad.slow")
@@ -35,9 +36,14 @@ async def test_a_call_in_flight_is_cut_the_upstream_is_told_and_the_agent_hears_
 
         async with world.client("bad", mode=mode) as client:
 
+            async def progress(*_: object) -> None:
+                return
+
             async def call() -> None:
                 try:
-                    answers.append(str((await client.call_tool("slow", {"seconds": 30})).content))
+                    # One that wants progress goes through the SDK's session, another one around it.
+                    told = {"progress_callback": progress} if followed else {}
+                    answers.append(str((await client.call_tool("slow", {"seconds": 30}, **told)).content))
                 except MCPError as error:
                     answers.append(error.message)
 

@@ -133,12 +133,13 @@ async def _settled(
     """What was cut, which instances ended, and whether all of it is on record: where the ledger takes nothing, whatever
     is open ends all the same."""
     unrecorded: Unavailable | None = None
+    left: BaseException | None = None
     instances: tuple[SpiffeId, ...] = ()
     waits = any(one.id == hold.id for one in await anyio.to_thread.run_sync(walk.holds.unrecorded))
     try:
         # Of one that is on record already, nothing is written again.
         if waits:
-            await _record(walk, hold, in_flight)
+            left = await _record(walk, hold, in_flight)
     except Unavailable as failed:
         unrecorded = failed
     # The other processes do so when they see it (`follow_holds`).
@@ -153,6 +154,8 @@ async def _settled(
         unrecorded = failed
     if unrecorded is not None:
         _log.warning("hold %s is in force and not wholly recorded: %s", hold.id, unrecorded.message)
+    if left is not None:
+        raise left
     return cut, instances, unrecorded is None
 
 
@@ -172,13 +175,17 @@ async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdu
             await anyio.to_thread.run_sync(deny_approvals, walk, one)
             if workloads is not None:
                 await _end_instances(workloads, one)
-        await _record(walk, one, in_flight)
+        left = await _record(walk, one, in_flight)
         # Last: until then, the next start or round does all of it again.
-        await anyio.to_thread.run_sync(walk.holds.recorded, [one.id])
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(walk.holds.recorded, [one.id])
+        if left is not None:
+            raise left
     return len(due)
 
 
-async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> None:
+async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> BaseException | None:
+    """On disk, whether the caller stays or leaves: then that is returned, to be raised again."""
     kind, name = hold.what
     about_person = kind == "owner"
     entry = records_holds.hold_placed(
@@ -190,8 +197,7 @@ async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> None
         in_flight=[one.index for one in in_flight],
     )
     _, left = await record_entry(walk, entry)
-    if left is not None:
-        raise left
+    return left
 
 
 def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 import pytest
 
 from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, holdable
+from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.enrol_workload import enrol
 from answerable.flows.follow_holds import follow_holds
@@ -116,3 +119,52 @@ async def test_two_who_read_the_same_hold_and_sign_one_after_the_other_do_not_ov
     assert raised.value.code == "hold.changed_meanwhile"
     bench.walk.holds.get = get  # type: ignore[method-assign]
     assert [one.by for one in get(hold.id).agreed] == ["bob"]
+
+
+async def test_a_round_that_is_cancelled_while_a_hold_is_recorded_records_it_once():
+    bench = await bench_to_hold()
+    bench.walk.holds.place(
+        Hold(id=HoldId("hold_" + "x" * 22), what=EVERYTHING, at=bench.clock.now(), by="uid:0")
+    )
+    submit = bench.walk.ledger.submit
+    with anyio.CancelScope() as scope:
+
+        def leaving(entry: object) -> object:
+            scope.cancel()
+            return submit(entry)  # type: ignore[arg-type]
+
+        bench.walk.ledger.submit = leaving
+        await resume_holds(bench.walk, overdue_only=False)
+    assert scope.cancelled_caught
+    assert bench.walk.holds.unrecorded() == ()
+    assert len(bench.entries(Tag.HOLD_PLACED)) == 1
+
+
+async def test_an_approval_that_somebody_answers_at_this_very_moment_is_not_denied_twice():
+    bench = await bench_to_hold()
+    await bench.refund(6_000)
+    replace_in = bench.walk.approvals.replace
+    bench.walk.approvals.replace = lambda *_, **__: False  # type: ignore[method-assign]
+    placed = await stop(bench, EVERYTHING)
+    assert placed.approvals == ()
+    bench.walk.approvals.replace = replace_in  # type: ignore[method-assign]
+    assert len((await stop(bench, EVERYTHING)).approvals) == 1
+
+
+async def test_a_task_that_is_ended_while_its_hold_is_recorded_cuts_first():
+    bench = await bench_to_hold()
+    _, caller = bench.request("get_case", {"case": "4711"})
+    cut: list[str] = []
+    open_stream(bench.walk, caller, "m-1", "crm", cut=lambda: cut.append("stream"))
+    submit = bench.walk.ledger.submit
+
+    def ended(entry: object) -> object:
+        task.cancel()
+        return submit(entry)  # type: ignore[arg-type]
+
+    bench.walk.ledger.submit = ended
+    task = asyncio.get_running_loop().create_task(stop(bench, EVERYTHING))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert cut == ["stream"]
+    assert bench.walk.holds.unrecorded() == ()

@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, NewType, get_args
 
 from answerable.core.base64url import to_base64url
-from answerable.core.canonical import freeze
+from answerable.core.canonical import INTEGER_MAX, freeze
 from answerable.core.decision.facts import HoldFact
 from answerable.core.identity.principal import checked_name
 from answerable.core.identity.spiffe_id import SCHEME
@@ -139,7 +139,7 @@ class Hold:
                 f"a reason has at most {REASON_CHARS_MAX} printable characters on one line",
                 code="hold.reason",
             )
-        if self.expires_at and self.expires_at <= self.at:
+        if self.expires_at and not self.at < self.expires_at <= INTEGER_MAX:
             raise Malformed("a hold ends after it was placed, or has no end", code="hold.expiry")
 
     @property

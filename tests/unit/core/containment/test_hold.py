@@ -91,6 +91,7 @@ def test_a_name_that_is_none_is_refused_with_what_was_expected(kind, name, code)
         ({"reason": "x" * 501}, "hold.reason"),
         ({"reason": "a\nb"}, "hold.reason"),
         ({"expires_at": 1_000}, "hold.expiry"),
+        ({"expires_at": 2**53}, "hold.expiry"),
     ],
 )
 def test_what_cannot_be_a_hold_is_none(wrong, code):

@@ -179,6 +179,8 @@ def test_every_kind_becomes_its_noun():
         ),
         ("scout", ["spec", "drift"], "ignore", "/spec/drift", "document.choice", "known here: refuse, mark"),
         ("scout", ["spec", "broker"], "yes", "/spec/broker", "document.type", "true or false"),
+        ("scout", ["spec", "tenant"], "North", "/spec/tenant", "name.invalid", "tenant `North`"),
+        ("crm", ["spec", "tenant"], "North", "/spec/tenant", "name.invalid", "tenant `North`"),
         ("alice", ["spec", "status"], "gone", "/spec/status", "document.choice", "active, disabled"),
         (
             "scout",
