@@ -14,7 +14,7 @@ from answerable.errors import Unavailable
 from answerable.flows.keep_citations import found_citation
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.record_entry import pseudonym_of, sealing_for
-from answerable.flows.stop_rules import count, rules_now
+from answerable.flows.trip_rules import count, rules_now
 from answerable.flows.watch_rules import givers_of, handed_on
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from answerable.flows.known_callers import require_vouched
 from answerable.flows.name_sub_agent import next_sub_agent, sub_agent_evidence
 from answerable.flows.record_entry import record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names, refuse_names
-from answerable.flows.stop_rules import count, rules_now
+from answerable.flows.trip_rules import count, rules_now
 from answerable.flows.watch_rules import handed_on
 from answerable.flows.workloads import entries_of
 from answerable.ports.instance_register import MAY_RETURN

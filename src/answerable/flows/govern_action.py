@@ -196,6 +196,7 @@ async def log_intent(
     try:
         judged = judged_now(walk, verified)
         sealing = sealing_for(walk, verified.subject)
+        starting.prepare()
         principal = pseudonym_of(walk, mandate.principal)
 
         def entry(run: Run) -> Entry:

@@ -16,7 +16,7 @@ from answerable.core.ledger.records_rules import rule_fired
 from answerable.errors import AnswerableError
 from answerable.flows.place_hold import put_in_force
 from answerable.flows.record_entry import record_entry
-from answerable.flows.stop_rules import sweep
+from answerable.flows.trip_rules import sweep
 
 if TYPE_CHECKING:
     from answerable.flows.stop_rules import StopRules, Trip

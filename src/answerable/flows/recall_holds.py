@@ -79,8 +79,6 @@ class RecalledHolds:
         # A register that does not know the hold may show as waiting what was denied by it.
         for one in missing:
             await written(partial(deny_approvals, self.walk, one))
-        if self.reported:
-            await written(partial(holds.reported, self.reported))
         now = self.walk.clock.now()
         return sum(one.is_in_force(now) for one in missing)
 

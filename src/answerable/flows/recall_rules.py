@@ -11,29 +11,31 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.happening import (
     HELD,
-    TOOL_CODES,
     Happening,
     events_of,
     instances_of,
 )
 from answerable.core.containment.hold import HoldId
+from answerable.core.decision.counter import resource_key
 from answerable.core.decision.history import History
-from answerable.core.ledger.happened import whole
+from answerable.core.ledger.happened import resource_in, whole
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.registry.stop_rule import TARGETS
 from answerable.core.registry.tool_pin import TOOLS_CALL
 from answerable.errors import Malformed
 from answerable.flows.count_history import fields_of, registered
 from answerable.flows.keep_history import restore_counted, rules_origin
-from answerable.flows.stop_rules import rules_now, trip_restored
+from answerable.flows.trip_rules import rules_now, trip_restored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.registry.capability import Capability
     from answerable.core.registry.stop_rule import StopRule
     from answerable.flows.walk import Walk
 
@@ -71,6 +73,7 @@ class RuleReader:
     def __init__(self, walk: Walk, history: History, rules: list[StopRule]) -> None:
         self._walk, self._history, self._rules = walk, history, rules
         self._with_fields = any(one.canary.values or one.canary.resources for one in rules)
+        self._with_targets = any(one.holds in TARGETS or one.canary.capabilities for one in rules)
         self._hops: dict[str, tuple[str, str]] = {}
         self._enrolled: set[str] = set()
 
@@ -113,7 +116,7 @@ class RuleReader:
     def _attempted(self, stored: StoredEntry, leaf: dict[str, JSONValue], kind: str) -> Happening:
         code = str(leaf.get("code") or "")
         # What was refused before it was known what it is names its target in a field alone.
-        nameless = code in TOOL_CODES and not leaf.get("capability")
+        nameless = self._with_targets and not leaf.get("capability")
         fields = fields_of(self._walk, stored, leaf) if self._with_fields or nameless else None
         action = (fields or {}).get("action") or (fields or {}).get("request")
         members = action if isinstance(action, dict) else {}
@@ -124,8 +127,6 @@ class RuleReader:
                 str(members.get("server")), str(members.get("method")), str(members.get("target"))
             )
             capability = resolved.capability if resolved is not None else None
-        question = (fields or {}).get("question")
-        resource = question.get("resource") if isinstance(question, dict) else None
         evidence = leaf.get("evidence")
         is_tool = capability is not None and capability.method == TOOLS_CALL
         return Happening(
@@ -140,9 +141,18 @@ class RuleReader:
             code=code,
             drifted=isinstance(evidence, dict) and evidence.get("drifted") is True,
             actions=(str(leaf.get("digest")),) if leaf.get("digest") else (),
-            resource=str(resource.get("id") or "") if isinstance(resource, dict) else "",
+            resource=self._touched(capability, members),
             arguments=arguments if isinstance(arguments, dict) else {},
         )
+
+    def _touched(self, capability: Capability | None, action: Mapping[str, JSONValue]) -> str:
+        """Which resource of a canary an action is on; empty for none."""
+        target, arguments = action.get("target"), action.get("arguments")
+        if capability is None or not isinstance(target, str) or not isinstance(arguments, dict):
+            return ""
+        key, kind = resource_in(capability, target, arguments), capability.resource.type
+        canaries = (one for rule in self._rules for one in rule.canary.resources)
+        return next((one for one in canaries if resource_key(kind, one) == key), "")
 
     def _overrun(self, leaf: dict[str, JSONValue]) -> Happening | None:
         try:

@@ -87,7 +87,11 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
     """
     now = walk.clock.now()
     index: int | None = None
-    denying = Denying(walk, request, caller, no, at=now)
+    mandate = _tried_under(walk, request, caller, no)
+    denying = Denying(
+        walk, request, caller, at=now, code=no.code, determined_by=no.determined_by, mandate=mandate,
+        hops=no.hops, verified=no.verified,
+    )  # fmt: skip
 
     def placed(receipt: Receipt) -> None:
         nonlocal index
@@ -97,7 +101,7 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
 
     if walk.quota.take(caller.agent, now):
         try:
-            _, left = await _recorded(walk, request, caller, no, now, placed, denying.waits)
+            _, left = await _recorded(walk, request, caller, no, now, mandate, placed, denying.waits)
         except Unavailable as failed:
             walk.quota.lost(caller.agent)
             if index is None:
@@ -114,20 +118,25 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
     return Refused(f"not allowed: {texts[0]}", code=no.code, reasons=texts, entry_index=index)
 
 
+def _tried_under(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No) -> Mandate | None:
+    """The mandate it was tried under, if the caller has that mandate."""
+    if no.mandate is not None or not request.mandate_id:
+        return no.mandate
+    named = walk.mandates.find(MandateId(request.mandate_id))
+    return named if named is not None and named.agent == caller.agent else None
+
+
 async def _recorded(
     walk: Walk,
     request: ActionRequest,
     caller: VerifiedCaller,
     no: No,
     now: UnixMillis,
+    mandate: Mandate | None,
     placed: Callable[[Receipt], None],
     waits: Callable[[], None],
 ) -> tuple[Receipt, BaseException | None]:
     """In the run of the mandate it was tried under, if the caller has that mandate."""
-    mandate = no.mandate
-    if mandate is None and request.mandate_id:
-        named = walk.mandates.find(MandateId(request.mandate_id))
-        mandate = named if named is not None and named.agent == caller.agent else None
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
     sealing, action_id = sealing_for(walk, subject), walk.entropy.token()
     policy_set, under = no.policy_set or walk.decision_point.policy_set, UNDER_NOTHING

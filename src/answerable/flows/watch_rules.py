@@ -6,6 +6,7 @@ itself. What is refused, ends or is handed on counts when its entry has its plac
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from answerable.core.containment.happening import HELD, Happening, instances_of
@@ -13,20 +14,22 @@ from answerable.core.decision.counter import resource_key
 from answerable.core.ledger.records import action_pseudonym
 from answerable.core.ledger.subject import agent_subject, principal_subject
 from answerable.core.registry.tool_pin import TOOLS_CALL
+from answerable.errors import Unavailable
 from answerable.flows.record_entry import sealing_for
-from answerable.flows.stop_rules import begin, count, look, noted, rules_now, withdraw
+from answerable.flows.trip_rules import begin, count, look, noted, rules_now, withdraw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.canonical import JSONValue
+    from answerable.core.containment.happening import HappeningKind
     from answerable.core.decision.counter import Event
     from answerable.core.decision.facts import Facts
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.mandate.delegation_chain import Hop
-    from answerable.flows.refuse_action import No
+    from answerable.core.mandate.mandate import Mandate
     from answerable.flows.walk import Walk
 
 
@@ -43,15 +46,9 @@ def watched(gather: Callable[[Walk, VerifiedRequest], Facts], walk: Walk, verifi
     return gather(walk, verified) if look(walk, attempt, attempt=True) else facts
 
 
-def count_started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis, index: int) -> None:
-    """An intent has its place in the log."""
-    if rules_now(walk):
-        count(walk, _attempt(walk, verified, at), index=index)
-
-
-def begin_started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> list[Event]:
-    """An intent waits for its place."""
-    return begin(walk, _attempt(walk, verified, at)) if rules_now(walk) else []
+def started(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> Happening | None:
+    """What an intent will be for stop rules; None where there are none. Raises Unavailable."""
+    return _attempt(walk, verified, at) if rules_now(walk) else None
 
 
 class Denying:
@@ -61,14 +58,25 @@ class Denying:
     __slots__ = ("_begun", "_happening", "_hold", "_walk")
 
     def __init__(
-        self, walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No, *, at: UnixMillis
+        self,
+        walk: Walk,
+        request: ActionRequest,
+        caller: VerifiedCaller,
+        *,
+        at: UnixMillis,
+        code: str,
+        determined_by: Sequence[str],
+        mandate: Mandate | None,
+        hops: Sequence[Hop],
+        verified: VerifiedRequest | None,
     ) -> None:
         self._walk = walk
         self._begun: list[Event] = []
-        self._hold = no.determined_by[1] if no.code.startswith(HELD) and len(no.determined_by) > 1 else ""
+        self._hold = determined_by[1] if code.startswith(HELD) and len(determined_by) > 1 else ""
         self._happening: Happening | None = None
         if rules_now(walk):
-            self._happening = _denied(walk, request, caller, no, at)
+            resource = verified.resource_id if verified is not None else ""
+            self._happening = _denied(walk, request, caller, at, code, mandate, hops, resource)
 
     def waits(self) -> None:
         """There is no place for it yet."""
@@ -127,7 +135,7 @@ def _attempt(
     verified: VerifiedRequest,
     at: UnixMillis,
     *,
-    kind: str = "started",
+    kind: HappeningKind = "started",
     every_name: bool = False,
 ) -> Happening:
     """every_name: also that under which a refusal of it would be written down."""
@@ -136,7 +144,7 @@ def _attempt(
     if every_name:
         subjects.append(principal_subject(verified.mandate.principal))
     return Happening(
-        kind="overrun" if kind == "overrun" else "started",
+        kind=kind,
         at=at,
         agents=_agents(verified.caller, verified.hops),
         mandate=verified.mandate.id,
@@ -145,33 +153,45 @@ def _attempt(
         tool=capability.target if capability.method == TOOLS_CALL else "",
         capability=capability.name,
         drifted=identity.drifted,
-        actions=_pseudonyms(walk, verified.request, subjects),
+        actions=_pseudonyms(walk, verified.request, subjects) if kind == "started" else (),
         resource=verified.resource_id,
         resource_key=resource_key(capability.resource.type, verified.resource_id),
         arguments=verified.arguments,
     )
 
 
-def _denied(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No, at: UnixMillis) -> Happening:
-    mandate, verified = no.mandate, no.verified
+def _denied(
+    walk: Walk,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+    at: UnixMillis,
+    code: str,
+    mandate: Mandate | None,
+    hops: Sequence[Hop],
+    resource: str,
+) -> Happening:
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
+    # What its key cannot be had for cannot be written down either.
+    actions: tuple[str, ...] = ()
+    with suppress(Unavailable):
+        actions = _pseudonyms(walk, request, [subject])
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)
     capability = resolved.capability if resolved is not None else None
     arguments: dict[str, JSONValue] = request.arguments
     return Happening(
         kind="denied",
         at=at,
-        agents=_agents(caller, no.hops),
+        agents=_agents(caller, hops),
         mandate=mandate.id if mandate is not None else "",
         instances=instances_of(caller.identity.instance),
         # What the caller merely said, and nobody registered, is no target.
         server=capability.server if capability is not None else "",
         tool=capability.target if capability is not None and capability.method == TOOLS_CALL else "",
         capability=capability.name if capability is not None else "",
-        code=no.code,
+        code=code,
         drifted=caller.identity.drifted,
-        actions=_pseudonyms(walk, request, [subject]),
-        resource=verified.resource_id if verified is not None else "",
+        actions=actions,
+        resource=resource,
         arguments=arguments,
     )
 

@@ -26,6 +26,7 @@ from answerable.apps.cli import (
     registry,
     revocations,
     stats,
+    stop_rules,
     streams,
     tools,
     trust,
@@ -92,6 +93,7 @@ def command_line(offline: Offline) -> typer.Typer:
     drills.register(app)
     revocations.register(app)
     streams.register(app)
+    stop_rules.register(app)
     approvals.register(app)
     ledger.register(app)
     stats.register(app)

@@ -168,11 +168,9 @@ def restored(rule: StopRule, owner: str, key: str, *, agent: str, at: int) -> Ha
     """What must have happened for a number that outlived its process; None where that does not say what to hold: then
     the next action of this owner does. agent: who acts for the owner; empty where that is not known."""
     apart = is_apart(rule)
-    if (apart and rule.watches == "identical_retry") or (not agent and rule.holds != rule.over and not apart):
-        return None
     named = key if apart and key != NO_KEY else ""
-    if not agent and not named:
-        agent = owner
+    if (apart and rule.watches == "identical_retry") or not (agent or named or rule.holds == rule.over):
+        return None
     server, _, tool = named.partition("/") if rule.holds in ("tool", "server") else ("", "", "")
     return Happening(
         kind="denied",
