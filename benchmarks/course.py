@@ -182,11 +182,10 @@ def course(
     with_everything: the registry has the policy set of `everything`, too. shared: where what is revoked and held is
     kept, and seen by every process; in memory where it is not given.
     """
-    clock, entropy = SystemClock(), SystemEntropy()
-    key = open_or_create_key(directory / "agent.jwk", entropy=entropy)
-    log_key = open_or_create_key(directory / "log.jwk", entropy=entropy)
-    registry = MemoryRegistryStore()
-    ada = open_or_create_key(directory / "ada.jwk", entropy=entropy)
+    clock, entropy, registry = SystemClock(), SystemEntropy(), MemoryRegistryStore()
+    key, log_key, ada = (
+        open_or_create_key(directory / f"{name}.jwk", entropy=entropy) for name in ("agent", "log", "ada")
+    )
     registry.put(stored_form(documents(key, ada, with_everything=with_everything)))
     ledger = TlogFilesLedger.open(
         directory / "ledger",

@@ -36,9 +36,7 @@ def drilled(count: int, *, rate: float) -> None:
             seen[process.name] += [action for _, _, action in process.effects()]
             accounted(ends, seen[process.name])
         effects = sum(map(len, seen.values()))
-        print(
-            f"{count} stops in {took:.0f} s, {effects} effects, of processes that were also stopped and started"
-        )
+        print(f"{count} stops, {effects} effects, {effects / acting:.0f} a second of {rate:.0f} wanted")
 
 
 @contextmanager
@@ -51,8 +49,11 @@ def running(folder: Path, name: str, *, rate: float) -> Iterator[Process]:
         process.kill()
 
 
-def one_stop(here: Process, there: Process, scene: str, chance: random.Random, seen, what) -> None:
+def one_stop(here: Process, there: Process, scene: str, chance: random.Random, seen, what) -> float:
+    """One of them; how long both acted before it."""
+    begun = time.monotonic()
     time.sleep(0.05 + chance.random() * 0.1)
+    acting = time.monotonic() - begun
     if scene == "asleep":
         there.signal(signal.SIGSTOP)
         time.sleep(chance.random() * 0.02)
@@ -80,6 +81,7 @@ def one_stop(here: Process, there: Process, scene: str, chance: random.Random, s
         # thing at a time; it was in flight, and is on record as such.
         assert len(late) <= (process is there and scene == "asleep"), f"{scene}: {late[:3]} {told(stop)}"
     assert here.ask("lift", stop["hold"])
+    return acting
 
 
 def accounted(ends: dict[str, str], effects: list[str]) -> None:

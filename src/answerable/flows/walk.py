@@ -254,7 +254,7 @@ class Walk:
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
     policies: PolicyDesk = field(default_factory=PolicyDesk)
     figures: FiguresDesk = field(default_factory=FiguresDesk)
-    drills: DrillDesk = field(default_factory=DrillDesk)
+    drills: DrillDesk[Walk] = field(default_factory=DrillDesk)
     tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 
-def drill_desk(settings: Settings, store: SqliteStore) -> DrillDesk:
+def drill_desk(settings: Settings, store: SqliteStore) -> DrillDesk[Walk]:
     """Where drills are kept, what they run on, and whether a raise needs them."""
     return DrillDesk(
         required=settings.containment.drills == REQUIRED,
