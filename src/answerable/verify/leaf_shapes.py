@@ -19,7 +19,7 @@ from answerable.verify.leaf_types import (
     Leaf,
     Reference,
 )
-from answerable.verify.stop_shapes import HoldLiftedLeaf, HoldPlacedLeaf, RevokedLeaf
+from answerable.verify.stop_shapes import ContainmentReportLeaf, HoldLiftedLeaf, HoldPlacedLeaf, RevokedLeaf
 
 
 class Proven(Struct, kw_only=True, gc=False):
@@ -365,6 +365,7 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.AUTHORITY_CHANGED: AuthorityLeaf,
     Tag.HOLD_PLACED: HoldPlacedLeaf,
     Tag.HOLD_LIFTED: HoldLiftedLeaf,
+    Tag.CONTAINMENT_REPORT: ContainmentReportLeaf,
     Tag.REVOKED: RevokedLeaf,
     Tag.TOOL_PINNED: ToolPinnedLeaf,
     Tag.POLICY_PROPOSED: ProposedLeaf,
