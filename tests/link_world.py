@@ -19,6 +19,7 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.flows.forward_action import forward_action
 from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.report_containment import told_part
 from answerable.flows.trace_effects import effects_under
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench
@@ -72,6 +73,7 @@ async def door(
     limits: LinkLimits = LIMITS,
     govern: object = None,
     trace: object = None,
+    contain: object = None,
 ) -> AsyncIterator[None]:
     """The process of this shard takes what others hand on, until the block is left."""
     stop, up = anyio.Event(), anyio.Event()
@@ -81,6 +83,7 @@ async def door(
         origin=shard_origin(BASE, name),
         govern=govern or partial(govern_action, bench.walk),
         trace=trace or partial(effects_under, bench.walk),
+        contain=contain or partial(told_part, bench.walk),
         limits=limits,
     )
     async with anyio.create_task_group() as tasks:

@@ -8,6 +8,7 @@ and says the same.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from answerable.core.containment.hold import HoldId
 from answerable.core.containment.reach import reach_of
 from answerable.core.ledger import records_holds
 from answerable.core.ledger.containment import (
@@ -23,8 +25,9 @@ from answerable.core.ledger.containment import (
     ContainmentReport,
     Flight,
     StillLive,
+    StopPart,
 )
-from answerable.core.ledger.effects import NotAsked
+from answerable.core.ledger.effects import NotAsked, ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import AnswerableError, Refused, shown
@@ -34,13 +37,14 @@ from answerable.flows.place_hold import open_mandates
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names
 from answerable.flows.revoke_authority import names_of_approval
-from answerable.flows.scan_stop import is_instance_under, scanned
+from answerable.flows.scan_stop import is_instance_under, scanned, stop_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.containment.hold import Hold, HoldId, HoldKind
+    from answerable.core.containment.hold import Hold, HoldKind
+    from answerable.core.ledger.effects import Undoing
     from answerable.core.mandate.revocation import RevocationKind
     from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
@@ -48,6 +52,8 @@ if TYPE_CHECKING:
 RETRY_SECONDS: Final = 0.2
 """How soon it is seen that the last action in flight has ended."""
 
+OTHERS_MILLIS: Final = 30_000
+"""Beyond the longest that an action in flight may take: how long a report waits for the ends that others know."""
 AT_A_TIME: Final = 4
 """Holds that a round looks at, fewer than scans are kept: no log is read twice for them."""
 
@@ -80,40 +86,50 @@ def hold_called(walk: Walk, name: HoldId) -> Hold:
     return found
 
 
+async def told_part(walk: Walk, name: str) -> StopPart:
+    """For the process of another shard: what our log says of a hold. Raises Refused (`hold.unknown`), Unavailable."""
+    hold = await anyio.to_thread.run_sync(hold_called, walk, HoldId(name))
+    return await stop_part(walk, hold)
+
+
 async def report_containment(
     walk: Walk, hold: Hold, *, workloads: Workloads | None = None
 ) -> ContainmentReport:
     """What the hold stopped and could not stop, as far as it is known now. Raises Unavailable, Broken."""
-    scan = await scanned(walk, hold)
-    flights = scan.in_flight()
-    after = scan.after()
-    done, counted = scan.effects()
+    parts, not_asked = await _elsewhere(walk, hold)
+    own = await stop_part(walk, hold)
+    parts, scan = (own, *parts), await scanned(walk, hold)
+    flights = tuple(one for part in parts for one in part.in_flight)
+    after = tuple(one for part in parts for one in part.after)
+    counted: Counter[Undoing] = Counter()
+    for part in parts:
+        counted.update(part.counted)
     mandates = await anyio.to_thread.run_sync(open_mandates, walk, hold)
     live, is_live_all = await _still_live(walk, hold, flights, workloads)
     return ContainmentReport(
         hold=hold,
         log=walk.ledger.origin,
-        entry=scan.entry,
+        entry=own.entry,
         approvals=await anyio.to_thread.run_sync(_denied, walk, hold),
         instances=tuple(scan.instances),
         instances_count=scan.instances_count,
         mandates=mandates[:NAMED_MAX],
         mandates_count=len(mandates),
         cut=walk.cuts.get(hold.id),
-        last=scan.last_effect(),
+        last=max((one.last for one in parts if one.last is not None), key=lambda one: one.at, default=None),
         in_flight=flights[:FLIGHTS_NAMED_MAX],
-        in_flight_count=len(flights),
-        running=sum(not one.status for one in flights),
+        in_flight_count=sum(one.in_flight_count for one in parts),
+        running=sum(one.running for one in parts),
         after=after[:FLIGHTS_NAMED_MAX],
-        after_count=len(after),
-        done=done,
-        counted=counted,
+        after_count=sum(one.after_count for one in parts),
+        done=ordered(one for part in parts for one in part.done),
+        counted=dict(counted),
         live=live[:NAMED_MAX],
         live_count=len(live),
         is_live_all=is_live_all,
-        not_asked=_not_asked(walk),
-        looked_from=scan.looked_from,
-        entries=scan.read_to,
+        not_asked=not_asked,
+        looked_from=own.looked_from,
+        entries=own.entries,
         recorded=scan.report,
     )
 
@@ -138,7 +154,12 @@ async def record_reports(
         if scan.report < 0:
             if any(not one.status for one in scan.in_flight()):
                 continue
-            await _record(walk, await report_containment(walk, hold, workloads=workloads))
+            report = await report_containment(walk, hold, workloads=workloads)
+            longest = walk.limits.intent_ttl_ms + walk.limits.upstream_ms_max + OTHERS_MILLIS
+            if report.running and walk.clock.now() < hold.at + longest:
+                # In another log; by then, its process has ended it, or has not been there to say so.
+                continue
+            await _record(walk, report)
             done += 1
         await written(partial(walk.holds.reported, [hold.id]))
     return done
@@ -147,13 +168,9 @@ async def record_reports(
 async def follow_reports(walk: Walk, *, workloads: Workloads | None = None) -> None:
     """For ever: write down what came of holds as soon as it is known. What fails is tried again."""
     elsewhere: set[HoldId] = set()
-    seen: tuple[int, int] | None = None
     while True:
         try:
-            now = (walk.holds.epoch(), walk.ledger.size)
-            if now != seen:
-                await record_reports(walk, workloads=workloads, elsewhere=elsewhere)
-                seen = now
+            await record_reports(walk, workloads=workloads, elsewhere=elsewhere)
         except AnswerableError as failed:
             _log.warning("what came of a hold cannot be written down right now: %s", failed.message)
         await anyio.sleep(RETRY_SECONDS)
@@ -259,12 +276,25 @@ def _revocable_names(walk: Walk, hold: Hold) -> list[Revocable]:
     ]
 
 
-def _not_asked(walk: Walk) -> tuple[NotAsked, ...]:
-    """Which other logs there are: each has what its own process has in flight, and says it when it is asked."""
-    if walk.link is None:
-        return ()
-    why = "what its process had in flight is in its own log: it starts nothing within reach either"
+async def _elsewhere(walk: Walk, hold: Hold) -> tuple[tuple[StopPart, ...], tuple[NotAsked, ...]]:
+    """What the other logs of this deployment say, asked at once; and those whose process gave no answer."""
+    parts: list[StopPart] = []
+    silent: list[NotAsked] = []
+    link = walk.link
+    if link is None:
+        return (), ()
+
+    async def ask(origin: str) -> None:
+        try:
+            parts.append(await link.contained(origin, hold.id))
+        except AnswerableError as failed:
+            silent.append(NotAsked(log=origin, why=failed.message))
+
     try:
-        return tuple(NotAsked(log=one, why=why) for one in walk.link.others())
+        others = link.others()
     except AnswerableError as failed:
-        return (NotAsked(log="", why=f"which other shards there are cannot be told: {failed.message}"),)
+        return (), (NotAsked(log="", why=f"which other shards there are cannot be told: {failed.message}"),)
+    async with anyio.create_task_group() as tasks:
+        for origin in others:
+            tasks.start_soon(ask, origin)
+    return tuple(sorted(parts, key=lambda one: one.log)), tuple(sorted(silent, key=lambda one: one.log))

@@ -17,7 +17,7 @@ import msgspec
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, spiffe_id
-from answerable.core.ledger.containment import NAMED_MAX, Flight
+from answerable.core.ledger.containment import FLIGHTS_NAMED_MAX, NAMED_MAX, Flight, StopPart
 from answerable.core.ledger.effects import DONE_NAMED_MAX, Done, ordered
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 _ENDED_BY_IT: Final = (BECAUSE, "parent.ended")
 """Why instances end with a hold: themselves, and sub-agents with the instance above them."""
 
+PLACING_MILLIS: Final = 10_000
+"""How long a hold may be on its way into force; by the clock, as a log without its entry cannot tell."""
 SCANS_MAX: Final = 8
 """Of stops that somebody watches; one that was forgotten is read again."""
 
@@ -113,8 +115,7 @@ class StopScan:
         return tuple(
             self._flight(index, one)
             for index, one in self._open.items()
-            if self.entry >= 0
-            and index > self.entry
+            if not self._is_before(index, one)
             and one.status not in ("", "not_started")
             and (not until or one.leaf.at < until)
         )
@@ -207,13 +208,14 @@ class StopScan:
                 self.instances.append(name)
 
     def _is_before(self, index: int, one: _Action) -> bool:
-        return index < self.entry if self.entry >= 0 else one.leaf.at <= self.hold.at
+        """Without the entry of the hold in this log, what began while it was being placed counts as before."""
+        return index < self.entry if self.entry >= 0 else one.leaf.at <= self.hold.at + PLACING_MILLIS
 
     def _had_ended(self, index: int, one: _Action) -> bool:
         """Before the stop; of the very millisecond, the entry of the hold says which were in flight."""
         if not one.status or one.ended_at > self.hold.at:
             return False
-        return one.ended_at < self.hold.at or index not in self._listed
+        return one.ended_at < self.hold.at or (self.entry >= 0 and index not in self._listed)
 
     def _flight(self, index: int, one: _Action) -> Flight:
         leaf = one.leaf
@@ -237,6 +239,27 @@ def is_instance_under(walk: Walk, name: str, hold: Hold) -> bool:
     agent = found.path.removeprefix(AGENT_PREFIX).partition("/")[0]
     names = (*agent_names(walk, AgentId(agent)), *instance_names(name))
     return hold.what in reach_of(names, walk.registry.current)
+
+
+async def stop_part(walk: Walk, hold: Hold) -> StopPart:
+    """What this process's log says of a stop, up to now. Raises Unavailable, Broken."""
+    scan = await scanned(walk, hold)
+    flights, after = scan.in_flight(), scan.after()
+    done, counted = scan.effects()
+    return StopPart(
+        log=walk.ledger.origin,
+        entry=scan.entry,
+        last=scan.last_effect(),
+        in_flight=flights[:FLIGHTS_NAMED_MAX],
+        in_flight_count=len(flights),
+        running=sum(not one.status for one in flights),
+        after=after[:FLIGHTS_NAMED_MAX],
+        after_count=len(after),
+        done=done,
+        counted=counted,
+        looked_from=scan.looked_from,
+        entries=scan.read_to,
+    )
 
 
 async def scanned(walk: Walk, hold: Hold) -> StopScan:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
+    from answerable.core.ledger.containment import StopPart
     from answerable.core.ledger.effects import Effects
     from answerable.core.mandate.revocation import Revocable
     from answerable.ports.upstream import Progress
@@ -38,6 +39,11 @@ class ShardLink(Protocol):
     async def effects(self, origin: str, what: Revocable) -> Effects:
         """What the process that keeps the log `origin` has in flight under a name that is revoked, and what was done
         under it. Reads and changes nothing over there. Raises Unavailable (`shard.*`), always with effect `none`."""
+        ...
+
+    async def contained(self, origin: str, hold: str) -> StopPart:
+        """What the log `origin` says of a hold, by the process that keeps it. Reads and changes nothing over there.
+        Raises Unavailable (`shard.*`), always with effect `none`."""
         ...
 
     async def forward(

@@ -20,7 +20,13 @@ from answerable.verify.leaf_types import (
     Leaf,
     Reference,
 )
-from answerable.verify.stop_shapes import HoldLiftedLeaf, HoldPlacedLeaf, RevokedLeaf, RuleFiredLeaf
+from answerable.verify.stop_shapes import (
+    ContainmentReportLeaf,
+    HoldLiftedLeaf,
+    HoldPlacedLeaf,
+    RevokedLeaf,
+    RuleFiredLeaf,
+)
 
 
 class Proven(Struct, kw_only=True, gc=False):
@@ -374,6 +380,7 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.HOLD_PLACED: HoldPlacedLeaf,
     Tag.HOLD_LIFTED: HoldLiftedLeaf,
     Tag.RULE_FIRED: RuleFiredLeaf,
+    Tag.CONTAINMENT_REPORT: ContainmentReportLeaf,
     Tag.REVOKED: RevokedLeaf,
     Tag.TOOL_PINNED: ToolPinnedLeaf,
     Tag.POLICY_PROPOSED: ProposedLeaf,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.shard_socket import LinkLimits, SocketShardDoor, SocketShardLink
 from answerable.flows.govern_action import govern_action
+from answerable.flows.report_containment import told_part
 from answerable.flows.trace_effects import effects_under
 from answerable.wiring.shards import published_shards
 
@@ -54,6 +55,7 @@ def shard_door(settings: Settings, own: LogIdentity, walk: Walk) -> SocketShardD
         origin=own.origin,
         govern=partial(govern_action, walk),
         trace=partial(effects_under, walk),
+        contain=partial(told_part, walk),
         limits=_limits(settings),
     )
 

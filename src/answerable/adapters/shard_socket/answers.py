@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeVar
 
 import msgspec
 
-from answerable.adapters.shard_socket.messages import Digest, Failed, Going, Traced
+from answerable.adapters.shard_socket.messages import Contained, Digest, Failed, Going, Traced
 from answerable.core.action.outcome import Outcome, OutcomeStatus
 from answerable.core.approval.approval import Answer as PersonsAnswer
 from answerable.core.approval.approval import Approval, ApprovalId, ApprovalState
@@ -92,6 +92,7 @@ _REPLY: Final[msgspec.msgpack.Decoder[Going | Answered | Failed]] = msgspec.msgp
     Going | Answered | Failed
 )
 _TRACED: Final[msgspec.msgpack.Decoder[Traced | Failed]] = msgspec.msgpack.Decoder(Traced | Failed)
+_CONTAINED: Final[msgspec.msgpack.Decoder[Contained | Failed]] = msgspec.msgpack.Decoder(Contained | Failed)
 
 
 def answer_bytes(answer: Answer) -> bytes:
@@ -125,6 +126,11 @@ def reply_in(message: bytes) -> Going | Answered | Failed:
 def traced_in(message: bytes) -> Traced | Failed:
     """What the other process said to a question. Raises Malformed (`shard.message`)."""
     return _decoded(_TRACED, message)
+
+
+def contained_in(message: bytes) -> Contained | Failed:
+    """What the other process said of a hold. Raises Malformed (`shard.message`)."""
+    return _decoded(_CONTAINED, message)
 
 
 def _decoded(decoder: msgspec.msgpack.Decoder[T], message: bytes) -> T:

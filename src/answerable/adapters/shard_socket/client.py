@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from answerable.adapters.shard_socket.answers import Answered, answer_in, reply_in, traced_in
+from answerable.adapters.shard_socket.answers import (
+    Answered,
+    answer_in,
+    contained_in,
+    reply_in,
+    traced_in,
+)
 from answerable.adapters.shard_socket.frames import LinkLimits, framed, read_message
-from answerable.adapters.shard_socket.messages import Failed, action_bytes, error_in, trace_bytes
+from answerable.adapters.shard_socket.messages import (
+    Contained,
+    Failed,
+    Traced,
+    action_bytes,
+    contain_bytes,
+    error_in,
+    trace_bytes,
+)
 from answerable.adapters.shard_socket.place import PORT, check_directory, is_own_account, socket_of
 from answerable.core.ledger.shards import checked_shard_name
 from answerable.errors import Malformed, Unavailable, shown
@@ -24,10 +38,14 @@ if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
+    from answerable.core.ledger.containment import StopPart
     from answerable.core.ledger.effects import Effects
     from answerable.core.mandate.revocation import Revocable
     from answerable.errors import Effect
     from answerable.ports.upstream import Progress
+
+
+T = TypeVar("T", Traced, Contained)
 
 
 class SocketShardLink:
@@ -66,14 +84,24 @@ class SocketShardLink:
 
     async def effects(self, origin: str, what: Revocable) -> Effects:
         """As the port says."""
+        found = await self._told(origin, trace_bytes(origin, what), lambda answer: traced_in(answer))
+        return found.effects
+
+    async def contained(self, origin: str, hold: str) -> StopPart:
+        """As the port says."""
+        found = await self._told(origin, contain_bytes(origin, hold), lambda answer: contained_in(answer))
+        return found.part
+
+    async def _told(self, origin: str, question: bytes, read: Callable[[bytes], T | Failed]) -> T:
+        """The answer of that process about its own log."""
         shard = self._shard(origin)
         if not shard:
             raise _down(f"{shown(origin)} is no shard of this deployment", "shard.refused")
         try:
             with anyio.fail_after(self._limits.trace_seconds_max):
                 async with await self._connected(shard) as stream:
-                    await stream.send(framed(trace_bytes(origin, what), self._limits))
-                    reply = traced_in(await read_message(BufferedByteReceiveStream(stream), self._limits))
+                    await stream.send(framed(question, self._limits))
+                    reply = read(await read_message(BufferedByteReceiveStream(stream), self._limits))
         except TimeoutError:
             raise _down(
                 f"shard {shown(shard)} gave no answer in {self._limits.trace_seconds_max:.0f} s", "shard.late"
@@ -84,9 +112,9 @@ class SocketShardLink:
             raise _down(f"shard {shown(shard)} answered {odd.message}", "shard.lost") from None
         if isinstance(reply, Failed):
             raise _down(f"shard {shown(shard)} answered: {reply.message}", "shard.refused")
-        if reply.effects.log != origin:
+        if reply.log != origin:
             raise _down(f"shard {shown(shard)} answered about another log", "shard.lost")
-        return reply.effects
+        return reply
 
     async def forward(
         self, origin: str, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None

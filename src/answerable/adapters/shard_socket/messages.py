@@ -20,6 +20,7 @@ from answerable.core.canonical import FrozenJSON, Limits
 from answerable.core.identity.caller import ProofKind, VerifiedCaller
 from answerable.core.identity.evidence import CallerIdentity, Grade, Source
 from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.ledger.containment import StopPart
 from answerable.core.ledger.effects import Effects
 from answerable.core.mandate.delegation_chain import CHAIN_CHARS_MAX
 from answerable.core.mandate.revocation import NAME_CHARS_MAX, Revocable, RevocationKind
@@ -94,10 +95,34 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     name: Annotated[str, Meta(max_length=NAME_CHARS_MAX)]
 
 
+class Contain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="contain"):
+    """What came of a hold. to: origin of the log that is asked. hold: its id."""
+
+    v: int
+    to: str
+    hold: Annotated[str, Meta(max_length=64)]
+
+
+class Contained(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="contained"):
+    """The answer of one log."""
+
+    part: StopPart
+
+    @property
+    def log(self) -> str:
+        """Whose answer it is."""
+        return self.part.log
+
+
 class Traced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="traced"):
     """The answer of one log."""
 
     effects: Effects
+
+    @property
+    def log(self) -> str:
+        """Whose answer it is."""
+        return self.effects.log
 
 
 class Going(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="going"):
@@ -123,7 +148,9 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_ASKED: Final[msgspec.msgpack.Decoder[Action | Trace]] = msgspec.msgpack.Decoder(Action | Trace)
+_ASKED: Final[msgspec.msgpack.Decoder[Action | Trace | Contain]] = msgspec.msgpack.Decoder(
+    Action | Trace | Contain
+)
 
 
 def action_bytes(to: str, request: ActionRequest, caller: VerifiedCaller, *, progress: bool) -> bytes:
@@ -173,12 +200,22 @@ def trace_bytes(to: str, what: Revocable) -> bytes:
     return _ENCODER.encode(Trace(v=VERSION, to=to, kind=what.kind, name=what.name))
 
 
+def contain_bytes(to: str, hold: str) -> bytes:
+    """The message that asks what came of a hold."""
+    return _ENCODER.encode(Contain(v=VERSION, to=to, hold=hold))
+
+
+def contained_bytes(part: StopPart) -> bytes:
+    """The message that answers it."""
+    return _ENCODER.encode(Contained(part=part))
+
+
 def traced_bytes(effects: Effects) -> bytes:
     """The message that answers it."""
     return _ENCODER.encode(Traced(effects=effects))
 
 
-def asked_in(message: bytes) -> Action | Trace:
+def asked_in(message: bytes) -> Action | Trace | Contain:
     """Raises Malformed (`shard.message`) for what this version does not say."""
     try:
         found = _ASKED.decode(message)

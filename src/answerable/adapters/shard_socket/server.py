@@ -13,9 +13,11 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from answerable.adapters.shard_socket.answers import answer_bytes
 from answerable.adapters.shard_socket.frames import LinkLimits, read_message, send_message
 from answerable.adapters.shard_socket.messages import (
+    Contain,
     Trace,
     asked_in,
     caller_in,
+    contained_bytes,
     failed_bytes,
     going_bytes,
     request_in,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
+    from answerable.core.ledger.containment import StopPart
     from answerable.core.ledger.effects import Effects
     from answerable.core.mandate.revocation import Revocable
     from answerable.ports.upstream import Progress
@@ -72,11 +75,14 @@ class SocketShardDoor:
         origin: str,
         govern: Govern,
         trace: Callable[[Revocable], Awaitable[Effects]],
+        contain: Callable[[str], Awaitable[StopPart]],
         limits: LinkLimits | None = None,
     ) -> None:
-        """trace: what is in flight and was done here under a name. It raises the errors of the family."""
+        """trace: what is in flight and was done here under a name. contain: what our log says of a hold. They raise the
+        errors of the family."""
         self._directory, self._path = directory, socket_of(directory, shard)
         self._origin, self._govern, self._trace = origin, govern, trace
+        self._contain = contain
         self._limits = limits or LinkLimits()
         # Connections, and those of them whose action has been begun.
         self._under_way = self._begun = 0
@@ -149,8 +155,8 @@ class SocketShardDoor:
         try:
             with anyio.fail_after(self._limits.send_seconds_max):
                 asked = asked_in(await read_message(received, self._limits))
-            if isinstance(asked, Trace):
-                await self._send(stream, await self._traced(asked))
+            if isinstance(asked, Trace | Contain):
+                await self._send(stream, await self._told(asked))
                 return
             action, request = asked, self._checked(asked)
         except TimeoutError:
@@ -166,12 +172,14 @@ class SocketShardDoor:
         if reply is not None:
             await self._send(stream, reply)
 
-    async def _traced(self, asked: Trace) -> bytes:
+    async def _told(self, asked: Trace | Contain) -> bytes:
         """The answer to a question about what was done. Raises Malformed, Unavailable (`shard.refused`), and as the
         walk does."""
         self._check_address(asked.to)
         try:
             with anyio.fail_after(self._limits.trace_seconds_max):
+                if isinstance(asked, Contain):
+                    return contained_bytes(await self._contain(asked.hold))
                 return traced_bytes(await self._trace(revocable(asked.kind, asked.name)))
         except TimeoutError:
             raise _failed("reading its ledger took too long", "shard.late") from None

@@ -98,7 +98,10 @@ class ReportView:
                 "them is not in this answer"
             )
         for one in report["not_asked"]:
-            self._terminal.say(f"{one['log'] or 'other logs'}: {one['why']}")
+            self._terminal.say(
+                f"{one['log'] or 'the other processes'} could not be asked: {one['why']}. It starts nothing "
+                "within reach either; what it had in flight and has done is not in this answer"
+            )
 
     def _say(self, kind: str, name: str, text: str) -> None:
         if (kind, name) not in self._said:

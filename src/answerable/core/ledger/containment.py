@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger.effects import Done, NotAsked, Undoing
 
 if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold
-    from answerable.core.identity.principal import AgentId, UnixMillis
 
 FLIGHTS_NAMED_MAX: Final = 1_000
 NAMED_MAX: Final = 200
@@ -51,6 +51,24 @@ class StillLive(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     until: int
     why: str
+
+
+class StopPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one log says of a stop; see ContainmentReport. entry: of the placing; -1 in a log that has it not, where
+    `after` is by the clock: what began well after the hold was placed."""
+
+    log: str
+    entry: int
+    last: Done | None
+    in_flight: tuple[Flight, ...]
+    in_flight_count: int
+    running: int
+    after: tuple[Flight, ...]
+    after_count: int
+    done: tuple[Done, ...]
+    counted: dict[Undoing, int]
+    looked_from: int
+    entries: int
 
 
 class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):

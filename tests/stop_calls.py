@@ -1,0 +1,52 @@
+"""Stopping and lifting as a person does it through the control API, and what must come back."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from answerable.apps.cli.holds import hold_in
+from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.sdk.keyfile import load_key
+from answerable.sdk.signing import signed_lift
+from tests.control_world import Product, World
+from tests.revocation_calls import revoke_everything
+
+
+async def stop_and_revoke_everything(client: Any, product: Product, world: World) -> None:
+    """Both, in this order: what is revoked never acts again."""
+    await stop_and_lift(client, product, world)
+    await revoke_everything(client)
+
+
+async def stop_and_lift(client: Any, product: Product, world: World) -> None:
+    """client: calls operations by their id."""
+    stopped = await client("stop", {"name": "crm", "reason": "it answers nonsense", "seconds": 60})
+    hold, report = stopped["hold"], stopped["report"]
+    assert (hold["kind"], hold["by"], stopped["new"]) == ("server", f"uid:{os.geteuid()}", True)
+    assert await client("show_hold", id=hold["id"]) == hold
+    assert (await client("list_holds", state="in_force"))["items"] == [hold]
+    again = await client("show_containment", id=hold["id"])
+    assert (again["hold"], again["entry"]) == (hold["id"], report["entry"])
+    for wrong in ({"seconds": -1}, {"seconds": "60"}, {"seconds": True}, {"seconds": 10**12}, {"by": "ada"}):
+        refused = await client("stop", {"name": "crm", **wrong}, status=400)
+        assert refused["code"] == "request.body"
+    assert (await client("stop", {"name": "nobody"}, status=404))["code"] == "holdable.unknown"
+    assert (await client("stop", {"kind": "agent"}, status=400))["code"] in ("name.invalid", "hold.name")
+    assert (await client("show_hold", status=404, id="hold_x"))["code"] == "hold.unknown"
+    assert (await client("lift_hold", {"token": "x"}, status=404, id="hold_x"))["code"] == "hold.unknown"
+    for person in ("bela", "chen"):
+        token = signed_lift(
+            hold_in(hold),
+            by=PrincipalId(person),
+            reason="it answers well",
+            audience=hold["audience"],
+            at=UnixMillis(product.walk.clock.now()),
+            key=load_key(world.key(person)),
+        )
+        lifted = await client("lift_hold", {"token": token}, id=hold["id"])
+    assert (lifted["state"], [one["by"] for one in lifted["agreed"]]) == ("lifted", ["bela", "chen"])
+    assert (await client("lift_hold", {"token": token}, status=409, id=hold["id"]))[
+        "code"
+    ] == "hold.lifted_already"
+    assert (await client("list_holds", state="in_force"))["items"] == []
