@@ -202,25 +202,13 @@ def course(
         return answer
 
     upstream = MemoryUpstream(
-        clock=clock, tools={"customer_read": no_op}, violations={"customer_read": compile_closed(SCHEMA)}
+        clock=clock,
+        tools={"customer_read": no_op},
+        violations={"customer_read": compile_closed(SCHEMA)},
+        annotations={"customer_read": {"readOnlyHint": True, "openWorldHint": False}},
     )
     mandates = MemoryMandateRegister()
-    now = clock.now()
-    mandates.add(
-        signed_by(
-            ada,
-            id=MANDATE,
-            principal=PrincipalId("ada"),
-            agent=AgentId("support-agent"),
-            use_case="support",
-            purpose="Answer the customer's question in case 4711",
-            grants=(Grant(capability=CAPABILITY, caveats=(ResourceIn(ids=("4711",)),)),),
-            caveats=(),
-            calls_max=10**9,
-            not_before=UnixMillis(now - 1000),
-            expires_at=UnixMillis(now + 3_600_000),
-        )
-    )
+    mandates.add(_mandate(ada, clock.now()))
     revocations, holds = _stopped(shared, clock)
     walk = Walk(
         clock=clock,
@@ -253,6 +241,22 @@ def _stopped(shared: SqliteStore | None, clock: SystemClock) -> tuple[Revocation
         return memory, MemoryHoldRegister(memory)
     revocations = SqliteRevocationRegister(shared, clock=clock)
     return revocations, SqliteHoldRegister(shared, revocations)
+
+
+def _mandate(by: SigningKey, now: UnixMillis) -> Mandate:
+    return signed_by(
+        by,
+        id=MANDATE,
+        principal=PrincipalId("ada"),
+        agent=AgentId("support-agent"),
+        use_case="support",
+        purpose="Answer the customer's question in case 4711",
+        grants=(Grant(capability=CAPABILITY, caveats=(ResourceIn(ids=("4711",)),)),),
+        caveats=(),
+        calls_max=10**9,
+        not_before=UnixMillis(now - 1000),
+        expires_at=UnixMillis(now + 3_600_000),
+    )
 
 
 def signed_by(key: SigningKey, **terms: Any) -> Mandate:

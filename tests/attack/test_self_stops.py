@@ -13,6 +13,7 @@ from answerable.flows.report_containment import report_containment
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_lift
 from answerable.testing.samples import signing_key
+from tests.attack.test_stop_reports import require_readable
 from tests.enrolment_world import Served, fresh_key, served
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +63,7 @@ async def test_a_sub_agent_that_stops_itself_stops_neither_its_parent_nor_the_ag
                 await client.renew(SignatureAuth(sub))
         [leaf] = world.entries(Tag.HOLD_PLACED)
         assert (leaf["kind"], leaf["name"], leaf["source"]) == ("instance", str(child.instance), "agent")
+        require_readable(world.walk)
 
 
 @pytest.mark.requirement("STOP-05")

@@ -12,13 +12,25 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_holds import RecalledHolds
 from answerable.flows.report_containment import follow_reports, record_reports, report_containment
+from answerable.flows.walk import Walk
 from answerable.testing.builders import Bench
+from answerable.verify.leaf_rules import read_leaf
+from answerable.verify.leaf_types import Leaf
 from tests.gateway_world import until
 from tests.hold_world import REACHING, bench_to_hold, lift, stop
 from tests.revocation_world import act_as_instance
 from tests.walk_world import cited
 
 pytestmark = [pytest.mark.anyio]
+STOPS = (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT)
+
+
+def require_readable(walk: Walk) -> None:
+    """By whoever verifies the ledger, leaf by leaf."""
+    for stored in walk.ledger.replay():
+        found = read_leaf(stored.leaf)
+        assert isinstance(found, Leaf), (stored.tag, found)
+        assert stored.tag not in STOPS or type(found) is not Leaf
 
 
 class Stubborn:
@@ -67,6 +79,7 @@ async def test_what_will_not_be_cancelled_is_in_flight_until_it_ends_and_only_th
     assert (leaf["hold"], leaf["placed"], leaf["in_flight"]) == (hold.id, report.entry, [flight.index])
     assert (leaf["ended"], leaf["after"], leaf["last"]) == ({"succeeded": 1}, 0, report.last.index)
     assert (await report_containment(bench.walk, hold)).recorded == leaf["index"]
+    require_readable(bench.walk)
     fields = bench.opened(leaf["index"])[1]
     assert fields["report"]["in_flight"][0]["action"] == flight.action
 

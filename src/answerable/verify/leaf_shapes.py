@@ -20,7 +20,13 @@ from answerable.verify.leaf_types import (
     Leaf,
     Reference,
 )
-from answerable.verify.stop_shapes import HoldLiftedLeaf, HoldPlacedLeaf, RevokedLeaf
+from answerable.verify.stop_shapes import (
+    ContainmentReportLeaf,
+    HoldLiftedLeaf,
+    HoldPlacedLeaf,
+    RevokedLeaf,
+    RuleFiredLeaf,
+)
 
 
 class Proven(Struct, kw_only=True, gc=False):
@@ -102,6 +108,7 @@ class IntentLeaf(Leaf):
     proof: Proven | UnsetType = UNSET
     reserved: Amounts | UnsetType = UNSET
     server: str | UnsetType = UNSET
+    tier: Count | UnsetType = UNSET
     tool_ref: Reference | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
 
@@ -140,6 +147,8 @@ class RefusalLeaf(Leaf):
     policy_set: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     server: str | UnsetType = UNSET
+    tier: Count | UnsetType = UNSET
+    use_case: str | UnsetType = UNSET
 
 
 class RefusalsCountedLeaf(Leaf):
@@ -165,6 +174,8 @@ class ApprovalLeaf(Leaf):
     principal: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     requirements: list[tuple[str, Count]] | UnsetType = UNSET
+    tier: Count | UnsetType = UNSET
+    use_case: str | UnsetType = UNSET
 
 
 class AnswerLeaf(Leaf):
@@ -368,6 +379,8 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.AUTHORITY_CHANGED: AuthorityLeaf,
     Tag.HOLD_PLACED: HoldPlacedLeaf,
     Tag.HOLD_LIFTED: HoldLiftedLeaf,
+    Tag.RULE_FIRED: RuleFiredLeaf,
+    Tag.CONTAINMENT_REPORT: ContainmentReportLeaf,
     Tag.REVOKED: RevokedLeaf,
     Tag.TOOL_PINNED: ToolPinnedLeaf,
     Tag.POLICY_PROPOSED: ProposedLeaf,

@@ -7,6 +7,8 @@ from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
 from answerable.adapters.sqlite.drills import SqliteDrillRegister
+from answerable.adapters.sqlite.events import SqliteEventRegister
+from answerable.adapters.sqlite.figures import SqliteFiguresRegister
 from answerable.adapters.sqlite.history import SqliteHistoryRegister
 from answerable.adapters.sqlite.holds import SqliteHoldRegister
 from answerable.adapters.sqlite.instances import SqliteInstanceRegister
@@ -28,6 +30,8 @@ __all__ = [
     "SqliteAuthorityRegister",
     "SqliteCitationRegister",
     "SqliteDrillRegister",
+    "SqliteEventRegister",
+    "SqliteFiguresRegister",
     "SqliteHistoryRegister",
     "SqliteHoldRegister",
     "SqliteInstanceRegister",

@@ -25,6 +25,9 @@ from answerable.apps.cli import (
     policy,
     registry,
     revocations,
+    stats,
+    stop_rules,
+    streams,
     tools,
     trust,
 )
@@ -89,8 +92,11 @@ def command_line(offline: Offline) -> typer.Typer:
     panic.register(app)
     drills.register(app)
     revocations.register(app)
+    streams.register(app)
+    stop_rules.register(app)
     approvals.register(app)
     ledger.register(app)
+    stats.register(app)
     evidence.register(app)
     policy.register(app)
     decisions.register(app)

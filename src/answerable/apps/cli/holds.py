@@ -125,7 +125,7 @@ def list_holds(shell: Shell, every: Every = False) -> int | None:
                 one["kind"],
                 one["name"],
                 one["at"],
-                one["expires_at"] or "lifted",
+                one["expires_at"] or one["lifted_at"] or "it is lifted",
                 one["by"],
                 one["reason"],
             )

@@ -249,12 +249,14 @@ def list_capabilities(shell: Shell) -> int | None:
         shell.terminal.json(items)
         return None
     shell.terminal.table(
-        ("name", "state", "kind", "tier", "environment", "server", "target"),
+        ("name", "state", "kind", "tier", "unhinted", "environment", "server", "target"),
         [
             (
                 one["name"],
                 _standing(one),
-                *(one[k] for k in ("kind", "tier", "environment", "server", "target")),
+                *(one[k] for k in ("kind", "tier")),
+                "accepted" if one["unhinted_accepted"] else "",
+                *(one[k] for k in ("environment", "server", "target")),
             )
             for one in items
         ],

@@ -228,6 +228,7 @@ def _capability(pair: tuple[Registered, list[JSONValue]]) -> JSONValue:
         "kind": capability.kind,
         "environment": capability.environment,
         "tier": capability.tier,
+        "unhinted_accepted": capability.unhinted_accepted,
         "sensitivity": capability.sensitivity,
         **_standing(pair),
         "ownership": _ownership(capability.ownership),

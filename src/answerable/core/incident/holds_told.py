@@ -17,7 +17,11 @@ def hold_placed_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
     """A hold came into force: a sentence, and what was on its way meanwhile."""
-    by = f"Rule {plain(leaf['rule'])}" if leaf.get("rule") else named("by", leaf, payload)
+    # Of a panic, `rule` is the press, which says nothing to people.
+    pressed = leaf.get("source") == "panic"
+    ruled = leaf.get("rule") and not pressed
+    by = f"Rule {plain(leaf['rule'])}" if ruled else named("by", leaf, payload)
+    by = f"{by} pressed panic and" if pressed else by
     details = [f"hold: {plain(leaf.get('hold'))}"]
     if payload.get("reason"):
         details.append(f"reason: {plain(payload['reason'])}")
@@ -42,6 +46,31 @@ def hold_lifted_told(
         return f"{by} lifted the hold on {what}.", tuple(details)
     lacking = f"{plain(leaf.get('agreed'))} of {plain(leaf.get('wanted'))} people have said so"
     return f"{by} agreed to lift the hold on {what}: {lacking}.", tuple(details)
+
+
+def containment_told(
+    leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
+) -> tuple[str, tuple[str, ...]]:
+    """What a stop stopped and could not stop, once all in flight had ended."""
+    ended = leaf.get("ended")
+    ends = (
+        [f"{count} {status.replace('_', ' ')}" for status, count in ended.items()]
+        if isinstance(ended, dict)
+        else []
+    )
+    details = [
+        f"hold: {plain(leaf.get('hold'))}",
+        f"denied: {leaf.get('approvals')} approvals; ended: {leaf.get('instances')} instances",
+        f"in flight: {leaf.get('in_flight_count')}" + (f" ({', '.join(ends)})" if ends else ""),
+    ]
+    last = leaf.get("last")
+    if isinstance(last, int) and last >= 0:
+        details.append(f"last effect before it: entry {last}")
+    until = leaf.get("live_until")
+    if leaf.get("live"):
+        latest = f", the last until {moment_text(until)}" if isinstance(until, int) and until else ""
+        details.append(f"still live: {leaf.get('live')}{latest}")
+    return f"All that was in flight when {_what(leaf, payload)} was stopped has ended.", tuple(details)
 
 
 def _what(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> str:

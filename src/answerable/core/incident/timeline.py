@@ -24,9 +24,10 @@ from answerable.core.incident.handed_on import (
     traced_hop,
 )
 from answerable.core.incident.hiding import payload_to_show
-from answerable.core.incident.holds_told import hold_lifted_told, hold_placed_told
+from answerable.core.incident.holds_told import containment_told, hold_lifted_told, hold_placed_told
 from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told
 from answerable.core.incident.revocations_told import authority_told, revoked_told
+from answerable.core.incident.rules_told import rule_fired_told
 from answerable.core.incident.tools_told import tool_pinned_told
 from answerable.core.incident.wording import (
     fields_told,
@@ -350,6 +351,8 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.TOOL_PINNED: tool_pinned_told,
     Tag.HOLD_PLACED: hold_placed_told,
     Tag.HOLD_LIFTED: hold_lifted_told,
+    Tag.RULE_FIRED: rule_fired_told,
+    Tag.CONTAINMENT_REPORT: containment_told,
     Tag.POLICY_PROPOSED: policy_proposed_told,
     Tag.DRILL: drill_told,
 }

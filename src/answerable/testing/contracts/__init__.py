@@ -13,6 +13,14 @@ from answerable.testing.contracts.authority_register import (
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
 from answerable.testing.contracts.drill_register import DrillRegisterContract, DurableDrillRegisterContract
+from answerable.testing.contracts.event_register import (
+    DurableEventRegisterContract,
+    EventRegisterContract,
+)
+from answerable.testing.contracts.figures_register import (
+    DurableFiguresRegisterContract,
+    FiguresRegisterContract,
+)
 from answerable.testing.contracts.history_register import (
     DurableHistoryRegisterContract,
     HistoryRegisterContract,
@@ -54,6 +62,8 @@ __all__ = [
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
     "DurableDrillRegisterContract",
+    "DurableEventRegisterContract",
+    "DurableFiguresRegisterContract",
     "DurableHistoryRegisterContract",
     "DurableHoldRegisterContract",
     "DurableInstanceRegisterContract",
@@ -67,6 +77,8 @@ __all__ = [
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
     "DurableToolPinRegisterContract",
+    "EventRegisterContract",
+    "FiguresRegisterContract",
     "HistoryRegisterContract",
     "HoldRegisterContract",
     "InstanceRegisterContract",

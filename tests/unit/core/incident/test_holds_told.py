@@ -45,3 +45,27 @@ def test_a_lift_says_whether_it_was_enough():
     assert line.details == ("hold: hold_x", "reason: fixed")
     line = told(moment(1, Tag.HOLD_LIFTED, payload={"by": "bob"}, **{**said, "agreed": 2}, lifted_at=9))
     assert line.text == "bob lifted the hold on server crm."
+
+
+def test_a_press_of_panic_is_told_as_one_and_not_as_a_rule():
+    held = {**PLACED, "kind": "everything", "name": "", "source": "panic", "rule": "A" * 22}
+    line = told(moment(1, Tag.HOLD_PLACED, payload={"by": "uid:0"}, **held))
+    assert line.text == "uid:0 pressed panic and stopped everything, until it is lifted."
+
+
+def test_a_report_says_what_was_denied_ended_and_is_still_live():
+    said = {
+        "hold": "hold_x", "kind": "agent", "name": "scout", "approvals": 1, "instances": 2, "in_flight_count": 3,
+        "ended": {"indeterminate": 2, "not_started": 1}, "last": 7, "live": 4, "live_until": 1_800_000_000_000,
+    }  # fmt: skip
+    line = told(moment(1, Tag.CONTAINMENT_REPORT, **said))
+    assert line.text == "All that was in flight when agent scout was stopped has ended."
+    assert line.details == (
+        "hold: hold_x",
+        "denied: 1 approvals; ended: 2 instances",
+        "in flight: 3 (2 indeterminate, 1 not started)",
+        "last effect before it: entry 7",
+        "still live: 4, the last until 2027-01-15T08:00:00Z",
+    )
+    nothing = {**said, "in_flight_count": 0, "ended": {}, "last": -1, "live": 0}
+    assert told(moment(1, Tag.CONTAINMENT_REPORT, **nothing)).details[2:] == ("in flight: 0",)
