@@ -129,7 +129,7 @@ def lineages(draw: st.DrawFn) -> Lineage:
 
 def registry(lineage: Lineage) -> list[Any]:
     # That a token acts once at the highest tier is none of this.
-    found = changed(documents(), "Capability", NAMES[1], tier=1)
+    found = changed(documents(), "Capability", NAMES[1], tier=1, unhinted="accepted")
     for kind, name, held in (
         ("Principal", "alice", lineage.person),
         ("Agent", "scout", lineage.scout),
