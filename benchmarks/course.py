@@ -32,7 +32,12 @@ from answerable.adapters.memory.registers import (
 )
 from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.upstream import MemoryUpstream
-from answerable.adapters.sqlite import SqliteSubjectKeys
+from answerable.adapters.sqlite import (
+    SqliteHoldRegister,
+    SqliteRevocationRegister,
+    SqliteStore,
+    SqliteSubjectKeys,
+)
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
 from answerable.core.action.request import action_request
@@ -66,6 +71,8 @@ from answerable.flows.govern_action import govern_action
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
+from answerable.ports.hold_register import HoldRegister
+from answerable.ports.revocation_register import RevocationRegister
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.tool_pins import ApprovedAsSeen
 
@@ -164,17 +171,21 @@ class Course:
 
 
 def course(
-    directory: Path, *, settings: TlogFilesSettings = DEFAULTS, with_everything: bool = False
+    directory: Path,
+    *,
+    settings: TlogFilesSettings = DEFAULTS,
+    with_everything: bool = False,
+    shared: SqliteStore | None = None,
 ) -> Course:
     """Real ledger, real Cedar, real proofs; registers in memory and a no-op upstream.
 
-    with_everything: the registry has the policy set of `everything`, too.
+    with_everything: the registry has the policy set of `everything`, too. shared: where what is revoked and held is
+    kept, and seen by every process; in memory where it is not given.
     """
-    clock, entropy = SystemClock(), SystemEntropy()
-    key = open_or_create_key(directory / "agent.jwk", entropy=entropy)
-    log_key = open_or_create_key(directory / "log.jwk", entropy=entropy)
-    registry = MemoryRegistryStore()
-    ada = open_or_create_key(directory / "ada.jwk", entropy=entropy)
+    clock, entropy, registry = SystemClock(), SystemEntropy(), MemoryRegistryStore()
+    key, log_key, ada = (
+        open_or_create_key(directory / f"{name}.jwk", entropy=entropy) for name in ("agent", "log", "ada")
+    )
     registry.put(stored_form(documents(key, ada, with_everything=with_everything)))
     ledger = TlogFilesLedger.open(
         directory / "ledger",
@@ -191,26 +202,14 @@ def course(
         return answer
 
     upstream = MemoryUpstream(
-        clock=clock, tools={"customer_read": no_op}, violations={"customer_read": compile_closed(SCHEMA)}
+        clock=clock,
+        tools={"customer_read": no_op},
+        violations={"customer_read": compile_closed(SCHEMA)},
+        annotations={"customer_read": {"readOnlyHint": True, "openWorldHint": False}},
     )
     mandates = MemoryMandateRegister()
-    now = clock.now()
-    mandates.add(
-        signed_by(
-            ada,
-            id=MANDATE,
-            principal=PrincipalId("ada"),
-            agent=AgentId("support-agent"),
-            use_case="support",
-            purpose="Answer the customer's question in case 4711",
-            grants=(Grant(capability=CAPABILITY, caveats=(ResourceIn(ids=("4711",)),)),),
-            caveats=(),
-            calls_max=10**9,
-            not_before=UnixMillis(now - 1000),
-            expires_at=UnixMillis(now + 3_600_000),
-        )
-    )
-    revocations = MemoryRevocationRegister()
+    mandates.add(_mandate(ada, clock.now()))
+    revocations, holds = _stopped(shared, clock)
     walk = Walk(
         clock=clock,
         entropy=entropy,
@@ -225,7 +224,7 @@ def course(
         manifests=MemoryManifestRegister(),
         pins=ApprovedAsSeen(registry, upstream),
         revocations=revocations,
-        holds=MemoryHoldRegister(revocations),
+        holds=holds,
         subject_keys=SqliteSubjectKeys.open(
             directory / "subject-keys.db", root=entropy.bytes(32), entropy=entropy
         ),
@@ -234,6 +233,30 @@ def course(
     limits = ProofLimits(authorities=frozenset((AUTHORITY.decode(),)), nonces_per_agent_max=1_000_000)
     verifier = CallerVerifier(registry=registry, clock=clock, entropy=entropy, limits=limits)
     return Course(walk=walk, verifier=verifier, key=key, ledger=ledger, decided=decided)
+
+
+def _stopped(shared: SqliteStore | None, clock: SystemClock) -> tuple[RevocationRegister, HoldRegister]:
+    if shared is None:
+        memory = MemoryRevocationRegister()
+        return memory, MemoryHoldRegister(memory)
+    revocations = SqliteRevocationRegister(shared, clock=clock)
+    return revocations, SqliteHoldRegister(shared, revocations)
+
+
+def _mandate(by: SigningKey, now: UnixMillis) -> Mandate:
+    return signed_by(
+        by,
+        id=MANDATE,
+        principal=PrincipalId("ada"),
+        agent=AgentId("support-agent"),
+        use_case="support",
+        purpose="Answer the customer's question in case 4711",
+        grants=(Grant(capability=CAPABILITY, caveats=(ResourceIn(ids=("4711",)),)),),
+        caveats=(),
+        calls_max=10**9,
+        not_before=UnixMillis(now - 1000),
+        expires_at=UnixMillis(now + 3_600_000),
+    )
 
 
 def signed_by(key: SigningKey, **terms: Any) -> Mandate:

@@ -14,10 +14,45 @@ if TYPE_CHECKING:
     from tests.control_world import Product, World
 
 
+RULE = {
+    "apiVersion": "answerable/v1",
+    "kind": "StopRule",
+    "metadata": {"name": "denials"},
+    "spec": {
+        "watches": "denied_rate",
+        "limit": 0,
+        "within": "1h",
+        "dryRun": True,
+        "ownership": {
+            "owner": "ada",
+            "backupOwner": "bela",
+            "approverGroup": "support-leads",
+            "auditLevel": "full",
+            "reviewDate": "2099-01-01",
+        },
+    },
+}
+
+
+async def use_rules(client: Any) -> None:
+    """A stop rule that runs dry, asked what it would have held."""
+    await client("apply_documents", {"documents": [RULE]})
+    found = await client("simulate_rule", name="denials", since="0")
+    assert (found["end"], found["partial"]) == (found["size"], False)
+    assert (await client("simulate_rule", status=400, name="denials", since="soon"))[
+        "code"
+    ] == "request.query"
+    assert (await client("simulate_rule", status=404, name="none"))["code"] == "stop_rule.unknown"
+
+
 async def use_policies(client: Any, product: Product, world: World) -> None:
     """Every operation about policy sets: asked again, tried, proposed, published, and back."""
     await ask_again(client)
+    await use_rules(client)
     before = await client("show_policies")
+    stats = await client("show_stats", since="0")
+    assert sum(one["actions"] for one in stats["groups"]) > 0
+    assert stats["policy_set"] == product.walk.decision_point.policy_set
     main = (await client("show_document", kind="PolicySet", name="main"))["document"]
     changed = copy.deepcopy(main)
     changed["spec"]["policies"] += '\n@id("stop") forbid(principal, action, resource);\n'

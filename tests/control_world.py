@@ -214,6 +214,7 @@ class Product:
     workloads: Any = None
     identity: Any = None
     authorities: Any = None
+    events: Any = None
     witnesses: tuple[WitnessState, ...] = (
         WitnessState(name="local", state="ok", size=3, cosigned_at=1_795_000_000_000),
         WitnessState(name="new.example/w"),

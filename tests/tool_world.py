@@ -39,14 +39,16 @@ def described(name: str = "get_case", **members: JSONValue) -> dict[str, JSONVal
 
 @dataclass(slots=True, kw_only=True)
 class DescribingUpstream(RecordingUpstream):
-    """As its parent, but that tools are what `says` holds, by name. takes_anything: whatever arguments come."""
+    """As its parent, but that tools are what `says` holds, by name. takes_anything: whatever arguments come. gone: what
+    it does not offer any more."""
 
     says: dict[str, dict[str, JSONValue]] = field(default_factory=dict)
     takes_anything: bool = False
+    gone: set[str] = field(default_factory=set)
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
         """As the port says."""
-        found = RecordingUpstream.definition(self, capability)
+        found = RecordingUpstream.definition(self, capability) if capability.target not in self.gone else None
         said = self.says.get(capability.target)
         if found is None or said is None:
             return found

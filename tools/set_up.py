@@ -111,6 +111,10 @@ VERIFIERS = (
     Environment(path="verifiers/envoy", lock="environments/envoy.lock", source="environments/envoy.in"),
     # Agents that hand tasks on over A2A and over a message broker, by the SDKs of others.
     Environment(path="verifiers/agents", lock="environments/agents.lock", source="environments/agents.in"),
+    # Readers of webhooks: signatures and CloudEvents, by the libraries of those who specify them.
+    Environment(
+        path="verifiers/webhooks", lock="environments/webhooks.lock", source="environments/webhooks.in"
+    ),
 )
 
 # Made by the benchmark that measures them only.

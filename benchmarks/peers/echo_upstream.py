@@ -28,6 +28,7 @@ TOOL = mcp_types.Tool(
         },
         "required": ["case_id", "fields", "limit"],
     },
+    annotations=mcp_types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
 )
 
 

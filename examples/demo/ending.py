@@ -18,7 +18,7 @@ CHECK_FAILED: Final = 5
 """Exit code of a check that found something."""
 COPIES_MAX: Final = 5
 SIGNED: Final = re.compile(r"(\d+) of them signed over")
-ASKED: Final = re.compile(rb'"tag":7,"v":2\}\x02')
+ASKED: Final = re.compile(rb'"tag":7,[^{}\x02]*"v":2\}\x02')
 """Where the leaf of an approval that was asked for ends and what was sealed with it begins."""
 SEALED_AT: Final = 100
 """Bytes from there into the fields, past the key that they are sealed under."""

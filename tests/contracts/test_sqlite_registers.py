@@ -22,6 +22,7 @@ from answerable.adapters.sqlite import (
 from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.mandate.mandate import MandateId, account_of
 from answerable.core.registry.active import stored_form
+from answerable.core.registry.in_force import in_force
 from answerable.errors import Malformed, Unavailable
 from answerable.testing.contracts.approval_register import (
     LATER,
@@ -248,11 +249,16 @@ def test_a_register_that_is_read_in_many_parts_is_whole_and_in_order(tmp_path, m
 
 
 @pytest.mark.requirement("STORE-03")
-def test_a_registry_applied_in_another_process_is_in_force_here_at_the_next_refresh(tmp_path):
+def test_a_registry_applied_in_another_process_is_seen_at_the_next_refresh_and_in_force_when_taken_over(
+    tmp_path,
+):
     here, there = store_in(tmp_path), store_in(tmp_path)
     server = SqliteRegistryStore(here)
     SqliteRegistryStore(there).put(stored_form(registry_documents()))
     assert here.refresh()
+    assert server.index.resolve("crm", "tools/call", "get_case") is None
+    assert server.coming is not None
+    assert server.take_over(server.coming, in_force(server.coming.documents))
     assert server.index.resolve("crm", "tools/call", "get_case") is not None
 
 

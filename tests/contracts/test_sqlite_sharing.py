@@ -16,6 +16,7 @@ from answerable.adapters.sqlite import (
 from answerable.core.canonical import encode
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.registry.in_force import in_force
 from answerable.core.registry.parse import document_key
 from answerable.errors import Unavailable
 from answerable.testing.clock import START
@@ -89,7 +90,22 @@ def test_documents_are_not_stored_over_others_that_are_not_known_yet(tmp_path: P
         theirs.put({})
     assert (told.value.code, told.value.effect) == ("register.changed_meanwhile", "none")
     assert there.refresh()
+    assert theirs.documents() == {}, "not before somebody takes them over"
+    with pytest.raises(Unavailable):
+        theirs.put({})
+    coming = theirs.coming
+    assert coming is not None
+    assert theirs.take_over(coming, in_force(coming.documents))
     assert theirs.documents() == DOCUMENTS
+    assert theirs.coming is None
     theirs.put({})
     assert here.refresh()
-    assert not ours.documents()
+    assert ours.coming is not None
+    assert ours.coming.documents == {}
+
+
+def test_what_was_stored_at_the_start_is_in_force(tmp_path: Path) -> None:
+    here, there = two(tmp_path)
+    SqliteRegistryStore(here).put(DOCUMENTS)
+    theirs = SqliteRegistryStore(there)
+    assert (theirs.documents(), theirs.coming) == (DOCUMENTS, None)

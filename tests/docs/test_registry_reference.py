@@ -23,6 +23,7 @@ from answerable.core.registry.spec_policy_set import MATCH_KEYS, TRACKER_KEYS, W
 from answerable.core.registry.spec_risk import FACTOR_KEYS
 from answerable.core.registry.spec_shared import OWNERSHIP_KEYS
 from answerable.core.registry.spec_spending import AMOUNT_KEYS, MEASURE_KEYS, RESERVE_KEYS
+from answerable.core.registry.spec_stop_rule import CANARY_KEYS
 from answerable.core.registry.spec_template import GRANT_KEYS, PARAMETER_KEYS
 from answerable.testing.samples import signing_key
 
@@ -46,6 +47,7 @@ NESTED = {
     "matches": MATCH_KEYS,
     "windows": WINDOW_KEYS,
     "classes": CLASS_KEYS,
+    "canary": CANARY_KEYS,
 }
 
 pytestmark = pytest.mark.requirement("REG-05")

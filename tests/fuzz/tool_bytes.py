@@ -11,7 +11,7 @@ from answerable.core.registry.capability_proposal import proposed
 from answerable.core.registry.parse import shapes_of
 from answerable.core.registry.pointing import named_arguments
 from answerable.core.registry.tool_change import LINES_MAX, tool_changes, tool_lines
-from answerable.core.registry.tool_hints import hint_fault
+from answerable.core.registry.tool_hints import hint_fault, raised, told_weight
 from answerable.core.registry.tool_pin import definition_text, read_definition
 from answerable.core.registry.tool_types import type_fault
 from answerable.errors import Malformed
@@ -75,6 +75,9 @@ def definition(sent: bytes) -> None:
     for found in shapes.nouns:
         assert isinstance(found.noun, Capability)
         _one_line(type_fault(found.noun, tool), hint_fault(found.noun, tool))
+        _one_line(*(text for text, _ in told_weight(found.noun, tool)))
+        if raised(found.noun, tool) != found.noun:
+            raise AssertionError("what is proposed is of a lower tier than it would be decided at")
     if read_definition(definition_text(tool)) != tool:
         raise AssertionError("a definition does not survive being pinned")
     for before, now in ((None, tool), (PINNED, tool), (tool, PINNED)):

@@ -15,6 +15,7 @@ from tests.loud_skips import skip_loudly
 from verifiers import GO, GO_SOURCES, GO_SPIFFE, SIGSUM, SPICY, Program
 
 IN_AICS = ROOT / "tests/interop/in_aics.py"
+IN_WEBHOOKS = ROOT / "tests/interop/in_webhooks.py"
 GO_PROGRAM = ROOT / "tests/interop/go"
 GO_WORKLOAD = ROOT / "tests/interop/go_spiffe"
 GO_WORKLOAD_API = ROOT / "tests/interop/go_workload_api"
@@ -46,6 +47,14 @@ def aics(name: str) -> Path:
     if not environment.is_ready():
         advice = f"./dev verifiers, on a machine with Python {environment.python_min} or later"
         skip_loudly(f"{name} of {environment.lock}", advice)
+    return environment.folder / "bin" / name
+
+
+def webhooks(name: str) -> Path:
+    """A program of the environment with the libraries that read webhooks, or a loud skip."""
+    environment = next(one for one in VERIFIERS if one.path == "verifiers/webhooks")
+    if not environment.is_ready():
+        skip_loudly(f"{name} of {environment.lock}", "./dev verifiers")
     return environment.folder / "bin" / name
 
 

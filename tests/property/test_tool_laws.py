@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.core.registry.active import snapshot_of
+from answerable.core.registry.capability import ACTION_KINDS
 from answerable.core.registry.capability_proposal import proposed
 from answerable.core.registry.tool_change import tool_changes
-from answerable.core.registry.tool_hints import hint_fault
+from answerable.core.registry.tool_hints import HINTS, RISKY, hint_fault, raised
 from answerable.core.registry.tool_types import type_fault
 from answerable.testing.builders import bench_documents
+
+if TYPE_CHECKING:
+    from answerable.core.registry.capability import Capability
 
 pytestmark = pytest.mark.requirement("TOOL-05")
 
@@ -49,3 +56,63 @@ def test_whatever_a_server_says_a_proposal_is_made_and_nobody_owns_it(tool, sche
     assert "ownership" not in spec
     assert type_fault(CAPABILITY, {"inputSchema": schema}).isprintable()
     assert hint_fault(CAPABILITY, tool).isprintable()
+
+
+def raising(**changes: Any) -> Capability:
+    return replace(CAPABILITY, **changes)
+
+
+annotated = st.dictionaries(
+    st.sampled_from([*HINTS, "title"]), st.booleans() | st.none() | st.integers(0, 1), max_size=5
+)
+owners_words = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from(ACTION_KINDS),
+        "tier": st.integers(0, 3),
+        "unhinted_accepted": st.booleans(),
+    }
+)
+
+
+@pytest.mark.requirement("HINT-02")
+@given(annotations=annotated, spec=owners_words)
+def test_no_hint_said_or_left_out_lowers_a_tier_or_changes_anything_else(annotations, spec):
+    capability = raising(**spec)
+    found = raised(capability, {"annotations": annotations})
+    assert capability.tier <= found.tier <= 3
+    assert replace(found, tier=capability.tier) == capability
+
+
+@pytest.mark.requirement("HINT-02")
+@given(annotations=annotated, spec=owners_words, left_out=st.sampled_from(HINTS))
+def test_to_leave_a_hint_out_is_never_cheaper_than_to_say_it(annotations, spec, left_out):
+    capability = raising(**spec | {"unhinted_accepted": False})
+    fewer = {name: value for name, value in annotations.items() if name != left_out}
+    assert (
+        raised(capability, {"annotations": fewer}).tier
+        >= raised(capability, {"annotations": annotations}).tier
+    )
+
+
+@pytest.mark.requirement("HINT-01")
+@given(annotations=annotated, spec=owners_words)
+def test_what_is_left_out_counts_as_the_protocol_has_it(annotations, spec):
+    capability = raising(**spec | {"unhinted_accepted": False})
+    outright = {
+        name: value if isinstance(value := annotations.get(name), bool) else RISKY[name] for name in HINTS
+    }
+    assert raised(capability, {"annotations": annotations}) == raised(capability, {"annotations": outright})
+
+
+@pytest.mark.requirement("HINT-03")
+@given(annotations=annotated, spec=owners_words)
+def test_accepting_takes_nothing_from_what_is_said(annotations, spec):
+    accepting = raising(**spec | {"unhinted_accepted": True})
+    found = raised(accepting, {"annotations": annotations})
+    said = {name: annotations.get(name) is True for name in HINTS}
+    if said["openWorldHint"]:
+        assert found.tier >= 1
+    if said["destructiveHint"] and not said["readOnlyHint"]:
+        assert found.tier >= 2 + said["openWorldHint"]
+    if annotations.get("readOnlyHint") is False:
+        assert found.tier >= 1 + said["openWorldHint"]

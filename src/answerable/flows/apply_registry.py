@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from anyio import to_thread
 
 from answerable.core.canonical import encode, parse
+from answerable.core.containment.drill import document_of
 from answerable.core.ledger import records_statements
 from answerable.core.ledger.subject import operator_subject, principal_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
@@ -21,12 +22,14 @@ from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.flows.keep_history import reading_back
 from answerable.flows.keep_policies import keep_policies
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.require_drills import undrilled_in
 from answerable.flows.revoke_authority import take_away_from_agents, take_away_from_retired
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.containment.drill import Undrilled
     from answerable.core.ledger.records_statements import Published
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.keep_history import HistoryReading
@@ -48,12 +51,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What changed, or would. before, after: registry digests. inactive: what is registered but not in force."""
+    """What changed, or would. before, after: registry digests. inactive: what is registered but not in force.
+    undrilled: what is of a higher tier than before without the drills for it, where the settings allow that."""
 
     changes: tuple[Change, ...]
     inactive: tuple[Inactive, ...]
     before: str
     after: str
+    undrilled: tuple[Undrilled, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +85,8 @@ async def apply_registry(
 
     because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
     `policy.*`) with everything that is wrong, and then nothing has changed; Refused (`publication.two_people`) where
-    policy sets need a second person, and (`agent.retired`); Unavailable. A dry run checks and says the same, and
-    changes nothing.
+    policy sets need a second person, and (`agent.retired`, `drill.missing`); Unavailable. A dry run checks and says the
+    same, and changes nothing.
     """
     if dry_run:
         return (await planned_aside(walk, documents, prune=prune)).applied
@@ -173,7 +178,7 @@ def planned(
 ) -> Plan:
     """Check everything that applying would check. without: keys that are taken away.
 
-    Raises Malformed, and Refused (`agent.retired`).
+    Raises Malformed, Refused (`agent.retired`, `drill.missing`), and Unavailable.
     """
     old = walk.registry.documents()
     own_faults = faults_of(documents)
@@ -195,6 +200,7 @@ def planned(
             inactive=tuple(inactive(merged)),
             before=walk.registry.current.digest,
             after=snapshot.digest,
+            undrilled=undrilled_in(walk, old, new),
         ),
         documents=new,
         snapshot=snapshot,
@@ -247,6 +253,7 @@ async def _record(
         after=plan.applied.after,
         changes=encode(changed),
         because=because,
+        undrilled=[document_of(one.what) for one in plan.applied.undrilled],
     )
     _, left = await record_entry(walk, entry)
     if plan.decision_point.policy_set != walk.decision_point.policy_set:

@@ -18,6 +18,7 @@ from answerable.errors import Malformed, Unavailable, shown
 from answerable.verify.decision_replay import DECIDED, shown_for_replay
 from answerable.verify.ledger_replay import STATED
 from answerable.verify.replay_statements import digest_in, hop_places
+from answerable.verify.stated_places import stated_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.opened import FindKey
     from answerable.core.tlog.note import VerifierKey
     from answerable.ports.published_log import PublishedLog
+    from answerable.verify.stated_places import StatedName
 
 REVEALS_MAX: Final = 1000
 _ENDS: Final = (Tag.OUTCOME, Tag.INDETERMINATE)
@@ -60,7 +62,7 @@ class Selection:
         self.action, self.mandate = action, mandate
         self.chosen: dict[int, StoredEntry] = {}
         self._of_approvals: dict[str, list[int]] = {}
-        self._stated: dict[tuple[str, str], int] = {}
+        self._stated: dict[StatedName, int] = {}
         if not (self.indexes or self.action or self.mandate):
             raise Malformed("say which entries, action or mandate", code="evidence.nothing")
 
@@ -91,24 +93,18 @@ class Selection:
                 found.add(intent)
             found.update(self._of_approvals.get(str(leaf.get("approval")), ()))
             if self.replay and stored.tag in DECIDED:
-                named = [("policy_set", digest_in(leaf)), ("mandate", str(leaf.get("mandate")))]
-                named += [(KIND, "\n".join(place)) for place in hop_places(leaf)]
+                named: list[StatedName] = [
+                    ("policy_set", digest_in(leaf)),
+                    ("mandate", str(leaf.get("mandate"))),
+                    *((KIND, *place) for place in hop_places(leaf)),
+                ]
                 found.update(self._stated[name] for name in named if name in self._stated)
         return found
 
     def _note_stated(self, stored: StoredEntry) -> None:
         """Where policy sets and mandates stand: a denial may name what nothing referred to so far."""
         if stored.tag in STATED:
-            leaf = leaf_of(stored)
-            if stored.tag == Tag.CITED:
-                name = (str(leaf.get("kind")), str(leaf.get("name")))
-                if name[0] == KIND:
-                    name = (KIND, "\n".join(str(leaf.get(part)) for part in ("hop", "agent", "mandate")))
-            elif stored.tag == Tag.POLICY_CHANGE:
-                name = ("policy_set", str(leaf.get("after")))
-            else:
-                name = ("mandate", str(leaf.get("mandate")))
-            self._stated.setdefault(name, stored.index)
+            self._stated.setdefault(stated_name(stored.tag, leaf_of(stored)), stored.index)
 
     def _is_about(self, stored: StoredEntry) -> bool:
         leaf = leaf_of(stored)

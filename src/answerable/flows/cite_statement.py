@@ -14,6 +14,8 @@ from answerable.errors import Unavailable
 from answerable.flows.keep_citations import found_citation
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.record_entry import pseudonym_of, sealing_for
+from answerable.flows.trip_rules import count, rules_now
+from answerable.flows.watch_rules import givers_of, handed_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,8 +73,8 @@ async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str
         ),
     )
     await _written(walk, ("mandate", mandate.id), _mandate(walk, mandate))
-    for count in range(1, len(verified.hops) + 1):
-        await cite_hop(walk, verified.hops[:count], mandate)
+    for depth in range(1, len(verified.hops) + 1):
+        await cite_hop(walk, verified.hops[:depth], mandate)
 
 
 class DecidedUnder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -125,6 +127,13 @@ async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifes
     hop, parent = hops[-1], hops[-2].jti if len(hops) > 1 else ""
     person = sealing_for(walk, principal_subject(mandate.principal))
     principal = pseudonym_of(walk, mandate.principal)
+
+    def then(index: int) -> None:
+        # Who has a token of its own exchanged hands nothing on.
+        if len(hops) > 1 and hops[-2].agent != hop.agent and rules_now(walk):
+            happening = handed_on(givers_of(hops), mandate.id, hops[-2].instance, at=walk.clock.now())
+            count(walk, happening, index=index)
+
     await _written(
         walk,
         (KIND, hop.digest.hex()),
@@ -138,6 +147,7 @@ async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifes
             manifest=manifest,
             log=walk.ledger.origin,
         ),
+        then=then,
     )
 
 
@@ -171,7 +181,14 @@ async def cite_consent(walk: Walk, consent: Hop, parent: Hop, mandate: Mandate) 
     return place
 
 
-async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry]) -> None:
+async def _written(
+    walk: Walk,
+    name: tuple[str, str],
+    make: Callable[[], Entry],
+    *,
+    then: Callable[[int], None] | None = None,
+) -> None:
+    """then: told the place of the entry before anything else runs, if it is written here."""
     while name not in walk.cited:
         # Without waiting, so that of two who cite the same only one writes it.
         found = found_citation(walk, name)
@@ -193,6 +210,8 @@ async def _written(walk: Walk, name: tuple[str, str], make: Callable[[], Entry])
         if walk.citations is not None:
             walk.cited_unkept[name] = place
         _remember(walk, name, place)
+        if then is not None:
+            then(receipt.index)
 
 
 def _remember(walk: Walk, name: tuple[str, str], place: Reference) -> None:

@@ -19,6 +19,8 @@ from answerable.core.ledger.happened import attempted, nature_of, resource_in
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.registry.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unavailable
+from answerable.flows.trip_rules import begin, count, withdraw
+from answerable.flows.watch_rules import started
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
+    from answerable.core.containment.happening import Happening
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
@@ -62,17 +65,26 @@ def history_of(walk: Walk, verified: VerifiedRequest, now: UnixMillis) -> Mappin
 class Starting:
     """One action as it starts: it counts once it has its place in the log, and ahead of it while it waits for one."""
 
-    __slots__ = ("_at", "_begun", "_verified", "_walk")
+    __slots__ = ("_at", "_begun", "_for_rules", "_happening", "_verified", "_walk")
 
     def __init__(self, walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> None:
         self._walk, self._verified, self._at = walk, verified, at
         self._begun: Event | None = None
+        self._for_rules: list[Event] = []
+        self._happening: Happening | None = None
+
+    def prepare(self) -> None:
+        """What stop rules are to be told: before anything is written, as it may not be to be had. Raises
+        Unavailable."""
+        self._happening = started(self._walk, self._verified, at=self._at)
 
     def waits(self) -> None:
         """There is no place yet. Nothing else has run since the decision."""
         if self._walk.history.is_counting:
             self._begun = self._event()
             self._walk.history.begin(self._begun)
+        if self._happening is not None:
+            self._for_rules = begin(self._walk, self._happening)
 
     def placed(self, index: int) -> None:
         """The intent has its place."""
@@ -81,11 +93,15 @@ class Starting:
             history.placed(self._event(), index)
         else:
             history.placed(self._begun, index)
+        withdraw(self._walk, self._for_rules)
+        if self._happening is not None:
+            count(self._walk, self._happening, index=index)
 
     def withdraw(self) -> None:
         """No intent stands for it."""
         if self._begun is not None:
             self._walk.history.withdraw(self._begun)
+        withdraw(self._walk, self._for_rules)
 
     def _event(self) -> Event:
         return _attempt("started", self._verified, self._at)

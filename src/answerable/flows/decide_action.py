@@ -37,6 +37,16 @@ def decide_action(
     Refused as `gather` and `verify_request` do, `arguments.token`, and `obligation.unknown`, `obligation.conflict`,
     `obligation.unfulfillable`, `obligation.second_narrowing`.
     """
+    began = walk.clock.monotonic()
+    try:
+        return _decided(walk, asked, gather)
+    finally:
+        walk.figures.latency.observe(walk.clock.monotonic() - began)
+
+
+def _decided(
+    walk: Walk, asked: VerifiedRequest, gather: Callable[[Walk, VerifiedRequest], Facts]
+) -> tuple[VerifiedRequest, Facts, Decision]:
     facts = gather(walk, asked)
     decision = walk.decision_point.decide(asked, facts)
     if decision.effect == "deny":

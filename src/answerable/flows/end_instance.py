@@ -80,7 +80,8 @@ async def end_instances(
 async def end_unfounded(workloads: Workloads) -> tuple[Instance, ...]:
     """End every instance whose agent is not in force today: suspended, retired, gone, or its owner is disabled."""
     current = workloads.walk.registry.current.agents
-    names = {one.agent for one in workloads.instances.live()}
+    # The shadow of a drill is registered nowhere; it ends with its drill.
+    names = {one.agent for one in workloads.instances.live()} - workloads.walk.drills.shadows
     ended: list[Instance] = []
     for agent in sorted(names):
         found = current.get(agent)

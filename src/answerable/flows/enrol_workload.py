@@ -34,6 +34,8 @@ from answerable.flows.known_callers import require_vouched
 from answerable.flows.name_sub_agent import next_sub_agent, sub_agent_evidence
 from answerable.flows.record_entry import record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names, refuse_names
+from answerable.flows.trip_rules import count, rules_now
+from answerable.flows.watch_rules import handed_on
 from answerable.flows.workloads import entries_of
 from answerable.ports.instance_register import MAY_RETURN
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.keys import PublicKey
     from answerable.core.identity.principal import AgentId
     from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.ledger.entry import Receipt
     from answerable.core.registry.manifest_drift import Measured
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.workloads import Workloads
@@ -253,7 +256,7 @@ async def _enrol_sub_agent(
 async def _put_into_force(workloads: Workloads, instance: Instance) -> Instance:
     workloads.count_instance(instance.agent)
     # 1. In the ledger first. A crash after this line: recorded, never in force; the process enrols anew.
-    left = await _record(workloads, instance)
+    left = await _record(workloads, instance, is_new=True)
     # 2. In force, unless what it rests on ended meanwhile.
     _active(workloads, instance.agent)
     _refuse_revoked(workloads, instance)
@@ -310,10 +313,18 @@ def _check_may_return(workloads: Workloads, process: str) -> None:
         raise Refused(message, code="instance.ended")
 
 
-async def _record(workloads: Workloads, instance: Instance) -> BaseException | None:
-    sealing = sealing_for(workloads.walk, agent_subject(instance.agent))
-    entry = records_workload.workload_enrolled(instance, at=workloads.walk.clock.now(), sealing=sealing)
-    _, left = await record_entry(workloads.walk, entry)
+async def _record(workloads: Workloads, instance: Instance, *, is_new: bool = False) -> BaseException | None:
+    walk = workloads.walk
+
+    def then(placed: Receipt) -> None:
+        # Before it is in force: whoever has too many is refused this one.
+        if is_new and instance.parent and rules_now(walk):
+            given = handed_on([instance.agent], "", instance.parent, at=walk.clock.now())
+            count(walk, given, index=placed.index)
+
+    sealing = sealing_for(walk, agent_subject(instance.agent))
+    entry = records_workload.workload_enrolled(instance, at=walk.clock.now(), sealing=sealing)
+    _, left = await record_entry(walk, entry, then=then)
     return left
 
 

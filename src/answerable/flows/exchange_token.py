@@ -32,6 +32,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.cite_statement import cite_consent, cite_hop
 from answerable.flows.find_parent import Exchange, Parent, confirmation_for, parent_of
 from answerable.flows.mandate_standing import giver_fault
+from answerable.flows.pin_tools import tier_in_force
 from answerable.flows.refuse_revoked import (
     agent_names,
     mandate_names,
@@ -229,7 +230,9 @@ async def _issued(
     walk, mandate, key = desk.walk, parent.mandate, desk.keys[0]
     jti = walk.entropy.bytes(JTI_BYTES).hex()
     is_action = wanted.requested_token_type == oauth_terms.TYPE_ACCESS
-    tier = tier_of(authority, walk.registry.current.capabilities)
+    tier = tier_of(
+        authority, walk.registry.current.capabilities, tier=lambda capability: tier_in_force(walk, capability)
+    )
     seconds = min(desk.limits.action, walk.acting.of_tier(tier)) if is_action else desk.limits.delegation
     # Seconds on the wire; a token never outlives what it derives from.
     expires_at = UnixMillis(min(now // 1000 * 1000 + seconds * 1000, parent.expires_at // 1000 * 1000))

@@ -45,6 +45,7 @@ from answerable.flows.spend_budget import accounts_of, require_left, reserve, sp
 from answerable.flows.verify_lineage import admit_receivers
 from answerable.flows.verify_request import verify_request
 from answerable.flows.walk import OpenIntent
+from answerable.flows.watch_rules import watched
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
@@ -80,7 +81,7 @@ async def govern_action(
         accounts, asked = accounts_of(walk, verified), verified
         while True:
             # 3 gather, 4 decide: what policy narrows is another action from here on
-            verified, facts, decision = decide_action(walk, asked, gather_facts)
+            verified, facts, decision = decide_action(walk, asked, partial(watched, gather_facts))
             if decision.effect == "deny":
                 break
             amounts = spend_on(walk, verified, accounts)
@@ -195,6 +196,7 @@ async def log_intent(
     try:
         judged = judged_now(walk, verified)
         sealing = sealing_for(walk, verified.subject)
+        starting.prepare()
         principal = pseudonym_of(walk, mandate.principal)
 
         def entry(run: Run) -> Entry:

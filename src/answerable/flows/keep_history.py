@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.policy_parts import EventKind, Tracker
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.walk import Walk
+    from answerable.ports.history_register import HistoryRegister
 
 DAY_MILLIS: Final = 86_400_000
 """How far clocks may have been set back without an entry being overlooked, and how long after its end a mandate is
@@ -52,6 +53,7 @@ LOOKS_MAX: Final = 3_000
 """For entries on their way to the disk, so many times until it is given up."""
 _LOOK_SECONDS: Final = 0.01
 Elsewhere: TypeAlias = "Callable[[Callable[[str, HistoryState], None], str, HistoryState], Awaitable[None]]"
+Fold: TypeAlias = "Callable[[Walk, History, int], None]"
 _NOTHING_KEPT: Final = KeptHistory(entries={}, places={})
 _ENDS: Final[dict[JSONValue, EventKind]] = {
     "succeeded": "succeeded",
@@ -62,11 +64,21 @@ _ENDS: Final[dict[JSONValue, EventKind]] = {
 
 def restore_history(walk: Walk) -> None:
     """At a start: what was kept, and what the log says after it. Raises Unavailable, and Broken (`ledger.*`)."""
-    trackers, size, now = walk.registry.current.parts.trackers, walk.ledger.size, walk.clock.now()
-    walk.history.entries = size
+    trackers = walk.registry.current.parts.trackers
+    restore_counted(walk, walk.history, trackers, origin=walk.ledger.origin, fold=_fold)
+    walk.history.forget_mandates(partial(_has_ended, walk, walk.clock.now()))
+
+
+def restore_counted(
+    walk: Walk, counted: History, trackers: Sequence[Tracker], *, origin: str, fold: Fold
+) -> None:
+    """At a start: what was kept for `origin` of these, and what the log says after it. fold: counts what the entries
+    from an index on say."""
+    size, now = walk.ledger.size, walk.clock.now()
+    counted.entries = size
     if not trackers:
         return
-    register, origin = walk.history_register, walk.ledger.origin
+    register = walk.history_register
     kept = register.kept(origin) if register is not None else _NOTHING_KEPT
     first = _first_entry(walk, trackers, now)
     # A state that goes further than the log is of another copy of it; an older one than is looked at is of no use.
@@ -78,13 +90,12 @@ def restore_history(walk: Walk) -> None:
     found = [one for one in restored if one is not None]
     before = History()
     before.adopt([tracker for one in found for tracker in one.trackers], *found)
-    _fold(walk, before, up_to)
+    fold(walk, before, up_to)
     fresh = History(before.missing(trackers))
     if fresh.trackers:
-        _fold(walk, fresh, _first_entry(walk, fresh.trackers, now))
-    walk.history.adopt(trackers, before, fresh)
-    walk.history.until(now)
-    walk.history.forget_mandates(partial(_has_ended, walk, now))
+        fold(walk, fresh, _first_entry(walk, fresh.trackers, now))
+    counted.adopt(trackers, before, fresh)
+    counted.until(now)
 
 
 class HistoryReading:
@@ -160,10 +171,24 @@ async def keep_history(walk: Walk, *, elsewhere: Elsewhere = anyio.to_thread.run
     if walk.history_register is None:
         return
     walk.history.forget_mandates(partial(_has_ended, walk, walk.clock.now()))
-    state = walk.history.due(walk.ledger.size)
+    await _kept(walk, walk.history_register, walk.history, walk.ledger.origin, elsewhere)
+    rules = walk.stop_rules.history
+    rules.forget_idle(walk.clock.now())
+    await _kept(walk, walk.history_register, rules, rules_origin(walk), elsewhere)
+
+
+async def _kept(
+    walk: Walk, register: HistoryRegister, counted: History, origin: str, elsewhere: Elsewhere
+) -> None:
+    state = counted.due(walk.ledger.size)
     if state is not None:
-        await elsewhere(walk.history_register.keep, walk.ledger.origin, state)
-        walk.history.kept(state)
+        await elsewhere(register.keep, origin, state)
+        counted.kept(state)
+
+
+def rules_origin(walk: Walk) -> str:
+    """Under which name a log's counts for stop rules are kept, beside those for trackers."""
+    return f"{walk.ledger.origin} stop rules"
 
 
 class HistoryReader:

@@ -14,6 +14,7 @@ from answerable.core.mandate.budget import NOTHING
 from answerable.errors import Unavailable
 from answerable.flows.count_history import count_ended, started_by
 from answerable.flows.record_entry import record_entry, record_in_run, sealing_of_entry
+from answerable.flows.watch_rules import count_overrun
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
@@ -142,6 +143,8 @@ async def _recorded(
         if opened is not None and (outcome.returned or outcome.overrun):
             _count(walk, opened.reserved, outcome, placed)
         count_ended(walk, of, outcome, at=at, index=placed.index)
+        if outcome.overrun and opened is not None and opened.verified is not None:
+            count_overrun(walk, opened.verified, at=at, index=placed.index)
 
     if opened is not None and opened.mandate:
         return await record_in_run(walk, opened.mandate, entry, patient=patient, then=count)

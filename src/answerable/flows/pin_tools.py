@@ -219,7 +219,7 @@ def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused |
 def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
     """Whether who approved it is revoked or held: found out once for each epoch, but for which holds have run out."""
     memory = walk.tools_pinned
-    epoch = walk.revocations.epoch()
+    epoch = walk.holds.epoch()
     if memory.epoch != epoch:
         memory.epoch, memory.revoked = epoch, {}
     known = memory.revoked.get((pin.server, pin.tool))
@@ -231,10 +231,22 @@ def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
 
 
 def at_hinted_tier(walk: Walk, capability: Capability, definition: ToolDefinition) -> Capability:
-    """The capability at the tier that the server's hints raise it to; they never lower it."""
+    """The capability at the tier that the server's hints, and what they leave out, raise it to; they never lower it."""
     if not is_pinned(capability):
         return capability
     return _fit(walk, capability, definition).raised
+
+
+def tier_in_force(walk: Walk, capability: Capability) -> int:
+    """The tier that an action of a capability would be decided at now. A tool that nothing is known of, or that cannot
+    be read, is one without hints. Never raises; no I/O."""
+    if not is_pinned(capability):
+        return capability.tier
+    definition = walk.upstream.definition(capability)
+    if definition is not None:
+        with suppress(Malformed):
+            return _fit(walk, capability, definition).raised.tier
+    return raised(capability, None).tier
 
 
 def pin_outdated(walk: Walk, verified: VerifiedRequest) -> Refused | None:

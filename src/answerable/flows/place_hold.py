@@ -98,6 +98,11 @@ async def place_hold(
         source=source,
         rule=rule,
     )
+    return await put_in_force(walk, wanted, workloads=workloads)
+
+
+async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None = None) -> Placed:
+    """As `place_hold`, of a hold that has its id already. Raises Unavailable."""
     with anyio.CancelScope(shield=True):
         # 1. In force, in every process. A crash after this line: in force; all that follows is done at the next start.
         hold = await anyio.to_thread.run_sync(walk.holds.place, wanted)

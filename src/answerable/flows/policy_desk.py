@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import anyio
+
+from answerable.verify.stated_places import StatedPlaces
+
 if TYPE_CHECKING:
     from answerable.core.decision.compared import ShadowSeen
     from answerable.core.registry.policy_parts import PolicyParts
@@ -21,13 +25,24 @@ class Declared:
 
 
 @dataclass(slots=True, kw_only=True)
+class AskedAgain:
+    """What is kept between stretches of past decisions that are asked again: where in the log it stands what they were
+    made under, and how many were asked. turn: one stretch at a time is at work, whoever asks for more."""
+
+    places: StatedPlaces = field(default_factory=StatedPlaces)
+    count: int = 0
+    turn: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+@dataclass(slots=True, kw_only=True)
 class PolicyDesk:
     """publishers: group whose members put proposals of others into force; empty where one person is enough, on record.
 
     records: proposals and earlier sets; None where nothing is kept, and then nothing can be proposed.
     compile_asking: makes candidates that can be asked; None where nothing can be simulated. candidate: the one that is
     being simulated, with the digest of its documents and of the registry. shadow: likewise, the one that follows what
-    is decided. seen: how far, in this log; None until it was looked up. declared: of sets in force before.
+    is decided. seen: how far, in this log; None until it was looked up. declared: of sets in force before. asked: of
+    past decisions that are asked again.
     """
 
     publishers: str = ""
@@ -37,3 +52,4 @@ class PolicyDesk:
     shadow: tuple[str, PolicyAsking] | None = None
     seen: ShadowSeen | None = None
     declared: Declared = field(default_factory=Declared)
+    asked: AskedAgain = field(default_factory=AskedAgain)

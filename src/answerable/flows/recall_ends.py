@@ -16,6 +16,7 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.end_instance import written
 from answerable.flows.name_sub_agent import sub_agent_number
+from answerable.flows.recall_drills import RecalledDrills
 from answerable.flows.recall_holds import RecalledHolds
 from answerable.flows.recall_revocations import revocation_in, revoked_again
 from answerable.flows.recall_tokens import RecalledTokens
@@ -58,6 +59,7 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
     revoked: dict[Revocable, Revocation] = {}
     nameless: list[int] = []
     held = RecalledHolds(walk=workloads.walk)
+    drills = RecalledDrills(walk=workloads.walk)
     for stored in workloads.walk.ledger.replay(since):
         if stored.tag == Tag.WORKLOAD_ENROLLED:
             leaf = leaf_of(stored)
@@ -75,6 +77,8 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
             tokens.note(stored)
         elif stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT):
             held.note(stored)
+        elif stored.tag == Tag.DRILL:
+            drills.note(stored)
         elif stored.tag == Tag.REVOKED:
             one = revocation_in(workloads.walk, stored)
             if one is None:
@@ -86,6 +90,7 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
     restored = await tokens.restored()
     again = await revoked_again(workloads.walk, revoked.values())
     holds = await held.restored()
+    await drills.restored()
     await tokens.end_fallen()
     ends = await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)
     ends += await _lost_ends(workloads, ended, keys)

@@ -30,10 +30,11 @@ async def record_entry(
     entry: Entry,
     *,
     patient: bool = True,
+    waits: Callable[[], None] | None = None,
     then: Callable[[Receipt], None] | None = None,
 ) -> tuple[Receipt, BaseException | None]:
     """Make `entry`, which is in no run, durable whether the caller stays or leaves; as `record_in_run`."""
-    submitted, left = await _submitted(walk, lambda: entry, patient=patient)
+    submitted, left = await _submitted(walk, lambda: entry, patient=patient, waits=waits)
     if then is not None:
         then(submitted.receipt)
     return await _durable(submitted, left)
@@ -121,7 +122,11 @@ def pseudonym_of(walk: Walk, person: str) -> str:
 
 
 async def _submitted(
-    walk: Walk, make: Callable[[], Entry], *, patient: bool
+    walk: Walk,
+    make: Callable[[], Entry],
+    *,
+    patient: bool,
+    waits: Callable[[], None] | None = None,
 ) -> tuple[Submitted, BaseException | None]:
     """The entry with its place in the log. A shield is built only when it is needed: it costs more than the record."""
     left: BaseException | None = None
@@ -132,6 +137,9 @@ async def _submitted(
         except Unavailable as busy:
             if busy.code != "ledger.busy" or not patient:
                 raise
+        if waits is not None:
+            waits()
+            waits = None
         try:
             with CancelScope(shield=True):
                 await walk.ledger.room(entry)

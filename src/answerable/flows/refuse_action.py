@@ -13,6 +13,7 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.cite_statement import UNDER_NOTHING, decided_under
 from answerable.flows.count_history import count_denied
 from answerable.flows.record_entry import record_entry, record_in_run, sealing_for
+from answerable.flows.watch_rules import Denying
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,26 +87,43 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
     """
     now = walk.clock.now()
     index: int | None = None
+    mandate = _tried_under(walk, request, caller, no)
+    denying = Denying(
+        walk, request, caller, at=now, code=no.code, determined_by=no.determined_by, mandate=mandate,
+        hops=no.hops, verified=no.verified,
+    )  # fmt: skip
 
     def placed(receipt: Receipt) -> None:
         nonlocal index
         index = receipt.index
         count_denied(walk, no.verified, at=now, index=index)
+        denying.placed(index)
 
     if walk.quota.take(caller.agent, now):
         try:
-            _, left = await _recorded(walk, request, caller, no, now, placed)
+            _, left = await _recorded(walk, request, caller, no, now, mandate, placed, denying.waits)
         except Unavailable as failed:
             walk.quota.lost(caller.agent)
             if index is None:
                 count_denied(walk, no.verified, at=now, index=None)
+                denying.placed(None)
             raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
         if left is not None:
             raise left
     else:
         count_denied(walk, no.verified, at=now, index=None)
+        denying.placed(None)
+        denying.flooded()
     texts = tuple(reason.text for reason in no.reasons)
     return Refused(f"not allowed: {texts[0]}", code=no.code, reasons=texts, entry_index=index)
+
+
+def _tried_under(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No) -> Mandate | None:
+    """The mandate it was tried under, if the caller has that mandate."""
+    if no.mandate is not None or not request.mandate_id:
+        return no.mandate
+    named = walk.mandates.find(MandateId(request.mandate_id))
+    return named if named is not None and named.agent == caller.agent else None
 
 
 async def _recorded(
@@ -114,13 +132,11 @@ async def _recorded(
     caller: VerifiedCaller,
     no: No,
     now: UnixMillis,
+    mandate: Mandate | None,
     placed: Callable[[Receipt], None],
+    waits: Callable[[], None],
 ) -> tuple[Receipt, BaseException | None]:
     """In the run of the mandate it was tried under, if the caller has that mandate."""
-    mandate = no.mandate
-    if mandate is None and request.mandate_id:
-        named = walk.mandates.find(MandateId(request.mandate_id))
-        mandate = named if named is not None and named.agent == caller.agent else None
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
     sealing, action_id = sealing_for(walk, subject), walk.entropy.token()
     policy_set, under = no.policy_set or walk.decision_point.policy_set, UNDER_NOTHING
@@ -145,8 +161,9 @@ async def _recorded(
             question=no.question,
             policy_ref=under.policy_set,
             mandate_ref=under.mandate,
+            tier=no.verified.resolved.capability.tier if no.verified is not None else None,
         )
 
     if mandate is not None:
-        return await record_in_run(walk, mandate.id, entry, then=placed)
-    return await record_entry(walk, entry(None), then=placed)
+        return await record_in_run(walk, mandate.id, entry, waits=waits, then=placed)
+    return await record_entry(walk, entry(None), waits=waits, then=placed)

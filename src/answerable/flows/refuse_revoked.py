@@ -49,7 +49,7 @@ def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
     Without I/O while nothing was. Raises Unavailable when that cannot be said.
     """
     # In this order: what is revoked after this line is another epoch, and asked for anew.
-    epoch, manifests, current = walk.revocations.epoch(), walk.manifests.changes(), walk.registry.current
+    epoch, manifests, current = walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
     then = walk.judged_in
     if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
         walk.judged_in, walk.judged = (epoch, manifests, current), {}
@@ -77,7 +77,7 @@ def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
 def present(walk: Walk) -> tuple[int, int, RegistrySnapshot]:
     """What names follow from, and what of them was revoked: as long as this is the same, so is the answer."""
     # In this order: what is revoked after this line is another epoch, and asked for anew.
-    return walk.revocations.epoch(), walk.manifests.changes(), walk.registry.current
+    return walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
 
 
 def refuse_names(walk: Walk, names: Collection[Revocable]) -> None:

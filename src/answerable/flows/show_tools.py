@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 from answerable.core.registry.tool_approval import capabilities_of
 from answerable.core.registry.tool_change import tool_changes
+from answerable.core.registry.tool_hints import told_weight
 from answerable.core.registry.tool_pin import TOOLS_CALL, read_definition
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.pin_tools import offered_text, pin_fault
+from answerable.flows.pin_tools import offered_text, pin_fault, tier_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,8 @@ class ToolState:
     """capability: name of the one that stands for the tool; empty for none. offered, pinned: digests; empty for none.
 
     source: by whose word the pinned one is in force. pin: of the register, where that counts. text: as offered now.
-    blocked: why it cannot be used now, if that is for its definition.
+    blocked: why it cannot be used now, if that is for its definition. tier: the highest that an action of it is decided
+    at; None where no capability stands for it. unhinted_accepted: whether one accepts that hints are left out.
     """
 
     server: str
@@ -39,6 +41,8 @@ class ToolState:
     blocked: str
     pin: ToolPin | None
     text: bytes | None
+    tier: int | None
+    unhinted_accepted: bool
 
 
 def tool_states(walk: Walk, server: str) -> list[ToolState]:
@@ -74,7 +78,20 @@ def changes_of(walk: Walk, state: ToolState) -> tuple[ToolChange, ...]:
     if new is None or state.offered == state.pinned:
         return ()
     old = _read(state.pin.text) if state.pin is not None else None
-    return tool_changes(old, new, server=state.server, neighbours=neighbours(walk))
+    return tool_changes(
+        old,
+        new,
+        server=state.server,
+        neighbours=neighbours(walk),
+        unhinted_accepted=state.unhinted_accepted,
+    )
+
+
+def weight_of(walk: Walk, state: ToolState) -> tuple[tuple[str, bool], ...]:
+    """What the hints of a tool, as offered now, come to: sentences, each with whether it deserves a second look."""
+    tool = _read(state.text)
+    found = capabilities_of(walk.registry.current, state.server, state.tool)
+    return tuple(told for capability in found for told in told_weight(capability, tool))
 
 
 def neighbours(walk: Walk) -> Iterator[tuple[str, str]]:
@@ -107,6 +124,8 @@ def _state(walk: Walk, server: str, tool: str) -> ToolState:
         blocked=blocked,
         pin=pin,
         text=text,
+        tier=max((tier_in_force(walk, capability) for capability in found), default=None),
+        unhinted_accepted=any(capability.unhinted_accepted for capability in found),
     )
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from answerable.core.canonical import encode
 from answerable.core.containment.hold import HOLD_KINDS, Holdable
 from answerable.core.containment.reach import reach_of
 from answerable.core.decision.policy_context import TIER_UNSAID, capability_facts, members_of
@@ -23,6 +25,8 @@ from answerable.core.mandate.revocation import Revocable, owner_names, vendor_na
 from answerable.core.mandate.token import mandate_in
 from answerable.core.registry.active import snapshot_of
 from answerable.core.registry.policy_statement import PolicyStatement
+from answerable.core.registry.tool_hints import UNHINTED_TIER, raised
+from answerable.core.registry.tool_pin import is_pinned
 from answerable.errors import AnswerableError, Malformed, shown
 from answerable.flows.apply_registry import policy_text
 from answerable.verify.partial_asking import Possible, ask_partly, unknown
@@ -73,8 +77,9 @@ class Told:
 class Then:
     """What was in force at a moment. Entries are taken in order, until the first that is later.
 
-    held: holds that were not lifted, by id, with their ends; 0 for none. withheld: statements that could not be opened.
-    unfollowed: revocations and holds of kinds that are not looked at here.
+    tools: definitions in force, by server and name, where the ledger lets them be read. held: holds that were not
+    lifted, by id, with their ends; 0 for none. withheld: statements that could not be opened. unfollowed: revocations
+    and holds of kinds that are not looked at here.
     """
 
     at: UnixMillis
@@ -82,6 +87,7 @@ class Then:
     registry: str = ""
     mandates: dict[str, Mandate] = field(default_factory=dict)
     used: Counter[str] = field(default_factory=Counter)
+    tools: dict[tuple[str, str], JSONValue] = field(default_factory=dict)
     ended: set[tuple[str, str]] = field(default_factory=set)
     held: dict[str, tuple[Holdable, int]] = field(default_factory=dict)
     withheld: int = 0
@@ -97,6 +103,9 @@ class Then:
             self.used[str(leaf.get("mandate"))] += 1
         elif stored.tag == Tag.MANDATE_CLOSED:
             self.ended.add(("mandate", str(leaf.get("mandate"))))
+        elif stored.tag == Tag.TOOL_PINNED:
+            text = (payload_of(stored, leaf, find) or {}).get("text")
+            self.tools[str(leaf.get("server")), str(leaf.get("tool"))] = text
         elif stored.tag == Tag.HOLD_LIFTED and leaf.get("lifted_at"):
             self.held.pop(str(leaf.get("hold")), None)
         elif stored.tag in _OPENED:
@@ -303,7 +312,18 @@ def _context(
     for member, values in known.items():
         names = members_of(capability, parts)[member]
         context[member] = {name: values.get(name, unknown(f"{member}.{name}")) for name in names}
-    context["capability"] = capability_facts(capability)
+    context["capability"] = _capability_facts(then, capability)
     context["now"] = then.at
     context["windows"] = dict(windows_at(parts.windows, then.at))
     return context
+
+
+def _capability_facts(then: Then, capability: Capability) -> dict[str, Any]:
+    """At the tier that the hints of its tool came to then; a tier that the ledger does not say is not known."""
+    if not is_pinned(capability) or capability.tier >= UNHINTED_TIER:
+        return capability_facts(capability)
+    tool = then.tools.get((capability.server, capability.target))
+    digest = sha256(encode(tool)).hexdigest() if tool is not None else ""
+    if tool is None or capability.definition not in ("", digest):
+        return {**capability_facts(capability), "tier": unknown("capability.tier")}
+    return capability_facts(raised(capability, tool))

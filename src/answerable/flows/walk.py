@@ -15,7 +15,11 @@ from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.delegations import Delegations
+from answerable.flows.drill_desk import DrillDesk
+from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.policy_desk import PolicyDesk
+from answerable.flows.stop_rules import StopRules
+from answerable.flows.tripped_holds import TrippedHolds
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -189,7 +193,8 @@ class Walk:
     sightings: what was seen and is not registered, since it was last written down.
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
-    policies: who publishes policy sets, and what is kept of them.
+    policies: who publishes policy sets, and what is kept of them. figures: what is counted of all this. drills: what
+    they need.
     pins: the definitions of tools that are let through. tools_pinned: what was found out of them.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
@@ -197,6 +202,8 @@ class Walk:
     chains, by the digest of the last hop. The terms of none of these ever change.
     cuts: how much this process cut for a hold, where it placed it or cut anything. scans: of `scan_stop`, what was
     read of stops that somebody watches.
+    stop_rules: what they counted, and what they tripped that is not written down yet. tripped: `holds` itself, which it
+    is put around, with what rules have tripped in it.
     holds: opened beside revocations. judged: under which names callers act and what of it was revoked or is held, as
     long as `judged_in` is what there is: the epoch of both, how many manifests came into force, and the registry.
     """
@@ -246,11 +253,15 @@ class Walk:
     under_way: UnderWay = field(default_factory=UnderWay)
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
     policies: PolicyDesk = field(default_factory=PolicyDesk)
+    figures: FiguresDesk = field(default_factory=FiguresDesk)
+    drills: DrillDesk[Walk] = field(default_factory=DrillDesk)
     tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)
+    stop_rules: StopRules = field(default_factory=StopRules)
+    tripped: TrippedHolds = field(init=False)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: tuple[int, int, RegistrySnapshot] | None = None
     accounts: dict[MandateId | bytes, tuple[Account, ...]] = field(default_factory=dict)
@@ -259,6 +270,7 @@ class Walk:
 
     def __post_init__(self) -> None:
         self.runs = Runs(self.entropy.bytes)
+        self.holds = self.tripped = TrippedHolds(self.holds)
         self.quota = RefusalQuota(
             recorded_max=self.limits.refusals_recorded_max, window_ms=self.limits.refusals_window_ms
         )

@@ -16,6 +16,7 @@ from answerable.main.doors import (
     bundle_door,
     control_door,
     gateway_app,
+    metrics_door,
     offline_control,
     serve_workloads,
     witness_door,
@@ -73,6 +74,7 @@ def up(
         witness=witness_command(shell),
         workloads=partial(serve_workloads, settings),
         bundle=bundle_door,
+        metrics=metrics_door,
     )
 
     async def started(product: Product, listeners: Listeners) -> None:

@@ -65,7 +65,31 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     )
     tokens = _token_door(settings, product)
     served = by_path(PREFIX, enrolment, Gateway(needs, limits))
-    return by_path("/oauth/", tokens, by_path("/.well-known/", tokens, served))
+    oauth = by_path("/oauth/", tokens, by_path("/.well-known/", tokens, served))
+    return _with_events(settings, product, oauth)
+
+
+def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
+    """The door for receivers of events, where there may be any."""
+    if not product.events.receivers:
+        return otherwise
+    from answerable.apps.event_streams.application import event_app
+    from answerable.apps.event_streams.metadata import METADATA
+    from answerable.apps.event_streams.needs import Needs
+    from answerable.flows.manage_streams import PREFIX
+    from answerable.wiring.serving import by_path
+    from answerable.wiring.token_doors import client_authenticator
+
+    events = event_app(
+        Needs(
+            desk=product.events,
+            authenticate=client_authenticator(product).authenticate,
+            challenge=product.verifier.challenge,
+            hosts=frozenset(settings.gateway.allowed_hosts),
+            noted=partial(_noted, product),
+        )
+    )
+    return by_path(PREFIX, events, by_path(METADATA, events, otherwise))
 
 
 def _token_door(settings: Settings, product: Product) -> Any:
@@ -149,6 +173,15 @@ def bundle_door(product: Product) -> Any:
     return bundle_endpoint_app(
         Needs(document=document, refresh_hint_seconds=lambda: desk.limits.refresh_hint_seconds)
     )
+
+
+def metrics_door(product: Product) -> Any:
+    """The door for those who watch, over one product."""
+    from answerable.apps.metrics.application import Needs, metrics_app
+    from answerable.wiring.telemetry import MetricsText
+
+    metrics = MetricsText(product.walk)
+    return metrics_app(Needs(text=metrics.text, content_type=metrics.content_type))
 
 
 def control_door(settings: Settings, product: Product) -> Any:

@@ -30,13 +30,30 @@ _ARGUMENTS: Final[dict[str, dict[str, type]]] = {
 }
 
 
+_TYPES: Final = {str: "string", int: "integer"}
+_HINTS: Final[dict[str, JSONValue]] = {
+    "get_case": {"readOnlyHint": True, "openWorldHint": False},
+    "refund": {
+        "readOnlyHint": False,
+        "destructiveHint": True,
+        "idempotentHint": False,
+        "openWorldHint": True,
+    },
+}
+
+
 def sample_tools() -> dict[str, JSONValue]:
     """What the server of a bench lists."""
     return {
         name: {
             "name": name,
             "description": f"The tool {name}",
-            "inputSchema": {"type": "object", "required": [*known]},
+            "inputSchema": {
+                "type": "object",
+                "properties": {argument: {"type": _TYPES[kind]} for argument, kind in known.items()},
+                "required": [*known],
+            },
+            "annotations": _HINTS[name],
         }
         for name, known in _ARGUMENTS.items()
         if "{" not in name
@@ -91,7 +108,7 @@ class RecordingUpstream:
         known = _ARGUMENTS.get(capability.target)
         if known is None:
             return None
-        text = encode([capability.target, *known])
+        text = encode(sample_tools().get(capability.target, capability.target))
         return ToolDefinition(
             text=text, digest=sha256(text).hexdigest(), violations=lambda arguments: _unfit(known, arguments)
         )

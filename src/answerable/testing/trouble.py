@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
+    from answerable.core.registry.in_force import Coming, InForce
     from answerable.core.registry.resolve import CapabilityIndex
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.ports.approval_register import ApprovalRegister
@@ -319,6 +320,15 @@ class TroubledRegistry:
     def put(self, documents: dict[str, bytes]) -> None:
         """As the port says."""
         self._trouble.call("registry.put", lambda: self._store.put(documents))
+
+    @property
+    def coming(self) -> Coming | None:
+        """As the port says."""
+        return self._store.coming
+
+    def take_over(self, coming: Coming, made: InForce) -> bool:
+        """As the port says."""
+        return self._store.take_over(coming, made)
 
 
 class TroubledSubjectKeys:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from answerable.core.decision.argument_values import decimal_value
+from answerable.core.registry.pointing import named_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +25,22 @@ def arguments_in(request: bytes | None, asked: Asked) -> dict[str, Any] | None:
     return None if arguments is None else named_by(asked, arguments)
 
 
-def named_by(asked: Asked, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments, and over them those that the question has: what lies deeper in the action has its name there."""
+def named_by(asked: Asked, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments by their names: as the question says that the capability mapped them; or, where it does not, the
+    arguments, and over them those that the question has."""
+    mappings = asked.mappings()
+    return _overlaid(asked, arguments) if mappings is None else named_arguments(mappings, arguments)
+
+
+def surely_named(asked: Asked, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Of arguments by their names, without those at the top whose names may be of something deeper: a question from
+    before the mapping was written down does not say."""
+    if asked.mapping is not None:
+        return dict(arguments)
+    return {name: value for name, value in arguments.items() if name in asked.context["arguments"]}
+
+
+def _overlaid(asked: Asked, arguments: Mapping[str, Any]) -> dict[str, Any]:
     named = dict(arguments)
     for name, value in asked.context["arguments"].items():
         # Of a decimal the question has another spelling, which is the same number. Whatever else an agent put under the

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.canonical import parse
-from answerable.verify.decision_replay import DECIDED, DecisionEntry, Replayed, replay
+from answerable.verify.decision_replay import DECIDED, replay
 from answerable.verify.replay_statements import Statements
+from answerable.verify.replayed import DecisionEntry, Replayed
 
 if TYPE_CHECKING:
     from answerable.core.evidence.bundle import Bundle, EvidenceEntry

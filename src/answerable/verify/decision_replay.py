@@ -9,41 +9,34 @@ Laws:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from answerable.core.decision.argument_values import Unmappable, mapped_arguments
 from answerable.core.decision.asked import read_question
 from answerable.core.decision.decision import after_narrowing
-from answerable.core.decision.narrowing import narrowed_arguments, same
-from answerable.core.decision.obligation import duties_of, kinds_of
+from answerable.core.decision.obligation import kinds_of
+from answerable.core.decision.question import UNMAPPABLE
 from answerable.core.ledger.records import SOURCES_CHARS_MAX, SOURCES_MAX
 from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Malformed, Refused, shown
-from answerable.verify.asked_arguments import HIDDEN, arguments_in, named_by, sent_in
+from answerable.errors import Malformed, shown
+from answerable.verify.asked_arguments import HIDDEN, arguments_in, surely_named
 from answerable.verify.mandate_asking import attempt_of, short_of
+from answerable.verify.narrowed_again import unlike_the_wider
+from answerable.verify.replayed import Replayed, Said, Unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from answerable.core.decision.asked import Asked, AskedHold
     from answerable.core.decision.decision import Decision
-    from answerable.core.decision.obligation import Narrowing
     from answerable.core.mandate.authority import Authority
-    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.mandate.mandate import Mandate, Shortfall
     from answerable.verify.policy_asking import PolicyAsking
+    from answerable.verify.replayed import DecisionEntry, Verdict
 
-Verdict = Literal["same", "differs", "erased", "not_disclosed", "not_asked", "cannot_tell"]
-VERDICTS: Final[tuple[Verdict, ...]] = (
-    "same",
-    "differs",
-    "erased",
-    "not_disclosed",
-    "not_asked",
-    "cannot_tell",
-)
 DECIDED: Final = (Tag.INTENT, Tag.REFUSAL, Tag.APPROVAL_ASKED)
 """Entries of decisions."""
 FIELDS: Final = frozenset(
@@ -61,66 +54,8 @@ FIELDS: Final = frozenset(
 """What asking again looks at, of the entries of decisions."""
 
 _UNKNOWN_FACTS: Final = "facts.unknown"
-_UNMAPPABLE: Final = "arguments.unmappable"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionEntry:
-    """fields: those that are shown, as JSON by name; None where nobody can open them any more. whole: whether that is
-    all of them."""
-
-    index: int
-    tag: int
-    leaf: Mapping[str, Any]
-    fields: Mapping[str, bytes] | None
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """A decision, as far as leaves tell it."""
-
-    effect: str
-    by: tuple[str, ...]
-    lifted: tuple[str, ...] = ()
-
-    def as_value(self) -> dict[str, Any]:
-        """For `--json`."""
-        return {"by": [*self.by], "effect": self.effect, "lifted": [*self.lifted]}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
-    """What came of asking one decision again. text: for people, on one line. action: id of the action, or of the
-    approval. derived: None where it could not be asked. unchecked: what was not asked again, though policies were."""
-
-    index: int
-    action: str
-    verdict: Verdict
-    text: str
-    recorded: Said
-    derived: Said | None = None
-    unchecked: tuple[str, ...] = ()
-
-    def as_value(self) -> dict[str, Any]:
-        """For `--json`: only JSON types."""
-        return {
-            "action": self.action,
-            "derived": self.derived.as_value() if self.derived else None,
-            "index": self.index,
-            "recorded": self.recorded.as_value(),
-            "text": self.text,
-            "unchecked": [*self.unchecked],
-            "verdict": self.verdict,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unfit:
-    """Why a policy set that is shown cannot be asked."""
-
-    verdict: Verdict
-    text: str
+_NOTHING: Final[dict[str, bytes]] = {}
+_OBLIGATIONS: Final = msgspec.json.Decoder(list[str])
 
 
 def replay(
@@ -133,7 +68,19 @@ def replay(
 ) -> Replayed:
     """Ask one decision again. policies, mandate: what the entry refers to, where that is shown. hops: what each of
     those allows that it came by; None where one is not shown. whole: as `PolicyAsking.decide` says."""
-    return _Replay(entry, policies, mandate, hops, whole=whole).run()
+    return Replay(entry, policies, mandate, hops, whole=whole).run()
+
+
+def replay_all(replays: Sequence[Replay]) -> list[Replayed]:
+    """As `Replay.run` of each, in their order, with what policies are asked of them asked at once."""
+    ahead: dict[PolicyAsking, list[Asked]] = {}
+    for one in replays:
+        policies, asked = one.ahead()
+        if policies is not None and asked is not None:
+            ahead.setdefault(policies, []).append(asked)
+    for policies, questions in ahead.items():
+        policies.ask_ahead(questions)
+    return [one.run() for one in replays]
 
 
 def shown_for_replay(tag: int, leaf: Mapping[str, Any]) -> frozenset[str]:
@@ -146,23 +93,38 @@ def shown_for_replay(tag: int, leaf: Mapping[str, Any]) -> frozenset[str]:
     return frozenset({"policy_set": ("text",), "mandate": ("token",), KIND: ("token",)}.get(str(kind), ()))
 
 
-class _Replay:
+class Replay:
+    """One decision that is to be asked again: as `replay` has it."""
+
+    __slots__ = (
+        "_asked",
+        "_entry",
+        "_fields",
+        "_hops",
+        "_kinds",
+        "_leaf",
+        "_mandate",
+        "_policies",
+        "_recorded",
+        "_whole",
+    )
+
     def __init__(
         self,
         entry: DecisionEntry,
         policies: PolicyAsking | Unfit | None,
         mandate: Mandate | None,
         hops: tuple[Authority, ...] | None,
-        *,
         whole: bool,
     ) -> None:
         self._entry, self._mandate, self._hops, self._whole = entry, mandate, hops, whole
-        self._unfit = policies if isinstance(policies, Unfit) else None
-        self._policies = None if isinstance(policies, Unfit) else policies
-        self._leaf = entry.leaf
-        self._fields = entry.fields or {}
-        decided = entry.leaf.get("decision")
-        told = decided if isinstance(decided, dict) else {**entry.leaf, "effect": "deny", "lifted": []}
+        self._policies = policies
+        self._asked: Asked | None = None
+        leaf = self._leaf = entry.leaf
+        self._fields = entry.fields or _NOTHING
+        told: Any = leaf.get("decision")
+        if not isinstance(told, dict):
+            told = {**leaf, "effect": "deny", "lifted": []}
         self._recorded = Said(
             effect=str(told.get("effect")),
             by=tuple(told.get("by") or ()),
@@ -170,28 +132,43 @@ class _Replay:
         )
         self._kinds = [*(told.get("obligations") or ())]
 
+    def ahead(self) -> tuple[PolicyAsking | None, Asked | None]:
+        """What its policies are going to be asked, not as a whole; None where nothing is, or it cannot be told yet."""
+        question, policies = self._fields.get("question"), self._policies
+        if question is None or HIDDEN in question or policies is None or isinstance(policies, Unfit):
+            return None, None
+        try:
+            self._asked = read_question(question)
+        except Malformed:
+            return None, None
+        return policies, None if self._asked.rule or self._whole else self._asked
+
     def run(self) -> Replayed:
+        """What comes of it."""
         if self._entry.fields is None:
             return self._answer("erased", "the key to what was asked is gone, so nobody can ask it again")
-        if "question" not in self._fields:
+        question = self._fields.get("question")
+        if question is None:
             return self._unasked()
-        if HIDDEN in self._fields["question"]:
+        if HIDDEN in question:
             return self._answer(
                 "not_disclosed",
                 "a credential was left out of what was asked, so it cannot be asked as it was",
             )
         try:
-            asked = read_question(self._fields["question"])
+            asked = self._asked or read_question(question)
             unlike = self._unlike(asked)
             if unlike:
                 return self._answer("differs", f"what was asked is not what the entry is about: {unlike}")
-            if self._unfit is not None:
-                return self._answer(self._unfit.verdict, self._unfit.text)
+            if isinstance(self._policies, Unfit):
+                return self._answer(self._policies.verdict, self._policies.text)
             if asked.hold is not None:
                 return self._by_hold(asked, asked.hold)
-            return self._by_rule(asked) if asked.rule else self._by_policies(asked)
+            return self._by_rule(asked) if asked.rule else self._by_policies(asked, self._policies)
         except Malformed as fault:
             return self._answer("cannot_tell", fault.message)
+        except msgspec.MsgspecError:
+            return self._answer("cannot_tell", "a field of the entry is not as any version writes it")
 
     def _unasked(self) -> Replayed:
         if "question_digest" in self._fields:
@@ -208,18 +185,22 @@ class _Replay:
     def _unlike(self, asked: Asked) -> str:
         """What of the question is about something else than the leaf; empty if it fits."""
         leaf, task = self._leaf, asked.context["task"]
-        pairs = [
-            ("agent", asked.principal.id, leaf.get("agent")),
-            ("capability", asked.action.id, leaf.get("capability")),
-            ("mandate", task.get("mandate"), leaf.get("mandate")),
-        ]
-        if self._entry.tag == Tag.INTENT:
-            pairs += [
-                ("time", asked.context.get("now"), leaf.get("at")),
-                ("approval", asked.approval.id if asked.approval else "", leaf.get("approval")),
-                ("use case", task.get("use_case"), leaf.get("use_case")),
-            ]
-        return next((name for name, one, other in pairs if one != other), "")
+        if asked.principal.id != leaf.get("agent"):
+            return "agent"
+        if asked.action.id != leaf.get("capability"):
+            return "capability"
+        if task.get("mandate") != leaf.get("mandate"):
+            return "mandate"
+        # Figures are counted by these; entries from before they said so are no lie.
+        if "tier" in leaf and leaf["tier"] != asked.context["capability"].get("tier"):
+            return "tier"
+        if "use_case" in leaf and leaf["use_case"] != task.get("use_case"):
+            return "use case"
+        if self._entry.tag != Tag.INTENT:
+            return ""
+        if asked.context.get("now") != leaf.get("at"):
+            return "time"
+        return "" if (asked.approval.id if asked.approval else "") == leaf.get("approval") else "approval"
 
     # --- a rule said no ---------------------------------------------------------------------------------
 
@@ -244,14 +225,20 @@ class _Replay:
         if rule == _UNKNOWN_FACTS:
             return self._by_unknown(asked)
         arguments = arguments_in(self._fields.get("request"), asked)
-        attempt = None if arguments is None else attempt_of(asked, arguments)
-        if rule == _UNMAPPABLE or attempt is None or self._mandate is None:
+        if rule == UNMAPPABLE:
+            return self._by_mapping(asked, arguments)
+        if arguments is None or self._mandate is None:
             lacks = "the action" if self._mandate is not None else "the mandate"
-            lacks = "how the registry mapped the arguments" if rule == _UNMAPPABLE else lacks
             return self._answer("not_disclosed", f"{lacks} is not shown, by which rule {shown(rule)} said no")
-        found = short_of(asked, attempt, self._mandate, self._hops or ())
+        found = self._short(asked, arguments)
         if found is not None and found.code == rule:
             return self._answer("same", found.text, derived=Said(effect="deny", by=(rule,)))
+        surely = self._short(asked, surely_named(asked, arguments))
+        if surely is not None and surely.code == rule:
+            text = (
+                "which arguments had their names by a pointer is not written down in questions of that time"
+            )
+            return self._answer("not_disclosed", text)
         if asked.context["chain"].get("depth") and found is None and self._hops is None:
             return self._answer(
                 "not_disclosed", "the mandate allows it, and a hop that it came by is not shown"
@@ -264,88 +251,86 @@ class _Replay:
         )
 
     def _by_unknown(self, asked: Asked) -> Replayed:
-        if self._policies is None or self._policies.parts is None:
+        parts = None if self._policies is None or isinstance(self._policies, Unfit) else self._policies.parts
+        if parts is None:
             return self._answer("not_disclosed", "what the policy set declares is not shown")
-        lacking = {one.name for one in self._policies.parts.trackers} - asked.context["history"].keys()
+        lacking = {one.name for one in parts.trackers} - asked.context["history"].keys()
         derived = Said(effect="deny", by=(_UNKNOWN_FACTS,))
         if lacking:
             return self._answer("same", "a tracker of the policy set was not known", derived=derived)
         return self._answer("differs", "everything that the policy set counts was known")
 
+    def _by_mapping(self, asked: Asked, arguments: dict[str, Any] | None) -> Replayed:
+        """An argument that was not as the capability says, after the mandate had covered the action."""
+        mappings = asked.mappings()
+        if arguments is None or mappings is None:
+            lacks = "the action" if arguments is None else "how the registry mapped the arguments"
+            return self._answer(
+                "not_disclosed", f"{lacks} is not shown, by which rule {shown(UNMAPPABLE)} said no"
+            )
+        short, unchecked = self._covered(asked, arguments)
+        if short is not None:
+            return self._outside(short)
+        found = mapped_arguments(mappings, arguments)
+        if isinstance(found, Unmappable):
+            derived = Said(effect="deny", by=(UNMAPPABLE,))
+            return self._answer("same", found.text, derived=derived, unchecked=unchecked)
+        return self._answer("differs", "every argument is as the capability says")
+
     # --- the policies were asked ------------------------------------------------------------------------
 
-    def _by_policies(self, asked: Asked) -> Replayed:
-        policies = self._policies
+    def _by_policies(self, asked: Asked, policies: PolicyAsking | None) -> Replayed:
         if policies is None:
             return self._answer("not_disclosed", "the text of the policy set is not shown")
         unlike = policies.unlike(asked)
         if unlike:
             text = f"the policy set's declarations make another {shown('context.' + unlike)} of the facts"
             return self._answer("differs", text)
-        unchecked = []
-        arguments = arguments_in(self._fields.get("request"), asked)
-        attempt = None if arguments is None else attempt_of(asked, arguments)
-        if attempt is None or self._mandate is None:
-            unchecked.append("mandate")
-        elif (short := short_of(asked, attempt, self._mandate, self._hops or ())) is not None:
-            derived = Said(effect="deny", by=(short.code,))
-            return self._answer("differs", f"the mandate does not cover it: {short.text}", derived=derived)
-        if asked.context["chain"].get("depth") and (self._hops is None or attempt is None):
-            unchecked.append("hops")
+        short, unchecked = self._covered(asked, arguments_in(self._fields.get("request"), asked))
+        if short is not None:
+            return self._outside(short)
         decision = policies.decide(asked, whole=self._whole)
         if self._leaf.get("narrowed"):
             if "asked_question" not in self._fields:
                 return self._answer(
                     "not_disclosed", "the question about the action before it was narrowed is not shown"
                 )
-            wider = policies.decide(read_question(self._fields["asked_question"]), whole=self._whole)
-            unlike = self._wider_unlike(wider, asked)
+            before = read_question(self._fields["asked_question"])
+            wider = policies.decide(before, whole=self._whole)
+            unlike = unlike_the_wider(self._entry, wider, before, asked)
             if unlike:
                 return self._answer("differs", f"the action was narrowed otherwise: {unlike}")
             decision = after_narrowing(wider, decision, asked.approval_fact())
         return self._compared(decision, unchecked)
 
-    def _wider_unlike(self, wider: Decision, asked: Asked) -> str:
-        if [*kinds_of(wider.obligations)] != [*self._leaf["narrowed"]]:
-            return "other obligations come of it"
-        told = self._fields.get("asked_decision")
-        if told is not None:
-            wanted = {
-                "by": [*wider.determined_by],
-                "effect": wider.effect,
-                "lifted": [*wider.lifted],
-                "obligations": [*wider.obligations],
-            }
-            if msgspec.json.decode(told) != wanted:
-                return "another decision comes of it"
-        return self._narrowed_unlike(duties_of(wider.obligations).narrow, asked)
+    def _covered(
+        self, asked: Asked, arguments: dict[str, Any] | None
+    ) -> tuple[Shortfall | None, tuple[str, ...]]:
+        """Why the mandate and the hops do not cover it, None if they do; and what of them was not asked."""
+        short: Shortfall | None = None
+        unchecked: tuple[str, ...] = ()
+        if arguments is None or self._mandate is None:
+            unchecked = ("mandate",)
+        else:
+            short = self._short(asked, arguments)
+            if short is not None and self._short(asked, surely_named(asked, arguments)) is None:
+                short, unchecked = None, ("mandate",)
+        if asked.context["chain"].get("depth") and (self._hops is None or arguments is None):
+            unchecked = (*unchecked, "hops")
+        return short, unchecked
 
-    def _narrowed_unlike(self, narrow: tuple[Narrowing, ...], asked: Asked) -> str:
-        """What of the arguments is not as narrowing makes it; empty if all is. asked: about the narrowed action."""
-        before, after = sent_in(self._fields.get("asked")), sent_in(self._fields.get("request"))
-        if before is None or after is None:
-            return ""
-        known = named_by(read_question(self._fields["asked_question"]), before)
-        try:
-            made = narrowed_arguments(narrow, known)
-        except Refused as fault:
-            return fault.message
-        narrowed = {one.argument for one in narrow}
-        now = named_by(asked, after)
-        alike = all(same(made[name], now.get(name)) for name in narrowed)
-        # What has its name by a pointer lies in another argument, which is another one then.
-        deep = any(
-            name not in before or not same(before[name], known[name]) for name in narrowed & known.keys()
-        )
-        for name in (before.keys() | after.keys()) - narrowed:
-            value = before.get(name)
-            alike = alike and (same(value, after.get(name)) or (deep and isinstance(value, dict | list)))
-        return "" if alike else "other arguments come of it"
+    def _short(self, asked: Asked, arguments: dict[str, Any]) -> Shortfall | None:
+        assert self._mandate is not None  # noqa: S101 - callers have looked
+        return short_of(asked, attempt_of(asked, arguments), self._mandate, self._hops or ())
 
-    def _compared(self, decision: Decision, unchecked: list[str]) -> Replayed:
+    def _outside(self, short: Shortfall) -> Replayed:
+        derived = Said(effect="deny", by=(short.code,))
+        return self._answer("differs", f"the mandate does not cover it: {short.text}", derived=derived)
+
+    def _compared(self, decision: Decision, unchecked: tuple[str, ...]) -> Replayed:
         derived = Said(effect=decision.effect, by=decision.determined_by, lifted=decision.lifted)
         told = self._fields.get("obligations")
-        obligations = msgspec.json.decode(told) if told is not None else None
+        obligations = _OBLIGATIONS.decode(told) if told is not None else None
         required = self._leaf.get("requirements")
         alike = (
             derived.effect == self._recorded.effect
@@ -357,7 +342,7 @@ class _Replay:
         )
         if alike:
             text = f"the policies decide as they did: {derived.effect}, by {', '.join(derived.by)}"
-            return self._answer("same", text, derived=derived, unchecked=tuple(unchecked))
+            return self._answer("same", text, derived=derived, unchecked=unchecked)
         return self._answer(
             "differs",
             f"the policies decide {derived.effect}, by {', '.join(derived.by)}; the entry says "

@@ -25,9 +25,9 @@ from answerable.verify.changed_questions import (
     mandate_changes,
     policy_changes,
 )
-from answerable.verify.decision_replay import Unfit
 from answerable.verify.mandate_asking import attempt_of, short_of
 from answerable.verify.policy_asking import PolicyAsking
+from answerable.verify.replayed import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
     from answerable.verify.changed_questions import Change
-    from answerable.verify.decision_replay import DecisionEntry
+    from answerable.verify.replayed import DecisionEntry
 
 ASKED_MAX: Final = 2_000
 """Changed questions that are asked for one explanation."""

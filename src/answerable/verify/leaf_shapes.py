@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
+from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.leaf_types import (
     Amounts,
     Compared,
@@ -19,7 +20,13 @@ from answerable.verify.leaf_types import (
     Leaf,
     Reference,
 )
-from answerable.verify.stop_shapes import ContainmentReportLeaf, HoldLiftedLeaf, HoldPlacedLeaf, RevokedLeaf
+from answerable.verify.stop_shapes import (
+    ContainmentReportLeaf,
+    HoldLiftedLeaf,
+    HoldPlacedLeaf,
+    RevokedLeaf,
+    RuleFiredLeaf,
+)
 
 
 class Proven(Struct, kw_only=True, gc=False):
@@ -101,6 +108,7 @@ class IntentLeaf(Leaf):
     proof: Proven | UnsetType = UNSET
     reserved: Amounts | UnsetType = UNSET
     server: str | UnsetType = UNSET
+    tier: Count | UnsetType = UNSET
     tool_ref: Reference | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
 
@@ -139,6 +147,8 @@ class RefusalLeaf(Leaf):
     policy_set: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     server: str | UnsetType = UNSET
+    tier: Count | UnsetType = UNSET
+    use_case: str | UnsetType = UNSET
 
 
 class RefusalsCountedLeaf(Leaf):
@@ -164,6 +174,8 @@ class ApprovalLeaf(Leaf):
     principal: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     requirements: list[tuple[str, Count]] | UnsetType = UNSET
+    tier: Count | UnsetType = UNSET
+    use_case: str | UnsetType = UNSET
 
 
 class AnswerLeaf(Leaf):
@@ -206,6 +218,8 @@ class ChangeLeaf(Leaf):
     after: str
     by: str | UnsetType = UNSET
     because: str | UnsetType = UNSET
+    undrilled: list[str] | UnsetType = UNSET
+    undrilled_count: Count | UnsetType = UNSET
     documents: Digest | UnsetType = UNSET
     how: Annotated[str, Meta(pattern=r"^(?:one_person|two_people|rollback|registry)\Z")] | UnsetType = UNSET
     author: str | UnsetType = UNSET
@@ -366,7 +380,9 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.HOLD_PLACED: HoldPlacedLeaf,
     Tag.HOLD_LIFTED: HoldLiftedLeaf,
     Tag.CONTAINMENT_REPORT: ContainmentReportLeaf,
+    Tag.RULE_FIRED: RuleFiredLeaf,
     Tag.REVOKED: RevokedLeaf,
     Tag.TOOL_PINNED: ToolPinnedLeaf,
     Tag.POLICY_PROPOSED: ProposedLeaf,
+    Tag.DRILL: DrillLeaf,
 }

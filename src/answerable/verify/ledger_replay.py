@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import msgspec
 
-from answerable.core.ledger.disclosure import opened_fields
+from answerable.core.ledger.disclosure import committed_fields
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Broken
-from answerable.verify.decision_replay import DECIDED, DecisionEntry, Replayed, replay
+from answerable.verify.decision_replay import DECIDED, Replay, replay_all, shown_for_replay
 from answerable.verify.replay_statements import Statements
+from answerable.verify.replayed import DecisionEntry, Replayed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.opened import FindKey
     from answerable.core.ledger.subject_key import SubjectKey
 
-WHOLE_EVERY: Final = 32
+WHOLE_EVERY: Final = 128
+AT_ONCE: Final = 64
+"""Decisions that are asked together."""
 STATED: Final = (Tag.CITED, Tag.POLICY_CHANGE, Tag.MANDATE_ISSUED)
 """Entries that write down what decisions are made under."""
 
@@ -36,25 +39,31 @@ def replay_entries(
     `WHOLE_EVERY`, the whole.
     """
     known = Statements() if statements is None else statements
+    waiting: list[Replay] = []
     count = 0
     for stored in entries:
-        if stored.tag in DECIDED:
-            entry = decision_entry(stored, find)
-            yield replay(
-                entry,
-                policies=known.policy_set(entry.leaf),
-                mandate=known.mandate(entry.leaf),
-                hops=known.hops(entry.leaf),
-                whole=count % WHOLE_EVERY == 0,
-            )
-            count += 1
-        elif stored.tag in STATED:
+        if stored.tag in STATED:
             entry = decision_entry(stored, find)
             known.take(stored.tag, entry.leaf, entry.fields or {})
+        if stored.tag not in DECIDED:
+            continue
+        entry = decision_entry(stored, find)
+        leaf, whole = entry.leaf, count % WHOLE_EVERY == 0
+        count += 1
+        waiting.append(
+            Replay(entry, known.policy_set(leaf), known.mandate(leaf), known.hops(leaf), whole=whole)
+        )
+        if len(waiting) >= AT_ONCE:
+            yield from replay_all(waiting)
+            waiting = []
+    yield from replay_all(waiting)
 
 
 def decision_entry(stored: StoredEntry, find: FindKey) -> DecisionEntry:
-    """An entry with its fields, as far as they can be opened. Raises Broken (`ledger.leaf_malformed`)."""
+    """An entry with those of its fields that asking again looks at, as far as they can be opened.
+
+    Raises Broken (`ledger.leaf_malformed`).
+    """
     try:
         leaf = _LEAF.decode(stored.leaf)
     except msgspec.MsgspecError:
@@ -62,24 +71,53 @@ def decision_entry(stored: StoredEntry, find: FindKey) -> DecisionEntry:
             f"entry {stored.index} has a leaf that is not an object", code="ledger.leaf_malformed"
         ) from None
     fields: dict[str, bytes] | None = {}
+    whole = False
     if stored.attachment:
         try:
             key = find(key_id_of(stored.attachment))
-            fields = None if key is None else _fields(stored.attachment, leaf, key)
+            committed = None if key is None else _fields(stored, leaf, key)
+            fields, whole = (None, False) if key is None else (committed or {}, committed is not None)
         except AnswerableError:
             # What there is, is not what the leaf commits to: for `ledger verify` to say.
             fields = {}
-    return DecisionEntry(index=stored.index, tag=stored.tag, leaf=leaf, fields=fields, whole=bool(fields))
+    return DecisionEntry(index=stored.index, tag=stored.tag, leaf=leaf, fields=fields, whole=whole)
 
 
-def _fields(attachment: bytes, leaf: dict[str, Any], key: SubjectKey) -> dict[str, bytes]:
-    """The fields that the leaf commits to; none where the attachment is another."""
-    if sha256(attachment).hexdigest() != leaf.get("payload"):
-        return {}
-    opened = opened_fields(attachment, key)
-    if sorted(one.digest for one in opened) != leaf.get("_sd"):
-        return {}
-    return {one.name: bytes(one.value) for one in opened}
+def _fields(stored: StoredEntry, leaf: _Leaf, key: SubjectKey) -> dict[str, bytes] | None:
+    """Of the fields that the leaf commits to; None where the attachment is another."""
+    if sha256(stored.attachment).hexdigest() != leaf.get("payload"):
+        return None
+    return committed_fields(stored.attachment, key, leaf.get("_sd"), shown_for_replay(stored.tag, leaf))
 
 
-_LEAF: Final = msgspec.json.Decoder(dict[str, Any])
+class _Leaf(TypedDict, total=False):
+    """Members of leaves that asking again looks at; of the others no more is read than that they are there."""
+
+    _sd: Any
+    action: Any
+    after: Any
+    agent: Any
+    approval: Any
+    at: Any
+    by: Any
+    capability: Any
+    decision: Any
+    effect: Any
+    hop: Any
+    hops: Any
+    kind: Any
+    lifted: Any
+    mandate: Any
+    mandate_ref: Any
+    name: Any
+    narrowed: Any
+    obligations: Any
+    payload: Any
+    policy_ref: Any
+    policy_set: Any
+    requirements: Any
+    tier: Any
+    use_case: Any
+
+
+_LEAF: Final = msgspec.json.Decoder(_Leaf)

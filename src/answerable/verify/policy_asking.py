@@ -1,19 +1,21 @@
 """One policy set as a log says it was, asked again: the whole of it, by Cedar's public call, on the whole context.
 
-Nothing of how decisions are made fast is used here: no slices, no private entry point, no views of the context, no
-registry. So whatever of that goes wrong shows as a difference.
+Nothing of how the gateway decides fast is used here: no slices of its own, no private entry point, no registry. So
+whatever of that goes wrong shows as a difference. Of many decisions Cedar is given what can matter, and what it was
+given before it is not given again: both by means of this module, and held against the whole for some (`decide`).
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from contextlib import suppress
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import cedarpy
 import msgspec
 
-from answerable.core.decision.asked import context_under
+from answerable.core.decision.asked import declared_under
 from answerable.core.decision.decision import Evaluation, PolicyNote, weigh
 from answerable.core.decision.facts import Requirement
 from answerable.core.decision.obligation import obligations_in
@@ -21,7 +23,7 @@ from answerable.core.registry.policy_text import statements
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from answerable.core.decision.asked import Asked
     from answerable.core.decision.decision import Decision
@@ -31,7 +33,11 @@ if TYPE_CHECKING:
 
 BOUND_MAX: Final = 1_024
 """Sets of entities, and sets without some of their policies, that are kept ready."""
+ONCE_MAX: Final = 8_192
+"""Answers that are kept: the first of them is forgotten for another one."""
 POLICIES_MAX: Final = 20_000
+GROUP_POLICIES: Final = 25
+"""Read at once, for Cedar lets nothing else of this process go on while it reads."""
 _ANNOTATIONS: Final = frozenset({"id", "reason", "internal", "approve", "oblige"})
 _APPROVE: Final = re.compile(r"([a-z0-9._-]{1,63}):([1-9])")
 _CONTEXT: Final = {"Var": "context"}
@@ -48,6 +54,22 @@ class Named(NamedTuple):
     kind: str
 
 
+class _Question(NamedTuple):
+    """What Cedar is asked. kind, name: of the resource. context: as JSON."""
+
+    named: Named
+    kind: str
+    name: str
+    context: str
+
+
+class _Matters(NamedTuple):
+    """What policies look at. mentioned: as `mentioned` says."""
+
+    mentioned: dict[str, frozenset[str] | None] | None
+    sees_resource: bool
+
+
 class PolicyAsking:
     """Asks one policy set. parts: what it declares; None where the log does not say."""
 
@@ -61,9 +83,10 @@ class PolicyAsking:
             name: {key: value for key, value in ast.items() if key != "annotations"}
             for name, ast in self._policies.items()
         }
-        self._mentioned = mentioned([ast.get("conditions") for ast in self._policies.values()])
         self._without = lru_cache(maxsize=BOUND_MAX)(self._less)
         self._entities = lru_cache(maxsize=BOUND_MAX)(_entities)
+        self._matters = lru_cache(maxsize=BOUND_MAX)(self._what_matters)
+        self._answers: dict[tuple[tuple[str, ...], _Question], Evaluation] = {}
 
     @property
     def notes(self) -> Mapping[str, PolicyNote]:
@@ -94,49 +117,85 @@ class PolicyAsking:
         """The first member of the context that this set's own declarations make something else of; empty for none."""
         if self.parts is None:
             return ""
-        made = context_under(asked, self.parts)
-        if "risk" not in asked.context:
-            made.pop("risk", None)
-        names = sorted(made.keys() | asked.context.keys())
+        made = declared_under(asked, self.parts)
+        names = ("destination", "risk", "windows") if "risk" in asked.context else ("destination", "windows")
         return next((name for name in names if made.get(name) != asked.context.get(name)), "")
 
     def decide(self, asked: Asked, *, whole: bool = True) -> Decision:
         """What the set says. whole: whether Cedar is given all policies and the whole context, or the policies that can
-        be about this agent and action, and what policies mention: the same to them, and many times as fast."""
-        named = Named(
-            agent=asked.principal.id,
-            environment=asked.principal.environment,
-            use_case=asked.principal.use_case,
-            action=asked.action.id,
-            kind=asked.action.kind,
-        )
-        request = {
-            "principal": {"type": "Agent", "id": named.agent},
-            "action": {"type": "Action", "id": named.action},
-            "resource": {"type": asked.resource.type, "id": asked.resource.id},
-            "context": _ENCODER.encode(asked.context if whole else self._told(asked.context)).decode(),
-        }
-        entities, about = self._entities(named), None if whole else named
+        be about this agent and action, and what these mention, unless it was given just that before: the same to them,
+        and many times as fast."""
+        if not whole:
+            question = self._question(asked)
+            first, without = self._once((), question), partial(self._again, question)
+        else:
+            context = _ENCODER.encode(asked.context).decode()
+            question = _Question(_named(asked), asked.resource.type, asked.resource.id, context)
+            first, without = self._evaluated((), question, None), partial(self._whole_again, question)
         return weigh(
-            _evaluated(request, self._without((), about), entities),
+            first,
             notes=self._notes,
-            without=lambda ids: _evaluated(request, self._without(ids, about), entities),
+            without=without,
             approval=asked.approval_fact(),
             policy_set=self.digest,
         )
 
-    def _told(self, context: Context) -> Context:
-        if self._mentioned is None:
-            return context
-        told: Context = {}
-        for member, names in self._mentioned.items():
-            value = context.get(member)
-            if names is None or not isinstance(value, dict):
-                if member in context:
-                    told[member] = value
-            else:
-                told[member] = {name: value[name] for name in names if name in value}
-        return told
+    def ask_ahead(self, asked: Iterable[Asked]) -> None:
+        """Ask at once what `decide` is about to be asked one by one, and not as a whole: Cedar takes less time so."""
+        lacking: dict[Named, dict[_Question, None]] = {}
+        for one in asked:
+            question = self._question(one)
+            if ((), question) not in self._answers:
+                lacking.setdefault(question.named, {})[question] = None
+        for named, questions in lacking.items():
+            policies, entities = self._without((), named), self._entities(named)
+            requests = [_request(question) for question in questions]
+            for question, result in zip(
+                questions, cedarpy.is_authorized_batch(requests, policies, entities), strict=True
+            ):
+                self._keep((), question, _evaluation(result))
+
+    def _question(self, asked: Asked) -> _Question:
+        """What of a question can matter to the policies."""
+        named = _named(asked)
+        matters = self._matters(named)
+        context = _ENCODER.encode(_told(asked.context, matters.mentioned)).decode()
+        # A resource that no policy looks at makes no difference, so it is the same question for all of them.
+        name = asked.resource.id if matters.sees_resource else ""
+        return _Question(named, asked.resource.type, name, context)
+
+    def _once(self, ids: tuple[str, ...], question: _Question) -> Evaluation:
+        """What the policies that can be about it say without some of them, asked once."""
+        found = self._answers.get((ids, question))
+        if found is None:
+            found = self._keep(ids, question, self._evaluated(ids, question, question.named))
+        return found
+
+    def _again(self, question: _Question, ids: tuple[str, ...]) -> Evaluation:
+        return self._once(ids, question)
+
+    def _whole_again(self, question: _Question, ids: tuple[str, ...]) -> Evaluation:
+        return self._evaluated(ids, question, None)
+
+    def _keep(self, ids: tuple[str, ...], question: _Question, found: Evaluation) -> Evaluation:
+        if len(self._answers) >= ONCE_MAX:
+            del self._answers[next(iter(self._answers))]
+        self._answers[ids, question] = found
+        return found
+
+    def _evaluated(self, ids: tuple[str, ...], question: _Question, about: Named | None) -> Evaluation:
+        entities = self._entities(question.named)
+        return _evaluation(cedarpy.is_authorized(_request(question), self._without(ids, about), entities))
+
+    def _what_matters(self, about: Named) -> _Matters:
+        policies = [ast for ast in self._bare.values() if _can_be_about(ast, about)]
+        conditions = [ast.get("conditions") for ast in policies]
+        return _Matters(
+            mentioned=mentioned(conditions),
+            # Also where it is but a word: to take it for looked at costs time alone.
+            sees_resource=b'"resource"' in _ENCODER.encode(conditions)
+            or any(ast.get("resource") != {"op": "All"} for ast in policies),
+        )
 
     def _less(self, ids: tuple[str, ...], about: Named | None) -> cedarpy.PolicySet:
         kept = {
@@ -145,14 +204,45 @@ class PolicyAsking:
             if name not in ids and (about is None or _can_be_about(ast, about))
         }
         text = msgspec.json.encode({"templates": {}, "staticPolicies": kept, "templateLinks": []})
-        return cedarpy.PolicySet.from_json_str(text.decode())
+        # It takes a second for ten thousand, in which whatever else this process does goes on.
+        return cedarpy.PolicySet.from_json_str(text.decode(), release_gil=True)
 
 
-def _evaluated(
-    request: dict[str, Any], policies: cedarpy.PolicySet, entities: cedarpy.Entities
-) -> Evaluation:
+def _told(context: Context, mentioned: Mapping[str, frozenset[str] | None] | None) -> Context:
+    if mentioned is None:
+        return context
+    told: Context = {}
+    for member in sorted(mentioned):
+        names, value = mentioned[member], context.get(member)
+        if names is None or not isinstance(value, dict):
+            if member in context:
+                told[member] = value
+        else:
+            told[member] = {name: value[name] for name in sorted(names) if name in value}
+    return told
+
+
+def _named(asked: Asked) -> Named:
+    return Named(
+        asked.principal.id,
+        asked.principal.environment,
+        asked.principal.use_case,
+        asked.action.id,
+        asked.action.kind,
+    )
+
+
+def _request(question: _Question) -> dict[str, Any]:
+    return {
+        "principal": {"type": "Agent", "id": question.named.agent},
+        "action": {"type": "Action", "id": question.named.action},
+        "resource": {"type": question.kind, "id": question.name},
+        "context": question.context,
+    }
+
+
+def _evaluation(result: cedarpy.AuthzResult) -> Evaluation:
     """One answer; whatever is not a clean Allow or Deny is an error, which can only end in a deny."""
-    result = cedarpy.is_authorized(request, policies, entities)
     reasons, errors = sorted(result.diagnostics.reasons), list(result.diagnostics.errors)
     decision = result.decision.value
     if not errors and (decision == "Deny" or (decision == "Allow" and reasons)):
@@ -216,23 +306,40 @@ def plain_path(node: dict[str, Any]) -> list[str]:
 
 
 def _policies_in(text: str) -> dict[str, dict[str, Any]]:
-    try:
-        # Cedar's parser has no bounds of its own: what is nested deeply would end the process of who verifies.
-        statements(text)
-        parsed = msgspec.json.decode(cedarpy.policies_to_json_str(text))
-    except Malformed as fault:
-        raise _unreadable(fault.message) from None
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(f"Cedar does not read it: {shown(' '.join(str(error).split()))}") from None
     found: dict[str, dict[str, Any]] = {}
-    for ast in parsed["staticPolicies"].values():
+    for ast in _read(text):
         name = (ast.get("annotations") or {}).get("id")
         if not isinstance(name, str) or name in found:
             raise _unreadable("a policy in it has no id of its own")
         found[name] = ast
-    if parsed.get("templates") or len(found) > POLICIES_MAX:
-        raise _unreadable("it has templates, or too many policies")
+    if len(found) > POLICIES_MAX:
+        raise _unreadable("it has too many policies")
     return found
+
+
+def _read(text: str) -> list[dict[str, Any]]:
+    """Every policy, in groups; or all at once where Cedar finds another number of them than the text was split into."""
+    try:
+        # Cedar's parser has no bounds of its own: what is nested deeply would end the process of who verifies.
+        pieces = statements(text)
+        starts = range(0, len(pieces), GROUP_POLICIES)
+        groups = ("".join(one.text for one in pieces[first : first + GROUP_POLICIES]) for first in starts)
+        with suppress(ValueError):
+            found = [ast for group in groups for ast in _parsed(group)]
+            if len(found) == len(pieces):
+                return found
+        return _parsed(text)
+    except Malformed as fault:
+        raise _unreadable(fault.message) from None
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(f"Cedar does not read it: {shown(' '.join(str(error).split()))}") from None
+
+
+def _parsed(text: str) -> list[dict[str, Any]]:
+    parsed = msgspec.json.decode(cedarpy.policies_to_json_str(text))
+    if parsed.get("templates"):
+        raise Malformed("it has templates", code="policy.unreadable")
+    return [*parsed["staticPolicies"].values()]
 
 
 def _note(name: str, ast: Mapping[str, Any]) -> PolicyNote:

@@ -14,8 +14,8 @@ from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.token import mandate_in
 from answerable.core.registry.policy_statement import read_statement
 from answerable.errors import AnswerableError
-from answerable.verify.decision_replay import Unfit
 from answerable.verify.policy_asking import PolicyAsking
+from answerable.verify.replayed import Unfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -71,3 +71,22 @@ class ContainmentReportLeaf(Leaf):
     live: Count
     live_until: Count
     undoing: dict[str, Count]
+
+
+class RuleFiredLeaf(Leaf):
+    """Tag 32. hold: empty where nothing was held. since: when it was too much. entries: that the number came from."""
+
+    rule: str
+    watches: str
+    over: str
+    owner: str
+    counted: list[str]
+    value: Count
+    limit: Count
+    within: Count
+    fired: Annotated[str, Meta(pattern=r"^(?:held|would_hold|warned)\Z")]
+    kind: str
+    name: str
+    hold: Annotated[str, Meta(pattern=r"^(?:hold_[A-Za-z0-9_-]{22})?\Z")]
+    since: Count
+    entries: list[Count]

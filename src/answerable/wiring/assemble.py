@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -15,6 +15,7 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteFiguresRegister,
     SqliteHistoryRegister,
     SqliteHoldRegister,
     SqliteMandateRegister,
@@ -29,7 +30,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
-from answerable.flows.follow_registers import follow_registers
+from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
@@ -44,24 +45,34 @@ from answerable.flows.walk import Walk
 from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
-from answerable.wiring.counts import keep_counts, reading_histories
-from answerable.wiring.following import following_registry, relisting
+from answerable.wiring.announcing import event_desk, kept_announcing
+from answerable.wiring.counts import counting_figures, keep_counts, reading_histories
+from answerable.wiring.drills import drill_desk
+from answerable.wiring.following import (
+    following_documents,
+    following_registers,
+    following_registry,
+    relisting,
+)
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
+from answerable.wiring.settling import settling, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
-from answerable.wiring.stops import following_stops, hold_if_pressed
+from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
+from answerable.wiring.telemetry import sending_metrics
 from answerable.wiring.tokens import forgetting_tokens, token_desk
 from answerable.wiring.witnesses import cosigning
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.adapters.shard_socket import SocketShardDoor
     from answerable.flows.cover_shards import ShardState
+    from answerable.flows.event_desk import EventDesk
     from answerable.flows.gather_cosignatures import Cosigning, WitnessState
     from answerable.flows.token_desk import TokenDesk
     from answerable.flows.verify_caller import CallerVerifier
@@ -74,8 +85,6 @@ if TYPE_CHECKING:
 ROOT_BYTES: Final = 32
 """Of the key under which subject keys are wrapped."""
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-REGISTERS_SECONDS: Final = 0.05
-"""How soon what another process wrote into the registers holds here."""
 LOCK_RETRY_SECONDS: Final = 0.05
 NAMELESS_SAID_MAX: Final = 10
 """Entries that a warning names; the rest are counted."""
@@ -101,6 +110,7 @@ class Product:
     registers: SqliteStore
     proofs: ReplayStore
     tokens: TokenDesk
+    events: EventDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
     identity: Identity
@@ -193,11 +203,11 @@ async def assembled(
                 revocations=revocations, holds=SqliteHoldRegister(store, revocations),
                 sightings=identity.seen,
                 stands=partial(instance_stands, identity.instances, identity.desk),
-                unwitnessed=rounds.refusal,
-                witness=intent_witness(rounds, ledger.seal_now),
+                unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
-                policies=policy_desk(settings, store),
+                policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
+                drills=drill_desk(settings, store),
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
@@ -211,7 +221,7 @@ async def assembled(
                 cosigning=rounds,
                 registers=store,
                 proofs=proofs,
-                tokens=tokens,
+                tokens=tokens, events=event_desk(settings, store, tokens),
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
@@ -219,12 +229,12 @@ async def assembled(
                 identity=identity,
                 workloads=workloads,
                 authorities=changes,
-            )
+            )  # fmt: skip
             await _closed(identity, walk, settings)
 
 
 async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
-    with _when_there_is_room():
+    with when_there_is_room():
         await record_counted_refusals(walk)
     await keep_counts(walk)
     await noted_at_last(identity, walk, settings)
@@ -260,8 +270,9 @@ async def _recovered(
             ", ".join(map(str, recalled.nameless[:NAMELESS_SAID_MAX])),
         )
     await hold_if_pressed(walk, settings.data, workloads)
+    recover_rules(walk)
     await take_away_from_agents(walk)
-    with _when_there_is_room():
+    with when_there_is_room():
         await end_what_had_lapsed(workloads)
         await settle_open_intents(walk, overdue_only=False)
         # Of several processes another one may be about to record what it revoked a moment ago.
@@ -285,41 +296,17 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)
+        tasks.start_soon(kept_announcing, product.events)
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
-        tasks.start_soon(_settling, product, settings.settle.every_seconds)
+        tasks.start_soon(counting_figures, product.walk)
+        tasks.start_soon(sending_metrics, product.walk, settings)
+        tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
-            tasks.start_soon(_following_registers, product)
+            tasks.start_soon(following_registers, product.walk, product.registers.refresh)
+            tasks.start_soon(following_documents, product.walk)
             tasks.start_soon(reading_histories, product.walk)
-
-
-async def _following_registers(product: Product) -> None:
-    """What the processes of other shards write holds here, too, within a moment: a mandate they closed, for one."""
-    while True:
-        await anyio.sleep(REGISTERS_SECONDS)
-        follow_registers(product.walk, product.registers.refresh)
-
-
-async def _settling(product: Product, seconds: float) -> None:
-    while True:
-        await anyio.sleep(seconds)
-        with _when_there_is_room():
-            await settle_open_intents(product.walk)
-            await record_revocations(product.walk)
-            await resume_holds(product.walk, product.workloads)
-            await record_counted_refusals(product.walk)
-        await keep_counts(product.walk)
-
-
-@contextmanager
-def _when_there_is_room() -> Iterator[None]:
-    """A log without room ends nothing: it takes no intents, and what was to be written now is due again."""
-    try:
-        yield
-    except Unavailable as failed:
-        if failed.code not in ("ledger.full", "ledger.busy"):
-            raise
 
 
 def _upstream(settings: Settings, clock: SystemClock) -> McpUpstream:

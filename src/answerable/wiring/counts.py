@@ -1,4 +1,4 @@
-"""What is counted of actions, kept beside the log: used budgets and the histories of trackers."""
+"""What is counted of actions, kept beside the log: used budgets, the histories of trackers, the price of control."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ import anyio
 
 from answerable.errors import Unavailable
 from answerable.flows.keep_budgets import keep_budgets
+from answerable.flows.keep_figures import keep_figures, read_figures
 from answerable.flows.keep_history import keep_history, read_unread_history
 
 if TYPE_CHECKING:
     from answerable.flows.walk import Walk
 
+FIGURES_SECONDS: Final = 1.0
+"""How soon figures are of what was recorded."""
+FIGURES_TURN_SECONDS: Final = 0.5
+BEHIND_ENTRIES: Final = 4_096
+BEHIND_SECONDS: Final = 0.05
+"""Until the next turn, where so much is to be read yet."""
 UNREAD_SECONDS: Final = 0.05
 """How soon it is begun to read what trackers look at that another process put into force."""
 
@@ -25,6 +32,7 @@ async def keep_counts(walk: Walk) -> None:
     try:
         keep_budgets(walk)
         await keep_history(walk)
+        await keep_figures(walk)
     except Unavailable as failed:
         _log.warning("used budgets and histories are not kept for now: %s", failed.message)
 
@@ -38,3 +46,16 @@ async def reading_histories(walk: Walk) -> None:
             await read_unread_history(walk)
         except Unavailable as failed:
             _log.warning("what new trackers look at cannot be read for now: %s", failed.message)
+
+
+async def counting_figures(walk: Walk) -> None:
+    """Until cancelled, count what is recorded. Nothing depends on it but what is told: a register that does not answer
+    ends nothing."""
+    while True:
+        try:
+            figures = await read_figures(walk, seconds_max=FIGURES_TURN_SECONDS)
+        except Unavailable as failed:
+            _log.warning("figures are not counted for now: %s", failed.message)
+            figures = None
+        behind = figures is not None and figures.entries < walk.ledger.size - BEHIND_ENTRIES
+        await anyio.sleep(BEHIND_SECONDS if behind else FIGURES_SECONDS)

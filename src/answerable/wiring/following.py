@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import AnswerableError
+from answerable.flows.follow_registers import follow_documents, follow_registers
 from answerable.flows.show_tools import tool_states
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.flows.walk import Walk
 
@@ -18,6 +21,8 @@ REGISTRY_SECONDS: Final = 0.1
 """How soon upstream connections follow a registry that changed."""
 RELIST_SECONDS: Final = 1.0
 """How often it is seen whether a list is too old."""
+REGISTERS_SECONDS: Final = 0.05
+"""How soon what another process wrote into the registers holds here."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -61,3 +66,17 @@ def _tell_blocked(walk: Walk, told: frozenset[tuple[str, str, str]]) -> frozense
                         "%s: look at it with `answerable tool diff %s %s`", state.blocked, server, state.tool
                     )
     return frozenset(blocked)
+
+
+async def following_registers(walk: Walk, refresh: Callable[[], bool]) -> None:
+    """What the processes of other shards write holds here, too, within a moment: a mandate they closed, for one."""
+    while True:
+        await anyio.sleep(REGISTERS_SECONDS)
+        follow_registers(walk, refresh)
+
+
+async def following_documents(walk: Walk) -> None:
+    """Documents with very many policies are compiled beside the actions, and beside what else is followed."""
+    while True:
+        await anyio.sleep(REGISTERS_SECONDS)
+        await follow_documents(walk)

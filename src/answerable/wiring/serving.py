@@ -25,6 +25,7 @@ from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_w
 from answerable.wiring.local_witness import WitnessProcess
 from answerable.wiring.settings import secret
 from answerable.wiring.shard_links import serve_link
+from answerable.wiring.telemetry import serve_metrics
 from answerable.wiring.witness_view import add_watched_log
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ class Doors:
     """Makers of the ASGI applications, each over one product. witness: starts the local witness; `--log KEY` is added.
 
     A last checkpoint is cosigned before the witness is let go. workloads: serves the Workload API on a bound socket
-    until an event is set, and says when it answers. bundle: the bundle endpoint's application.
+    until an event is set, and says when it answers. bundle: the bundle endpoint's application. metrics: that of
+    `/metrics`.
     """
 
     gateway: Callable[[Product], Any]
@@ -68,6 +70,7 @@ class Doors:
     witness: tuple[str, ...] = ()
     workloads: ServeWorkloads | None = None
     bundle: Callable[[Product], Any] | None = None
+    metrics: Callable[[Product], Any] | None = None
 
 
 async def serve_product(
@@ -161,6 +164,11 @@ async def _serve(
                 await doors_open.start(serve_link, product.shard_door, stop)
             if doors.bundle is not None and settings.identity.bundle_port:
                 doors_open.start_soon(serve_bundle, doors.bundle(product), product, settings, stop)
+            if doors.metrics is not None and settings.telemetry.metrics_port:
+                answering.append(anyio.Event())
+                doors_open.start_soon(
+                    serve_metrics, doors.metrics(product), settings, stop, answering[-1].set
+                )
             for up in answering:
                 await up.wait()
             await started(product, sockets[0])

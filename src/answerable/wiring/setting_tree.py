@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
+from answerable.wiring.announcing_settings import AnnouncingSettings
+from answerable.wiring.containment_settings import ContainmentSettings
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
+from answerable.wiring.telemetry_settings import TelemetrySettings
 from answerable.wiring.token_settings import TokenSettings
 from answerable.wiring.witness_settings import LocalWitnessSettings, WitnessesSettings
 
@@ -328,6 +331,9 @@ class Settings:
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     tokens: TokenSettings = field(default_factory=TokenSettings)
     policy: PolicySettings = field(default_factory=PolicySettings)
+    announcing: AnnouncingSettings = field(default_factory=AnnouncingSettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    containment: ContainmentSettings = field(default_factory=ContainmentSettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -345,6 +351,9 @@ SECTIONS: Final[dict[str, type]] = {
     "identity": IdentitySettings,
     "tokens": TokenSettings,
     "policy": PolicySettings,
+    "announcing": AnnouncingSettings,
+    "telemetry": TelemetrySettings,
+    "containment": ContainmentSettings,
 }
 
 

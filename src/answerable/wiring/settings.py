@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.wiring.announcing_settings import announcing_faults
+from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
 from answerable.wiring.shard_settings import shard_faults, with_shard
+from answerable.wiring.telemetry_settings import telemetry_faults
 from answerable.wiring.token_settings import token_faults
 from answerable.wiring.witness_settings import witness_faults
 
@@ -175,6 +178,9 @@ class _Reader:
             *shard_faults(settings),
             *identity_faults(settings.identity),
             *token_faults(settings.tokens),
+            *announcing_faults(settings.announcing),
+            *telemetry_faults(settings.telemetry),
+            *containment_faults(settings.containment),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:

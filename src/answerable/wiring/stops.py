@@ -1,5 +1,6 @@
-"""What stops, beside the doors: holds cut what is open, their reports are written down, and the panic button of the
-data directory, pressed without a server, is seen by each that runs and by each that starts."""
+"""What stops, beside the doors: holds cut what is open, their reports are written down, what rules tripped is placed,
+and the panic button of the data directory, pressed without a server, is seen by each that runs and by each that
+starts."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ from answerable.core.containment.hold import EVERYTHING
 from answerable.core.containment.press import FILE
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.follow_holds import follow_holds
+from answerable.flows.place_tripped import follow_rules
 from answerable.flows.press_panic import press_panic
+from answerable.flows.recall_rules import restore_rules
 from answerable.flows.report_containment import follow_reports
 
 if TYPE_CHECKING:
@@ -45,10 +48,21 @@ async def hold_if_pressed(walk: Walk, directory: Path, workloads: Workloads | No
     panic_file.keep_ready(directory, SystemEntropy())
 
 
+def recover_rules(walk: Walk) -> None:
+    """Before any door opens, and once the registers know all holds: what was too much when the process ended is held.
+
+    Raises Unavailable, and Broken (`ledger.*`).
+    """
+    held = restore_rules(walk)
+    if held:
+        _log.warning("%d limits of stop rules had been passed and nothing was held for it: it is now", held)
+
+
 async def following_stops(walk: Walk, directory: Path, workloads: Workloads | None) -> None:
     """For ever. Raises as `following_panic`."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow_holds, walk)
+        tasks.start_soon(follow_rules, walk, workloads)
         tasks.start_soon(following_panic, walk, directory, workloads)
         tasks.start_soon(partial(follow_reports, walk, workloads=workloads))
 

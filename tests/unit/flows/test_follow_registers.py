@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
 import pytest
 
+from answerable.adapters.cedar.decision_point import compiled
 from answerable.adapters.memory.registers import MemoryRegistryStore
 from answerable.core.canonical import encode
 from answerable.core.registry.parse import document_key
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.apply_registry import apply_registry
-from answerable.flows.follow_registers import follow_registers
+from answerable.flows.follow_registers import follow_documents, follow_registers
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import document
 from answerable.testing.trouble import Fault, Trouble, TroubledLedger
+
+if TYPE_CHECKING:
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.ports.decision_point import DecisionPoint
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SHARD-08")]
 
@@ -27,8 +36,43 @@ class Shared(MemoryRegistryStore):
     def refresh(self) -> bool:
         news, self.elsewhere = self.elsewhere, None
         if news is not None:
-            self.put(news)
+            self.put_elsewhere(news)
         return news is not None
+
+
+def many(count: int) -> str:
+    others = (
+        f'@id("p{number}") forbid (principal == Agent::"a{number}", action, resource);\n'
+        for number in range(count)
+    )
+    return NOTHING + "".join(others)
+
+
+MANY = many(400)
+"""Enough to be compiled beside the actions."""
+ACTIONS = 25
+PATIENCE_SECONDS = 60.0
+"""How long a compilation waits for what never comes, so that a test fails and does not hang."""
+
+
+class Patient:
+    """A compiler that, where there are many policies, waits until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.compiled: list[str] = []
+
+    def __call__(self, policies: str, snapshot: RegistrySnapshot) -> DecisionPoint:
+        if len(policies) > 20_000:
+            self.begun.set()
+            assert self.go_on.wait(PATIENCE_SECONDS), "nothing went on while this waited"
+        self.compiled.append(policies)
+        return compiled(policies, snapshot)
+
+
+async def begun(compiler: Patient) -> None:
+    assert await asyncio.to_thread(compiler.begun.wait, PATIENCE_SECONDS)
+    compiler.begun.clear()
 
 
 def stored(policies: str) -> dict[str, bytes]:
@@ -72,7 +116,7 @@ async def test_documents_applied_elsewhere_meanwhile_are_not_overwritten():
     def plan(_number: int, method: str) -> Fault | None:
         if method == "ledger.submit":
             registry.elsewhere = stored(NOTHING)
-            registry.refresh()
+            follow_registers(bench.walk, registry.refresh)
         return None
 
     bench.walk.ledger = TroubledLedger(bench.walk.ledger, Trouble(plan))
@@ -80,3 +124,106 @@ async def test_documents_applied_elsewhere_meanwhile_are_not_overwritten():
         await apply_registry(bench.walk, [document("Principal", "eve", {"groups": ["sales"]})], by="operator")
     assert told.value.code == "register.changed_meanwhile"
     assert registry.documents() == stored(NOTHING)
+
+
+async def followed(policies: str) -> tuple[Bench, Shared, Patient, asyncio.Task[bool]]:
+    """A walk whose registry another process has changed, while the new policies are being compiled."""
+    registry, compiler = Shared(), Patient()
+    bench = await Bench(registry=registry).registered()
+    await bench.issue(calls_max=1_000)
+    bench.walk.compile_policies = compiler
+    registry.elsewhere = stored(policies)
+    assert follow_registers(bench.walk, registry.refresh) is True
+    following = asyncio.create_task(follow_documents(bench.walk))
+    await begun(compiler)
+    return bench, registry, compiler, following
+
+
+@pytest.mark.requirement("PUB-10")
+async def test_actions_go_on_while_ten_thousand_policies_of_another_process_are_compiled():
+    bench, registry, compiler, following = await followed(many(10_000))
+    before = bench.walk.registry.current.digest
+    for _ in range(ACTIONS):
+        assert (await bench.act()).outcome is not None
+        assert follow_registers(bench.walk, registry.refresh) is False
+    assert bench.walk.registry.current.digest == before
+    compiler.go_on.set()
+    assert await following is True
+    assert bench.walk.registry.documents() == stored(many(10_000))
+    with pytest.raises(Refused) as told:
+        await bench.act()
+    assert "closed for today" in told.value.message
+
+
+@pytest.mark.requirement("PUB-10")
+async def test_no_action_meets_documents_of_one_moment_and_policies_of_another():
+    bench, _, compiler, following = await followed(MANY)
+    seen = set()
+
+    async def look() -> None:
+        while not following.done():
+            seen.add((bench.walk.registry.current.digest, bench.walk.decision_point.policy_set))
+            await asyncio.sleep(0)
+
+    looking = asyncio.create_task(look())
+    await asyncio.sleep(0.01)
+    compiler.go_on.set()
+    await following
+    await looking
+    seen.add((bench.walk.registry.current.digest, bench.walk.decision_point.policy_set))
+    assert len(seen) == 2, "before and after, and nothing between"
+
+
+@pytest.mark.requirement("PUB-10")
+async def test_later_documents_are_not_replaced_by_earlier_ones_that_took_longer():
+    bench, registry, compiler, following = await followed(MANY)
+    registry.elsewhere = stored(NOTHING)
+    assert follow_registers(bench.walk, registry.refresh) is True
+    assert bench.walk.registry.documents() == stored(NOTHING), "few policies are in force at once"
+    compiler.go_on.set()
+    assert await following is False
+    assert bench.walk.registry.documents() == stored(NOTHING)
+    assert await follow_documents(bench.walk) is False
+
+
+@pytest.mark.requirement("PUB-10")
+async def test_what_comes_while_another_is_compiled_comes_into_force_after_it():
+    bench, registry, compiler, following = await followed(MANY)
+    later = MANY.replace("closed for today", "closed for ever")
+    registry.elsewhere = stored(later)
+    assert follow_registers(bench.walk, registry.refresh) is True
+    compiler.go_on.set()
+    assert await following is True
+    assert bench.walk.registry.documents() == stored(MANY)
+    assert await follow_documents(bench.walk) is True
+    assert bench.walk.registry.documents() == stored(later)
+
+
+@pytest.mark.requirement("PUB-10")
+async def test_documents_that_were_taken_back_meanwhile_do_not_come_into_force():
+    bench, registry, compiler, following = await followed(MANY)
+    before = bench.walk.registry.documents()
+    registry.elsewhere = before
+    assert follow_registers(bench.walk, registry.refresh) is True
+    compiler.go_on.set()
+    assert await following is False
+    assert bench.walk.registry.documents() == before
+    assert (await bench.act()).outcome is not None
+
+
+@pytest.mark.requirement("PUB-10")
+async def test_what_is_applied_here_meanwhile_is_not_replaced():
+    _, registry, compiler, following = await followed(MANY)
+    registry.put(stored(NOTHING))
+    compiler.go_on.set()
+    assert await following is False
+    assert registry.documents() == stored(NOTHING)
+
+
+@pytest.mark.requirement("PUB-10")
+async def test_many_policies_that_cannot_be_compiled_end_the_process():
+    _, _, compiler, following = await followed(MANY + '@id("p1") permit (principal, action, resource);')
+    compiler.go_on.set()
+    with pytest.raises(Malformed) as told:
+        await following
+    assert told.value.code == "policy.invalid"

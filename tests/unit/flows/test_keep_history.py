@@ -191,7 +191,7 @@ async def test_what_another_process_put_into_force_refuses_until_it_is_read():
 
     def refresh():
         documents = documents_with(READS, REFUNDS)
-        bench.walk.registry.put(dict(stored_form(documents)))
+        bench.walk.registry.put_elsewhere(dict(stored_form(documents)))
         return True
 
     follow_registers(bench.walk, refresh)

@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.cedar import compiled
 from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
-from answerable.flows.apply_registry import policy_text
 from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.pin_tools import CLOCK_AHEAD_MS_MAX, approve_tool
 from answerable.flows.show_tools import changes_of, tool_state, tool_states
@@ -281,43 +279,6 @@ async def test_a_definition_in_the_document_is_the_only_one_that_counts():
 async def test_at_first_sight_a_definition_in_the_document_still_counts():
     bench = await bench_with(limits=FIRST_SIGHT, documents=documents_with(definition=f"sha256:{'0' * 64}"))
     assert await refused(bench) == "tool.changed"
-
-
-@pytest.mark.requirement("TOOL-07")
-@pytest.mark.parametrize(
-    ("annotations", "spec", "tier"),
-    [
-        ({"destructiveHint": True}, {"tier": 1}, 2),
-        ({"destructiveHint": True}, {"tier": 2, "kind": "write"}, 2),
-        ({"destructiveHint": True, "openWorldHint": True}, {"tier": 0}, 3),
-        ({"readOnlyHint": True, "openWorldHint": False}, {"tier": 0}, 0),
-        ({"readOnlyHint": True, "openWorldHint": False}, {"tier": 3}, 3),
-        ({"openWorldHint": True}, {"tier": 0}, 1),
-        ({}, {"tier": 0}, 0),
-    ],
-)
-async def test_hints_raise_the_tier_that_is_decided_at_and_never_lower_it(annotations, spec, tier):
-    tool = described(annotations=annotations)
-    bench = await bench_with(get_case=tool, documents=documents_with(**spec))
-    await approve_tool(bench.walk, approval(tool), by="operator")
-    await bench.act()
-    (fields,) = fields_of(bench, Tag.INTENT)
-    assert fields["question"]["context"]["capability"]["tier"] == tier
-    at_most = (
-        f'@id("cap") forbid(principal, action, resource) when {{ context.capability.tier > {tier - 1} }};'
-    )
-    current = bench.walk.registry.current
-    bench.walk.decision_point = compiled(f"{policy_text(current)}\n{at_most}", current)
-    assert await refused(bench) == "cap"
-
-
-@pytest.mark.requirement("TOOL-07")
-async def test_a_tool_that_says_it_writes_is_blocked_while_its_capability_says_it_reads():
-    tool = described(annotations={"readOnlyHint": False})
-    bench = await bench_with(get_case=tool, documents=documents_with(tier=3))
-    await approve_tool(bench.walk, approval(tool), by="operator")
-    assert await refused(bench) == "tool.riskier"
-    assert listed(bench) == set()
 
 
 @pytest.mark.requirement("TOOL-10")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
 from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.records_revocation import revoked
@@ -15,14 +16,16 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, DestinationIn, ResourceIn
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.revocation import Revocable, Revocation
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Refused
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.close_mandate import close_mandate
+from answerable.flows.pin_tools import approve_tool
 from answerable.flows.place_hold import place_hold
 from answerable.flows.record_entry import sealing_for
 from answerable.flows.tell_possible import Then, possible
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from tests.hold_world import lift
+from tests.tool_world import approval, described, describing
 
 if TYPE_CHECKING:
     from answerable.flows.tell_possible import Told
@@ -191,6 +194,69 @@ async def test_a_token_that_is_none_is_counted_as_withheld():
     found._opened(issued, leaf, {**fields, "token": "nothing"})
     found._opened(issued, leaf, None)
     assert (found.withheld, found.mandates) == (2, {})
+
+
+TIER_OF_ONE = POLICIES.replace(
+    '@id("read") permit (principal, action == Action::"crm.read", resource);',
+    '@id("read") permit (principal, action == Action::"crm.read", resource) when { context.capability.tier < 2 };',
+)
+
+
+@pytest.mark.requirement("HINT-06")
+@pytest.mark.parametrize(
+    ("annotations", "spec", "effect"),
+    [
+        ({"readOnlyHint": True, "openWorldHint": False}, {}, "allow"),
+        ({}, {}, "deny"),
+        ({}, {"unhinted": "accepted"}, "allow"),
+        ({"openWorldHint": True}, {"unhinted": "accepted"}, "allow"),
+        ({"destructiveHint": True}, {"unhinted": "accepted"}, "deny"),
+        ({"readOnlyHint": True}, {"kind": "write"}, "deny"),
+        ({}, {"tier": 3}, "deny"),
+    ],
+)
+async def test_it_is_told_at_the_tier_that_hints_came_to_and_a_definition_that_is_not_there_is_a_condition(
+    annotations, spec, effect
+):
+    tool = described(annotations=annotations)
+    documents = bench_documents(TIER_OF_ONE)
+    for one in documents:
+        if one["metadata"]["name"] == "crm.read":
+            one["spec"] |= spec
+    bench = Bench(pins=MemoryToolPinRegister())
+    describing(bench, get_case=tool)
+    await bench.registered(documents)
+    await bench.issue()
+    before = bench.clock.now()
+    bench.clock.advance(2)
+    await approve_tool(bench.walk, approval(tool, at=1), by="operator")
+    assert scout(then(bench)).effect == effect
+    unsaid = scout(then(bench, before))
+    assert unsaid.effect == ("deny" if spec.get("tier") == 3 else "depends")
+    assert any(".tier" in told for told in unsaid.conditions) is (unsaid.effect == "depends")
+    try:
+        await bench.act()
+        acted = "allow"
+    except Refused:
+        acted = "deny"
+    assert acted == effect
+
+
+@pytest.mark.requirement("HINT-06")
+async def test_a_definition_that_a_document_names_is_told_only_where_the_ledger_has_its_text():
+    tool = described(annotations={"readOnlyHint": True, "openWorldHint": False})
+    bench = Bench(pins=MemoryToolPinRegister())
+    describing(bench, get_case=tool)
+    await bench.registered(bench_documents(TIER_OF_ONE))
+    await bench.issue()
+    pin = await approve_tool(bench.walk, approval(tool), by="operator")
+    for digest, effect in ((pin.definition, "allow"), ("0" * 64, "depends")):
+        documents = bench_documents(TIER_OF_ONE)
+        for one in documents:
+            if one["metadata"]["name"] == "crm.read":
+                one["spec"]["definition"] = f"sha256:{digest}"
+        await bench.registered(documents)
+        assert scout(then(bench)).effect == effect
 
 
 async def test_what_was_held_then_was_not_possible_and_is_told_with_the_hold():

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.authority import Authority
@@ -15,13 +16,14 @@ from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.delegation import root
-from answerable.verify.decision_replay import DecisionEntry, replay
+from answerable.verify.decision_replay import Replay, replay, replay_all
 from answerable.verify.ledger_replay import decision_entry, replay_entries
 from answerable.verify.replay_statements import Statements
+from answerable.verify.replayed import DecisionEntry
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.verify.decision_replay import Replayed
+    from answerable.verify.replayed import Replayed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ANSWER-01")]
 
@@ -106,6 +108,8 @@ async def test_a_narrowed_action_is_derived_in_both_its_steps():
         {"mandate": "m-2"},
         {"at": 1},
         {"approval": "a-1"},
+        {"tier": 0},
+        {"use_case": "finance"},
     ],
 )
 async def test_whatever_was_recorded_otherwise_than_it_is_derived_is_an_alarm(change):
@@ -118,7 +122,7 @@ async def test_whatever_was_recorded_otherwise_than_it_is_derived_is_an_alarm(ch
     assert asked_again(entry, statements).verdict == "same"
     policies = statements.policy_set(entry.leaf)
     mandate = statements.mandate(entry.leaf)
-    assert replay(replace(entry, leaf=leaf), policies=policies, mandate=mandate).verdict == "differs"
+    assert replay(structs.replace(entry, leaf=leaf), policies=policies, mandate=mandate).verdict == "differs"
 
 
 async def test_another_policy_set_than_the_one_that_is_named_is_an_alarm():
@@ -155,7 +159,7 @@ async def test_what_is_erased_or_not_shown_is_said_and_never_guessed():
     assert entry.fields is not None
 
     def verdict(**changed: object) -> str:
-        return replay(replace(entry, **changed), policies=policies, mandate=mandate).verdict  # type: ignore[arg-type]
+        return replay(structs.replace(entry, **changed), policies=policies, mandate=mandate).verdict  # type: ignore[arg-type]
 
     assert verdict(fields=None) == "erased"
     assert verdict(fields={}, whole=False) == "not_disclosed"
@@ -168,6 +172,21 @@ async def test_what_is_erased_or_not_shown_is_said_and_never_guessed():
     assert verdict(fields={**entry.fields, "question": later}) == "cannot_tell"
     without = replay(entry, policies=policies, mandate=None)
     assert (without.verdict, without.unchecked) == ("same", ("mandate",))
+
+
+@pytest.mark.requirement("ANSWER-02")
+@pytest.mark.parametrize("field", ["question", "request", "obligations"])
+async def test_a_field_that_no_version_writes_is_told_and_spoils_no_other_decision(field):
+    bench = await ready()
+    await bench.act()
+    await bench.act()
+    entries, statements = decisions(bench)
+    first, second = entries
+    assert first.fields is not None
+    odd = structs.replace(first, fields={**first.fields, field: b"nan"})
+    policies, mandate = statements.policy_set(first.leaf), statements.mandate(first.leaf)
+    found = replay_all([Replay(one, policies, mandate, (), whole=False) for one in (odd, second)])
+    assert [one.verdict for one in found] == ["cannot_tell", "same"]
 
 
 @pytest.mark.requirement("ANSWER-02")
@@ -229,7 +248,7 @@ async def test_what_a_policy_set_declares_is_written_down_with_it_and_its_facts_
     assert asked.fields is not None
     told = asked.fields["question"].replace(b'"windows":{"freeze":true}', b'"windows":{"freeze":false}')
     assert told != asked.fields["question"]
-    found = asked_again(replace(asked, fields={**asked.fields, "question": told}), statements)
+    found = asked_again(structs.replace(asked, fields={**asked.fields, "question": told}), statements)
     assert (found.verdict, "windows" in found.text) == ("differs", True)
 
 
@@ -259,7 +278,7 @@ async def test_what_was_handed_on_is_asked_again_where_its_tokens_are_shown():
     question["context"]["chain"]["depth"] = 1
     fields = {**entry.fields, "question": json.dumps(question, separators=(",", ":")).encode()}
     leaf = {**entry.leaf, "hops": [{"agent": "scout", "id": "h-1"}]}
-    handed = replace(entry, leaf=leaf, fields=fields)
+    handed = structs.replace(entry, leaf=leaf, fields=fields)
     policies, mandate = statements.policy_set(leaf), statements.mandate(leaf)
 
     def asked(hops: tuple[Authority, ...] | None) -> Replayed:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.caveat import ArgumentAtMost, ResourceIn
@@ -144,6 +144,6 @@ async def test_no_change_is_told_that_what_was_handed_on_does_not_allow():
     assert entry.fields is not None
     question = json.loads(entry.fields["question"])
     question["rule"], question["context"]["chain"]["depth"] = "delegation.ceiling_exceeded", 1
-    by_hop = replace(entry, fields={**entry.fields, "question": json.dumps(question).encode()})
+    by_hop = structs.replace(entry, fields={**entry.fields, "question": json.dumps(question).encode()})
     hidden = explain(by_hop, policies=policies, mandate=mandate, hops=None)
     assert (hidden.changes, "handed on" in hidden.text) == ((), True)

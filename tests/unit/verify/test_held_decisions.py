@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -52,7 +51,7 @@ async def test_an_entry_that_says_another_hold_or_none_than_the_question_is_an_a
         {"hold": None},
     ):
         text = msgspec.json.encode({**question, **wrong})
-        changed = replace(entry, fields={**entry.fields, "question": text})
+        changed = msgspec.structs.replace(entry, fields={**entry.fields, "question": text})
         assert asked_again(changed, statements).verdict == "differs", wrong
     with pytest.raises(Malformed):
         read_question(msgspec.json.encode({**question, "hold": "hold_x"}))

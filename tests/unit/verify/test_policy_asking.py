@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 
 import cedarpy
+import msgspec
 import pytest
 
+from answerable.core.decision.asked import Asked
 from answerable.core.registry.policy_parts import NO_PARTS
 from answerable.core.registry.policy_statement import PolicyStatement
 from answerable.errors import Malformed
+from answerable.verify import policy_asking
 from answerable.verify.partial_asking import ask_partly, unknown
 from answerable.verify.policy_asking import Named, PolicyAsking, mentioned
 
@@ -126,3 +129,109 @@ def test_a_forbid_that_nothing_lifts_is_a_no_whatever_else_is_unknown():
     context = {"windows": {"w": True}, "history": unknown("history")}
     found = ask_partly(asking(policies), SCOUT, resource_type="Case", resource_id="1", context=context)
     assert (found.effect, found.by) == ("deny", ("b",))
+
+
+def question(*, case: str, amount: int, agent: str = "scout", approved: bool = False) -> Asked:
+    """What a refund of a case was asked."""
+    approval = {"id": "a-1", "answered_by": [["approvers", "bob"]]} if approved else None
+    context = {"arguments": {"amount": amount}, "task": {"calls_used": amount % 3}, "now": 1}
+    return msgspec.convert(
+        {
+            "action": {"id": "crm.refund", "kind": "pay"},
+            "approval": approval,
+            "context": context,
+            "mandate_state": "open",
+            "principal": {"environment": "test", "id": agent, "use_case": "support"},
+            "registry": "",
+            "resource": {"id": case, "type": "Case"},
+            "rule": "",
+            "v": 1,
+        },
+        Asked,
+    )
+
+
+LOOKING = {
+    "nothing": "",
+    "one case": '@id("x") forbid(principal, action, resource == Case::"1");',
+    "a kind of thing": '@id("x") forbid(principal, action, resource is Case);',
+    "a condition": '@id("x") forbid(principal, action, resource) when { resource == Case::"1" };',
+    "in a condition": '@id("x") forbid(principal, action, resource) when { resource in Case::"1" };',
+    "an error": '@id("x") forbid(principal, action, resource) when { resource.owner == "eve" };',
+    "another agent's": '@id("x") forbid(principal == Agent::"rover", action, resource == Case::"1");',
+    "a fact": '@id("x") forbid(principal, action, resource) when { context.task.calls_used == 1 };',
+    "all facts": '@id("x") forbid(principal, action, resource) when { context == {} };',
+    "a missing fact": '@id("x") forbid(principal, action, resource) when { context.task.left == 1 };',
+}
+AMOUNTS = (
+    '@id("pays") permit(principal, action in [Action::"pay"], resource);'
+    '@id("asks") @approve("approvers:1") forbid(principal, action, resource)'
+    " when { context.arguments.amount > 4 };"
+)
+
+
+@pytest.mark.parametrize("looking", LOOKING)
+def test_what_matters_and_what_was_asked_before_gives_what_the_whole_gives(looking):
+    policies = asking(AMOUNTS + LOOKING[looking])
+    questions = [
+        question(case=case, amount=amount, agent=agent, approved=approved)
+        for case in ("1", "2", "")
+        for amount in (1, 4, 5, 9)
+        for agent in ("scout", "rover")
+        for approved in (False, True)
+    ]
+    for one in [*questions, *questions]:
+        assert policies.decide(one, whole=False) == policies.decide(one)
+    ahead = asking(AMOUNTS + LOOKING[looking])
+    ahead.ask_ahead(questions)
+    assert [ahead.decide(one, whole=False) for one in questions] == [*map(policies.decide, questions)]
+
+
+def test_what_is_no_question_to_cedar_spoils_none_that_is_asked_at_once_with_it():
+    policies = asking(AMOUNTS)
+    sound, odd = question(case="1", amount=1), question(case="1", amount=1)
+    odd = msgspec.structs.replace(odd, resource=msgspec.structs.replace(odd.resource, type="no type"))
+    policies.ask_ahead([sound, odd, sound])
+    assert policies.decide(sound, whole=False).effect == "allow"
+    assert policies.decide(odd, whole=False).determined_by == ("policy.error",)
+
+
+def test_no_more_answers_are_kept_than_there_may_be(monkeypatch):
+    monkeypatch.setattr(policy_asking, "ONCE_MAX", 3)
+    policies = asking(AMOUNTS)
+    for _ in range(2):
+        for amount in range(1, 10):
+            one = question(case="1", amount=amount)
+            policies.ask_ahead([one])
+            assert policies.decide(one, whole=False) == policies.decide(one)
+    assert len(policies._answers) == 3
+
+
+def test_a_question_whose_answer_is_known_is_not_put_to_cedar_again(monkeypatch):
+    given = []
+    raw = cedarpy.is_authorized
+    monkeypatch.setattr(cedarpy, "is_authorized", lambda *arguments: given.append(1) or raw(*arguments))
+    policies = asking(AMOUNTS)
+    for number in range(10):
+        policies.decide(question(case=str(number), amount=1), whole=False)
+    assert len(given) == 1, "no policy looks at the case"
+    for number in range(10):
+        policies.decide(question(case="1", amount=1 + number % 2), whole=False)
+    assert len(given) == 2
+    policies.ask_ahead([question(case="2", amount=2)])
+    policies.decide(question(case="1", amount=1), whole=True)
+    assert len(given) == 3, "the whole is always asked"
+
+
+@pytest.mark.parametrize("count", [1, 24, 25, 26, 60])
+def test_policies_are_read_in_groups_as_they_are_read_at_once(count):
+    text = "".join(
+        f'// number {number}; with a semicolon\n@id("p{number}") permit(principal, action, resource)'
+        f' when {{ context.a == "; {number}" }};\n'
+        for number in range(count)
+    )
+    found = asking(text)
+    whole = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"].values()
+    assert [found.policy(f"p{number}") for number in range(count)] == [
+        next(one for one in whole if one["annotations"]["id"] == f"p{number}") for number in range(count)
+    ]

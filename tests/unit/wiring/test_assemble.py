@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 from anyio import create_task_group, move_on_after
@@ -13,13 +12,13 @@ from answerable.errors import Unavailable
 from answerable.flows.apply_registry import apply_registry
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.trouble import Trouble, TroubledLedger
-from answerable.wiring.assemble import _settling, assembled
+from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings
+from answerable.wiring.settling import settling
 from tests.gateway_world import until
 
 if TYPE_CHECKING:
     from answerable.testing.trouble import Fault
-    from answerable.wiring.assemble import Product
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-10")]
 
@@ -48,7 +47,7 @@ async def beside_a_log_that_is(fault: Fault) -> Bench:
         raw, Trouble(lambda _n, method: next(left, None) if "submit" in method else None)
     )
     with move_on_after(1):
-        await _settling(cast("Product", SimpleNamespace(walk=bench.walk, workloads=None)), 0.005)
+        await settling(bench.walk, None, 0.005)
     return bench
 
 
@@ -70,7 +69,7 @@ async def test_a_register_that_takes_nothing_ends_nothing_and_the_count_is_kept_
     mandates, origin = bench.walk.mandates, bench.walk.ledger.origin
     bench.walk.mandates = FullRegister(mandates, times=2)
     async with create_task_group() as tasks:
-        tasks.start_soon(_settling, cast("Product", SimpleNamespace(walk=bench.walk, workloads=None)), 0.005)
+        tasks.start_soon(settling, bench.walk, None, 0.005)
         await until(lambda: mandates.kept_used(origin), seconds=20)
         tasks.cancel_scope.cancel()
     assert mandates.kept_used(origin) == {"m-1": {"calls": 1}}

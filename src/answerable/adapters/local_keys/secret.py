@@ -24,7 +24,7 @@ def open_or_create_secret(path: Path, *, count: int, entropy: Entropy) -> bytes:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
-            _create(path, entropy.bytes(count), draft=path.with_name(f".{path.name}.{entropy.token()}"))
+            create_secret(path, entropy.bytes(count), draft=path.with_name(f".{path.name}.{entropy.token()}"))
         with path.open("rb") as opened:
             mode = os.fstat(opened.fileno()).st_mode
             secret = opened.read(count + 1)
@@ -39,7 +39,7 @@ def open_or_create_secret(path: Path, *, count: int, entropy: Entropy) -> bytes:
     return secret
 
 
-def _create(path: Path, secret: bytes, *, draft: Path) -> None:
+def create_secret(path: Path, secret: bytes, *, draft: Path) -> None:
     """Written whole under another name first, one of its own for each who starts, so that nobody reads half of it."""
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:

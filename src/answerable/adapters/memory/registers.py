@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.mandate.budget import Spending
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.registry.active import documents_in, snapshot_of
-from answerable.core.registry.resolve import CapabilityIndex
+from answerable.core.registry.in_force import DocumentsInForce, in_force
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.leaves import Reference
     from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import Mandate, MandateState
+    from answerable.core.registry.in_force import Coming, InForce
+    from answerable.core.registry.resolve import CapabilityIndex
     from answerable.core.registry.snapshot import RegistrySnapshot
 
 
@@ -183,30 +184,35 @@ class MemoryRegistryStore:
     """Port RegistryStore."""
 
     def __init__(self) -> None:
-        self._documents: dict[str, bytes] = {}
-        self._in_force = _in_force({})
+        self._known = DocumentsInForce()
 
     @property
     def current(self) -> RegistrySnapshot:
         """As the port says."""
-        return self._in_force[0]
+        return self._known.present.snapshot
 
     @property
     def index(self) -> CapabilityIndex:
         """As the port says."""
-        return self._in_force[1]
+        return self._known.present.index
+
+    @property
+    def coming(self) -> Coming | None:
+        """As the port says."""
+        return self._known.coming
 
     def documents(self) -> dict[str, bytes]:
         """As the port says."""
-        return dict(self._documents)
+        return dict(self._known.present.documents)
 
     def put(self, documents: dict[str, bytes]) -> None:
         """As the port says."""
-        kept = dict(documents)
-        self._in_force = _in_force(kept)
-        self._documents = kept
+        self._known.put(in_force(documents))
 
+    def take_over(self, coming: Coming, made: InForce) -> bool:
+        """As the port says."""
+        return self._known.take_over(coming, made)
 
-def _in_force(documents: dict[str, bytes]) -> tuple[RegistrySnapshot, CapabilityIndex]:
-    snapshot = snapshot_of(documents_in(documents))
-    return snapshot, CapabilityIndex(snapshot.capabilities.values())
+    def put_elsewhere(self, documents: dict[str, bytes]) -> None:
+        """As if another process that shares it had put these."""
+        self._known.see(documents)

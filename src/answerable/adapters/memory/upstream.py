@@ -24,20 +24,28 @@ if TYPE_CHECKING:
 
 class MemoryUpstream:
     """Implements ports.upstream.Upstream. tools: by target name; violations: argument checks by target name.
+    annotations: hints by target name, as MCP has them; a tool without any counts as the worst.
 
     A tool that raises is an upstream that failed after it was asked: the outcome is `indeterminate`.
     """
 
     def __init__(
-        self, *, clock: Clock, tools: Mapping[str, Tool], violations: Mapping[str, Violations] | None = None
+        self,
+        *,
+        clock: Clock,
+        tools: Mapping[str, Tool],
+        violations: Mapping[str, Violations] | None = None,
+        annotations: Mapping[str, Mapping[str, bool]] | None = None,
     ) -> None:
         self._clock = clock
         self._tools = dict(tools)
+        self._annotations: dict[str, JSONValue] = {
+            target: dict(hints) for target, hints in (annotations or {}).items()
+        }
         self._definitions = {
-            target: ToolDefinition(
-                text=encode(target),
-                digest=hashlib.sha256(encode(target)).hexdigest(),
-                violations=(violations or {}).get(target, _nothing_wrong),
+            target: _defined(
+                {"name": target, "annotations": self._annotations.get(target, {})},
+                (violations or {}).get(target, _nothing_wrong),
             )
             for target in tools
         }
@@ -54,7 +62,13 @@ class MemoryUpstream:
     def tools(self, server: str) -> Mapping[str, JSONValue] | None:
         """As the port says; every server has them all."""
         return {
-            name: {"name": name, "description": "", "inputSchema": {"type": "object"}} for name in self._tools
+            name: {
+                "name": name,
+                "description": "",
+                "inputSchema": {"type": "object"},
+                "annotations": self._annotations.get(name, {}),
+            }
+            for name in self._tools
         }
 
     async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
@@ -68,6 +82,11 @@ class MemoryUpstream:
         except Exception as failed:
             return Outcome(status="indeterminate", detail=f"the tool broke off: {type(failed).__name__}")
         return Outcome(status="failed" if result.get("isError") else "succeeded", result=result)
+
+
+def _defined(tool: JSONValue, violations: Violations) -> ToolDefinition:
+    text = encode(tool)
+    return ToolDefinition(text=text, digest=hashlib.sha256(text).hexdigest(), violations=violations)
 
 
 def _nothing_wrong(_: dict[str, JSONValue]) -> tuple[str, ...]:

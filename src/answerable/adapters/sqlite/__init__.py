@@ -6,6 +6,9 @@ from answerable.adapters.sqlite.agent_uses import SqliteAgentUses
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
+from answerable.adapters.sqlite.drills import SqliteDrillRegister
+from answerable.adapters.sqlite.events import SqliteEventRegister
+from answerable.adapters.sqlite.figures import SqliteFiguresRegister
 from answerable.adapters.sqlite.history import SqliteHistoryRegister
 from answerable.adapters.sqlite.holds import SqliteHoldRegister
 from answerable.adapters.sqlite.instances import SqliteInstanceRegister
@@ -26,6 +29,9 @@ __all__ = [
     "SqliteApprovalRegister",
     "SqliteAuthorityRegister",
     "SqliteCitationRegister",
+    "SqliteDrillRegister",
+    "SqliteEventRegister",
+    "SqliteFiguresRegister",
     "SqliteHistoryRegister",
     "SqliteHoldRegister",
     "SqliteInstanceRegister",

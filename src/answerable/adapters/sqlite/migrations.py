@@ -186,5 +186,35 @@ MIGRATIONS: Final[Migrations] = (
         "ALTER TABLE holds ADD COLUMN reported INTEGER NOT NULL DEFAULT 0 CHECK (reported IN (0, 1))",
         "CREATE INDEX holds_unreported ON holds (number) WHERE reported = 0",
     ),
+    (
+        """CREATE TABLE event_streams (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL,
+            revision INTEGER NOT NULL, left_out INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
+            next_at INTEGER NOT NULL DEFAULT 0, busy_until INTEGER NOT NULL DEFAULT 0
+        ) STRICT""",
+        """CREATE TABLE events_waiting (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
+            body BLOB NOT NULL, shown INTEGER NOT NULL CHECK (shown IN (0, 1)), UNIQUE (stream, id)
+        ) STRICT""",
+        "CREATE INDEX events_waiting_order ON events_waiting (stream, number)",
+        "CREATE TABLE events_read (origin TEXT PRIMARY KEY, entries INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+    ),
+    (
+        """CREATE TABLE figures (
+            origin TEXT NOT NULL, name TEXT NOT NULL, state BLOB NOT NULL, PRIMARY KEY (origin, name)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE figures_kept (
+            origin TEXT PRIMARY KEY, entries INTEGER NOT NULL, form INTEGER NOT NULL, at INTEGER NOT NULL,
+            beside BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+    ),
+    (
+        """CREATE TABLE drills (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, what TEXT NOT NULL,
+            name TEXT NOT NULL, definition TEXT NOT NULL, shadow TEXT NOT NULL, at INTEGER NOT NULL,
+            made_by TEXT NOT NULL, actions INTEGER NOT NULL, came_of_it BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX drills_what ON drills (what, name)",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

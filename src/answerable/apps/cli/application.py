@@ -15,6 +15,7 @@ from answerable.apps.cli import (
     approvals,
     checks,
     decisions,
+    drills,
     evidence,
     holds,
     keys,
@@ -24,6 +25,9 @@ from answerable.apps.cli import (
     policy,
     registry,
     revocations,
+    stats,
+    stop_rules,
+    streams,
     tools,
     trust,
 )
@@ -86,9 +90,13 @@ def command_line(offline: Offline) -> typer.Typer:
     mandates.register(app)
     holds.register(app)
     panic.register(app)
+    drills.register(app)
     revocations.register(app)
+    streams.register(app)
+    stop_rules.register(app)
     approvals.register(app)
     ledger.register(app)
+    stats.register(app)
     evidence.register(app)
     policy.register(app)
     decisions.register(app)

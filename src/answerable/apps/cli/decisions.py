@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
 from answerable.apps.cli.ledger import milliseconds
 from answerable.errors import Malformed, shown
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
     from answerable.core.canonical import JSONValue
     from answerable.core.evidence.bundle import Bundle
-    from answerable.verify.decision_replay import Replayed
     from answerable.verify.evidence_report import EvidenceReport
+    from answerable.verify.replayed import Replayed
 
 Name = Annotated[
     str,
@@ -34,6 +34,22 @@ BundleFile = Annotated[
     ),
 ]
 Whole = Annotated[bool, typer.Option("--all", help="Ask every decision of the ledger again.")]
+First = Annotated[
+    int | None,
+    typer.Option(
+        "--from", min=0, help="With --all: the entry to begin with.", metavar="INDEX", show_default=False
+    ),
+]
+End = Annotated[
+    int | None,
+    typer.Option(
+        "--to",
+        min=0,
+        help="With --all: the first entry that is not asked again.",
+        metavar="INDEX",
+        show_default=False,
+    ),
+]
 
 AgentName = Annotated[str, typer.Argument(help="Name of an agent.", metavar="AGENT")]
 ActionName = Annotated[str, typer.Argument(help="Name of a capability.", metavar="ACTION")]
@@ -52,6 +68,7 @@ At = Annotated[
 Who = Annotated[bool, typer.Option("--who", help="Tell which agents can.")]
 
 _SHOWN_MAX = 100
+_TOLD_MAX = 10_000
 
 
 def register(app: typer.Typer) -> None:
@@ -64,16 +81,26 @@ def register(app: typer.Typer) -> None:
     command(app, "can", reads=True)(can)
 
 
-def replay(shell: Shell, name: Name = "", bundle: BundleFile = None, whole: Whole = False) -> int | None:
+def replay(
+    shell: Shell,
+    name: Name = "",
+    bundle: BundleFile = None,
+    whole: Whole = False,
+    first: First = None,
+    end: End = None,
+) -> int | None:
     """Derive a past decision again from the ledger, by code that a stranger can run.
 
     Says `same`, or `differs`, which is an alarm and exit code 5; or `erased`, `not_disclosed`, `not_asked` or
-    `cannot_tell` where there is no answer without a guess.
+    `cannot_tell` where there is no answer without a guess. With --all, Ctrl-C gives what was found so far, and says
+    where to go on.
     """
     if (bool(name), bundle is not None, whole).count(True) != 1:
         raise Malformed("name an ID, or a --bundle, or say --all, and one of them only", code="cli.replay")
     if whole:
-        return _all(shell)
+        return _all(shell, first or 0, end)
+    if first is not None or end is not None:
+        raise Malformed("--from and --to are parts of a whole ledger: say --all, too", code="cli.replay")
     if bundle is not None:
         evidence, erased = _read(bundle), frozenset[int]()
     else:
@@ -222,27 +249,37 @@ def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[Replayed, ...]:
     return found
 
 
-def _all(shell: Shell) -> int | None:
+def _all(shell: Shell, first: int, end: int | None) -> int | None:
     counts: dict[str, int] = {}
     told: list[dict[str, Any]] = []
+    at: int | None = first
+    asked = {} if end is None else {"stop": str(end)}
     with shell.control() as control, shell.terminal.progress("asking again") as progress:
-        start: int | None = 0
-        while start is not None:
-            page = control.get("/v1/decisions/replay", start=str(start))
-            for verdict, count in page["counts"].items():
-                counts[verdict] = counts.get(verdict, 0) + count
-            told += page["told"]
-            start = page["next"]
-            progress(page["size"] if start is None else start, page["size"])
+        try:
+            while at is not None:
+                page = control.get("/v1/decisions/replay", start=str(at), **asked)
+                for verdict, count in page["counts"].items():
+                    counts[verdict] = counts.get(verdict, 0) + count
+                told += page["told"][: _TOLD_MAX - len(told)]
+                at = page["next"]
+                last = page["size"] if end is None else min(end, page["size"])
+                progress(last - first if at is None else at - first, last - first)
+        except KeyboardInterrupt:
+            # Each answer is a whole stretch: what was counted is counted, and it goes on behind it.
+            pass
     if shell.terminal.as_json:
-        shell.terminal.json({"counts": counts, "decisions": told})
+        shell.terminal.json({"counts": counts, "decisions": told, "next": at})
     else:
         shell.terminal.record(list(counts.items()))
         for one in told[:_SHOWN_MAX]:
             shell.terminal.line(f"entry {one['index']}: {one['verdict']}: {one['text']}")
         if len(told) > _SHOWN_MAX:
             shell.terminal.line(f"and {len(told) - _SHOWN_MAX} more: --json lists them")
-    return CHECK_FAILED if counts.get("differs") else None
+        if at is not None:
+            shell.terminal.warn(f"broken off, so this is not the whole: go on with --from {at}")
+    if counts.get("differs"):
+        return CHECK_FAILED
+    return ERROR if at is not None else None
 
 
 def _read(path: Path) -> bytes:

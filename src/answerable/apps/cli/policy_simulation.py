@@ -71,7 +71,7 @@ def simulated(shell: Shell, control: Control, body: dict[str, JSONValue], since:
         "changed": 0,
     }
     total |= {name: {} for name in _COUNTED} | {"policy_set": "", "unlisted": 0, "differences": []}
-    asked = {**body, "since": str(_millis(since))}
+    asked = {**body, "since": str(millis_back(since))}
     progress = _Progress(shell)
     try:
         while True:
@@ -122,7 +122,8 @@ class _Progress:
             sys.stderr.write("\n")
 
 
-def _millis(since: str) -> int:
+def millis_back(since: str) -> int:
+    """Unix milliseconds of so long ago; 0 for `all`. Raises Malformed (`cli.since`)."""
     if since == _ALL:
         return 0
     found = _SINCE.fullmatch(since)

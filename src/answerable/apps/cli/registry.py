@@ -249,12 +249,14 @@ def list_capabilities(shell: Shell) -> int | None:
         shell.terminal.json(items)
         return None
     shell.terminal.table(
-        ("name", "state", "kind", "tier", "environment", "server", "target"),
+        ("name", "state", "kind", "tier", "unhinted", "environment", "server", "target"),
         [
             (
                 one["name"],
                 _standing(one),
-                *(one[k] for k in ("kind", "tier", "environment", "server", "target")),
+                *(one[k] for k in ("kind", "tier")),
+                "accepted" if one["unhinted_accepted"] else "",
+                *(one[k] for k in ("environment", "server", "target")),
             )
             for one in items
         ],
@@ -334,6 +336,19 @@ def _show_applied(shell: Shell, applied: Answer, *, done: bool) -> None:
     told = f"{count} {'change' if count == 1 else 'changes'}" if count else "no changes"
     shell.terminal.say(told if done or not count else f"{told}; a dry run, so nothing was changed")
     _warn_inactive(shell, applied["inactive"])
+    _warn_undrilled(shell, applied["undrilled"])
+
+
+def _warn_undrilled(shell: Shell, raises: list[Answer]) -> None:
+    """One line: a first set-up raises everything at once."""
+    if raises:
+        one = raises[0]
+        told = " and ".join(f"`{line}`" for line in one["commands"])
+        more = f", and {len(raises) - 1} more (`--json` names them)" if len(raises) > 1 else ""
+        shell.terminal.warn(
+            f"raised without drills: {one['kind']} {one['name']} from tier {one['from']} to {one['to']}{more}: "
+            f"run {told}"
+        )
 
 
 def _warn_inactive(shell: Shell, resting: Iterable[Answer]) -> None:

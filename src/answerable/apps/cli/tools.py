@@ -51,10 +51,12 @@ def list_tools(
         shell.terminal.json(items)
         return failed
     shell.terminal.table(
-        ("server", "tool", "state", "by", "capability", "definition", "blocked"),
+        ("server", "tool", "state", "by", "capability", "tier", "unhinted", "definition", "blocked"),
         [
             (
                 *(one[key] for key in ("server", "name", "standing", "source", "capability")),
+                "" if one["tier"] is None else one["tier"],
+                "accepted" if one["unhinted_accepted"] else "",
                 one["offered"][:12],
                 one["blocked"],
             )
@@ -184,6 +186,8 @@ def _show(shell: Shell, found: Answer) -> None:
     if found["text"] is None:
         terminal.warn("the server does not offer it now")
         return
+    for one in found["weight"]:
+        terminal.line(f"{'!' if one['grave'] else '*'} {one['text']}", "yellow" if one["grave"] else "")
     if not _differs(found):
         terminal.line("nothing differs from the definition in force")
         return
@@ -195,7 +199,8 @@ def _show(shell: Shell, found: Answer) -> None:
     old = parse(found["pin"]["text"].encode()) if found["pin"] else None
     new = parse(found["text"].encode())
     near = [(str(server), str(name)) for server, name in found["neighbours"]]
-    for change in tool_changes(old, new, server=told["server"], neighbours=near):
+    accepted = bool(told["unhinted_accepted"])
+    for change in tool_changes(old, new, server=told["server"], neighbours=near, unhinted_accepted=accepted):
         terminal.line(f"{'!' if change.grave else '*'} {change.text}", "yellow" if change.grave else "")
     styles = {"+": "green", "-": "red"}
     for line in tool_lines(old, new):

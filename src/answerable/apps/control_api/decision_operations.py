@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import anyio.lowlevel
@@ -12,65 +11,38 @@ from answerable.apps.control_api.call import Operation, instant
 from answerable.apps.control_api.schemas import COUNT, TEXT
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Malformed, shown
+from answerable.flows.replay_decisions import ENTRIES_MAX, replay_decisions
 from answerable.flows.tell_possible import Then, possible
-from answerable.verify.decision_replay import VERDICTS
-from answerable.verify.ledger_replay import STATED, replay_entries
-from answerable.verify.replay_statements import Statements
+from answerable.verify.replayed import VERDICTS
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
-    from answerable.core.ledger.entry import StoredEntry
-    from answerable.core.ledger.opened import FindKey
-    from answerable.verify.decision_replay import Replayed
 
-ENTRIES_PER_CALL: Final = 20_000
-TOLD_MAX: Final = 200
-"""Decisions of one stretch that are told beside being counted: those that are not the same."""
 RESOURCE_CHARS_MAX: Final = 1_024
 _AT_ONCE: Final = 256
 
 
-async def replay_decisions(call: Call) -> Answer:
-    """Ask the decisions among the entries from `start` on again. Other callers are served between small batches."""
-    text = call.query.get("start", "0")
-    if not (text.isascii() and text.isdigit() and len(text) <= 16):
-        raise Malformed(f"{shown(text)} is not the index of an entry", code="request.query")
-    start, size = int(text), call.walk.ledger.size
-    find, statements = call.walk.subject_keys.find, Statements()
-    counts: Counter[str] = Counter()
-    told: list[Replayed] = []
-    batch: list[StoredEntry] = []
-    stop = min(size, start + ENTRIES_PER_CALL)
-    for stored in call.walk.ledger.replay():
-        if stored.index >= stop:
-            break
-        # Of what came before, only what is referred to.
-        if stored.index >= start or stored.tag in STATED:
-            batch.append(stored)
-        if len(batch) >= _AT_ONCE:
-            await _asked(batch, find, statements, counts, told)
-            batch = []
-        elif stored.index % _AT_ONCE == 0:
-            await anyio.lowlevel.checkpoint()
-    await _asked(batch, find, statements, counts, told)
+async def replay_stretch(call: Call) -> Answer:
+    """Ask the decisions among the entries from `start` on again, as far as one answer goes. Actions go on meanwhile."""
+    stop = call.query.get("stop", "")
+    entries = _index(call.query.get("entries", str(ENTRIES_MAX)))
+    if not 0 < entries <= ENTRIES_MAX:
+        raise Malformed(f"entries must be 1 to {ENTRIES_MAX}, got {entries}", code="request.query")
+    found = await replay_decisions(
+        call.walk,
+        call.walk.policies.asked,
+        start=_index(call.query.get("start", "0")),
+        stop=_index(stop) if stop else None,
+        entries=entries,
+    )
+    last = found.size if not stop else min(found.size, _index(stop))
     return {
-        "counts": {verdict: counts[verdict] for verdict in VERDICTS if counts[verdict]},
-        "next": stop if stop < size else None,
-        "size": size,
-        "told": [one.as_value() for one in told[:TOLD_MAX]],
+        "counts": {verdict: found.counts[verdict] for verdict in VERDICTS if found.counts[verdict]},
+        "next": found.end if found.end < last else None,
+        "reading": found.reading,
+        "size": found.size,
+        "told": [one.as_value() for one in found.told],
     }
-
-
-async def _asked(
-    batch: list[StoredEntry],
-    find: FindKey,
-    statements: Statements,
-    counts: Counter[str],
-    told: list[Replayed],
-) -> None:
-    found = await to_thread.run_sync(lambda: list(replay_entries(batch, find, statements=statements)))
-    counts.update(one.verdict for one in found)
-    told += [one for one in found if one.verdict in ("differs", "cannot_tell")]
 
 
 async def tell_possible(call: Call) -> Answer:
@@ -98,6 +70,12 @@ async def tell_possible(call: Call) -> Answer:
     }
 
 
+def _index(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise Malformed(f"{shown(text)} is not the index of an entry", code="request.query")
+    return int(text)
+
+
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
         raise Malformed(f"{shown(text)} is no whole number of milliseconds", code="request.query")
@@ -111,8 +89,20 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         path="/v1/decisions/replay",
         summary="Past decisions, derived again from the ledger, so many entries at a time",
         answer="Replayed",
-        query=(("start", COUNT, "index of the entry to begin with; 0 when not given"),),
-        run=replay_decisions,
+        query=(
+            (
+                "start",
+                COUNT,
+                "index of the entry to begin with; 0 when not given. Go on at `next`, until that is null",
+            ),
+            ("stop", COUNT, "index of the first entry that is not asked again; none when not given"),
+            (
+                "entries",
+                COUNT,
+                f"at most so many entries in one answer; {ENTRIES_MAX} when not given, and at most",
+            ),
+        ),
+        run=replay_stretch,
     ),
     Operation(
         id="tell_possible",

@@ -132,6 +132,16 @@ def _applied(applied: Applied) -> Answer:
         "inactive": [_inactive(one) for one in applied.inactive],
         "before": applied.before,
         "after": applied.after,
+        "undrilled": [
+            {
+                "kind": one.what.kind,
+                "name": one.what.name,
+                "from": one.before,
+                "to": one.after,
+                "commands": [*one.commands()],
+            }
+            for one in applied.undrilled
+        ],
     }
 
 
@@ -218,6 +228,7 @@ def _capability(pair: tuple[Registered, list[JSONValue]]) -> JSONValue:
         "kind": capability.kind,
         "environment": capability.environment,
         "tier": capability.tier,
+        "unhinted_accepted": capability.unhinted_accepted,
         "sensitivity": capability.sensitivity,
         **_standing(pair),
         "ownership": _ownership(capability.ownership),

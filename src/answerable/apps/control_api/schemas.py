@@ -116,6 +116,9 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "inactive": sequence(_INACTIVE),
             "before": TEXT,
             "after": TEXT,
+            "undrilled": sequence(
+                record({"kind": TEXT, "name": TEXT, "from": COUNT, "to": COUNT, "commands": TEXTS})
+            ),
         }
     ),
     "RegistryCheck": record(
@@ -156,6 +159,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "kind": choice(*ACTION_KINDS),
             "environment": TEXT,
             "tier": COUNT,
+            "unhinted_accepted": FLAG,
             "sensitivity": TEXT,
             **_STANDING,
             "ownership": _OWNERSHIP,
@@ -316,6 +320,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         {
             "counts": mapping(COUNT),
             "next": nullable(COUNT),
+            "reading": FLAG,
             "size": COUNT,
             "told": sequence({"type": "object", "description": "a decision that is not as it was recorded"}),
         }

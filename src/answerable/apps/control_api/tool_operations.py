@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import (
+    COUNT,
     DIGEST,
     FLAG,
     INSTANT,
@@ -20,7 +21,7 @@ from answerable.apps.control_api.schemas import (
 from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
 from answerable.errors import Malformed
 from answerable.flows.pin_tools import approve_tool
-from answerable.flows.show_tools import changes_of, neighbours, tool_state, tool_states
+from answerable.flows.show_tools import changes_of, neighbours, tool_state, tool_states, weight_of
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -48,6 +49,7 @@ async def show_tool(call: Call) -> Answer:
         "changes": [
             {"kind": one.kind, "text": one.text, "grave": one.grave} for one in changes_of(call.walk, state)
         ],
+        "weight": [{"text": text, "grave": grave} for text, grave in weight_of(call.walk, state)],
         "neighbours": [[server, tool] for server, tool in neighbours(call.walk)],
     }
 
@@ -69,6 +71,8 @@ def _told(state: ToolState) -> Answer:
         "pinned": state.pinned,
         "source": state.source,
         "blocked": state.blocked,
+        "tier": state.tier,
+        "unhinted_accepted": state.unhinted_accepted,
     }
 
 
@@ -102,6 +106,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "pinned": _DIGEST_OR_NONE,
             "source": choice("document", "owner", "first_sight", ""),
             "blocked": TEXT,
+            "tier": nullable(COUNT),
+            "unhinted_accepted": FLAG,
         }
     ),
     "ToolPin": record(
@@ -121,6 +127,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "text": nullable(_DEFINITION),
             "pin": nullable(reference("ToolPin")),
             "changes": sequence(record({"kind": TEXT, "text": TEXT, "grave": FLAG})),
+            "weight": sequence(record({"text": TEXT, "grave": FLAG})),
             "neighbours": sequence({"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2}),
         }
     ),

@@ -43,7 +43,8 @@ _SHAPES: Final = (
         "private_key",
         b"private key",
         re.compile(
-            rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----[A-Za-z0-9+/=\\\s:,-]{0,16384}"
+            # A line's end may be written as JSON writes it, and as JSON in JSON does; no other escape is cut in two.
+            rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,-]|\\{1,4}[nrt]){0,16384}"
             rb"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY-----)?"
         ),
     ),

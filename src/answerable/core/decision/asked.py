@@ -6,7 +6,6 @@ Laws: what is not in the question is never made up; what the question says about
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +17,7 @@ from answerable.core.decision.question import QUESTION_VERSION
 from answerable.core.decision.risk import risk_of
 from answerable.core.decision.time_windows import windows_at
 from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.registry.capability import ArgumentMapping, ArgumentType
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ class AskedHold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """One question. rule: the code of the rule that said no before any policy was asked; empty where they were. hold:
-    None where there was none."""
+    """One question. rule: the code of the rule that said no before any policy was asked; empty where they were.
+    mapping: as `question_of` writes it; None in one from before it was written. hold: None where there was none."""
 
     action: AskedAction
     approval: AskedApproval | None
@@ -76,7 +76,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     resource: AskedResource
     rule: str
     v: int
+    mapping: list[tuple[str, ArgumentType, bool, str]] | None = None
     hold: AskedHold | None = None
+
+    def mappings(self) -> tuple[ArgumentMapping, ...] | None:
+        """How the capability mapped arguments, as far as it takes that to ask again; None where it is not told."""
+        if self.mapping is None:
+            return None
+        return tuple(
+            ArgumentMapping(name=name, type=kind, required=required, pointer=pointer)
+            for name, kind, required, pointer in self.mapping
+        )
 
     def approval_fact(self) -> ApprovalFact | None:
         """The approval as a decision takes it."""
@@ -123,6 +133,14 @@ def context_under(asked: Asked, parts: PolicyParts) -> Context:
     Raises Malformed (`question.malformed`).
     """
     context: Context = {name: value for name, value in asked.context.items() if name != "risk"}
+    return {**context, **declared_under(asked, parts)}
+
+
+def declared_under(asked: Asked, parts: PolicyParts) -> Context:
+    """The members of the context that these parts make: `destination`, `windows`, and `risk` as `context_under` says.
+
+    Raises Malformed (`question.malformed`).
+    """
     sent, now = asked.context["destination"], asked.context.get("now")
     names, kind = sent.get("names"), sent.get("type")
     if type(now) is not int or not isinstance(names, list) or not isinstance(kind, str):
@@ -130,11 +148,15 @@ def context_under(asked: Asked, parts: PolicyParts) -> Context:
     found = classed_as(
         parts.destinations, action=asked.action.kind, kind=kind, destinations=tuple(map(str, names))
     )
-    context["destination"] = {**sent, "class": found.worst, "classes": [*found.classes]}
-    context["windows"] = windows_at(parts.windows, UnixMillis(now)) if parts.windows else {}
-    with suppress(LookupError):
-        context["risk"] = risk_of(parts.risk, context)
-    return context
+    made: Context = {
+        "destination": {**sent, "class": found.worst, "classes": [*found.classes]},
+        "windows": windows_at(parts.windows, UnixMillis(now)) if parts.windows else {},
+    }
+    try:
+        made["risk"] = risk_of(parts.risk, {**asked.context, **made} if parts.risk else made)
+    except LookupError:
+        return made
+    return made
 
 
 def uncounted(

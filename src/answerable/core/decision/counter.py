@@ -181,6 +181,23 @@ class Counter:
         if self.blind.pop(owner, None) is not None:
             self.changed.add((owner, BLIND))
 
+    def forget_on(self, owner: str, keys: Iterable[str]) -> None:
+        """What was counted of this owner under these keys is done with."""
+        cells = self.cells.get(owner, {})
+        for key in keys:
+            if cells.pop(key, None) is not None:
+                self.changed.add((owner, key))
+
+    def is_idle(self, owner: str, now: int) -> bool:
+        """Whether nothing of this owner is inside the window, or may be missing in it. Never without a window."""
+        oldest = oldest_inside(now, self.within_ms)
+        blind = self.blind.get(owner)
+        return (
+            bool(self.within_ms)
+            and all(cell.newest < oldest for cell in self.cells.get(owner, {}).values())
+            and (blind is None or blind.newest < oldest)
+        )
+
     def until(self, now: int) -> None:
         """At a start: nothing that is counted is from after this time. A clock that was ahead is forgotten so."""
         piece = piece_of(now, self.within_ms)

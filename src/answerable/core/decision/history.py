@@ -86,6 +86,11 @@ class History:
         self._kept_to = 0
 
     @property
+    def counters(self) -> tuple[Counter, ...]:
+        """Those in force, to ask for one owner each."""
+        return self._counters
+
+    @property
     def is_counting(self) -> bool:
         """Whether anybody wants to be told of events."""
         return bool(self._counters or self._reading)
@@ -202,6 +207,18 @@ class History:
         owners = {owner for counter in counting for owner in (*counter.cells, *counter.blind)}
         for owner in filter(ended, owners):
             for counter in counting:
+                counter.forget(owner)
+
+    def forget(self, tracker: str, owner: str, resources: Iterable[str]) -> None:
+        """What one tracker counted of an owner on these is done with: it counts from nothing again."""
+        for counter in self._counters:
+            if counter.name == tracker:
+                counter.forget_on(owner, resources)
+
+    def forget_idle(self, now: int) -> None:
+        """Of owners of whom nothing is inside any window any more, nothing is kept."""
+        for counter in self._counters:
+            for owner in [one for one in counter.cells if counter.is_idle(one, now)]:
                 counter.forget(owner)
 
     def due(self, durable: int) -> HistoryState | None:

@@ -36,7 +36,7 @@ FILE_KEYS: Final = ("defaults", "cases")
 CASE_KEYS: Final = ("name", "given", "expect", "by", "approvers", "obligations", "reason")
 GIVEN_KEYS: Final = (
     "agent", "capability", "arguments", "resource", "at", "windows", "task", "chain", "budget", "history", "identity",
-    "proof", "approval",
+    "proof", "approval", "tier",
 )  # fmt: skip
 TASK_KEYS: Final = (
     "principal", "useCase", "purpose", "mandate", "callsMax", "callsUsed", "startedAt", "expiresAt", "state",
@@ -99,7 +99,8 @@ class Given:
 
     resource: None for what the capability takes from the arguments. at: None for the default, or where `windows` says
     when. chain: who handed the task on, the mandate's own agent first and the acting one last; empty for no chain.
-    approval: people who approved, by group; empty for no approval. history: trackers that are not 0.
+    approval: people who approved, by group; empty for no approval. history: trackers that are not 0. tier: to which the
+    hints of its tool raise the capability; None for the one that is registered.
     """
 
     agent: str
@@ -115,6 +116,7 @@ class Given:
     identity: GivenIdentity = GivenIdentity()
     proof: ProofKind = "signature"
     approval: tuple[tuple[str, int], ...] = ()
+    tier: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +234,7 @@ def _given(fields: Fields) -> Given:
         identity=_identity(fields),
         proof=fields.choice("proof", get_args(ProofKind), default="signature"),
         approval=_counts(fields, "approval", APPROVERS_MAX),
+        tier=fields.integer("tier", minimum=0, maximum=3) if fields.has("tier") else None,
     )
 
 

@@ -5,6 +5,7 @@ Laws: each fact has the shape that the gather step gives it; whatever a case nam
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -122,6 +123,11 @@ def case_faults(
             yield "/given/windows", error.code, error.message
     capability = registry.capabilities.get(given.capability)
     if capability is not None:
+        if given.tier is not None:
+            try:
+                _check_tier(given.tier, capability)
+            except Malformed as error:
+                yield "/given/tier", error.code, error.message
         names = [mapping.name for mapping in capability.arguments]
         for name in given.arguments:
             # Others may be there, and no policy sees them; one that is nearly one of these is not meant to be another.
@@ -143,7 +149,20 @@ def _known(given: Given, registry: RegistrySnapshot) -> tuple[Agent, Capability]
             f"there is no active agent {shown(given.agent)} or capability {shown(given.capability)}",
             code="case.unknown",
         )
+    if given.tier is not None:
+        _check_tier(given.tier, capability)
+        capability = replace(capability, tier=given.tier)
     return agent, capability
+
+
+def _check_tier(tier: int, capability: Capability) -> None:
+    """Raises Malformed (`case.tier`)."""
+    if tier < capability.tier:
+        raise Malformed(
+            f"capability {shown(capability.name)} is of tier {capability.tier}, which nothing lowers: leave `tier` "
+            "out, or give a higher one, to which the hints of its tool raise it",
+            code="case.tier",
+        )
 
 
 def _mandate(given: Given, agent: Agent, registry: RegistrySnapshot, at: UnixMillis) -> Mandate:

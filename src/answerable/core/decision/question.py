@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.facts import ApprovalFact, Facts
     from answerable.core.decision.policy_context import Context
+    from answerable.core.registry.capability import Capability
     from answerable.core.registry.documents import Agent
 
 QUESTION_VERSION: Final = 1
+UNMAPPABLE: Final = "arguments.unmappable"
+"""The rule by which an argument that policy cannot be shown as declared is a denial."""
 SOURCES: Final = {
     "agent": "registry, and what attestation measured",
     "approval": "approval register",
@@ -44,7 +47,9 @@ def question_of(
 ) -> bytes:
     """The question as JSON text on one line.
 
-    rule: the code of the rule that said no before any policy was asked; empty where the policies were.
+    rule: the code of the rule that said no before any policy was asked; empty where the policies were. Its `mapping`
+    says how the capability maps arguments, each as name, type, whether it is required, and pointer: where some have
+    their name by a pointer, or one did not fit, for then the action does not say by itself what they are; else empty.
     """
     capability = verified.resolved.capability
     held = facts.hold
@@ -55,6 +60,7 @@ def question_of(
             "approval": None if facts.approval is None else _approval(facts.approval),
             "context": context,
             "mandate_state": facts.mandate_state,
+            "mapping": _mapping(capability, rule),
             "principal": {"environment": agent.environment, "id": agent.name, "use_case": agent.use_case},
             "registry": facts.registry_digest,
             "resource": {"id": verified.resource_id, "type": capability.resource.type},
@@ -63,6 +69,12 @@ def question_of(
             "v": QUESTION_VERSION,
         }
     )
+
+
+def _mapping(capability: Capability, rule: str) -> list[tuple[str, str, bool, str]]:
+    if rule != UNMAPPABLE and not any(one.pointer for one in capability.arguments):
+        return []
+    return [(one.name, one.type, one.required, one.pointer) for one in capability.arguments]
 
 
 def _approval(approval: ApprovalFact) -> dict[str, object]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.core.incident.circumstances import circumstances, set_aside
+from answerable.core.incident.drills_told import drill_told
 from answerable.core.incident.handed_on import (
     cited_sentence,
     hop_detail,
@@ -26,6 +27,7 @@ from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.holds_told import containment_told, hold_lifted_told, hold_placed_told
 from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told
 from answerable.core.incident.revocations_told import authority_told, revoked_told
+from answerable.core.incident.rules_told import rule_fired_told
 from answerable.core.incident.tools_told import tool_pinned_told
 from answerable.core.incident.wording import (
     fields_told,
@@ -350,7 +352,9 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.HOLD_PLACED: hold_placed_told,
     Tag.HOLD_LIFTED: hold_lifted_told,
     Tag.CONTAINMENT_REPORT: containment_told,
+    Tag.RULE_FIRED: rule_fired_told,
     Tag.POLICY_PROPOSED: policy_proposed_told,
+    Tag.DRILL: drill_told,
 }
 
 

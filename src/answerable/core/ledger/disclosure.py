@@ -27,6 +27,8 @@ FIELDS_MAX: Final = 64
 
 _SALT_CHARS: Final = 24
 _DIGEST_CHARS: Final = 43
+_NAME_AT: Final = _SALT_CHARS + 5
+"""Where in `["<salt>","<name>",<value>]` the name begins."""
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 Field: TypeAlias = "tuple[bytes, bytes]"
@@ -112,7 +114,40 @@ def opened_fields(attachment: bytes, key: SubjectKey) -> tuple[Disclosure, ...]:
 
     Raises Malformed (`ledger.disclosure`, `ledger.envelope`), Unverified (`ledger.envelope`).
     """
+    return tuple(parsed_disclosure(line) for line in _lines(attachment, key))
+
+
+def committed_fields(
+    attachment: bytes, key: SubjectKey, digests: object, wanted: frozenset[str]
+) -> dict[str, bytes] | None:
+    """The values of those fields that are wanted, by name, as they were written: that they are JSON is for who reads
+    them. digests: the leaf's `_sd`; None where that has another number of fields, or lacks one of those that are
+    wanted: of the others no more than the name is looked at.
+
+    Raises as `opened_fields`.
+    """
+    lines = _lines(attachment, key)
+    if not isinstance(digests, list) or len(digests) != len(lines):
+        return None
+    found: dict[str, bytes] = {}
+    for line in lines:
+        # As they are written, a plain name stands behind a salt of so many characters. Whatever else there is, is read.
+        end = line.find(b'",', _NAME_AT)
+        plain = line[_NAME_AT:end] if line[_NAME_AT - 3 : _NAME_AT] == b'","' else b""
+        if plain.replace(b"_", b"").isalpha():
+            name, value = plain.decode(), line[end + 2 : -1]
+        else:
+            one = parsed_disclosure(line)
+            name, value = one.name, bytes(one.value)
+        if name in wanted:
+            if digest_of(line) not in digests:
+                return None
+            found[name] = value
+    return found
+
+
+def _lines(attachment: bytes, key: SubjectKey) -> list[bytes]:
     lines = key.opened(attachment).split(b"\n", FIELDS_MAX + 1)
     if lines.pop() or len(lines) > FIELDS_MAX:
         raise Malformed("the fields do not end where they should", code="ledger.disclosure")
-    return tuple(parsed_disclosure(line) for line in lines)
+    return lines

@@ -15,6 +15,7 @@ from answerable.core.ledger.runs import Run
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
+    from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.evidence import CallerIdentity
 
 
@@ -109,6 +110,7 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     run: Run
     server: str
     tag: int
+    tier: int | None = None
     tool_ref: Reference
     use_case: str
     v: int
@@ -167,3 +169,8 @@ def identity_members(identity: CallerIdentity) -> dict[str, JSONValue]:
         if identity.manifest_grade:
             members["manifest_grade"] = identity.manifest_grade
     return members
+
+
+def proof_members(caller: VerifiedCaller) -> dict[str, JSONValue]:
+    """How the agent proved itself, as an intent has it, for a leaf that is not typed."""
+    return {"binding": caller.binding, "kind": caller.proof, "sequence": caller.sequence}

@@ -24,6 +24,7 @@ from answerable.core.ledger.leaves import (
     encoded_leaf,
     evidence_leaf,
     identity_members,
+    proof_members,
 )
 from answerable.core.ledger.mandate_fields import answering_fields, mandate_fields
 from answerable.core.ledger.tags import Tag
@@ -119,6 +120,7 @@ def intent(
         run=run,
         server=request.server,
         tag=int(Tag.INTENT),
+        tier=verified.resolved.capability.tier,
         tool_ref=tool_ref,
         use_case=mandate.use_case,
         v=LEAF_VERSION,
@@ -185,8 +187,10 @@ def refusal(
     question: bytes = b"",
     policy_ref: Reference | None = None,
     mandate_ref: Reference | None = None,
+    tier: int | None = None,
 ) -> Entry:
-    """An action that was not allowed: nothing was done. mandate: None when the caller has none of that name.
+    """An action that was not allowed: nothing was done. mandate: None when the caller has none of that name. tier: of
+    the capability, as its tool raised it; None where it was refused before that was known.
 
     hops: by which it was handed on, where that was proved. question: what policy was asked, if it was, and the
     references are to what it was decided under then, where that stands in the same log.
@@ -203,8 +207,10 @@ def refusal(
         "mandate": mandate.id if mandate is not None else "",
         "method": request.method if capability else "",
         "policy_set": policy_set,
-        "proof": _proof(caller),
+        "proof": proof_members(caller),
         "server": request.server if capability else "",
+        **({} if tier is None else {"tier": tier}),
+        **({} if mandate is None else {"use_case": mandate.use_case}),
         **identity_members(caller.identity),
     }
     _refer(members, policy_ref=policy_ref, mandate_ref=mandate_ref)
@@ -271,8 +277,10 @@ def approval_asked(
         "expires": approval.expires_at,
         "mandate": approval.mandate,
         "principal": principal,
-        "proof": _proof(verified.caller),
+        "proof": proof_members(verified.caller),
         "requirements": [[r.group, r.count] for r in approval.requirements[:SOURCES_MAX]],
+        "tier": verified.resolved.capability.tier,
+        "use_case": verified.mandate.use_case,
     }
     _refer(members, policy_ref=policy_ref, mandate_ref=mandate_ref)
     if decision.wider is not None:
@@ -389,7 +397,3 @@ def _sources(names: tuple[str, ...]) -> list[str]:
             break
         kept.append(name)
     return kept
-
-
-def _proof(caller: VerifiedCaller) -> dict[str, JSONValue]:
-    return {"binding": caller.binding, "kind": caller.proof, "sequence": caller.sequence}

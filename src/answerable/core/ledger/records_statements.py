@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -13,11 +13,16 @@ from answerable.core.ledger.mandate_fields import mandate_fields
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.policy_record import Proposal
+
+UNDRILLED_NAMED_MAX: Final = 200
+"""Documents that an entry names; all of them are counted."""
 
 
 def registry_change(
@@ -30,13 +35,18 @@ def registry_change(
     after: str,
     changes: bytes,
     because: str = "",
+    undrilled: Sequence[str] = (),
 ) -> Entry:
     """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents.
 
-    pseudonym: of `by`. because: why, where a rule of ours did it, in words that name nobody."""
+    pseudonym: of `by`. because: why, where a rule of ours did it, in words that name nobody. undrilled:
+    documents that are of a higher tier now without the drills for it."""
     members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
     if because:
         members["because"] = because
+    if undrilled:
+        members["undrilled"] = [*undrilled[:UNDRILLED_NAMED_MAX]]
+        members["undrilled_count"] = len(undrilled)
     fields = [(b"by_name", encode(by)), (b"changes", changes)]
     return sealed_entry(Tag.REGISTRY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
 

@@ -32,6 +32,8 @@
 | 28  | 2026-11-27 | tool_pinned     | a definition of a tool came into force: signed by its owner, or at first sight |
 | 29  | 2026-11-27 | policy_proposed | a change of policy sets was proposed, signed; a second person publishes it |
 | 30  | 2026-11-27 | containment_report  | what a hold stopped, what it came too late for, and what it could not stop |
+| 31  | 2026-11-27 | drill           | a stop, revocation or trace was tried out on a shadow, and what came of it |
+| 32  | 2026-11-27 | rule_fired          | a stop rule held something, would have, or is about to                    |
 """
 
 from __future__ import annotations
@@ -73,6 +75,8 @@ class Tag(IntEnum):
     TOOL_PINNED = 28
     POLICY_PROPOSED = 29
     CONTAINMENT_REPORT = 30
+    DRILL = 31
+    RULE_FIRED = 32
 
 
 OWED: Final = frozenset(
@@ -88,6 +92,7 @@ OWED: Final = frozenset(
         Tag.WORKLOAD_ENDED,
         Tag.AUTHORITY_CHANGED,
         Tag.REVOKED,
+        Tag.RULE_FIRED,
     }
 )
 """Entries we owe because something already happened or is being stopped: they may use the space kept in reserve."""

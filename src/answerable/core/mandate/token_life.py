@@ -20,7 +20,7 @@ from answerable.core.registry.budget_name import CALLS
 from answerable.errors import Malformed, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.mandate.authority import Authority
@@ -61,18 +61,24 @@ class ActingLimits:
         return self.seconds[tier] if 0 <= tier <= TIER_MAX else self.seconds[TIER_MAX]
 
 
-def tier_of(authority: Authority, capabilities: Mapping[str, Capability]) -> int:
-    """The highest tier of whatever the authority could be used for. capabilities: every one there is, by name.
+def tier_of(
+    authority: Authority, capabilities: Mapping[str, Capability], *, tier: Callable[[Capability], int]
+) -> int:
+    """The highest tier of whatever the authority could be used for. capabilities: every one there is, by name. tier: at
+    which an action of one is decided.
 
     A name that nothing is registered under counts as the highest, and so does a wildcard that covers nothing yet.
     """
-    return max(_tier(scope, capabilities) for scope in authority.scopes)
+    return max(_tier(scope, capabilities, tier) for scope in authority.scopes)
 
 
-def _tier(scope: str, capabilities: Mapping[str, Capability]) -> int:
+def _tier(scope: str, capabilities: Mapping[str, Capability], tier: Callable[[Capability], int]) -> int:
     if scope in capabilities:
-        return capabilities[scope].tier
-    return max((one.tier for name, one in capabilities.items() if covers(scope, name)), default=TIER_MAX)
+        return tier(capabilities[scope])
+    covered = [one for name, one in capabilities.items() if covers(scope, name)]
+    if not covered or any(one.tier >= TIER_MAX for one in covered):
+        return TIER_MAX
+    return max(tier(one) for one in covered)
 
 
 def check_age(hops: tuple[Hop, ...], *, tier: int, limits: ActingLimits, now: UnixMillis) -> None:

@@ -1,8 +1,8 @@
 """From all registered documents to the snapshot of what is active, and to what keeps the rest from being so.
 
 Laws: a thing without complete ownership is not active (check REG-02), nor is one that points at something missing or
-inactive; a policy set is never left out quietly, for that could drop a forbid; the same documents give the same
-snapshot and digest, in whatever order they come.
+inactive; a policy set or a stop rule is never left out quietly, for that could drop a forbid or a stop; the same
+documents give the same snapshot and digest, in whatever order they come.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from answerable.core.registry.documents import (
 from answerable.core.registry.parse import document_key, shapes_of
 from answerable.core.registry.references import reference_faults
 from answerable.core.registry.snapshot import RegistrySnapshot
+from answerable.core.registry.stop_rule import StopRule
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ N = TypeVar(
     PolicySetDocument,
     Application,
     Schedule,
+    StopRule,
 )
 
 
@@ -103,6 +105,7 @@ def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
         applications=_by_name(active, Application),
         schedules=_by_name(active, Schedule),
         policy_sets=_by_name(active, PolicySetDocument),
+        stop_rules=_by_name(active, StopRule),
     )
 
 

@@ -77,7 +77,8 @@ class Capability:
     tier: 0 (no risk) to 3 (critical). idempotent: the upstream may be asked twice without harm.
     spending: what its actions take of budgets. credential_arguments: those in which a credential is let through to the
     tool. credential_answers: whether one that the tool answers with is let through to the agent. definition: SHA-256 of
-    the tool's definition, hex, if the document says which one is let through.
+    the tool's definition, hex, if the document says which one is let through. unhinted_accepted: what the server leaves
+    out of the tool's hints does not raise the tier.
     """
 
     name: str
@@ -100,3 +101,4 @@ class Capability:
     credential_arguments: tuple[str, ...] = ()
     credential_answers: bool = False
     definition: str = ""
+    unhinted_accepted: bool = False

@@ -167,12 +167,13 @@ def _kind(
 
 
 def _tier(tool: Mapping[str, JSONValue], kind: ActionKind, notes: list[str]) -> int:
-    hints = hints_of(dict(tool))
+    hints = hints_of(dict(tool)).believed(kind)
     unsaid = [name for name in HINTS if name not in hints.said()]
     tier = max(_TIERS[kind], hints.tier_at_least(unsaid_is_worst=True))
     if unsaid:
         notes.append(
-            f"tier {tier}: what the server does not say ({', '.join(unsaid)}) counts as the worst; lower it if you know"
+            f"tier {tier}: what the server does not say ({', '.join(unsaid)}) counts as the worst; if you know better, "
+            "lower it and add `unhinted: accepted`"
         )
     else:
         notes.append(

@@ -11,6 +11,7 @@ from answerable.core.registry.capability import ActionKind, ArgumentType, Capabi
 from answerable.core.registry.destination import DestinationType
 from answerable.core.registry.ownership import UNOWNED, Ownership
 from answerable.core.registry.policy_parts import NO_PARTS, PolicyParts
+from answerable.core.registry.stop_rule import StopRule
 from answerable.core.registry.time_rule import TimeRule
 
 
@@ -200,5 +201,5 @@ class PolicySetDocument:
     parts: PolicyParts = NO_PARTS
 
 
-Owned = Agent | UseCase | Capability | Application | Schedule
+Owned = Agent | UseCase | Capability | Application | Schedule | StopRule
 """What somebody must answer for before it is in force."""

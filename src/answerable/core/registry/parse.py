@@ -35,7 +35,9 @@ from answerable.core.registry.spec_issuer import (
 )
 from answerable.core.registry.spec_policy_set import POLICY_SET_KEYS, policy_set_in
 from answerable.core.registry.spec_shared import keys_in, matching, name_of, ownership_in, without_nul
+from answerable.core.registry.spec_stop_rule import STOP_RULE_KEYS, stop_rule_in
 from answerable.core.registry.spec_template import TEMPLATE_KEYS, template_in
+from answerable.core.registry.stop_rule import StopRule
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ Kind = Literal[
     "Application",
     "Schedule",
     "PolicySet",
+    "StopRule",
 ]
 Noun: TypeAlias = (
     Principal
@@ -67,6 +70,7 @@ Noun: TypeAlias = (
     | Application
     | Schedule
     | PolicySetDocument
+    | StopRule
 )
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -82,6 +86,7 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "Application": APPLICATION_KEYS,
     "Schedule": SCHEDULE_KEYS,
     "PolicySet": POLICY_SET_KEYS,
+    "StopRule": STOP_RULE_KEYS,
 }
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -244,4 +249,5 @@ _READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
     "Application": application_in,
     "Schedule": schedule_in,
     "PolicySet": policy_set_in,
+    "StopRule": stop_rule_in,
 }

@@ -16,6 +16,7 @@ from answerable.core.registry.documents import (
     Application,
     MandateTemplate,
     Owned,
+    PolicySetDocument,
     Principal,
     Schedule,
     UseCase,
@@ -24,6 +25,7 @@ from answerable.core.registry.fields import Fault, near, nearest, pointer
 from answerable.core.registry.placeholders import placeholders_in
 from answerable.core.registry.policy_references import policy_faults
 from answerable.core.registry.spec_limits import unreachable
+from answerable.core.registry.stop_rule import STOP_RULES_MAX, StopRule
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -88,6 +90,8 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
                 yield from _exists(shapes, "UseCase", name, f"/spec/useCases/{index}")
         case Schedule() as schedule:
             yield from _schedule_faults(schedule, shapes)
+        case StopRule() as rule:
+            yield from _rule_faults(rule, shapes)
         case _:
             return
 
@@ -209,6 +213,21 @@ def _schedule_faults(schedule: Schedule, shapes: Shapes) -> Iterator[_Found]:
         if parameter.name not in given:
             message = f"template {shown(template.name)} needs a value for {shown(parameter.name)}"
             yield "/spec/values", "reference.parameter", message
+
+
+def _rule_faults(rule: StopRule, shapes: Shapes) -> Iterator[_Found]:
+    """What a stop rule watches is there; a rule past as many as are looked at is one nobody would look at."""
+    for index, name in enumerate(rule.canary.capabilities):
+        yield from _exists(shapes, "Capability", name, f"/spec/canary/capabilities/{index}")
+    sets = [found.noun for found in shapes.nouns if isinstance(found.noun, PolicySetDocument)]
+    unread = len(sets) < sum(kind == "PolicySet" for kind, _ in shapes.declared)
+    trackers = tuple(one.name for document in sets for one in document.parts.trackers)
+    if rule.tracker and rule.tracker not in trackers and not unread:
+        message = f"no policy set declares tracker {shown(rule.tracker)}{near(rule.tracker, trackers)}"
+        yield "/spec/tracker", "reference.missing", message
+    rules = [found.name for found in shapes.nouns if isinstance(found.noun, StopRule)]
+    if rule.name in rules[STOP_RULES_MAX:]:
+        yield "", "document.count", f"expected at most {STOP_RULES_MAX} stop rules, got {len(rules)}"
 
 
 def _grant_faults(

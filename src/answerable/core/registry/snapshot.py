@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Server,
         UseCase,
     )
+    from answerable.core.registry.stop_rule import StopRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class RegistrySnapshot:
     applications: Mapping[str, Application] = field(default_factory=lambda: MappingProxyType({}))
     schedules: Mapping[str, Schedule] = field(default_factory=lambda: MappingProxyType({}))
     policy_sets: Mapping[str, PolicySetDocument] = field(default_factory=lambda: MappingProxyType({}))
+    stop_rules: Mapping[str, StopRule] = field(default_factory=lambda: MappingProxyType({}))
 
     def person_keys(self, name: str) -> tuple[PublicKey, ...]:
         """The keys that a registered person signs with; none for a name that is nobody's."""

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
 CAPABILITY_KEYS: Final = (
     "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
-    "openMembers", "reversible", "title", "subject", "destination", "credentials", "definition", *SPENDING_KEYS,
-    "ownership",
+    "openMembers", "reversible", "title", "subject", "destination", "credentials", "definition", "unhinted",
+    *SPENDING_KEYS, "ownership",
 )  # fmt: skip
 RESOURCE_KEYS: Final = ("type", "argument", "fixed")
 SUBJECT_KEYS: Final = ("type", "argument")
 ARGUMENT_KEYS: Final = ("name", "type", "required", "pointer")
+UNHINTED_CHOICES: Final = ("accepted",)
 CREDENTIALS_KEYS: Final = ("arguments", "answers")
 
 _ENTITY_TYPE: Final = re.compile(r"[A-Z][A-Za-z0-9_]{0,62}")
@@ -72,6 +73,7 @@ def capability_in(spec: Fields, name: str) -> Capability:
         if credentials is not None
         else (),
         definition=_definition(spec, method),
+        unhinted_accepted=_unhinted_accepted(spec, method),
         credential_answers=credentials is not None and credentials.flag("answers", default=False),
     )
 
@@ -100,6 +102,15 @@ def _definition(spec: Fields, method: str) -> str:
             "only tools have a definition that can be pinned", "definition", code="capability.definition"
         )
     return digest.removeprefix("sha256:")
+
+
+def _unhinted_accepted(spec: Fields, method: str) -> bool:
+    """Whether the owner accepts that hints are left out. One word says it, so that it is never there by chance."""
+    if not spec.has("unhinted"):
+        return False
+    if method != "tools/call":
+        spec.fault("only tools have hints that can be left out", "unhinted", code="capability.unhinted")
+    return spec.choice("unhinted", UNHINTED_CHOICES) == "accepted"
 
 
 def _resource(spec: Fields, method: str, variables: tuple[str, ...]) -> ResourceMapping:

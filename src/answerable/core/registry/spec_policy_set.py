@@ -94,7 +94,7 @@ def _tracker(item: Fields, name: str) -> Tracker:
         if sequence
         else item.text("sum", default="", check=matching(ARGUMENT_NAME, "an argument name")),
         sequence=sequence,
-        within_seconds=_within(item),
+        within_seconds=within_in(item),
         same_resource=item.flag("sameResource", default=False),
     )
 
@@ -129,8 +129,8 @@ def _names(item: Fields, key: str, what: str) -> tuple[str, ...]:
     return names
 
 
-def _within(item: Fields) -> int:
-    """Seconds; 0 where nothing is said, and where what is said is a fault."""
+def within_in(item: Fields) -> int:
+    """What `within` says, in seconds; 0 where nothing is said, and where what is said is a fault."""
     text = item.text("within", default="")
     if not text:
         return 0

@@ -48,14 +48,23 @@ class ToolChange:
 
 
 def tool_changes(
-    old: JSONValue, new: JSONValue, *, server: str, neighbours: Iterable[tuple[str, str]] = ()
+    old: JSONValue,
+    new: JSONValue,
+    *,
+    server: str,
+    neighbours: Iterable[tuple[str, str]] = (),
+    unhinted_accepted: bool = False,
 ) -> tuple[ToolChange, ...]:
     """Everything that differs, gravest first. old: None where no definition is in force. neighbours: server and name of
-    other tools. Never raises; empty only for equal definitions."""
+    other tools. unhinted_accepted: whether a capability of the tool accepts that hints are left out. Never raises;
+    empty only for equal definitions."""
     # Python takes `true` for 1, and no owner does.
     if _lines(old) == _lines(new):
         return ()
-    found = [*_changes(old, new, server=server, neighbours=neighbours)]
+    found = [
+        *_changes(old, new, server=server, neighbours=neighbours),
+        *_hint_changes(old, new, unhinted_accepted),
+    ]
     if not found:
         found = [ToolChange(kind="other", text="it differs in what no words stand for: see the lines")]
     return tuple(sorted(found, key=lambda change: not change.grave)[:CHANGES_MAX])
@@ -84,7 +93,6 @@ def _changes(
         yield ToolChange(kind="name", text=f"its name is {_value(now.get('name'))} now", grave=True)
     yield from _text_changes("description", was, now, is_new=old is None)
     yield from _text_changes("title", was, now, is_new=old is None)
-    yield from _hint_changes(old, new)
     yield from _argument_changes(was.get("inputSchema"), now.get("inputSchema"), is_new=old is None)
     if was.get("outputSchema") != now.get("outputSchema"):
         yield ToolChange(kind="output", text="what it answers with is described otherwise (`outputSchema`)")
@@ -113,7 +121,8 @@ def _text_changes(
     yield ToolChange(kind=name, text=told, grave=not is_new and name == "description")
 
 
-def _hint_changes(old: JSONValue, new: JSONValue) -> Iterator[ToolChange]:
+def _hint_changes(old: JSONValue, new: JSONValue, accepted: bool) -> Iterator[ToolChange]:
+    """accepted: then one that is left out is worth as little as the harmless value."""
     before, after = hints_of(old).said(), hints_of(new).said()
     for name in HINTS:
         risky = RISKY[name]
@@ -122,15 +131,15 @@ def _hint_changes(old: JSONValue, new: JSONValue) -> Iterator[ToolChange]:
             if has is None:
                 if after.get("readOnlyHint") and name in _OF_CHANGES:
                     continue
-                yield ToolChange(
-                    kind="hint", text=f"the server does not say {name}: it counts as {_truth(risky)}"
-                )
+                told = f"the server does not say {name}: "
+                told += "its capability accepts that" if accepted else f"it counts as {_truth(risky)}"
+                yield ToolChange(kind="hint", text=told, grave=accepted)
             else:
                 yield ToolChange(kind="hint", text=f"the server says {name} {_truth(has)}")
             continue
         if had == has:
             continue
-        less = (had is None or had == risky) and has is not None and has != risky
+        less = (had is None or had == risky) and (accepted if has is None else has != risky)
         told = f"{name} was {_said(had)} and is {_said(has)}"
         if less:
             told = f"the server claims less risk than before: {told}"

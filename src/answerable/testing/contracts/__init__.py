@@ -12,6 +12,15 @@ from answerable.testing.contracts.authority_register import (
     DurableAuthorityRegisterContract,
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
+from answerable.testing.contracts.drill_register import DrillRegisterContract, DurableDrillRegisterContract
+from answerable.testing.contracts.event_register import (
+    DurableEventRegisterContract,
+    EventRegisterContract,
+)
+from answerable.testing.contracts.figures_register import (
+    DurableFiguresRegisterContract,
+    FiguresRegisterContract,
+)
 from answerable.testing.contracts.history_register import (
     DurableHistoryRegisterContract,
     HistoryRegisterContract,
@@ -48,9 +57,13 @@ __all__ = [
     "AuthorityKeysContract",
     "AuthorityRegisterContract",
     "BundleEndpointContract",
+    "DrillRegisterContract",
     "DurableApprovalRegisterContract",
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
+    "DurableDrillRegisterContract",
+    "DurableEventRegisterContract",
+    "DurableFiguresRegisterContract",
     "DurableHistoryRegisterContract",
     "DurableHoldRegisterContract",
     "DurableInstanceRegisterContract",
@@ -64,6 +77,8 @@ __all__ = [
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
     "DurableToolPinRegisterContract",
+    "EventRegisterContract",
+    "FiguresRegisterContract",
     "HistoryRegisterContract",
     "HoldRegisterContract",
     "InstanceRegisterContract",

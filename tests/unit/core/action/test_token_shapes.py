@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from answerable.core.action.token_shapes import described, found_in, hidden_in
@@ -91,6 +91,8 @@ def test_every_find_is_counted():
 
 
 @given(st.lists(st.sampled_from([*CREDENTIALS, *HARMLESS]), max_size=4), st.text(max_size=40))
+@example([PEM, PEM], '"')
+@example([PEM.partition("-----END")[0], PEM], "\\")
 def test_json_stays_json_and_nothing_is_found_twice(parts, between):
     whole = json.dumps({"text": f" {between} ".join(parts)}).encode()
     shown, _ = hidden_in(whole)

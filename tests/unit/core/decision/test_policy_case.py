@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from answerable.adapters.cedar import compiled
 from answerable.core.decision.policy_case import DEFAULT_AT, Given, GivenTask, cases_in
 from answerable.core.decision.policy_trial import case_faults, moment_of, trial_of
 from answerable.core.decision.time_windows import lasts
@@ -25,6 +26,28 @@ def one_case(**given):
     cases, faults = read({"cases": [{"name": "one", "given": {**READS, **given}, "expect": "allow"}]})
     assert not faults
     return cases[0].given
+
+
+@pytest.mark.requirement("HINT-07")
+def test_a_case_asks_at_the_tier_that_hints_raise_to_and_never_below_the_registered_one():
+    policy = '@id("low") permit(principal, action, resource) when { context.capability.tier < 2 };'
+    decide = compiled(policy, REGISTRY).decide
+    registered = REGISTRY.capabilities[READS["capability"]].tier
+    effects = {tier: decide(*trial_of(one_case(tier=tier), REGISTRY)).effect for tier in range(registered, 4)}
+    assert effects == {tier: "allow" if tier < 2 else "deny" for tier in range(registered, 4)}
+    assert decide(*trial_of(one_case(), REGISTRY)).effect == "allow"
+    below = {**READS, "capability": "payments.batch.submit", "tier": 2}
+    with pytest.raises(Malformed, match="nothing lowers") as raised:
+        trial_of(Given(**below), REGISTRY)
+    assert raised.value.code == "case.tier"
+    cases, faults = read({"cases": [{"name": "one", "given": below, "expect": "deny"}]})
+    assert not faults
+    assert ("/given/tier", "case.tier") in [
+        (path, code) for path, code, _ in case_faults(cases[0], REGISTRY, [])
+    ]
+    for odd in (4, -1, "2", True):
+        _, faults = read({"cases": [{"name": "one", "given": {**READS, "tier": odd}, "expect": "deny"}]})
+        assert [path for path, _ in faults] == ["/cases/0/given/tier"]
 
 
 @pytest.mark.requirement("SET-07")

@@ -16,6 +16,7 @@ from answerable.core.ledger.disclosure import (
     DISCLOSURE_SALT_BYTES,
     FIELDS_MAX,
     Sealing,
+    committed_fields,
     digest_of,
     opened_fields,
     parsed_disclosure,
@@ -183,3 +184,47 @@ def test_fields_of_another_subject_are_not_opened():
     _, attachment = sealed_fields([(b"a", b"1")], sealing())
     with pytest.raises(Unverified):
         opened_fields(attachment, SubjectKey(id=b"o" * 16, secret=bytes(32)))
+
+
+WANTED = frozenset({"question", "request"})
+
+
+def committed(lines: list[bytes], digests: object = None) -> dict[str, bytes] | None:
+    told = sorted(map(digest_of, lines)) if digests is None else digests
+    return committed_fields(sealed_text(b"".join(line + b"\n" for line in lines)), KEY, told, WANTED)
+
+
+def line(name: str, value: str = "1", salt: str = "s" * 24) -> bytes:
+    return f'["{salt}",{name},{value}]'.encode()
+
+
+def test_fields_that_are_wanted_are_those_of_all_fields():
+    fields = [(b"question", b'{"a":1}'), (b"reason", b'"x"'), (b"request", b"[]"), (b"owner_name", b"1")]
+    digests, attachment = sealed_fields(fields, sealing())
+    whole = {one.name: bytes(one.value) for one in opened_fields(attachment, KEY)}
+    found = committed_fields(attachment, KEY, digests, WANTED)
+    assert found == {name: value for name, value in whole.items() if name in WANTED}
+    assert committed_fields(attachment, KEY, digests, frozenset()) == {}
+
+
+@pytest.mark.parametrize(
+    "one",
+    [line('"quest\\u0069on"'), line('"question"', salt="short"), line(' "question"'), line('"question" ')],
+)
+def test_a_name_that_is_written_otherwise_is_read_all_the_same(one: bytes):
+    assert committed([line('"other"'), one]) == {"question": b"1"}
+
+
+def test_a_field_that_the_leaf_does_not_commit_to_is_none_of_its_fields():
+    lines = [line('"question"'), line('"other"')]
+    others = [line('"question"', "2"), lines[1]]
+    assert committed(lines) == {"question": b"1"}
+    assert committed(lines, sorted(map(digest_of, others))) is None
+    assert committed(lines, [digest_of(lines[0])]) is None
+    assert committed(lines, None or "x" * 2) is None
+
+
+def test_what_is_no_field_at_all_is_malformed():
+    for one in (b"[]", b"{}", line("1"), b""):
+        with pytest.raises(Malformed):
+            committed([one])

@@ -30,6 +30,9 @@ from tests.registry_world import check_fault
             "taken",
         ),
         ("crm.read", ["spec", "tier"], 4, "/spec/tier", "document.range", "expected 0 to 3"),
+        ("crm.read", ["spec", "unhinted"], True, "/spec/unhinted", "document.choice", "not allowed here"),
+        ("crm.read", ["spec", "unhinted"], "accept", "/spec/unhinted", "document.choice", "`accepted`"),
+        ("crm.read", ["spec", "unhinted"], "", "/spec/unhinted", "document.choice", "accepted"),
         ("crm.read", ["spec", "tier"], 1.0, "/spec/tier", "document.type", "expected an integer"),
         (
             "crm.read",
@@ -134,6 +137,17 @@ def test_a_resource_is_named_by_a_variable_of_its_uri_template(target, argument,
 
 def test_a_resource_of_fixed_id_needs_no_variable():
     assert faults_of(resource_capability("crm://cases/all", {"type": "Case", "fixed": "all"})) == ()
+
+
+@pytest.mark.requirement("HINT-03")
+def test_that_hints_are_left_out_is_accepted_by_one_word_for_tools_alone():
+    documents = registry_documents()
+    documents[5]["spec"]["unhinted"] = "accepted"
+    found = snapshot_of(documents).capabilities
+    assert (found["crm.read"].unhinted_accepted, found["crm.refund"].unhinted_accepted) == (True, False)
+    resource = {"type": "Case", "argument": "case"}
+    faults = faults_of(resource_capability("crm://cases/{case}", resource, unhinted="accepted"))
+    assert [(one.path, one.code) for one in faults] == [("/spec/unhinted", "capability.unhinted")]
 
 
 @pytest.mark.parametrize(

@@ -146,8 +146,25 @@ def test_a_hint_that_was_lowered_is_grave_and_one_that_was_raised_is_told(before
     assert ("hint", told, grave) in changed_from(before, after)
 
 
-def changed_from(before: Any, after: Any) -> list[tuple[str, str, bool]]:
-    found = tool_changes(described(annotations=before), described(annotations=after), server="crm")
+@pytest.mark.requirement("HINT-05")
+@pytest.mark.parametrize("hint", ["destructiveHint", "openWorldHint"])
+def test_a_risky_hint_that_is_dropped_is_grave_where_it_is_accepted_that_it_is_not_said(hint):
+    told = f"{hint} was true and is not said"
+    assert ("hint", told, False) in changed_from({hint: True}, {})
+    grave = ("hint", f"the server claims less risk than before: {told}", True)
+    assert grave in changed_from({hint: True}, {}, accepted=True)
+    new = tool_changes(None, described(annotations={}), server="crm", unhinted_accepted=True)
+    said = f"the server does not say {hint}: its capability accepts that"
+    assert [one.grave for one in new if one.text == said] == [True]
+
+
+def changed_from(before: Any, after: Any, *, accepted: bool = False) -> list[tuple[str, str, bool]]:
+    found = tool_changes(
+        described(annotations=before),
+        described(annotations=after),
+        server="crm",
+        unhinted_accepted=accepted,
+    )
     return [(one.kind, one.text, one.grave) for one in found]
 
 

@@ -1,0 +1,7 @@
+"""Messages to receivers of events, over HTTP."""
+
+from __future__ import annotations
+
+from answerable.adapters.event_http.client import HttpEventPost
+
+__all__ = ["HttpEventPost"]

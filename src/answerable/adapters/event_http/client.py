@@ -1,0 +1,81 @@
+"""The client side of push delivery (RFC 8935) and of webhooks."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx2
+
+from answerable.errors import Malformed, Unavailable
+from answerable.ports.event_post import ANSWER_BYTES_MAX, Posted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PORT = "event_post"
+
+
+class HttpEventPost:
+    """Implements ports.event_post.EventPost. Each message makes a connection of its own: they are few, and no receiver
+    gets at what another one's connection knows.
+    """
+
+    def __init__(self, *, answer_seconds_max: float, authorities: bytes = b"") -> None:
+        """authorities: whose certificates count, PEM; empty for those of this machine. Raises Malformed
+        (`event_post.authorities`)."""
+        self._answer_seconds_max = answer_seconds_max
+        try:
+            self._context = ssl.create_default_context(cadata=authorities.decode("ascii") or None)
+        except (ssl.SSLError, ValueError):
+            raise Malformed(
+                "the authorities of receivers of events are certificates in PEM",
+                code="event_post.authorities",
+            ) from None
+        self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Posted:
+        """As the port says."""
+        try:
+            with anyio.fail_after(self._answer_seconds_max):
+                return await self._posted(url, headers, body)
+        except TimeoutError:
+            why = f"no whole answer within {self._answer_seconds_max:g} seconds"
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            why = _certificate_fault(error) or type(error).__name__
+        raise Unavailable(
+            f"a receiver of events cannot be reached: {why}",
+            code="event_post.unreachable",
+            port=PORT,
+            effect="unknown",
+        )
+
+    async def _posted(self, url: str, headers: Mapping[str, str], body: bytes) -> Posted:
+        transport = httpx2.AsyncHTTPTransport(verify=self._context, trust_env=False)
+        sent = {"accept-encoding": "identity", "user-agent": "answerable", **headers}
+        async with (
+            httpx2.AsyncClient(
+                transport=transport, timeout=self._answer_seconds_max, trust_env=False, follow_redirects=False
+            ) as client,
+            client.stream("POST", url, content=body, headers=sent) as response,
+        ):
+            received = bytearray()
+            # Raw: nothing is unpacked, so nothing can grow on the way.
+            async for chunk in response.aiter_raw():
+                received += chunk
+                if len(received) >= ANSWER_BYTES_MAX:
+                    break
+            return Posted(status=response.status_code, body=bytes(received[:ANSWER_BYTES_MAX]))
+
+
+def _certificate_fault(error: BaseException) -> str:
+    """What OpenSSL says of the receiver's certificate, empty where it is about something else."""
+    seen: BaseException | None = error
+    for _ in range(10):
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return f"its certificate: {seen.verify_message}"
+        if seen is None:
+            break
+        seen = seen.__cause__ or seen.__context__
+    return ""

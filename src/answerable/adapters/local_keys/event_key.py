@@ -1,0 +1,55 @@
+"""The key that events are signed with, as a file: PKCS #8 in PEM, mode 0600, made on the first start that needs it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from answerable.adapters.local_keys.secret import PORT, create_secret
+from answerable.core.identity.event_key import BITS, EXPONENT, EventKey
+from answerable.errors import Malformed, Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.ports.entropy import Entropy
+
+FILE_BYTES_MAX = 16_384
+
+
+def open_or_create_event_key(path: Path, *, entropy: Entropy) -> EventKey:
+    """The key in this file; of two who race to make it, both get the same one.
+
+    entropy: for the name of the draft; the key itself is made by OpenSSL. Raises Unavailable: `key.unwritable`,
+    `key.unreadable` for what is no such key or what others may read.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            create_secret(path, _fresh(), draft=path.with_name(f".{path.name}.{entropy.token()}"))
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            content = opened.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        message = (
+            f"the key `{path.name}` cannot be made or read: {(error.strerror or 'unknown error').lower()}"
+        )
+        raise Unavailable(message, code="key.unwritable", port=PORT) from None
+    try:
+        if stat.S_IMODE(mode) & 0o077:
+            raise Malformed("others may read it: give it mode 0600", code="key.kind")
+        return EventKey(content)
+    except Malformed as fault:
+        message = f"the key `{path.name}` cannot be used: {fault.message}"
+        raise Unavailable(message, code="key.unreadable", port=PORT) from None
+
+
+def _fresh() -> bytes:
+    key = rsa.generate_private_key(public_exponent=EXPONENT, key_size=BITS)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

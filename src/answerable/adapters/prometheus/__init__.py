@@ -1,0 +1,8 @@
+"""Metrics as Prometheus knows them: families of samples, and their text."""
+
+from __future__ import annotations
+
+from answerable.adapters.prometheus.families import families_of
+from answerable.adapters.prometheus.text import CONTENT_TYPE, exposition
+
+__all__ = ["CONTENT_TYPE", "exposition", "families_of"]

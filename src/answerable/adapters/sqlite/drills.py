@@ -1,0 +1,95 @@
+"""Drills in SQLite. No mirror: they are read by people's commands, and by no action."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.core.canonical import encode, parse
+from answerable.core.containment.drill import Drill, DrillId, Milestone, drill_kind, drilled
+from answerable.core.identity.principal import UnixMillis
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from answerable.adapters.sqlite.store import SqliteStore
+    from answerable.core.canonical import JSONValue
+    from answerable.core.containment.drill import Drilled
+
+_COLUMNS: Final = "id, kind, what, name, definition, shadow, at, made_by, actions, came_of_it"
+
+
+class SqliteDrillRegister:
+    """Port DrillRegister."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def put(self, drills: Collection[Drill]) -> int:
+        """As the port says."""
+        with self._store.write() as connection:
+            return connection.executemany(
+                f"INSERT INTO drills ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+                "ON CONFLICT (id) DO NOTHING",
+                [
+                    (
+                        one.id,
+                        one.kind,
+                        *one.what,
+                        one.definition,
+                        one.shadow,
+                        one.at,
+                        one.by,
+                        one.actions,
+                        _body(one),
+                    )
+                    for one in drills
+                ],
+            ).rowcount
+
+    def of(self, what: Drilled) -> Sequence[Drill]:
+        """As the port says."""
+        query = f"SELECT {_COLUMNS} FROM drills WHERE what = ? AND name = ? ORDER BY number DESC"  # noqa: S608
+        return tuple(_drill(row) for row in self._store.rows(query, tuple(what)))
+
+    def all(self) -> Sequence[Drill]:
+        """As the port says."""
+        query = f"SELECT {_COLUMNS} FROM drills ORDER BY number DESC"  # noqa: S608
+        return tuple(_drill(row) for row in self._store.rows(query))
+
+
+def _body(one: Drill) -> bytes:
+    took: list[JSONValue] = [[name, ms] for name, ms in one.took]
+    return encode({"faults": [*one.faults], "took": took})
+
+
+def _drill(row: tuple[object, ...]) -> Drill:
+    name = text(row[0])
+    with read("drill", name):
+        faults, took = _came_of_it(octets(row[9]))
+        return Drill(
+            id=DrillId(name),
+            kind=drill_kind(text(row[1])),
+            what=drilled(text(row[2]), text(row[3])),
+            definition=text(row[4]),
+            shadow=text(row[5]),
+            at=UnixMillis(whole(row[6])),
+            by=text(row[7]),
+            actions=whole(row[8]),
+            faults=faults,
+            took=took,
+        )
+
+
+def _came_of_it(body: bytes) -> tuple[tuple[str, ...], tuple[Milestone, ...]]:
+    match parse(body):
+        case {"faults": list(faults), "took": list(took)}:
+            found: list[Milestone] = []
+            for one in took:
+                match one:
+                    case [str(name), int(ms)]:
+                        found.append(Milestone(name, ms))
+            if len(found) == len(took):
+                return tuple(str(one) for one in faults), tuple(found)
+    raise Malformed("what came of it cannot be read", code="register.corrupt")

@@ -1,0 +1,115 @@
+"""Drills: does a stop stop, does a revocation revoke, is an effect traced to a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.core.containment.drill import DRILLED_KINDS
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer
+    from answerable.core.canonical import JSONValue
+
+Name = Annotated[str, typer.Argument(help="Name of an agent or of a capability.", metavar="NAME")]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--kind",
+        help=f"What it is: {' or '.join(DRILLED_KINDS)}. Only needed where both have that name.",
+        metavar="KIND",
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Drills: try out, on a shadow that touches nothing, that containment works.",
+    )
+    command(group, "stop", reads=True)(stop)
+    command(group, "revocation", reads=True)(revocation)
+    command(group, "trace", reads=True)(trace)
+    command(group, "list", reads=True)(list_drills)
+    app.add_typer(group, name="drill")
+
+
+def stop(shell: Shell, name: Name, kind: Kind = "") -> int | None:
+    """Stop a shadow in full swing, and look whether it stands still.
+
+    Nothing of the agent itself is stopped. Exit code 5 when the drill did not pass.
+    """
+    return _run(shell, "stop", name, kind)
+
+
+def revocation(shell: Shell, name: Name, kind: Kind = "") -> int | None:
+    """Revoke a shadow in full swing, and look whether it stands still.
+
+    Nothing of the agent itself is revoked. Exit code 5 when the drill did not pass.
+    """
+    return _run(shell, "revocation", name, kind)
+
+
+def trace(shell: Shell, name: Name, kind: Kind = "") -> int | None:
+    """Trace what a shadow did to who gave it the task and who said yes.
+
+    Exit code 5 when the drill did not pass.
+    """
+    return _run(shell, "trace", name, kind)
+
+
+def list_drills(shell: Shell) -> int | None:
+    """What came of drills, newest first."""
+    with shell.control() as control:
+        items = list(control.every("/v1/drills"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("at", "drill", "of", "name", "result", "by"),
+        [
+            (
+                one["at"],
+                one["drill"],
+                one["kind"],
+                one["name"],
+                "passed" if one["passed"] else "FAILED",
+                one["by"],
+            )
+            for one in items
+        ],
+        empty="no drill was run: begin with `answerable drill stop AGENT`",
+    )
+    return None
+
+
+def _run(shell: Shell, drill: str, name: str, kind: str) -> int | None:
+    body: dict[str, JSONValue] = {"drill": drill, "name": name}
+    if kind:
+        body["kind"] = kind
+    with shell.control() as control:
+        answer = control.post("/v1/drills", body)
+    failed = None if answer["passed"] else CHECK_FAILED
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+        return failed
+    _tell(shell, answer)
+    return failed
+
+
+def _tell(shell: Shell, answer: Answer) -> None:
+    terminal = shell.terminal
+    came = "passed" if answer["passed"] else "FAILED"
+    terminal.say(f"{answer['drill']} drill of {answer['kind']} {answer['name']}: {came}")
+    terminal.record(
+        [
+            ("shadow", answer["shadow"]),
+            ("actions", str(answer["actions"])),
+            *((one["what"].replace("_", " "), f"after {one['ms']} ms") for one in answer["took"]),
+        ]
+    )
+    for fault in answer["faults"]:
+        terminal.warn(fault)

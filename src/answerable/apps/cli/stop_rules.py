@@ -1,0 +1,58 @@
+"""`answerable stop-rule simulate`: what a rule would have held."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.control import segment
+from answerable.apps.cli.policy_simulation import Since, millis_back
+
+if TYPE_CHECKING:
+    from typing import Any
+
+Name = Annotated[str, typer.Argument(help="The rule, as it is registered; dry or not.", metavar="NAME")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Stop rules: what is too much, and what stands still then."
+    )
+    command(group, "simulate", reads=True)(simulate)
+    app.add_typer(group, name="stop-rule")
+
+
+def simulate(shell: Shell, name: Name, since: Since = "7d") -> int | None:
+    """Say what a stop rule would have held, by what is in the ledger.
+
+    Of each hold there would have been: by which entry, how much it was, and how many actions were done that it would
+    have stopped.
+    """
+    with shell.control() as control:
+        found = control.get(f"/v1/stop-rules/{segment(name)}/simulation", since=str(millis_back(since)))
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+    else:
+        _show(shell, found, since)
+    return None
+
+
+def _show(shell: Shell, found: dict[str, Any], since: str) -> None:
+    rows = [
+        (one["index"], one["at"], f"{one['kind']} {one['name']}", one["owner"], one["value"], one["stopped"])
+        for one in found["firings"]
+    ]
+    if rows:
+        shell.terminal.table(("entry", "at", "would hold", "by", "value", "stopped"), rows, empty="")
+    count = len(rows) + found["unlisted"]
+    stopped = sum(one["stopped"] for one in found["firings"])
+    told = f"{count} holds since {since}, which would have stopped {stopped} actions that were done"
+    if found["partial"]:
+        shell.terminal.warn(
+            f"read to entry {found['end']} of {found['size']}, so this is not the whole: {told}"
+        )
+    else:
+        shell.terminal.say(told)

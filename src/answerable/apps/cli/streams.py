@@ -1,0 +1,49 @@
+"""`answerable streams`: who is told when a right to act ends, and how each stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.apps.cli.command import Shell, command
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(app, "streams", reads=True)(streams)
+
+
+def streams(shell: Shell) -> int | None:
+    """Receivers of events and webhooks: what waits for each, what it was not sent, and when it is tried again."""
+    with shell.control() as control:
+        items = list(control.every("/v1/event-streams"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("receiver", "by", "status", "waiting", "left out", "refused", "why"),
+        [
+            (
+                one["receiver"],
+                one["method"],
+                one["status"] if one["heard"] else "not heard",
+                one["waiting"],
+                one["left_out"],
+                one["refused"],
+                _why(one),
+            )
+            for one in items
+        ],
+        empty="nobody is told: see `announcing` in the settings",
+    )
+    return None
+
+
+def _why(one: dict[str, Any]) -> str:
+    """What is to be known of it, if anything."""
+    tried = f"tried {one['attempts']} times, again at {one['next_at']}" if one["next_at"] else ""
+    return "; ".join(text for text in (one["reason"], tried) if text)

@@ -1,0 +1,81 @@
+"""Who is told when a right to act ends: streams of events and webhooks, and how each stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from answerable.apps.control_api.call import Operation, instant, page_of
+from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, choice, nullable, record
+from answerable.core.incident.event_stream import METHODS, STATUSES
+from answerable.flows.list_streams import list_streams
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.apps.control_api.schemas import Schema
+    from answerable.core.canonical import JSONValue
+    from answerable.flows.event_desk import EventDesk
+    from answerable.flows.list_streams import StreamState
+
+
+class _Announcing(Protocol):
+    """What these operations need of the product beside what `Product` says."""
+
+    @property
+    def events(self) -> EventDesk: ...
+
+
+async def list_event_streams(call: Call) -> Answer:
+    """Every stream and webhook: how many events wait, how many were left out or refused, and when it is tried again."""
+    found = await list_streams(cast("_Announcing", call.product).events)
+    return page_of(call, found, name=lambda one: one.stream.id, render=_stream)
+
+
+def _stream(one: StreamState) -> JSONValue:
+    stream, queue = one.stream, one.queue
+    return {
+        "id": stream.id,
+        "receiver": stream.receiver,
+        "method": stream.method,
+        "endpoint": stream.endpoint,
+        "status": stream.status,
+        "reason": stream.reason,
+        "heard": one.may_hear,
+        "waiting": queue.waiting,
+        "left_out": queue.left_out,
+        "refused": stream.refused,
+        "attempts": queue.attempts,
+        "next_at": instant(queue.next_at) if queue.attempts else None,
+    }
+
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "EventStream": record(
+        {
+            "id": TEXT,
+            "receiver": TEXT,
+            "method": choice(*METHODS),
+            "endpoint": TEXT,
+            "status": choice(*STATUSES),
+            "reason": TEXT,
+            "heard": FLAG,
+            "waiting": COUNT,
+            "left_out": COUNT,
+            "refused": COUNT,
+            "attempts": COUNT,
+            "next_at": nullable(INSTANT),
+        }
+    ),
+}
+"""Beside those of `schemas`."""
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        id="list_event_streams",
+        method="GET",
+        path="/v1/event-streams",
+        summary="Who is told when a right to act ends, and how each stands",
+        answer="EventStream",
+        page=True,
+        run=list_event_streams,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Shared Signals for receivers: streams of events, managed and polled."""

@@ -1,0 +1,289 @@
+"""The door as an ASGI application: the endpoints of a transmitter of Shared Signals over the flows that answer them.
+
+`docs/how-to/hear-of-stops.md` says how it is used. Wiring sends `/ssf/` and the well-known path here.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.routing import Route
+
+from answerable.apps.event_streams import metadata
+from answerable.apps.event_streams.problems import problem_of
+from answerable.core.canonical import Limits, parse
+from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.identity.compact_jws import read_compact
+from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.mandate.oauth_terms import CLIENT_JWT_BEARER, CLIENT_JWT_SPIFFE
+from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
+from answerable.flows import manage_streams as streams
+from answerable.flows.authenticate_client import Asked
+from answerable.flows.poll_events import poll_events, poll_in
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request as HttpRequest
+
+    from answerable.apps.event_streams.needs import Needs
+    from answerable.core.canonical import JSONValue
+    from answerable.flows.authenticate_client import TokenClient
+
+    Sent = dict[str, JSONValue]
+    Act = Callable[[str, Sent, str], Awaitable[Response]]
+    """Receiver, members of the body, id of a stream in the URL."""
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+JSON_DEPTH_MAX: Final = 8
+STEP: Final = "client"
+_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
+_STREAM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_AUTHORIZATION: Final = b"authorization"
+_BEARER: Final = re.compile(rb"(?i:bearer) +([A-Za-z0-9_.-]+)")
+_UNKEPT: Final = {"cache-control": "no-store"}
+_log: Final = logging.getLogger("answerable.events")
+
+
+def event_app(needs: Needs) -> Starlette:
+    """Every path of this door. Each request is answered; none raises out of here."""
+    door = _Door(needs)
+    acts: dict[tuple[str, str], Act] = {
+        (metadata.STREAMS, "POST"): door.create,
+        (metadata.STREAMS, "GET"): door.read,
+        (metadata.STREAMS, "PATCH"): door.update,
+        (metadata.STREAMS, "PUT"): door.replace,
+        (metadata.STREAMS, "DELETE"): door.delete,
+        (metadata.STATUS, "GET"): door.status,
+        (metadata.STATUS, "POST"): door.change_status,
+        (metadata.ADD_SUBJECT, "POST"): door.add_subject,
+        (metadata.REMOVE_SUBJECT, "POST"): door.remove_subject,
+        (metadata.VERIFY, "POST"): door.verify,
+        (metadata.POLLED, "POST"): door.poll,
+    }
+    routes = [Route(path, door.answered(act), methods=[method]) for (path, method), act in acts.items()]
+    routes.append(Route(metadata.METADATA, door.told(door.metadata), methods=["GET"]))
+    routes.append(Route(metadata.KEYS, door.told(door.keys), methods=["GET"]))
+    return Starlette(routes=routes, exception_handlers={HTTPException: _no_route})
+
+
+class _Door:
+    """Every method that is no route of its own raises the error family."""
+
+    def __init__(self, needs: Needs) -> None:
+        self._needs = needs
+        self._desk = needs.desk
+
+    def answered(self, act: Act) -> Callable[[HttpRequest], Awaitable[Response]]:
+        """A request by a receiver that proves who it is."""
+
+        async def endpoint(request: HttpRequest) -> Response:
+            client: TokenClient | None = None
+            try:
+                self._check_host(request)
+                asked = await self._asked(request)
+                client = self._needs.authenticate(_by_bearer(asked))
+                sent = _members(asked.body) if request.method not in ("GET", "DELETE") else {}
+                return await act(str(client.agent), sent, _stream_id(request))
+            except Exception as error:
+                return self._failed(error, client)
+
+        return endpoint
+
+    def told(self, tell: Callable[[], Sent]) -> Callable[[HttpRequest], Awaitable[Response]]:
+        """A GET of what everybody may know."""
+
+        async def endpoint(request: HttpRequest) -> Response:
+            try:
+                self._check_host(request)
+                return _json(200, tell(), kept=True)
+            except Exception as error:
+                return self._failed(error, None)
+
+        return endpoint
+
+    def metadata(self) -> Sent:
+        return metadata.transmitter_metadata(self._desk.issuer())
+
+    def keys(self) -> Sent:
+        return {"keys": [dict(key) for key in self._desk.jwks()]}
+
+    async def create(self, receiver: str, sent: Sent, _: str) -> Response:
+        return _json(201, await streams.create_stream(self._desk, receiver, sent))
+
+    async def read(self, receiver: str, _: Sent, stream: str) -> Response:
+        if stream:
+            return _json(200, await streams.read_stream(self._desk, receiver, stream))
+        return _json(200, await streams.read_streams(self._desk, receiver))
+
+    async def update(self, receiver: str, sent: Sent, _: str) -> Response:
+        return _json(200, await streams.change_stream(self._desk, receiver, sent, whole=False))
+
+    async def replace(self, receiver: str, sent: Sent, _: str) -> Response:
+        return _json(200, await streams.change_stream(self._desk, receiver, sent, whole=True))
+
+    async def delete(self, receiver: str, _: Sent, stream: str) -> Response:
+        await streams.delete_stream(self._desk, receiver, stream)
+        return Response(status_code=204, headers=_UNKEPT)
+
+    async def status(self, receiver: str, _: Sent, stream: str) -> Response:
+        return _json(200, await streams.read_status(self._desk, receiver, stream))
+
+    async def change_status(self, receiver: str, sent: Sent, _: str) -> Response:
+        return _json(200, await streams.change_status(self._desk, receiver, sent))
+
+    async def add_subject(self, receiver: str, sent: Sent, _: str) -> Response:
+        await streams.add_subject(self._desk, receiver, sent)
+        return Response(status_code=200, headers=_UNKEPT)
+
+    async def remove_subject(self, receiver: str, sent: Sent, _: str) -> Response:
+        await streams.remove_subject(self._desk, receiver, sent)
+        return Response(status_code=204, headers=_UNKEPT)
+
+    async def verify(self, receiver: str, sent: Sent, _: str) -> Response:
+        await streams.verify_stream(self._desk, receiver, sent)
+        return Response(status_code=204, headers=_UNKEPT)
+
+    async def poll(self, receiver: str, sent: Sent, stream: str) -> Response:
+        return _json(200, await poll_events(self._desk, receiver, stream, poll_in(sent)))
+
+    async def _asked(self, request: HttpRequest) -> Asked:
+        raw: Any = request.scope.get("raw_path")
+        if not isinstance(raw, bytes):
+            raise Malformed("the request has no path as it was sent", code="request.path_unknown")
+        query: bytes = request.scope.get("query_string") or b""
+        found: Any = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
+        return Asked(
+            method=request.method,
+            target=raw + (b"?" + query if query else b""),
+            headers=tuple(request.scope["headers"]),
+            body=await self._body(request),
+            channel=found if isinstance(found, Channel) else None,
+        )
+
+    async def _body(self, request: HttpRequest) -> bytes:
+        """The body, read no further and no longer than it may be."""
+        needs = self._needs
+        received = bytearray()
+        with anyio.move_on_after(needs.body_seconds_max) as reading:
+            try:
+                async for chunk in request.stream():
+                    received += chunk
+                    if len(received) > needs.body_bytes_max:
+                        raise Malformed(
+                            f"the body has more than {needs.body_bytes_max} bytes", code="request.size"
+                        )
+            except ClientDisconnect:
+                raise Malformed("the caller left before the end of the body", code="http.left") from None
+        if reading.cancelled_caught:
+            raise Malformed(
+                f"the body did not come within {needs.body_seconds_max:g} s", code="http.slow_body"
+            )
+        return bytes(received)
+
+    def _check_host(self, request: HttpRequest) -> None:
+        """Refuse what a browser was talked into sending (DNS rebinding)."""
+        host = _AUTHORITY.fullmatch(request.headers.get("host", ""))
+        if host is None or host[1] not in LOOPBACK | self._needs.hosts:
+            raise Refused("this server does not answer to the name in the Host field", code="http.host")
+        if "origin" in request.headers:
+            raise Refused("requests of web pages are not let in", code="http.origin")
+
+    def _failed(self, error: Exception, client: TokenClient | None) -> Response:
+        if not isinstance(error, AnswerableError):
+            _log.error("a request failed", exc_info=error)
+            error = Broken("something of ours failed: the server's log says what", code="event_stream.failed")
+        elif isinstance(error, Broken):
+            _log.error("%s: %s", error.code, error.message)
+        if client is not None and isinstance(error, Malformed | Refused | Unverified):
+            self._needs.noted(client.agent, error.code)
+        status, body = problem_of(error)
+        response = _json(status, body)
+        if status == 401:
+            challenge = self._needs.challenge(error.step) if isinstance(error, Unverified) else ""
+            response.headers["www-authenticate"] = challenge or 'Bearer error="invalid_token"'
+        if status in (429, 503):
+            response.headers["retry-after"] = "10" if status == 429 else "1"
+        return response
+
+
+def _by_bearer(asked: Asked) -> Asked:
+    """A statement that an `Authorization: Bearer` carries, as the token service takes it: one under the receiver's own
+    key that is good once, or a JWT-SVID for this service. Raises Malformed (`client.malformed`), Unverified."""
+    given = asked.fields(_AUTHORIZATION)
+    if not given:
+        return asked
+    match = _BEARER.fullmatch(given[0])
+    if match is None or len(given) > 1:
+        raise Unverified(
+            "expected one `Authorization: Bearer` with a signed statement",
+            code=f"{STEP}.credential",
+            step=STEP,
+        )
+    assertion = match[1].decode("ascii")
+    claims = parse(read_compact(assertion, step=STEP).payload, limits=Limits(depth_max=JSON_DEPTH_MAX))
+    subject = claims.get("sub") if isinstance(claims, dict) else None
+    by_svid = isinstance(subject, str) and subject.startswith(SCHEME)
+    return msgspec.structs.replace(
+        asked,
+        headers=tuple(one for one in asked.headers if one[0] != _AUTHORIZATION),
+        values={
+            "client_assertion_type": CLIENT_JWT_SPIFFE if by_svid else CLIENT_JWT_BEARER,
+            "client_assertion": assertion,
+        },
+    )
+
+
+def _members(body: bytes) -> Sent:
+    """Raises Malformed (`json.*`, `event_stream.member`)."""
+    sent = parse(body, limits=Limits(depth_max=JSON_DEPTH_MAX)) if body else {}
+    if not isinstance(sent, dict):
+        raise Malformed("the body is a JSON object", code="event_stream.member")
+    return sent
+
+
+def _stream_id(request: HttpRequest) -> str:
+    """Of the path where it is polled, else of the query; empty where there is none. Raises Malformed
+    (`event_stream.member`), Refused (`event_stream.unknown`)."""
+    given = request.path_params.get("stream")
+    asked = request.query_params.getlist("stream_id")
+    if given is None and request.method in ("GET", "DELETE") and asked:
+        if len(asked) > 1:
+            raise Malformed("`stream_id` is there once", code="event_stream.member")
+        given = asked[0]
+    if given is None:
+        if request.method == "DELETE" or (request.method == "GET" and request.url.path == metadata.STATUS):
+            raise Malformed("`stream_id` is missing in the query", code="event_stream.member")
+        return ""
+    if not _STREAM_ID.fullmatch(given):
+        raise Refused(f"there is no stream {shown(given)} of yours", code="event_stream.unknown")
+    return str(given)
+
+
+async def _no_route(request: HttpRequest, error: Exception) -> Response:
+    code = error.status_code if isinstance(error, HTTPException) else 404
+    path = shown(request.url.path)
+    fault = (
+        Malformed(f"{request.method} is not a method of {path}", code="request.method")
+        if code == 405
+        else Malformed(f"there is no {path} here", code="request.path_unknown")
+    )
+    status, body = problem_of(fault)
+    return _json(status, body)
+
+
+def _json(status: int, value: JSONValue, *, kept: bool = False) -> Response:
+    return Response(
+        msgspec.json.encode(value),
+        status_code=status,
+        media_type="application/json",
+        headers={"cache-control": "public, max-age=60"} if kept else dict(_UNKEPT),
+    )

@@ -1,0 +1,38 @@
+"""What this door needs of the product around it, and its bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.identity.principal import AgentId
+    from answerable.flows.authenticate_client import Asked, TokenClient
+    from answerable.flows.event_desk import EventDesk
+
+BODY_BYTES_MAX: Final = 262_144
+BODY_SECONDS_MAX: Final = 10.0
+
+
+class Authenticate(Protocol):
+    """As flows.authenticate_client.ClientAuthenticator.authenticate."""
+
+    def __call__(self, asked: Asked) -> TokenClient:
+        """Who asks. Raises Unverified, Malformed, Refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """challenge: by step, what a client whose proof failed needs to try again; empty for nothing. noted: told what a
+    known client was refused, so that it can be counted."""
+
+    desk: EventDesk
+    authenticate: Authenticate
+    challenge: Callable[[str], str]
+    noted: Callable[[AgentId, str], None]
+    hosts: frozenset[str] = frozenset()
+    body_bytes_max: int = BODY_BYTES_MAX
+    body_seconds_max: float = BODY_SECONDS_MAX

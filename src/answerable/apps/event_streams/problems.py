@@ -1,0 +1,45 @@
+"""From our errors to status and body: `err` and `description` as RFC 8935 and RFC 8936 have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+
+DESCRIPTION_CHARS_MAX: Final = 500
+_STATUS: Final = {
+    "event_stream.unknown": 404,
+    "event_stream.count": 409,
+    "event_stream.too_often": 429,
+    "event_stream.full": 429,
+    "request.path_unknown": 404,
+    "request.method": 405,
+    "request.size": 413,
+    "http.host": 421,
+}
+
+
+def problem_of(error: AnswerableError) -> tuple[int, dict[str, JSONValue]]:
+    """Status and body. Our own code goes along in `answerable_code`, for the reference explains it."""
+    status, name = _named(error)
+    return _STATUS.get(error.code, status), {
+        "err": name,
+        "description": error.message[:DESCRIPTION_CHARS_MAX],
+        "answerable_code": error.code,
+    }
+
+
+def _named(error: AnswerableError) -> tuple[int, str]:
+    match error:
+        case Malformed():
+            return 400, "invalid_request"
+        case Unverified():
+            return 401, "authentication_failed"
+        case Refused():
+            return 403, "access_denied"
+        case Unavailable():
+            return 503, "temporarily_unavailable"
+    return 500, "server_error"

@@ -1,0 +1,182 @@
+"""A drill: a stop, a revocation or a tracing that was tried out on a shadow of an agent or capability.
+
+Laws: a drill is of one definition, the registered document without its tier, so that what was drilled is what is
+raised; a tier is raised by whatever makes it higher than it is in force now, and what is not in force has none; one
+that failed counts for nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, NewType, get_args
+
+from answerable.core.base64url import to_base64url
+from answerable.core.canonical import encode, parse
+from answerable.core.identity.principal import checked_name
+from answerable.core.registry.manifest import TIER_MAX
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.principal import UnixMillis
+
+DrillId = NewType("DrillId", str)
+DrillKind = Literal["stop", "revocation", "trace"]
+DRILL_KINDS: Final[tuple[DrillKind, ...]] = get_args(DrillKind)
+DrilledKind = Literal["agent", "capability"]
+DRILLED_KINDS: Final[tuple[DrilledKind, ...]] = get_args(DrilledKind)
+
+ID_PREFIX: Final = "drill_"
+ID_BYTES: Final = 16
+GOOD_FOR_DAYS: Final = 90
+_DAY_MS: Final = 86_400_000
+_DOCUMENTS: Final[dict[str, DrilledKind]] = {"Agent": "agent", "Capability": "capability"}
+_UNSAID: Final = TIER_MAX
+"""Tier of an agent whose document says none, as policies see it."""
+
+
+class Drilled(NamedTuple):
+    """What a drill is of: the registered name of an agent or capability."""
+
+    kind: DrilledKind
+    name: str
+
+
+class Milestone(NamedTuple):
+    """What a drill waited for, and after how many milliseconds from the press it was so."""
+
+    name: str
+    ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drill:
+    """One drill and what came of it. definition: digest of what was drilled, hex. shadow: the name it ran under.
+
+    at: Unix milliseconds. by: who ran it, as the door knows them. faults: what was not as it should be; none where it
+    passed. took: by name. actions: how many actions of the shadow took effect.
+    """
+
+    id: DrillId
+    kind: DrillKind
+    what: Drilled
+    definition: str
+    shadow: str
+    at: UnixMillis
+    by: str
+    actions: int
+    faults: tuple[str, ...] = ()
+    took: tuple[Milestone, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as it should be."""
+        return not self.faults
+
+    def counts(self, now: UnixMillis) -> bool:
+        """Whether it speaks for a raise now: it passed, and not too long ago; one from the future does not."""
+        return self.passed and 0 <= now - self.at <= GOOD_FOR_DAYS * _DAY_MS
+
+
+class Raised(NamedTuple):
+    """A tier that documents would make higher. before: 0 for what is not registered."""
+
+    what: Drilled
+    before: int
+    after: int
+    definition: str
+
+
+class Undrilled(NamedTuple):
+    """A raise, and the drills that speak for it and are missing."""
+
+    what: Drilled
+    before: int
+    after: int
+    missing: tuple[DrillKind, ...]
+
+    def commands(self) -> tuple[str, ...]:
+        """What to run, exactly."""
+        return tuple(
+            f"answerable drill {one} {self.what.name} --kind {self.what.kind}" for one in self.missing
+        )
+
+    def said(self) -> str:
+        """In words, such as: agent `scout` is raised from tier 1 to 2."""
+        return f"{self.what.kind} {shown(self.what.name)} is raised from tier {self.before} to {self.after}"
+
+
+def drill_id(octets: bytes) -> DrillId:
+    """A new id. octets: ID_BYTES of chance."""
+    return DrillId(ID_PREFIX + to_base64url(octets))
+
+
+def drilled(kind: str, name: str) -> Drilled:
+    """Raises Malformed (`drill.kind`, `name.invalid`)."""
+    known = next((one for one in DRILLED_KINDS if one == kind), None)
+    if known is None:
+        raise Malformed(
+            f"{shown(kind)} cannot be drilled: expected one of {', '.join(DRILLED_KINDS)}", code="drill.kind"
+        )
+    return Drilled(known, checked_name(name, what=known))
+
+
+def drill_kind(kind: str) -> DrillKind:
+    """Raises Malformed (`drill.kind`)."""
+    for one in DRILL_KINDS:
+        if one == kind:
+            return one
+    raise Malformed(f"there is no drill {shown(kind)}: expected {', '.join(DRILL_KINDS)}", code="drill.kind")
+
+
+def document_of(what: Drilled) -> str:
+    """Under which key its document is registered."""
+    return f"{next(name for name, kind in _DOCUMENTS.items() if kind == what.kind)}/{what.name}"
+
+
+def definition_of(document: JSONValue) -> str:
+    """SHA-256, hex, of a registered document without its tier, and without its standing, which an incident changes."""
+    match document:
+        case {"spec": dict(spec)}:
+            kept = {name: value for name, value in spec.items() if name not in ("tier", "status")}
+            assert isinstance(document, dict)  # noqa: S101 - the case has looked
+            return sha256(encode({**document, "spec": kept})).hexdigest()
+    raise Malformed("a document has a spec", code="drill.document")
+
+
+def raised(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[Raised, ...]:
+    """Every agent and capability that is of a higher tier in `new` than it is in `old`, by name. Both: canonical
+    documents by `kind/name`; those of `new` are sound."""
+    found: list[Raised] = []
+    for key in sorted(new):
+        kind = _DOCUMENTS.get(key.partition("/")[0])
+        if kind is None or old.get(key) == new[key]:
+            continue
+        document = parse(new[key])
+        before = _tier(parse(old[key])) if key in old else 0
+        after = _tier(document)
+        if after > before:
+            what = Drilled(kind, key.partition("/")[2])
+            found.append(Raised(what, before, after, definition_of(document)))
+    return tuple(found)
+
+
+def undrilled(wanted: Raised, drills: Iterable[Drill], now: UnixMillis) -> Undrilled | None:
+    """What is missing for a raise; None where each kind of drill of exactly this definition speaks for it."""
+    done = {
+        one.kind
+        for one in drills
+        if one.what == wanted.what and one.definition == wanted.definition and one.counts(now)
+    }
+    missing = tuple(kind for kind in DRILL_KINDS if kind not in done)
+    return Undrilled(wanted.what, wanted.before, wanted.after, missing) if missing else None
+
+
+def _tier(document: JSONValue) -> int:
+    match document:
+        case {"spec": {"tier": int(tier)}}:
+            return tier
+    return _UNSAID

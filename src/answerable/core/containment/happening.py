@@ -1,0 +1,231 @@
+"""What stop rules look at, and what of it each rule counts, by whom, and what it would hold for it.
+
+Laws: what happens is counted for every agent of the chain that it came by, and for an instance and the one that it is a
+sub-agent of, so that nobody gets more by handing on; what is under a hold counts for no rule; something stands still
+for every rule that fires: where there is no such target, the agent does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from answerable.core.containment.hold import Holdable
+from answerable.core.decision.counter import Event
+from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.registry.policy_parts import EventMatch, Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.stop_rule import Canary, StopRule
+
+HappeningKind = Literal["started", "denied", "overrun", "handed_on", "flooded"]
+"""`overrun`: an action took more than was reserved for it. `handed_on`: a hop or a sub-agent came to be. `flooded`: a
+refusal past the quota of its agent."""
+
+BUDGET_CODES: Final = frozenset({"mandate.budget_spent"})
+DRIFT_CODES: Final = frozenset({"agent.drifted", "manifest.drifted"})
+TOOL_CODES: Final = frozenset({"tool.changed"})
+HELD: Final = "held."
+"""What codes of refusals begin with where something stands still."""
+QUOTA_CODE: Final = "agent.held"
+NO_KEY: Final = "-"
+"""Where a rule counts one number for its owner."""
+CANARY_SECONDS: Final = 24 * 3600
+"""How long a touched canary is known, should a crash come between the touch and the hold."""
+DEPTH_MAX: Final = 64
+"""Of arguments that are searched for the values of canaries; what is deeper is none that a gateway takes in."""
+
+_INSTANCE_PARTS: Final = 3
+"""`agent/NAME/INSTANCE`; a sub-agent has one more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """agents: of the chain, the acting one first. instances: its own, and the one it is a sub-agent of. actions: what
+    stands for the action in entries. resource, arguments: what canaries are looked for in; empty where nobody can read
+    them."""
+
+    kind: HappeningKind
+    at: int
+    agents: tuple[str, ...]
+    mandate: str = ""
+    instances: tuple[str, ...] = ()
+    server: str = ""
+    tool: str = ""
+    capability: str = ""
+    code: str = ""
+    drifted: bool = False
+    actions: tuple[str, ...] = ()
+    resource: str = ""
+    resource_key: str = ""
+    arguments: Mapping[str, JSONValue] = field(default_factory=dict)
+
+
+def tracker_of(rule: StopRule) -> Tracker | None:
+    """How a rule counts, in the words of trackers: by owner and what is counted apart; None for one that does not."""
+    if rule.watches in ("tracker", "refusal_flood"):
+        return None
+    return Tracker(
+        name=rule.name,
+        over="agent",
+        # By its name, so that it counts what is its own; the limit is not in it, and may change without a new count.
+        matches=(EventMatch(event="started", capabilities=(counted_as(rule),)),),
+        within_seconds=CANARY_SECONDS if rule.watches == "canary" else rule.within_seconds,
+        same_resource=True,
+    )
+
+
+def counted_as(rule: StopRule) -> str:
+    """What counts for a rule: whatever else it says is another count."""
+    return f"{rule.watches} {rule.over} {rule.holds if is_apart(rule) else ''} {rule.name}"
+
+
+def is_apart(rule: StopRule) -> bool:
+    """Whether it is counted apart for each thing that it would hold: one of them stands still for what was its own."""
+    return rule.holds not in ("agent", rule.over)
+
+
+def events_of(rule: StopRule, happening: Happening) -> tuple[Event, ...]:
+    """What of it a rule counts, one event for each owner; none for what it does not count."""
+    if not counts(rule, happening):
+        return ()
+    return tuple(
+        Event(
+            event="started",
+            at=happening.at,
+            agent=owner,
+            mandate="",
+            capability=counted_as(rule),
+            server="",
+            nature=None,
+            resource=key,
+            arguments=None,
+        )
+        for owner in owners_of(rule, happening)
+        for key in keys_of(rule, happening)
+    )
+
+
+def counts(rule: StopRule, happening: Happening) -> bool:
+    """Whether it is something that a rule watches, held or not."""
+    kind, code = happening.kind, happening.code
+    # What stands still already is no further evidence, but for what a canary was touched with.
+    if code.startswith(HELD) and rule.watches != "canary":
+        return False
+    match rule.watches:
+        case "budget_overrun":
+            return kind == "overrun" or (kind == "denied" and code in BUDGET_CODES)
+        case "canary":
+            return kind in ("started", "denied") and touches(rule.canary, happening)
+        case "denied_rate":
+            return kind == "denied" and code != QUOTA_CODE
+        case "identical_retry":
+            return kind in ("started", "denied") and bool(happening.actions)
+        case "fan_out":
+            return kind == "handed_on"
+        case "drifted":
+            return (kind == "denied" and code in DRIFT_CODES) or (kind == "started" and happening.drifted)
+        case "tool_changed":
+            return kind == "denied" and code in TOOL_CODES
+        case "refusal_flood":
+            return kind == "flooded"
+        case "tracker":
+            return False
+
+
+def owners_of(rule: StopRule, happening: Happening) -> tuple[str, ...]:
+    """By whom it is counted; nobody where there is no such one."""
+    match rule.over:
+        case "agent":
+            return happening.agents
+        case "instance":
+            return happening.instances
+        case "mandate":
+            return (happening.mandate,) if happening.mandate else ()
+
+
+def keys_of(rule: StopRule, happening: Happening) -> tuple[str, ...]:
+    """What is counted apart for each owner."""
+    if rule.watches == "identical_retry":
+        return happening.actions
+    target = _target(rule, happening) if is_apart(rule) else None
+    return (target.name if target is not None else NO_KEY,)
+
+
+def holdable_of(rule: StopRule, happening: Happening, owner: str) -> Holdable:
+    """What stands still when it was too much for this owner."""
+    if rule.holds == rule.over:
+        return Holdable(rule.holds, owner)
+    return _target(rule, happening) or Holdable(
+        "agent", owner if rule.over == "agent" else happening.agents[0]
+    )
+
+
+def restored(rule: StopRule, owner: str, key: str, *, agent: str, at: int) -> Happening | None:
+    """What must have happened for a number that outlived its process; None where that does not say what to hold: then
+    the next action of this owner does. agent: who acts for the owner; empty where that is not known."""
+    apart = is_apart(rule)
+    named = key if apart and key != NO_KEY else ""
+    if (apart and rule.watches == "identical_retry") or not (agent or named or rule.holds == rule.over):
+        return None
+    server, _, tool = named.partition("/") if rule.holds in ("tool", "server") else ("", "", "")
+    return Happening(
+        kind="denied",
+        at=at,
+        agents=(agent,),
+        mandate=named if rule.holds == "mandate" else "",
+        instances=(named,) if named and rule.holds == "instance" else (),
+        server=server,
+        tool=tool,
+        capability=named if rule.holds == "capability" else "",
+    )
+
+
+def touches(canary: Canary, happening: Happening) -> bool:
+    """Whether a canary was touched, as far as it can be read what with."""
+    if happening.capability in canary.capabilities or happening.resource in canary.resources:
+        return True
+    if not canary.values or not happening.arguments:
+        return False
+    return any(value in text for text in _texts(dict(happening.arguments)) for value in canary.values)
+
+
+def instances_of(instance: str) -> tuple[str, ...]:
+    """The instance, and for a sub-agent the one that it is a sub-agent of; none for no SPIFFE ID."""
+    if not instance.startswith(SCHEME):
+        return ()
+    domain, *parts = instance[len(SCHEME) :].split("/")
+    above = range(len(parts) - 1, _INSTANCE_PARTS - 1, -1)
+    return (instance, *(f"{SCHEME}{domain}/{'/'.join(parts[:end])}" for end in above))
+
+
+def _target(rule: StopRule, happening: Happening) -> Holdable | None:
+    match rule.holds:
+        case "tool" if happening.tool:
+            return Holdable("tool", f"{happening.server}/{happening.tool}")
+        case "server" if happening.server:
+            return Holdable("server", happening.server)
+        case "capability" if happening.capability:
+            return Holdable("capability", happening.capability)
+        case "instance" if happening.instances:
+            return Holdable("instance", happening.instances[0])
+        case "mandate" if happening.mandate:
+            return Holdable("mandate", happening.mandate)
+    return None
+
+
+def _texts(value: JSONValue, depth: int = 0) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict) and depth < DEPTH_MAX:
+        yield from value
+        for one in value.values():
+            yield from _texts(one, depth + 1)
+    elif isinstance(value, list) and depth < DEPTH_MAX:
+        for one in value:
+            yield from _texts(one, depth + 1)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)

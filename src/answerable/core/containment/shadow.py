@@ -1,0 +1,120 @@
+"""The shadow of an agent or capability: registry documents under which a drill runs, in force nowhere else.
+
+Laws: whatever holds reach the shadow by is copied from what is drilled, but for its name; it can prove itself by
+nothing that anybody else has; it is given one capability, which touches nothing; no policy of anybody else is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import encode, parse
+from answerable.core.containment.drill import document_of
+from answerable.core.registry.publication import POLICY_SET
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.containment.drill import Drilled
+    from answerable.core.identity.keys import PublicKey
+
+TOOL: Final = "act"
+ARGUMENT: Final = "how"
+ASKS: Final = "asks"
+"""Waits for a person to say yes."""
+WAITS: Final = "waits"
+"""Is on its way until somebody lets it end."""
+ANSWERS: Final = "answers"
+
+NAME_PREFIX: Final = "drill-"
+NAME_BYTES: Final = 4
+_OWN_CHARS_MAX: Final = 32
+
+_OWN_MEMBERS: Final = frozenset(
+    {"keys", "unixUids", "certificates", "attestation", "broker", "status", "capabilities", "useCase"}
+)
+"""Of an agent's spec: by what it is known, and what it may do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """name: of the shadow agent, its capability, server, use case and policy set, and of who gives it its task.
+    approver: who is asked. documents: canonical JSON by `kind/name`, with those that are in force beside them."""
+
+    name: str
+    approver: str
+    documents: dict[str, bytes]
+
+
+def shadow_name(what: Drilled, octets: bytes) -> str:
+    """The name of a shadow, which nobody else has. octets: NAME_BYTES of chance."""
+    return f"{NAME_PREFIX}{what.name[:_OWN_CHARS_MAX]}-{octets.hex()}"
+
+
+def shadow_of(
+    what: Drilled, stored: Mapping[str, bytes], *, name: str, giver: PublicKey, approver: PublicKey
+) -> Shadow:
+    """The shadow of what is registered. giver, approver: keys of two people who are made for this drill alone.
+
+    Raises Refused (`drill.unknown`).
+    """
+    key = document_of(what)
+    if key not in stored:
+        raise Refused(
+            f"there is no {what.kind} {shown(what.name)}: see `answerable registry list`",
+            code="drill.unknown",
+        )
+    second = f"{name}-2"
+    spec = _spec(stored[key])
+    ownership, environment = spec.get("ownership"), spec.get("environment")
+    tier = spec.get("tier", 0)
+    agent: dict[str, JSONValue] = (
+        {member: value for member, value in spec.items() if member not in _OWN_MEMBERS}
+        if what.kind == "agent"
+        else {"environment": environment, "ownership": ownership, "tier": tier}
+    )
+    sensitivity = spec.get("sensitivity", "internal") if what.kind == "capability" else "internal"
+    made: dict[tuple[str, str], dict[str, JSONValue]] = {
+        ("Principal", name): {"groups": [name], "keys": [parse(giver.jwk.encode())]},
+        ("Principal", second): {"groups": [name], "keys": [parse(approver.jwk.encode())]},
+        ("UseCase", name): {"purpose": "A drill", "issuers": [name], "ownership": ownership},
+        ("Server", name): {"command": "false"},
+        ("Agent", name): {**agent, "useCase": name, "attestation": [[f"join_token:name:{name}"]]},
+        ("Capability", name): {
+            "server": name,
+            "target": TOOL,
+            "kind": "read",
+            "environment": environment,
+            "tier": tier,
+            "sensitivity": sensitivity,
+            "resource": {"type": "Drill", "argument": ARGUMENT},
+            "arguments": [{"name": ARGUMENT, "type": "string", "required": True}],
+            "ownership": ownership,
+        },
+        ("PolicySet", name): {"policies": _policies(name)},
+    }
+    documents = {one: text for one, text in stored.items() if not one.startswith(POLICY_SET)}
+    for (kind, own), content in made.items():
+        documents[f"{kind}/{own}"] = encode(
+            {"apiVersion": "answerable/v1", "kind": kind, "metadata": {"name": own}, "spec": content}
+        )
+    return Shadow(name=name, approver=second, documents=documents)
+
+
+def _policies(name: str) -> str:
+    scope = f'principal, action == Action::"{name}", resource'
+    return (
+        f'@id("drill") permit ({scope});\n'
+        f'@id("drill-asks") @reason("a drill asks a person") @approve("{name}:1")\n'
+        f'forbid ({scope}) when {{ context.arguments.{ARGUMENT} == "{ASKS}" }};\n'
+    )
+
+
+def _spec(document: bytes) -> dict[str, JSONValue]:
+    match parse(document):
+        case {"spec": dict(spec)}:
+            return spec
+    raise Refused("what is registered has no spec", code="drill.unknown")

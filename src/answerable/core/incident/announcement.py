@@ -1,0 +1,207 @@
+"""What others are told when a right to act has ended, was held or may go on, and when a group is to know of an action.
+
+An announcement is made from one entry of the ledger, and from that alone: whoever reads the ledger again makes the same
+one, with the same id, so that none is lost between the two and none counts twice.
+
+Laws: it has names of agents, instances, tokens, tasks and things, and never the name of a person, a reason in
+somebody's words, an argument or a result; an entry that announces nothing makes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Literal
+
+from answerable.core.base64url import to_base64url
+from answerable.core.decision.obligation import kind_of
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.ledger.happened import whole
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.opened import FindKey
+
+Change = Literal["revoked", "ended", "closed", "placed", "lifted", "notified"]
+
+ANNOUNCED: Final = frozenset(
+    {
+        Tag.REVOKED,
+        Tag.WORKLOAD_ENDED,
+        Tag.MANDATE_CLOSED,
+        Tag.AUTHORITY_CHANGED,
+        Tag.HOLD_PLACED,
+        Tag.HOLD_LIFTED,
+    }
+)
+"""Entries that are announced; beside them those intents that a group is to be told of."""
+_NOTIFY: Final = "notify"
+_REMOVED: Final = "removed"
+# As it stands in the leaf of an intent: most have no obligation, and are not read at all.
+_NOTIFY_IN_LEAF: Final = b'"notify"'
+ID_BYTES: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """log, entry: where it stands in the ledger. kind, name: what it is about: a kind that can be revoked or held,
+    `instance`, or `group` for a notice. because: a stable word of ours, may be empty. by_person: whether a person did
+    it, where that is known. agent, mandate, capability, action, hold: empty where it is not about one. until: when a
+    hold runs out by itself, which nothing announces; 0 for never.
+    """
+
+    log: str
+    entry: int
+    at: UnixMillis
+    change: Change
+    kind: str
+    name: str
+    because: str = ""
+    by_person: bool | None = None
+    agent: str = ""
+    mandate: str = ""
+    capability: str = ""
+    action: str = ""
+    hold: str = ""
+    until: int = 0
+
+    def id(self, *receivers: str) -> str:
+        """The same for the same entry, and another one for each receiver: 22 characters that say nothing."""
+        told = "\0".join((self.log, str(self.entry), self.change, self.kind, self.name, *receivers))
+        return to_base64url(sha256(told.encode("utf-8", "surrogatepass")).digest()[:ID_BYTES])
+
+    @property
+    def place(self) -> str:
+        """The entry by which people find all about it."""
+        return f"{self.log}/{self.entry}"
+
+
+def announcements_in(stored: StoredEntry, log: str, find: FindKey) -> tuple[Announcement, ...]:
+    """What one entry announces. find: keys of subjects, for the groups that an intent names; where they are gone, so
+    is what it would have said. Raises Broken (`ledger.leaf_malformed`)."""
+    if stored.tag == Tag.INTENT:
+        return _notices(stored, log, find) if _NOTIFY_IN_LEAF in stored.leaf else ()
+    if stored.tag not in ANNOUNCED:
+        return ()
+    leaf = leaf_of(stored)
+    at = UnixMillis(whole(leaf, "at"))
+    match stored.tag:
+        case Tag.REVOKED:
+            return (_revoked(leaf, log, stored.index, at),)
+        case Tag.WORKLOAD_ENDED:
+            return (
+                Announcement(
+                    log=log,
+                    entry=stored.index,
+                    at=at,
+                    change="ended",
+                    kind="instance",
+                    name=_text(leaf, "instance"),
+                    agent=_text(leaf, "agent"),
+                    because=_text(leaf, "because"),
+                    by_person="by" in leaf,
+                ),
+            )
+        case Tag.MANDATE_CLOSED:
+            mandate = _text(leaf, "mandate")
+            return (
+                Announcement(
+                    log=log,
+                    entry=stored.index,
+                    at=at,
+                    change="closed",
+                    kind="mandate",
+                    name=mandate,
+                    mandate=mandate,
+                    agent=_text(leaf, "agent"),
+                    by_person=True,
+                ),
+            )
+        case Tag.AUTHORITY_CHANGED:
+            return (_withdrawn(leaf, log, stored.index, at),) if leaf.get("state") == _REMOVED else ()
+        case Tag.HOLD_LIFTED if not leaf.get("lifted_at"):
+            # One person agreed, and another one is wanted.
+            return ()
+        case _:
+            return (_held(leaf, log, stored, at),)
+
+
+def _revoked(leaf: Mapping[str, JSONValue], log: str, index: int, at: UnixMillis) -> Announcement:
+    kind, name = _text(leaf, "kind"), _text(leaf, "name")
+    if kind == "agent" and name.startswith(SCHEME):
+        kind = "instance"
+    since = whole(dict(leaf), "since")
+    return Announcement(
+        log=log,
+        entry=index,
+        at=UnixMillis(since or at),
+        change="revoked",
+        kind=kind,
+        name=name,
+        agent=name if kind == "agent" else "",
+        mandate=name if kind == "mandate" else "",
+    )
+
+
+def _withdrawn(leaf: Mapping[str, JSONValue], log: str, index: int, at: UnixMillis) -> Announcement:
+    """A generation of keys of the trust domain, by which nobody is to believe anything any more."""
+    return Announcement(
+        log=log, entry=index, at=at, change="revoked", kind="authority", name=_text(leaf, "authority")
+    )
+
+
+def _held(leaf: Mapping[str, JSONValue], log: str, stored: StoredEntry, at: UnixMillis) -> Announcement:
+    """Of a hold that was placed or lifted: over what, as far as the entry says so."""
+    kind, name = _text(leaf, "kind"), _text(leaf, "name")
+    placed, source = stored.tag == Tag.HOLD_PLACED, _text(leaf, "source")
+    since = whole(dict(leaf), "since" if placed else "lifted_at")
+    return Announcement(
+        log=log,
+        entry=stored.index,
+        at=UnixMillis(since or at),
+        change="placed" if placed else "lifted",
+        kind=kind,
+        name=name,
+        agent=name if kind == "agent" else "",
+        mandate=name if kind == "mandate" else "",
+        hold=_text(leaf, "hold"),
+        because=source,
+        by_person=not placed or source in ("person", "panic"),
+        until=whole(dict(leaf), "expires_at"),
+    )
+
+
+def _notices(stored: StoredEntry, log: str, find: FindKey) -> tuple[Announcement, ...]:
+    leaf = leaf_of(stored)
+    payload = payload_of(stored, leaf, find) or {}
+    asked = payload.get("asked_decision")
+    said = [payload.get("obligations"), asked.get("obligations") if isinstance(asked, dict) else None]
+    texts = [one for told in said if isinstance(told, list) for one in told if isinstance(one, str)]
+    groups = sorted({text.partition(":")[2] for text in texts if kind_of(text) == _NOTIFY})
+    return tuple(
+        Announcement(
+            log=log,
+            entry=stored.index,
+            at=UnixMillis(whole(leaf, "at")),
+            change="notified",
+            kind="group",
+            name=group,
+            agent=_text(leaf, "agent"),
+            mandate=_text(leaf, "mandate"),
+            capability=_text(leaf, "capability"),
+            action=_text(leaf, "action"),
+        )
+        for group in groups
+        if group
+    )
+
+
+def _text(leaf: Mapping[str, JSONValue], name: str) -> str:
+    value = leaf.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,221 @@
+"""A stream of events to one receiver (SSF 1.0, section 8.1), and a webhook, which is one that its owner set up.
+
+Laws: a stream belongs to one receiver for ever; where it pushes to is one of the addresses that the owner of this
+deployment lists for that receiver, letter by letter; what we supply is never changed by what a receiver sends; what a
+receiver is not sent is counted and said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from answerable.core.canonical import encode, parse
+from answerable.core.incident.security_event import SUPPORTED, matches
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from answerable.core.canonical import JSONValue
+
+Method = Literal["push", "poll", "webhook"]
+Status = Literal["enabled", "paused", "disabled"]
+STATUSES: Final[tuple[Status, ...]] = get_args(Status)
+METHODS: Final[tuple[Method, ...]] = get_args(Method)
+
+PUSH_URN: Final = "urn:ietf:rfc:8935"
+POLL_URN: Final = "urn:ietf:rfc:8936"
+VERIFY_SECONDS_MIN: Final = 10
+"""Between two verifications that a receiver asks for."""
+DESCRIPTION_CHARS_MAX: Final = 200
+REASON_CHARS_MAX: Final = 200
+REQUESTED_MAX: Final = 64
+URI_CHARS_MAX: Final = 2_048
+AUTHORIZATION_CHARS_MAX: Final = 4_096
+SUBJECTS_MAX: Final = 1_000
+SUBJECT_BYTES_MAX: Final = 2_048
+
+_SUPPLIED: Final = frozenset({"events_requested", "delivery", "description"})
+_OURS: Final = frozenset(
+    {"stream_id", "iss", "aud", "events_supported", "events_delivered", "min_verification_interval"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventStream:
+    """receiver: the agent that has it, or the name of a webhook. endpoint: where it is pushed to; empty for polling.
+
+    requested: event types, None for all that there are. removed: subjects that the receiver does not want to hear of,
+    as canonical JSON. groups: whom a webhook speaks to; stops: whether it is told of what ended. since: by log, the
+    first entry of which it is told. refused: how many its receiver refused for good. left_out: how many of those that
+    were not kept it has been told of. update: id of the event about its own status that is still to be sent, empty for
+    none. verified_at: when it was last asked to show that it works. revision: another one after every change.
+    """
+
+    id: str
+    receiver: str
+    method: Method
+    endpoint: str = ""
+    authorization: str = field(default="", repr=False)
+    requested: tuple[str, ...] | None = None
+    description: str = ""
+    status: Status = "enabled"
+    reason: str = ""
+    removed: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    stops: bool = True
+    since: Mapping[str, int] = field(default_factory=dict)
+    refused: int = 0
+    left_out: int = 0
+    update: str = ""
+    verified_at: int = 0
+    revision: int = 0
+
+    @property
+    def delivered(self) -> tuple[str, ...]:
+        """The types of events that it is sent."""
+        return (
+            SUPPORTED if self.requested is None else tuple(one for one in SUPPORTED if one in self.requested)
+        )
+
+    def wants(self, kind: str, subject: Mapping[str, JSONValue]) -> bool:
+        """Whether its receiver wants this event about this subject."""
+        if kind not in self.delivered:
+            return False
+        for text in self.removed:
+            left_out = parse(text.encode())
+            if isinstance(left_out, dict) and matches(left_out, subject):
+                return False
+        return True
+
+
+def configuration(stream: EventStream, *, issuer: str, poll_url: str) -> dict[str, JSONValue]:
+    """As its receiver reads it. poll_url: where this stream is polled."""
+    delivery: dict[str, JSONValue] = (
+        {"method": PUSH_URN, "endpoint_url": stream.endpoint}
+        if stream.method == "push"
+        else {"method": POLL_URN, "endpoint_url": poll_url}
+    )
+    if stream.authorization:
+        delivery["authorization_header"] = stream.authorization
+    supported: list[JSONValue] = [*SUPPORTED]
+    delivered: list[JSONValue] = [*stream.delivered]
+    found: dict[str, JSONValue] = {
+        "stream_id": stream.id,
+        "iss": issuer,
+        "aud": stream.receiver,
+        "delivery": delivery,
+        "events_supported": supported,
+        "events_delivered": delivered,
+        "min_verification_interval": VERIFY_SECONDS_MIN,
+    }
+    if stream.requested is not None:
+        found["events_requested"] = [*stream.requested]
+    if stream.description:
+        found["description"] = stream.description
+    return found
+
+
+def configured(
+    stream: EventStream,
+    sent: Mapping[str, JSONValue],
+    *,
+    endpoints: Collection[str],
+    ours: Mapping[str, JSONValue],
+    whole: bool,
+) -> EventStream:
+    """The stream as its receiver wants it. endpoints: to which it may be pushed. ours: its configuration before, which
+    what we supply must agree with. whole: what is left out is taken away, else it stays.
+
+    Raises Malformed (`event_stream.member`, `event_stream.endpoint`).
+    """
+    for name in sent.keys() - _SUPPLIED:
+        if name not in _OURS:
+            continue  # What we do not know changes nothing.
+        if encode(sent[name]) != encode(ours.get(name)):
+            raise _fault(f"`{name}` is ours to say, and is another one")
+    if whole or "events_requested" in sent:
+        stream = replace(stream, requested=_requested(sent.get("events_requested")))
+    if whole or "description" in sent:
+        stream = replace(stream, description=_description(sent.get("description")))
+    if whole or "delivery" in sent:
+        stream = _delivered_by(stream, sent.get("delivery"), endpoints, ours)
+    return stream
+
+
+def subject_in(sent: Mapping[str, JSONValue]) -> str:
+    """The subject of a request, as canonical JSON. Raises Malformed (`event_stream.member`)."""
+    subject = sent.get("subject")
+    if not isinstance(subject, dict) or not isinstance(subject.get("format"), str):
+        raise _fault("`subject` is an object with a text `format`")
+    text = encode(subject)
+    if len(text) > SUBJECT_BYTES_MAX:
+        raise _fault(f"`subject` has {len(text)} bytes, expected at most {SUBJECT_BYTES_MAX}")
+    return text.decode()
+
+
+def status_in(sent: Mapping[str, JSONValue]) -> tuple[Status, str]:
+    """Status and reason of a request. Raises Malformed (`event_stream.member`)."""
+    wanted = next((one for one in STATUSES if one == sent.get("status")), None)
+    if wanted is None:
+        raise _fault(f"`status` is one of {', '.join(STATUSES)}")
+    reason = sent.get("reason", "")
+    if not isinstance(reason, str) or not (reason == "" or reason.isprintable()):
+        raise _fault("`reason` is printable text on one line")
+    return wanted, reason[:REASON_CHARS_MAX]
+
+
+def _requested(value: JSONValue) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    texts = [one for one in value if isinstance(one, str)] if isinstance(value, list) else None
+    if texts is None or not isinstance(value, list) or len(texts) != len(value) or len(value) > REQUESTED_MAX:
+        raise _fault(f"`events_requested` is a list of at most {REQUESTED_MAX} URIs")
+    if any(len(one) > URI_CHARS_MAX or not one.isprintable() for one in texts):
+        raise _fault(f"`events_requested` has a URI of more than {URI_CHARS_MAX} characters, or an odd one")
+    return tuple(dict.fromkeys(texts))
+
+
+def _description(value: JSONValue) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or not (value == "" or value.isprintable()):
+        raise _fault("`description` is printable text on one line")
+    return value[:DESCRIPTION_CHARS_MAX]
+
+
+def _delivered_by(
+    stream: EventStream, value: JSONValue, endpoints: Collection[str], ours: Mapping[str, JSONValue]
+) -> EventStream:
+    if value is None:
+        return replace(stream, method="poll", endpoint="", authorization="")
+    if not isinstance(value, dict):
+        raise _fault("`delivery` is an object")
+    method, endpoint = value.get("method"), value.get("endpoint_url")
+    authorization = value.get("authorization_header", "")
+    if method == POLL_URN:
+        before = ours.get("delivery")
+        if endpoint is not None and not (isinstance(before, dict) and before.get("endpoint_url") == endpoint):
+            raise _fault("`endpoint_url` of a stream that is polled is ours to say")
+        return replace(stream, method="poll", endpoint="", authorization="")
+    if method != PUSH_URN:
+        raise _fault(f"`delivery.method` is {PUSH_URN} or {POLL_URN}")
+    if not isinstance(endpoint, str) or endpoint not in endpoints:
+        raise Malformed(
+            f"events are pushed only to addresses that the owner of this server lists for this receiver, which "
+            f"{shown(endpoint)} is not: have it added to `announcing.receivers`, or poll",
+            code="event_stream.endpoint",
+        )
+    if (
+        not isinstance(authorization, str)
+        or len(authorization) > AUTHORIZATION_CHARS_MAX
+        or not all(" " <= mark <= "~" for mark in authorization)
+        or authorization != authorization.strip()
+    ):
+        raise _fault("`authorization_header` is printable ASCII on one line")
+    return replace(stream, method="push", endpoint=endpoint, authorization=authorization)
+
+
+def _fault(message: str) -> Malformed:
+    return Malformed(message, code="event_stream.member")

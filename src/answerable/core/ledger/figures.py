@@ -1,0 +1,372 @@
+"""The price of control, counted from entries: by tier and use case, how much ran alone, was asked about, was refused.
+
+Laws: a figure is a function of the entries below one index and of nothing else, so that to count on is to count again;
+what an entry does not say is counted as not said; nothing here grows without a limit: past GROUPS_MAX groups the rest
+is one, past CELLS_MAX the oldest hours are in the total alone, and past QUESTIONS_MAX the oldest question is given up.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+
+from answerable.core.ledger.figure_cells import OTHERS, UNSAID, Cell, Group
+from answerable.core.ledger.figure_stops import Stop, Stops
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from answerable.core.ledger.entry import StoredEntry
+
+GROUPS_MAX: Final = 256
+CELLS_MAX: Final = 20_000
+QUESTIONS_MAX: Final = 20_000
+BEGUN_MAX: Final = 20_000
+"""Intents without an end whose group is kept in mind; that of others is looked up in the log."""
+EFFECTS_MAX: Final = 10_000
+HOUR_MS: Final = 3_600_000
+DRILL: Final = "drill"
+"""Where a hold is from that stops nothing but a shadow."""
+NO_POLICY_CHANGED: Final = "registry"
+"""How policies changed where only what they are checked against did."""
+TOTAL: Final = -1
+"""In place of an hour: since the first entry."""
+
+
+_ENDS: Final = frozenset({"succeeded", "failed", "not_started", "indeterminate"})
+_PLAIN: Final[dict[int, str]] = {
+    Tag.REVOKED: "revoked",
+    Tag.WORKLOAD_ENDED: "ended",
+    Tag.HOLD_PLACED: "held",
+    Tag.HOLD_LIFTED: "lifted",
+    Tag.POLICY_CHANGE: "policy_changes",
+}
+"""Of no group: what is counted of an entry of such a tag."""
+
+
+class _Leaf(msgspec.Struct):
+    """What is read of the leaf of an entry about an action. agents: of counted refusals."""
+
+    at: int
+    use_case: str = ""
+    tier: int | None = None
+    approval: str = ""
+    expires: int = 0
+    state: str = ""
+    intent: int = -1
+    status: str = ""
+    agents: dict[str, int] = {}
+
+
+class _EventLeaf(msgspec.Struct):
+    """What is read of the leaf of another entry. how: policies changed. source: of a hold. lifted_at: 0 for what other
+    people are to sign as well. since, in_flight, in_flight_count: of a stop, and of what it came too late for."""
+
+    at: int
+    how: object = ""
+    source: object = ""
+    lifted_at: int = -1
+    since: int = 0
+    in_flight: list[int] = []
+    in_flight_count: int = 0
+
+
+class Question(msgspec.Struct, frozen=True, array_like=True):
+    """People were asked, and have not decided. entry: where it stands."""
+
+    entry: int
+    at: int
+    expires: int
+    tier: str
+    use_case: str
+
+
+class Effect(NamedTuple):
+    """entry: index of the one that says how it ended."""
+
+    entry: int
+    at: int
+    group: Group
+
+
+class Figures:
+    """Of one log. entries: all below this index are counted, none above. from_hour: what was before this hour is in the
+    total alone."""
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.from_hour = 0
+        self.effects: list[Effect] = []
+        self._cells: dict[int, dict[Group, Cell]] = {TOTAL: {}}
+        self._cell_count = 0
+        self._questions: dict[str, Question] = {}
+        self._begun: dict[int, Group] = {}
+        self._begun_kept: set[int] = set()
+        self._stops = Stops()
+        self._changed: set[str] = set()
+
+    def fold(self, stored: StoredEntry, intent: Callable[[int], StoredEntry]) -> None:
+        """Count the next entry. intent: an earlier entry of the log, by index."""
+        self.entries = stored.index + 1
+        if stored.tag not in _READ:
+            return
+        plain = _PLAIN.get(stored.tag)
+        try:
+            if plain is not None:
+                self._happened(stored, _EVENT_DECODER.decode(stored.leaf), plain)
+                return
+            leaf = _DECODER.decode(stored.leaf)
+        except msgspec.MsgspecError:
+            # When is not known, so it is in the total alone.
+            self._add(0, UNSAID, "unreadable")
+            return
+        self._count(stored, leaf, intent)
+
+    def was_traced(self, effect: Effect, *, found: bool, micros: int) -> None:
+        """An effect was followed to who answers for it, or could not be."""
+        for cell in self._touched(effect.at, effect.group):
+            if found:
+                cell.traced += 1
+                cell.tracing.add(micros)
+            else:
+                cell.untraced += 1
+
+    def within(self, since: int, now: int) -> dict[Group, Cell]:
+        """By group, what happened since a time, rounded down to its hour; since the first entry for 0. `unanswered` has
+        what ran out by now, too."""
+        first = since // HOUR_MS
+        hours = [TOTAL] if not since else [hour for hour in self._cells if hour >= first]
+        found: dict[Group, Cell] = {}
+        for hour in hours:
+            for group, cell in self._cells[hour].items():
+                found.setdefault(group, Cell()).join(cell)
+        for one in self._questions.values():
+            if one.expires <= now and (not since or one.expires // HOUR_MS >= first):
+                found.setdefault(Group(one.tier, one.use_case), Cell()).unanswered += 1
+        return found
+
+    def waiting(self, now: int) -> dict[Group, int]:
+        """Questions that people can still answer, by group."""
+        found: dict[Group, int] = {}
+        for one in self._questions.values():
+            if one.expires > now:
+                group = Group(one.tier, one.use_case)
+                found[group] = found.get(group, 0) + 1
+        return found
+
+    # --- counting -----------------------------------------------------------------------------------------
+
+    def _count(self, stored: StoredEntry, leaf: _Leaf, intent: Callable[[int], StoredEntry]) -> None:
+        group = _group_of(leaf)
+        match stored.tag:
+            case Tag.INTENT:
+                self._add(leaf.at, group, "after_approval" if leaf.approval else "alone")
+                if len(self._begun) >= BEGUN_MAX:
+                    del self._begun[next(iter(self._begun))]
+                self._begun[stored.index] = self._held(group)
+            case Tag.OUTCOME | Tag.INDETERMINATE:
+                self._ended(stored, leaf, intent)
+            case Tag.REFUSAL:
+                self._add(leaf.at, group, "refused")
+            case Tag.REFUSALS_COUNTED:
+                self._add(leaf.at, UNSAID, "counted", sum(leaf.agents.values()))
+            case Tag.APPROVAL_ASKED:
+                self._ask(stored.index, leaf, group)
+            case Tag.APPROVAL_ANSWER:
+                self._answer(leaf)
+            case Tag.MANDATE_ISSUED:
+                self._add(leaf.at, Group("", leaf.use_case), "tasks")
+
+    def _happened(self, stored: StoredEntry, event: _EventLeaf, plain: str) -> None:
+        if stored.tag == Tag.POLICY_CHANGE:
+            plain = self._policies(event)
+        if not plain or event.source == DRILL or event.lifted_at == 0:
+            return
+        self._add(event.at, UNSAID, plain)
+        if stored.tag in (Tag.REVOKED, Tag.HOLD_PLACED) and len(event.in_flight) == event.in_flight_count:
+            left = [one for one in event.in_flight if one in self._begun]
+            if left:
+                self._changed.update(map(_stop_row, self._stops.began(stored.index, event.since, left)))
+            else:
+                self._contained(event.at, event.at - event.since if event.in_flight else 0)
+
+    def _contained(self, at: int, after: int) -> None:
+        for cell in self._touched(at, UNSAID):
+            cell.containing.add(after)
+
+    def _policies(self, event: _EventLeaf) -> str:
+        """Those with which a log begins changed nothing that was decided in it."""
+        if event.how == NO_POLICY_CHANGED:
+            return ""
+        total = self._cells[TOTAL]
+        begun = total.get(UNSAID, Cell()).policies_begun or any(cell.actions for cell in total.values())
+        return "policy_changes" if begun else "policies_begun"
+
+    def _ended(self, stored: StoredEntry, leaf: _Leaf, intent: Callable[[int], StoredEntry]) -> None:
+        group = self._begun.pop(leaf.intent, None)
+        touched, contained = self._stops.ended(leaf.intent)
+        self._changed.update(map(_stop_row, touched))
+        for since in contained:
+            self._contained(leaf.at, leaf.at - since)
+        if group is None:
+            group = UNSAID
+            with suppress(msgspec.MsgspecError):
+                if 0 <= leaf.intent < stored.index:
+                    group = _group_of(_DECODER.decode(intent(leaf.intent).leaf))
+        if leaf.status not in _ENDS:
+            self._add(leaf.at, group, "unreadable")
+            return
+        self._add(leaf.at, group, leaf.status)
+        if leaf.status in ("succeeded", "indeterminate") and len(self.effects) < EFFECTS_MAX:
+            self.effects.append(Effect(stored.index, leaf.at, group))
+
+    def _ask(self, index: int, leaf: _Leaf, group: Group) -> None:
+        self._add(leaf.at, group, "asked")
+        if len(self._questions) >= QUESTIONS_MAX:
+            oldest = next(iter(self._questions))
+            given_up = self._questions.pop(oldest)
+            self._changed.add(f"?{oldest}")
+            self._add(given_up.expires, Group(given_up.tier, given_up.use_case), "unanswered")
+        self._questions[leaf.approval] = Question(index, leaf.at, leaf.expires, *self._held(group))
+        self._changed.add(f"?{leaf.approval}")
+
+    def _answer(self, leaf: _Leaf) -> None:
+        """One that leaves the question open, because others are to answer as well, ends no wait."""
+        if leaf.state not in ("approved", "denied"):
+            return
+        asked = self._questions.pop(leaf.approval, None)
+        if asked is None:
+            return
+        self._changed.add(f"?{leaf.approval}")
+        for cell in self._touched(leaf.at, Group(asked.tier, asked.use_case)):
+            if leaf.state == "approved":
+                cell.approved += 1
+            else:
+                cell.denied += 1
+            cell.waits.add(leaf.at - asked.at)
+
+    def _add(self, at: int, group: Group, name: str, count: int = 1) -> None:
+        for cell in self._touched(at, group):
+            setattr(cell, name, getattr(cell, name) + count)
+
+    def _touched(self, at: int, group: Group) -> Iterator[Cell]:
+        """That of the total, and that of the hour unless it is forgotten."""
+        group, hour = self._held(group), at // HOUR_MS
+        yield self._cell(TOTAL, group)
+        if hour >= self.from_hour and at > 0:
+            yield self._cell(hour, group)
+            while self._cell_count > CELLS_MAX:
+                self._forget(min(hour for hour in self._cells if hour != TOTAL))
+
+    def _held(self, group: Group) -> Group:
+        total = self._cells[TOTAL]
+        return group if group in total or len(total) < GROUPS_MAX else OTHERS
+
+    def _cell(self, hour: int, group: Group) -> Cell:
+        cells = self._cells.setdefault(hour, {})
+        cell = cells.get(group)
+        if cell is None:
+            cell = cells[group] = Cell()
+            self._cell_count += hour != TOTAL
+        self._changed.add(_place(hour, group))
+        return cell
+
+    def _forget(self, hour: int) -> None:
+        gone = self._cells.pop(hour)
+        self._cell_count -= len(gone)
+        self._changed.update(_place(hour, group) for group in gone)
+        self.from_hour = hour + 1
+        self._changed.add(_FROM)
+
+    # --- keeping ------------------------------------------------------------------------------------------
+
+    def take_changed(self) -> dict[str, bytes | None]:
+        """What changed since the last call, as a register keeps it; None for what is not there any more."""
+        changed, self._changed = self._changed, set()
+        begun = self._begun.keys()
+        changed.update(f"+{one}" for one in begun ^ self._begun_kept)
+        self._begun_kept = set(begun)
+        return {name: self._row(name) for name in changed}
+
+    def put_back(self, changed: Mapping[str, bytes | None]) -> None:
+        """What was taken could not be kept: it has changed still."""
+        self._changed.update(changed)
+
+    def _row(self, name: str) -> bytes | None:
+        if name == _FROM:
+            return _ENCODER.encode(self.from_hour)
+        if name.startswith("?"):
+            asked = self._questions.get(name[1:])
+            return _ENCODER.encode(asked) if asked is not None else None
+        if name.startswith("+"):
+            group = self._begun.get(int(name[1:]))
+            return _ENCODER.encode(group) if group is not None else None
+        if name.startswith("#"):
+            stop = self._stops.find(int(name[1:]))
+            return _ENCODER.encode(stop) if stop is not None else None
+        hour, tier, use_case = name.split("/", 2)
+        cell = self._cells.get(int(hour), {}).get(Group(tier, use_case))
+        return _ENCODER.encode(cell) if cell is not None else None
+
+
+def restored(rows: Mapping[str, bytes], entries: int) -> Figures | None:
+    """What was kept up to an entry; None for what no version of ours wrote, which is then counted again."""
+    figures, asked = Figures(), dict[str, Question]()
+    begun, stops = dict[int, Group](), dict[int, Stop]()
+    try:
+        for name, row in rows.items():
+            if name == _FROM:
+                figures.from_hour = msgspec.json.decode(row, type=int)
+            elif name.startswith("?"):
+                asked[name[1:]] = msgspec.json.decode(row, type=Question)
+            elif name.startswith("+"):
+                begun[int(name[1:])] = msgspec.json.decode(row, type=Group)
+            elif name.startswith("#"):
+                stops[int(name[1:])] = msgspec.json.decode(row, type=Stop)
+            else:
+                hour, tier, use_case = name.split("/", 2)
+                cells = figures._cells.setdefault(int(hour), {})
+                cells[Group(tier, use_case)] = msgspec.json.decode(row, type=Cell)
+                figures._cell_count += int(hour) != TOTAL
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    figures._questions = dict(sorted(asked.items(), key=lambda one: one[1].entry))
+    figures._begun = dict(sorted(begun.items()))
+    figures._begun_kept = set(begun)
+    figures._stops = Stops(dict(sorted(stops.items())))
+    figures.entries = entries
+    return figures
+
+
+_FROM: Final = "!from"
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(_Leaf)
+_EVENT_DECODER: Final = msgspec.json.Decoder(_EventLeaf)
+_READ: Final = frozenset(
+    {
+        Tag.INTENT,
+        Tag.OUTCOME,
+        Tag.INDETERMINATE,
+        Tag.REFUSAL,
+        Tag.REFUSALS_COUNTED,
+        Tag.APPROVAL_ASKED,
+        Tag.APPROVAL_ANSWER,
+        Tag.MANDATE_ISSUED,
+        *_PLAIN,
+    }
+)
+
+
+def _group_of(leaf: _Leaf) -> Group:
+    return Group("" if leaf.tier is None else str(leaf.tier), leaf.use_case)
+
+
+def _stop_row(entry: int) -> str:
+    return f"#{entry}"
+
+
+def _place(hour: int, group: Group) -> str:
+    return f"{hour}/{group.tier}/{group.use_case}"

@@ -1,0 +1,59 @@
+"""What the entry says of a stop rule that fired: which, for whom, by which number from which entries, and what it held.
+
+From it and the entry of its hold follow how many rules fired, and how long it took to contain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.containment.hold import Holdable
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.entry import Entry
+    from answerable.core.registry.stop_rule import StopRule
+
+
+def rule_fired(
+    rule: StopRule,
+    *,
+    at: UnixMillis,
+    fired: Literal["held", "would_hold", "warned"],
+    since: UnixMillis,
+    owner: str,
+    counted: Sequence[str],
+    value: int,
+    what: Holdable,
+    hold: str,
+    entries: Sequence[int],
+) -> Entry:
+    """A rule fired. since: when it was too much. owner: by whom. counted: what is counted apart for it. what: that
+    stands still, would, or is about to.
+
+    hold: its id; empty for none. entries: that the number came from, as far as they are known, the newest last.
+    """
+    return sealed_entry(
+        Tag.RULE_FIRED,
+        at=at,
+        members={
+            "counted": [*counted],
+            "entries": [*entries],
+            "fired": fired,
+            "hold": hold,
+            "kind": what.kind,
+            "limit": rule.limit,
+            "name": what.name,
+            "over": rule.over,
+            "owner": owner,
+            "rule": rule.name,
+            "since": since,
+            "value": value,
+            "watches": rule.watches,
+            "within": rule.within_seconds,
+        },
+    )

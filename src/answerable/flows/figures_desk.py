@@ -1,0 +1,28 @@
+"""What a process knows of the figures of its log while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from anyio import Lock
+
+from answerable.core.decision.latency import Latency
+from answerable.core.ledger.figures import Figures
+
+if TYPE_CHECKING:
+    from answerable.ports.figures_register import FiguresRegister
+
+
+@dataclass(slots=True, kw_only=True)
+class FiguresDesk:
+    """figures: None until what was kept has been read. register: None where nothing is kept. anew: what is kept counts
+    for nothing. reading, keeping: held by whoever does. latency: of decisions, in this process."""
+
+    figures: Figures | None = None
+    register: FiguresRegister | None = None
+    anew: bool = False
+    kept_at: int = 0
+    latency: Latency = field(default_factory=Latency)
+    reading: Lock = field(default_factory=Lock)
+    keeping: Lock = field(default_factory=Lock)

@@ -1,0 +1,32 @@
+"""Port: one message to a receiver of events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ANSWER_BYTES_MAX = 8_192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """What the receiver answered. body: its beginning, at most ANSWER_BYTES_MAX."""
+
+    status: int
+    body: bytes
+
+
+class EventPost(Protocol):
+    """Promises: one POST to this very address and to nobody else: no redirect is followed, no proxy of the environment
+    is used, no cookie is kept; over TLS with a certificate that counts, or on loopback; a whole answer within a bounded
+    time, of which no more than ANSWER_BYTES_MAX is read.
+
+    Raises only Unavailable (`event_post.unreachable`): the receiver may have the message nevertheless.
+    """
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Posted:
+        """Send it and wait for the answer."""
+        ...

@@ -1,0 +1,32 @@
+"""Settings of what must have been tried out before an agent or a capability gets more power."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import shown
+from answerable.wiring.setting_fields import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REQUIRED: Final = "required"
+TOLD: Final = "told"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainmentSettings:
+    """What a higher tier takes."""
+
+    drills: str = text(
+        TOLD,
+        "`required` refuses documents that raise a tier unless a stop, a revocation and a trace drill of what is "
+        "raised passed within 90 days; `told` applies them, says what is missing and records it",
+    )
+
+
+def containment_faults(settings: ContainmentSettings) -> Iterator[tuple[str, str]]:
+    """Each fault with the key that has it."""
+    if settings.drills not in (REQUIRED, TOLD):
+        yield "containment.drills", f"expected `{REQUIRED}` or `{TOLD}`, got {shown(settings.drills)}"

@@ -1,0 +1,78 @@
+"""Settings become what drills are kept in and run on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.memory.registers import MemoryRegistryStore
+from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
+from answerable.adapters.memory.upstream import MemoryUpstream
+from answerable.adapters.sqlite import SqliteDrillRegister
+from answerable.core.containment.shadow import TOOL
+from answerable.core.decision.history import History
+from answerable.core.registry.tool_pin import ToolPin
+from answerable.flows.apply_registry import policy_text
+from answerable.flows.delegations import Delegations
+from answerable.flows.drill_desk import DrillDesk
+from answerable.flows.policy_desk import PolicyDesk
+from answerable.flows.walk import ToolsPinned, ToolsSeen, UnderWay
+from answerable.wiring.containment_settings import REQUIRED
+
+if TYPE_CHECKING:
+    from answerable.adapters.sqlite import SqliteStore
+    from answerable.core.containment.shadow import Shadow
+    from answerable.flows.drill_desk import Tool
+    from answerable.flows.walk import Walk
+    from answerable.wiring.setting_tree import Settings
+
+
+def drill_desk(settings: Settings, store: SqliteStore) -> DrillDesk[Walk]:
+    """Where drills are kept, what they run on, and whether a raise needs them."""
+    return DrillDesk(
+        required=settings.containment.drills == REQUIRED,
+        register=SqliteDrillRegister(store),
+        ground=drill_ground,
+    )
+
+
+def drill_ground(walk: Walk, shadow: Shadow, tool: Tool) -> Walk:
+    """As DrillGround says. What is counted and remembered of the product's own agents is not touched."""
+    registry = MemoryRegistryStore()
+    registry.put(shadow.documents)
+    upstream = MemoryUpstream(clock=walk.clock, tools={TOOL: tool})
+    pins = MemoryToolPinRegister()
+    capability = registry.current.capabilities.get(shadow.name)
+    definition = upstream.definition(capability) if capability is not None else None
+    if definition is not None:
+        pin = ToolPin(
+            server=shadow.name,
+            tool=TOOL,
+            definition=definition.digest,
+            text=definition.text,
+            at=walk.clock.now(),
+        )
+        pins.put(pin, over="")
+    return replace(
+        walk,
+        registry=registry,
+        upstream=upstream,
+        pins=pins,
+        channel=MemoryApprovalChannel(),
+        decision_point=walk.compile_policies(policy_text(registry.current), registry.current),
+        policies=PolicyDesk(),
+        drills=DrillDesk(),
+        history=History(),
+        history_register=None,
+        link=None,
+        delegations=Delegations(),
+        tools_seen=ToolsSeen(),
+        tools_pinned=ToolsPinned(),
+        under_way=UnderWay(),
+        judged={},
+        judged_in=None,
+        accounts={},
+        standing={},
+        standing_of=None,
+    )

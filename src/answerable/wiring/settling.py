@@ -1,0 +1,42 @@
+"""What is due again and again: intents without an end, and what is in force or counted and not in the ledger yet."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from answerable.errors import Unavailable
+from answerable.flows.place_hold import resume_holds
+from answerable.flows.revoke_authority import record_revocations
+from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
+from answerable.wiring.counts import keep_counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.flows.walk import Walk
+    from answerable.flows.workloads import Workloads
+
+
+async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> None:
+    """For ever, each so many seconds."""
+    while True:
+        await anyio.sleep(seconds)
+        with when_there_is_room():
+            await settle_open_intents(walk)
+            await record_revocations(walk)
+            await resume_holds(walk, workloads)
+            await record_counted_refusals(walk)
+        await keep_counts(walk)
+
+
+@contextmanager
+def when_there_is_room() -> Iterator[None]:
+    """A log without room ends nothing: it takes no intents, and what was to be written now is due again."""
+    try:
+        yield
+    except Unavailable as failed:
+        if failed.code not in ("ledger.full", "ledger.busy"):
+            raise

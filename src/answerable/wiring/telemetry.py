@@ -1,0 +1,124 @@
+"""What operators watch: the text of `/metrics`, its door, and metrics sent to a collector. None of it is evidence, and
+nothing waits for it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from answerable import __version__
+from answerable.adapters.uvicorn_front import FrontLimits, serve
+from answerable.errors import Malformed, Unavailable
+from answerable.flows.tell_figures import tell_figures
+from answerable.wiring.settings import secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.flows.walk import Walk
+    from answerable.wiring.setting_tree import Settings
+
+LOOPBACK: Final = "127.0.0.1"
+READ_SECONDS_MAX: Final = 0.2
+"""Of counting for one answer. What is not counted by then is in the next one."""
+KEPT_SECONDS: Final = 1.0
+"""How long one text is given out again, so that nobody makes us count faster."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+class MetricsText:
+    """The metrics of this process as text, made at most once in KEPT_SECONDS."""
+
+    def __init__(self, walk: Walk) -> None:
+        from answerable.adapters.prometheus import CONTENT_TYPE
+
+        self.content_type = CONTENT_TYPE
+        self._walk = walk
+        self._made = anyio.Lock()
+        self._text = b""
+        self._until = float("-inf")
+
+    async def text(self) -> bytes:
+        """Raises Unavailable, Broken (`ledger.*`)."""
+        from answerable.adapters.prometheus import exposition, families_of
+
+        async with self._made:
+            now = self._walk.clock.monotonic()
+            if now >= self._until:
+                found = await tell_figures(self._walk, others=False, seconds_max=READ_SECONDS_MAX)
+                self._text = exposition(families_of(found))
+                self._until = now + KEPT_SECONDS
+            return self._text
+
+
+async def serve_metrics(app: Any, settings: Settings, stop: anyio.Event, up: Callable[[], None]) -> None:
+    """The door of `/metrics` until `stop` is set. up: called once it answers. Raises Unavailable (`front.*`)."""
+    await serve(
+        app,
+        tcp=(LOOPBACK, settings.telemetry.metrics_port),
+        limits=FrontLimits(**asdict(settings.front)),
+        started=lambda _: up(),
+        stop=stop,
+    )
+
+
+async def sending_metrics(walk: Walk, settings: Settings) -> None:
+    """Until cancelled, send metrics to the collector that is set; returns at once where none is.
+
+    A collector that does not take them is told of when it begins and when it ends.
+    """
+    endpoint = settings.telemetry.otlp_endpoint
+    if not endpoint:
+        return
+    from answerable.adapters.otlp import OtlpExporter, request_of
+    from answerable.adapters.prometheus import families_of
+
+    begun = walk.clock.now()
+    resource = {
+        "service.name": "answerable",
+        "service.instance.id": walk.ledger.origin,
+        "service.version": __version__,
+    }
+    failing = ""
+    async with OtlpExporter(endpoint=endpoint, header=_header(settings)) as exporter:
+        while True:
+            await anyio.sleep(settings.telemetry.otlp_seconds)
+            try:
+                found = await tell_figures(walk, others=False, seconds_max=READ_SECONDS_MAX)
+                await exporter.send(
+                    request_of(
+                        families_of(found),
+                        resource=resource,
+                        begun_ns=begun * 1_000_000,
+                        now_ns=found.at * 1_000_000,
+                    )
+                )
+            except Unavailable as failed:
+                if failed.code != failing:
+                    _log.warning("metrics are not sent for now: %s", failed.message)
+                failing = failed.code
+                continue
+            if failing:
+                _log.warning("metrics are sent again")
+            failing = ""
+
+
+def _header(settings: Settings) -> tuple[str, str] | None:
+    """Raises Malformed (`telemetry.header`), and as `secret`."""
+    if not settings.telemetry.otlp_header:
+        return None
+    text = secret(settings.telemetry.otlp_header, data=settings.data)
+    try:
+        name, colon, value = text.decode("ascii").strip().partition(":")
+    except UnicodeDecodeError:
+        name, colon, value = "", "", ""
+    plain = bool(name) and all(one.isalnum() or one in "-_" for one in name)
+    if not plain or not colon or not value.strip() or not value.strip().isprintable():
+        raise Malformed(
+            "what `telemetry.otlp_header` refers to is not `NAME: VALUE` on one line", code="telemetry.header"
+        )
+    return name, value.strip()

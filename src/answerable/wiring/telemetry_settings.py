@@ -1,0 +1,62 @@
+"""Settings of what operators watch: `/metrics`, and an OpenTelemetry collector."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from answerable.wiring.setting_fields import number, reference, seconds, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySettings:
+    """What operators watch. All of it is off unless it is set here, and none of it is evidence."""
+
+    metrics_port: int = number(
+        0,
+        "TCP port on loopback on which `/metrics` is answered to whoever is on this machine; 0 opens none",
+        unit="port",
+        minimum=0,
+        maximum=65_535,
+    )
+    otlp_endpoint: str = text(
+        "",
+        "address to which metrics are posted (OTLP over HTTP), path and all, such as "
+        "https://collector.example.com/v1/metrics; http:// on loopback only; empty sends none",
+    )
+    otlp_header: str = reference("header that the collector wants, as `NAME: VALUE`")
+    otlp_seconds: float = seconds(60.0, "time between two of them", minimum=1, maximum=3_600)
+
+
+def telemetry_faults(settings: TelemetrySettings) -> Iterator[tuple[str, str]]:
+    """What is wrong beyond the form of each field: key and message."""
+    if not settings.otlp_endpoint:
+        if settings.otlp_header:
+            yield "telemetry.otlp_header", "there is no `otlp_endpoint` that it could be sent to"
+        return
+    try:
+        parts = urlsplit(settings.otlp_endpoint)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port, parts = "", None, urlsplit("")
+    private = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+    if not host or not private or parts.query or parts.fragment or "@" in parts.netloc or port == 0:
+        # What is wrong may be a password in it, so it is not shown.
+        yield (
+            "telemetry.otlp_endpoint",
+            "expected https://HOST/PATH, or http:// on loopback, without user or query",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

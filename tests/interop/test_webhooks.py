@@ -1,0 +1,62 @@
+"""Our messages to webhooks, judged by the libraries of those who specify them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from base64 import b64encode
+from collections.abc import Mapping
+
+import anyio
+import pytest
+
+from answerable.adapters.system import SystemClock
+from answerable.core.mandate.revocation import revocable
+from answerable.flows.announce import announce_new
+from answerable.flows.deliver_events import deliver_events
+from answerable.flows.revoke_authority import revoke_authority
+from answerable.testing.builders import Bench
+from tests.event_world import ISSUER, SECRET, desk_on, hooked, stream
+from tests.interop.programs import ACCEPTED, IN_WEBHOOKS, REFUSED, RUN_SECONDS_MAX, webhooks
+
+pytestmark = pytest.mark.anyio
+THEIRS = "whsec_" + b64encode(SECRET).decode()
+
+
+def judged(headers: Mapping[str, str], body: bytes, secret: str = THEIRS) -> subprocess.CompletedProcess[str]:
+    message = json.dumps({"headers": dict(headers), "body": body.decode()})
+    return subprocess.run(
+        [str(webhooks("python")), str(IN_WEBHOOKS), secret],
+        input=message, capture_output=True, text=True, timeout=RUN_SECONDS_MAX, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.requirement("HOOK-01")
+async def test_the_libraries_of_standard_webhooks_and_cloudevents_take_our_messages_and_no_changed_ones():
+    bench = await Bench().registered()
+    with hooked() as hook:
+        desk = desk_on(bench)
+        desk.register.put(stream("webhook:ops", receiver="ops", method="webhook", endpoint=hook.url))
+        await announce_new(desk)
+        # Their library wants a time that is near its own.
+        bench.clock.jump((SystemClock().now() - bench.clock.now()) / 1000)
+        what = revocable("agent", "rover")
+        await revoke_authority(bench.walk, what, by="alice", reason="Grüße")
+        await announce_new(desk)
+        assert await deliver_events(desk, "webhook:ops") == 1
+        (seen,) = hook.taken
+    said = await anyio.to_thread.run_sync(judged, seen.headers, seen.body)
+    assert said.returncode == ACCEPTED, said.stderr
+    found = json.loads(said.stdout)
+    assert found["attributes"]["type"] == "answerable.agent.revoked"
+    assert found["attributes"]["source"] == ISSUER
+    assert found["attributes"]["id"] == seen.headers["webhook-id"]
+    assert found["data"]["name"] == "rover"
+    other = "whsec_" + b64encode(SECRET[::-1]).decode()
+    for headers, body, secret in (
+        (seen.headers, seen.body + b" ", THEIRS),
+        (seen.headers | {"webhook-id": "another"}, seen.body, THEIRS),
+        (seen.headers | {"webhook-timestamp": "1790000000"}, seen.body, THEIRS),
+        (seen.headers, seen.body, other),
+    ):
+        assert (await anyio.to_thread.run_sync(judged, headers, body, secret)).returncode == REFUSED

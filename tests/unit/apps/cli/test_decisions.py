@@ -1,0 +1,44 @@
+"""`answerable decision replay --all` on a product in memory: in parts, and broken off."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from answerable.apps.cli.control import Control
+from tests.unit.apps.cli.test_policy_simulation import Command, command
+
+__all__ = ["command"]
+
+pytestmark = [pytest.mark.requirement("ANSWER-09")]
+
+
+def test_a_part_of_the_ledger_is_asked_again(command: Command):
+    whole = json.loads(command("decision", "replay", "--all", "--json").stdout)
+    assert (whole["counts"], whole["next"]) == ({"same": 2}, None)
+    parts = [
+        json.loads(command("decision", "replay", "--all", *given, "--json").stdout)["counts"].get("same", 0)
+        for given in (("--to", "8"), ("--from", "8"), ("--from", "100"))
+    ]
+    assert (sum(parts), parts[2]) == (2, 0)
+    assert "say --all, too" in command("decision", "replay", "7", "--from", "1", code=1).stderr
+
+
+def test_broken_off_it_tells_what_it_found_and_where_to_go_on(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+):
+    get = Control.get
+    pages: list[Any] = []
+
+    def interrupted(self: Control, path: str, **query: str) -> Any:
+        if pages:
+            raise KeyboardInterrupt
+        pages.append(get(self, path, **query, entries="8"))
+        return pages[0]
+
+    monkeypatch.setattr(Control, "get", interrupted)
+    result = command("decision", "replay", "--all", code=1)
+    assert "broken off, so this is not the whole: go on with --from 8" in result.stderr
+    assert pages[0]["next"] == 8
