@@ -18,6 +18,7 @@ import uvloop
 from course import MANDATE, Course, channel_messages, course, one_action
 
 from answerable.adapters.sqlite import SqliteStore
+from answerable.core.action.quota import RefusalQuota
 from answerable.core.containment.hold import Hold, holdable
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import AnswerableError
@@ -26,6 +27,7 @@ from answerable.flows.place_hold import place_hold
 
 CALLERS: Final = 16
 POLL_SECONDS: Final = 0.001
+REFUSALS_MAX: Final = 1_000_000_000
 ANSWER_SECONDS_MAX: Final = 120
 
 
@@ -66,6 +68,8 @@ async def _live(pipe: Connection, folder: Path, name: str, rate: float) -> None:
     own.mkdir()
     store = SqliteStore.open(folder / "registers.db")
     made = course(own, shared=store)
+    # Whoever asks on and on is held for that alone once it has had its quota of refusals: no stop would be needed.
+    made.walk.quota = RefusalQuota(recorded_max=REFUSALS_MAX, window_ms=REFUSALS_MAX)
     messages = channel_messages(made)
     pause = CALLERS / rate
 

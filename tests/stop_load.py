@@ -47,7 +47,8 @@ from answerable.testing.tool_pins import ApprovedAsSeen
 CALLERS = 16
 EFFECT = struct.Struct("<qq32s")
 HANGS_MAX_SECONDS = 0.02
-LIMITS = WalkLimits(intent_ttl_ms=1_000, upstream_ms_max=60_000)
+# Whoever asks on and on is held for that alone once it has had its quota of refusals: no stop would be needed.
+LIMITS = WalkLimits(intent_ttl_ms=1_000, upstream_ms_max=60_000, refusals_recorded_max=10_000_000)
 WAIT_SECONDS_MAX = 120
 STOPPABLE = (
     ("agent", "scout"),

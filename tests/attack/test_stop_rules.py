@@ -19,6 +19,7 @@ from answerable.flows.govern_action import govern_action
 from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.pin_tools import approve_tool
 from answerable.flows.place_tripped import place_tripped
+from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.refuse_held import open_stream, refuse_held
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import Bench, bench_documents, with_trackers
@@ -354,3 +355,21 @@ async def test_what_is_in_the_log_already_is_held_where_nobody_can_say_what_is_h
     assert answer.outcome.status == "not_started"
     assert bench.walk.open_intents == {}
     assert await code_of(bench.act()) == "held.agent"
+
+
+@pytest.mark.requirement("RULE-02")
+async def test_what_cannot_be_told_apart_any_more_is_too_much(monkeypatch: Any):
+    monkeypatch.setattr("answerable.core.decision.counter.RESOURCES_MAX", 4)
+    bench = await ruled(retried(3))
+    ends = [await code_of(bench.act(arguments={"case": str(number)})) for number in range(8)]
+    assert ends[-1] == "held.agent"
+    assert ends.count("succeeded") <= 4
+
+
+@pytest.mark.requirement("RULE-02")
+async def test_the_story_of_a_mandate_tells_which_rule_stopped_it():
+    bench = await ruled(denied(0, over="mandate"))
+    await code_of(bench.refund(HUGE))
+    await place_tripped(bench.walk)
+    told = reconstruct_timeline(bench.walk.ledger.replay(), "m-1", bench.walk.subject_keys.find)
+    assert "Rule denials stopped mandate m-1." in [line.text for line in told]

@@ -25,6 +25,7 @@ from answerable.core.registry.spec_shared import OWNERSHIP_KEYS
 from answerable.core.registry.spec_spending import AMOUNT_KEYS, MEASURE_KEYS, RESERVE_KEYS
 from answerable.core.registry.spec_stop_rule import CANARY_KEYS
 from answerable.core.registry.spec_template import GRANT_KEYS, PARAMETER_KEYS
+from answerable.core.registry.stop_rule import WATCHED
 from answerable.testing.samples import signing_key
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "registry.md").read_text()
@@ -48,6 +49,7 @@ NESTED = {
     "windows": WINDOW_KEYS,
     "classes": CLASS_KEYS,
     "canary": CANARY_KEYS,
+    "watches": WATCHED,
 }
 
 pytestmark = pytest.mark.requirement("REG-05")

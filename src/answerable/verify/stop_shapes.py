@@ -51,6 +51,25 @@ class HoldLiftedLeaf(Leaf):
     lifted_at: Count
 
 
+class RuleFiredLeaf(Leaf):
+    """Tag 32. hold: empty where nothing was held. since: when it was too much. entries: that the number came from."""
+
+    rule: str
+    watches: str
+    over: str
+    owner: str
+    counted: list[str]
+    value: Count
+    limit: Count
+    within: Count
+    fired: Annotated[str, Meta(pattern=r"^(?:held|would_hold|warned)\Z")]
+    kind: str
+    name: str
+    hold: Annotated[str, Meta(pattern=r"^(?:hold_[A-Za-z0-9_-]{22})?\Z")]
+    since: Count
+    entries: list[Count]
+
+
 class ContainmentReportLeaf(Leaf):
     """Tag 30. placed: entry of the hold. last: intent of the last action that had ended when the stop came and took
     effect, or may have; -1 for none. ended: how those in flight did. live_until: of what has an end, the last."""
@@ -71,22 +90,3 @@ class ContainmentReportLeaf(Leaf):
     live: Count
     live_until: Count
     undoing: dict[str, Count]
-
-
-class RuleFiredLeaf(Leaf):
-    """Tag 32. hold: empty where nothing was held. since: when it was too much. entries: that the number came from."""
-
-    rule: str
-    watches: str
-    over: str
-    owner: str
-    counted: list[str]
-    value: Count
-    limit: Count
-    within: Count
-    fired: Annotated[str, Meta(pattern=r"^(?:held|would_hold|warned)\Z")]
-    kind: str
-    name: str
-    hold: Annotated[str, Meta(pattern=r"^(?:hold_[A-Za-z0-9_-]{22})?\Z")]
-    since: Count
-    entries: list[Count]

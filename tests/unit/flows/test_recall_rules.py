@@ -14,6 +14,7 @@ from answerable.core.decision.history import History
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.enrol_workload import enrol
 from answerable.flows.govern_action import govern_action
+from answerable.flows.keep_history import keep_history, rules_origin
 from answerable.flows.pin_tools import approve_tool
 from answerable.flows.place_tripped import place_tripped
 from answerable.flows.recall_rules import RuleReader
@@ -135,3 +136,34 @@ async def test_what_fired_and_was_placed_counts_no_more_by_the_log_either():
     assert ("scout", "-") not in counted(bench)["denials"]
     await code_of(bench.refund(HUGE))
     assert recounted(bench)["denials"] == counted(bench)["denials"]
+
+
+async def test_of_owners_of_whom_nothing_is_inside_any_window_nothing_is_kept():
+    bench = await ruled(denied(1_000, over="instance", within="1m"), retried(1_000))
+    for number in range(5):
+        await code_of(act_as(bench, f"spiffe://example.org/agent/scout/{number}", drifted=True))
+    await keep_history(bench.walk)
+    register = bench.walk.history_register
+    assert register is not None
+    assert len(counted(bench)["denials"]) == 5
+    assert len(register.kept(rules_origin(bench.walk)).places) == 5 + len(counted(bench)["loops"])
+    bench.clock.advance(1_000)
+    await keep_history(bench.walk)
+    assert counted(bench) == {"denials": {}, "loops": {}}
+    assert register.kept(rules_origin(bench.walk)).places == {}
+
+
+async def test_hops_and_owners_that_are_no_more_in_mind_are_done_without(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("answerable.flows.recall_rules.HOPS_MAX", 1)
+    monkeypatch.setattr("answerable.flows.trip_rules.OWNERS_MAX", 1)
+    world = await tree_world(MemoryTokenRegister(entropy=SeededEntropy("tokens")))
+    bench = world.bench
+    await apply_registry(
+        bench.walk, [rule("fan", "fan_out", over="mandate", **MANY), denied(1)], by="operator"
+    )
+    below = await world.consented(await world.root(), "rover")
+    await world.consented(below, "third")
+    assert recounted(bench)["fan"] == counted(bench)["fan"]
+    await code_of(bench.refund(HUGE, mandate="m-9"))
+    await code_of(bench.refund(HUGE, mandate="m-9", agent="rover"))
+    assert [*bench.walk.stop_rules.entries] == [("denials", "rover")]

@@ -351,8 +351,8 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.TOOL_PINNED: tool_pinned_told,
     Tag.HOLD_PLACED: hold_placed_told,
     Tag.HOLD_LIFTED: hold_lifted_told,
-    Tag.CONTAINMENT_REPORT: containment_told,
     Tag.RULE_FIRED: rule_fired_told,
+    Tag.CONTAINMENT_REPORT: containment_told,
     Tag.POLICY_PROPOSED: policy_proposed_told,
     Tag.DRILL: drill_told,
 }

@@ -30,11 +30,11 @@ from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.contracts.instance_register import instance as running_instance
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
+from tests.control_containment import use_containment
 from tests.control_issuers import use_issuers
 from tests.control_policies import use_policies
 from tests.control_tools import use_tools
 from tests.control_world import Product, World, asked, made_world, memory_product
-from tests.stop_calls import stop_and_revoke_everything
 
 pytestmark = pytest.mark.anyio
 DOCUMENT: Any = openapi_document()
@@ -196,7 +196,7 @@ async def test_every_operation_answers_what_the_document_says(client: Client, pr
     await use_policies(client, product, world)
     await use_issuers(client)
     await use_identity(client, product, world)
-    await stop_and_revoke_everything(client, product, world)
+    await use_containment(client, product, world)
     assert client.used == {row.id for row in OPERATIONS}
 
 
