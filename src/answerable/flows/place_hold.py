@@ -105,11 +105,13 @@ async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None 
     """As `place_hold`, of a hold that has its id already. Raises Unavailable."""
     with anyio.CancelScope(shield=True):
         # 1. In force, in every process. A crash after this line: in force; all that follows is done at the next start.
+        # Whoever sees the hold first cuts what is in flight, and may have ended it before this task goes on.
+        opened = dict(walk.open_intents)
         hold = await anyio.to_thread.run_sync(walk.holds.place, wanted)
         if hold.id == wanted.id:
             walk.cuts.setdefault(hold.id, 0)
         # 2. What it came too late for, before anything else happens here.
-        in_flight = in_flight_under(walk, hold.what)
+        in_flight = in_flight_under(walk, hold.what, opened)
         # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
         approvals = await anyio.to_thread.run_sync(deny_approvals, walk, hold)
         # 4. On record. 5. What is open in this process is cut. 6. Instances end.

@@ -36,11 +36,11 @@ from answerable.errors import AnswerableError
 from answerable.flows.refuse_revoked import agent_names, capability_names, mandate_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.capability import Capability
-    from answerable.flows.walk import Walk
+    from answerable.flows.walk import OpenIntent, Walk
 
 ENTRIES_LOOKED_AT_MAX: Final = 500_000
 """The newest of the ledger; what was done before them is not looked for, and that is said."""
@@ -81,15 +81,19 @@ class End(msgspec.Struct):
     at: int = 0
 
 
-def in_flight_under(walk: Walk, what: Revocable | Holdable) -> tuple[InFlight, ...]:
+def in_flight_under(
+    walk: Walk, what: Revocable | Holdable, opened: Mapping[int, OpenIntent] | None = None
+) -> tuple[InFlight, ...]:
     """Actions of this process, and those that an earlier one left open, that have been started and have no end.
 
     Without an await, so that it is the state of one moment. Raises Broken for an intent that nobody here wrote.
     """
     found: list[InFlight] = []
     reader = LeafReader(walk)
-    for index in sorted(walk.open_intents):
-        leaf, known = intent_in(walk.ledger.entry(index)), walk.open_intents[index]
+    # opened: those that were open a moment ago count, too, also where they have ended since.
+    intents = {**(opened or {}), **walk.open_intents}
+    for index in sorted(intents):
+        leaf, known = intent_in(walk.ledger.entry(index)), intents[index]
         known_as = known.reach if isinstance(what, Holdable) else known.names
         if what in known_as or reader.is_under(leaf, what):
             found.append(
