@@ -129,7 +129,7 @@ def lineages(draw: st.DrawFn) -> Lineage:
 
 def registry(lineage: Lineage) -> list[Any]:
     # That a token acts once at the highest tier is none of this.
-    found = changed(documents(), "Capability", NAMES[1], tier=1, unhinted="accepted")
+    found = changed(documents(), "Capability", NAMES[1], tier=1)
     for kind, name, held in (
         ("Principal", "alice", lineage.person),
         ("Agent", "scout", lineage.scout),
@@ -232,6 +232,7 @@ def chain_of(bench: Bench, mandate: Any, lineage: Lineage) -> tuple[str, ...]:
 async def done(lineage: Lineage) -> list[Action] | None:
     """The actions that came to pass; None where the task itself could not be given or handed on."""
     bench = await mail_bench()
+    bench.upstream.hints["refund"] = {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": False}
     await bench.registered(registry(replace(lineage, person=None)))
     try:
         mandate = await mandated(bench, lineage)

@@ -260,7 +260,7 @@ VOCABULARY = re.compile(
     | [0-9a-hjkmnp-tv-z]{26}                                # tokens of ours
     | scout | rover | support | crm | crm\.read | crm\.refund | approvers | m-[0-9]+ | tools/call | signature
     | one_person | two_people | rollback | registry
-    | Capability/crm\.(read|refund)                        # raised without drills
+    | (Agent|Capability)/(scout|rover|crm\.read|crm\.refund) # raised without drills
     | mandate | policy_set | tool | allow | defer | approve | deny | approved | denied | pending
     | succeeded | failed | not_started | indeterminate
     | read | refund | refund-large | refund-huge | refund-never | more-[0-9]+

@@ -13,7 +13,7 @@ from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.warrant import Warrant
@@ -42,8 +42,8 @@ _HINTS: Final[dict[str, JSONValue]] = {
 }
 
 
-def sample_tools() -> dict[str, JSONValue]:
-    """What the server of a bench lists."""
+def sample_tools(hints: Mapping[str, JSONValue] = _HINTS) -> dict[str, JSONValue]:
+    """What the server of a bench lists. hints: annotations by tool."""
     return {
         name: {
             "name": name,
@@ -53,7 +53,7 @@ def sample_tools() -> dict[str, JSONValue]:
                 "properties": {argument: {"type": _TYPES[kind]} for argument, kind in known.items()},
                 "required": [*known],
             },
-            "annotations": _HINTS[name],
+            "annotations": hints[name],
         }
         for name, known in _ARGUMENTS.items()
         if "{" not in name
@@ -77,7 +77,7 @@ class RecordingUpstream:
 
     before, after: awaited around the effect, once the warrant is redeemed. answer: what to say of an effect.
     violations: what broke the first two laws of the walk, one line each. listed: the tools of each server, as it lists
-    them; change them by `lists`.
+    them; change them by `lists`. hints: what their definitions say, by tool.
     """
 
     clock: Clock
@@ -89,6 +89,7 @@ class RecordingUpstream:
     after: Callable[[Effect], Awaitable[None]] | None = None
     answer: Callable[[Effect], Outcome] | None = None
     listed: dict[str, dict[str, JSONValue]] = field(default_factory=lambda: {"crm": sample_tools()})
+    hints: dict[str, JSONValue] = field(default_factory=lambda: dict(_HINTS))
     generation: int = 0
 
     def lists(self, server: str, tools: dict[str, JSONValue] | None) -> None:
@@ -108,7 +109,7 @@ class RecordingUpstream:
         known = _ARGUMENTS.get(capability.target)
         if known is None:
             return None
-        text = encode(sample_tools().get(capability.target, capability.target))
+        text = encode(sample_tools(self.hints).get(capability.target, capability.target))
         return ToolDefinition(
             text=text, digest=sha256(text).hexdigest(), violations=lambda arguments: _unfit(known, arguments)
         )
