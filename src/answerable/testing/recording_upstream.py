@@ -13,7 +13,7 @@ from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.warrant import Warrant
