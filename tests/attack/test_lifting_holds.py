@@ -121,9 +121,13 @@ async def test_of_two_who_lift_at_once_neither_counts_twice():
     async with anyio.create_task_group() as tasks:
         for name in ("bob", "carol"):
             tasks.start_soon(person, name)
-    again = await lift(bench, hold, "carol" if bench.walk.holds.get(hold.id).agreed[0].by == "bob" else "bob")
-    assert ends.count("hold.changed_meanwhile") == 1
-    assert len(again.lifted_by) == 2
+    if "hold.changed_meanwhile" in ends:
+        # They met; else one was through before the other looked.
+        seen = bench.walk.holds.get(hold.id)
+        assert (len(seen.agreed), seen.lifted_at) == (1, 0)
+        await lift(bench, hold, "carol" if seen.agreed[0].by == "bob" else "bob")
+    assert sorted(bench.walk.holds.get(hold.id).lifted_by) == ["bob", "carol"]
+    assert len(bench.entries(Tag.HOLD_LIFTED)) == 2
 
 
 @pytest.mark.requirement("HOLD-06")
