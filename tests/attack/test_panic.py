@@ -17,6 +17,7 @@ from answerable.core.containment.hold import EVERYTHING
 from answerable.core.containment.press import FILE, READY
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
+from answerable.flows.place_hold import place_hold
 from answerable.wiring.stops import following_panic, hold_if_pressed
 from tests.gateway_world import until
 from tests.hold_world import bench_to_hold, lift
@@ -259,3 +260,23 @@ async def test_two_servers_that_see_one_press_place_one_hold(tmp_path):
         for _ in range(4):
             tasks.start_soon(hold_if_pressed, bench.walk, tmp_path, None)
     assert len(list(bench.walk.holds.all())) == 1
+
+
+@pytest.mark.requirement("STOP-06")
+async def test_another_hold_on_everything_does_not_stand_in_for_the_press(tmp_path, monkeypatch):
+    bench = await bench_to_hold()
+    await place_hold(bench.walk, EVERYTHING, by="alice", expires_at=bench.clock.now() + 60_000)
+    pressed_now(tmp_path)
+
+    def failing(_):
+        raise Unavailable("no room", code="register.unavailable", port="hold_register")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.walk.holds, "place", failing)
+        with pytest.raises(Unavailable) as raised:
+            await hold_if_pressed(bench.walk, tmp_path, None)
+    assert raised.value.code == "panic.not_held"
+    await hold_if_pressed(bench.walk, tmp_path, None)
+    bench.clock.advance(61)
+    with pytest.raises(Refused):
+        await act_as_instance(bench)

@@ -11,6 +11,7 @@ from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.sqlite import SqliteHoldRegister, SqliteRevocationRegister, SqliteStore
 from answerable.core.containment.hold import holdable
+from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import Unavailable
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.hold_register import (
@@ -84,3 +85,22 @@ def test_ten_thousand_standing_holds_are_found_each_by_its_name_after_a_restart(
     _, again, _ = opened(tmp_path)
     assert all(again.find((one.what,), NOW) == one for one in many)
     assert again.find((SCOUT,), NOW) is None
+
+
+def test_what_was_taken_over_is_another_epoch_also_where_what_follows_it_cannot_be_read(tmp_path):
+    _, _, revocations = opened(tmp_path)
+    faults = iter([False, True])
+
+    def follower() -> bool:
+        if next(faults, False):
+            raise Unavailable("the file cannot be read", code="register.unavailable", port="hold_register")
+        return False
+
+    revocations.follow(follower)
+    before = revocations.epoch()
+    _, _, other = opened(tmp_path)
+    other.add(Revocation(what=Revocable("agent", "scout"), at=NOW, by="ann", reason=""))
+    with pytest.raises(Unavailable):
+        revocations.epoch()
+    assert revocations.epoch() != before
+    assert revocations.find((Revocable("agent", "scout"),)) is not None

@@ -293,8 +293,11 @@ async def _still_stands(workloads: Workloads, instance: Instance) -> None:
     """
     try:
         _active(workloads, instance.agent)
+        _refuse_revoked(workloads, instance)
     except Refused as error:
-        await end_instance(workloads, instance.id, because=error.code)
+        family = error.code.partition(".")[0]
+        because = family if family in ("held", "revoked") else error.code
+        await end_instance(workloads, instance.id, because=because)
         raise
     found = workloads.instances.find(instance.id)
     if found is None or found.state != "live":

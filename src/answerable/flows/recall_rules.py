@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.happening import (
     HELD,
+    TOOL_CODES,
     Happening,
     events_of,
     instances_of,
@@ -142,6 +143,7 @@ class RuleReader:
             drifted=isinstance(evidence, dict) and evidence.get("drifted") is True,
             actions=(str(leaf.get("digest")),) if leaf.get("digest") else (),
             resource=self._touched(capability, members),
+            is_aimed=bool(leaf.get("capability")) or code in TOOL_CODES,
             arguments=arguments if isinstance(arguments, dict) else {},
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from answerable.core.containment.happening import HELD, Happening, instances_of
+from answerable.core.containment.happening import HELD, TOOL_CODES, Happening, instances_of
 from answerable.core.decision.counter import resource_key
 from answerable.core.ledger.records import action_pseudonym
 from answerable.core.ledger.subject import agent_subject, principal_subject
@@ -75,8 +75,7 @@ class Denying:
         self._hold = determined_by[1] if code.startswith(HELD) and len(determined_by) > 1 else ""
         self._happening: Happening | None = None
         if rules_now(walk):
-            resource = verified.resource_id if verified is not None else ""
-            self._happening = _denied(walk, request, caller, at, code, mandate, hops, resource)
+            self._happening = _denied(walk, request, caller, at, code, mandate, hops, verified)
 
     def waits(self) -> None:
         """There is no place for it yet."""
@@ -168,7 +167,7 @@ def _denied(
     code: str,
     mandate: Mandate | None,
     hops: Sequence[Hop],
-    resource: str,
+    verified: VerifiedRequest | None,
 ) -> Happening:
     subject = principal_subject(mandate.principal) if mandate is not None else agent_subject(caller.agent)
     # What its key cannot be had for cannot be written down either.
@@ -191,8 +190,9 @@ def _denied(
         code=code,
         drifted=caller.identity.drifted,
         actions=actions,
-        resource=resource,
+        resource=verified.resource_id if verified is not None else "",
         arguments=arguments,
+        is_aimed=verified is not None or code in TOOL_CODES,
     )
 
 

@@ -12,7 +12,6 @@ import anyio
 
 from answerable.adapters import panic_file
 from answerable.adapters.system import SystemEntropy
-from answerable.core.containment.hold import EVERYTHING
 from answerable.core.containment.press import FILE
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.follow_holds import follow_holds
@@ -83,7 +82,8 @@ async def _held(walk: Walk, found: Press, workloads: Workloads | None) -> None:
     try:
         placed = await press_panic(walk, found, workloads)
     except AnswerableError as failed:
-        if walk.holds.find((EVERYTHING,), walk.clock.now()) is None:
+        # Of this press: another hold on everything may end before people have looked at this one.
+        if not any(one.source == "panic" and one.rule == found.id for one in walk.holds.all()):
             raise Unavailable(
                 f"`{FILE}` was pressed and everything cannot be held: {failed.message}",
                 code="panic.not_held",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from answerable.core.containment.hold import Hold, Holdable, hold_id
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
@@ -269,3 +270,25 @@ async def test_a_process_whose_time_ran_out_enrols_anew_at_once():
     second = await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1")
     assert second.id != first.id
     assert [one["because"] for one in bench.entries(Tag.WORKLOAD_ENDED)] == ["instance.expired"]
+
+
+@pytest.mark.requirement("HOLD-12")
+async def test_an_enrolment_on_its_way_while_its_key_is_held_ends_and_does_not_outlive_the_lift(monkeypatch):
+    bench, workloads = await enrolling()
+    add = workloads.instances.add
+
+    def held_first(instance):
+        # Whoever ends what is within reach has looked, and has not seen it.
+        bench.walk.holds.place(
+            Hold(
+                id=hold_id(bytes(16)),
+                what=Holdable("key", key_of("i-1").thumbprint),
+                at=bench.clock.now(),
+                by="alice",
+            )
+        )
+        add(instance)
+
+    monkeypatch.setattr(workloads.instances, "add", held_first)
+    await refused("held.key", enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1"))
+    assert list(workloads.instances.live()) == []

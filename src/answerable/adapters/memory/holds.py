@@ -50,7 +50,7 @@ class MemoryHoldRegister:
         """As the port says."""
         with self._lock:
             for one in self._by_name.get(hold.what, ()):
-                if one.is_same_as(hold) and one.is_in_force(hold.at) and one.outlasts(hold):
+                if one.stands_for(hold):
                     return one
             self._unrecorded[hold.id] = None
             self._keep((hold,))

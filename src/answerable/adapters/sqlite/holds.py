@@ -73,11 +73,7 @@ class SqliteHoldRegister:
         with self._store.write() as connection:
             standing = (_hold(row) for row in connection.execute(query, tuple(hold.what)))
             found = next(
-                (
-                    one
-                    for one in standing
-                    if one.is_same_as(hold) and one.is_in_force(hold.at) and one.outlasts(hold)
-                ),
+                (one for one in standing if one.stands_for(hold)),
                 None,
             )
             if found is None:

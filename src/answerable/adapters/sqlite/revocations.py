@@ -129,11 +129,10 @@ class SqliteRevocationRegister:
             # In this order: what is added after either look is found by the next call.
             word = self._shared.word
             version = self._reader.version()
-            # Whichever has news, all are asked.
-            if (version != self._version or word != self._seen) and any(
-                [self._reload(), *(reload() for reload in self._followers)]
-            ):
-                self._epoch += 1
+            if version != self._version or word != self._seen:
+                for reload in (self._reload, *self._followers):
+                    # At once: what was taken over is another epoch, whatever becomes of the next.
+                    self._epoch += reload()
             if word != self._seen:
                 # Other ends were told with the same number: mandates that were closed, instances that have ended.
                 self._store.refresh_ends()

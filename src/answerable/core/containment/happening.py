@@ -46,7 +46,8 @@ _INSTANCE_PARTS: Final = 3
 class Happening:
     """agents: of the chain, the acting one first. instances: its own, and the one it is a sub-agent of. actions: what
     stands for the action in entries. resource, arguments: what canaries are looked for in; empty where nobody can read
-    them."""
+    them. is_aimed: whether its tool, server and capability were the agent's to ask for, or are what is wrong: whoever
+    has no right to a system does not stop it for others by asking."""
 
     kind: HappeningKind
     at: int
@@ -62,6 +63,7 @@ class Happening:
     resource: str = ""
     resource_key: str = ""
     arguments: Mapping[str, JSONValue] = field(default_factory=dict)
+    is_aimed: bool = True
 
 
 def tracker_of(rule: StopRule) -> Tracker | None:
@@ -204,11 +206,11 @@ def instances_of(instance: str) -> tuple[str, ...]:
 
 def _target(rule: StopRule, happening: Happening) -> Holdable | None:
     match rule.holds:
-        case "tool" if happening.tool:
+        case "tool" if happening.tool and happening.is_aimed:
             return Holdable("tool", f"{happening.server}/{happening.tool}")
-        case "server" if happening.server:
+        case "server" if happening.server and happening.is_aimed:
             return Holdable("server", happening.server)
-        case "capability" if happening.capability:
+        case "capability" if happening.capability and happening.is_aimed:
             return Holdable("capability", happening.capability)
         case "instance" if happening.instances:
             return Holdable("instance", happening.instances[0])

@@ -188,6 +188,13 @@ class Hold:
             other.rule,
         )
 
+    def stands_for(self, other: Hold) -> bool:
+        """Whether the other need not be placed beside it. It must once somebody agreed to lift this one, who had not
+        seen what the other is for."""
+        return (
+            self.is_same_as(other) and not self.agreed and self.is_in_force(other.at) and self.outlasts(other)
+        )
+
     def fact(self) -> HoldFact:
         """What the decision is told."""
         return HoldFact(id=self.id, kind=self.what.kind, text=self.said())

@@ -93,6 +93,16 @@ class HoldRegisterContract:
         claim(other.id == sample_hold(4).id, "that of another placer is another one")
         claim({one.id for one in register.all()} == {first.id, other.id}, "and no more are kept")
 
+    def test_a_hold_that_somebody_agreed_to_lift_stands_for_no_other(self, tmp_path: Path) -> None:
+        register, _ = self.opened(tmp_path)
+        first = register.place(sample_hold(1))
+        agreed = replace(sample_lift(first, "ann"), lifted_at=0)
+        register.replace(agreed, was=first)
+        pressed = register.place(sample_hold(2, at=5))
+        claim(pressed.id == sample_hold(2).id, "who agreed had not seen why it was pressed again")
+        register.replace(sample_lift(first, "ann", "bob"), was=agreed)
+        claim(register.find((SCOUT,), NOW) == pressed, "and lifting that one does not lift this one")
+
     def test_a_longer_hold_is_another_one(self, tmp_path: Path) -> None:
         register, _ = self.opened(tmp_path)
         short, long = sample_hold(1, ends=50), sample_hold(2, at=5)
