@@ -44,7 +44,8 @@ def documents_with(kind: str, name: str, **spec: Any) -> list[Any]:
     for one in bench_documents():
         assert isinstance(one, dict)
         if one["kind"] == kind and one["metadata"] == {"name": name}:
-            members = {**one["spec"], **spec}  # type: ignore[dict-item]
+            assert isinstance(one["spec"], dict)
+            members = {**one["spec"], **spec}
             one = {**one, "spec": {key: value for key, value in members.items() if value is not None}}
         found.append(one)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from answerable.core.containment.hold import Holdable, holdable
 from answerable.core.containment.lift import LIFT_TYP, Terms, lift_claims
@@ -52,8 +52,8 @@ def documents_with_tenants() -> list[object]:
     return found
 
 
-async def bench_to_hold(**ports: object) -> Bench:
-    bench = await Bench(**ports).registered(documents_with_tenants())  # type: ignore[arg-type]
+async def bench_to_hold(**ports: Any) -> Bench:
+    bench = await Bench(**ports).registered(documents_with_tenants())
     await bench.issue()
     return bench
 

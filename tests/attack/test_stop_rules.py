@@ -288,7 +288,7 @@ async def test_of_a_thousand_denials_at_once_one_is_over_and_all_others_are_refu
 
 
 @pytest.mark.requirement("RULE-03")
-async def test_what_was_decided_and_has_not_started_when_a_rule_trips_does_not_start():
+async def test_what_was_decided_and_has_not_started_when_a_rule_trips_does_not_start(monkeypatch):
     bench = await ruled(denied(0))
     submit = bench.walk.ledger.submit
 
@@ -301,7 +301,7 @@ async def test_what_was_decided_and_has_not_started_when_a_rule_trips_does_not_s
         return found
 
     tasks: list[Any] = []
-    bench.walk.ledger.submit = meanwhile  # type: ignore[method-assign]
+    monkeypatch.setattr(bench.walk.ledger, "submit", meanwhile)
     answer = await bench.act()
     await asyncio.gather(*tasks)
     assert answer.outcome is not None

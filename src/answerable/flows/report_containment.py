@@ -38,6 +38,7 @@ from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_fo
 from answerable.flows.refuse_revoked import agent_names
 from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.scan_stop import is_instance_under, scanned, stop_part
+from answerable.flows.trace_effects import answers_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -277,24 +278,4 @@ def _revocable_names(walk: Walk, hold: Hold) -> list[Revocable]:
 
 
 async def _elsewhere(walk: Walk, hold: Hold) -> tuple[tuple[StopPart, ...], tuple[NotAsked, ...]]:
-    """What the other logs of this deployment say, asked at once; and those whose process gave no answer."""
-    parts: list[StopPart] = []
-    silent: list[NotAsked] = []
-    link = walk.link
-    if link is None:
-        return (), ()
-
-    async def ask(origin: str) -> None:
-        try:
-            parts.append(await link.contained(origin, hold.id))
-        except AnswerableError as failed:
-            silent.append(NotAsked(log=origin, why=failed.message))
-
-    try:
-        others = link.others()
-    except AnswerableError as failed:
-        return (), (NotAsked(log="", why=f"which other shards there are cannot be told: {failed.message}"),)
-    async with anyio.create_task_group() as tasks:
-        for origin in others:
-            tasks.start_soon(ask, origin)
-    return tuple(sorted(parts, key=lambda one: one.log)), tuple(sorted(silent, key=lambda one: one.log))
+    return await answers_elsewhere(walk.link, lambda link, origin: link.contained(origin, hold.id))

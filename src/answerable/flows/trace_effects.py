@@ -7,7 +7,7 @@ process knows its own log; whoever revokes asks the processes of the other shard
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -36,11 +36,14 @@ from answerable.errors import AnswerableError
 from answerable.flows.refuse_revoked import agent_names, capability_names, mandate_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.capability import Capability
     from answerable.flows.walk import OpenIntent, Walk
+    from answerable.ports.shard_link import ShardLink
+
+T = TypeVar("T")
 
 ENTRIES_LOOKED_AT_MAX: Final = 500_000
 """The newest of the ledger; what was done before them is not looked for, and that is said."""
@@ -156,17 +159,23 @@ async def effects_under(
 
 
 async def effects_elsewhere(walk: Walk, what: Revocable) -> tuple[tuple[Effects, ...], tuple[NotAsked, ...]]:
-    """The same of every other shard of this deployment, asked at once; and those whose process gave no answer, each
-    with why. Never raises for one that cannot be asked."""
-    told: list[Effects] = []
+    """The same of every other shard of this deployment; as `answers_elsewhere`."""
+    return await answers_elsewhere(walk.link, lambda link, origin: link.effects(origin, what))
+
+
+async def answers_elsewhere(
+    link: ShardLink | None, question: Callable[[ShardLink, str], Awaitable[T]]
+) -> tuple[tuple[T, ...], tuple[NotAsked, ...]]:
+    """What every other shard of this deployment answers, asked at once, in the order of their logs; and those whose
+    process gave no answer, each with why. Never raises for one that cannot be asked."""
+    told: dict[str, T] = {}
     silent: list[NotAsked] = []
-    link = walk.link
     if link is None:
         return (), ()
 
     async def ask(origin: str) -> None:
         try:
-            told.append(await link.effects(origin, what))
+            told[origin] = await question(link, origin)
         except AnswerableError as failed:
             silent.append(NotAsked(log=origin, why=failed.message))
 
@@ -178,7 +187,7 @@ async def effects_elsewhere(walk: Walk, what: Revocable) -> tuple[tuple[Effects,
         for origin in others:
             tasks.start_soon(ask, origin)
     return (
-        tuple(sorted(told, key=lambda one: one.log)),
+        tuple(told[origin] for origin in sorted(told)),
         tuple(sorted(silent, key=lambda one: one.log)),
     )
 
