@@ -8,6 +8,7 @@ environment, directory, session and exit code are as if it had been started from
 from __future__ import annotations
 
 import array
+import ctypes
 import gc
 import importlib
 import io
@@ -20,9 +21,11 @@ import socket
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 MESSAGE_BYTES_MAX = 1 << 20
+PR_SET_MM, PR_SET_MM_MAP = 35, 14
+UNABLE = b"unable"
 READ_BEFORE = (
     "mcp.client.client",
     "mcp.server.mcpserver",
@@ -80,8 +83,45 @@ def forked(door: socket.socket, given: dict[str, Any], streams: list[int]) -> bo
     return False
 
 
+class Layout(ctypes.Structure):
+    """`struct prctl_mm_map` of linux/prctl.h."""
+
+    _fields_: ClassVar = [
+        *(
+            (name, ctypes.c_uint64)
+            for name in ("code", "code_end", "data", "data_end", "heap", "heap_end", "stack")
+        ),
+        *((name, ctypes.c_uint64) for name in ("words", "words_end", "environment", "environment_end")),
+        ("auxiliary", ctypes.c_void_p),
+        ("auxiliary_bytes", ctypes.c_uint32),
+        ("program", ctypes.c_int32),
+    ]
+
+
+def show_as(words: list[str], environment: dict[str, str]) -> bool:
+    """Have the kernel show these of us, as it does where a process began with them. False where it cannot."""
+    parts = (words, [f"{name}={value}" for name, value in environment.items()])
+    shown = [b"".join(os.fsencode(one) + b"\0" for one in part) for part in parts]
+    _shown[:] = [ctypes.create_string_buffer(b"".join(shown))]
+    at = ctypes.addressof(_shown[0])
+    ends = (at, at + len(shown[0]), at + len(shown[0]), at + len(shown[0]) + len(shown[1]))
+    # Numbers as proc_pid_stat(5) has them; the first two are before the last parenthesis.
+    stat = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    code, code_end, stack, data, data_end, heap = (
+        int(stat[number - 3]) for number in (26, 27, 28, 45, 46, 47)
+    )
+    libc = ctypes.CDLL(None)
+    libc.sbrk.restype = ctypes.c_void_p
+    layout = Layout(code, code_end, data, data_end, heap, libc.sbrk(0), stack, *ends, None, 0, -1)
+    return not libc.prctl(PR_SET_MM, PR_SET_MM_MAP, ctypes.byref(layout), ctypes.sizeof(layout), 0)
+
+
+_shown: list[Any] = []
+
+
 def settle(given: dict[str, Any], streams: list[int]) -> None:
     """Make this process what was asked for."""
+    show_as(given["words"], given["environment"])
     if given["session"]:
         os.setsid()
     elif given["group"] >= 0:
@@ -93,22 +133,23 @@ def settle(given: dict[str, Any], streams: list[int]) -> None:
     os.chdir(given["directory"])
     os.environ.clear()
     os.environ.update(given["environment"])
-    sys.stdin = sys.__stdin__ = like(sys.stdin, 0, "r")
-    sys.stdout = sys.__stdout__ = like(sys.stdout, 1, "w")
-    sys.stderr = sys.__stderr__ = like(sys.stderr, 2, "w", by_line=True)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        made = like(getattr(sys, name), number)
+        setattr(sys, name, made)
+        setattr(sys, f"__{name}__", made)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def like(ours: TextIO, number: int, mode: str, *, by_line: bool = False) -> TextIO:
+def like(ours: TextIO, number: int) -> TextIO:
     """A stream as the interpreter makes it at its start."""
-    raw = open(number, f"{mode}b", closefd=False)  # noqa: SIM115 - it lives as long as the process
-    by_line = by_line or raw.isatty()
+    raw = open(number, "wb" if number else "rb", closefd=False)  # noqa: SIM115 - it lives as long as the process
+    by_line = number == 2 or raw.isatty()
     return io.TextIOWrapper(raw, encoding=ours.encoding, errors=ours.errors, line_buffering=by_line)
 
 
 def run(given: dict[str, Any], found_before: list[str]) -> None:
     """What the interpreter does with these words."""
-    words = given["words"]
+    words = given["words"][1:]
     isolated = words[0] == "-P"
     words = words[1:] if isolated else words
     more = [one for one in given["environment"].get("PYTHONPATH", "").split(os.pathsep) if one]
@@ -132,8 +173,12 @@ def main() -> None:
     read_modules()
     # As an interpreter that has not begun yet.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    while (request := asked(door)) is not None and not forked(door, *request):
-        continue
+    able = show_as(sys.orig_argv, dict(os.environ))
+    while (request := asked(door)) is not None:
+        if not able:
+            door.sendall(UNABLE)
+        elif forked(door, *request):
+            break
     if request is not None:
         run(request[0], found_before)
 

@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.warm_python import UNABLE
+
 ROOT = Path(__file__).resolve().parents[1]
 OF_OURS = (ROOT / "examples/servers", ROOT / "tests")
 READ_AT_THE_START = ("LANG", "LC_", "LD_", "TZ", "MALLOC_", "OPENSSL_", "PYTHON", "PY_COLORS", "FORCE_COLOR")
@@ -54,17 +56,16 @@ class Warm(Cold):  # type: ignore[type-arg]
     def _execute_child(self, *given: Any) -> None:
         how = inspect.signature(Cold._execute_child).bind(self, *given).arguments  # type: ignore[attr-defined]
         request = _request(how)
-        if request is None:
-            super()._execute_child(*given)  # type: ignore[misc]
-            return
         inner = (how["p2cread"], how["c2pwrite"], how["errwrite"])
         streams = [one if one >= 0 else number for number, one in enumerate(inner)]
+        process = None if request is None else _forked(request, streams)
+        if process is None:
+            super()._execute_child(*given)  # type: ignore[misc]
+            return
+        self.pid = process
+        self._child_created = True
         ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
-        try:
-            self.pid = _forked(request, streams)
-            self._child_created = True
-        finally:
-            self._close_pipe_fds(*(how[end] for end in ends))  # type: ignore[attr-defined]
+        self._close_pipe_fds(*(how[end] for end in ends))  # type: ignore[attr-defined]
 
 
 def _request(how: dict[str, Any]) -> dict[str, Any] | None:
@@ -86,7 +87,7 @@ def _request(how: dict[str, Any]) -> dict[str, Any] | None:
         return None
     group = how.get("process_group")
     return {
-        "words": words[1:],
+        "words": words,
         "environment": environment,
         "directory": os.path.abspath(os.fsdecode(how["cwd"] or ".")),
         "session": bool(how["start_new_session"]),
@@ -125,8 +126,8 @@ def _umask() -> int:
     return int(line.split()[1], 8)
 
 
-def _forked(request: dict[str, Any], streams: list[int]) -> int:
-    """Its process number, once it is our child."""
+def _forked(request: dict[str, Any], streams: list[int]) -> int | None:
+    """Its process number, once it is our child. None where the kernel would not show it as started like this."""
     with _lock:
         if not _door:
             _door.append(_opened())
@@ -140,7 +141,7 @@ def _forked(request: dict[str, Any], streams: list[int]) -> int:
         assert answer, (
             "the forking Python has ended: what it said stands above; ANSWERABLE_COLD_STARTS=1 does without"
         )
-        return int(answer)
+        return None if answer == UNABLE else int(answer)
 
 
 def _opened() -> socket.socket:
