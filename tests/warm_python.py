@@ -1,13 +1,14 @@
 """A Python that has read the product already, and forks a process from what it read whenever it is asked.
 
-Run by `tests/warm_starts.py`, never by hand: `python -P tests/warm_python.py SOCKET_NUMBER`. A forked process is one of
-its own in every way but that it did not read its modules from disk: its parent is who asked, its three streams,
-environment, directory, session and exit code are as if it had been started from nothing.
+Run by `tests/warm_starts.py`, never by hand: `python -P tests/warm_python.py DOOR LISTENER`, two numbers of sockets. A
+forked process is one of its own in every way but that it did not read its modules from disk: its parent is who asked,
+its words, three streams, environment, directory, session and exit code are as if it had been started from nothing.
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -16,16 +17,21 @@ import json
 import os
 import pkgutil
 import runpy
+import selectors
 import signal
 import socket
 import sys
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, TextIO
 
 MESSAGE_BYTES_MAX = 1 << 20
 PR_SET_MM, PR_SET_MM_MAP = 35, 14
-UNABLE = b"unable"
+READ_AT_THE_START = ("LANG", "LC_", "LD_", "TZ", "MALLOC_", "OPENSSL_", "PYTHON", "PY_COLORS", "FORCE_COLOR")
+"""How the names of variables begin that the interpreter, a library of C or a module reads when it is loaded."""
+UNABLE = b"-1"
 READ_BEFORE = (
     "mcp.client.client",
     "mcp.server.mcpserver",
@@ -59,7 +65,7 @@ def asked(door: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
 
 
 def forked(door: socket.socket, given: dict[str, Any], streams: list[int]) -> bool:
-    """True in the new process, False in ours.
+    """A child of who asked. True in the new process, False in ours.
 
     Who forked it ends at once, so that its parent is who asked: it had itself named for that (`warm_starts._adopting`).
     """
@@ -74,13 +80,99 @@ def forked(door: socket.socket, given: dict[str, Any], streams: list[int]) -> bo
         os.read(waits, 1)
         settle(given, streams)
         return True
-    for one in (tells, waits, *streams):
-        os.close(one)
+    close((tells, waits, *streams))
     os.waitpid(between, 0)
     os.close(goes)
     with os.fdopen(told) as answer:
         door.sendall(answer.read().encode())
     return False
+
+
+class Forking:
+    """What is asked for, until there is something to run: in the new process, `given` is what."""
+
+    def __init__(self, door: socket.socket, listener: socket.socket) -> None:
+        self.given: dict[str, Any] = {}
+        self._door = door
+        self._able = show_as(sys.orig_argv, dict(os.environ))
+        self._decisive = decisive(dict(os.environ))
+        self._listener = listener
+        self._waiting = selectors.DefaultSelector()
+        self._waiting.register(door, selectors.EVENT_READ, self._by_parent)
+        self._waiting.register(self._listener, selectors.EVENT_READ, self._called)
+
+    def goes_on(self) -> bool:
+        """Answer who asks. False when whoever started us has ended, and in a new process."""
+        return all(key.data() for key, _ in self._waiting.select())
+
+    def _by_parent(self) -> bool:
+        request = asked(self._door)
+        if request is None:
+            return False
+        if not self._able:
+            close(request[1])
+            self._door.sendall(UNABLE)
+        elif forked(self._door, *request):
+            self.given = request[0]
+            return False
+        return True
+
+    def _called(self) -> bool:
+        door, _ = self._listener.accept()
+        self._waiting.register(door, selectors.EVENT_READ, partial(self._by_stub, door))
+        return True
+
+    def _by_stub(self, door: socket.socket) -> bool:
+        """It asks once. Its program is our child, and we tell it how that ended."""
+        self._waiting.unregister(door)
+        request = asked(door)
+        if request is None or not self._able or decisive(request[0]["environment"]) != self._decisive:
+            close(request[1] if request else ())
+            door.close()
+            return True
+        process = os.fork()
+        if process == 0:
+            self.given = request[0]
+            settle(*request)
+            return False
+        close(request[1])
+        door.sendall(str(process).encode())
+        ended = os.pidfd_open(process)
+        self._waiting.register(door, selectors.EVENT_READ, partial(self._left, door, process))
+        self._waiting.register(ended, selectors.EVENT_READ, partial(self._ended, door, process, ended))
+        return True
+
+    def _left(self, door: socket.socket, process: int) -> bool:
+        """The stub was killed, and so is its program."""
+        self._waiting.unregister(door)
+        os.kill(process, signal.SIGKILL)
+        return True
+
+    def _ended(self, door: socket.socket, process: int, ended: int) -> bool:
+        self._waiting.unregister(ended)
+        os.close(ended)
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+        with contextlib.suppress(KeyError):
+            self._waiting.unregister(door)
+        with contextlib.suppress(OSError):
+            door.sendall(str(code).encode())
+        door.close()
+        return True
+
+
+def close(numbers: Iterable[int]) -> None:
+    """What we keep open has no end for whoever reads it."""
+    for one in numbers:
+        os.close(one)
+
+
+def decisive(environment: dict[str, str]) -> dict[str, str]:
+    """What of an environment cannot be changed in a process that runs already."""
+    free = ("PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
+    found = {name: value for name, value in environment.items() if name.startswith(READ_AT_THE_START)}
+    # With any of these, and without one, Python's text is UTF-8.
+    alike = {name for name, value in found.items() if value in ("C", "POSIX", "C.UTF-8", "C.utf8")}
+    return {name: value for name, value in found.items() if name not in {*free, *alike}}
 
 
 class Layout(ctypes.Structure):
@@ -125,7 +217,8 @@ def settle(given: dict[str, Any], streams: list[int]) -> None:
     if given["session"]:
         os.setsid()
     elif given["group"] >= 0:
-        os.setpgid(0, given["group"])
+        with contextlib.suppress(PermissionError):  # A group of another session, that of a stub.
+            os.setpgid(0, given["group"])
     for number, one in enumerate(streams):
         os.dup2(one, number)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
@@ -137,7 +230,6 @@ def settle(given: dict[str, Any], streams: list[int]) -> None:
         made = like(getattr(sys, name), number)
         setattr(sys, name, made)
         setattr(sys, f"__{name}__", made)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def like(ours: TextIO, number: int) -> TextIO:
@@ -167,21 +259,18 @@ def run(given: dict[str, Any], found_before: list[str]) -> None:
         runpy.run_path(words[0], run_name="__main__")
 
 
-def main() -> None:
-    door = socket.socket(fileno=int(sys.argv[1]))
+def main(door: str, listener: str) -> None:
     found_before = list(sys.path)
-    read_modules()
     # As an interpreter that has not begun yet.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    able = show_as(sys.orig_argv, dict(os.environ))
-    while (request := asked(door)) is not None:
-        if not able:
-            door.sendall(UNABLE)
-        elif forked(door, *request):
-            break
-    if request is not None:
-        run(request[0], found_before)
+    forking = Forking(*(socket.socket(fileno=int(one)) for one in (door, listener)))
+    read_modules()
+    while forking.goes_on():
+        continue
+    if forking.given:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        run(forking.given, found_before)
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -8,26 +8,28 @@ ANSWERABLE_COLD_STARTS is set, all start from nothing, as they do for people; so
 from __future__ import annotations
 
 import array
+import atexit
 import contextlib
 import ctypes
 import inspect
 import json
 import os
 import resource
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.warm_python import UNABLE
+from tests.warm_python import UNABLE, decisive
 
 ROOT = Path(__file__).resolve().parents[1]
 OF_OURS = (ROOT / "examples/servers", ROOT / "tests")
-READ_AT_THE_START = ("LANG", "LC_", "LD_", "TZ", "MALLOC_", "OPENSSL_", "PYTHON", "PY_COLORS", "FORCE_COLOR")
-"""How the names of variables begin that the interpreter, a library of C or a module reads when it is loaded."""
 SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2)."""
 MESSAGE_BYTES_MAX = 100_000
@@ -48,6 +50,14 @@ def begin() -> None:
     with _lock:
         if subprocess.Popen is Warm and not _door:
             _door.append(_opened())
+
+
+def line(*words: str) -> list[str]:
+    """These words of a Python program, for a shell: they stand for a process that is forked, where any is."""
+    if subprocess.Popen is not Warm:
+        return [sys.executable, *words]
+    begin()
+    return [sys.executable, "-I", "-S", str(ROOT / "tests/warm_stub.py"), _place(), sys.executable, *words]
 
 
 class Warm(Cold):  # type: ignore[type-arg]
@@ -83,7 +93,7 @@ def _request(how: dict[str, Any]) -> dict[str, Any] | None:
         return None
     found = os.environ if how["env"] is None else how["env"]
     environment = {os.fsdecode(name): os.fsdecode(value) for name, value in found.items()}
-    if _decisive(environment) != _decisive(_KEPT):
+    if decisive(environment) != decisive(_KEPT):
         return None
     group = how.get("process_group")
     return {
@@ -99,15 +109,6 @@ def _request(how: dict[str, Any]) -> dict[str, Any] | None:
 _NUMBERS = resource.getrlimit(resource.RLIMIT_NOFILE)
 # Unbuffered streams are the caller's wish for pytest, if they are one at all.
 _KEPT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-
-
-def _decisive(environment: dict[str, str]) -> dict[str, str]:
-    """What of an environment cannot be changed in a process that runs already."""
-    free = ("PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
-    found = {name: value for name, value in environment.items() if name.startswith(READ_AT_THE_START)}
-    # With any of these, and without one, Python's text is UTF-8.
-    alike = {name for name, value in found.items() if value in ("C", "POSIX", "C.UTF-8", "C.utf8")}
-    return {name: value for name, value in found.items() if name not in {*free, *alike}}
 
 
 def _is_ours(words: list[str]) -> bool:
@@ -144,15 +145,26 @@ def _forked(request: dict[str, Any], streams: list[int]) -> int | None:
         return None if answer == UNABLE else int(answer)
 
 
+@cache
+def _place() -> str:
+    """Where the forking Python listens."""
+    folder = tempfile.mkdtemp(prefix="warm-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return os.path.join(folder, "door")
+
+
 def _opened() -> socket.socket:
     """The way to a forking Python. It ends when we do."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MESSAGE_BYTES_MAX * 2)
-    with theirs:
+    with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(_place())
+        listener.listen(64)
+        numbers = (theirs.fileno(), listener.fileno())
         # Its errors are seen; what it is asked for has streams of its own.
         Cold(
-            [sys.executable, "-P", str(ROOT / "tests/warm_python.py"), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
+            [sys.executable, "-P", str(ROOT / "tests/warm_python.py"), *map(str, numbers)],
+            pass_fds=numbers,
             stdin=subprocess.DEVNULL,
             stdout=2,
             env=_KEPT,

@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 
 if __name__ == "__main__":
+    if sys.argv[-1] == "ready":
+        print("ready", flush=True)
     told = {
         "words": sys.argv,
         "directory": os.getcwd(),

@@ -75,6 +75,38 @@ def test_a_signal_ends_it_and_whoever_waits_is_told(kind: Any, how: signal.Signa
         assert not Path(f"/proc/{process.pid}").exists()
 
 
+def stub(*words: str) -> list[str]:
+    """As a shell starts it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "Popen", warm_starts.Warm)
+        return warm_starts.line(*words)
+
+
+def test_a_program_that_a_stub_stands_for_cannot_tell_either(tmp_path: Path) -> None:
+    cold = told(warm_starts.Cold, PROBE, cwd=tmp_path)
+    warm = told(warm_starts.Cold, stub(*PROBE[1:]), cwd=tmp_path)
+    assert (warm[0], warm[2]) == (cold[0], cold[2])
+    seen, wanted = json.loads(warm[1]), json.loads(cold[1])
+    assert seen.pop("parent") != wanted.pop("parent")
+    assert seen == wanted
+    elsewhere = told(warm_starts.Cold, stub(*PROBE[1:]), env={"TZ": "Europe/Berlin"})
+    assert json.loads(elsewhere[1])["parent"] == os.getpid(), "what must start from nothing does"
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_a_stub_ends_the_program(how: signal.Signals) -> None:
+    line = stub(*PROBE[1:], "ready")
+    with warm_starts.Cold(
+        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(how)
+        assert process.wait(30) == -how
+        # Its end of the pipe is closed, so it has ended.
+        assert process.stdout.read() == b""
+
+
 def test_what_is_started_in_a_special_way_is_started_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(warm_starts, "_forked", lambda request, _: asked.append(request))
