@@ -89,6 +89,7 @@ spec:
 
 
 async def mandate_for(home: House, agent: str) -> str:
+    await home.serving()
     issue = ("mandate", "issue", f"for-{agent}", "--as", "ada", "--key", str(home.root / "ada.jwk"), "--yes")
     return (await asyncio.to_thread(home.command, *issue)).strip()
 

@@ -253,6 +253,7 @@ async def mailbox(root: Path) -> AsyncIterator[Mailbox]:
             (root / f"{person}.pub.jwk").write_text(public_jwk(key))
         await home.start()
         await asyncio.to_thread(home.apply, documents(root))
+        await home.serving()
         issue = ("mandate", "issue", "tidy", "--as", "ada", "--key", str(root / "ada.jwk"), "--yes")
         mandate = (await asyncio.to_thread(home.command, *issue)).strip()
         yield Mailbox(home, mandate)

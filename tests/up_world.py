@@ -165,6 +165,10 @@ class House:
         await until(lambda: "\nledger " in self.said or self.has_ended(), "the server")
         assert self.process.poll() is None, self.said
 
+    async def serving(self) -> None:
+        """Wait for its one upstream server, which takes longer to start than an agent may."""
+        await until(lambda: " up" in self.command("server", "list"), "the upstream server")
+
     def has_ended(self) -> bool:
         return self.process is None or self.process.poll() is not None
 

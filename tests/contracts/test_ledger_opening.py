@@ -24,7 +24,8 @@ from answerable.verify.ledger_history import verify_ledger
 from tests.ledger_files_world import SMALL, checkpoint_of, grown, small_log
 from tests.ledger_world import CITED, end, intent
 
-TINY = replace(SMALL, segment_bytes=16_384)
+TINY = replace(SMALL, segment_bytes=16_384, append_wait_seconds_max=20)
+"""How long an append may wait is no claim here, and a machine with other work has to be waited for."""
 
 
 def head_of(path: Path) -> Head:

@@ -165,6 +165,7 @@ async def test_whatever_ends_an_agent_ends_every_credential_that_it_holds(
             (tmp_path / f"{name}.pub.jwk").write_text(public_jwk(key))
         await home.start()
         await asyncio.to_thread(home.apply, owned_by_cleo(tmp_path))
+        await home.serving()
         issue = ("mandate", "issue", "two-cases", "--as", "ada", "--key", str(tmp_path / "ada.jwk"), "--yes")
         mandate = (await asyncio.to_thread(home.command, *issue)).strip()
         work = tmp_path / "work.json"

@@ -154,6 +154,7 @@ async def test_an_agent_works_and_hands_on_by_names_and_its_sidecar_keeps_the_to
             (tmp_path / f"{name}.pub.jwk").write_text(public_jwk(key))
         await home.start()
         await asyncio.to_thread(home.apply, documents(tmp_path))
+        await home.serving()
         said = await worked(home, keys["writer"])
         assert said["read"]["name"] == "Amara Okafor"
         assert (said["task"]["mandate"], said["task"]["depth"]) == (said["mandate"], 0)
@@ -218,6 +219,7 @@ async def test_a_sidecar_gets_a_token_for_each_action_where_the_tier_lets_none_a
             (tmp_path / f"{name}.pub.jwk").write_text(public_jwk(key))
         await home.start()
         await asyncio.to_thread(home.apply, documents(tmp_path, tier=3, giver="writer", taker="scout"))
+        await home.serving()
         issue = ("mandate", "issue", "two-cases", "--as", "ada", "--key", str(home.root / "ada.jwk"), "--yes")
         mandate = (await asyncio.to_thread(home.command, *issue)).strip()
         place = tmp_path / "handed"
