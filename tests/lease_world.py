@@ -53,6 +53,7 @@ def warrant(
         action_id=f"{number:032x}",
         digest=freeze(action).hex,
         deadline=UnixMillis(now + 10_000),
+        server="db",
         mandate="m-1",
         agent=agent,
         capability="read_case",
