@@ -123,11 +123,11 @@ class PostgresSession:
         except asyncpg.PostgresError as said:
             if self._connection.is_closed():
                 raise self._lost(said) from None
+            if getattr(said, "severity", None) is None:
+                # The driver could not say a value as the type that the server wants: it was not run.
+                raise refused(f"a parameter cannot be said: {words_of(said)}") from None
             return self._failed(f"{words_of(said)} ({said.sqlstate})")
         except LOST as lost:
-            if isinstance(lost, ValueError):
-                # The driver could not say a value as the type that the server wants: it was not run.
-                raise refused(f"a parameter cannot be said: {words_of(lost)}") from None
             raise self._lost(lost) from None
         finally:
             await self._left_clean()
