@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS_MAX: Final = 2.0
 _STARTED: Final = (
-    "SELECT to_hex(trunc(extract(epoch FROM backend_start))::bigint) || '.' || to_hex(pid) FROM pg_stat_activity "
-    "WHERE pid = pg_backend_pid()"
+    "SELECT to_hex(trunc(extract(epoch FROM backend_start))::bigint) || '.' || to_hex(pid) AS id, pid"
+    " FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 )
 """As `%c` of `log_line_prefix` prints it: when the server started the session, and its process."""
 
@@ -47,10 +47,12 @@ class PostgresTarget:
         connection = await self._connected(credential, terms.database)
         try:
             try:
-                session_id = await connection.fetchval(_STARTED)
+                started = await connection.fetchrow(_STARTED)
             except (*LOST, asyncpg.PostgresError) as lost:
                 raise _unreached(lost) from None
-            yield PostgresSession(connection, terms, session_id=str(session_id), bytes_max=self._bytes_max)
+            if started is None or started["pid"] != connection.get_server_pid():
+                raise _pooled()
+            yield PostgresSession(connection, terms, session_id=started["id"], bytes_max=self._bytes_max)
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_SECONDS_MAX):
                 try:
@@ -83,4 +85,13 @@ class PostgresTarget:
 def _unreached(lost: Exception) -> Unavailable:
     return Unavailable(
         f"cannot open a session: {words_of(lost)}", code="target.connection", port=PORT, effect="none"
+    )
+
+
+def _pooled() -> Unavailable:
+    return Unavailable(
+        "a pooler stands before the server, so that a session is not the lease's alone: name the server itself",
+        code="target.pooled",
+        port=PORT,
+        effect="none",
     )
