@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import asyncpg
 
@@ -17,7 +19,7 @@ from answerable.core.lease.name import lease_name
 from answerable.core.lease.scope import Scope
 from answerable.testing.contracts.credential_issuer import IssuerBench
 from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
-from tests.postgres_server import BROKER_PASSWORD, PostgresServer
+from tests.postgres_server import BROKER_PASSWORD, PostgresServer, postgres_server
 
 DATABASES = ("prod", "staging")
 
@@ -61,6 +63,14 @@ async def furnish(server: PostgresServer) -> None:
         await connection.close()
 
 
+@contextmanager
+def furnished_server() -> Iterator[PostgresServer]:
+    """A server with the shop on it."""
+    with postgres_server() as running:
+        asyncio.run(furnish(running))
+        yield running
+
+
 class WallClock:
     """The machine's clock, off by some time."""
 
@@ -74,10 +84,11 @@ class WallClock:
         return time.monotonic()
 
 
-def built(server: PostgresServer, *, clock: WallClock | None = None, **changed: object) -> BuiltTarget:
+def built(server: PostgresServer, *, clock: WallClock | None = None, **changed: Any) -> BuiltTarget:
     """As wiring builds it, with the broker's password in a secret reference."""
     kind = kind_named("postgres")
-    settings = kind.settings(port=server.port, databases=DATABASES, password="env:BROKER", **changed)
+    places = {"port": server.port, "databases": DATABASES, "password": "env:BROKER"}
+    settings = kind.settings(**{**places, **changed})
     assert not kind.faults(settings)
     world = TargetWorld(
         clock=clock or WallClock(), entropy=SystemEntropy(), secret_of=lambda _: BROKER_PASSWORD.encode()
@@ -213,6 +224,16 @@ class PostgresBench(IssuerBench):
 
     async def passed(self, credential: Credential) -> None:
         await asyncio.sleep(max(0, credential.expires_at - self.now()) / 1000 + 0.1)
+
+
+@asynccontextmanager
+async def bench_on(server: PostgresServer, **changed: Any) -> AsyncIterator[PostgresBench]:
+    """A bench after which no lease is left."""
+    bench = PostgresBench(server, built(server, **changed))
+    yield bench
+    for name in await bench.issuer.live():
+        await bench.issuer.revoke(name)
+    await bench.issuer.close()
 
 
 def hostile_scopes() -> list[Scope]:

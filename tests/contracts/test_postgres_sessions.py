@@ -11,8 +11,7 @@ import jsonschema_rs
 import pytest
 
 from answerable.errors import Refused, Unavailable
-from tests.postgres_server import postgres_server
-from tests.postgres_world import PostgresBench, built, furnish, order, scope, table
+from tests.postgres_world import PostgresBench, bench_on, built, furnished_server, order, scope, table
 
 pytestmark = [pytest.mark.anyio]
 
@@ -21,18 +20,14 @@ TAG = "aaaaaaaaaaaaaaaaaaaaaaaaae"
 
 @pytest.fixture(scope="module")
 def server():
-    with postgres_server() as running:
-        asyncio.run(furnish(running))
+    with furnished_server() as running:
         yield running
 
 
 @pytest.fixture
 async def bench(server):
-    bench = PostgresBench(server, built(server, bytes_max=20_000))
-    yield bench
-    for name in await bench.issuer.live():
-        await bench.issuer.revoke(name)
-    await bench.issuer.close()
+    async with bench_on(server, bytes_max=20_000) as opened:
+        yield opened
 
 
 WRITING = scope(
@@ -367,3 +362,32 @@ async def test_tools_are_described_whole(bench):
         assert len(tool["description"]) > 40
         hints = {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"}
         assert hints <= tool["annotations"].keys()
+
+
+@pytest.mark.requirement("PG-05")
+async def test_a_pooler_before_the_server_is_seen_and_refused(bench, server):
+    """A stand-in for one: it hands on everything, and gives clients a process number of its own."""
+
+    async def pumped(reader, writer, change):
+        while octets := await reader.read(65536):
+            writer.write(change(octets))
+            await writer.drain()
+        writer.close()
+
+    def other_process(octets):
+        start, key, rest = octets.partition(b"K\x00\x00\x00\x0c")
+        return start + key + (b"\x00\x00\x00\x07" + rest[4:] if key else rest)
+
+    async def pool(reader, writer):
+        to_server = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(pumped(reader, to_server[1], bytes), pumped(to_server[0], writer, other_process))
+
+    pooler = await asyncio.start_server(pool, "127.0.0.1", 0)
+    port = pooler.sockets[0].getsockname()[1]
+    credential = await bench.issuer.issue(order(of=READING))
+    through = PostgresBench(server, built(server, port=port))
+    with pytest.raises(Unavailable) as caught:
+        async with through.target.connected(credential):
+            pass
+    assert (caught.value.code, caught.value.effect) == ("target.pooled", "none")
+    pooler.close()
