@@ -124,7 +124,7 @@ async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None 
     """As `place_hold`, of a hold that has its id already. Raises Unavailable."""
     with anyio.CancelScope(shield=True):
         found = await hold_everywhere(walk, wanted)
-        done = await carry_out(walk, found, workloads=workloads)
+        done = await carry_out(walk, found.hold, found.in_flight, workloads=workloads)
     mandates = await anyio.to_thread.run_sync(open_mandates, walk, found.hold)
     return Placed(
         hold=found.hold,
@@ -153,13 +153,15 @@ async def hold_everywhere(walk: Walk, wanted: Hold) -> InForce:
     return InForce(hold=hold, is_new=hold.id == wanted.id, in_flight=in_flight)
 
 
-async def carry_out(walk: Walk, found: InForce, *, workloads: Workloads | None = None) -> CarriedOut:
+async def carry_out(
+    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], *, workloads: Workloads | None = None
+) -> CarriedOut:
     """What follows from a hold that is in force: done twice, it does what a crash left undone. Raises Unavailable."""
     with anyio.CancelScope(shield=True):
         # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
-        approvals = await anyio.to_thread.run_sync(deny_approvals, walk, found.hold)
+        approvals = await anyio.to_thread.run_sync(deny_approvals, walk, hold)
         # 4. On record. 5. What is open in this process is cut. 6. Instances end.
-        cut, instances, recorded = await _settled(walk, found.hold, found.in_flight, workloads)
+        cut, instances, recorded = await _settled(walk, hold, in_flight, workloads)
     return CarriedOut(approvals=approvals, cut=cut, instances=instances, recorded=recorded)
 
 

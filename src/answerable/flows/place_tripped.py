@@ -154,7 +154,8 @@ async def _held_everywhere(walk: Walk, trip: Trip) -> None:
     state, hold = walk.stop_rules, trip.hold
     if hold is None:
         return
-    trip.placed = await hold_everywhere(walk, hold)
+    found = await hold_everywhere(walk, hold)
+    trip.placed, trip.in_flight = found.hold, found.in_flight
     # No more a matter of this process alone, and counted anew once it is lifted.
     walk.tripped.placed(hold)
     state.history.forget(trip.rule.name, trip.owner, trip.keys)
@@ -170,8 +171,8 @@ async def _held_everywhere(walk: Walk, trip: Trip) -> None:
 async def _carried_out(walk: Walk, trip: Trip, workloads: Workloads | None) -> None:
     if trip.placed is None or trip.hold is None:
         return
-    await carry_out(walk, trip.placed, workloads=workloads)
-    await _written(walk, trip, str(trip.placed.hold.id))
+    await carry_out(walk, trip.placed, trip.in_flight, workloads=workloads)
+    await _written(walk, trip, str(trip.placed.id))
     walk.stop_rules.by_hold.pop(trip.hold.id, None)
 
 

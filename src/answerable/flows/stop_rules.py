@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold, Holdable
     from answerable.core.decision.counter import Counter
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.effects import InFlight
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.core.registry.stop_rule import StopRule
-    from answerable.flows.place_hold import InForce
 
 PASSED_MAX: Final = 10_000
 """Limits that are passed and kept in mind; past that a rule with a grace holds at once."""
@@ -36,7 +36,8 @@ class Trip:
     """A rule that fired. value: the number that was more than the limit. hold: in force, where it is not only said.
 
     entries: those that the number came from, the newest last, as far as they are in mind. of_attempt: the refusal of
-    the attempt that was too much is still to come, and is the newest of them. placed: once every process sees the hold.
+    the attempt that was too much is still to come, and is the newest of them. placed: the hold that every process sees;
+    in_flight: what it came too late for.
     """
 
     rule: StopRule
@@ -49,7 +50,8 @@ class Trip:
     hold: Hold | None = None
     entries: list[int] = field(default_factory=list)
     of_attempt: bool = False
-    placed: InForce | None = None
+    placed: Hold | None = None
+    in_flight: tuple[InFlight, ...] = ()
 
 
 class TripQueue:
