@@ -22,6 +22,7 @@ from answerable.core.containment.happening import (
     keys_of,
     owners_of,
     restored,
+    tracked_by,
     tracker_of,
 )
 from answerable.core.containment.hold import ID_BYTES, Hold, described, hold_id
@@ -29,7 +30,6 @@ from answerable.core.decision.counter import RESOURCES_MAX
 from answerable.core.decision.history import History, UnknownHistory
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.registry.stop_rule import TARGETS
 from answerable.errors import Refused, Unavailable
 from answerable.flows.stop_rules import (
     ENTRIES_NAMED_MAX,
@@ -169,10 +169,7 @@ def _owners(walk: Walk, rule: StopRule, happening: Happening) -> tuple[str, ...]
     if tracker is None:
         return ()
     capability = walk.registry.current.capabilities.get(happening.capability)
-    if rule.holds in TARGETS and not (capability and any(one.covers(capability) for one in tracker.matches)):
-        # What the number is not about is not held for it.
-        return ()
-    return happening.agents[:1] if tracker.over == "agent" else (happening.mandate,)
+    return tracked_by(rule, tracker, happening, capability)
 
 
 def _tracker_in_force(walk: Walk, rule: StopRule) -> Tracker | None:

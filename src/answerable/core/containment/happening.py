@@ -15,11 +15,13 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.decision.counter import Event
 from answerable.core.identity.spiffe_id import SCHEME
 from answerable.core.registry.policy_parts import EventMatch, Tracker
+from answerable.core.registry.stop_rule import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.registry.capability import Capability
     from answerable.core.registry.stop_rule import Canary, StopRule
 
 HappeningKind = Literal["started", "denied", "overrun", "handed_on", "flooded"]
@@ -150,6 +152,18 @@ def owners_of(rule: StopRule, happening: Happening) -> tuple[str, ...]:
             return happening.instances
         case "mandate":
             return (happening.mandate,) if happening.mandate else ()
+
+
+def tracked_by(
+    rule: StopRule, tracker: Tracker, happening: Happening, capability: Capability | None
+) -> tuple[str, ...]:
+    """Whose number a rule that watches this tracker looks at. capability: as it is registered, where it is."""
+    if rule.holds in TARGETS and not (capability and any(one.covers(capability) for one in tracker.matches)):
+        # What the number is not about is not held for it.
+        return ()
+    if tracker.over == "agent":
+        return happening.agents[:1]
+    return (happening.mandate,) if happening.mandate else ()
 
 
 def keys_of(rule: StopRule, happening: Happening) -> tuple[str, ...]:
