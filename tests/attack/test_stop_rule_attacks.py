@@ -257,6 +257,8 @@ async def test_a_rule_that_fires_for_many_at_once_holds_all_of_them_and_is_writt
     for number in range(30):
         await bench.issue(f"n-{number}")
         await code_of(bench.refund(HUGE, mandate=f"n-{number}"))
+    assert await place_tripped(bench.walk, count_max=0) == 0
+    assert fired(bench) == []
     task = asyncio.ensure_future(follow_rules(bench.walk, poll_seconds=0, per_second_max=10))
     await until(lambda: "20 more firings of stop rules wait" in caplog.text, seconds=20)
     assert len([*bench.walk.tripped._register.all()]) == 30

@@ -51,33 +51,11 @@ async def follow_rules(
     poll_seconds: float = POLL_SECONDS,
     per_second_max: int = WRITTEN_PER_SECOND_MAX,
 ) -> None:
-    """For ever: place what was tripped, carry it out and write it down, so many a second at most, and hold what is
-    still too much after its grace."""
-    swept = said = walk.clock.monotonic() - SAID_SECONDS
-    second = retried = anyio.current_time()
-    left = per_second_max
-    while True:
-        found, retry = _Round(), anyio.current_time() - retried >= RETRY_SECONDS
-        try:
-            now = walk.clock.monotonic()
-            if now - swept >= SWEEP_SECONDS:
-                sweep(walk)
-                swept = now
-            if retry:
-                retried = anyio.current_time()
-            await _placed(walk, workloads, found, count_max=left, retry=retry)
-        except AnswerableError as error:
-            found.failed = found.failed or error
-        left -= found.done
-        if found.failed is not None and retry:
-            _log.warning(_tells(walk.stop_rules), found.failed.message)
-        waiting = _waiting(walk.stop_rules)
-        if waiting and now - said >= SAID_SECONDS:
-            _say_waiting(walk.stop_rules, waiting, per_second_max)
-            said = now
-        await anyio.sleep(poll_seconds)
-        if anyio.current_time() - second >= 1:
-            second, left = anyio.current_time(), per_second_max
+    """For ever: place what was tripped, and beside that, so that no slow disk delays it, carry it out and write it
+    down, so many a second at most; and hold what is still too much after its grace."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_placing, walk, poll_seconds)
+        await _writing(walk, workloads, poll_seconds, per_second_max)
 
 
 async def place_tripped(walk: Walk, workloads: Workloads | None = None, *, count_max: int = 1_000) -> int:
@@ -87,10 +65,57 @@ async def place_tripped(walk: Walk, workloads: Workloads | None = None, *, count
     Raises what the first of them raised that failed, after the others were tried; it is done when this is called again.
     """
     found = _Round()
-    await _placed(walk, workloads, found, count_max=count_max, retry=True)
+    await _place(walk, found, retry=True)
+    await _write(walk, workloads, found, count_max=count_max, retry=True)
     if found.failed is not None:
         raise found.failed
     return found.done
+
+
+async def _placing(walk: Walk, poll_seconds: float) -> None:
+    swept = walk.clock.monotonic() - SWEEP_SECONDS
+    retried = anyio.current_time()
+    while True:
+        found, retry = _Round(), anyio.current_time() - retried >= RETRY_SECONDS
+        if retry:
+            retried = anyio.current_time()
+        try:
+            now = walk.clock.monotonic()
+            if now - swept >= SWEEP_SECONDS:
+                sweep(walk)
+                swept = now
+            await _place(walk, found, retry=retry)
+        except AnswerableError as error:
+            found.failed = found.failed or error
+        if found.failed is not None:
+            _log.warning(
+                "what stop rules tripped holds in this process alone for now: %s", found.failed.message
+            )
+        await anyio.sleep(poll_seconds)
+
+
+async def _writing(walk: Walk, workloads: Workloads | None, poll_seconds: float, per_second_max: int) -> None:
+    said = walk.clock.monotonic() - SAID_SECONDS
+    second = retried = anyio.current_time()
+    left = per_second_max
+    while True:
+        found, retry = _Round(), anyio.current_time() - retried >= RETRY_SECONDS
+        if retry:
+            retried = anyio.current_time()
+        await _write(walk, workloads, found, count_max=left, retry=retry)
+        left -= found.done
+        if found.failed is not None:
+            _log.warning(
+                "what stop rules tripped is not wholly carried out and written down: %s", found.failed.message
+            )
+        now = walk.clock.monotonic()
+        waiting = len(walk.stop_rules.placed) + len(walk.stop_rules.said)
+        if waiting and now - said >= SAID_SECONDS:
+            _say_waiting(walk.stop_rules, waiting, per_second_max)
+            said = now
+        await anyio.sleep(poll_seconds)
+        if anyio.current_time() - second >= 1:
+            second, left = anyio.current_time(), per_second_max
 
 
 @dataclass(slots=True)
@@ -102,13 +127,22 @@ class _Round:
     failed: AnswerableError | None = None
 
 
-async def _placed(
-    walk: Walk, workloads: Workloads | None, found: _Round, *, count_max: int, retry: bool
-) -> None:
-    state = walk.stop_rules
+async def _place(walk: Walk, found: _Round, *, retry: bool) -> None:
+    """In force in every process. A crash after this: each of them says by which rule."""
 
     async def held(trip: Trip) -> None:
         await _held_everywhere(walk, trip)
+
+    queue = walk.stop_rules.held
+    if retry:
+        queue.retry()
+    await _each(queue, held, found, count_max=len(queue))
+
+
+async def _write(
+    walk: Walk, workloads: Workloads | None, found: _Round, *, count_max: int, retry: bool
+) -> None:
+    """Carried out, and on record which rule it was, and why; then what is only said."""
 
     async def carried_out(trip: Trip) -> None:
         await _carried_out(walk, trip, workloads)
@@ -116,17 +150,11 @@ async def _placed(
     async def written(trip: Trip) -> None:
         await _written(walk, trip, "")
 
-    if retry:
-        for queue in (state.held, state.placed, state.said):
-            queue.retry()
-    # 1. In force in every process. A crash after this: each of them says by which rule.
-    await _each(state.held, held, found, count_max=len(state.held))
-    # 2. Carried out, and on record which rule it was, and why; then what is only said.
+    state = walk.stop_rules
     for queue, ending in ((state.placed, carried_out), (state.said, written)):
-        while queue.due and found.done < count_max:
-            found.done += await _each(queue, ending, found, count_max=1)
-            # What tripped meanwhile waits for no other.
-            await _each(state.held, held, found, count_max=len(state.held))
+        if retry:
+            queue.retry()
+        found.done += await _each(queue, ending, found, count_max=count_max - found.done)
 
 
 async def _each(
@@ -204,16 +232,6 @@ async def _written(walk: Walk, trip: Trip, hold: str) -> None:
     _, left = await record_entry(walk, entry)
     if left is not None:
         raise left
-
-
-def _waiting(state: StopRules) -> int:
-    return len(state.held) + len(state.placed) + len(state.said)
-
-
-def _tells(state: StopRules) -> str:
-    if len(state.held):
-        return "what stop rules tripped holds in this process alone for now: %s"
-    return "what stop rules tripped is not wholly carried out and written down for now: %s"
 
 
 def _say_waiting(state: StopRules, waiting: int, per_second_max: int) -> None:
