@@ -87,7 +87,7 @@ async def _placing(walk: Walk, poll_seconds: float) -> None:
             await _place(walk, found, retry=retry)
         except AnswerableError as error:
             found.failed = found.failed or error
-        if found.failed is not None:
+        if found.failed is not None and retry:
             _log.warning(
                 "what stop rules tripped holds in this process alone for now: %s", found.failed.message
             )
@@ -104,13 +104,13 @@ async def _writing(walk: Walk, workloads: Workloads | None, poll_seconds: float,
             retried = anyio.current_time()
         await _write(walk, workloads, found, count_max=left, retry=retry)
         left -= found.done
-        if found.failed is not None:
+        if found.failed is not None and retry:
             _log.warning(
                 "what stop rules tripped is not wholly carried out and written down: %s", found.failed.message
             )
         now = walk.clock.monotonic()
         waiting = len(walk.stop_rules.placed) + len(walk.stop_rules.said)
-        if waiting and now - said >= SAID_SECONDS:
+        if (waiting or walk.stop_rules.unsaid) and now - said >= SAID_SECONDS:
             _say_waiting(walk.stop_rules, waiting, per_second_max)
             said = now
         await anyio.sleep(poll_seconds)
@@ -235,11 +235,12 @@ async def _written(walk: Walk, trip: Trip, hold: str) -> None:
 
 
 def _say_waiting(state: StopRules, waiting: int, per_second_max: int) -> None:
-    _log.warning(
-        "%d more firings of stop rules wait to be written down, %d a second: what they hold holds meanwhile",
-        waiting,
-        per_second_max,
-    )
+    if waiting:
+        _log.warning(
+            "%d more firings of stop rules wait to be written down, %d a second: what they hold holds meanwhile",
+            waiting,
+            per_second_max,
+        )
     if state.unsaid:
         _log.warning("%d firings of stop rules were not written down: too many", state.unsaid)
         state.unsaid = 0
