@@ -237,6 +237,7 @@ async def test_firings_for_which_there_is_no_room_in_mind_lose_their_entry_and_n
     bench = await ruled(denied(0, over="mandate"))
     names = [f"n-{number}" for number in range(5)]
     await tripped(bench, *names)
+    assert await place_tripped(bench.walk, count_max=0) == 0
     await followed(
         bench, lambda: "3 firings of stop rules were not written down" in caplog.text, per_second_max=1
     )
