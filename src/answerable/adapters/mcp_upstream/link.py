@@ -24,7 +24,7 @@ from answerable.adapters.mcp_upstream.asking import ask
 from answerable.adapters.mcp_upstream.direct import CLIENT_INFO, SessionOnlyError
 from answerable.adapters.mcp_upstream.following import follow, notification_of
 from answerable.adapters.mcp_upstream.http_direct import http_direct
-from answerable.adapters.mcp_upstream.http_transport import http_client
+from answerable.adapters.mcp_upstream.http_transport import closed_at_the_end, http_client
 from answerable.adapters.mcp_upstream.listing import read_catalogue
 from answerable.adapters.mcp_upstream.live import Live, NotSentError, TimedOutError
 from answerable.adapters.mcp_upstream.stderr_log import StderrLog
@@ -118,7 +118,7 @@ class Link:
                     return await live.direct.ask(method, params, seconds=seconds)
                 except SessionOnlyError:
                     live.direct = None
-            with anyio.move_on_after(seconds):
+            with closed_at_the_end(), anyio.move_on_after(seconds):
                 return await ask(live.session, method, params, progress=progress)
             raise TimedOutError
         except MCPError as error:
