@@ -87,6 +87,15 @@ def outcome_of_result(result: dict[str, Any], *, bytes_max: int) -> Outcome:
     return Outcome(status="succeeded", result=result)
 
 
+def task_in(result: dict[str, Any]) -> str:
+    """The id of the task as which the upstream goes on with it beside its answer, though nobody asked it to; else empty.
+
+    Only the newest revision has answers of that kind.
+    """
+    task = result.get("taskId") if result.get("resultType") == "task" else None
+    return task if isinstance(task, str) else ""
+
+
 def outcome_of_error(error: MCPError) -> Outcome:
     """What an error says about the effect: the server's own errors are failures, everything unclear stays unclear."""
     mark = mark_of(error.data)
