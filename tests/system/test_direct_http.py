@@ -47,7 +47,9 @@ class Peer:
         if method == "server/discover":
             result = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, **common}
         elif method == "tools/list":
-            tools = [{"name": tool, "inputSchema": self.schema} for tool in ("json", "events", "moved", "task")]
+            tools = [
+                {"name": tool, "inputSchema": self.schema} for tool in ("json", "events", "moved", "task")
+            ]
             result = {"tools": tools, **common}
         else:
             fields = {key.decode(): value.decode() for key, value in scope["headers"]}
@@ -137,7 +139,8 @@ async def test_a_tool_that_wants_fields_of_the_request_gets_them():
 @pytest.mark.requirement("HOLD-17")
 @pytest.mark.parametrize("progress", [False, True], ids=["alone", "with progress"])
 @pytest.mark.parametrize(
-    ("cancels", "words"), [(True, "took the word that it is cancelled"), (False, "refused to cancel it: error -32602")]
+    ("cancels", "words"),
+    [(True, "took the word that it is cancelled"), (False, "refused to cancel it: error -32602")],
 )
 async def test_a_task_that_nobody_asked_for_is_cancelled_and_what_the_server_says_is_the_outcome(
     cancels, words, progress

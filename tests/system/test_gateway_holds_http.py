@@ -81,7 +81,9 @@ async def test_a_call_in_flight_over_http_is_cut_ended_by_the_server_and_closed(
 
 @ERAS
 @FOLLOWED
-async def test_the_exchange_with_a_server_that_does_not_stop_is_closed_and_others_go_on(tmp_path, mode, followed):
+async def test_the_exchange_with_a_server_that_does_not_stop_is_closed_and_others_go_on(
+    tmp_path, mode, followed
+):
     async with waiting(tmp_path, mode) as (world, peer):
         said = await cut(world, peer, "deaf", followed=followed)
         assert "tool `waiting/deaf` is held" in said
