@@ -88,7 +88,7 @@ def outcome_of_result(result: dict[str, Any], *, bytes_max: int) -> Outcome:
 
 
 def task_in(result: dict[str, Any]) -> str:
-    """The id of the task as which the upstream goes on with it beside its answer, though nobody asked it to; else empty.
+    """The id of the task as which the upstream goes on with it, though nobody asked it to; else empty.
 
     Only the newest revision has answers of that kind.
     """
