@@ -104,7 +104,10 @@ class RandomHolds:
         self._report.held += placed.is_new
         self._report.cut += placed.cut
         lasting = f"{seconds} s" if seconds else "good"
-        return f"{described(what)} is held for {lasting}, {len(placed.in_flight)} in flight, {placed.cut} cut, {len(placed.approvals)} approvals denied"
+        return (
+            f"{described(what)} is held for {lasting}, {len(placed.in_flight)} in flight, {placed.cut} cut, "
+            f"{len(placed.approvals)} approvals denied"
+        )
 
     async def lift(self, bench: Bench, people: Sequence[str]) -> str:
         """Somebody signs that one of them be lifted; mostly another one has to, as well."""
