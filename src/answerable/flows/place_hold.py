@@ -249,7 +249,9 @@ def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
             continue
         names = names_of_approval(walk, approval)
         capability = current.capabilities.get(approval.capability)
-        if hold.what in reach_of(names, current, capability=capability) and denied_now(walk, approval, now):
+        if hold.what in reach_of(names, current, capability=capability) and denied_now(
+            walk, approval, now, by=hold.id
+        ):
             denied.append(approval.id)
     return tuple(denied)
 
