@@ -187,8 +187,11 @@ async def assembled(
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
             verifier = verifier_of(identity, registry, settings, authorities, clock=clock, entropy=entropy)
-            upstream = _upstream(settings, clock, warrant_signer(settings, own.origin, entropy))
-            revocations = SqliteRevocationRegister(store, clock=clock)
+            signed = warrant_signer(settings, own.origin, entropy)
+            upstream, revocations = (
+                _upstream(settings, clock, signed),
+                SqliteRevocationRegister(store, clock=clock),
+            )
             walk = Walk(
                 clock=clock,
                 entropy=entropy,
