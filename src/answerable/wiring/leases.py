@@ -77,6 +77,7 @@ def _signed(key: SigningKey, origin: str, warrant: Warrant) -> str:
         mandate=brokered.mandate,
         agent=brokered.agent,
         capability=brokered.capability,
+        tier=brokered.tier,
         lease=brokered.terms,
         under=brokered.under,
     ).signed(key)
