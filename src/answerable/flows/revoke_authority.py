@@ -21,6 +21,7 @@ from answerable.core.mandate.revocation import Revocable, Revocation, instance_n
 from answerable.core.registry.standing import retired_agents
 from answerable.errors import Unavailable, shown
 from answerable.flows.end_instance import end_instances
+from answerable.flows.end_leases import end_leases
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names, agents_under, capability_names, mandate_names
 from answerable.flows.trace_effects import effects_elsewhere, effects_under, in_flight_under
@@ -143,6 +144,7 @@ async def take_away(walk: Walk, what: Collection[Revocable]) -> TakenAway:
     Raises Unavailable: the revocations are in force all the same.
     """
     names = frozenset(what)
+    await end_leases(walk, names, why="what it stands under was revoked")
     mandates = await anyio.to_thread.run_sync(_open_mandates, walk, names)
     ended = names.union((Revocable("mandate", one) for one in mandates), agents_under(walk, names))
     approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, ended)
