@@ -21,9 +21,10 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
-    from answerable.core.lease.lease import LeaseWindow, Under
+    from answerable.core.lease.lease import Under
+    from answerable.core.registry.lease_template import LeaseWindow
     from answerable.ports.lease_register import LeaseRegister
 
 LOG = "ledger.example/one"
@@ -108,5 +109,10 @@ class LeaseWorld:
 
 async def quiet(desk: LeaseDesk) -> None:
     """Wait until nothing is being ended."""
-    while desk.ending:
+    await until(lambda: not desk.ending)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    while not is_so():  # noqa: ASYNC110 - what is waited for has no event
         await anyio.sleep(0.001)
