@@ -41,7 +41,7 @@ async def bench(server):
     ("odd", "wanted"),
     [
         (table("nowhere", "select"), "no table"),
-        (table("cases", "select", columns=["nothing"]), "no column"),
+        (table("cases", "select", columns=["nothing"]), "Unknown column"),
         (table("cases", "truncate"), "expected a list of select"),
         (table("cases", "select", "select"), "twice"),
         (table("cases", "delete", columns=["id"]), "whole rows"),

@@ -86,8 +86,8 @@ class MariadbIssuer:
                 if faults:
                     raise _refused(faults)
                 # 2. Whoever revokes this name waits from here on.
-                await _lock(connection, account)
-                await self._make(connection, account, scope, password)
+                seen = await _lock(connection, account)
+                await self._make(connection, f"'{account}'@'{self._host_for(seen)}'", scope, password)
                 await run(connection, "DO RELEASE_ALL_LOCKS()")
         terms = LeaseTerms(database=scope.database, rows_max=scope.rows_max, seconds=scope.seconds)
         return Credential(
@@ -98,9 +98,8 @@ class MariadbIssuer:
         )
 
     async def _make(
-        self, connection: aiomysql.Connection, account: str, scope: MariadbScope, password: str
+        self, connection: aiomysql.Connection, who: str, scope: MariadbScope, password: str
     ) -> None:
-        who = f"'{account}'@'{await self._seen_host(connection)}'"
         try:
             # 3. An account that nobody can log in to yet.
             await run(
@@ -126,9 +125,8 @@ class MariadbIssuer:
             await run(connection, f"DROP USER IF EXISTS {who}")
             raise
 
-    async def _seen_host(self, connection: aiomysql.Connection) -> str:
-        ((seen,),) = await run(connection, "SELECT SUBSTRING_INDEX(USER(), '@', -1)")
-        host = self._host or str(seen)
+    def _host_for(self, seen: str) -> str:
+        host = self._host or seen
         if not _HOST.fullmatch(host):
             raise Unavailable(
                 "the server sees the broker under a name that no account can be bound to: set `account_host`",
@@ -188,8 +186,10 @@ class MariadbIssuer:
         await self._connections.close()
 
 
-async def _lock(connection: aiomysql.Connection, account: str) -> None:
-    ((got,),) = await run(connection, f"SELECT GET_LOCK('{account}', {LOCK_SECONDS_MAX})")
+async def _lock(connection: aiomysql.Connection, account: str) -> str:
+    """Returns from where the server sees us."""
+    asked = f"SELECT GET_LOCK('{account}', {LOCK_SECONDS_MAX}), SUBSTRING_INDEX(USER(), '@', -1)"
+    ((got, seen),) = await run(connection, asked)
     if got != 1:
         raise Unavailable(
             f"an earlier call for this lease has not ended within {LOCK_SECONDS_MAX} s",
@@ -197,6 +197,7 @@ async def _lock(connection: aiomysql.Connection, account: str) -> None:
             port=PORT,
             effect="none",
         )
+    return str(seen)
 
 
 async def _hosts(connection: aiomysql.Connection, account: str) -> list[str]:
