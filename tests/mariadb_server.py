@@ -36,12 +36,22 @@ class MariadbServer:
         self.port = free_port()
         self.log = folder / "general.log"
         self.socket = folder / "socket"
+        self.options: list[str] = []
         self._user: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             self._user = nobody.pw_uid
             shutil.chown(folder, nobody.pw_uid, nobody.pw_gid)
+
+    def keep(self, name: str, octets: bytes) -> Path:
+        """A file that only the server reads."""
+        path = self.folder / name
+        path.write_bytes(octets)
+        path.chmod(0o600)
+        if self._user is not None:
+            os.chown(path, self._user, -1)
+        return path
 
     def make(self) -> None:
         done = subprocess.run(
@@ -63,7 +73,7 @@ class MariadbServer:
                     "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}",
                     "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=8M", "--skip-name-resolve",
                     "--general-log=1", f"--general-log-file={self.log}", "--max-connections=400",
-                    "--performance-schema=ON",
+                    "--performance-schema=ON", *self.options,
                 ],
                 stdout=log, stderr=log, user=self._user, cwd=self.folder,
             )  # fmt: skip

@@ -22,7 +22,7 @@ _ENGINES: Final = "SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTI
 
 
 async def faults_at(connection: aiomysql.Connection, scope: MariadbScope) -> list[str]:
-    """Why this server cannot grant it, beside what it refuses by itself: columns that are not there, and rights that the
+    """Why this server cannot grant it, beside what it refuses by itself: unknown columns, and rights that the
     broker's account does not have. A table that is not there it would grant to who may create one."""
     faults = []
     for grant in scope.tables:
