@@ -51,6 +51,7 @@ class TargetKind:
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "postgres": ("answerable.wiring.target_postgres", "postgres"),
+    "redis": ("answerable.wiring.target_redis", "redis"),
 }
 """For each kind the module whose `KIND` it is, and the extra that brings its libraries; empty for none."""
 

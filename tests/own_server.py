@@ -1,0 +1,57 @@
+"""Servers of others that tests start: a port, a folder and, where tests run as root, a user of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+UNPRIVILEGED = "nobody"
+
+
+def free_port() -> int:
+    """One that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def owner() -> tuple[str | int, str | int]:
+    """As whom such a server runs: nobody where the tests run as root, else whoever runs them."""
+    return (UNPRIVILEGED, "nogroup") if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+
+
+@contextlib.contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder that the server may write, gone afterwards."""
+    # Not pytest's: those can be entered by their owner alone.
+    folder = Path(tempfile.mkdtemp(prefix="answerable-"))
+    try:
+        shutil.chown(folder, *owner())
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def started(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start it in its folder; what it says goes to `output.txt` there."""
+    user, group = owner() if os.geteuid() == 0 else (None, None)
+    with (folder / "output.txt").open("ab") as output:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=dict(environment) if environment is not None else None,
+            user=user,
+            group=group,
+            extra_groups=[] if user is not None else None,
+        )
