@@ -157,11 +157,11 @@ def _place(given: JSONValue, kind: str) -> Place | str:
                 "spaces, quotes, parentheses and control characters"
             )
     access = given.get("access", "read")
-    if access not in _SIGNS:
+    if not isinstance(access, str) or access not in _SIGNS:
         return "has an `access` that is none of `read`, `write` and `both`"
     if not text:
         return f"is open to every {kind}: say how the names begin"
-    return Place(text=str(text), is_open="prefix" in given, suffix=str(suffix), access=_access(str(access)))
+    return Place(text=str(text), is_open="prefix" in given, suffix=str(suffix), access=_access(access))
 
 
 def _access(text: str) -> Access:

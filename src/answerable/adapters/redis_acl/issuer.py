@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+from redis.exceptions import ConnectionError as LostConnection
 from redis.exceptions import ResponseError
 
 from answerable.adapters.redis_acl.grants import checked_grants
@@ -16,7 +16,7 @@ from answerable.core.lease.name import account_of, lease_of
 from answerable.errors import Refused, Unavailable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from answerable.adapters.redis_acl.server import Line, RedisServer
     from answerable.core.identity.principal import UnixMillis
@@ -144,34 +144,36 @@ class RedisIssuer:
         self, *commands: Sequence[str], lease: LeaseName | None = None, lets_no: bool = False
     ) -> list[Any]:
         """The server's answers. lease: whose name to remember a connection by on which no answer came."""
-        async with self._turns, self._line() as line:
-            # Whoever is cancelled waits for the answer: what was sent cannot be taken back.
-            with anyio.CancelScope(shield=True):
-                try:
-                    with anyio.fail_after(self._seconds_max):
-                        answers = await line.ask(commands, bytes_max=ANSWER_BYTES_MAX)
-                except (*FAILURES, TooLong):
-                    if lease is not None:
-                        self._unanswered[lease] = line.client_id
-                    raise self._away("unknown") from None
+        async with self._turns:
+            try:
+                answers = await self._answers(commands, lease)
+            except ConnectionResetError:
+                # It was kept warm, and the server has closed it since: all that is sent here may be sent again.
+                answers = await self._answers(commands, lease)
         for answer in answers:
             if isinstance(answer, ResponseError) and not lets_no:
                 raise self._said_no(answer, "none")
         return answers
 
-    @asynccontextmanager
-    async def _line(self) -> AsyncIterator[Line]:
-        """A connection under the broker's own account, kept for the next one if it is still good."""
-        line = None
-        while line is None and self._idle:
-            line = self._idle.pop()
-            if not await line.is_good():
-                line.drop()
-                line = None
-        line = line or await self._opened()
-        yield line
-        # One on which something failed was closed, and is found out above.
+    async def _answers(self, commands: Sequence[Sequence[str]], lease: LeaseName | None) -> list[Any]:
+        """On a warm connection, or a new one. Raises ConnectionResetError when a warm one turned out closed."""
+        is_warm = bool(self._idle)
+        line = self._idle.pop() if is_warm else await self._opened()
+        # Whoever is cancelled waits for the answer: what was sent cannot be taken back.
+        with anyio.CancelScope(shield=True):
+            try:
+                with anyio.fail_after(self._seconds_max):
+                    answers = await line.ask(commands, bytes_max=ANSWER_BYTES_MAX)
+            except (*FAILURES, TooLong) as failed:
+                if is_warm and isinstance(failed, ConnectionError | LostConnection):
+                    while self._idle:
+                        self._idle.pop().drop()
+                    raise ConnectionResetError from None
+                if lease is not None:
+                    self._unanswered[lease] = line.client_id
+                raise self._away("unknown") from None
         self._idle.append(line)
+        return answers
 
     async def _opened(self) -> Line:
         try:
