@@ -50,6 +50,7 @@ class TargetKind:
 
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    "nats": ("answerable.wiring.target_nats", "nats"),
     "postgres": ("answerable.wiring.target_postgres", "postgres"),
     "redis": ("answerable.wiring.target_redis", "redis"),
 }
