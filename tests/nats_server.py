@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,12 +143,25 @@ def broker_permissions(account: str) -> dict[str, JSONValue]:
 
 
 @contextlib.contextmanager
-def nats_server(*, resolver: str = "full", options: str = "") -> Iterator[RunningNats]:
-    """Running, until the block ends; skips loudly where it is not installed."""
+def nats_server(
+    *,
+    resolver: str = "full",
+    options: str = "",
+    like: RunningNats | None = None,
+    prepared: Callable[[Path], None] | None = None,
+) -> Iterator[RunningNats]:
+    """Running, until the block ends; skips loudly where it is not installed.
+
+    like: one whose keys it shares. prepared: puts into its folder what the options name."""
     if shutil.which("nats-server") is None:
         skip_loudly("nats-server", "apt-get install nats-server", name="nats-server")
     with own_folder() as folder:
         server = RunningNats(folder=folder, resolver=resolver, options=options)
+        if like is not None:
+            server.operator, server.system = like.operator, like.system
+            server.account, server.signing = like.account, like.signing
+        if prepared is not None:
+            prepared(folder)
         server.start()
         try:
             yield server

@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.loud_skips import skip_loudly
+
 UNPRIVILEGED = "nobody"
 
 
@@ -55,3 +57,23 @@ def started(
             group=group,
             extra_groups=[] if user is not None else None,
         )
+
+
+def made_certificate(folder: Path) -> None:
+    """`cert.pem`, for `localhost`, signed by itself, and `key.pem`."""
+    if shutil.which("openssl") is None:
+        skip_loudly("openssl", "apt-get install openssl", name="openssl")
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    made += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "1"]
+    made += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(made, check=True, capture_output=True)
+    (folder / "key.pem").chmod(0o644)
+
+
+def cmdlines() -> list[str]:
+    """The arguments of every process there is."""
+    seen = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            seen.append(process.read_text(errors="replace"))
+    return seen

@@ -87,7 +87,7 @@ class NatsBench(IssuerBench):
     scope = freeze({"publish": [["case", "7", {"any": "token"}]], "request": [["lookup", "7"]]})
     hostile = tuple(freeze({"publish": [["case", value, {"any": "token"}]]}) for value in HOSTILE)
 
-    def __init__(self, server: RunningNats, *, signing: bool = False) -> None:
+    def __init__(self, server: RunningNats) -> None:
         self.server = server
         at = NatsServer(address=server.address, connect_seconds_max=2)
         system = None
@@ -97,7 +97,7 @@ class NatsBench(IssuerBench):
             )
         self.issuer = self.own = NatsIssuer(
             account=server.account.public,
-            key_of=lambda: (server.signing if signing else server.account).seed,
+            key_of=lambda: server.signing.seed,
             clock=SystemClock(),
             system=system,
             operator_of=lambda: server.operator.seed,
@@ -189,16 +189,6 @@ class TestNatsIssuer(CredentialIssuerContract):
     @pytest.fixture
     async def bench(self, fresh: RunningNats) -> AsyncIterator[NatsBench]:
         made = NatsBench(fresh)
-        yield made
-        await made.own.close()
-
-
-class TestNatsIssuerWithASigningKey(CredentialIssuerContract):
-    """Under a key that the account lets sign for it."""
-
-    @pytest.fixture
-    async def bench(self, fresh: RunningNats) -> AsyncIterator[NatsBench]:
-        made = NatsBench(fresh, signing=True)
         yield made
         await made.own.close()
 

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +21,7 @@ from answerable.core.lease.credential import Credential, LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.wiring.target_kinds import TargetWorld, kind_named
-from tests.loud_skips import skip_loudly
-from tests.own_server import free_port
+from tests.own_server import cmdlines, free_port, made_certificate
 from tests.redis_server import (
     ADMIN,
     ADMIN_PASSWORD,
@@ -42,15 +40,6 @@ SCOPE: JSONObject = {
     "commands": ["get", "set", "append", "lrange", "rpush", "hgetall", "hset"],
     "channels": [{"channel": "cases"}],
 }
-
-
-def cmdlines() -> list[str]:
-    """The arguments of every process there is."""
-    seen = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            seen.append(process.read_text(errors="replace"))
-    return seen
 
 
 def issuer_of(server: RunningRedis, **changed) -> RedisIssuer:
@@ -382,17 +371,6 @@ async def test_the_broker_needs_the_rights_of_the_page_and_no_others(server):
             server.as_operator(*SETUP.split())
             await issuer_of(server).revoke(order(7).name)
             await issuer.close()
-
-
-def made_certificate(folder: Path) -> None:
-    """`cert.pem`, for `localhost`, signed by itself, and `key.pem`."""
-    if shutil.which("openssl") is None:
-        skip_loudly("openssl", "apt-get install openssl", name="openssl")
-    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    made += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "1"]
-    made += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(made, check=True, capture_output=True)
-    (folder / "key.pem").chmod(0o644)
 
 
 @pytest.mark.requirement("REDIS-06")

@@ -59,7 +59,13 @@ class NatsServer:
     connect_seconds_max: float = 5.0
 
     async def opened(
-        self, user: NatsUser, *, label: str, inbox: str, on_error: Callable[[Exception], Awaitable[None]]
+        self,
+        user: NatsUser,
+        *,
+        label: str,
+        inbox: str,
+        on_error: Callable[[Exception], Awaitable[None]],
+        on_closed: Callable[[], Awaitable[None]] | None = None,
     ) -> Client:
         """A connection that is never opened anew by itself. Raises FAILURES."""
         client = Client()
@@ -84,6 +90,7 @@ class NatsServer:
                     inbox_prefix=inbox,
                     allow_reconnect=False,
                     error_cb=on_error,
+                    closed_cb=on_closed,
                     connect_timeout=max(1, round(self.connect_seconds_max)),
                     **options,
                 )

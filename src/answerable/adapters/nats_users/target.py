@@ -54,7 +54,11 @@ class NatsTarget:
         )
         try:
             client = await self._server.opened(
-                user, label=credential.account, inbox=inbox_of(credential.lease), on_error=said.hear
+                user,
+                label=credential.account,
+                inbox=inbox_of(credential.lease),
+                on_error=said.hear,
+                on_closed=said.end,
             )
         except FAILURES as failed:
             is_refused = "uthorization" in str(failed) or "xpired" in str(failed)
@@ -79,8 +83,15 @@ class _Said:
     async def hear(self, error: Exception) -> None:
         if "permissions violation" in str(error).lower():
             self.violation = str(error)
-            if self.waiting is not None:
-                self.waiting.cancel()
+            self._wake()
+
+    async def end(self) -> None:
+        """The connection has ended. By itself the library lets whoever waits for something wait on."""
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.waiting is not None:
+            self.waiting.cancel()
 
 
 class NatsSession:
@@ -109,6 +120,7 @@ class NatsSession:
         headers = {TAG_HEADER: tag} if tag else None
         self._said.violation = ""
         ask = self._request if tool == "request" else self._publish
+        result: dict[str, object] | None = None
         try:
             with anyio.CancelScope() as self._said.waiting:
                 result = await ask(subject, message, headers, seconds_max)
@@ -129,6 +141,8 @@ class NatsSession:
             self._said.waiting = None
         if self._said.violation:
             result = _refused(self._said.violation)
+        if result is None:
+            raise _lost("unknown")
         info = self._client._server_info
         session = f"server={info.get('server_id', '')} cid={self._client.client_id}"
         return Performed(result=result, session=(("nats_client", session),))
@@ -138,8 +152,8 @@ class NatsSession:
     ) -> dict[str, object]:
         with anyio.fail_after(seconds_max):
             await self._client.publish(subject, message, headers=headers)
-            # The library sends a question of its own ahead of what it has not sent yet; only when that is sent, what the
-            # server says to it comes before the answer to the question.
+            # The library sends a question of its own ahead of what it has not sent yet. Only when that is sent, the
+            # server's complaint about it comes before the answer to the question.
             await self._client._flush_pending(force_flush=True)
             await self._client.flush(timeout=max(1, round(seconds_max)))
         return _result({"published": True}, "published")
