@@ -56,6 +56,8 @@ def started(
             user=user,
             group=group,
             extra_groups=[] if user is not None else None,
+            # What it starts can be ended with it.
+            start_new_session=True,
         )
 
 
