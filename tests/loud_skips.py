@@ -18,11 +18,18 @@ REQUIRABLE: Final = frozenset(
         "envoy",
         "faketime",
         "go-spiffe",
+<<<<<<< HEAD
         "nats-server",
         "npm",
         "openssl",
         "rabbitmq-server",
         "redis-server",
+=======
+        "mariadb",
+        "npm",
+        "openssl",
+        "postgres",
+>>>>>>> main
         "softhsm",
         "ssh-keygen",
         "strace",

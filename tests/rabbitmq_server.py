@@ -18,7 +18,7 @@ import httpx2
 from aiormq.exceptions import AMQPError
 
 from tests.loud_skips import skip_loudly
-from tests.own_server import free_port, own_folder, owner, started
+from tests.own_server import free_port, made_certificate, own_folder, owner, started
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """The one that Debian puts on the path insists on root and on a user of the system's."""
@@ -51,6 +51,9 @@ class RunningRabbit:
     management_port: int = field(default_factory=free_port)
     dist_port: int = field(default_factory=free_port)
     epmd_port: int = field(default_factory=free_port)
+    tls_port: int = field(default_factory=free_port)
+    management_tls_port: int = field(default_factory=free_port)
+    with_tls: bool = False
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -87,6 +90,7 @@ class RunningRabbit:
             f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self.management_port}\n"
             "log.file.level = debug\nloopback_users = none\n"
             f"default_user = {OPERATOR}\ndefault_pass = {OPERATOR_PASSWORD}\n"
+            + (self._tls_options() if self.with_tls else "")
         )
         (self.folder / "plugins").write_text("[rabbitmq_management].\n")
         for name in ("rabbitmq.conf", "plugins"):
@@ -103,6 +107,19 @@ class RunningRabbit:
             raise AssertionError("the server did not start in time")
         for method, path, content in (*SETUP, *HOUSE):
             self.as_operator(method, path, content).raise_for_status()
+
+    def _tls_options(self) -> str:
+        if not (self.folder / "cert.pem").exists():
+            made_certificate(self.folder)
+        lines = [f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}"]
+        lines += [f"management.ssl.ip = 127.0.0.1\nmanagement.ssl.port = {self.management_tls_port}"]
+        for prefix in ("ssl_options", "management.ssl"):
+            lines += [
+                f"{prefix}.certfile = {self.folder}/cert.pem",
+                f"{prefix}.keyfile = {self.folder}/key.pem",
+            ]
+            lines += [f"{prefix}.cacertfile = {self.folder}/cert.pem"]
+        return "\n".join(lines) + "\n"
 
     def stop(self) -> None:
         """The server at once, as in a crash, with what it started."""
@@ -132,12 +149,12 @@ class RunningRabbit:
 
 
 @contextlib.contextmanager
-def rabbitmq_server() -> Iterator[RunningRabbit]:
+def rabbitmq_server(*, with_tls: bool = False) -> Iterator[RunningRabbit]:
     """Running, until the block ends; skips loudly where it is not installed."""
     if not PROGRAM.exists():
         skip_loudly("rabbitmq-server", "apt-get install rabbitmq-server", name="rabbitmq-server")
     with own_folder() as folder:
-        server = RunningRabbit(folder=folder)
+        server = RunningRabbit(folder=folder, with_tls=with_tls)
         try:
             server.start()
             yield server

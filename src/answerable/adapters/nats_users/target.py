@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TAG_HEADER: Final = "Answerable-Action"
 MESSAGE_BYTES_MAX: Final = 1_048_576
 SAID_CHARS_MAX: Final = 1_000
+CHARACTER_BYTES_MAX: Final = 4
 _TAG: Final = re.compile(r"[A-Za-z0-9._:-]{0,128}")
 
 
@@ -193,21 +194,12 @@ def _message(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, bytes]
 
 def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
     try:
+        return octets.decode()
+    except UnicodeDecodeError as odd:
         # A character that was cut in two is left out.
-        return octets.decode() if not is_cut else octets[: len(octets) - _half(octets)].decode()
-    except UnicodeDecodeError:
+        if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
+            return octets[: odd.start].decode()
         return {"base64": b64encode(octets).decode()}
-
-
-def _half(octets: bytes) -> int:
-    """How many octets at the end begin a character that does not end there."""
-    for back in range(1, min(4, len(octets) + 1)):
-        lead = octets[-back]
-        if lead >= 0xC0:
-            return back if back < (2 if lead < 0xE0 else 3 if lead < 0xF0 else 4) else 0
-        if lead < 0x80:
-            return 0
-    return 0
 
 
 def _wrong(why: str) -> Refused:

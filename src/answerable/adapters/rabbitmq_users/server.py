@@ -12,7 +12,13 @@ from urllib.parse import urlsplit
 import anyio
 from aiormq import Connection
 from aiormq.connection import TransportFactory
-from aiormq.exceptions import AMQPError, ChannelInvalidStateError
+from aiormq.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelInvalidStateError,
+    ProbableAuthenticationError,
+)
+from pamqp.commands import Connection as ConnectionFrames
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
@@ -29,6 +35,7 @@ FAILURES: Final = (
 )
 """What a connection that is no good raises."""
 CLOSE_SECONDS_MAX: Final = 2.0
+CloseFrame: Final = ConnectionFrames.Close
 
 if TYPE_CHECKING:
     from aiormq.abc import AbstractConnection
@@ -79,6 +86,14 @@ class RabbitServer:
             await closed(connection)
             raise
         return connection, dialled.name
+
+
+def was_refused(failed: BaseException) -> bool:
+    """Whether the server knows no such user, or lets it into no such virtual host."""
+    if isinstance(failed, ProbableAuthenticationError | AuthenticationError):
+        return True
+    # The library takes a refusal of the virtual host for a fault of the protocol.
+    return any(isinstance(part, CloseFrame) for part in failed.args)
 
 
 async def closed(connection: AbstractConnection) -> None:

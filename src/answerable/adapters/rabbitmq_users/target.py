@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-from aiormq.exceptions import AMQPConnectionError, ChannelClosed, DeliveryError, ProbableAuthenticationError
+from aiormq.exceptions import AMQPConnectionError, ChannelClosed, DeliveryError
 from pamqp.commands import Basic
 
-from answerable.adapters.rabbitmq_users.server import FAILURES, closed
+from answerable.adapters.rabbitmq_users.server import FAILURES, closed, was_refused
 from answerable.core.lease.credential import Performed
 from answerable.errors import Refused, Unavailable, shown
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MESSAGE_BYTES_MAX: Final = 1_048_576
 TEXT_BYTES_MAX: Final = 255
 SAID_CHARS_MAX: Final = 1_000
+CHARACTER_BYTES_MAX: Final = 4
 PERSISTENT: Final = 2
 PROPERTIES: Final = ("content_type", "correlation_id", "message_type")
 """What arguments may set of a message's properties. Who sent it and for which action is not among them."""
@@ -53,7 +54,7 @@ class RabbitTarget:
                 credential.account, credential.secret.reveal("password")
             )
         except FAILURES as failed:
-            is_refused = isinstance(failed, ProbableAuthenticationError) or "NOT_ALLOWED" in str(failed)
+            is_refused = was_refused(failed)
             raise Unavailable(
                 "rabbitmq refuses the credential of the lease" if is_refused else "rabbitmq does not answer",
                 code="target.login" if is_refused else "target.unreachable",
@@ -145,7 +146,7 @@ class RabbitSession:
         is_cut = len(found.body) > len(octets)
         header = found.header.properties
         message: dict[str, JSONValue] = {
-            "body": _as_json(octets),
+            "body": _as_json(octets, is_cut=is_cut),
             "bytes": len(found.body),
             "cut": is_cut,
             "exchange": found.exchange or "",
@@ -196,10 +197,13 @@ def _why_returned(returned: DeliveryError) -> str:
     return "the server did not take the message"
 
 
-def _as_json(octets: bytes) -> JSONValue:
+def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
     try:
         return octets.decode()
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as odd:
+        # A character that was cut in two is left out.
+        if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
+            return octets[: odd.start].decode()
         return {"base64": b64encode(octets).decode()}
 
 
