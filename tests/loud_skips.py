@@ -18,18 +18,13 @@ REQUIRABLE: Final = frozenset(
         "envoy",
         "faketime",
         "go-spiffe",
-<<<<<<< HEAD
+        "mariadb",
         "nats-server",
         "npm",
         "openssl",
+        "postgres",
         "rabbitmq-server",
         "redis-server",
-=======
-        "mariadb",
-        "npm",
-        "openssl",
-        "postgres",
->>>>>>> main
         "softhsm",
         "ssh-keygen",
         "strace",

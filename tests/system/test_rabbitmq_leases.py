@@ -149,13 +149,10 @@ async def test_a_message_says_who_sent_it_and_for_which_action(server, credentia
         "content_type": "text/x",
         "delivery_mode": 2,
     }
-    looked = (await call(server, credential, "get", {"queue": "inbox", "mode": "look"})).result[
-        "structuredContent"
-    ]
-    assert looked["message"]["body"] == "hello"
-    assert looked["message"]["user_id"] == credential.account
-    taken = (await call(server, credential, "get", TAKE)).result["structuredContent"]
-    assert taken["message"]["redelivered"] is True
+    looked = await got_by(server, credential, {"queue": "inbox", "mode": "look"})
+    assert looked["body"] == "hello"
+    assert looked["user_id"] == credential.account
+    assert (await got_by(server, credential, TAKE))["redelivered"] is True
     assert (await call(server, credential, "get", TAKE)).result["structuredContent"] == {"message": None}
 
 
