@@ -1,18 +1,13 @@
-"""What NATS gets wrong by itself, what its tools do, and where secrets could get out, on real servers."""
+"""What NATS gets wrong by itself, and where secrets could get out, on real servers."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 
 from answerable.adapters.nats_users import (
     NatsIssuer,
@@ -23,110 +18,29 @@ from answerable.adapters.nats_users import (
     user_of,
 )
 from answerable.adapters.nats_users.revocations import revoked_in
-from answerable.adapters.nats_users.target import TAG_HEADER
 from answerable.adapters.nats_users.tokens import signing_key, token, verified_claims
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import JSONValue, freeze
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.lease.credential import Credential, LeaseOrder, Performed
-from answerable.core.lease.name import account_of, lease_name
+from answerable.core.lease.credential import Credential
+from answerable.core.lease.name import account_of
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.testing.clock import ManualClock
 from answerable.wiring.target_kinds import TargetWorld, kind_named
+from tests.nats_lease_world import (
+    account_claims,
+    call,
+    issuer_of,
+    now,
+    order,
+    push,
+    settled,
+    user,
+    works,
+)
 from tests.nats_server import RunningNats, broker_permissions, credentials, nats_server, new_key
 from tests.own_server import cmdlines, free_port, made_certificate
 
 pytestmark = pytest.mark.anyio
-
-PAGE = Path(__file__).parents[2] / "docs/reference/adapters/nats.md"
-JSONObject = dict[str, JSONValue]
-SCOPE: JSONObject = {"publish": [["case", "7", {"any": "token"}]], "request": [["ask", "7"], ["nobody"]]}
-
-
-def now() -> UnixMillis:
-    return SystemClock().now()
-
-
-def issuer_of(server: RunningNats, **changed: Any) -> NatsIssuer:
-    credentials_of = changed.pop("credentials_of", server.broker_credentials)
-    system = SystemAccount(
-        NatsServer(address=server.address, tls=changed.pop("tls", None), connect_seconds_max=2),
-        user_of=lambda: user_of(credentials_of()),
-        servers=changed.pop("servers", 1),
-        seconds_max=2,
-    )
-    given: dict[str, Any] = {
-        "account": server.account.public,
-        "key_of": lambda: server.account.seed,
-        "operator_of": lambda: server.operator.seed,
-        "clock": SystemClock(),
-        "system": system,
-    }
-    return NatsIssuer(**{**given, **changed})
-
-
-_numbers = iter(range(1, 10_000))
-
-
-def order(scope: JSONValue = None, *, at: int | None = None, ttl_ms: int = 60_000) -> LeaseOrder:
-    """Of a name that no other test has."""
-    expires_at = UnixMillis((now() if at is None else at) + ttl_ms)
-    return LeaseOrder(
-        name=lease_name(next(_numbers).to_bytes(16, "big")),
-        scope=freeze(scope or SCOPE),
-        expires_at=expires_at,
-    )
-
-
-async def call(
-    server: RunningNats,
-    credential: Credential,
-    tool: str,
-    subject: str,
-    message: str = "",
-    *,
-    seconds: float = 5,
-    bytes_max: int = 4096,
-) -> Performed:
-    target = NatsTarget(NatsServer(address=server.address), result_bytes_max=bytes_max)
-    async with target.connected(credential) as session:
-        arguments: JSONObject = {"subject": subject, "message": message}
-        return await session.perform(tool, arguments, tag="an-action", seconds_max=seconds)
-
-
-async def works(server: RunningNats, credential: Credential) -> bool:
-    try:
-        return not (await call(server, credential, "publish", "case.7.note")).result["isError"]
-    except Unavailable:
-        return False
-
-
-@contextlib.asynccontextmanager
-async def user(server: RunningNats, *, system: bool = False) -> AsyncIterator[Client]:
-    """A user of the account, or of the system account, that may do everything."""
-    user_token, key = server.user(server.system if system else server.account, "somebody")
-    client = Client()
-    options: dict[str, Any] = {
-        "user_jwt_cb": lambda: user_token.encode(),
-        "signature_cb": lambda nonce: base64.b64encode(key.sign(nonce.encode())),
-    }
-    await client.connect(server.address, **options)
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
-async def account_claims(server: RunningNats) -> JSONObject:
-    async with user(server, system=True) as client:
-        asked = f"$SYS.REQ.ACCOUNT.{server.account.public}.CLAIMS.LOOKUP"
-        answer = (await client.request(asked, b"", timeout=2)).data.decode()
-    return verified_claims(answer, signers=frozenset({server.operator.public}), subject=server.account.public)
-
-
-async def push(server: RunningNats, account_token: str) -> None:
-    async with user(server, system=True) as client:
-        await client.request("$SYS.REQ.CLAIMS.UPDATE", account_token.encode(), timeout=2)
 
 
 @pytest.fixture(scope="module")
@@ -149,108 +63,7 @@ async def credential(issuer: NatsIssuer) -> AsyncIterator[Credential]:
     await issuer.revoke(made.lease)
 
 
-@pytest.mark.requirement("NATS-05")
-async def test_a_message_carries_the_action_that_sent_it(server, credential):
-    async with user(server) as somebody:
-        heard = await somebody.subscribe("case.7.*")
-        await somebody.flush()
-        done = await call(server, credential, "publish", "case.7.note", "x\r\nPUB case.8.note 0\r\n\r\n")
-        message = await heard.next_msg(timeout=2)
-    assert done.result == {
-        "content": [{"type": "text", "text": "published"}],
-        "structuredContent": {"published": True},
-        "isError": False,
-    }
-    assert (message.data, message.headers) == (b"x\r\nPUB case.8.note 0\r\n\r\n", {TAG_HEADER: "an-action"})
-
-
-@pytest.mark.requirement("NATS-05")
-async def test_what_the_server_refuses_is_told_and_not_waited_for(server, credential):
-    for tool in ("publish", "request"):
-        before = time.monotonic()
-        done = await call(server, credential, tool, "case.8.note", seconds=30)
-        assert done.result["isError"]
-        assert "permissions violation" in str(done.result["content"]).lower()
-        assert time.monotonic() - before < 10
-    nobody = await call(server, credential, "request", "nobody")
-    assert "nobody answers" in str(nobody.result["content"])
-    assert nobody.result["isError"]
-
-
-@pytest.mark.requirement("NATS-05")
-async def test_answers_are_returned_and_cut_at_their_bound(server, credential):
-    async def answered(message: Msg) -> None:
-        await message.respond(
-            {b"big": b"b" * 5000, b"half": "ä".encode() * 3000, b"raw": b"\xff"}[message.data]
-        )
-
-    async with user(server) as somebody:
-        await somebody.subscribe("ask.7", cb=answered)
-        await somebody.flush()
-        replies = {
-            word: (await call(server, credential, "request", "ask.7", word, bytes_max=4095)).result[
-                "structuredContent"
-            ]
-            for word in ("big", "half", "raw")
-        }
-    assert replies["big"] == {"reply": "b" * 4095, "cut": True, "bytes": 5000}
-    assert replies["half"] == {"reply": "ä" * 2047, "cut": True, "bytes": 6000}
-    assert replies["raw"] == {"reply": {"base64": "/w=="}, "cut": False, "bytes": 1}
-
-
-@pytest.mark.requirement("NATS-05")
-async def test_no_answer_in_time_is_of_unknown_effect(server, credential):
-    async with user(server) as somebody:
-        await somebody.subscribe("ask.7")
-        await somebody.flush()
-        with pytest.raises(Unavailable) as late:
-            await call(server, credential, "request", "ask.7", seconds=0.3)
-    assert (late.value.code, late.value.effect) == ("target.timeout", "unknown")
-
-
-@pytest.mark.requirement("NATS-05")
-@pytest.mark.parametrize(
-    ("tool", "arguments"),
-    [
-        ("publish", {}),
-        ("publish", {"subject": "case.7.*"}),
-        ("publish", {"subject": "case.7.note 0\r\nPUB case.8.note"}),
-        ("publish", {"subject": "case.7.note", "message": 7}),
-        ("publish", {"subject": "case.7.note", "message": "x" * 1_048_577}),
-        ("publish", {"subject": "case.7.note", "message": "\ud800"}),
-        ("publish", {"subject": "case.7.note", "headers": {TAG_HEADER: "another"}}),
-        ("publish", {"subject": "_INBOX.x"}),
-        ("subscribe", {"subject": "case.7.note"}),
-    ],
-)
-async def test_arguments_that_are_no_message_are_refused_and_nothing_is_sent(
-    server, credential, tool, arguments
-):
-    async with NatsTarget(NatsServer(address=server.address)).connected(credential) as session:
-        with pytest.raises(Refused) as refused:
-            await session.perform(tool, arguments, tag="t", seconds_max=5)
-        assert refused.value.code == "target.arguments"
-        with pytest.raises(Refused):
-            await session.perform("publish", {"subject": "case.7.a"}, tag="t\r\nX: y", seconds_max=5)
-
-
-@pytest.mark.requirement("NATS-05")
-async def test_the_session_is_named_as_the_server_names_it(server, credential, issuer):
-    async with NatsTarget(NatsServer(address=server.address)).connected(credential) as session:
-        done = await session.perform("publish", {"subject": "case.7.a"}, tag="t", seconds_max=5)
-        system = SystemAccount(
-            NatsServer(address=server.address),
-            user_of=lambda: user_of(server.broker_credentials()),
-            servers=1,
-            seconds_max=2,
-        )
-        (shown,) = await system.connections(server.account.public)
-        await system.close()
-    ((kind, key),) = done.session
-    assert kind == "nats_client"
-    assert key.startswith("server=N")
-    assert key.endswith(f" cid={shown['cid']}")
-    assert shown["name_tag"] == credential.account
+PAGE = Path(__file__).parents[2] / "docs/reference/adapters/nats.md"
 
 
 @pytest.mark.requirement("NATS-03")
@@ -279,7 +92,7 @@ async def test_whoever_waits_for_an_answer_is_told_at_once_that_the_lease_has_en
         NatsTarget(NatsServer(address=server.address)).connected(credential) as session,
     ):
         await somebody.subscribe("ask.7")
-        await somebody.flush()
+        await settled(somebody)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_after_a_moment, issuer, credential)
             with anyio.fail_after(10), pytest.raises(Unavailable) as lost:

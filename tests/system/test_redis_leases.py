@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,69 +13,21 @@ import pytest
 
 from answerable.adapters.redis_acl import RedisIssuer, RedisServer, RedisTarget, tls_context
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.core.canonical import JSONValue, freeze
+from answerable.core.canonical import freeze
 from answerable.core.identity.principal import UnixMillis
-from answerable.core.lease.credential import Credential, LeaseOrder
-from answerable.core.lease.name import lease_name
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.wiring.target_kinds import TargetWorld, kind_named
 from tests.own_server import cmdlines, free_port, made_certificate
+from tests.redis_lease_world import SCOPE, JSONObject, call, issuer_of, order, works
 from tests.redis_server import (
     ADMIN,
     ADMIN_PASSWORD,
     SETUP,
     RunningRedis,
     redis_server,
-    spoken,
 )
 
 pytestmark = pytest.mark.anyio
-
-PAGE = Path(__file__).parents[2] / "docs/reference/adapters/redis.md"
-JSONObject = dict[str, JSONValue]
-SCOPE: JSONObject = {
-    "keys": [{"prefix": "case:7:", "access": "both"}],
-    "commands": ["get", "set", "append", "lrange", "rpush", "hgetall", "hset"],
-    "channels": [{"channel": "cases"}],
-}
-
-
-def issuer_of(server: RunningRedis, **changed) -> RedisIssuer:
-    given = {
-        "account": ADMIN,
-        "password_of": lambda: ADMIN_PASSWORD,
-        "entropy": SystemEntropy(),
-        "saves": server.with_file,
-        "seconds_max": 2,
-    }
-    return RedisIssuer(RedisServer(address=server.address), **{**given, **changed})
-
-
-def order(number: int = 1, scope: JSONValue = None) -> LeaseOrder:
-    return LeaseOrder(
-        name=lease_name(number.to_bytes(16, "big")),
-        scope=freeze(scope or SCOPE),
-        expires_at=UnixMillis(SystemClock().now() + 60_000),
-    )
-
-
-async def call(
-    server: RunningRedis, credential: Credential, tool: str, arguments, *, bytes_max=4096, seconds=5.0
-):
-    target = RedisTarget(RedisServer(address=server.address), result_bytes_max=bytes_max)
-    async with target.connected(credential) as session:
-        return await session.perform(tool, arguments, tag="an-action", seconds_max=seconds)
-
-
-def works(server: RunningRedis, credential: Credential) -> bool:
-    with contextlib.closing(_dialled(server)) as connection:
-        return (
-            spoken(connection, "AUTH", credential.account, credential.secret.reveal("password")) == b"+OK\r\n"
-        )
-
-
-def _dialled(server: RunningRedis):
-    return socket.create_connection(("127.0.0.1", server.port), timeout=5)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +44,9 @@ async def credential(server):
     for name in await issuer.live():
         await issuer.revoke(name)
     await issuer.close()
+
+
+PAGE = Path(__file__).parents[2] / "docs/reference/adapters/redis.md"
 
 
 @pytest.mark.requirement("REDIS-04")
