@@ -51,7 +51,10 @@ class TargetKind:
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "mariadb": ("answerable.wiring.target_mariadb", "mariadb"),
+    "nats": ("answerable.wiring.target_nats", "nats"),
     "postgres": ("answerable.wiring.target_postgres", "postgres"),
+    "rabbitmq": ("answerable.wiring.target_rabbitmq", "rabbitmq"),
+    "redis": ("answerable.wiring.target_redis", "redis"),
 }
 """For each kind the module whose `KIND` it is, and the extra that brings its libraries; empty for none."""
 
