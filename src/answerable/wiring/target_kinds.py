@@ -51,6 +51,7 @@ class TargetKind:
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "postgres": ("answerable.wiring.target_postgres", "postgres"),
+    "ssh": ("answerable.wiring.target_ssh", ""),
 }
 """For each kind the module whose `KIND` it is, and the extra that brings its libraries; empty for none."""
 
