@@ -10,32 +10,15 @@ import anyio
 import pytest
 
 from answerable.adapters.ssh_certificates import UserAuthority, authority_of
-from answerable.adapters.system import SystemClock, SystemEntropy
+from answerable.adapters.system import SystemClock
 from answerable.core.canonical import JSONValue, freeze
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import Credential
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
-from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
-from tests.ssh_server import LOGIN, SSHWorld, script
+from answerable.wiring.target_kinds import BuiltTarget
+from tests.ssh_server import LOGIN, SSHWorld, authority_key, built, script
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SSH-01")]
-
-
-def built(world: SSHWorld, key: bytes, *, revocable: bool, **more: object) -> BuiltTarget:
-    kind = kind_named("ssh")
-    settings = kind.settings(
-        hosts=world.settings(),
-        known_hosts=str(world.known_hosts),
-        ca_key="file:ca",
-        source_addresses=("127.0.0.1/32",),
-        revocation_login=LOGIN if revocable else "",
-        revocation_folder=str(world.lists or "/nowhere"),
-        socket_folder=str(world.folder),
-        **more,
-    )
-    assert kind.faults(settings) == ()
-    target_world = TargetWorld(clock=SystemClock(), entropy=SystemEntropy(), secret_of=lambda _: key)
-    return kind.build(settings, target_world)
 
 
 class SSHBench(IssuerBench):
@@ -89,7 +72,6 @@ class SSHBench(IssuerBench):
             done = await anyio.run_process(
                 self.world.client(credential, "-tt", "-v"), check=False, stdin=subprocess.DEVNULL
             )
-            print(done.stderr.decode()[-1500:])
             return b"PTY allocation request failed" not in done.stderr
 
         return {
@@ -130,10 +112,7 @@ class SSHBench(IssuerBench):
 
 @pytest.fixture(scope="module")
 def key() -> bytes:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    return authority_key()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ _WATCH: Final = (
     f'if [ "$e" -le 0 ]||[ -n "$l" ];then echo "{ENDED}" >&2;exit {ENDED_STATUS};fi;'
     'exec 3<&0 </dev/null;"$@" 3<&- & c=$!;'
     '{ timeout "$e" cat <&3;trap "" TERM;kill -TERM 0;sleep 2;kill -KILL 0; } >/dev/null 2>&1 & w=$!;'
-    'exec 3<&-;wait "$c";s=$?;exec >/dev/null 2>&1;kill "$w";exit "$s"'
+    'exec 3<&-;trap "" TERM;wait "$c";s=$?;exec >/dev/null 2>&1;kill "$w";exit "$s"'
 )
 """$0 account, $1 when it ends in Unix seconds, $2 the list of what was revoked, then the command. The client sends
 nothing, so that the end of its input is its end. A list that should be there and cannot be read ends the lease, too."""

@@ -50,30 +50,30 @@ printf '%s\n' "$authority" >authority.new || exit 12
 ssh-keygen -q -k -f keys.new -s authority.new spec.new </dev/null >/dev/null || exit 13
 sync names.new keys.new 2>/dev/null
 mv names.new names && mv keys.new revoked_keys || exit 12
-field() { sed 's/.*) . //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f"$2"; }
 words() { tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null; }
+processes() {
+  sed -n 's/^\([0-9]*\) (\(.*\)) . \([0-9]*\) [0-9]* \([0-9]*\) .*/\1 \3 \4 \2/p' /proc/[0-9]*/stat 2>/dev/null
+}
 open() {
-  for file in $(grep -lzFxsf wanted.new /proc/[0-9]*/cmdline); do
+  found=$(grep -lzFxsf wanted.new /proc/[0-9]*/cmdline) || return 0
+  processes >processes.new
+  for file in $found; do
     pid=${file#/proc/}; pid=${pid%/cmdline}
     [ "$(words "$pid" | sed -n 1,2p | tr '\n' ' ')" = "/bin/sh -c " ] || continue
-    name=$(words "$pid" | grep -Fxsf wanted.new | head -n 1)
-    parent=$(field "$pid" 1)
-    case $(cat "/proc/$parent/comm" 2>/dev/null) in sshd*) echo "$pid $parent $name";; esac
+    name=$(words "$pid" | sed -n 4p | grep -Fxf wanted.new) || continue
+    awk -v pid="$pid" -v name="$name" '{ comm[$1]=$4 } $1==pid { parent=$2; session=$3 }
+      END { if (comm[parent] ~ /^sshd/) print parent, session, name }' processes.new
   done
 }
 open >open.new
-while read -r pid parent name; do
-  session=$(field "$pid" 3)
+while read -r parent session name; do
   kill -KILL "$parent" 2>/dev/null && echo "cut $name"
-  for stat in /proc/[0-9]*/stat; do
-    one=${stat#/proc/}; one=${one%/stat}
-    [ -z "$session" ] || [ "$(field "$one" 3)" != "$session" ] || kill -KILL "$one" 2>/dev/null
-  done
+  kill -KILL $(processes | awk -v session="$session" '$3==session {print $1}') 2>/dev/null
 done <open.new
 tries=0
 while open >open.new; [ -s open.new ] && [ $tries -lt 20 ]; do tries=$((tries+1)); sleep 0.1; done
-while read -r pid parent name; do echo "left $name"; done <open.new
-rm -f wanted.new spec.new authority.new open.new
+while read -r parent session name; do echo "left $name"; done <open.new
+rm -f wanted.new spec.new authority.new open.new processes.new
 echo revoked
 """
 

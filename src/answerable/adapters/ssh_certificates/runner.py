@@ -98,14 +98,17 @@ class Bounded:
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One client, while it runs and afterwards. port: its own, as the host's log names it; 0 while not connected."""
+    """One client, while it runs and afterwards. port: its own, as the host's log names it; 0 while not connected.
+
+    status: the command's exit status; None where it was ended by a signal, or the host did not say.
+    """
 
     host: Host
     stdout: Bounded
     stderr: Bounded
     log: Bounded
     port: int = 0
-    status: int = -1
+    status: int | None = None
 
     @property
     def is_authenticated(self) -> bool:
@@ -165,8 +168,10 @@ class Runner:
                     with self._clients.kept(credential.lease, process):
                         yield process, run
                 finally:
-                    run.status = await _ended(process)
+                    status = await _ended(process)
                     run.log.keep(_read(folder / "log"))
+                    told = _ENDED.search(run.log.content)
+                    run.status = status if told is not None and told[1] == b"status" else None
                     tasks.cancel_scope.cancel()
 
     async def _started(self, folder: Path, host: Host, login: str) -> Process:

@@ -106,7 +106,8 @@ def _result(run: Run) -> dict[str, object]:
             "stdout_cut": run.stdout.is_cut,
             "stderr_cut": run.stderr.is_cut,
         }
-        said = f"exit status {run.status}\n{run.stdout.text}"
+        ended = "ended by a signal" if run.status is None else f"exit status {run.status}"
+        said = f"{ended}\n{run.stdout.text}"
         said += f"\nstandard error:\n{run.stderr.text}" if run.stderr.count else ""
         for stream, what in ((run.stdout, "standard output"), (run.stderr, "standard error")):
             if stream.is_cut:
