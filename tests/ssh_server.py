@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -26,14 +27,13 @@ from tests.loud_skips import skip_loudly
 
 LOGIN = pwd.getpwuid(os.getuid()).pw_name
 START_SECONDS = 10.0
+PAGE = Path(__file__).parent.parent / "docs/reference/adapters/ssh.md"
 PRIVILEGE_FOLDER = Path("/run/sshd")
 CONFIG = """\
 Port {port}
 ListenAddress 127.0.0.1
 HostKey {folder}/host_key
 PidFile none
-TrustedUserCAKeys {folder}/user_ca.pub
-AuthorizedPrincipalsFile {folder}/principals/%u
 AuthorizedKeysFile none
 AuthenticationMethods publickey
 PasswordAuthentication no
@@ -47,7 +47,6 @@ AcceptEnv *
 Subsystem sftp internal-sftp
 LogLevel INFO
 MaxStartups 200
-{revoked}
 """
 
 
@@ -79,13 +78,24 @@ class SSHHost:
 
     def set_up(self) -> None:
         """What somebody does once on a host, as docs/reference/adapters/ssh.md says."""
-        (self.folder / "principals").mkdir(parents=True)
-        listed = f"{LOGIN}@{self.name}\nanswerable-revocation@{self.name}\n"
-        (self.folder / "principals" / LOGIN).write_text(listed)
-        (self.folder / "user_ca.pub").write_text(f"{self.authority}\n")
+        self.folder.mkdir()
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.folder / "host_key"))
-        revoked = f"RevokedKeys {self.lists}/revoked_keys" if self.lists else ""
-        config = CONFIG.format(port=self.port, folder=self.folder, revoked=revoked)
+        values = {
+            "NAME": self.name,
+            "LOGIN": LOGIN,
+            "REVOKER": LOGIN,
+            "FOLDER": str(self.lists or self.folder / "unused"),
+            "TRUST": str(self.folder / "trust"),
+            "AUTHORITY": self.authority,
+        }
+        commands = PAGE.read_text(encoding="utf-8").partition("```sh\n")[2].partition("```")[0]
+        for name, value in values.items():
+            commands, count = re.subn(rf"(?m)^{name}=.*$", f"{name}='{value}'", commands)
+            assert count == 1, name
+        subprocess.run(["/bin/sh", "-eu", "-c", commands], check=True, stdin=subprocess.DEVNULL)
+        config = CONFIG.format(port=self.port, folder=self.folder)
+        trusted = (self.folder / "trust/sshd_config").read_text()
+        config += trusted if self.lists else trusted.partition("RevokedKeys")[0]
         path = self.folder / "sshd_config"
         # Since 9.8 a server shuts out, for a while, an address whose certificates it refused: here that is the point.
         path.write_text(f"{config}PerSourcePenalties no\n")
