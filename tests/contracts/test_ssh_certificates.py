@@ -30,10 +30,7 @@ class SSHBench(IssuerBench):
         self.mark = world.folder / "mark"
         odd = (
             "; touch {}",
-            "$(touch {})",
-            "`touch {}`",
             "'\n' touch {}",
-            "' ; touch {} ; '",
             "\\'; touch {} #",
         )
         self.hostile = tuple(freeze(self.grant("short", one.format(self.mark))) for one in odd)

@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 
 from tests.ssh_server import SSHWorld, built
-from tests.system.test_ssh_target import done, lease, sleeper
+from tests.ssh_world import done, lease, sleeper
 
 
 async def main(key: bytes) -> None:

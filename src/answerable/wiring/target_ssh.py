@@ -40,46 +40,46 @@ Checked = TypeVar("Checked")
 class SSHSettings:
     """Hosts, how they are known, who signs for them, and how a certificate is taken back."""
 
-    hosts: tuple[str, ...] = texts((), "Hosts, each as `NAME=ADDRESS` or `NAME=ADDRESS:PORT`.")
+    hosts: tuple[str, ...] = texts((), "hosts, each as `NAME=ADDRESS` or `NAME=ADDRESS:PORT`")
     known_hosts: str = text(
-        "", "File with the pinned host keys, or a host authority, by the names of `hosts`.", unit="path"
+        "", "file with the pinned host keys, or a host authority, by the names of `hosts`", unit="path"
     )
-    ca_key: str = reference("Private key of the user authority, Ed25519 or ECDSA, without a passphrase.")
+    ca_key: str = reference("private key of the user authority, Ed25519 or ECDSA, without a passphrase")
     ca_key_file: str = text(
-        "", "File of that key instead, made at first use with mode 0600; one of the two is set.", unit="path"
+        "", "file of that key instead, made at first use with mode 0600; one of the two is set", unit="path"
     )
     source_addresses: tuple[str, ...] = texts(
         (),
-        "Addresses or networks from which the broker reaches the hosts; certificates are good from there alone.",
+        "addresses or networks from which the broker reaches the hosts; certificates are good from there alone",
     )
     commands: tuple[str, ...] = texts(
-        (), "Tools beside `run`, each as `NAME=/path/to/program word {PLACE}`: a word is one argument."
+        (), "tools beside `run`, each as `NAME=/path/to/program word {PLACE}`: a word is one argument"
     )
     revocation_login: str = text(
-        "", "Account on each host by which certificates are revoked; empty where they only expire."
+        "", "account on each host by which certificates are revoked; empty where they only expire"
     )
     revocation_folder: str = text(
-        "/etc/ssh/answerable", "Folder on each host that this account keeps `revoked_keys` in.", unit="path"
+        "/etc/ssh/answerable", "folder on each host that this account keeps `revoked_keys` in", unit="path"
     )
-    ssh_program: str = text("ssh", "The OpenSSH client.", unit="program")
+    ssh_program: str = text("ssh", "the OpenSSH client", unit="program")
     socket_folder: str = text(
-        "", "Folder for the sockets by which clients ask for signatures; empty for the system's.", unit="path"
+        "", "folder for the sockets by which clients ask for signatures; empty for the system's", unit="path"
     )
     ttl_seconds_max: int = number(
-        3_600, "Longest life of a certificate.", unit="seconds", minimum=1, maximum=86_400
+        3_600, "longest life of a certificate", unit="seconds", minimum=1, maximum=86_400
     )
     clock_skew_seconds: int = number(
-        30, "How far a host's clock may be behind the broker's.", unit="seconds", minimum=0, maximum=300
+        30, "how far a host's clock may be behind the broker's", unit="seconds", minimum=0, maximum=300
     )
     connect_seconds: int = number(
-        5, "Longest wait for a host to answer.", unit="seconds", minimum=1, maximum=60
+        5, "longest wait for a host to answer", unit="seconds", minimum=1, maximum=60
     )
     revoke_seconds: int = number(
-        10, "Longest wait for a host to revoke.", unit="seconds", minimum=1, maximum=60
+        10, "longest wait for a host to revoke", unit="seconds", minimum=1, maximum=60
     )
     output_bytes_max: int = number(
         65_536,
-        "Of standard output, and as many of standard error.",
+        "of standard output, and as many of standard error",
         unit="bytes",
         minimum=1_024,
         maximum=1_048_576,

@@ -16,7 +16,7 @@ from answerable.adapters.ssh_certificates import checked_command_tool, checked_h
 from answerable.adapters.ssh_certificates.commands import command_asked
 from answerable.adapters.ssh_certificates.forced_command import forced_command, forced_words
 from answerable.adapters.ssh_certificates.scope import grant_faults, grant_of
-from answerable.core.canonical import freeze
+from answerable.core.canonical import JSONValue, freeze
 from answerable.errors import Malformed, Refused
 from answerable.wiring.target_kinds import kind_named
 
@@ -27,7 +27,7 @@ WORDS = st.text(
     | st.sampled_from("'\"\\$`!;&|<> *?~#{}-%"),
     max_size=20,
 )
-GRANT = {"host": "web1", "login": "deploy", "command": ["/bin/true", {"operand": "x"}]}
+GRANT: dict[str, JSONValue] = {"host": "web1", "login": "deploy", "command": ["/bin/true", {"operand": "x"}]}
 
 
 def ran(shell: str, line: str, **options: object) -> subprocess.CompletedProcess[str]:
