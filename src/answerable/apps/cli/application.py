@@ -25,6 +25,7 @@ from answerable.apps.cli import (
     policy,
     registry,
     revocations,
+    secrets,
     stats,
     stop_rules,
     streams,
@@ -101,6 +102,7 @@ def command_line(offline: Offline) -> typer.Typer:
     policy.register(app)
     decisions.register(app)
     keys.register(app)
+    secrets.register(app)
     checks.register(app)
     return app
 
