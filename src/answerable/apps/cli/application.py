@@ -14,6 +14,7 @@ from answerable.apps.cli import (
     agents,
     approvals,
     checks,
+    credentials,
     decisions,
     drills,
     evidence,
@@ -105,6 +106,7 @@ def command_line(offline: Offline) -> typer.Typer:
     decisions.register(app)
     keys.register(app)
     secrets.register(app)
+    credentials.register(app)
     checks.register(app)
     return app
 
