@@ -27,6 +27,7 @@ REQUIRABLE: Final = frozenset(
         "redis-server",
         "softhsm",
         "ssh-keygen",
+        "sshd",
         "strace",
     }
 )

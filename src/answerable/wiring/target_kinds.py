@@ -55,6 +55,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "postgres": ("answerable.wiring.target_postgres", "postgres"),
     "rabbitmq": ("answerable.wiring.target_rabbitmq", "rabbitmq"),
     "redis": ("answerable.wiring.target_redis", "redis"),
+    "ssh": ("answerable.wiring.target_ssh", ""),
 }
 """For each kind the module whose `KIND` it is, and the extra that brings its libraries; empty for none."""
 
