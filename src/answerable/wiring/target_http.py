@@ -209,7 +209,12 @@ def _oauth_faults(settings: HttpTargetSettings) -> list[str]:
         faults.append("token_exchange needs subject_token")
     if (settings.auth == "refresh_token") != bool(settings.refresh_token_file):
         faults.append("refresh_token_file is for auth `refresh_token`, which needs it")
-    if settings.is_introspected and not settings.revocation_url:
+    if settings.auth == "refresh_token" and settings.revocation_url:
+        faults.append(
+            "revocation_url is not for refresh_token: a server may end the refresh token, and every other token that "
+            "came of it, with one that is taken back (RFC 7009, section 2.1)"
+        )
+    elif settings.is_introspected and not settings.revocation_url:
         faults.append("is_introspected says nothing without revocation_url: tokens cannot be taken back")
     return faults
 

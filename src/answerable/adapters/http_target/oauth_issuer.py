@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 SCOPE_ERRORS: Final = frozenset({"invalid_scope", "invalid_target", "invalid_authorization_details"})
 LOST: Final = "a token that the server may have made and nobody received"
 OFFLINE: Final = "its token: the resource does not ask the authorization server, and takes it until it ends"
-KEPT: Final = "its token: the authorization server cannot take tokens back"
+KEPT: Final = "its token: the authorization server takes none back, or would end the others with it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

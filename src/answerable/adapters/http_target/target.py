@@ -1,4 +1,4 @@
-"""An HTTP server that the broker acts on: one connection for a session, one request at a time; secrets are put on here."""
+"""An HTTP server that the broker acts on: one connection for a session, one request at a time, secrets put on here."""
 
 from __future__ import annotations
 
