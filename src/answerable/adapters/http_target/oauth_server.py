@@ -10,13 +10,14 @@ from urllib.parse import quote_plus, urlencode
 
 import anyio
 import httpx2
+import msgspec
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import import_key
 
 from answerable.adapters.http_target.grant import ANSWER_BYTES_MAX, error_in
-from answerable.adapters.http_target.places import tls_context
-from answerable.errors import AnswerableError, Unavailable, shown
+from answerable.adapters.http_target.places import quiet_wire, tls_context
+from answerable.errors import AnswerableError, Malformed, Unavailable, shown
 
 if TYPE_CHECKING:
     import ssl
@@ -73,6 +74,7 @@ class OAuthServer:
         self._secret_of = secret_of
         self._clock = clock
         self._entropy = entropy
+        quiet_wire()
         self._http: httpx2.AsyncClient | None = None
 
     async def token(self, form: Form) -> tuple[int, bytes]:
@@ -103,8 +105,9 @@ class OAuthServer:
         try:
             form, headers = self._authenticated(form)
             http = self._opened()
-        except AnswerableError as fault:
-            raise self._unavailable(f"our client's secret cannot be used: {fault.message}") from None
+        except (AnswerableError, UnicodeDecodeError) as fault:
+            why = fault.message if isinstance(fault, AnswerableError) else "it is no text"
+            raise self._unavailable(f"our client's secret cannot be used: {why}") from None
         try:
             with anyio.fail_after(seconds_max):
                 async with http.stream(
@@ -159,7 +162,7 @@ class OAuthServer:
             key = _key(secret.decode(), client.algorithm)
             return jwt.encode(header, claims, key, algorithms=[client.algorithm])
         except (JoseError, ValueError, KeyError, TypeError):
-            raise self._unavailable(f"our client's key is no key for {client.algorithm}") from None
+            raise Malformed(f"it is no key for {client.algorithm}", code="oauth.key") from None
 
     def _opened(self) -> httpx2.AsyncClient:
         if self._http is None:
@@ -186,7 +189,10 @@ class OAuthServer:
         )
 
 
-def _key(text: str, algorithm: str) -> ECKey | OKPKey | RSAKey:
+def _key(content: str, algorithm: str) -> ECKey | OKPKey | RSAKey:
+    """Of PEM or of a JWK."""
+    is_jwk = content.lstrip().startswith("{")
+    text = msgspec.json.decode(content, type=dict[str, str | list[str]]) if is_jwk else content
     if algorithm.startswith("ES"):
         return import_key(text, "EC")
     return import_key(text, "OKP") if algorithm == "EdDSA" else import_key(text, "RSA")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 from ipaddress import ip_address
@@ -31,6 +32,13 @@ def address_fault(url: str) -> str:
     if host.lower().rstrip(".") in METADATA_NAMES or _is_link_local(host):
         return f"{shown(url)} is where clouds hand out credentials"
     return ""
+
+
+def quiet_wire() -> None:
+    """The HTTP library writes every header of an answer into its debug log, and servers echo credentials there: what it
+    logs is kept from whoever turns on debugging for everything."""
+    for name in ("httpcore2", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def is_loopback(host: str) -> bool:

@@ -12,7 +12,7 @@ import httpx2
 
 from answerable.adapters.http_target.answers import performed
 from answerable.adapters.http_target.leases import lease_behind
-from answerable.adapters.http_target.places import tls_context
+from answerable.adapters.http_target.places import quiet_wire, tls_context
 from answerable.adapters.http_target.requests import READING, sent_request
 from answerable.adapters.http_target.tools import request_tools
 from answerable.core.lease.echoes import Echoes
@@ -64,6 +64,7 @@ class HttpTarget:
         self._leases = leases
         self._clock = clock
         self._secret_of = secret_of
+        quiet_wire()
         self._known: tuple[tuple[bytes, ...], ssl.SSLContext] | None = None
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
