@@ -94,7 +94,7 @@ def resource_server(check: Check, *, tls: ssl.SSLContext | None = None) -> Itera
                 with contextlib.suppress(OSError):
                     self.wfile.write(body)
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - http.server asks for these
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet."""

@@ -109,7 +109,7 @@ async def test_what_goes_out_is_what_was_compared_and_the_broker_says_who_asks(
     api: ResourceServer, target: BuiltTarget
 ) -> None:
     credential = await target.issuer.issue(order(scope=ANY))
-    said = {name: "the agent's own" for name in STRIPPED}
+    said = dict.fromkeys(STRIPPED, "the agent's own")
     await asked(
         target,
         credential,
@@ -133,7 +133,8 @@ async def test_what_goes_out_is_what_was_compared_and_the_broker_says_who_asks(
 
 @pytest.mark.requirement("HTTPLEASE-02")
 def test_no_setting_lets_agents_say_what_the_broker_says() -> None:
-    for name in sorted(NEVER | STRIPPED) + [
+    for name in [
+        *sorted(NEVER | STRIPPED),
         "x-forwarded-for",
         "proxy-x",
         "sec-fetch-site",
