@@ -33,7 +33,7 @@ READ = freeze(
     }
 )
 KEYED = freeze({"requests": [{"methods": ["GET"], "path": "/cases/7", "below": True}]})
-HOSTILE_REQUESTS = (
+HOSTILE_REQUESTS: tuple[Any, ...] = (
     [{"methods": ["GET"], "path": "/cases/../admin"}],
     [{"methods": ["GET"], "path": "/cases/%2e%2e/admin"}],
     [{"methods": ["GET"], "path": "//other.example/cases"}],
@@ -120,7 +120,7 @@ class OAuthBench(IssuerBench):
     ) + tuple(
         freeze(
             {
-                "scopes": scopes,
+                "scopes": list[Any](scopes),
                 "resource": [OPAQUE],
                 "requests": [{"methods": ["GET"], "path": "/cases/7"}],
             }
@@ -199,7 +199,7 @@ class StandingBench(IssuerBench):
 
 async def lets(target: BuiltTarget, credential: Credential, **arguments: Any) -> bool:
     try:
-        return (await asked(target, credential, **arguments))["status"] == 200
+        return bool((await asked(target, credential, **arguments))["status"] == 200)
     except (Refused, Unavailable):
         return False
 

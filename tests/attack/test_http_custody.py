@@ -48,6 +48,27 @@ def target_on(server: AuthorizationServer, kept: Path) -> BuiltTarget:
     return built(settings, world(SECRETS))
 
 
+def shown(kept: Path) -> str:
+    return kept.read_text()
+
+
+def mode_of(kept: Path) -> int:
+    return stat.S_IMODE(kept.stat().st_mode)
+
+
+def made(folder: Path, mode: int, content: bytes) -> tuple[Path, Path]:
+    """A file, and a link to it."""
+    kept, link = folder / "refresh", folder / "link"
+    kept.write_bytes(content)
+    kept.chmod(mode)
+    link.symlink_to(kept)
+    return kept, link
+
+
+def put(kept: Path, token: str) -> None:
+    kept.write_text(token)
+
+
 def held(kept: Path) -> dict[str, str]:
     found: dict[str, str] = json.loads(kept.read_bytes())
     return found
@@ -56,7 +77,7 @@ def held(kept: Path) -> dict[str, str]:
 async def test_each_exchange_leaves_the_next_token_alone_in_the_file(
     server: AuthorizationServer, kept: Path
 ) -> None:
-    first = kept.read_text().strip()
+    first = shown(kept).strip()
     target = target_on(server, kept)
     seen = {first}
     for number in (1, 2, 3):
@@ -65,14 +86,14 @@ async def test_each_exchange_leaves_the_next_token_alone_in_the_file(
         assert after["state"] == "ready"
         assert after["refresh_token"] not in seen
         seen.add(after["refresh_token"])
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert mode_of(kept) == 0o600
     assert server.introspected(after["refresh_token"])["active"] is True
 
 
 async def test_a_server_that_does_not_rotate_is_served_as_well(
     server: AuthorizationServer, kept: Path
 ) -> None:
-    first = kept.read_text().strip()
+    first = shown(kept).strip()
     server.tell(rotate=False)
     try:
         await target_on(server, kept).issuer.issue(order())
@@ -94,7 +115,7 @@ async def test_a_token_that_somebody_else_used_is_given_up_and_not_shown_again(
     server: AuthorizationServer, kept: Path
 ) -> None:
     target = target_on(server, kept)
-    stolen = kept.read_text().strip()
+    stolen = shown(kept).strip()
     form = {"grant_type": "refresh_token", "refresh_token": stolen}
     taken = httpx2.post(
         server.token_url, data=form, auth=("broker", SECRET.replace(" ", "+")), trust_env=False, timeout=30
@@ -114,7 +135,7 @@ async def test_a_token_that_somebody_else_used_is_given_up_and_not_shown_again(
         assert "consent anew" in again.value.message, "the server was not asked"
     finally:
         server.tell(start=True)
-    kept.write_text(server.tell(refresh=True)["refresh"])
+    put(kept, server.tell(refresh=True)["refresh"])
     await target.issuer.issue(order(3))
 
 
@@ -135,7 +156,7 @@ async def test_a_server_that_is_away_costs_no_consent(server: AuthorizationServe
 async def test_a_kill_at_either_write_loses_nothing_that_was_acknowledged(
     server: AuthorizationServer, kept: Path, write: int
 ) -> None:
-    before = kept.read_text().strip()
+    before = shown(kept).strip()
     killed = multiprocessing.get_context("fork").Process(target=_killed_at, args=(server, kept, write))
     killed.start()
     await anyio.to_thread.run_sync(killed.join)
@@ -143,7 +164,7 @@ async def test_a_kill_at_either_write_loses_nothing_that_was_acknowledged(
     target = target_on(server, kept)
     if write == 1:
         # Nothing was on disk, nothing was sent: the token is as good as before.
-        assert before in kept.read_text()
+        assert before in shown(kept)
         await target.issuer.issue(order())
         return
     # The server had rotated; what it made died with the process before anybody used it, and that is said.
@@ -206,9 +227,7 @@ async def test_what_cannot_be_written_is_not_used_and_not_lost(
 async def test_a_file_that_is_not_the_brokers_own_is_not_used(
     tmp_path: Path, mode: int, content: bytes
 ) -> None:
-    kept = tmp_path / "refresh"
-    kept.write_bytes(content)
-    kept.chmod(mode)
+    kept, link = made(tmp_path, mode, content)
 
     async def never(refresh: str) -> tuple[int, bytes]:
         raise AssertionError("it was shown")
@@ -216,7 +235,5 @@ async def test_a_file_that_is_not_the_brokers_own_is_not_used(
     with pytest.raises(Unavailable) as odd:
         await RefreshCustody(kept).exchanged(never, seconds_max=1)
     assert odd.value.code == "lease.target"
-    link = tmp_path / "link"
-    link.symlink_to(kept)
     with pytest.raises(Unavailable):
         await RefreshCustody(link).exchanged(never, seconds_max=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from base64 import b64encode
@@ -49,6 +50,15 @@ def keyed(url: str, **more: object) -> HttpTargetSettings:
     settings = replace(settings, **more)  # type: ignore[arg-type]
     assert not faults_of(settings)
     return settings
+
+
+def command_lines() -> list[str]:
+    """Of every process."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(process.read_bytes().decode("utf-8", "replace"))
+    return found
 
 
 @pytest.mark.requirement("HTTPLEASE-02")
@@ -197,11 +207,7 @@ async def test_a_planted_key_is_in_no_error_argument_or_process_list(
         with pytest.raises(Unavailable) as gone:
             await session.perform("read", {"path": "/echo"}, tag="a", seconds_max=10)
         shown.append(repr(gone.value))
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            shown.append(process.read_bytes().decode("utf-8", "replace"))
-        except OSError:
-            continue
+    shown += command_lines()
     assert CANARY not in "".join(shown) + caplog.text
 
 
