@@ -51,6 +51,7 @@ class TargetKind:
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "http": ("answerable.wiring.target_http", ""),
+    "model-provider": ("answerable.wiring.target_model", ""),
     "postgres": ("answerable.wiring.target_postgres", "postgres"),
 }
 """For each kind the module whose `KIND` it is, and the extra that brings its libraries; empty for none."""

@@ -6,10 +6,13 @@ import logging
 import os
 import ssl
 from ipaddress import ip_address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 URL_CHARS_MAX: Final = 2_048
 METADATA_NAMES: Final = frozenset({"metadata", "metadata.google.internal", "instance-data"})
@@ -72,6 +75,34 @@ def tls_context(authorities: bytes = b"", certificate: bytes = b"", key: bytes =
             code="target.certificate",
         ) from None
     return context
+
+
+class TlsPlace:
+    """Certificates of one place, as references: read for each connection, so that changed ones are taken."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        secret_of: Callable[[str], bytes],
+        authorities: str = "",
+        certificate: str = "",
+        key: str = "",
+    ) -> None:
+        self._is_tls = url.startswith("https:")
+        self._secret_of = secret_of
+        self._references = (authorities, certificate, key)
+        self._known: tuple[tuple[bytes, ...], ssl.SSLContext] | None = None
+
+    def context(self) -> ssl.SSLContext | None:
+        """None for plain HTTP. Made anew only when what it is made of has changed: it takes milliseconds. Raises
+        Malformed, Unavailable."""
+        if not self._is_tls:
+            return None
+        read = tuple(self._secret_of(one) if one else b"" for one in self._references)
+        if self._known is None or self._known[0] != read:
+            self._known = (read, tls_context(*read))
+        return self._known[1]
 
 
 def _load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:

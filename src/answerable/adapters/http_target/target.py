@@ -12,14 +12,13 @@ import httpx2
 
 from answerable.adapters.http_target.answers import performed
 from answerable.adapters.http_target.leases import lease_behind
-from answerable.adapters.http_target.places import quiet_wire, tls_context
+from answerable.adapters.http_target.places import TlsPlace, quiet_wire
 from answerable.adapters.http_target.requests import READING, sent_request
 from answerable.adapters.http_target.tools import request_tools
 from answerable.core.lease.echoes import Echoes
 from answerable.errors import Malformed, Refused, Unavailable, shown
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from answerable.adapters.http_target.leases import Leases
@@ -63,9 +62,14 @@ class HttpTarget:
         self._place = place
         self._leases = leases
         self._clock = clock
-        self._secret_of = secret_of
+        self._tls = TlsPlace(
+            place.base_url,
+            secret_of=secret_of,
+            authorities=place.authorities,
+            certificate=place.certificate,
+            key=place.key,
+        )
         quiet_wire()
-        self._known: tuple[tuple[bytes, ...], ssl.SSLContext] | None = None
 
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
         """As the port says."""
@@ -77,7 +81,7 @@ class HttpTarget:
         try:
             out = lease_behind(self._leases, credential, self._clock.now())
             transport = httpx2.AsyncHTTPTransport(
-                verify=self._context() or False, limits=httpx2.Limits(max_connections=1), trust_env=False
+                verify=self._tls.context() or False, limits=httpx2.Limits(max_connections=1), trust_env=False
             )
         except (Refused, Malformed, Unavailable) as fault:
             raise Unavailable(fault.message, code="target.credential", port=PORT) from None
@@ -89,18 +93,6 @@ class HttpTarget:
         finally:
             if session.cut in out.cuts:
                 out.cuts.remove(session.cut)
-
-    def _context(self) -> ssl.SSLContext | None:
-        """None for plain HTTP. Made anew only when what it is made of has changed: it takes milliseconds."""
-        if not self._place.base_url.startswith("https:"):
-            return None
-        place = self._place
-        read = tuple(
-            self._secret_of(one) if one else b"" for one in (place.authorities, place.certificate, place.key)
-        )
-        if self._known is None or self._known[0] != read:
-            self._known = (read, tls_context(*read))
-        return self._known[1]
 
 
 class HttpSession:
