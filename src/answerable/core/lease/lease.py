@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.name import LeaseName
+from answerable.core.registry.lease_template import LEASE_WINDOWS, LeaseWindow
 from answerable.errors import Broken, Malformed, shown
 
 if TYPE_CHECKING:
     from answerable.core.lease.credential import Revoked
 
-LeaseWindow = Literal["action", "task"]
-LEASE_WINDOWS: Final[tuple[LeaseWindow, ...]] = get_args(LeaseWindow)
 LeaseState = Literal["named", "issued", "unrevoked", "ended"]
 LEASE_STATES: Final[tuple[LeaseState, ...]] = get_args(LeaseState)
 LeaseEnd = Literal["", "revoked", "expired", "not_issued"]

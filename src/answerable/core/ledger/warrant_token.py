@@ -9,6 +9,7 @@
 | `action`        | text    | id of the action, which is its idempotency key                                   |
 | `digest`        | text    | SHA-256 of the frozen action, hex; arguments travel beside the token             |
 | `deadline_ms`   | integer | Unix milliseconds, first instant at which it cannot be redeemed any more         |
+| `server`        | text    | what the gateway's registry calls the target; part of the action                 |
 | `target`        | text    | the broker's target                                                              |
 | `mandate`       | text    | id of the mandate                                                                |
 | `agent`         | text    | who acts                                                                         |
@@ -41,9 +42,10 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.keys import PublicKey, SigningKey
-    from answerable.core.lease.lease import LeaseWindow, Under
+    from answerable.core.lease.lease import Under
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope
+    from answerable.core.registry.lease_template import LeaseWindow
 
 WARRANT_TYP: Final = "answerable-warrant+jwt"
 STEP: Final = "warrant"
@@ -52,8 +54,8 @@ NAME_CHARS_MAX: Final = 2_048
 
 _CLAIMS: Final = frozenset(
     (
-        "iss", "aud", "intent", "leaf", "action", "digest", "deadline_ms", "target", "mandate", "agent", "capability",
-        "lease", "window", "scope", "expires_ms", "under",
+        "iss", "aud", "intent", "leaf", "action", "digest", "deadline_ms", "server", "target", "mandate", "agent",
+        "capability", "lease", "window", "scope", "expires_ms", "under",
     )
 )  # fmt: skip
 _HEX_32: Final = re.compile(r"[0-9a-f]{64}")
@@ -81,6 +83,7 @@ class SignedWarrant:
     action_id: str
     digest: str
     deadline: UnixMillis
+    server: str
     mandate: str
     agent: str
     capability: str
@@ -98,6 +101,7 @@ class SignedWarrant:
             "action": self.action_id,
             "digest": self.digest,
             "deadline_ms": self.deadline,
+            "server": self.server,
             "target": lease.target,
             "mandate": self.mandate,
             "agent": self.agent,
@@ -110,9 +114,14 @@ class SignedWarrant:
         }
         return signed_statement(claims, typ=WARRANT_TYP, key=key)
 
-    def is_about(self, *, server: str, tool: str, arguments: JSONValue) -> bool:
-        """Whether the very action that was decided is the one that came."""
-        came: JSONValue = {"arguments": arguments, "method": "tools/call", "server": server, "target": tool}
+    def is_about(self, *, tool: str, arguments: JSONValue) -> bool:
+        """Whether the very action that was decided is the one that came. Raises Malformed (`json.*`)."""
+        came: JSONValue = {
+            "arguments": arguments,
+            "method": "tools/call",
+            "server": self.server,
+            "target": tool,
+        }
         return freeze(came).hex == self.digest
 
 
@@ -157,6 +166,7 @@ def _read(claims: Mapping[str, JSONValue]) -> SignedWarrant:
         action_id=_text(claims, "action"),
         digest=digest,
         deadline=UnixMillis(_whole(claims, "deadline_ms")),
+        server=_text(claims, "server"),
         mandate=_text(claims, "mandate"),
         agent=_text(claims, "agent"),
         capability=_text(claims, "capability"),
