@@ -39,8 +39,9 @@ def api(server: AuthorizationServer) -> Iterator[ResourceServer]:
 
 class TestClientCredentials(CredentialIssuerContract):
     @pytest.fixture
-    def bench(self, server: AuthorizationServer, api: ResourceServer) -> OAuthBench:
-        return OAuthBench(built(oauth_settings(server, api), world(SECRETS)), server, api)
+    def bench(self, server: AuthorizationServer, api: ResourceServer, tmp_path: Path) -> OAuthBench:
+        settings = oauth_settings(server, api, tokens_file=str(tmp_path / "tokens"))
+        return OAuthBench(built(settings, world(SECRETS)), server, api)
 
 
 class TestTokenExchange(CredentialIssuerContract):

@@ -11,6 +11,7 @@ from answerable.adapters.http_target.grant import ACCESS_TOKEN
 from answerable.adapters.http_target.leases import Leases
 from answerable.adapters.http_target.oauth_issuer import OAuthGrant, OAuthIssuer
 from answerable.adapters.http_target.oauth_server import OAuthClient, OAuthServer
+from answerable.adapters.http_target.outstanding import OutstandingTokens
 from answerable.adapters.http_target.places import address_fault
 from answerable.adapters.http_target.requests import header_fault
 from answerable.adapters.http_target.standing import StandingIssuer, StandingSecret
@@ -107,7 +108,15 @@ class HttpTargetSettings:
     actor_token: str = reference("of `token_exchange`: who acts; empty for none")
     actor_token_type: str = text(ACCESS_TOKEN, "its type", unit="URN")
     refresh_token_file: str = text(
-        "", "of `refresh_token`: file of the broker's own, mode 0600, rewritten at each use", unit="path"
+        "",
+        "of `refresh_token`: file of the broker's own, mode 0600, rewritten at each use",
+        unit="absolute path",
+    )
+    tokens_file: str = text(
+        "",
+        "file of the broker's own with the names of tokens that may be alive, so that after a kill it says what is; "
+        "empty keeps none",
+        unit="absolute path",
     )
 
 
@@ -187,10 +196,17 @@ def _oauth(settings: HttpTargetSettings, world: TargetWorld, leases: Leases) -> 
         token_seconds_max=settings.token_seconds_max,
         call_seconds_max=settings.token_call_seconds_max,
     )
+    names = OutstandingTokens(Path(settings.tokens_file) if settings.tokens_file else None)
     custody = RefreshCustody(Path(settings.refresh_token_file)) if settings.refresh_token_file else None
     server = OAuthServer(client, secret_of=world.secret_of, clock=world.clock, entropy=world.entropy)
     return OAuthIssuer(
-        grant, server=server, leases=leases, clock=world.clock, secret_of=world.secret_of, custody=custody
+        grant,
+        server=server,
+        leases=leases,
+        clock=world.clock,
+        secret_of=world.secret_of,
+        outstanding=names,
+        custody=custody,
     )
 
 
@@ -209,6 +225,9 @@ def _oauth_faults(settings: HttpTargetSettings) -> list[str]:
         faults.append("token_exchange needs subject_token")
     if (settings.auth == "refresh_token") != bool(settings.refresh_token_file):
         faults.append("refresh_token_file is for auth `refresh_token`, which needs it")
+    for name in ("refresh_token_file", "tokens_file"):
+        if (path := getattr(settings, name)) and not Path(path).is_absolute():
+            faults.append(f"{name} is an absolute path")
     if settings.auth == "refresh_token" and settings.revocation_url:
         faults.append(
             "revocation_url is not for refresh_token: a server may end the refresh token, and every other token that "

@@ -99,11 +99,13 @@ def test_each_fault_of_standing_keys_is_named(changed, word):
         ({"client_algorithm": "HS256"}, "client_algorithm"),
         ({"auth": "token_exchange"}, "subject_token"),
         ({"auth": "refresh_token"}, "refresh_token_file"),
-        ({"refresh_token_file": "kept"}, "refresh_token_file"),
+        ({"refresh_token_file": "/kept"}, "refresh_token_file"),
+        ({"auth": "refresh_token", "refresh_token_file": "kept"}, "absolute"),
+        ({"tokens_file": "kept"}, "absolute"),
         (
             {
                 "auth": "refresh_token",
-                "refresh_token_file": "kept",
+                "refresh_token_file": "/kept",
                 "revocation_url": "https://login.example/r",
             },
             "revocation_url",

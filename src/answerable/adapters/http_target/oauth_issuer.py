@@ -1,7 +1,7 @@
 """Tokens of an authorization server as leases: asked for with the scope of one action, taken back by RFC 7009.
 
 The server keeps no names of ours. What a lease's token is stands in this process alone, so that a token whose process
-was killed is in nobody's hands, and ends when its own time is up: `longest` says when that is at the latest.
+was killed is in nobody's hands and ends when its own time is up; `outstanding` says when that is at the latest.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from answerable.adapters.http_target.grant import Grant, TokenAnswer
     from answerable.adapters.http_target.leases import Leases
     from answerable.adapters.http_target.oauth_server import OAuthServer
+    from answerable.adapters.http_target.outstanding import OutstandingTokens
     from answerable.adapters.http_target.scope import HttpScope
     from answerable.core.lease.checkout import CheckOut
     from answerable.core.lease.credential import LeaseOrder
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
 
 SCOPE_ERRORS: Final = frozenset({"invalid_scope", "invalid_target", "invalid_authorization_details"})
+DIED: Final = "its token: it went with the process that was killed, nobody has it, and the server ends it"
 LOST: Final = "a token that the server may have made and nobody received"
 OFFLINE: Final = "its token: the resource does not ask the authorization server, and takes it until it ends"
 KEPT: Final = "its token: the authorization server takes none back, or would end the others with it"
@@ -82,6 +84,7 @@ class OAuthIssuer:
         leases: Leases,
         clock: Clock,
         secret_of: Callable[[str], bytes],
+        outstanding: OutstandingTokens,
         custody: RefreshCustody | None = None,
     ) -> None:
         self._grant = grant
@@ -89,6 +92,7 @@ class OAuthIssuer:
         self._leases = leases
         self._clock = clock
         self._secret_of = secret_of
+        self._outstanding = outstanding
         self._custody = custody
         self._traits = IssuerTraits(
             boundary="target",
@@ -109,16 +113,23 @@ class OAuthIssuer:
     async def issue(self, order: LeaseOrder) -> Credential:
         """As the port says."""
         scope = http_scope(order.scope, tokens=True)
+        if order.name in await self._outstanding.left(self._clock.now()):
+            raise Refused(f"the lease {shown(order.name)} has been issued already", code="lease.taken")
         out = self._leases.put(order.name, HttpLease(scope=scope), order.expires_at)
         # A token that is on its way is received, whoever leaves meanwhile: else nobody could take it back.
         with anyio.CancelScope(shield=True):
             async with out.kept.lock:
                 try:
+                    longest = self._clock.now() + self._grant.token_seconds_max * 1000
+                    await self._outstanding.begun(order.name, longest)
+                    # A crash after this line leaves a token that nobody has, whose name is in the file.
                     answer = await self._obtained(scope)
                 except AnswerableError as failed:
-                    self._failed(out, failed)
+                    await self._failed(out, failed)
                     raise
                 self._take(out, answer)
+                if out.kept.token_until > longest:
+                    await self._outstanding.begun(order.name, out.kept.token_until)
         await anyio.lowlevel.checkpoint()
         return Credential(
             lease=order.name,
@@ -142,7 +153,8 @@ class OAuthIssuer:
         cut = self._leases.end(name)
         out = self._leases.find(name)
         if out is None:
-            return Revoked(sessions_cut=cut)
+            until = (await self._outstanding.left(self._clock.now())).get(name)
+            return Revoked() if until is None else Revoked(left=(DIED,), live_until=until)
         # What is being issued ends first, within its own limits.
         async with out.kept.lock:
             if self._leases.find(name) is not out:
@@ -150,14 +162,17 @@ class OAuthIssuer:
             left = await self._taken_back(out.kept)
         if not left or out.kept.token_until <= self._clock.now():
             self._leases.drop(name)
+            await self._outstanding.gone(name)
             return Revoked(sessions_cut=cut)
         return Revoked(sessions_cut=cut, left=(left,), live_until=out.kept.token_until)
 
     async def live(self) -> tuple[LeaseName, ...]:
-        """As the port says, of this process: servers of OAuth list no tokens."""
+        """As the port says, by our own books: servers of OAuth list no tokens."""
         now = self._clock.now()
         found = ((name, self._leases.find(name)) for name in self._leases.names())
-        return tuple(name for name, out in found if out is not None and out.kept.token_until > now)
+        ours = {name for name, out in found if out is not None and out.kept.token_until > now}
+        earlier = (await self._outstanding.left(now)).keys() - set(self._leases.names())
+        return tuple(sorted(ours | earlier))
 
     async def granted(self, name: LeaseName) -> tuple[str, ...]:
         """As the port says, by introspection."""
@@ -213,12 +228,13 @@ class OAuthIssuer:
         out.kept.token_until = self._clock.now() + answer.seconds * 1000
         out.expires_at = min(out.expires_at, UnixMillis(out.kept.token_until))
 
-    def _failed(self, out: CheckOut[HttpLease], failed: AnswerableError) -> None:
+    async def _failed(self, out: CheckOut[HttpLease], failed: AnswerableError) -> None:
         if isinstance(failed, Unavailable) and failed.effect == "unknown":
             out.is_ended, out.kept.lost = True, True
             out.kept.token_until = self._clock.now() + self._grant.token_seconds_max * 1000
         else:
             self._leases.drop(out.name)
+            await self._outstanding.gone(out.name)
 
     async def _taken_back(self, kept: HttpLease) -> str:
         """What is left of it; empty for nothing. Raises Unavailable (`lease.target`)."""
