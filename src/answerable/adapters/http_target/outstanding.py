@@ -72,22 +72,25 @@ class OutstandingTokens:
     async def _opened(self, now: int) -> dict[LeaseName, int]:
         known = self._until
         if known is None:
-            if self._path is None:
-                return {}
-            try:
-                known, self._lines = await anyio.to_thread.run_sync(_read, self._path)
-            except OSError as error:
-                raise self._fault(error) from None
-            except (Malformed, ValueError):
-                raise Unavailable(
-                    f"the file {shown(self._path.name)} is not one that this broker wrote: move it away",
-                    code="lease.target",
-                    port=PORT,
-                ) from None
-        self._until = known
+            known = self._until = await self._loaded()
         for name in [name for name, until in known.items() if until <= now]:
             del known[name]
         return known
+
+    async def _loaded(self) -> dict[LeaseName, int]:
+        if self._path is None:
+            return {}
+        try:
+            found, self._lines = await anyio.to_thread.run_sync(_read, self._path)
+        except OSError as error:
+            raise self._fault(error) from None
+        except (Malformed, ValueError):
+            raise Unavailable(
+                f"the file {shown(self._path.name)} is not one that this broker wrote: move it away",
+                code="lease.target",
+                port=PORT,
+            ) from None
+        return found
 
     def _fault(self, error: OSError) -> Unavailable:
         assert self._path is not None  # noqa: S101 - only a file fails
