@@ -14,7 +14,8 @@ import pytest
 import yaml
 
 from answerable.core.canonical import JSONValue
-from answerable.core.lease.scope import filled, placeholders_of
+from answerable.core.lease.scope import filled
+from answerable.core.registry.lease_template import holes_in
 from answerable.testing.clock import ManualClock
 from answerable.wiring.target_files import read_targets
 from answerable.wiring.target_kinds import kind_named
@@ -62,7 +63,7 @@ def test_the_sample_is_a_target_whose_grants_are_understood(kind: str, tmp_path:
     )
     target = found[0].kind.build(found[0].settings, world(SECRETS, clock=ManualClock()))
     grants = grants_of(kind)
-    values = dict.fromkeys(placeholders_of(grants), "/cases/7")
+    values = dict.fromkeys(holes_in(grants), "/cases/7")
     assert target.issuer.faults(filled(grants, values)) == ()
     names = {tool["name"] for tool in target.target.tools()}
     documents: list[Any] = list(yaml.safe_load_all(blocks(kind, "yaml")[0]))
@@ -72,7 +73,8 @@ def test_the_sample_is_a_target_whose_grants_are_understood(kind: str, tmp_path:
 @pytest.mark.requirement("HTTPLEASE-12")
 @KINDS
 def test_tools_are_described_whole_and_take_nothing_unknown(kind: str) -> None:
-    settings = kind_named(kind).settings(base_url="https://api.example")
+    more = {"auth": "api_key_header", "secret": "file:key"} if kind == "http" else {}
+    settings = kind_named(kind).settings(base_url="https://api.example", **more)
     for tool in kind_named(kind).build(settings, world(SECRETS)).target.tools():
         schema, hints = tool["inputSchema"], tool["annotations"]
         assert isinstance(schema, dict)
