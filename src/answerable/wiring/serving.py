@@ -59,8 +59,8 @@ class ServeWorkloads(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
-    """Makers of the ASGI applications, each over one product. witness: starts the local witness; `--log KEY` is added. broker: starts
-    the broker.
+    """Makers of the ASGI applications, each over one product. witness: starts the local witness; `--log KEY` is added.
+    broker: starts the broker.
 
     A last checkpoint is cosigned before the witness is let go. workloads: serves the Workload API on a bound socket
     until an event is set, and says when it answers. bundle: the bundle endpoint's application. metrics: that of
