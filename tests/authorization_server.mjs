@@ -29,7 +29,8 @@ const known = (audience) => {
   return resource(audience);
 };
 const client = (client_id, more) => ({
-  client_id, client_secret: 'a client secret that is a canary', redirect_uris: [], response_types: [], scope: SCOPES, ...more,
+  client_id, client_secret: 'a client secret that is a canary', redirect_uris: [], response_types: [], scope: SCOPES,
+  authorization_details_types: ['case'], ...more,
 });
 
 function open(issuer) {
@@ -57,6 +58,13 @@ function open(issuer) {
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: () => true },
       revocation: { enabled: true },
+      richAuthorizationRequests: {
+        enabled: true,
+        types: { case: { validate: (_, detail) => { if (detail.identifier === undefined) throw new errors.InvalidAuthorizationDetails(); } } },
+        authorizationDetailsForAccessToken: (ctx) => JSON.parse(ctx.oidc.params.authorization_details),
+        authorizationDetailsForIntrospection: (_, token) => token.rar,
+        authorizationDetailsForGrantSource: (_, source) => source.rar,
+      },
       resourceIndicators: {
         enabled: true, defaultResource: () => OPAQUE, useGrantedResource: () => true,
         getResourceServerInfo: (_, audience) => known(audience),
