@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from answerable.adapters.mcp_upstream.closed_schema import compile_closed
 from answerable.core.canonical import JSONValue
 from answerable.core.lease.scope import filled
 from answerable.core.registry.lease_template import holes_in
@@ -83,6 +84,35 @@ def test_tools_are_described_whole_and_take_nothing_unknown(kind: str) -> None:
         assert tool["title"]
         assert tool["description"]
         assert {"readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"} <= hints.keys()
+
+
+@pytest.mark.requirement("HTTPLEASE-12")
+def test_what_tools_take_passes_the_gateway_which_closes_what_is_not_said_to_be_open() -> None:
+    http = kind_named("http").settings(
+        base_url="https://api.example", auth="api_key_header", secret="file:key"
+    )
+    _, request = kind_named("http").build(http, world(SECRETS)).target.tools()
+    fits = compile_closed(request["inputSchema"])
+    body: Any = [{"a": [{"b": [[{"c": None}]]}], "d": {"e": {"f": 1}}}]
+    for given in (body, body[0], "text", 7):
+        assert not fits({"method": "POST", "path": "/a", "query": {"q": "1"}, "body": given}), given
+    odds: Any = (
+        {"method": "TRACE"},
+        {"url": "https://other.example"},
+        {"headers": {"host": "x"}},
+        {"query": {"q": 1}},
+    )
+    for odd in odds:
+        assert fits({"method": "POST", "path": "/a", **odd}), odd
+    models = kind_named("model-provider").settings(base_url="https://api.example/v1", key="file:key")
+    chat, _ = kind_named("model-provider").build(models, world(SECRETS)).target.tools()
+    fits = compile_closed(chat["inputSchema"])
+    call: Any = {"id": "1", "name": "w", "arguments": {"a": [{"b": {"c": 1}}]}}
+    messages: Any = [{"role": "assistant", "content": "", "tool_calls": [call]}]
+    tools: Any = [{"name": "w", "input_schema": {"type": "object", "properties": {"a": {"type": "array"}}}}]
+    asked: Any = {"model": "m", "messages": messages, "max_tokens": 1, "tools": tools, "stream": True}
+    assert not fits(asked)
+    assert fits({**asked, "api_key": "mine"})
 
 
 @pytest.mark.requirement("HTTPLEASE-12")

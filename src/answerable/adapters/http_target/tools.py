@@ -15,6 +15,8 @@ _ANSWER: Final = (
     "The answer has `status`, `headers`, and the body as `json`, `text` or `base64`; `cut` says that it was longer. "
     "Redirects are shown, not followed. Credentials are added for you: send none."
 )
+_ANYTHING: Final[JSONValue] = {"additionalProperties": True, "items": {"$ref": "#/$defs/anything"}}
+"""Said outright, at every depth: the gateway closes objects and lists that do not say that they are open."""
 
 
 def request_tools(headers_let: tuple[str, ...]) -> tuple[Mapping[str, JSONValue], ...]:
@@ -40,6 +42,7 @@ def request_tools(headers_let: tuple[str, ...]) -> tuple[Mapping[str, JSONValue]
         "body": {
             "type": ["object", "array", "string", "number", "boolean"],
             "description": "A body that is sent as JSON.",
+            "$ref": "#/$defs/anything",
         },
         "text": {"type": "string", "description": "A body that is sent as it is, instead of `body`."},
     }
@@ -81,6 +84,7 @@ def _tool(
             "properties": dict(properties),
             "required": required,
             "additionalProperties": False,
+            "$defs": {"anything": _ANYTHING},
         },
         "annotations": {
             "title": title,

@@ -49,7 +49,7 @@ def _chat_properties() -> dict[str, JSONValue]:
         "properties": {
             "id": {"type": "string"},
             "name": {"type": "string"},
-            "arguments": {"type": "object"},
+            "arguments": {"type": "object", "additionalProperties": True},
         },
         "required": ["id", "name", "arguments"],
         "additionalProperties": False,
@@ -70,7 +70,7 @@ def _chat_properties() -> dict[str, JSONValue]:
         "properties": {
             "name": {"type": "string"},
             "description": {"type": "string"},
-            "input_schema": {"type": "object"},
+            "input_schema": {"type": "object", "additionalProperties": True},
         },
         "required": ["name"],
         "additionalProperties": False,
