@@ -21,7 +21,7 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from answerable.core.lease.lease import Under
     from answerable.core.registry.lease_template import LeaseWindow
@@ -42,6 +42,7 @@ def warrant(
     now: int,
     key: str = "case-1",
     agent: str = "scout",
+    tier: int = 1,
 ) -> SignedWarrant:
     """That of intent `number`, to get `key`. name: of its lease, where it is not its own."""
     arguments = {"key": key}
@@ -58,6 +59,7 @@ def warrant(
         mandate="m-1",
         agent=agent,
         capability="read_case",
+        tier=tier,
         lease=LeaseTerms(
             name=lease_name((name or number).to_bytes(16, "big")),
             target=target,
@@ -109,5 +111,10 @@ class LeaseWorld:
 
 async def quiet(desk: LeaseDesk) -> None:
     """Wait until nothing is being ended."""
-    while desk.ending:
+    await until(lambda: not desk.ending)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    while not is_so():  # noqa: ASYNC110 - what is waited for has no event
         await anyio.sleep(0.001)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -14,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from answerable.core.ledger.tags import Tag
 from answerable.core.lease.name import lease_name
+from answerable.core.ledger.tags import Tag
 from answerable.sdk.keyfile import create_key
 from tests.brokered_world import SupportDesk, support_desk
 from tests.postgres_server import BROKER_PASSWORD, PostgresServer
@@ -54,17 +55,19 @@ async def written_down(desk: SupportDesk, name: str, state: str) -> list[dict[st
     raise AssertionError(f"the ledger never said that {name} is {state}")
 
 
+def command_lines() -> dict[bytes, int]:
+    """The words of every process on this machine, and its number."""
+    found = {}
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found[place.read_bytes()] = int(place.parent.name)
+    return found
+
+
 def process_named(desk: SupportDesk, word: str) -> list[int]:
     """Processes of this house whose command line has this word."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = place.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if os.fsencode(desk.home.data) in words and word.encode() in words:
-            found.append(int(place.parent.name))
-    return found
+    own = os.fsencode(desk.home.data)
+    return [pid for words, pid in command_lines().items() if {own, word.encode()} <= {*words.split(b"\0")}]
 
 
 @pytest.mark.requirement("BROKER-01", "BROKER-02", "BROKER-03")
@@ -110,11 +113,7 @@ async def test_the_brokers_own_secret_is_nowhere_that_anybody_looks(tmp_path, se
         wrong = await desk.query(key, "SELECT nothing FROM nowhere")
         secret = BROKER_PASSWORD.encode()
         assert BROKER_PASSWORD not in said["text"] + wrong["text"] + desk.home.said
-        for place in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                assert secret not in place.read_bytes()
-            except OSError:
-                continue
+        assert not [words for words in command_lines() if secret in words]
         await desk.home.stop(signal.SIGTERM)
         for place in desk.home.data.rglob("*"):
             if place.is_file() and place != desk.home.data / "broker/targets/password":
@@ -209,3 +208,50 @@ def _listed(desk: SupportDesk) -> str:
     )  # fmt: skip
     assert done.returncode == 5
     return done.stdout
+
+
+@pytest.mark.requirement("BROKER-08")
+async def test_a_broker_that_lost_its_register_is_told_by_the_ledger_what_may_be_live(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await an_agent(desk, tmp_path)
+        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        assert len(await roles(server)) == 1
+        (broker,) = process_named(desk, "broker")
+        await desk.home.stop(signal.SIGKILL)
+        os.kill(broker, signal.SIGKILL)
+        for lost in (desk.home.data / "broker").glob("leases.*"):
+            lost.unlink()
+        await desk.home.start()
+        for _ in range(300):
+            if not await roles(server):
+                break
+            await asyncio.sleep(0.1)
+        assert await roles(server) == []
+
+
+@pytest.mark.requirement("BROKER-09")
+async def test_targets_that_come_later_are_taken_over_and_faulty_ones_change_nothing(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        targets = desk.home.data / "broker/targets"
+        for _ in range(300):
+            if await listed_targets(desk) == ["shop-db"]:
+                break
+            await asyncio.sleep(0.1)
+        (targets / "wrong.toml").write_text('kind = "postgres"\nhots = "x"\n')
+        await asyncio.sleep(2.5)
+        assert await listed_targets(desk) == ["shop-db"]
+        assert "wrong.toml:2: hots: unknown key" in desk.home.said
+        (targets / "wrong.toml").rename(targets / "other.toml")
+        (targets / "other.toml").write_text((targets / "shop-db.toml").read_text())
+        for _ in range(300):
+            if await listed_targets(desk) == ["other", "shop-db"]:
+                break
+            await asyncio.sleep(0.1)
+        assert await listed_targets(desk) == ["other", "shop-db"]
+
+
+async def listed_targets(desk: SupportDesk) -> list[str]:
+    try:
+        return [one["name"] for one in await desk.command("lease", "targets", "--json")]
+    except AssertionError:
+        return []

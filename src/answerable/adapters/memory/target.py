@@ -41,7 +41,7 @@ class _Account:
 
 
 class MemoryTarget:
-    """Ports CredentialIssuer and BrokeredTarget. reachable: False makes it answer nobody.
+    """Ports CredentialIssuer and BrokeredTarget. reachable: False makes it answer nobody. traits_now: as it says.
 
     pauses: seconds that each answer takes. values: what it holds. done: what was done, as account, tool and key.
     """
@@ -51,6 +51,7 @@ class MemoryTarget:
         self._accounts: dict[str, _Account] = {}
         self._sessions = 0
         self.reachable = True
+        self.traits_now = IssuerTraits(boundary="target", ends_by="target")
         self.values: dict[str, str] = {}
         self.done: list[tuple[str, str, str]] = []
 
@@ -59,7 +60,7 @@ class MemoryTarget:
     @property
     def traits(self) -> IssuerTraits:
         """As the port says."""
-        return IssuerTraits(boundary="target", ends_by="target")
+        return self.traits_now
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
         """As the port says."""
@@ -166,7 +167,7 @@ class MemoryTarget:
         finally:
             account.sessions.discard(number)
 
-    def do(self, credential: Credential, tool: str, key: str, value: str = "") -> str | None:
+    def act(self, credential: Credential, tool: str, key: str, value: str = "") -> str | None:
         """What the target itself does for whoever shows this credential. Raises Refused (`target.no`)."""
         account = self._account(credential)
         if tool not in account.verbs or key not in account.keys:
@@ -211,7 +212,7 @@ class MemorySession:
         key, value = str(arguments.get("key", "")), str(arguments.get("value", ""))
         session = (("memory_session", str(self._number)),)
         try:
-            found = self._target.do(self._credential, tool, key, value)
+            found = self._target.act(self._credential, tool, key, value)
         except Refused as no:
             text = [{"type": "text", "text": no.message}]
             return Performed(result={"content": text, "isError": True}, session=session)
