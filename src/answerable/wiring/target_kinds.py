@@ -50,7 +50,9 @@ class TargetKind:
 
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    "http": ("answerable.wiring.target_http", ""),
     "mariadb": ("answerable.wiring.target_mariadb", "mariadb"),
+    "model-provider": ("answerable.wiring.target_model", ""),
     "nats": ("answerable.wiring.target_nats", "nats"),
     "postgres": ("answerable.wiring.target_postgres", "postgres"),
     "rabbitmq": ("answerable.wiring.target_rabbitmq", "rabbitmq"),
