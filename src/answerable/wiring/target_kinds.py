@@ -50,6 +50,7 @@ class TargetKind:
 
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    "kubernetes": ("answerable.wiring.target_kubernetes", ""),
     "postgres": ("answerable.wiring.target_postgres", "postgres"),
 }
 """For each kind the module whose `KIND` it is, and the extra that brings its libraries; empty for none."""

@@ -1,0 +1,8 @@
+"""APIs over HTTP that take a bearer token, as targets of the broker."""
+
+from __future__ import annotations
+
+from answerable.adapters.bearer_api.answer import AnswerLimits
+from answerable.adapters.bearer_api.target import ApiShape, BearerTarget
+
+__all__ = ["AnswerLimits", "ApiShape", "BearerTarget"]

@@ -1,0 +1,127 @@
+"""The API of a cluster, asked with the broker's own token."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import httpx2
+
+from answerable.core.canonical import Limits, encode, parse
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.ports.credential_issuer import PORT
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Collection, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.errors import Effect
+
+ANSWER_BYTES_MAX: Final = 4_194_304
+CONNECTIONS_MAX: Final = 16
+_HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "answerable"}
+
+
+class KubernetesAPI:
+    """Requests and their answers. The token is read anew for each, so that one that was rotated is taken."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        token: Callable[[], bytes],
+        context: ssl.SSLContext | None = None,
+        answer_seconds_max: float = 10.0,
+    ) -> None:
+        """url: of the API server, without a trailing `/`. Connects to nothing."""
+        self._url = url
+        self._token = token
+        self._context = context
+        self._answer_seconds_max = answer_seconds_max
+        self._client: httpx2.AsyncClient | None = None
+
+    async def asked(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, JSONValue] | None = None,
+        *,
+        taken: Collection[int] = (),
+    ) -> tuple[int, dict[str, JSONValue]]:
+        """Status and object of one answer. taken: statuses of refusals that the caller understands.
+
+        Raises Unavailable (`lease.target`), with what the cluster said and never with what was sent.
+        """
+        reading = method == "GET"
+        try:
+            with anyio.fail_after(self._answer_seconds_max):
+                status, answer = await self._answered(method, path, body)
+        except TimeoutError:
+            raise _unavailable(
+                f"no answer within {self._answer_seconds_max:g} seconds", "none" if reading else "unknown"
+            ) from None
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            raise _unavailable(f"it cannot be reached: {type(error).__name__}", "none") from None
+        except (httpx2.HTTPError, OSError) as error:
+            raise _unavailable(
+                f"the connection broke: {type(error).__name__}", "none" if reading else "unknown"
+            ) from None
+        if status < 300 or status in taken:
+            return status, answer
+        said = shown(answer.get("message", answer.get("reason", "nothing")), 300)
+        # What it refused with a reason of its own did not happen.
+        raise _unavailable(f"it answered {status}: {said}", "none" if status < 500 else "unknown")
+
+    async def close(self) -> None:
+        """End the connections; the next request makes new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _answered(
+        self, method: str, path: str, body: Mapping[str, JSONValue] | None
+    ) -> tuple[int, dict[str, JSONValue]]:
+        token = self._token().decode("ascii", errors="replace").strip()
+        headers = {**_HEADERS, "authorization": f"Bearer {token}"}
+        content = None
+        if body is not None:
+            headers["content-type"] = "application/json"
+            content = encode(dict(body))
+        async with self._connected().stream(
+            method, self._url + path, headers=headers, content=content
+        ) as response:
+            received = bytearray()
+            async for chunk in response.aiter_raw():
+                received += chunk
+                if len(received) > ANSWER_BYTES_MAX:
+                    raise httpx2.ReadError(f"more than {ANSWER_BYTES_MAX} bytes")
+        return response.status_code, _object(bytes(received))
+
+    def _connected(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            self._client = httpx2.AsyncClient(
+                transport=httpx2.AsyncHTTPTransport(
+                    verify=self._context or True,
+                    trust_env=False,
+                    limits=httpx2.Limits(
+                        max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX
+                    ),
+                ),
+                timeout=self._answer_seconds_max,
+                trust_env=False,
+                follow_redirects=False,
+            )
+        return self._client
+
+
+def _object(body: bytes) -> dict[str, JSONValue]:
+    try:
+        found = parse(body, limits=Limits(size_bytes_max=ANSWER_BYTES_MAX))
+    except Malformed:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _unavailable(why: str, effect: Effect) -> Unavailable:
+    return Unavailable(f"the cluster: {why}", code="lease.target", port=PORT, effect=effect)
