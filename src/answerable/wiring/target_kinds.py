@@ -50,6 +50,7 @@ class TargetKind:
 
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    "github_app": ("answerable.wiring.target_github_app", ""),
     "kubernetes": ("answerable.wiring.target_kubernetes", ""),
     "postgres": ("answerable.wiring.target_postgres", "postgres"),
 }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.bearer_api import AnswerLimits, ApiShape, BearerTarget
-from answerable.adapters.kubernetes_tokens import KubernetesAPI, KubernetesIssuer
+from answerable.adapters.bearer_api import AnswerLimits, ApiShape, BearerTarget, JsonApi
+from answerable.adapters.kubernetes_tokens import KubernetesIssuer
 from answerable.errors import shown
 from answerable.wiring.api_address import address_faults, context_for
 from answerable.wiring.setting_fields import number, reference, seconds, text, texts
@@ -77,15 +77,19 @@ def faults(settings: KubernetesSettings) -> tuple[str, ...]:
 def build(settings: KubernetesSettings, world: TargetWorld) -> BuiltTarget:
     """The cluster, ready; connects to nothing."""
     context = context_for(settings.url, settings.authorities, world)
-    api = KubernetesAPI(
+    api = JsonApi(
+        what="the cluster",
         url=settings.url.rstrip("/"),
-        token=partial(world.secret_of, settings.token),
         context=context,
         answer_seconds_max=settings.answer_seconds_max,
     )
     return BuiltTarget(
         issuer=KubernetesIssuer(
-            api=api, clock=world.clock, namespaces=settings.namespaces, audiences=settings.audiences
+            api=api,
+            token=partial(world.secret_of, settings.token),
+            clock=world.clock,
+            namespaces=settings.namespaces,
+            audiences=settings.audiences,
         ),
         target=BearerTarget(
             url=settings.url.rstrip("/"),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from answerable.adapters.kubernetes_tokens.api import KubernetesAPI
 from answerable.adapters.kubernetes_tokens.issuer import KubernetesIssuer
 from answerable.adapters.kubernetes_tokens.scope import TOKEN_SECONDS_MIN
 
-__all__ = ["TOKEN_SECONDS_MIN", "KubernetesAPI", "KubernetesIssuer"]
+__all__ = ["TOKEN_SECONDS_MIN", "KubernetesIssuer"]

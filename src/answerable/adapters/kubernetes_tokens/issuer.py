@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -16,9 +16,8 @@ from answerable.errors import Refused, Unavailable
 from answerable.ports.credential_issuer import PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from answerable.adapters.kubernetes_tokens.api import KubernetesAPI
     from answerable.adapters.kubernetes_tokens.scope import Grant
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.credential import LeaseOrder
@@ -45,20 +44,43 @@ _KINDS: Final = (
 """In the order in which they are taken away: what it may do, then itself."""
 
 
+class Api(Protocol):
+    """What asks the API server: status and object of an answer. Raises Unavailable (`lease.target`)."""
+
+    async def asked(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, JSONValue] | None = None,
+        *,
+        headers: Mapping[str, str],
+        taken: Collection[int] = (),
+    ) -> tuple[int, dict[str, JSONValue]]:
+        """taken: statuses of refusals that the caller understands."""
+        ...
+
+    async def close(self) -> None:
+        """End its connections."""
+        ...
+
+
 class KubernetesIssuer:
     """Implements ports.credential_issuer.CredentialIssuer on the API of a cluster."""
 
     def __init__(
         self,
         *,
-        api: KubernetesAPI,
+        api: Api,
+        token: Callable[[], bytes],
         clock: Clock,
         namespaces: tuple[str, ...],
         audiences: tuple[str, ...] = (),
     ) -> None:
-        """namespaces: those in which leases may be, and in which one is looked for. audiences: of tokens; empty for
-        the API server's own."""
+        """token: the broker's own, read anew for each request, so that one that was rotated is taken. namespaces: those
+        in which leases may be, and in which one is looked for. audiences: of tokens; empty for the API server's own.
+        """
         self._api = api
+        self._own_token = token
         self._clock = clock
         self._namespaces = namespaces
         self._audiences = audiences
@@ -101,7 +123,7 @@ class KubernetesIssuer:
         for namespace in (place_made,) if place_made else self._namespaces:
             for place, kind in _KINDS:
                 try:
-                    await self._api.asked(
+                    await self._asked(
                         "DELETE", _path(place, namespace, kind, _object_of(name)), taken={_GONE}
                     )
                 except Unavailable as error:
@@ -123,7 +145,7 @@ class KubernetesIssuer:
         """The rules of its role, as the cluster keeps them."""
         for namespace in self._namespaces:
             path = _path(_RBAC, namespace, "roles", _object_of(name))
-            status, role = await self._api.asked("GET", path, taken={_GONE})
+            status, role = await self._asked("GET", path, taken={_GONE})
             if status != _GONE:
                 return rights_of(role.get("rules"))
         return ()
@@ -140,17 +162,16 @@ class KubernetesIssuer:
             "automountServiceAccountToken": False,
             "metadata": _metadata(order.name),
         }
-        status, _ = await self._api.asked("POST", path, body, taken={_TAKEN})
+        status, _ = await self._asked("POST", path, body, taken={_TAKEN})
         if status == _TAKEN:
             raise Refused(f"a service account `{account}` is there already", code="lease.taken")
         self._places[order.name] = namespace
         try:
             # 2. What it may do. A crash here leaves rights that nobody has a token for.
             for kind, made in _rights(order.name, grant):
-                await self._api.asked("POST", _path(_RBAC, namespace, kind), made)
+                await self._asked("POST", _path(_RBAC, namespace, kind), made)
             # 3. The token. A crash here leaves one that nobody has, until it is revoked by its name or its time is up.
-            now = self._clock.now()
-            seconds = max(TOKEN_SECONDS_MIN, -(-(order.expires_at - now) // 1000))
+            seconds = max(TOKEN_SECONDS_MIN, (order.expires_at - self._clock.now()) // 1000)
             token = await self._token(f"{path}/{account}/token", seconds)
         except Unavailable as error:
             undone = await self._undone(order.name)
@@ -161,9 +182,23 @@ class KubernetesIssuer:
         return Credential(
             lease=order.name,
             account=f"system:serviceaccount:{namespace}:{account}",
-            # By our own clock: the cluster's may be another, the number of seconds is the same.
-            expires_at=UnixMillis(now + seconds * 1000),
+            # By our own clock: the cluster's may be another, the number of seconds is the same. They count from before
+            # its answer came.
+            expires_at=UnixMillis(self._clock.now() + seconds * 1000),
             secret=Secret(**secret),
+        )
+
+    async def _asked(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, JSONValue] | None = None,
+        *,
+        taken: Collection[int] = (),
+    ) -> tuple[int, dict[str, JSONValue]]:
+        token = self._own_token().decode("ascii", errors="replace").strip()
+        return await self._api.asked(
+            method, path, body, headers={"authorization": f"Bearer {token}"}, taken=taken
         )
 
     async def _token(self, path: str, seconds: int) -> str:
@@ -175,7 +210,7 @@ class KubernetesIssuer:
             "kind": "TokenRequest",
             "spec": spec,
         }
-        _, answer = await self._api.asked("POST", path, body)
+        _, answer = await self._asked("POST", path, body)
         status = answer.get("status")
         token = status.get("token") if isinstance(status, dict) else None
         if not isinstance(token, str) or not token:
@@ -203,7 +238,7 @@ class KubernetesIssuer:
         more = ""
         for _ in range(PAGES_MAX):
             query = f"?labelSelector={LABEL_QUERY}&limit={PAGE}" + (f"&continue={more}" if more else "")
-            _, answer = await self._api.asked("GET", path + query)
+            _, answer = await self._asked("GET", path + query)
             names |= set(_names_in(answer.get("items")))
             metadata = answer.get("metadata")
             more = _continued(metadata.get("continue") if isinstance(metadata, dict) else None)

@@ -1,4 +1,4 @@
-"""The API of a cluster, asked with the broker's own token."""
+"""An API that gives credentials, asked with the broker's own."""
 
 from __future__ import annotations
 
@@ -7,36 +7,38 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import httpx2
 
+from answerable.adapters.bearer_api.answer import without
 from answerable.core.canonical import Limits, encode, parse
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.ports.credential_issuer import PORT
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.errors import Effect
 
 ANSWER_BYTES_MAX: Final = 4_194_304
 CONNECTIONS_MAX: Final = 16
+SECRET_CHARS_MIN: Final = 12
 _HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "answerable"}
 
 
-class KubernetesAPI:
-    """Requests and their answers. The token is read anew for each, so that one that was rotated is taken."""
+class JsonApi:
+    """Requests and their answers, over connections that are kept; issuers say with what headers."""
 
     def __init__(
         self,
         *,
+        what: str,
         url: str,
-        token: Callable[[], bytes],
         context: ssl.SSLContext | None = None,
         answer_seconds_max: float = 10.0,
     ) -> None:
-        """url: of the API server, without a trailing `/`. Connects to nothing."""
+        """what: is asked, for errors, such as `the cluster`. url: without a trailing `/`. Connects to nothing."""
+        self._what = what
         self._url = url
-        self._token = token
         self._context = context
         self._answer_seconds_max = answer_seconds_max
         self._client: httpx2.AsyncClient | None = None
@@ -47,31 +49,33 @@ class KubernetesAPI:
         path: str,
         body: Mapping[str, JSONValue] | None = None,
         *,
+        headers: Mapping[str, str],
         taken: Collection[int] = (),
     ) -> tuple[int, dict[str, JSONValue]]:
-        """Status and object of one answer. taken: statuses of refusals that the caller understands.
+        """Status and object of one answer. headers: among them the secret that it is asked with. taken: statuses of
+        refusals that the caller understands.
 
-        Raises Unavailable (`lease.target`), with what the cluster said and never with what was sent.
+        Raises Unavailable (`lease.target`), with what was answered and never with what was sent.
         """
         reading = method == "GET"
         try:
             with anyio.fail_after(self._answer_seconds_max):
-                status, answer = await self._answered(method, path, body)
+                status, answer = await self._answered(method, path, body, headers)
         except TimeoutError:
-            raise _unavailable(
+            raise self._unavailable(
                 f"no answer within {self._answer_seconds_max:g} seconds", "none" if reading else "unknown"
             ) from None
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise _unavailable(f"it cannot be reached: {type(error).__name__}", "none") from None
+            raise self._unavailable(f"it cannot be reached: {type(error).__name__}", "none") from None
         except (httpx2.HTTPError, OSError) as error:
-            raise _unavailable(
+            raise self._unavailable(
                 f"the connection broke: {type(error).__name__}", "none" if reading else "unknown"
             ) from None
         if status < 300 or status in taken:
             return status, answer
-        said = shown(answer.get("message", answer.get("reason", "nothing")), 300)
+        said = shown(without(_said(answer), _secrets(headers)), 300)
         # What it refused with a reason of its own did not happen.
-        raise _unavailable(f"it answered {status}: {said}", "none" if status < 500 else "unknown")
+        raise self._unavailable(f"it answered {status}: {said}", "none" if status < 500 else "unknown")
 
     async def close(self) -> None:
         """End the connections; the next request makes new ones."""
@@ -80,10 +84,9 @@ class KubernetesAPI:
             await client.aclose()
 
     async def _answered(
-        self, method: str, path: str, body: Mapping[str, JSONValue] | None
+        self, method: str, path: str, body: Mapping[str, JSONValue] | None, headers: Mapping[str, str]
     ) -> tuple[int, dict[str, JSONValue]]:
-        token = self._token().decode("ascii", errors="replace").strip()
-        headers = {**_HEADERS, "authorization": f"Bearer {token}"}
+        headers = {**_HEADERS, **headers}
         content = None
         if body is not None:
             headers["content-type"] = "application/json"
@@ -97,6 +100,9 @@ class KubernetesAPI:
                 if len(received) > ANSWER_BYTES_MAX:
                     raise httpx2.ReadError(f"more than {ANSWER_BYTES_MAX} bytes")
         return response.status_code, _object(bytes(received))
+
+    def _unavailable(self, why: str, effect: Effect) -> Unavailable:
+        return Unavailable(f"{self._what}: {why}", code="lease.target", port=PORT, effect=effect)
 
     def _connected(self) -> httpx2.AsyncClient:
         if self._client is None:
@@ -123,5 +129,15 @@ def _object(body: bytes) -> dict[str, JSONValue]:
     return found if isinstance(found, dict) else {}
 
 
-def _unavailable(why: str, effect: Effect) -> Unavailable:
-    return Unavailable(f"the cluster: {why}", code="lease.target", port=PORT, effect=effect)
+def _said(answer: Mapping[str, JSONValue]) -> str:
+    """What an API gives as the reason of a refusal, in one of the ways that they do."""
+    for member in ("message", "errors", "reason"):
+        if said := answer.get(member):
+            return "; ".join(map(str, said)) if isinstance(said, list) else str(said)
+    return "nothing"
+
+
+def _secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What an API may repeat of what it was asked with."""
+    words = (word for value in headers.values() for word in value.split())
+    return tuple(word for word in words if len(word) >= SECRET_CHARS_MIN)
