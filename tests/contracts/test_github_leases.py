@@ -21,9 +21,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("GITHUB-01")]
 
 KEY = RSAKey.generate_key(2048)
 KEY_PEM = KEY.as_pem(private=True)
-SHORT_KEY_PEM = generate_private_key(65537, 1024).private_bytes(
-    Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
-)
+SHORT_KEY = generate_private_key(65537, 1024)  # noqa: S505 - to be refused
+SHORT_KEY_PEM = SHORT_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 SCOPE = freeze({"repositories": ["octo/hello"], "permissions": {"issues": "read"}})
 
 

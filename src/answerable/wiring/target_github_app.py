@@ -22,9 +22,9 @@ _OWNER: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,38}[A-Za-z0-9])?")
 _APP: Final = re.compile(r"[A-Za-z0-9.]{1,64}")
 SHAPE: Final = ApiShape(
     name="GitHub",
-    description="Send one request to the REST API of GitHub, with a token for the repositories and permissions that this "
-    "action was let. Example: GET /repos/OWNER/NAME/issues. A body is sent as JSON. Answers are cut at a limit, which "
-    "`cut` says.",
+    description="Send one request to the REST API of GitHub, with a token for the repositories and permissions that "
+    "this action was let. Example: GET /repos/OWNER/NAME/issues. A body is sent as JSON. Answers are cut at a "
+    "limit, which `cut` says.",
     headers=HEADERS,
     shown_headers=("content-type", "location", "link", "retry-after", "x-ratelimit-remaining"),
     session_headers=(("github_request_id", "x-github-request-id"),),

@@ -39,10 +39,6 @@ class Unended:
         """What may still work."""
         return tuple(sorted(name for name, until in self._live.items() if until > now))
 
-    def knows(self, name: LeaseName) -> bool:
-        """Whether this process began it, and it has not ended."""
-        return name in self._live
-
     def until(self, name: LeaseName, now: int) -> int:
         """Until when it may work, whoever began it; 0 for never."""
         until = self._live.get(name, self._known_from)
