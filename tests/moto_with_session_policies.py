@@ -41,6 +41,8 @@ def checked(self: Any, resource: str) -> None:
         _first_checked(self, resource)
         return
     of_role = [json.loads(policy_text(one)) for one in key.collect_policies()]
+    if self._action == "sts:GetCallerIdentity":  # As in moto and in AWS: always allowed.
+        return
     context = {"aws:userid": key.session.user_id}
     layers = [of_role, [json.loads(key.session.policy)]] if key.session.policy else [of_role]
     for layer in layers:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from answerable.adapters.aws_sts import AwsClients, AwsIssuer, AwsPlace
 from answerable.adapters.aws_sts.clients import Keys
+from answerable.adapters.aws_sts.denials import denial_policy
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import freeze
 from answerable.core.lease.credential import LeaseOrder
@@ -78,6 +79,10 @@ def server(tmp_path_factory):
         yield running
 
 
+MODELS = AwsClients(AwsPlace(region=REGION))._models()
+"""Read once, for they are large."""
+
+
 class AwsBench(IssuerBench):
     scope = SCOPE
     hostile = HOSTILE
@@ -90,8 +95,10 @@ class AwsBench(IssuerBench):
         self.issuer = self.issuer_of_a_process(up_seconds=7200)
 
     def issuer_of_a_process(self, *, up_seconds: int, answer_seconds_max: float = 10.0) -> AwsIssuer:
+        clients = AwsClients(AwsPlace(region=REGION, endpoint=self.moto.endpoint))
+        clients._session = MODELS
         return AwsIssuer(
-            clients=AwsClients(AwsPlace(region=REGION, endpoint=self.moto.endpoint)),
+            clients=clients,
             keys=lambda: Keys(**self.moto.broker),
             roles=(ROLE, OTHER_ROLE),
             denies=self.denies,
@@ -217,7 +224,7 @@ async def test_a_denial_that_is_needed_no_more_makes_room_for_the_next(bench):
     bench.moto._post("reset-auth", b"inf")
     old = f"ans_{bench.order(9).name}.1000000000"
     bench.moto.client("iam").put_role_policy(
-        RoleName="support", PolicyName=old, PolicyDocument='{"Version":"2012-10-17","Statement":[]}'
+        RoleName="support", PolicyName=old, PolicyDocument=denial_policy(bench.order(9).name)
     )
     bench.moto._post("reset-auth", b"0")
     credential = await bench.issuer.issue(bench.order())

@@ -50,6 +50,7 @@ class TargetKind:
 
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    "aws": ("answerable.wiring.target_aws", "aws"),
     "github_app": ("answerable.wiring.target_github_app", ""),
     "kubernetes": ("answerable.wiring.target_kubernetes", ""),
     "postgres": ("answerable.wiring.target_postgres", "postgres"),

@@ -98,10 +98,12 @@ class AwsClients:
     def _models(self) -> Session:
         if self._session is None:
             # Neither profiles nor files of whoever runs the broker have a say: all is given when a client is made.
-            session = Session(profile=None)
-            session.set_config_variable("config_file", "/dev/null")
-            session.set_config_variable("credentials_file", "/dev/null")
-            self._session = session
+            nothing = {
+                "profile": (None, None, None, None),
+                "config_file": (None, None, "/dev/null", None),
+                "credentials_file": (None, None, "/dev/null", None),
+            }
+            self._session = Session(session_vars=nothing)
         return self._session
 
 
