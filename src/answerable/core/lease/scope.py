@@ -1,51 +1,34 @@
-"""What a credential may do: a JSON object in the target's own grammar, filled from the action that was decided.
+"""What a credential may do: the grants of a capability, filled from the action that was decided.
 
-Laws: filling is one pass over texts, so that a value that looks like a placeholder stays text; numbers, lists and names
-of members are never made from values; a placeholder without a value refuses; what was filled is frozen and known by its
-digest. Nothing here knows what a grant means: the issuer of the target does, and refuses what it does not understand.
+Laws: filling is one pass over texts, so that a value that looks like a placeholder stays text; a placeholder without a
+value refuses; what was filled is frozen and known by its digest. Nothing here knows what a grant means: the issuer of
+the target does, and refuses what it does not understand.
 """
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import FrozenJSON, freeze
-from answerable.errors import Malformed, Refused, shown
+from answerable.core.registry.lease_template import PLACEHOLDER
+from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
 
-PLACEHOLDER: Final = re.compile(r"\{(resource|mandate|agent|argument\.[A-Za-z_][A-Za-z0-9_.-]{0,63})\}")
 VALUE_CHARS_MAX: Final = 512
-TEXTS_MAX: Final = 1_000
 
 Scope = FrozenJSON
 
 
-def placeholders_of(grants: JSONValue) -> tuple[str, ...]:
-    """The names of the placeholders in a template, in order of appearance.
-
-    Raises Malformed (`lease.placeholder`) for a brace that is not one of theirs.
-    """
-    found: list[str] = []
-    for text in _texts(grants):
-        rest = PLACEHOLDER.sub("", text)
-        if "{" in rest or "}" in rest:
-            raise Malformed(
-                f"{shown(text)} has a brace that is no placeholder: there are {{resource}}, {{mandate}}, {{agent}} and "
-                "{argument.NAME}",
-                code="lease.placeholder",
-            )
-        found += PLACEHOLDER.findall(text)
-    return tuple(dict.fromkeys(found))
-
-
 def filled(grants: JSONValue, values: Mapping[str, str]) -> Scope:
-    """The scope of one action. Raises Refused (`lease.scope`) where a value is missing, too long or has control
-    characters, and Malformed (`json.*`)."""
+    """The scope of one action. values: by name of the hole, such as `argument.case`.
+
+    Raises Refused (`lease.scope`) where a value is missing, too long or has control characters, and Malformed
+    (`json.*`).
+    """
     return freeze(_filled(grants, values))
 
 
@@ -61,7 +44,7 @@ def _filled(part: JSONValue, values: Mapping[str, str]) -> JSONValue:
 
 def _value(name: str, values: Mapping[str, str]) -> str:
     value = values.get(name)
-    if value is None:
+    if not value:
         raise Refused(
             f"the action has no {shown(name)}, which its credential would be limited to", code="lease.scope"
         )
@@ -72,18 +55,3 @@ def _value(name: str, values: Mapping[str, str]) -> str:
             code="lease.scope",
         )
     return value
-
-
-def _texts(part: JSONValue) -> list[str]:
-    left, found = [part], []
-    while left:
-        one = left.pop(0)
-        if isinstance(one, str):
-            found.append(one)
-        elif isinstance(one, list):
-            left += one
-        elif isinstance(one, dict):
-            left += one.values()
-        if len(found) > TEXTS_MAX:
-            raise Malformed(f"grants have more than {TEXTS_MAX} texts", code="lease.placeholder")
-    return found

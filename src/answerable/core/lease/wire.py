@@ -1,0 +1,23 @@
+"""What gateway and broker call things on the socket between them: `docs/reference/wire/broker.md` specifies it."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+WARRANT_META: Final = "answerable/warrant"
+"""Member of a call's `_meta`: the signed warrant."""
+DONE_META: Final = "answerable/done"
+"""Member of an answer's `_meta`: `{"lease": name, "session": {…}, "state": state of the lease}`."""
+EFFECT_DATA: Final = "answerable/effect"
+"""Member of an error's `data`: `none` when nothing was begun, `unknown` else."""
+
+MCP_PATH: Final = "/mcp/"
+CONTROL_PATH: Final = "/v1/"
+HOST: Final = "broker"
+
+LeaseList = Literal["open", "unrevoked", "ended"]
+LISTED_MAX: Final = 1_000
+NAMES_MAX: Final = 10_000
+"""In one question to end leases, or to recall them."""
+WAIT_SECONDS_MAX: Final = 30.0
+BODY_BYTES_MAX: Final = 8_388_608
