@@ -53,6 +53,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "aws": ("answerable.wiring.target_aws", "aws"),
     "github_app": ("answerable.wiring.target_github_app", ""),
     "kubernetes": ("answerable.wiring.target_kubernetes", ""),
+    "openbao": ("answerable.wiring.target_openbao", ""),
     "postgres": ("answerable.wiring.target_postgres", "postgres"),
 }
 """For each kind the module whose `KIND` it is, and the extra that brings its libraries; empty for none."""
