@@ -23,7 +23,8 @@ from answerable.testing.entropy import SeededEntropy
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
-    from answerable.core.lease.lease import LeaseWindow, Under
+    from answerable.core.lease.lease import Under
+    from answerable.core.registry.lease_template import LeaseWindow
     from answerable.ports.lease_register import LeaseRegister
 
 LOG = "ledger.example/one"

@@ -14,7 +14,19 @@ import pytest
 
 REQUIRE_VARIABLE: Final = "ANSWERABLE_REQUIRE"
 REQUIRABLE: Final = frozenset(
-    {"envoy", "faketime", "go-spiffe", "moto", "npm", "openssl", "softhsm", "ssh-keygen", "strace"}
+    {
+        "envoy",
+        "faketime",
+        "go-spiffe",
+        "mariadb",
+        "moto",
+        "npm",
+        "openssl",
+        "postgres",
+        "softhsm",
+        "ssh-keygen",
+        "strace",
+    }
 )
 """Programs of others that can be asked for by name; what a kernel or a container allows cannot."""
 

@@ -132,6 +132,7 @@ class Mailbox:
 
     home: House
     mandate: str
+    server: str = "mail"
 
     @property
     def gateway(self) -> str:
@@ -217,7 +218,9 @@ class Mailbox:
         client, base = open_client(self.gateway, SignatureAuth(key, mandate=self.mandate))
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         async with client:
-            answer: httpx2.Response = await client.post(f"{base}/mcp/mail", json=message, headers=fields)
+            answer: httpx2.Response = await client.post(
+                f"{base}/mcp/{self.server}", json=message, headers=fields
+            )
         found = _message(answer)
         return {"status": answer.status_code, "text": answer.text, **found}
 

@@ -51,15 +51,15 @@ class LeaseBroker(Protocol):
         ...
 
     async def changes(
-        self, log: str, after: int, *, wait_seconds: float
+        self, log: str, after: int | None, *, wait_seconds: float
     ) -> tuple[int, Sequence[LeaseChange]]:
         """The leases of this log that changed after the change of this number, and the number of the last change of
         any; where there are none, waits so long for one. A number below `after` says that the broker's register is
-        another than it was."""
+        another than it was. after: up to which all is written down; None to go on from the last that was said."""
         ...
 
-    async def leases(self, which: LeaseList, limit: int) -> Sequence[Lease]:
-        """Those that are open, unrevoked, or ended last."""
+    async def leases(self, which: LeaseList, limit: int, *, after: str = "") -> Sequence[Lease]:
+        """Those that are open, or unrevoked, in the order of their names, after this one; or those that ended last."""
         ...
 
     async def targets(self) -> Sequence[BrokerTarget]:

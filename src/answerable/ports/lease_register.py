@@ -71,6 +71,14 @@ class LeaseRegister(Protocol):
         """The leases of this log that changed after the change of this number, in the order of their last changes."""
         ...
 
+    def acknowledged(self, log: str) -> int:
+        """Up to which change the keeper of this log has written down all of its leases, as it said; 0 at first."""
+        ...
+
+    def acknowledge(self, log: str, number: int) -> None:
+        """It has written them down up to here. Never goes back. May be lost in a crash: then it is told again."""
+        ...
+
     def last_change(self) -> int:
         """The number of the last change; 0 before the first."""
         ...

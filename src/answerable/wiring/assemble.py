@@ -30,6 +30,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
+from answerable.flows.end_leases import follow_leases
 from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
@@ -55,6 +56,7 @@ from answerable.wiring.following import (
     relisting,
 )
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
+from answerable.wiring.leases import lease_side, warrant_signer
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.adapters.shard_socket import SocketShardDoor
+    from answerable.core.ledger.warrant import Warrant
     from answerable.flows.cover_shards import ShardState
     from answerable.flows.event_desk import EventDesk
     from answerable.flows.gather_cosignatures import Cosigning, WitnessState
@@ -184,7 +187,8 @@ async def assembled(
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
             verifier = verifier_of(identity, registry, settings, authorities, clock=clock, entropy=entropy)
-            upstream, revocations = _upstream(settings, clock), SqliteRevocationRegister(store, clock=clock)
+            upstream = _upstream(settings, clock, warrant_signer(settings, own.origin, entropy))
+            revocations = SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
                 clock=clock,
                 entropy=entropy,
@@ -207,7 +211,7 @@ async def assembled(
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
-                drills=drill_desk(settings, store),
+                drills=drill_desk(settings, store), leases=lease_side(settings),
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
@@ -299,6 +303,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(kept_announcing, product.events)
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
+        tasks.start_soon(follow_leases, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
@@ -309,14 +314,18 @@ async def kept_running(product: Product, settings: Settings) -> None:
             tasks.start_soon(reading_histories, product.walk)
 
 
-def _upstream(settings: Settings, clock: SystemClock) -> McpUpstream:
+def _upstream(settings: Settings, clock: SystemClock, sign_warrant: Callable[[Warrant], str]) -> McpUpstream:
     # The SDK takes half a second to import; what only reads the registry should not wait for it twice.
     from answerable.adapters.mcp_upstream.settings import UpstreamSettings
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
 
     directory = settings.data / "upstream-logs" / settings.ledger.shard
     return McpUpstream(
-        clock=clock, settings=UpstreamSettings(log_directory=directory, **asdict(settings.upstreams))
+        clock=clock,
+        settings=UpstreamSettings(
+            log_directory=directory, broker_socket=settings.broker.socket, **asdict(settings.upstreams)
+        ),
+        sign_warrant=sign_warrant,
     )
 
 

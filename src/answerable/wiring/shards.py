@@ -18,7 +18,7 @@ from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note, VerifierKey
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.flows.cover_shards import Covering, ShardState, require_led_on
-from answerable.wiring.local_witness import WitnessProcess
+from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.witnesses import cosigning, require_known_history
 
 if TYPE_CHECKING:
@@ -272,7 +272,8 @@ class LogOfLogs:
         seconds = self._settings.witnesses.start_seconds_max
         with anyio.move_on_after(seconds):
             if self._settings.witnesses.local and self._witness:
-                process = WitnessProcess(
+                process = KeptProcess(
+                    name="witness",
                     command=(*self._witness, "--log", self._identity.log_key.formatted()),
                     socket=self._settings.local_witness.socket,
                 )

@@ -82,16 +82,16 @@ class HttpLeaseBroker:
         return (await self._ask("recall", {"log": log, "named": named}, _Recalled)).unknown
 
     async def changes(
-        self, log: str, after: int, *, wait_seconds: float
+        self, log: str, after: int | None, *, wait_seconds: float
     ) -> tuple[int, Sequence[LeaseChange]]:
         """As the port says."""
         asked = {"log": log, "after": after, "wait_seconds": wait_seconds}
         answer = await self._ask("changes", asked, _Changed, wait_seconds)
         return answer.last, [LeaseChange(*one) for one in answer.changes]
 
-    async def leases(self, which: LeaseList, limit: int = LISTED_MAX) -> Sequence[Lease]:
+    async def leases(self, which: LeaseList, limit: int = LISTED_MAX, *, after: str = "") -> Sequence[Lease]:
         """As the port says."""
-        return (await self._ask("leases", {"which": which, "limit": limit}, _Listed)).leases
+        return (await self._ask("leases", {"which": which, "limit": limit, "after": after}, _Listed)).leases
 
     async def targets(self) -> Sequence[BrokerTarget]:
         """As the port says."""

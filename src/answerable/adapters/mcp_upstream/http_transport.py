@@ -10,6 +10,7 @@ from answerable.adapters.mcp_upstream.marks import error_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from answerable.adapters.mcp_upstream.marks import Mark
 
@@ -97,15 +98,22 @@ class _BoundedStream(httpx2.AsyncByteStream):
 
 
 def http_client(
-    *, seconds_max: float, connections_max: int, body_bytes_max: int, on_failure: Callable[[], None]
+    *,
+    seconds_max: float,
+    connections_max: int,
+    body_bytes_max: int,
+    on_failure: Callable[[], None],
+    socket: Path | None = None,
 ) -> tuple[httpx2.AsyncClient, ContainedTransport]:
-    """A client for one upstream. seconds_max: silence after which a read is given up."""
+    """A client for one upstream. seconds_max: silence after which a read is given up. socket: a Unix socket, whatever
+    the URL says."""
     limits = httpx2.Limits(
         max_connections=connections_max,
         max_keepalive_connections=min(connections_max, CONNECTIONS_KEPT_MAX),
         keepalive_expiry=KEEPALIVE_SECONDS,
     )
-    inner = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
+    uds = str(socket) if socket is not None else None
+    inner = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False, uds=uds)
     transport = ContainedTransport(inner, body_bytes_max=body_bytes_max, on_failure=on_failure)
     timeout = httpx2.Timeout(
         connect=CONNECT_SECONDS_MAX, read=seconds_max, write=WRITE_SECONDS_MAX, pool=CONNECT_SECONDS_MAX

@@ -31,7 +31,8 @@ from answerable.adapters.mcp_upstream.stderr_log import StderrLog
 from answerable.adapters.mcp_upstream.stdio_direct import StdioDirect
 from answerable.adapters.mcp_upstream.stdio_transport import stdio_transport
 from answerable.adapters.mcp_upstream.watches import Watches
-from answerable.errors import AnswerableError
+from answerable.core.lease.wire import HOST, MCP_PATH
+from answerable.errors import AnswerableError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,13 +218,18 @@ class Link:
     async def _connect(self, stack: AsyncExitStack, lost: anyio.Event) -> tuple[Live, Callable[[], None]]:
         transport: Transport
         direct_of: Callable[[str], Direct | None]
-        if self.server.url:
-            url = self.server.url
+        url = self.server.url or (
+            f"http://{HOST}{MCP_PATH}{self.server.target}" if self.server.target else ""
+        )
+        if url:
+            if self.server.target and self._settings.broker_socket is None:
+                raise Unavailable("no broker is set up", code="broker.none", port="upstream")
             client, contained = http_client(
                 seconds_max=self.server.call_seconds_max + READ_SLACK_SECONDS,
                 connections_max=self._settings.connections_max,
                 body_bytes_max=self._settings.message_bytes_max,
                 on_failure=lost.set,
+                socket=self._settings.broker_socket if self.server.target else None,
             )
             await stack.enter_async_context(client)
             transport = streamable_http_client(

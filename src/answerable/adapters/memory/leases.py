@@ -21,6 +21,7 @@ class MemoryLeaseRegister:
     def __init__(self) -> None:
         self._leases: dict[LeaseName, LeaseChange] = {}
         self._warrants: dict[tuple[str, int], UnixMillis] = {}
+        self._acknowledged: dict[str, int] = {}
         self._last = 0
 
     def redeem(self, redemptions: Sequence[Redemption]) -> list[Taken]:
@@ -66,6 +67,14 @@ class MemoryLeaseRegister:
         """As the port says."""
         found = [one for one in self._leases.values() if one.lease.log == log and one.number > after]
         return sorted(found, key=lambda change: change.number)[: min(limit, CHANGES_MAX)]
+
+    def acknowledged(self, log: str) -> int:
+        """As the port says."""
+        return self._acknowledged.get(log, 0)
+
+    def acknowledge(self, log: str, number: int) -> None:
+        """As the port says."""
+        self._acknowledged[log] = max(number, self.acknowledged(log))
 
     def last_change(self) -> int:
         """As the port says."""

@@ -40,6 +40,7 @@ LEASE_MIGRATIONS: Final[Migrations] = (
         "CREATE INDEX warrants_deadline ON warrants (deadline)",
         "CREATE TABLE last_change (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL) STRICT",
         "INSERT INTO last_change (one, number) VALUES (1, 0)",
+        "CREATE TABLE acknowledged (log TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     ),
 )
 APPLICATION_ID: Final = 0x616E736C
@@ -123,6 +124,22 @@ class SqliteLeaseRegister:
             (log, after, min(limit, CHANGES_MAX)),
         )
         return [LeaseChange(whole(row[0]), _lease(row[1])) for row in rows]
+
+    def acknowledged(self, log: str) -> int:
+        """As the port says."""
+        rows = self._store.rows("SELECT number FROM acknowledged WHERE log = ?", (log,))
+        return whole(rows[0][0]) if rows else 0
+
+    def acknowledge(self, log: str, number: int) -> None:
+        """As the port says."""
+        if number <= self.acknowledged(log):
+            return
+        with self._store.write() as connection:
+            connection.execute(
+                "INSERT INTO acknowledged (log, number) VALUES (?, ?) ON CONFLICT (log) DO UPDATE SET number = "
+                "max(number, excluded.number)",
+                (log, number),
+            )
 
     def last_change(self) -> int:
         """As the port says."""

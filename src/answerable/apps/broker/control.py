@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -56,10 +57,10 @@ class Recall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What changed after this number."""
+    """What changed after this number, up to which all is written down; after the last such, where it is absent."""
 
     log: str
-    after: int
+    after: int | None = None
     wait_seconds: float = 0.0
 
 
@@ -68,6 +69,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     which: LeaseList
     limit: int = LISTED_MAX
+    after: str = ""
 
 
 class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -130,14 +132,19 @@ class _Control:
 
     async def changes(self, asked: Changes) -> dict[str, Any]:
         desk = self._desk
+        if asked.after is None:
+            after = await to_thread.run_sync(desk.register.acknowledged, asked.log)
+        else:
+            after = asked.after
+            await to_thread.run_sync(desk.register.acknowledge, asked.log, after)
         with anyio.move_on_after(min(asked.wait_seconds, WAIT_SECONDS_MAX)):
             while True:
                 if desk.changed is None:
                     desk.changed = anyio.Event()
                 changed = desk.changed
-                found = await to_thread.run_sync(desk.register.changes, asked.log, asked.after)
+                found = await to_thread.run_sync(desk.register.changes, asked.log, after)
                 last = await to_thread.run_sync(desk.register.last_change)
-                if found or last < asked.after or not asked.wait_seconds:
+                if found or last < after or not asked.wait_seconds:
                     return {"last": last, "changes": found}
                 await changed.wait()
         return {"last": await to_thread.run_sync(desk.register.last_change), "changes": []}
@@ -147,7 +154,8 @@ class _Control:
         if asked.which == "ended":
             return {"leases": await to_thread.run_sync(desk.register.ended, limit)}
         found = desk.open.unrevoked() if asked.which == "unrevoked" else desk.open.all()
-        return {"leases": sorted(found, key=lambda lease: lease.named_at)[:limit]}
+        after = [lease for lease in found if lease.name > asked.after]
+        return {"leases": nsmallest(limit, after, key=lambda lease: lease.name)}
 
     async def targets(self, _: Nothing) -> dict[str, Any]:
         return {

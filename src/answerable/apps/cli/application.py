@@ -19,6 +19,7 @@ from answerable.apps.cli import (
     evidence,
     holds,
     keys,
+    leases,
     ledger,
     mandates,
     panic,
@@ -91,6 +92,7 @@ def command_line(offline: Offline) -> typer.Typer:
     holds.register(app)
     panic.register(app)
     drills.register(app)
+    leases.register(app)
     revocations.register(app)
     streams.register(app)
     stop_rules.register(app)

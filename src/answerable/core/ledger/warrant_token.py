@@ -42,9 +42,10 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.keys import PublicKey, SigningKey
-    from answerable.core.lease.lease import LeaseWindow, Under
+    from answerable.core.lease.lease import Under
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope
+    from answerable.core.registry.lease_template import LeaseWindow
 
 WARRANT_TYP: Final = "answerable-warrant+jwt"
 STEP: Final = "warrant"

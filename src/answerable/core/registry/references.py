@@ -111,7 +111,8 @@ def _lease_faults(capability: Capability, shapes: Shapes) -> Iterator[_Found]:
     if server is None:
         return
     if server.target and (capability.lease is None or capability.method != "tools/call"):
-        message = f"{shown(server.name)} is a target of the broker: say in `lease.grants` what a credential for this tool may do"
+        said = "is a target of the broker: say in `lease.grants` what a credential for this tool may do"
+        message = f"{shown(server.name)} {said}"
         yield "/spec/lease", "capability.lease", message
     if capability.lease is not None and not server.target:
         message = f"{shown(server.name)} is no target of the broker, so that no credential is issued for it"

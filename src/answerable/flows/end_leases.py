@@ -1,0 +1,163 @@
+"""Telling the broker what has ended, so that no credential outlives it; and writing down what the broker says.
+
+Laws: what could not be told is owed, and told as soon as the broker answers; after a start of either, every lease that
+is open is held against what is revoked, held and closed; what the broker said is on record before it hears that it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.core.containment.hold import Holdable
+from answerable.core.lease.wire import LISTED_MAX, NAMES_MAX
+from answerable.core.ledger.records_leases import lease_stands
+from answerable.core.ledger.subject import LOG_SUBJECT
+from answerable.core.mandate.revocation import Revocable
+from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.record_entry import record_entry, sealing_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.lease.lease import Lease, Under
+    from answerable.flows.lease_side import LeaseSide
+    from answerable.flows.walk import Walk
+    from answerable.ports.lease_broker import EndedLeases
+    from answerable.ports.lease_register import LeaseChange
+
+WAIT_SECONDS: Final = 20.0
+RETRY_SECONDS: Final = 0.5
+RETRY_SECONDS_MAX: Final = 15.0
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def end_leases(
+    walk: Walk, names: Iterable[Under], *, why: str, wait_seconds: float = 0.0
+) -> EndedLeases | None:
+    """Have every lease under these names ended; None where there is no broker, or nothing that it acts on.
+
+    Raises Unavailable (`broker.*`) where it could not be told: then it will be.
+    """
+    side = walk.leases
+    if side is None or not uses_broker(walk):
+        return None
+    wanted = [(kind, name) for kind, name in names]
+    try:
+        return await side.asks.end(wanted, why=why, wait_seconds=wait_seconds)
+    except Unavailable:
+        side.owe(dict.fromkeys(wanted, why))
+        raise
+
+
+def uses_broker(walk: Walk) -> bool:
+    """Whether anything registered is a target of the broker."""
+    return any(server.target for server in walk.registry.current.servers.values())
+
+
+async def follow_leases(walk: Walk) -> None:
+    """For ever: tell the broker what is owed, and write down what it says. A broker that is away is asked again."""
+    side = walk.leases
+    if side is None:
+        return
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_tell, walk, side)
+        tasks.start_soon(_hear, walk, side)
+
+
+async def _tell(walk: Walk, side: LeaseSide) -> None:
+    pause = RETRY_SECONDS
+    while True:
+        side.stirred = anyio.Event()
+        try:
+            if uses_broker(walk):
+                await _told(walk, side)
+            pause = RETRY_SECONDS
+        except AnswerableError as failed:
+            _log.warning("the broker could not be told what has ended: %s", failed.message)
+            await anyio.sleep(pause)
+            pause = min(2 * pause, RETRY_SECONDS_MAX)
+            continue
+        with anyio.move_on_after(WAIT_SECONDS):
+            await side.stirred.wait()
+
+
+async def _told(walk: Walk, side: LeaseSide) -> None:
+    if side.owed_all and walk.leases is side:
+        ended = [lease for lease in await _open(walk, side) if _why_over(walk, lease)]
+        for lease in ended:
+            side.owed[("credential", lease.name)] = _why_over(walk, lease)
+        side.owed_all = False
+    while side.owed:
+        names = list(side.owed.items())[:NAMES_MAX]
+        await side.asks.end([name for name, _ in names], why=names[0][1], wait_seconds=0.0)
+        for name, why in names:
+            if side.owed.get(name) == why:
+                del side.owed[name]
+
+
+async def _open(walk: Walk, side: LeaseSide) -> list[Lease]:
+    """Every lease of our log that is open at the broker. Raises Unavailable."""
+    found: list[Lease] = []
+    after = ""
+    while True:
+        some = await side.asks.leases("open", LISTED_MAX, after=after)
+        found += (lease for lease in some if lease.log == walk.ledger.origin)
+        if len(some) < LISTED_MAX:
+            return found
+        after = some[-1].name
+
+
+def _why_over(walk: Walk, lease: Lease) -> str:
+    """Why a lease must not be open any more, empty where it may. Raises Unavailable."""
+    now = walk.clock.now()
+    revocables = [Revocable(kind, name) for kind, name in lease.under]  # type: ignore[arg-type]
+    if walk.revocations.find(revocables) is not None:
+        return "what it stands under was revoked"
+    if walk.holds.find([Holdable(kind, name) for kind, name in lease.under], now) is not None:  # type: ignore[arg-type]
+        return "what it stands under is held"
+    if lease.mandate and walk.mandates.state(lease.mandate) != "open":  # type: ignore[arg-type]
+        return "its mandate ended"
+    return ""
+
+
+async def _hear(walk: Walk, side: LeaseSide) -> None:
+    after: int | None = None
+    pause = RETRY_SECONDS
+    while True:
+        try:
+            if not uses_broker(walk):
+                await anyio.sleep(WAIT_SECONDS)
+                continue
+            last, changes = await side.asks.changes(walk.ledger.origin, after, wait_seconds=WAIT_SECONDS)
+            if after is not None and last < after:
+                _log.error("the broker's register is another than it was: its leases are told from the start")
+                after, side.owed_all = 0, True
+                side.stirred.set()
+                continue
+            for change in changes:
+                await _record(walk, side, change)
+                after = change.number
+            after = after if after is not None else last
+            pause = RETRY_SECONDS
+        except AnswerableError as failed:
+            _log.warning("what became of leases cannot be written down right now: %s", failed.message)
+            side.owed_all = True
+            await anyio.sleep(pause)
+            pause = min(2 * pause, RETRY_SECONDS_MAX)
+
+
+async def _record(walk: Walk, side: LeaseSide, change: LeaseChange) -> None:
+    """One change, durable. Raises Unavailable."""
+    lease = change.lease
+    if not lease.is_open or lease.state == "unrevoked":
+        side.forget(lease.name)
+    entry = lease_stands(
+        lease, change=change.number, at=walk.clock.now(), sealing=sealing_for(walk, LOG_SUBJECT)
+    )
+    _, left = await record_entry(walk, entry)
+    if left is not None:
+        raise left
