@@ -14,6 +14,7 @@ from answerable.adapters.openbao.scope import PATH
 from answerable.errors import Malformed, shown
 from answerable.wiring.api_address import address_faults, context_for
 from answerable.wiring.setting_fields import number, reference, seconds, text, texts
+from answerable.wiring.settings import checked_value
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind, kind_named
 
 if TYPE_CHECKING:
@@ -120,26 +121,18 @@ def _acting(settings: OpenBaoSettings) -> tuple[TargetKind, Any]:
     for name, value in given.items():
         if name not in known:
             raise Malformed(f"`acts_with`: unknown setting {shown(name)}", code="settings.value")
-        values[name] = _checked(name, value, known[name].default, known[name].metadata)
-    return kind, kind.settings(**values)
-
-
-def _checked(name: str, value: object, default: object, about: Any) -> object:
-    """As a setting of its own would be."""
-    taken = tuple(value) if isinstance(value, list) else value
-    if isinstance(default, float) and isinstance(taken, int) and not isinstance(taken, bool):
-        taken = float(taken)
-    if type(taken) is not type(default):
-        raise Malformed(f"`acts_with`: `{name}` is a value of another type", code="settings.value")
-    if isinstance(taken, tuple) and not all(isinstance(one, str) for one in taken):
-        raise Malformed(f"`acts_with`: `{name}` is a list of texts", code="settings.value")
-    if isinstance(taken, (int, float)) and "minimum" in about:
-        least, most = about["minimum"], about["maximum"]
-        if not least <= taken <= most:
-            raise Malformed(
-                f"`acts_with`: `{name}` is from {least} to {most}, got {taken}", code="settings.value"
+        about = known[name].metadata
+        try:
+            values[name] = checked_value(
+                value,
+                known[name].default,
+                unit=about["unit"],
+                minimum=about.get("minimum"),
+                maximum=about.get("maximum"),
             )
-    return taken
+        except Malformed as wrong:
+            raise Malformed(f"`acts_with`: `{name}`: {wrong.message}", code=wrong.code) from None
+    return kind, kind.settings(**values)
 
 
 KIND = TargetKind(name="openbao", settings=OpenBaoSettings, build=build, faults=faults)
