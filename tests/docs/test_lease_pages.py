@@ -23,14 +23,12 @@ VALUES = {
     "argument.pod": "web-1",
     "argument.repository": "hello",
 }
-KINDS = [
-    pytest.param("aws", marks=pytest.mark.requirement("AWS-07")),
-    pytest.param("github_app", marks=pytest.mark.requirement("GITHUB-06")),
-    pytest.param("kubernetes", marks=pytest.mark.requirement("K8S-06")),
-    pytest.param("openbao", marks=pytest.mark.requirement("BAO-05")),
-]
+KINDS = ("aws", "github_app", "kubernetes", "openbao")
 
-pytestmark = pytest.mark.parametrize("kind", KINDS)
+pytestmark = [
+    pytest.mark.requirement("AWS-07", "BAO-05", "GITHUB-06", "K8S-06"),
+    pytest.mark.parametrize("kind", KINDS),
+]
 
 
 def page(kind: str) -> str:

@@ -5,6 +5,7 @@ Its calls block, so that they run in threads; each ends by its own time limits, 
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -52,6 +53,9 @@ class AwsClients:
     """Makes clients; their models are read once. Connects to nothing."""
 
     def __init__(self, place: AwsPlace) -> None:
+        # Its debug logs hold whole answers, those that bring keys included.
+        for name in ("botocore", "urllib3"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._place = place
         self._lock = threading.Lock()
         self._session: Session | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -25,6 +26,12 @@ SECRET_CHARS_MIN: Final = 12
 _HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "answerable"}
 
 
+def quiet() -> None:
+    """Keep what goes over the wire out of debug logs: headers of requests and bodies of answers hold tokens."""
+    for name in ("httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 class JsonApi:
     """Requests and their answers, over connections that are kept; issuers say with what headers."""
 
@@ -37,6 +44,7 @@ class JsonApi:
         answer_seconds_max: float = 10.0,
     ) -> None:
         """what: is asked, for errors, such as `the cluster`. url: without a trailing `/`. Connects to nothing."""
+        quiet()
         self._what = what
         self._url = url
         self._context = context

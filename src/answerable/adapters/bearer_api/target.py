@@ -11,6 +11,7 @@ import anyio
 import httpx2
 
 from answerable.adapters.bearer_api.answer import Answer, AnswerLimits, result_of
+from answerable.adapters.bearer_api.asking import quiet
 from answerable.core.canonical import encode, parse
 from answerable.core.lease.credential import Performed
 from answerable.core.lease.requests import METHODS, asked_request, let_request, rules_of
@@ -69,6 +70,7 @@ class BearerTarget:
     @asynccontextmanager
     async def connected(self, credential: Credential) -> AsyncIterator[BearerSession]:
         """One client with one connection, that nobody else uses; it connects with the first request."""
+        quiet()
         names = credential.secret.names()
         rules = rules_of(parse(credential.secret.reveal(REQUESTS).encode())) if REQUESTS in names else None
         transport = httpx2.AsyncHTTPTransport(
