@@ -49,7 +49,7 @@ HOSTILE = (
 def labelled(cluster, namespace, kind, name) -> None:
     """An object that has our label, whosever it is."""
     cluster.put(namespace, kind, name, rules=[], subjects=[], roleRef={"name": "x"})
-    cluster.objects[namespace, kind, name]["metadata"]["labels"] = {"answerable.dev/lease": "x"}
+    cluster.objects[namespace, kind, name]["metadata"]["labels"] = {"answerable/lease": "x"}
 
 
 def with_scope(order, scope) -> LeaseOrder:
@@ -145,7 +145,7 @@ async def test_objects_of_others_are_never_taken_for_leases(bench):
     for called in ("ans-mine", "answers", f"ans-{'A' * 26}"):
         bench.cluster.put("support", "serviceaccounts", called)
         bench.cluster.objects["support", "serviceaccounts", called]["metadata"]["labels"] = {
-            "answerable.dev/lease": "x"
+            "answerable/lease": "x"
         }
     assert not await bench.issuer.live()
 

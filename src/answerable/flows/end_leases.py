@@ -7,6 +7,7 @@ is open is held against what is revoked, held and closed; what the broker said i
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -25,32 +26,42 @@ if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease, Under
     from answerable.flows.lease_side import LeaseSide
     from answerable.flows.walk import Walk
-    from answerable.ports.lease_broker import EndedLeases
     from answerable.ports.lease_register import LeaseChange
 
 WAIT_SECONDS: Final = 20.0
 RETRY_SECONDS: Final = 0.5
+UNUSED_SECONDS: Final = 0.5
+"""How often it is looked whether anything registered is a target of the broker, as long as nothing is."""
 RETRY_SECONDS_MAX: Final = 15.0
 
 _log: Final = logging.getLogger(__name__)
 
 
-async def end_leases(
-    walk: Walk, names: Iterable[Under], *, why: str, wait_seconds: float = 0.0
-) -> EndedLeases | None:
-    """Have every lease under these names ended; None where there is no broker, or nothing that it acts on.
-
-    Raises Unavailable (`broker.*`) where it could not be told: then it will be.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetGo:
+    """What became of leases that were to end. ended, unrevoked: as the broker said by then; more: how many were still
+    being ended. unreached: why the broker could not be told; it will be, and until then they live to their own end.
     """
+
+    ended: tuple[Lease, ...] = ()
+    unrevoked: tuple[Lease, ...] = ()
+    more: int = 0
+    unreached: str = ""
+
+
+async def end_leases(walk: Walk, names: Iterable[Under], *, why: str, wait_seconds: float = 0.0) -> LetGo:
+    """End every lease under these names, and wait so long for it. Never raises: what cannot be told now is owed."""
     side = walk.leases
-    if side is None or not uses_broker(walk):
-        return None
-    wanted = [(kind, name) for kind, name in names]
+    wanted = [(str(kind), name) for kind, name in names]
+    if side is None or not wanted or not uses_broker(walk):
+        return LetGo()
     try:
-        return await side.asks.end(wanted, why=why, wait_seconds=wait_seconds)
-    except Unavailable:
+        done = await side.asks.end(wanted, why=why, wait_seconds=wait_seconds)
+    except Unavailable as failed:
         side.owe(dict.fromkeys(wanted, why))
-        raise
+        _log.warning("leases could not be ended yet: %s", failed.message)
+        return LetGo(unreached=failed.message)
+    return LetGo(ended=done.ended, unrevoked=done.unrevoked, more=done.more)
 
 
 def uses_broker(walk: Walk) -> bool:
@@ -130,7 +141,7 @@ async def _hear(walk: Walk, side: LeaseSide) -> None:
     while True:
         try:
             if not uses_broker(walk):
-                await anyio.sleep(WAIT_SECONDS)
+                await anyio.sleep(UNUSED_SECONDS)
                 continue
             last, changes = await side.asks.changes(walk.ledger.origin, after, wait_seconds=WAIT_SECONDS)
             if after is not None and last < after:

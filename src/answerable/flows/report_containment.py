@@ -36,7 +36,6 @@ from answerable.flows.find_outstanding import outstanding_of
 from answerable.flows.place_hold import open_mandates
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names
-from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.scan_stop import is_instance_under, scanned, stop_part
 from answerable.flows.trace_effects import answers_elsewhere
 
@@ -208,18 +207,9 @@ async def _record(walk: Walk, report: ContainmentReport) -> None:
 
 
 def _denied(walk: Walk, hold: Hold) -> tuple[str, ...]:
-    """Approvals that waited when the hold came, and that nobody said no to."""
-    current = walk.registry.current
+    """Approvals that this hold denied, and nobody and nothing else."""
     return tuple(
-        one.id
-        for one in walk.approvals.all(pending_only=False, now=hold.at)
-        if one.state == "denied"
-        and one.created_at <= hold.at < one.expires_at
-        and not any(answer.verdict == "deny" for answer in one.answers)
-        and hold.what
-        in reach_of(
-            names_of_approval(walk, one), current, capability=current.capabilities.get(one.capability)
-        )
+        one.id for one in walk.approvals.all(pending_only=False, now=hold.at) if one.ended_by == hold.id
     )
 
 

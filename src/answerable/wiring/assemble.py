@@ -62,7 +62,7 @@ from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.settling import settling, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
-from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
+from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
 from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
 from answerable.wiring.telemetry import sending_metrics
 from answerable.wiring.tokens import forgetting_tokens, token_desk
@@ -252,7 +252,7 @@ async def _recovered(
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     counted = walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
-    recalled = await recall_ends(workloads, changes, since=counted)
+    recalled = await recall_ends(workloads, changes, since=counted, others=other_shards(settings))
     if recalled.ends or recalled.revocations:
         _log.warning(
             "the registers are older than the ledger: %d ends and %d revocations are in force again",

@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from answerable.adapters.local_keys import open_or_create_key
-from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, TlogFilesSettings
+from answerable.adapters.tlog_files import PublishedFiles, StoredFiles, TlogFilesLedger, TlogFilesSettings
 from answerable.core.identity.keys import ed25519_public
 from answerable.core.ledger.shards import HEADS, checked_shard_name, shard_origin
 from answerable.core.tlog.checkpoint import Checkpoint
@@ -114,6 +114,13 @@ def own_witnesses(settings: Settings) -> Settings:
 def published_shards(settings: Settings) -> tuple[PublishedFiles, ...]:
     """The logs of all shards, by name."""
     return tuple(PublishedFiles(place) for place in sorted(_shard_places(settings)))
+
+
+def other_shards(settings: Settings) -> tuple[StoredFiles, ...]:
+    """The logs of the shards that this process does not write, by name; none where there are no shards."""
+    own = settings.ledger.shard
+    places = sorted(_shard_places(settings)) if own else ()
+    return tuple(StoredFiles(place) for place in places if place.name != own)
 
 
 def published_sizes(settings: Settings) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.aws_sts import SESSION_SECONDS_MIN, AwsClients, AwsIssuer, AwsPlace, AwsTarget
 from answerable.adapters.aws_sts.clients import Keys
 from answerable.errors import shown
-from answerable.wiring.api_address import address_faults
+from answerable.wiring.api_access import address_faults, secret_for
 from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
@@ -78,9 +78,10 @@ def faults(settings: AwsSettings) -> tuple[str, ...]:
 
 def build(settings: AwsSettings, world: TargetWorld) -> BuiltTarget:
     """AWS, ready; connects to nothing."""
+    read = secret_for(world, settings.secret_key)
 
     def keys() -> Keys:
-        secret = world.secret_of(settings.secret_key).decode("ascii", errors="replace").strip()
+        secret = read().decode("ascii", errors="replace").strip()
         return Keys(access_key=settings.access_key, secret_key=secret)
 
     clients = AwsClients(AwsPlace(region=settings.region, endpoint=settings.endpoint.rstrip("/")))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.bearer_api import AnswerLimits, ApiShape, BearerTarget, JsonApi
 from answerable.adapters.github_app import AppTokens, GitHubIssuer
 from answerable.adapters.github_app.issuer import HEADERS
 from answerable.errors import shown
-from answerable.wiring.api_address import address_faults, context_for
+from answerable.wiring.api_access import address_faults, context_for, secret_for
 from answerable.wiring.setting_fields import number, reference, seconds, text
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
@@ -73,7 +72,7 @@ def build(settings: GitHubAppSettings, world: TargetWorld) -> BuiltTarget:
     """GitHub, ready; connects to nothing."""
     url = settings.url.rstrip("/")
     context = context_for(url, settings.authorities, world)
-    key = partial(world.secret_of, settings.key)
+    key = secret_for(world, settings.key)
     return BuiltTarget(
         issuer=GitHubIssuer(
             api=JsonApi(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.bearer_api import AnswerLimits, ApiShape, BearerTarget, JsonApi
 from answerable.adapters.kubernetes_tokens import KubernetesIssuer
 from answerable.errors import shown
-from answerable.wiring.api_address import address_faults, context_for
+from answerable.wiring.api_access import address_faults, context_for, secret_for
 from answerable.wiring.setting_fields import number, reference, seconds, text, texts
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
@@ -86,7 +85,7 @@ def build(settings: KubernetesSettings, world: TargetWorld) -> BuiltTarget:
     return BuiltTarget(
         issuer=KubernetesIssuer(
             api=api,
-            token=partial(world.secret_of, settings.token),
+            token=secret_for(world, settings.token),
             clock=world.clock,
             namespaces=settings.namespaces,
             audiences=settings.audiences,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass, fields
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.adapters.bearer_api import JsonApi
 from answerable.adapters.openbao import AppRole, JwtLogin, OpenBaoIssuer, OpenBaoLogin
 from answerable.adapters.openbao.scope import PATH
 from answerable.errors import Malformed, shown
-from answerable.wiring.api_address import address_faults, context_for
+from answerable.wiring.api_access import address_faults, context_for, secret_for
 from answerable.wiring.setting_fields import number, reference, seconds, text, texts
 from answerable.wiring.settings import checked_value
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind, kind_named
@@ -86,10 +85,10 @@ def build(settings: OpenBaoSettings, world: TargetWorld) -> BuiltTarget:
     context = context_for(url, settings.authorities, world)
     method: AppRole | JwtLogin
     if settings.role_id:
-        secret_id = partial(world.secret_of, settings.secret_id)
+        secret_id = secret_for(world, settings.secret_id)
         method = AppRole(role_id=settings.role_id, secret_id=secret_id, mount=settings.mount or "approle")
     else:
-        jwt = partial(world.secret_of, settings.jwt)
+        jwt = secret_for(world, settings.jwt)
         method = JwtLogin(role=settings.jwt_role, token=jwt, mount=settings.mount or "jwt")
     api = JsonApi(what="OpenBao", url=url, context=context, answer_seconds_max=settings.answer_seconds_max)
     kind, acting = _acting(settings)

@@ -79,6 +79,8 @@ class JsonApi:
             raise self._unavailable(
                 f"the connection broke: {type(error).__name__}", "none" if reading else "unknown"
             ) from None
+        except ValueError:
+            raise self._unavailable("its secret has characters that no header can hold", "none") from None
         if status < 300 or status in taken:
             return status, answer
         said = shown(without(_said(answer), _secrets(headers)), 300)

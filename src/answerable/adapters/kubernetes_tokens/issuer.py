@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from answerable.core.lease.scope import Scope
     from answerable.ports.clock import Clock
 
-LABEL: Final = "answerable.dev/lease"
-LABEL_QUERY: Final = "answerable.dev%2Flease"
+LABEL: Final = "answerable/lease"
+LABEL_QUERY: Final = "answerable%2Flease"
 OBJECT_PREFIX: Final = "ans-"
 PAGE: Final = 500
 PAGES_MAX: Final = 1_000

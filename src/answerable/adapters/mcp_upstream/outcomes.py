@@ -90,6 +90,15 @@ def outcome_of_result(result: dict[str, Any], *, bytes_max: int) -> Outcome:
     return Outcome(status="succeeded", result=result)
 
 
+def task_in(result: dict[str, Any]) -> str:
+    """The id of the task as which the upstream goes on with it, though nobody asked it to; else empty.
+
+    Only the newest revision has answers of that kind.
+    """
+    task = result.get("taskId") if result.get("resultType") == "task" else None
+    return task if isinstance(task, str) else ""
+
+
 def with_session(outcome: Outcome) -> Outcome:
     """What a broker says beside an answer, taken out of it: agents have no use for it, and it may not look as if a
     server had said it."""

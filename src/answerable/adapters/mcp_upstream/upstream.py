@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from mcp.shared.exceptions import MCPError
@@ -19,6 +19,7 @@ from answerable.adapters.mcp_upstream.outcomes import (
     outcome_of_error,
     outcome_of_result,
     request_of,
+    task_in,
     unclear,
     with_session,
 )
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents import Server
     from answerable.ports.clock import Clock
     from answerable.ports.upstream import Progress
+
+TASK_CANCEL_SECONDS: Final = 5.0
+"""How long an upstream may take to say whether it lets a task be cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +169,10 @@ class McpUpstream:
                 result = await link.subscribe(str(params["uri"]), seconds=seconds)
             else:
                 result = await link.exchange(method, params, seconds=seconds, progress=progress)
+                task = task_in(result)
+                if task:
+                    # Nobody follows tasks: one would go on behind its outcome, and behind every stop.
+                    return unclear(await link.cancel_task(task, seconds=TASK_CANCEL_SECONDS))
             outcome = outcome_of_result(result, bytes_max=self._settings.result_bytes_max)
             return with_session(outcome) if is_brokered else outcome
         except NotSentError:

@@ -30,6 +30,8 @@ USAGE: Final = 2
 DENIED: Final = 3
 PENDING: Final = 4
 CHECK_FAILED: Final = 5
+INTERRUPTED: Final = 130
+"""As shells have it for SIGINT."""
 
 EXIT_CODES: Final = {
     OK: "done",
@@ -38,6 +40,7 @@ EXIT_CODES: Final = {
     DENIED: "somebody entitled to say no said no, or an identity did not check",
     PENDING: "it waits for somebody",
     CHECK_FAILED: "a check found something",
+    INTERRUPTED: "ended by Ctrl-C (SIGINT), and it says what is in force all the same",
 }
 
 _DATA: Final = typer.Option(

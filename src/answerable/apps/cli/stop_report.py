@@ -21,14 +21,16 @@ _ENDS: Final = {
 
 
 class ReportView:
-    """Says what is new in each state of a report; nothing is said twice."""
+    """Says what is new in each state of a report; nothing is said twice. report: the last state of it."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, report: Answer) -> None:
+        self.report = report
         self._terminal = terminal
         self._said: set[tuple[str, str]] = set()
 
     def update(self, report: Answer) -> None:
         """What was stopped, what is in flight, and how it ended, as far as it was not said yet."""
+        self.report = report
         if self._terminal.as_json:
             return
         stopped = report["stopped"]
@@ -44,7 +46,9 @@ class ReportView:
 
     def left(self, hold: str) -> None:
         """Somebody ended the showing."""
-        self._terminal.say(f"the stop goes on; see `answerable hold show {hold}`")
+        self._terminal.warn(
+            f"no longer shown, and still held: the stop goes on without this command; see `answerable hold show {hold}`"
+        )
 
     def summary(self, report: Answer) -> None:
         """What there is to know at the end."""

@@ -1,4 +1,4 @@
-"""Addresses of APIs that the broker asks with secrets: over TLS, or on this machine."""
+"""How the broker gets at APIs: addresses that secrets may go to, whose certificates count, and the secrets."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from answerable.errors import Malformed, shown
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.ports.credential_issuer import PORT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.wiring.target_kinds import TargetWorld
 
 
@@ -43,6 +46,23 @@ def context_for(url: str, authorities: str, world: TargetWorld) -> ssl.SSLContex
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+def secret_for(world: TargetWorld, reference: str) -> Callable[[], bytes]:
+    """Reads the broker's own secret each time, for an issuer: one that cannot be read is a target that cannot be asked.
+
+    What it gives raises Unavailable (`lease.target`).
+    """
+
+    def read() -> bytes:
+        try:
+            return world.secret_of(reference)
+        except (Malformed, Unavailable) as error:
+            raise Unavailable(
+                f"the broker's own secret: {error.message}", code="lease.target", port=PORT
+            ) from None
+
+    return read
 
 
 def _is_here(host: str) -> bool:
