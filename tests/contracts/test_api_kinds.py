@@ -17,7 +17,7 @@ from answerable.core.canonical import freeze
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import lease_name
-from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.testing.entropy import SeededEntropy
 from answerable.wiring.target_kinds import TargetWorld, kind_named
 from tests.contracts.test_aws_leases import SCOPE as AWS_SCOPE
@@ -179,6 +179,52 @@ async def test_a_lease_by_openbao_is_acted_with_by_the_kind_of_the_settings(capl
     for canary in (SECRET_ID, credential.secret.reveal("password")):
         assert canary not in caplog.text + repr(raised.value) + repr(credential) + command_lines()
     api.stop()
+
+
+def unreadable(_):
+    raise Malformed("the file is not there", code="settings.secret")
+
+
+@pytest.mark.requirement("AWS-05", "BAO-04", "GITHUB-04", "K8S-04")
+@pytest.mark.parametrize("secret_of", [unreadable, lambda _: b"canary-\xff\n\xfe"])
+@pytest.mark.parametrize("kind", ["aws", "github_app", "kubernetes", "openbao"])
+async def test_a_secret_that_cannot_be_read_or_sent_is_a_target_that_cannot_be_asked(kind, secret_of, server):
+    server.reset()
+    stand_in = {"github_app": lambda: GitHubStandIn(KEY), "kubernetes": cluster, "openbao": OpenBaoStandIn}
+    api = stand_in[kind]() if kind in stand_in else None
+    settings = {
+        "aws": {
+            "region": REGION,
+            "roles": (ROLE,),
+            "access_key": server.broker["access_key"],
+            "secret_key": "file:secret",
+            "endpoint": server.endpoint,
+        },
+        "github_app": {"app": APP, "key": "file:key", "installation": INSTALLATION, "owner": OWNER},
+        "kubernetes": {"token": "file:token", "namespaces": ("support",)},
+        "openbao": {
+            "role_id": ROLE_ID,
+            "secret_id": "file:secret",
+            "paths": ("database/creds/readonly",),
+            "acts_by": "postgres",
+            "acts_with": 'databases = ["support"]',
+        },
+    }
+    scope = {
+        "aws": AWS_SCOPE,
+        "github_app": freeze({"repositories": ["octo/hello"], "permissions": {"issues": "read"}}),
+        "kubernetes": K8S_SCOPE,
+        "openbao": freeze({"credentials": "database/creds/readonly"}),
+    }
+    found = kind_named(kind)
+    chosen = found.settings(**settings[kind] | ({"url": api.url} if api else {}))
+    world = TargetWorld(clock=CLOCK, entropy=SeededEntropy(), secret_of=secret_of)
+    with pytest.raises(Unavailable) as raised:
+        await found.build(chosen, world).issuer.issue(order(scope[kind]))
+    assert (raised.value.code, raised.value.effect) == ("lease.target", "none")
+    assert "canary" not in repr(raised.value)
+    if api:
+        api.stop()
 
 
 @pytest.mark.requirement("BAO-05")

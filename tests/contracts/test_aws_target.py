@@ -74,6 +74,13 @@ async def test_bytes_go_both_ways_as_base64(bench):
     assert got.result["structuredContent"]["answer"]["Body"] == {"base64": "AP8="}
 
 
+async def test_an_operation_goes_by_the_action_that_iam_knows_it_by(bench):
+    listed = await performed(bench, {"service": "s3", "operation": "ListBuckets"})
+    assert listed.result["structuredContent"].get("error", "AccessDenied") == "AccessDenied"
+    with pytest.raises(Refused):
+        await performed(bench, {"service": "s3", "operation": "ListBuckets", "parameters": {"Unheard": "of"}})
+
+
 async def test_what_aws_refuses_is_a_result_in_its_words(bench):
     refused = await performed(bench, asked("GetObject", Key="43/a"))
     assert refused.result["isError"]
@@ -103,6 +110,8 @@ async def test_a_long_object_is_cut_and_says_so(bench):
         ("request", asked("GetObject", Key=7)),
         ("request", asked("GetObject")),
         ("request", asked("GetObject", Key="42/a", Unheard="of")),
+        ("request", asked("GetObject", Key="42/a", self="of")),
+        ("request", {"service": "s3", "operation": "ListAllMyBuckets"}),
         ("request", asked("GetObject", Key="")),
         (
             "request",

@@ -173,6 +173,26 @@ async def test_leases_end_with_the_login_and_are_made_with_one_that_lasts(bench)
 
 
 @pytest.mark.requirement("BAO-03")
+@pytest.mark.parametrize("skew_ms", [-3_600_000, 3_600_000])
+async def test_an_openbao_whose_clock_is_off_ends_a_lease_after_as_many_seconds(bench, skew_ms):
+    bench.bao.skew_ms = skew_ms
+    credential = await bench.issuer.issue(bench.order())
+    bench.bao.skew_ms += 50_000
+    assert await bench.use(credential)
+    bench.bao.skew_ms += 12_000
+    assert not await bench.use(credential)
+
+
+@pytest.mark.requirement("BAO-03")
+async def test_a_login_that_does_not_answer_leaves_nothing_and_ends_in_time(bench):
+    issuer = bench.issuer_of_a_process(answer_seconds_max=0.2)
+    with bench.bao.lock, pytest.raises(Unavailable) as raised:
+        await issuer.issue(bench.order())
+    assert raised.value.effect == "none"
+    assert [asked.path for asked in bench.bao.asked] in ([], ["/v1/auth/approle/login"])
+
+
+@pytest.mark.requirement("BAO-03")
 async def test_a_login_that_was_revoked_is_made_again(bench):
     await bench.issuer.issue(bench.order())
     bench.bao.tokens.clear()

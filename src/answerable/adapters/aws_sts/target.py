@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore import xform_name
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -168,14 +169,16 @@ class AwsSession:
             raise _arguments(f"there is no operation {shown(operation)} of {shown(service)}")
         if model.has_event_stream_output or model.has_event_stream_input:
             raise _arguments(f"{shown(operation)} is answered in a stream of events, which is not supported")
-        given = parameters_of(model.input_shape, parameters) if model.input_shape else {}
+        known = model.input_shape.members if model.input_shape else {}
+        if unknown := sorted(parameters.keys() - known.keys()):
+            raise _arguments(f"{shown(unknown[0])} is no parameter of {operation}")
+        given = parameters_of(model.input_shape, parameters) if known else {}
         key = (service, seconds_max)
         if key not in self._open:
             client = self.target.clients.made(service, self.keys, answer_seconds_max=seconds_max)
             client.meta.events.register("before-call", self._tagged)
             self._open[key] = client
-        # The public door to an operation by its name, which checks the parameters as its methods do.
-        answer = self._open[key]._make_api_call(operation, given)
+        answer = getattr(self._open[key], xform_name(operation))(**given)
         return {
             "answer": answer_of(answer, self.target.bytes_max),
             "id": answer.get("ResponseMetadata", {}).get("RequestId", ""),

@@ -146,12 +146,12 @@ class OpenBaoLogin:
 
     async def _new(self) -> Token:
         now = self._clock.now()
-        _, answer = await self._api.asked(
-            "POST",
-            f"/v1/auth/{self._method.mount}/login",
-            self._method.body(),
-            headers=self._headers(),
-        )
+        path = f"/v1/auth/{self._method.mount}/login"
+        try:
+            _, answer = await self._api.asked("POST", path, self._method.body(), headers=self._headers())
+        except Unavailable as error:
+            # A token that may have been made hangs on nothing, and nothing hangs on it.
+            raise Unavailable(error.message, code=error.code, port=PORT) from None
         auth = answer.get("auth")
         text = auth.get("client_token") if isinstance(auth, dict) else None
         seconds = auth.get("lease_duration") if isinstance(auth, dict) else None
