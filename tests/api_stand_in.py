@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -40,13 +41,13 @@ class Told:
 
 class ApiStandIn(ABC):
     """Subclasses say in `answer` what the real one would. asked: every request, in order. skew_ms: how far its clock is
-    before ours."""
-
-    scheme = "http"
+    before ours. before and after: called with the number of each request, before it does anything and when it has."""
 
     def __init__(self, *, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
         self.skew_ms = 0
+        self.before: Callable[[int], None] = lambda _: None
+        self.after: Callable[[int], None] = lambda _: None
         self.lock = threading.RLock()
         self._tls = tls
         self._port = 0
@@ -83,7 +84,9 @@ class ApiStandIn(ABC):
                 )
                 with outer.lock:
                     outer.asked.append(asked)
+                    outer.before(len(outer.asked))
                     told = outer.answer(asked)
+                    outer.after(len(outer.asked))
                 is_text = isinstance(told.json, str)
                 body = (
                     b"" if told.json is None else (told.json if is_text else json.dumps(told.json)).encode()
