@@ -34,7 +34,10 @@ def documents() -> str:
             f"{{displayName: {person}, groups: [leads]}}",
             f"{{displayName: {person}, groups: [leads], keyFile: {name}.pub.jwk}}",
         )
-    return f"""{known}---
+    return f"{known}{DOCUMENTS}"
+
+
+DOCUMENTS = f"""---
 apiVersion: answerable/v1
 kind: Server
 metadata: {{name: shop-db}}
@@ -57,7 +60,10 @@ spec:
     grants:
       database: prod
       tables:
-        - {{name: public.support_messages, verbs: [select], columns: [id, case_id, body], rows: {{column: case_id, equals: case-1}}}}
+        - name: public.support_messages
+          verbs: [select]
+          columns: [id, case_id, body]
+          rows: {{column: case_id, equals: case-1}}
   ownership: {OWNERSHIP}
 ---
 apiVersion: answerable/v1

@@ -21,7 +21,7 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from answerable.core.lease.lease import Under
     from answerable.core.registry.lease_template import LeaseWindow
@@ -109,5 +109,10 @@ class LeaseWorld:
 
 async def quiet(desk: LeaseDesk) -> None:
     """Wait until nothing is being ended."""
-    while desk.ending:
+    await until(lambda: not desk.ending)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    while not is_so():  # noqa: ASYNC110 - what is waited for has no event
         await anyio.sleep(0.001)

@@ -18,7 +18,7 @@ from answerable.flows.lease_desk import LeaseLimits
 from answerable.flows.perform_leased import perform_leased
 from answerable.flows.revoke_lease import end_lease, end_within
 from answerable.flows.settle_leases import Stray, find_strays
-from tests.lease_world import SCOPE, LeaseWorld, quiet, warrant
+from tests.lease_world import SCOPE, LeaseWorld, quiet, until, warrant
 
 pytestmark = pytest.mark.anyio
 
@@ -112,8 +112,7 @@ async def test_what_cannot_be_revoked_is_told_with_its_reason_until_it_is_gone()
         target.reachable = True
         world.clock.advance(PAUSE_MS_MAX / 1000)
         desk.due_changed.set()
-        while lease.name in desk.open:
-            await anyio.sleep(0.001)
+        await until(lambda: lease.name not in desk.open)
         gone = world.register.get(lease.name)
         assert (gone.state, gone.why) == ("ended", "held")
         assert await target.live() == ()
@@ -192,8 +191,7 @@ async def test_a_lease_that_is_held_while_it_is_issued_is_never_used():
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(act)
-            while not desk.issuing:
-                await anyio.sleep(0.001)
+            await until(lambda: bool(desk.issuing))
             assert end_within(desk, [("agent", "scout")], why="held") == [one.lease.name]
         await quiet(desk)
     assert caught == ["lease.ended"]
@@ -244,8 +242,7 @@ async def test_a_task_that_goes_on_has_its_lease_renewed_and_no_further_than_ord
         assert len(await target.live()) == 1
         world.clock.advance(2)
         desk.due_changed.set()
-        while len(desk.open):
-            await anyio.sleep(0.001)
+        await until(lambda: not (len(desk.open)))
         assert await target.live() == ()
         assert world.register.get(lease.name).end == "expired"
 
@@ -258,8 +255,7 @@ async def test_a_clock_that_is_set_back_lets_no_lease_live_longer():
         world.clock.jump(-3600)
         world.clock.advance(61)
         desk.due_changed.set()
-        while len(desk.open):
-            await anyio.sleep(0.001)
+        await until(lambda: not (len(desk.open)))
         assert await target.live() == ()
 
 

@@ -66,7 +66,7 @@ class MemoryBench(IssuerBench):
 
     def _does(self, credential: Credential, verb: str, key: str) -> bool:
         try:
-            self._target.do(credential, verb, key)
+            self._target.act(credential, verb, key)
         except AnswerableError:
             return False
         return True

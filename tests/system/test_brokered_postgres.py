@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -14,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from answerable.core.ledger.tags import Tag
 from answerable.core.lease.name import lease_name
+from answerable.core.ledger.tags import Tag
 from answerable.sdk.keyfile import create_key
 from tests.brokered_world import SupportDesk, support_desk
 from tests.postgres_server import BROKER_PASSWORD, PostgresServer
@@ -54,17 +55,19 @@ async def written_down(desk: SupportDesk, name: str, state: str) -> list[dict[st
     raise AssertionError(f"the ledger never said that {name} is {state}")
 
 
+def command_lines() -> dict[bytes, int]:
+    """The words of every process on this machine, and its number."""
+    found = {}
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found[place.read_bytes()] = int(place.parent.name)
+    return found
+
+
 def process_named(desk: SupportDesk, word: str) -> list[int]:
     """Processes of this house whose command line has this word."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = place.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if os.fsencode(desk.home.data) in words and word.encode() in words:
-            found.append(int(place.parent.name))
-    return found
+    own = os.fsencode(desk.home.data)
+    return [pid for words, pid in command_lines().items() if {own, word.encode()} <= {*words.split(b"\0")}]
 
 
 @pytest.mark.requirement("BROKER-01", "BROKER-02", "BROKER-03")
@@ -110,11 +113,7 @@ async def test_the_brokers_own_secret_is_nowhere_that_anybody_looks(tmp_path, se
         wrong = await desk.query(key, "SELECT nothing FROM nowhere")
         secret = BROKER_PASSWORD.encode()
         assert BROKER_PASSWORD not in said["text"] + wrong["text"] + desk.home.said
-        for place in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                assert secret not in place.read_bytes()
-            except OSError:
-                continue
+        assert not [words for words in command_lines() if secret in words]
         await desk.home.stop(signal.SIGTERM)
         for place in desk.home.data.rglob("*"):
             if place.is_file() and place != desk.home.data / "broker/targets/password":

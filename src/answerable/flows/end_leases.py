@@ -14,26 +14,31 @@ import anyio
 
 from answerable.core.containment.hold import Holdable
 from answerable.core.lease.wire import LISTED_MAX, NAMES_MAX
+from answerable.core.ledger.containment import StillLive
 from answerable.core.ledger.records_leases import lease_stands
 from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.look_at_leases import all_leases
 from answerable.flows.record_entry import record_entry, sealing_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from answerable.core.containment.hold import Hold
     from answerable.core.lease.lease import Lease, Under
     from answerable.flows.lease_side import LeaseSide
     from answerable.flows.walk import Walk
     from answerable.ports.lease_register import LeaseChange
 
 WAIT_SECONDS: Final = 20.0
+ANSWER_SECONDS_MAX: Final = 2.0
 RETRY_SECONDS: Final = 0.5
 UNUSED_SECONDS: Final = 0.5
 """How often it is looked whether anything registered is a target of the broker, as long as nothing is."""
 RETRY_SECONDS_MAX: Final = 15.0
 
+_ENDING: Final = "it is being ended"
 _log: Final = logging.getLogger(__name__)
 
 
@@ -56,12 +61,51 @@ async def end_leases(walk: Walk, names: Iterable[Under], *, why: str, wait_secon
     if side is None or not wanted or not uses_broker(walk):
         return LetGo()
     try:
-        done = await side.asks.end(wanted, why=why, wait_seconds=wait_seconds)
-    except Unavailable as failed:
+        # Whoever stops something waits for nobody who hangs.
+        with anyio.fail_after(wait_seconds + ANSWER_SECONDS_MAX):
+            done = await side.asks.end(wanted, why=why, wait_seconds=wait_seconds)
+    except (Unavailable, TimeoutError) as failed:
+        said = failed.message if isinstance(failed, Unavailable) else "the broker did not answer in time"
         side.owe(dict.fromkeys(wanted, why))
-        _log.warning("leases could not be ended yet: %s", failed.message)
-        return LetGo(unreached=failed.message)
+        _log.warning("leases could not be ended yet: %s", said)
+        return LetGo(unreached=said)
     return LetGo(ended=done.ended, unrevoked=done.unrevoked, more=done.more)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeasesWithin:
+    """ended: names of leases within a hold's reach that ended since it was placed. live: those that are not gone."""
+
+    ended: tuple[str, ...] = ()
+    live: tuple[StillLive, ...] = ()
+
+
+async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
+    """How the leases within the reach of a hold stand. Never raises: a broker that cannot be asked is told as such."""
+    side = walk.leases
+    if side is None or not uses_broker(walk):
+        return LeasesWithin()
+    try:
+        lists = [await side.asks.leases("ended", LISTED_MAX), await all_leases(walk, "open")]
+    except Unavailable as failed:
+        why = f"{failed.message}; leases end by themselves in time, and it is asked again"
+        longest = walk.clock.now() + max(side.lives.task_ms, side.lives.action_ms)
+        return LeasesWithin(live=(StillLive(kind="lease", name=side.broker, until=longest, why=why),))
+    mine = [one for some in lists for one in some if tuple(hold.what) in one.under]
+    ended = tuple(one.name for one in mine if one.ended_at >= hold.at)
+    live = [
+        StillLive(kind="lease", name=one.name, until=one.live_until, why="; ".join(one.left))
+        for one in mine
+        if one.ended_at >= hold.at and one.left
+    ]
+    live += [
+        StillLive(
+            kind="lease", name=one.name, until=one.expires_at, why=f"at {one.target}: {one.fault or _ENDING}"
+        )
+        for one in mine
+        if one.is_open
+    ]
+    return LeasesWithin(ended=ended[:LISTED_MAX], live=tuple(live))
 
 
 def uses_broker(walk: Walk) -> bool:
@@ -98,9 +142,10 @@ async def _tell(walk: Walk, side: LeaseSide) -> None:
 
 async def _told(walk: Walk, side: LeaseSide) -> None:
     if side.owed_all and walk.leases is side:
-        ended = [lease for lease in await _open(walk, side) if _why_over(walk, lease)]
-        for lease in ended:
-            side.owed[("credential", lease.name)] = _why_over(walk, lease)
+        for lease in await all_leases(walk, "open"):
+            why = _why_over(walk, lease) if lease.log == walk.ledger.origin else ""
+            if why:
+                side.owed["credential", lease.name] = why
         side.owed_all = False
     while side.owed:
         names = list(side.owed.items())[:NAMES_MAX]
@@ -108,18 +153,6 @@ async def _told(walk: Walk, side: LeaseSide) -> None:
         for name, why in names:
             if side.owed.get(name) == why:
                 del side.owed[name]
-
-
-async def _open(walk: Walk, side: LeaseSide) -> list[Lease]:
-    """Every lease of our log that is open at the broker. Raises Unavailable."""
-    found: list[Lease] = []
-    after = ""
-    while True:
-        some = await side.asks.leases("open", LISTED_MAX, after=after)
-        found += (lease for lease in some if lease.log == walk.ledger.origin)
-        if len(some) < LISTED_MAX:
-            return found
-        after = some[-1].name
 
 
 def _why_over(walk: Walk, lease: Lease) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.name import NAME_BYTES, lease_name
@@ -22,6 +22,28 @@ if TYPE_CHECKING:
 
 WINDOW_LEFT_MS_MIN: Final = 1_000
 """A window that ends sooner serves no further action."""
+
+
+class ActionNames(NamedTuple):
+    """Names chosen before the intent is written. action: the id of this one attempt, which is its idempotency key, too.
+    brokered: what a broker is to know, where one acts."""
+
+    action: str
+    brokered: BrokeredAction | None
+
+    @property
+    def lease(self) -> str:
+        """Name of the lease, empty where there is none."""
+        return self.brokered.terms.name if self.brokered is not None else ""
+
+
+UNNAMED: Final = ActionNames("", None)
+
+
+def name_action(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> ActionNames:
+    """The names of one attempt. Raises as `brokered_action`."""
+    action_id = walk.entropy.bytes(NAME_BYTES).hex()
+    return ActionNames(action_id, brokered_action(walk, verified, at=at, action_id=action_id))
 
 
 def brokered_action(

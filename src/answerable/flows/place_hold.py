@@ -21,6 +21,7 @@ from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
 from answerable.flows.cut_held import cut_held
 from answerable.flows.end_instance import end_instances
+from answerable.flows.end_leases import end_leases
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import mandate_names
 from answerable.flows.revoke_authority import denied_now, names_of_approval, names_of_instance
@@ -182,6 +183,7 @@ async def _settled(
         unrecorded = failed
     # The other processes do so when they see it (`follow_holds`).
     cut = cut_held(walk)
+    await end_leases(walk, [hold.what], why="what it stands under is held")
     try:
         # With their documents and sub-agents. A crash before the next line may record the hold a second time.
         if workloads is not None:

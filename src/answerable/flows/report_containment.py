@@ -32,6 +32,7 @@ from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import AnswerableError, Refused, shown
 from answerable.flows.end_instance import written
+from answerable.flows.end_leases import leases_within
 from answerable.flows.find_outstanding import outstanding_of
 from answerable.flows.place_hold import open_mandates
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
@@ -105,7 +106,8 @@ async def report_containment(
     for part in parts:
         counted.update(part.counted)
     mandates = await anyio.to_thread.run_sync(open_mandates, walk, hold)
-    live, is_live_all = await _still_live(walk, hold, flights, workloads)
+    leases = await leases_within(walk, hold)
+    live, is_live_all = await _still_live(walk, hold, flights, workloads, leases.live)
     return ContainmentReport(
         hold=hold,
         log=walk.ledger.origin,
@@ -131,6 +133,7 @@ async def report_containment(
         looked_from=own.looked_from,
         entries=own.entries,
         recorded=scan.report,
+        leases=leases.ended,
     )
 
 
@@ -214,7 +217,11 @@ def _denied(walk: Walk, hold: Hold) -> tuple[str, ...]:
 
 
 async def _still_live(
-    walk: Walk, hold: Hold, flights: Sequence[Flight], workloads: Workloads | None
+    walk: Walk,
+    hold: Hold,
+    flights: Sequence[Flight],
+    workloads: Workloads | None,
+    leases: Sequence[StillLive],
 ) -> tuple[tuple[StillLive, ...], bool]:
     """Those that nobody can say an end of first, then those that last longest; and whether these are all."""
     found = [
@@ -227,6 +234,7 @@ async def _still_live(
         for one in flights
         if not one.status
     ]
+    found += leases
     # Of tokens it is not known here which server they are shown to.
     is_all = walk.tokens is None or hold.what.kind not in _ON_TARGETS
     if hold.what.kind not in _ON_TARGETS:

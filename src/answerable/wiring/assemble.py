@@ -73,7 +73,6 @@ if TYPE_CHECKING:
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.adapters.shard_socket import SocketShardDoor
-    from answerable.core.ledger.warrant import Warrant
     from answerable.flows.cover_shards import ShardState
     from answerable.flows.event_desk import EventDesk
     from answerable.flows.gather_cosignatures import Cosigning, WitnessState
@@ -187,7 +186,7 @@ async def assembled(
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
             verifier = verifier_of(identity, registry, settings, authorities, clock=clock, entropy=entropy)
-            upstream = _upstream(settings, clock, warrant_signer(settings, own.origin, entropy))
+            upstream = _upstream(settings, clock, own.origin, entropy)
             revocations = SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
                 clock=clock,
@@ -205,8 +204,7 @@ async def assembled(
                 manifests=identity.manifests, pins=SqliteToolPinRegister(store),
                 people=identity.people,
                 revocations=revocations, holds=SqliteHoldRegister(store, revocations),
-                sightings=identity.seen,
-                stands=partial(instance_stands, identity.instances, identity.desk),
+                sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
@@ -221,8 +219,7 @@ async def assembled(
                 verifier=verifier,
                 upstream=upstream,
                 ledger=ledger,
-                log_key=own.log_key.formatted(),
-                cosigning=rounds,
+                log_key=own.log_key.formatted(), cosigning=rounds,
                 registers=store,
                 proofs=proofs,
                 tokens=tokens, events=event_desk(settings, store, tokens),
@@ -314,7 +311,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
             tasks.start_soon(reading_histories, product.walk)
 
 
-def _upstream(settings: Settings, clock: SystemClock, sign_warrant: Callable[[Warrant], str]) -> McpUpstream:
+def _upstream(settings: Settings, clock: SystemClock, origin: str, entropy: SystemEntropy) -> McpUpstream:
     # The SDK takes half a second to import; what only reads the registry should not wait for it twice.
     from answerable.adapters.mcp_upstream.settings import UpstreamSettings
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
@@ -325,7 +322,7 @@ def _upstream(settings: Settings, clock: SystemClock, sign_warrant: Callable[[Wa
         settings=UpstreamSettings(
             log_directory=directory, broker_socket=settings.broker.socket, **asdict(settings.upstreams)
         ),
-        sign_warrant=sign_warrant,
+        sign_warrant=warrant_signer(settings, origin, entropy),
     )
 
 

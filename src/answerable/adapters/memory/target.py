@@ -166,7 +166,7 @@ class MemoryTarget:
         finally:
             account.sessions.discard(number)
 
-    def do(self, credential: Credential, tool: str, key: str, value: str = "") -> str | None:
+    def act(self, credential: Credential, tool: str, key: str, value: str = "") -> str | None:
         """What the target itself does for whoever shows this credential. Raises Refused (`target.no`)."""
         account = self._account(credential)
         if tool not in account.verbs or key not in account.keys:
@@ -211,7 +211,7 @@ class MemorySession:
         key, value = str(arguments.get("key", "")), str(arguments.get("value", ""))
         session = (("memory_session", str(self._number)),)
         try:
-            found = self._target.do(self._credential, tool, key, value)
+            found = self._target.act(self._credential, tool, key, value)
         except Refused as no:
             text = [{"type": "text", "text": no.message}]
             return Performed(result={"content": text, "isError": True}, session=session)

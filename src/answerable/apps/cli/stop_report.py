@@ -34,7 +34,12 @@ class ReportView:
         if self._terminal.as_json:
             return
         stopped = report["stopped"]
-        for kind, end in (("approvals", "denied"), ("instances", "ended"), ("mandates", "stands still")):
+        for kind, end in (
+            ("approvals", "denied"),
+            ("instances", "ended"),
+            ("mandates", "stands still"),
+            ("leases", "ended"),
+        ):
             for name in stopped[kind][:NAMED_MAX]:
                 self._say(kind, name, f"stopped   {kind[:-1]} {name}: {end}")
         for one in report["in_flight"]:
@@ -117,7 +122,8 @@ def _stopped(stopped: Answer) -> str:
     cut = stopped.get("cut")
     return (
         f"{len(stopped['approvals'])} approvals, {stopped['instances_count']} instances, {stopped['mandates_count']} "
-        f"open mandates, {'an unknown number of' if cut is None else cut} calls and streams cut; no leases are issued"
+        f"open mandates, {'an unknown number of' if cut is None else cut} calls and streams cut, "
+        f"{len(stopped['leases'])} leases ended"
     )
 
 

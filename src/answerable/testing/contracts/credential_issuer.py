@@ -145,7 +145,7 @@ class CredentialIssuerContract:
         await bench.issuer.revoke(bench.order(2).name)
         claim(set(await bench.issuer.live()) == names - {bench.order(2).name}, "until it is revoked")
 
-    async def test_leases_that_are_made_at_once_do_not_meet(self, bench: IssuerBench) -> None:
+    async def test_leases_made_at_once_never_meet(self, bench: IssuerBench) -> None:
         made: dict[int, Credential] = {}
 
         async def one(number: int) -> None:
@@ -227,7 +227,7 @@ class CredentialIssuerContract:
         if bench.issuer.traits.revocable:
             claim(not await bench.issuer.live(), "and nothing was")
 
-    async def test_hostile_scopes_do_nothing_but_what_they_say(self, bench: IssuerBench) -> None:
+    async def test_hostile_scopes_grant_nothing_but_what_they_say(self, bench: IssuerBench) -> None:
         good = await bench.issuer.issue(bench.order())
         for number, odd in enumerate(bench.hostile, start=2):
             order = LeaseOrder(name=bench.order(number).name, scope=odd, expires_at=bench.order().expires_at)
