@@ -19,6 +19,7 @@ REQUIRABLE: Final = frozenset(
         "faketime",
         "go-spiffe",
         "mariadb",
+        "moto",
         "nats-server",
         "npm",
         "openssl",
