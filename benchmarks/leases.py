@@ -106,6 +106,11 @@ def fresh(directory: Path) -> Path:
     return directory
 
 
+def size_of(directory: Path) -> int:
+    """Bytes of all files in it."""
+    return sum(file.stat().st_size for file in directory.iterdir())
+
+
 def bare(place: Path, count: int) -> list[Line]:
     """The peer: one small row in a transaction of its own."""
     with sqlite3.connect(place / "bare.db", isolation_level=None) as connection:
@@ -244,7 +249,7 @@ async def standing(directory: Path, count: int) -> list[Line]:
     register = SqliteLeaseRegister(path)
     for start in range(1, count + 1, 2000):
         register.put([issued(number) for number in range(start, min(start + 2000, count + 1))])
-    size = sum(file.stat().st_size for file in directory.iterdir())
+    size = size_of(directory)
     register.close()
     register = SqliteLeaseRegister(path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -22,7 +22,15 @@ def secret(tmp_path: Path) -> Command:
     environment = {**os.environ, "PYTHONPATH": str(Path(answerable.__file__).parent.parent)}
 
     def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-m", "answerable.main", "secret", *arguments, "--data", str(tmp_path / "data")]
+        words = [
+            sys.executable,
+            "-m",
+            "answerable.main",
+            "secret",
+            *arguments,
+            "--data",
+            str(tmp_path / "data"),
+        ]
         return subprocess.run(
             words, env=environment, input=given, capture_output=True, text=True, check=False
         )

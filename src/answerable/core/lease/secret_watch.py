@@ -12,7 +12,6 @@ import json
 import re
 from base64 import b64encode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote, quote_plus
 
 from answerable.errors import Malformed
 
@@ -24,6 +23,7 @@ WATCHED_CHARS_MIN: Final = 8
 CANARY_OCTETS: Final = 64
 CANARY_FORMS: Final = ("aws", "github", "password", "slack", "url")
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_UNRESERVED: Final = frozenset(_LETTERS.encode() + b"-._~")
 _UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -79,7 +79,8 @@ def forms_of(value: str) -> frozenset[bytes]:
     raw = value.encode()
     forms = {raw, value.encode("utf-16-le"), value.encode("utf-16-be")}
     forms |= {json.dumps(value)[1:-1].encode(), json.dumps(value, ensure_ascii=False)[1:-1].encode()}
-    forms |= {quote(value, safe="").encode(), quote(value).encode(), quote_plus(value).encode()}
+    quoted = _percent_encoded(value)
+    forms |= {quoted, quoted.replace(b"%2F", b"/"), quoted.replace(b"%20", b"+")}
     forms |= {raw.hex().encode(), raw.hex().upper().encode()}
     for before in range(3):
         for encode in (b64encode, urlsafe_b64encode):
@@ -106,3 +107,9 @@ def canary_value(form: str, octets: bytes) -> str:
             return f"postgresql://reporting:{letters[:24]}@db.internal:5432/prod"
         case _:
             return letters[:24]
+
+
+def _percent_encoded(value: str) -> bytes:
+    """As URLs have it (RFC 3986, section 2.1): whatever is not unreserved."""
+    octets = value.encode("utf-8", "replace")
+    return b"".join(bytes([one]) if one in _UNRESERVED else b"%%%02X" % one for one in octets)
