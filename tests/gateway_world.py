@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -336,11 +336,12 @@ async def gateway_world(
     limits: GatewayLimits | None = None,
     settings: UpstreamSettings | None = None,
     uds: Path | None = None,
+    more: Iterable[JSONValue] = (),
 ) -> AsyncIterator[World]:
-    """Everything up and connected."""
+    """Everything up and connected. more: documents of servers beside those that are known here."""
     clock = SystemClock()
     upstream = McpUpstream(clock=clock, settings=settings or UpstreamSettings())
-    walk = walk_of(registry(home, servers), upstream, clock)
+    walk = walk_of([*registry(home, servers), *more], upstream, clock)
     upstream.apply(walk.registry.current.servers.values())
     bound: list[Listeners] = []
     started, stop = anyio.Event(), anyio.Event()

@@ -14,7 +14,23 @@ import pytest
 
 REQUIRE_VARIABLE: Final = "ANSWERABLE_REQUIRE"
 REQUIRABLE: Final = frozenset(
-    {"envoy", "faketime", "go-spiffe", "npm", "openssl", "softhsm", "ssh-keygen", "strace"}
+    {
+        "envoy",
+        "faketime",
+        "go-spiffe",
+        "mariadb",
+        "moto",
+        "nats-server",
+        "npm",
+        "openssl",
+        "postgres",
+        "rabbitmq-server",
+        "redis-server",
+        "softhsm",
+        "ssh-keygen",
+        "sshd",
+        "strace",
+    }
 )
 """Programs of others that can be asked for by name; what a kernel or a container allows cannot."""
 

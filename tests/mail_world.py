@@ -132,6 +132,7 @@ class Mailbox:
 
     home: House
     mandate: str
+    server: str = "mail"
 
     @property
     def gateway(self) -> str:
@@ -155,10 +156,10 @@ class Mailbox:
         """By the control API, as the command line asks it."""
         return await self._control("GET", path)
 
-    async def lift(self, hold: str) -> None:
-        """By two people, each with a key of theirs."""
+    async def lift(self, hold: str, *people: str) -> None:
+        """By two people, or those who are named, each with a key of theirs."""
         shown = await self.told(f"/v1/holds/{hold}")
-        for person in ("bela", "ada"):
+        for person in people or ("bela", "ada"):
             token = signed_lift(
                 hold_in(shown),
                 by=PrincipalId(person),
@@ -217,7 +218,9 @@ class Mailbox:
         client, base = open_client(self.gateway, SignatureAuth(key, mandate=self.mandate))
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         async with client:
-            answer: httpx2.Response = await client.post(f"{base}/mcp/mail", json=message, headers=fields)
+            answer: httpx2.Response = await client.post(
+                f"{base}/mcp/{self.server}", json=message, headers=fields
+            )
         found = _message(answer)
         return {"status": answer.status_code, "text": answer.text, **found}
 

@@ -115,6 +115,8 @@ VERIFIERS = (
     Environment(
         path="verifiers/webhooks", lock="environments/webhooks.lock", source="environments/webhooks.in"
     ),
+    # A stand-in for AWS, by others, that leases of AWS STS are tested against.
+    Environment(path="verifiers/moto", lock="environments/moto.lock", source="environments/moto.in"),
 )
 
 # Made by the benchmark that measures them only.
@@ -218,7 +220,8 @@ def renew_locks() -> None:
     sources = [(one.source, one.lock, one.python_min) for one in (*ENVIRONMENTS, *VERIFIERS, *PEERS)]
     uv = located_uv()
     for source, lock, python in [*sources, ("environments/uv.in", "environments/uv.lock", PYTHON_MIN)]:
-        group = ("--group", "dev") if source == "pyproject.toml" else ()
+        # With all extras: every target of the broker is tested.
+        group = ("--group", "dev", "--all-extras") if source == "pyproject.toml" else ()
         how = ("--universal", "--python-version", python, "--generate-hashes", "--no-annotate", "--upgrade")
         quiet = ("--quiet", "--custom-compile-command", "./dev lock")
         run_uv(uv, "pip", "compile", source, *group, *how, *quiet, "--output-file", lock, cwd=ROOT)

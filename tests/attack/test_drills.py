@@ -189,7 +189,6 @@ async def test_a_drill_stops_nobody_else_and_leaves_nothing_open():
     assert bench.walk.mandates.calls_used("m-1") == 1
     assert not bench.walk.open_intents
     assert not bench.walk.calls
-    assert not bench.walk.drills.shadows
     assert not [*workloads.instances.live()]
     assert not list(bench.walk.approvals.all(pending_only=True, now=bench.clock.now()))
     open_ones = [one.id for one in bench.walk.mandates.all() if bench.walk.mandates.state(one.id) == "open"]

@@ -57,6 +57,7 @@ def test_a_failing_file_is_unavailable_and_never_an_answer(tmp_path):
         lambda: register.get(sample_hold().id),
         register.all,
         register.unrecorded,
+        lambda: register.is_recorded(sample_hold().id),
     ):
         with pytest.raises(Unavailable):
             ask()

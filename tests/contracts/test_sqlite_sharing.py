@@ -72,6 +72,24 @@ def test_approvals_of_both_processes_stand_in_order_and_change_in_both(tmp_path:
     assert ours.matching(first.agent, first.mandate, first.action.digest, NOW) is None
 
 
+@pytest.mark.requirement("STOP-11")
+def test_whoever_lists_approvals_or_comes_too_late_finds_what_the_other_process_wrote_and_takes_no_news_away(
+    tmp_path: Path,
+) -> None:
+    here, there = two(tmp_path)
+    ours, theirs = SqliteApprovalRegister(here), SqliteApprovalRegister(there)
+    first = approval("a-0")
+    theirs.add(first)
+    assert list(ours.all(pending_only=False, now=NOW)) == [first]
+    changed = replace(first, reasons=("another",))
+    assert theirs.replace(changed, was=first)
+    assert not ours.replace(replace(first, state="denied"), was=first)
+    assert ours.find(first.id) == changed
+    assert ours.replace(replace(changed, state="denied", ended_by="hold_x"), was=changed)
+    assert here.refresh()
+    assert [one.ended_by for one in theirs.all(pending_only=False, now=NOW)] == ["hold_x"]
+
+
 def test_documents_stay_the_same_object_while_nobody_applied_others(tmp_path: Path) -> None:
     here, there = two(tmp_path)
     registry = SqliteRegistryStore(here)

@@ -85,6 +85,9 @@ async def _stepped(bench, step, asked, task):
             bench.clock.jump(-seconds)
 
 
+SHADOW = "drill-scout-0123abcd"
+
+
 @st.composite
 def logs(draw):
     """Entries of every kind that is counted, about the same few actions, tasks and stops."""
@@ -94,7 +97,9 @@ def logs(draw):
         intents = draw(st.lists(some, max_size=4, unique=True))
         leaf = {
             "tier": draw(st.integers(0, 2)),
-            "use_case": draw(st.sampled_from(("support", "finance"))),
+            "use_case": draw(st.sampled_from(("support", "finance", SHADOW))),
+            "agent": draw(st.sampled_from(("scout", SHADOW))),
+            "passed": draw(st.booleans()),
             "approval": draw(st.sampled_from(("", "a", "b", "c"))),
             "state": draw(st.sampled_from(("pending", "approved", "denied"))),
             "status": draw(st.sampled_from(("succeeded", "failed", "not_started", "indeterminate"))),
@@ -105,7 +110,7 @@ def logs(draw):
             "in_flight_count": draw(st.sampled_from((len(intents), len(intents) + 1))),
             "how": draw(st.sampled_from(("one_person", "registry"))),
             "source": draw(st.sampled_from(("person", "drill"))),
-            "agents": {"scout": draw(st.integers(0, 9))},
+            "agents": {"scout": draw(st.integers(0, 9)), SHADOW: draw(st.integers(0, 9))},
             "at": START + draw(st.integers(-2, 3)) * HOUR_MS,
         }
         found.append(entry(index, draw(st.sampled_from(TAGS)), **leaf))

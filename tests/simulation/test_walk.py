@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from answerable.core.containment.reach import Judged
 from answerable.testing.builders import ledger_key
 from answerable.testing.disks import FileDisk, MemoryDisk
 from answerable.testing.simulation import Simulation, simulate
@@ -16,6 +20,8 @@ from answerable.testing.trouble import faults_of
 from answerable.verify.ledger_history import verify_ledger
 
 SEEDS = range(60)
+SEEDS_WITH_HOLDS = range(101, 181, 2)
+SIM = Path(__file__).parents[2] / "tools/sim.py"
 SEEDS_ON_FILES = range(1000, 1006)
 SEEDS_OF_PROOF = range(10_000, 12_000)
 
@@ -61,8 +67,63 @@ def test_a_seed_gives_the_same_run_every_time():
     assert len(logs[0]) > 20
 
 
+@pytest.mark.requirement("HOLD-18")
+def test_random_holds_stop_whatever_they_reach_and_nothing_is_ever_allowed_by_one():
+    reports = [asyncio.run(simulate(seed)) for seed in SEEDS_WITH_HOLDS]
+    sums = {
+        name: sum(getattr(one, name) for one in reports)
+        for name in ("held", "lifted", "cut", "crashes", "effects")
+    }
+    print(sums)
+    struck = {fault for report in reports for fault in report.struck}
+    assert any(fault.startswith("holds.") for fault in struck)
+    assert sums["held"] > 2 * len(reports)
+    assert sums["lifted"] > len(reports) / 4
+    assert sums["cut"] > 0
+    assert sums["effects"] > len(reports)
+
+
+@pytest.mark.requirement("HOLD-18")
+@pytest.mark.parametrize("law", ["looked at again", "on record"])
+def test_a_walk_that_forgets_holds_is_found_out(monkeypatch: pytest.MonkeyPatch, law: str):
+    """The model of the simulation finds what it is there to find."""
+    if law == "looked at again":
+        monkeypatch.setattr(Judged, "hold", lambda _self, _now: None)
+        monkeypatch.setattr(Judged, "stopped", lambda _self, _now: "")
+        monkeypatch.setattr("answerable.flows.place_hold.cut_held", lambda _walk: 0)
+    else:
+        monkeypatch.setattr("answerable.flows.place_hold._record", forgotten)
+    with pytest.raises(AssertionError, match="was held" if law == "looked at again" else "is not on record"):
+        until_broken()
+
+
+def until_broken() -> None:
+    for seed in SEEDS_WITH_HOLDS:
+        asyncio.run(simulate(seed))
+
+
+async def forgotten(*_: object) -> None:
+    """Writes nothing down."""
+
+
+@pytest.mark.requirement("HOLD-18")
+def test_a_run_is_told_as_it_happens_by_its_seed_alone():
+    said = [
+        subprocess.run(
+            [sys.executable, str(SIM), "7"], capture_output=True, text=True, check=True, timeout=120
+        ).stdout
+        for _ in range(2)
+    ]
+    assert said[0] == said[1]
+    assert re.search(r"^hold: .* is held for ", said[0], re.MULTILINE)
+    assert re.search(r"^lift: ", said[0], re.MULTILINE)
+    assert said[0].splitlines()[-1].endswith("no law broken")
+    done = subprocess.run([sys.executable, str(SIM)], capture_output=True, text=True, check=False)
+    assert (done.returncode, "usage: ./dev sim SEED" in done.stderr) == (2, True)
+
+
 @pytest.mark.slow
-@pytest.mark.requirement("WALK-12", "WALK-01", "WALK-03", "WALK-08")
+@pytest.mark.requirement("WALK-12", "WALK-01", "WALK-03", "WALK-08", "HOLD-18")
 @pytest.mark.parametrize("first", range(SEEDS_OF_PROOF.start, SEEDS_OF_PROOF.stop, 200))
 def test_two_thousand_runs_break_no_law(first: int):
     reports = [asyncio.run(simulate(seed)) for seed in range(first, first + 200)]

@@ -1,7 +1,8 @@
 """An agent with an MCP client and no key: it has the address of a handle, and writes down what it gets.
 
 Takes FILE and what to do, in order: `act`, `sub`, `wait:FILE` (until it is there), `sub-wait:FILE` (the same with a
-sub-agent, which acts then), `exit:CODE`, `environment`.
+sub-agent, which acts then), `exit:CODE`, `environment`, `try` (act, or be told why not), `stop` and `stop:agent`,
+`sub-stop` (a sub-agent stops itself), `sub-try` (ask for a sub-agent).
 """
 
 import json
@@ -42,6 +43,16 @@ async def act(address: str, mode: str = "2026-07-28") -> Any:
         return answer.structured_content or [one.text for one in answer.content]
 
 
+async def attempt(address: str) -> Any:
+    try:
+        return await act(address)
+    except Exception as failed:
+        inner: Any = failed
+        while isinstance(inner, BaseExceptionGroup):
+            inner = inner.exceptions[0]
+        return {"refused": str(inner)}
+
+
 async def main() -> None:
     address = os.environ["ANSWERABLE_GATEWAY"]
     for step in sys.argv[2:]:
@@ -62,6 +73,22 @@ async def main() -> None:
                     made = (await http.post("/sub-agents")).json()
                 waited(address, Path(argument))
                 FOUND.append(await act(made["gateway"]))
+            case "try":
+                FOUND.append(await attempt(address))
+            case "stop":
+                async with handle_of(address) as http:
+                    answer = await http.post(f"/stop/{argument}" if argument else "/stop")
+                    FOUND.append({"status": answer.status_code, **answer.json()})
+            case "sub-stop":
+                async with handle_of(address) as http:
+                    made = (await http.post("/sub-agents")).json()
+                async with handle_of(made["gateway"]) as http:
+                    FOUND.append({"instance": made["instance"], **(await http.post("/stop")).json()})
+                FOUND.append(await attempt(made["gateway"]))
+            case "sub-try":
+                async with handle_of(address) as http:
+                    answer = await http.post("/sub-agents")
+                    FOUND.append({"status": answer.status_code, "code": answer.json().get("code")})
             case "who":
                 async with handle_of(address) as http:
                     FOUND.append((await http.get("/instance")).json())

@@ -25,9 +25,12 @@ FIELDS = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-h
 
 @dataclass(slots=True)
 class Peer:
-    """A modern server. requests: path, id and fields of every tool call."""
+    """A modern server. requests: path, id and fields of every tool call. ended: tasks it was told to cancel, with the
+    name in the header; it does if it `cancels`."""
 
     schema: dict[str, Any] = field(default_factory=lambda: PLAIN)
+    cancels: bool = True
+    ended: list[tuple[str, str]] = field(default_factory=list)
     requests: list[tuple[str, Any, dict[str, str]]] = field(default_factory=list)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -44,12 +47,22 @@ class Peer:
         if method == "server/discover":
             result = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, **common}
         elif method == "tools/list":
-            tools = [{"name": tool, "inputSchema": self.schema} for tool in ("json", "events", "moved")]
+            tools = [
+                {"name": tool, "inputSchema": self.schema} for tool in ("json", "events", "moved", "task")
+            ]
             result = {"tools": tools, **common}
         else:
             fields = {key.decode(): value.decode() for key, value in scope["headers"]}
             self.requests.append((scope["path"], request["id"], fields))
-        answer = json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result}).encode()
+        said: dict[str, Any] = {"result": result}
+        if name == "task":
+            said["result"] = {"resultType": "task", "taskId": "t-1", "status": "working"}
+        elif method == "tasks/cancel":
+            self.requests.pop()
+            self.ended.append((request["params"]["taskId"], fields["mcp-name"]))
+            if not self.cancels:
+                said = {"error": {"code": -32602, "message": "it goes on"}}
+        answer = json.dumps({"jsonrpc": "2.0", "id": request["id"], **said}).encode()
         status, headers, body = 200, [(b"content-type", b"application/json")], answer
         if name == "moved" and scope["path"] == "/mcp":
             status, headers, body = 307, [(b"location", b"/there")], b""
@@ -121,3 +134,23 @@ async def test_a_tool_that_wants_fields_of_the_request_gets_them():
     async with upstream_of(peer) as upstream:
         assert succeeded(await upstream.perform(warrant("json", {"region": "eu"})))
     assert peer.requests[0][2]["mcp-param-region"] == "eu"
+
+
+@pytest.mark.requirement("HOLD-17")
+@pytest.mark.parametrize("progress", [False, True], ids=["alone", "with progress"])
+@pytest.mark.parametrize(
+    ("cancels", "words"),
+    [(True, "took the word that it is cancelled"), (False, "refused to cancel it: error -32602")],
+)
+async def test_a_task_that_nobody_asked_for_is_cancelled_and_what_the_server_says_is_the_outcome(
+    cancels, words, progress
+):
+    async def heard(*_: object) -> None:
+        return
+
+    peer = Peer(cancels=cancels)
+    async with upstream_of(peer) as upstream:
+        outcome = await upstream.perform(warrant("task"), progress=heard if progress else None)
+    assert outcome.status == "indeterminate"
+    assert words in outcome.detail
+    assert peer.ended == [("t-1", "t-1")]

@@ -152,6 +152,12 @@ async def test_panic_holds_a_running_server_and_goes_on_when_the_file_and_the_se
         await box.deletes(scout, "first")
         hold = (await box.command("panic", "--reason", "stop it all", "--json"))["hold"]
         assert (hold["kind"], hold["source"], hold["reason"]) == ("everything", "panic", "stop it all")
+        # Pressed again it is another hold, and whoever pressed is told that there are two to lift.
+        again = await box.command("panic", "--yes", "--json")
+        assert again["hold"]["id"] != hold["id"]
+        assert (again["again"], again["standing"]) == (True, [hold["id"]])
+        in_force = (await box.told("/v1/holds?state=in_force"))["items"]
+        assert [one["id"] for one in in_force] == [again["hold"]["id"], hold["id"]]
         assert not await box.does(scout, "tools/call", "mail_delete", which="second")
         (box.home.data / "panic").unlink()
         await box.home.stop(signal.SIGKILL)

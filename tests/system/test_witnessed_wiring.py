@@ -14,7 +14,7 @@ from answerable.core.tlog.note import Note
 from answerable.flows.apply_registry import apply_registry
 from answerable.testing.builders import bench_documents
 from answerable.wiring.assemble import assembled
-from answerable.wiring.local_witness import WitnessProcess
+from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.settings import load_settings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OBL-08")]
@@ -30,8 +30,10 @@ async def test_an_entry_is_cosigned_by_the_local_witness_before_it_counts_as_see
             assert product.walk.witness is not None
             assert not await product.walk.witness.covers(newest, seconds_max=0.5), "no witness runs yet"
             start = (sys.executable, "-m", "answerable.main", "--data", folder, "witness", "serve")
-            witness = WitnessProcess(
-                command=(*start, "--log", product.log_key), socket=settings.local_witness.socket
+            witness = KeptProcess(
+                name="witness",
+                command=(*start, "--log", product.log_key),
+                socket=settings.local_witness.socket,
             )
             tasks.start_soon(witness.run)
             with anyio.fail_after(60):

@@ -60,6 +60,9 @@ async def announce_new(desk: EventDesk) -> None:
     streams = await in_register(desk.register.streams)
     if desk.read_to is None:
         start, first = await _beginning(desk, streams, log, size), size
+        for stream in streams:
+            # A crash may have come between counting what was left out and saying so.
+            await _say_left_out(desk, stream.id)
     else:
         start = first = desk.read_to
     if not streams:

@@ -10,6 +10,7 @@ from anyio import to_thread
 
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.drill import document_of
+from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.ledger import records_statements
 from answerable.core.ledger.subject import operator_subject, principal_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
@@ -85,7 +86,7 @@ async def apply_registry(
 
     because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
     `policy.*`) with everything that is wrong, and then nothing has changed; Refused (`publication.two_people`) where
-    policy sets need a second person, and (`agent.retired`, `drill.missing`); Unavailable. A dry run checks and says the
+    policy sets need a second person, and as `planned`; Unavailable. A dry run checks and says the
     same, and changes nothing.
     """
     if dry_run:
@@ -178,10 +179,11 @@ def planned(
 ) -> Plan:
     """Check everything that applying would check. without: keys that are taken away.
 
-    Raises Malformed, Refused (`agent.retired`, `drill.missing`), and Unavailable.
+    Raises Malformed, Refused (`agent.retired`, `drill.missing`, `registry.reserved_name`), and Unavailable.
     """
     old = walk.registry.documents()
     own_faults = faults_of(documents)
+    _check_reserved(documents)
     shape = [fault for fault in own_faults if fault.kind == "shape"]
     given = {} if shape else {document_key(one): _given(one, old) for one in documents}
     kept = {} if prune else {key: text for key, text in old.items() if key not in without}
@@ -207,6 +209,16 @@ def planned(
         policies=policies,
         decision_point=walk.compile_policies(policies, snapshot),
     )
+
+
+def _check_reserved(documents: Sequence[JSONValue]) -> None:
+    for document in documents:
+        match document:
+            case {"metadata": {"name": str(name)}} if is_shadow_name(name):
+                raise Refused(
+                    f"{shown(name)} is the name of a drill's shadow: take another one",
+                    code="registry.reserved_name",
+                )
 
 
 def _given(document: JSONValue, old: dict[str, bytes]) -> bytes:

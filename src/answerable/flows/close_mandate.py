@@ -12,6 +12,7 @@ from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, shown
+from answerable.flows.end_leases import end_leases
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
     if walk.tokens is not None:
         # Whoever goes by a status list is told, too.
         await anyio.to_thread.run_sync(walk.tokens.end, [Revocable("mandate", mandate.id)])
+    await end_leases(walk, [("mandate", mandate.id)], why="its mandate was closed")
     issued = walk.mandates.issued(mandate.id)
     if issued is not None and issued.log == walk.ledger.origin:
         issued = Reference(entry=issued.entry, leaf=issued.leaf)

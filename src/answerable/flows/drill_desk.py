@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.shadow import Shadow
-    from answerable.core.identity.principal import AgentId
     from answerable.ports.drill_register import DrillRegister
 
     Tool = Callable[[dict[str, JSONValue]], Awaitable[dict[str, JSONValue]]]
@@ -33,11 +32,9 @@ class DrillGround(Protocol[WalkT]):
 class DrillDesk(Generic[WalkT]):
     """required: whether documents that raise a tier are refused until it was drilled; else that is told, on record.
 
-    register: None where nothing is kept; then no drill counts, and none is run. ground: None likewise. shadows: agents
-    of drills that run in this process.
+    register: None where nothing is kept; then no drill counts, and none is run. ground: None likewise.
     """
 
     required: bool = False
     register: DrillRegister | None = None
     ground: DrillGround[WalkT] | None = None
-    shadows: set[AgentId] = field(default_factory=set)

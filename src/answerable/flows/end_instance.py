@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import anyio
 import anyio.to_thread
 
+from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records_workload
 from answerable.core.ledger.subject import operator_subject
@@ -41,6 +42,8 @@ SWEEP_SECONDS: Final = 5.0
 RECORDED_AT_A_TIME: Final = 64
 """Ends in the ledger of which the register is told in one write; so many a crash makes us record twice at most."""
 
+SHADOW_SECONDS_MAX: Final = 600
+"""How old the instance of a drill's shadow may get, as old as its task."""
 GRACE_SECONDS: Final = 10.0
 """How long an end may wait for the process that ended it to record it."""
 
@@ -80,8 +83,14 @@ async def end_instances(
 async def end_unfounded(workloads: Workloads) -> tuple[Instance, ...]:
     """End every instance whose agent is not in force today: suspended, retired, gone, or its owner is disabled."""
     current = workloads.walk.registry.current.agents
-    # The shadow of a drill is registered nowhere; it ends with its drill.
-    names = {one.agent for one in workloads.instances.live()} - workloads.walk.drills.shadows
+    # The shadow of a drill is registered nowhere, and ends with its drill, which another process may run; what a crash
+    # leaves of one outlives its task by nothing.
+    oldest = workloads.walk.clock.now() - SHADOW_SECONDS_MAX * 1000
+    names = {
+        one.agent
+        for one in workloads.instances.live()
+        if not (is_shadow_name(one.agent) and one.enrolled_at >= oldest)
+    }
     ended: list[Instance] = []
     for agent in sorted(names):
         found = current.get(agent)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from anyio import get_cancelled_exc_class
 
@@ -34,6 +34,7 @@ from answerable.flows.cut_held import perform_warrant
 from answerable.flows.decide_action import decide_action, duties_in_force
 from answerable.flows.hide_tokens import hidden_progress
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
+from answerable.flows.lease_terms import UNNAMED, name_action
 from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
 from answerable.flows.pin_tools import pin_first_seen, pin_outdated
@@ -56,10 +57,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.budget import Reserved
     from answerable.flows.cite_statement import References
+    from answerable.flows.lease_terms import ActionNames
     from answerable.flows.walk import Walk
     from answerable.ports.upstream import Progress
-
-ACTION_ID_BYTES: Final = 16
 
 
 async def govern_action(
@@ -72,7 +72,7 @@ async def govern_action(
     settling had written down already that the end is not known.
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
-    verified, call, amounts, reserved, references = None, 0, ONE_CALL, None, None
+    verified, call, amounts, reserved, references, names = None, 0, ONE_CALL, None, None, UNNAMED
     try:
         verified = verify_request(walk, request, caller)
         if await admit_receivers(walk, verified.mandate, verified.hops):
@@ -90,6 +90,7 @@ async def govern_action(
                 break
             references = found_references(walk, verified, decision.policy_set)
             if references is not None:
+                names = name_action(walk, verified, at=facts.at)
                 # No await between the decision and this reservation, so that nobody can spend what was just seen.
                 call, reserved = reserve(walk, facts, accounts, amounts)
                 break
@@ -107,14 +108,14 @@ async def govern_action(
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
     assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
     warrant, left = await log_intent(
-        walk, verified, decision, facts, references, call=call, reserved=reserved
+        walk, verified, decision, facts, references, names, call=call, reserved=reserved
     )
     opened = walk.open_intents.get(warrant.intent.index)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
     began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
     told = hidden_progress(verified, progress)
     outcome, broken_off = await act(walk, verified, decision, warrant, told or progress, left=left)
-    # 8 release: no lease is held by this form of the walk.
+    # 8 release: the broker ends the lease of one action before it answers; what it could not end it goes on ending.
     # 9 log outcome, with what it gives back of what was reserved
     if amounts is not ONE_CALL or outcome.status == "not_started":
         elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
@@ -179,6 +180,7 @@ async def log_intent(
     decision: Decision,
     facts: Facts,
     references: References,
+    names: ActionNames,
     *,
     call: int,
     reserved: Reserved,
@@ -188,8 +190,6 @@ async def log_intent(
     Nothing else runs between the decision and its place in the log, or between the decision and its waiting for one.
     Raises Unavailable with effect `none`, whatever became of the entry: without a warrant nothing is performed.
     """
-    # One name for this one attempt: the action's id is its idempotency key, too.
-    action_id = walk.entropy.bytes(ACTION_ID_BYTES).hex()
     deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
     mandate = verified.mandate
     starting = Starting(walk, verified, at=facts.at)
@@ -210,9 +210,9 @@ async def log_intent(
                 mandate_ref=references.mandate,
                 policy_ref=references.policy_set,
                 tool_ref=references.tool,
-                action_id=action_id,
-                idempotency_key=action_id,
-                lease_name="",
+                action_id=names.action,
+                idempotency_key=names.action,
+                lease_name=names.lease,
                 deadline=deadline,
                 call=call,
                 approval_id=facts.approval.id if facts.approval is not None else "",
@@ -233,7 +233,7 @@ async def log_intent(
             raise
         raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
     walk.open_intents[receipt.index] = OpenIntent(
-        action_id=action_id,
+        action_id=names.action,
         receipt=receipt,
         due_at=UnixMillis(deadline + walk.limits.upstream_ms_max),
         reserved=reserved,
@@ -244,18 +244,21 @@ async def log_intent(
         log=duties_in_force(decision).log,
         verified=verified,
     )
-    return _warrant(verified, receipt, action_id, deadline), left
+    return _warrant(verified, receipt, names, deadline), left
 
 
-def _warrant(verified: VerifiedRequest, receipt: Receipt, action_id: str, deadline: UnixMillis) -> Warrant:
+def _warrant(
+    verified: VerifiedRequest, receipt: Receipt, names: ActionNames, deadline: UnixMillis
+) -> Warrant:
     return Warrant(
         receipt=receipt,
-        action_id=action_id,
+        action_id=names.action,
         action=verified.request.action,
         server=verified.request.server,
-        idempotency_key=action_id,
-        lease_name="",
+        idempotency_key=names.action,
+        lease_name=names.lease,
         deadline=deadline,
+        brokered=names.brokered,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.identity.oidc_person import person_in, unknown_issuer
 from answerable.core.identity.principal import schedule_of
 from answerable.core.ledger import records
@@ -92,6 +93,9 @@ def _check_schedule(mandate: Mandate, current: RegistrySnapshot, now: UnixMillis
         if mandate.id.startswith(RESERVED_IDS):
             message = f"ids that begin with {shown(RESERVED_IDS)} are kept for schedules"
             raise Refused(message, code="mandate.reserved_id")
+        # The id of a drill's task is the name of its use case, which nobody can register.
+        if is_shadow_name(mandate.id) and mandate.id != mandate.use_case:
+            raise Refused(f"id {shown(mandate.id)} is kept for drills", code="mandate.reserved_id")
     elif not is_due(current.schedules[name], mandate, now=now):
         rule = said(current.schedules[name].rule)
         raise Refused(f"{mandate.principal} is not due now: it is {rule}", code="mandate.not_due")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from answerable.flows.walk import Walk
 
-FORM: Final = 1
+FORM: Final = 2
 """Of what is kept. Another number when something is counted otherwise: what was kept before is counted again then."""
 TURN_SECONDS: Final = 0.001
 """Of work at once, before whatever else waits is let in."""

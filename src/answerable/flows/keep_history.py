@@ -80,7 +80,7 @@ def restore_counted(
         return
     register = walk.history_register
     kept = register.kept(origin) if register is not None else _NOTHING_KEPT
-    first = _first_entry(walk, trackers, now)
+    first = first_entry(walk, trackers, now)
     # A state that goes further than the log is of another copy of it; an older one than is looked at is of no use.
     up_to = max([count for count in kept.entries.values() if first <= count <= size], default=0)
     places: dict[str, list[Place]] = {}
@@ -93,7 +93,7 @@ def restore_counted(
     fold(walk, before, up_to)
     fresh = History(before.missing(trackers))
     if fresh.trackers:
-        fold(walk, fresh, _first_entry(walk, fresh.trackers, now))
+        fold(walk, fresh, first_entry(walk, fresh.trackers, now))
     counted.adopt(trackers, before, fresh)
     counted.until(now)
 
@@ -108,7 +108,7 @@ class HistoryReading:
         missing = walk.history.missing(self.trackers)
         self.back = walk.history.read_back(missing)
         self._reader = HistoryReader(walk, self.back.history, snapshot)
-        self._index = _first_entry(walk, missing, walk.clock.now()) if missing else self.back.before
+        self._index = first_entry(walk, missing, walk.clock.now()) if missing else self.back.before
 
     @property
     def is_read(self) -> bool:
@@ -286,7 +286,7 @@ def _fold(walk: Walk, history: History, start: int) -> None:
             reader.fold(stored)
 
 
-def _first_entry(walk: Walk, trackers: Sequence[Tracker], now: int) -> int:
+def first_entry(walk: Walk, trackers: Sequence[Tracker], now: int) -> int:
     """The entry from which on these look at the log. As far again as a window goes, and a day at least, is read beyond
     it, for entries of a clock that was set back; and as far as deferrals lie before their answers."""
     since = now

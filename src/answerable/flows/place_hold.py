@@ -21,6 +21,7 @@ from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
 from answerable.flows.cut_held import cut_held
 from answerable.flows.end_instance import end_instances
+from answerable.flows.end_leases import end_leases
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import mandate_names
 from answerable.flows.revoke_authority import denied_now, names_of_approval, names_of_instance
@@ -71,6 +72,25 @@ class Placed:
     recorded: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """A hold that every process sees, and of which nothing is carried out yet. is_new, in_flight: as `Placed` says."""
+
+    hold: Hold
+    is_new: bool
+    in_flight: tuple[InFlight, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedOut:
+    """As `Placed` says."""
+
+    approvals: tuple[ApprovalId, ...]
+    cut: int
+    instances: tuple[SpiffeId, ...]
+    recorded: bool
+
+
 async def place_hold(
     walk: Walk,
     what: Holdable,
@@ -104,31 +124,46 @@ async def place_hold(
 async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None = None) -> Placed:
     """As `place_hold`, of a hold that has its id already. Raises Unavailable."""
     with anyio.CancelScope(shield=True):
-        # 1. In force, in every process. A crash after this line: in force; all that follows is done at the next start.
-        # Whoever sees the hold first cuts what is in flight, and may have ended it before this task goes on.
-        opened = dict(walk.open_intents)
-        hold = await anyio.to_thread.run_sync(walk.holds.place, wanted)
-        if hold.id == wanted.id:
-            walk.cuts.setdefault(hold.id, 0)
-        # 2. What it came too late for, before anything else happens here.
-        in_flight = in_flight_under(walk, hold.what, opened)
+        found = await hold_everywhere(walk, wanted)
+        done = await carry_out(walk, found.hold, found.in_flight, workloads=workloads)
+    mandates = await anyio.to_thread.run_sync(open_mandates, walk, found.hold)
+    return Placed(
+        hold=found.hold,
+        is_new=found.is_new,
+        in_flight=found.in_flight,
+        mandates=mandates[:NAMED_MAX],
+        mandates_count=len(mandates),
+        approvals=done.approvals,
+        instances=done.instances[:NAMED_MAX],
+        instances_count=len(done.instances),
+        cut=done.cut,
+        recorded=done.recorded,
+    )
+
+
+async def hold_everywhere(walk: Walk, wanted: Hold) -> InForce:
+    """Put a hold into force, and nothing else. Raises Unavailable."""
+    # 1. In force, in every process. A crash after this line: in force; all that follows is done at the next start.
+    # Whoever sees the hold first cuts what is in flight, and may have ended it before this task goes on.
+    opened = dict(walk.open_intents)
+    hold = await anyio.to_thread.run_sync(walk.holds.place, wanted)
+    if hold.id == wanted.id:
+        walk.cuts.setdefault(hold.id, 0)
+    # 2. What it came too late for, before anything else happens here.
+    in_flight = in_flight_under(walk, hold.what, opened)
+    return InForce(hold=hold, is_new=hold.id == wanted.id, in_flight=in_flight)
+
+
+async def carry_out(
+    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], *, workloads: Workloads | None = None
+) -> CarriedOut:
+    """What follows from a hold that is in force: done twice, it does what a crash left undone. Raises Unavailable."""
+    with anyio.CancelScope(shield=True):
         # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
         approvals = await anyio.to_thread.run_sync(deny_approvals, walk, hold)
         # 4. On record. 5. What is open in this process is cut. 6. Instances end.
         cut, instances, recorded = await _settled(walk, hold, in_flight, workloads)
-    mandates = await anyio.to_thread.run_sync(open_mandates, walk, hold)
-    return Placed(
-        hold=hold,
-        is_new=hold.id == wanted.id,
-        in_flight=in_flight,
-        mandates=mandates[:NAMED_MAX],
-        mandates_count=len(mandates),
-        approvals=approvals,
-        instances=instances[:NAMED_MAX],
-        instances_count=len(instances),
-        cut=cut,
-        recorded=recorded,
-    )
+    return CarriedOut(approvals=approvals, cut=cut, instances=instances, recorded=recorded)
 
 
 async def _settled(
@@ -139,7 +174,7 @@ async def _settled(
     unrecorded: Unavailable | None = None
     left: BaseException | None = None
     instances: tuple[SpiffeId, ...] = ()
-    waits = any(one.id == hold.id for one in await anyio.to_thread.run_sync(walk.holds.unrecorded))
+    waits = not await anyio.to_thread.run_sync(walk.holds.is_recorded, hold.id)
     try:
         # Of one that is on record already, nothing is written again.
         if waits:
@@ -148,6 +183,7 @@ async def _settled(
         unrecorded = failed
     # The other processes do so when they see it (`follow_holds`).
     cut = cut_held(walk)
+    await end_leases(walk, [hold.what], why="what it stands under is held")
     try:
         # With their documents and sub-agents. A crash before the next line may record the hold a second time.
         if workloads is not None:
@@ -215,7 +251,9 @@ def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
             continue
         names = names_of_approval(walk, approval)
         capability = current.capabilities.get(approval.capability)
-        if hold.what in reach_of(names, current, capability=capability) and denied_now(walk, approval, now):
+        if hold.what in reach_of(names, current, capability=capability) and denied_now(
+            walk, approval, now, by=hold.id
+        ):
             denied.append(approval.id)
     return tuple(denied)
 

@@ -17,17 +17,21 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.end_instance import written
 from answerable.flows.name_sub_agent import sub_agent_number
 from answerable.flows.recall_drills import RecalledDrills
+from answerable.flows.recall_elsewhere import told_elsewhere
 from answerable.flows.recall_holds import RecalledHolds
 from answerable.flows.recall_revocations import revocation_in, revoked_again
 from answerable.flows.recall_tokens import RecalledTokens
 from answerable.ports.instance_register import FORGOTTEN, LostEnd
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.spiffe_id import SpiffeId
     from answerable.core.mandate.revocation import Revocable, Revocation
     from answerable.flows.change_authorities import AuthorityChanges
     from answerable.flows.workloads import Workloads
+    from answerable.ports.stored_log import StoredLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +49,13 @@ class Recalled:
     holds: int = 0
 
 
-async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, since: int) -> Recalled:
+async def recall_ends(
+    workloads: Workloads, authorities: AuthorityChanges, *, since: int, others: Sequence[StoredLog] = ()
+) -> Recalled:
     """Revoke and end again what the ledger says was revoked or ended from entry `since` on, remove authorities that
     were removed, and give no sub-agent a number that one had; says what of this the registers did not know.
 
+    others: the logs of the other shards, of which only what is held and revoked is looked for.
     For the start of a process, before anything is in flight. Raises Unavailable; an authority that is removed again
     while the trust domain cannot be opened is left to whoever opens it.
     """
@@ -85,6 +92,13 @@ async def recall_ends(workloads: Workloads, authorities: AuthorityChanges, *, si
                 nameless.append(stored.index)
             else:
                 revoked.setdefault(one.what, one)
+    for stored in await told_elsewhere(workloads.walk, others):
+        if stored.tag == Tag.REVOKED:
+            one = revocation_in(workloads.walk, stored)
+            if one is not None:
+                revoked.setdefault(one.what, one)
+        else:
+            held.note(stored, own=False)
     # Before everything else: who was revoked must not act, whatever becomes of the rest. Tokens before that, so that
     # they are there to end.
     restored = await tokens.restored()

@@ -30,19 +30,23 @@ NAMELESS_PREFIX: Final = "erased:"
 
 @dataclass(slots=True, kw_only=True)
 class RecalledHolds:
-    """What entries say of holds, noted one by one. nameless: entries of which it cannot be said who is held."""
+    """What entries say of holds, noted one by one. nameless: entries of which it cannot be said who is held.
+
+    elsewhere: lifts on record in the log of another process, which puts them into force itself: they only keep what is
+    not known from being held again.
+    """
 
     walk: Walk
     placed: dict[HoldId, Hold] = field(default_factory=dict)
     agreed: dict[HoldId, list[Agreement]] = field(default_factory=dict)
     lifted: dict[HoldId, int] = field(default_factory=dict)
+    elsewhere: dict[HoldId, int] = field(default_factory=dict)
     reported: set[HoldId] = field(default_factory=set)
     nameless: list[int] = field(default_factory=list)
 
-    def note(self, stored: StoredEntry) -> None:
-        """Of an entry with tag `hold_placed`, `hold_lifted` or `containment_report`.
-
-        Raises Broken (`ledger.leaf_malformed`).
+    def note(self, stored: StoredEntry, *, own: bool = True) -> None:
+        """Of an entry with tag `hold_placed`, `hold_lifted` or `containment_report`. own: it is in the log of this
+        process. Raises Broken (`ledger.leaf_malformed`).
         """
         leaf = leaf_of(stored)
         name = HoldId(str(leaf.get("hold")))
@@ -53,14 +57,15 @@ class RecalledHolds:
         if stored.tag == Tag.HOLD_PLACED:
             hold = _hold(name, leaf, fields)
             if hold is None:
-                self.nameless.append(stored.index)
+                # Of those in another log its own process tells.
+                self.nameless += [stored.index] if own else []
             else:
                 self.placed.setdefault(name, hold)
             return
         self.agreed.setdefault(name, []).append(_agreement(leaf, fields))
         at = leaf.get("lifted_at")
         if isinstance(at, int) and at > 0:
-            self.lifted[name] = at
+            (self.lifted if own else self.elsewhere)[name] = at
 
     async def restored(self) -> int:
         """Put back what the register does not know, and lift what was on record and not in force yet; returns how many
@@ -83,7 +88,7 @@ class RecalledHolds:
         return sum(one.is_in_force(now) for one in missing)
 
     def _as_recorded(self, hold: Hold) -> Hold:
-        at = self.lifted.get(hold.id, 0)
+        at = self.lifted.get(hold.id) or self.elsewhere.get(hold.id, 0)
         # Of what one person agreed to, and is not lifted, people look anew.
         return replace(hold, agreed=tuple(self.agreed[hold.id]) if at else (), lifted_at=at)
 

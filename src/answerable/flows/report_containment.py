@@ -32,11 +32,11 @@ from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import AnswerableError, Refused, shown
 from answerable.flows.end_instance import written
+from answerable.flows.end_leases import leases_within
 from answerable.flows.find_outstanding import outstanding_of
 from answerable.flows.place_hold import open_mandates
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names
-from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.scan_stop import is_instance_under, scanned, stop_part
 from answerable.flows.trace_effects import answers_elsewhere
 
@@ -106,7 +106,8 @@ async def report_containment(
     for part in parts:
         counted.update(part.counted)
     mandates = await anyio.to_thread.run_sync(open_mandates, walk, hold)
-    live, is_live_all = await _still_live(walk, hold, flights, workloads)
+    leases = await leases_within(walk, hold)
+    live, is_live_all = await _still_live(walk, hold, flights, workloads, leases.live)
     return ContainmentReport(
         hold=hold,
         log=walk.ledger.origin,
@@ -132,6 +133,7 @@ async def report_containment(
         looked_from=own.looked_from,
         entries=own.entries,
         recorded=scan.report,
+        leases=leases.ended,
     )
 
 
@@ -208,23 +210,18 @@ async def _record(walk: Walk, report: ContainmentReport) -> None:
 
 
 def _denied(walk: Walk, hold: Hold) -> tuple[str, ...]:
-    """Approvals that waited when the hold came, and that nobody said no to."""
-    current = walk.registry.current
+    """Approvals that this hold denied, and nobody and nothing else."""
     return tuple(
-        one.id
-        for one in walk.approvals.all(pending_only=False, now=hold.at)
-        if one.state == "denied"
-        and one.created_at <= hold.at < one.expires_at
-        and not any(answer.verdict == "deny" for answer in one.answers)
-        and hold.what
-        in reach_of(
-            names_of_approval(walk, one), current, capability=current.capabilities.get(one.capability)
-        )
+        one.id for one in walk.approvals.all(pending_only=False, now=hold.at) if one.ended_by == hold.id
     )
 
 
 async def _still_live(
-    walk: Walk, hold: Hold, flights: Sequence[Flight], workloads: Workloads | None
+    walk: Walk,
+    hold: Hold,
+    flights: Sequence[Flight],
+    workloads: Workloads | None,
+    leases: Sequence[StillLive],
 ) -> tuple[tuple[StillLive, ...], bool]:
     """Those that nobody can say an end of first, then those that last longest; and whether these are all."""
     found = [
@@ -237,6 +234,7 @@ async def _still_live(
         for one in flights
         if not one.status
     ]
+    found += leases
     # Of tokens it is not known here which server they are shown to.
     is_all = walk.tokens is None or hold.what.kind not in _ON_TARGETS
     if hold.what.kind not in _ON_TARGETS:

@@ -96,8 +96,10 @@ async def _asked(walk: Walk, verified: VerifiedRequest, decision: Decision, *, a
     _, left = await record_in_run(walk, mandate.id, entry)
     # 2. It waits; unless it was revoked or held meanwhile, by somebody who did not find it there to deny it.
     walk.approvals.add(approval)
-    denied = replace(approval, state="denied")
-    if judged_now(walk, verified).stopped(walk.clock.now()) and walk.approvals.replace(denied, was=approval):
+    judged, now = judged_now(walk, verified), walk.clock.now()
+    hold = judged.hold(now)
+    denied = replace(approval, state="denied", ended_by=hold.id if hold is not None else "")
+    if judged.stopped(now) and walk.approvals.replace(denied, was=approval):
         approval = denied
     else:
         # 3. People are told. Best effort: `answerable approval list` shows it in any case.

@@ -19,7 +19,9 @@ from answerable.core.ledger.effects import ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable, Revocation, instance_names
 from answerable.core.registry.standing import retired_agents
+from answerable.errors import Unavailable, shown
 from answerable.flows.end_instance import end_instances
+from answerable.flows.end_leases import end_leases
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names, agents_under, capability_names, mandate_names
 from answerable.flows.trace_effects import effects_elsewhere, effects_under, in_flight_under
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 GRACE_MILLIS: Final = 10_000
 """How long a revocation may wait for the process that made it to record it; then whoever notices does."""
+CHANGES_MAX: Final = 1_000
+"""How often an approval may change while it is being denied: each person answers once."""
 NAMED_MAX: Final = 200
 """Mandates, tokens and instances that an answer names; the rest are counted."""
 ENDED_AT_A_TIME: Final = 256
@@ -140,6 +144,7 @@ async def take_away(walk: Walk, what: Collection[Revocable]) -> TakenAway:
     Raises Unavailable: the revocations are in force all the same.
     """
     names = frozenset(what)
+    await end_leases(walk, names, why="what it stands under was revoked")
     mandates = await anyio.to_thread.run_sync(_open_mandates, walk, names)
     ended = names.union((Revocable("mandate", one) for one in mandates), agents_under(walk, names))
     approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, ended)
@@ -251,10 +256,20 @@ def names_of_approval(walk: Walk, approval: Approval) -> tuple[Revocable, ...]:
     )
 
 
-def denied_now(walk: Walk, approval: Approval, now: UnixMillis) -> bool:
-    """Whether it is denied now: who answers or uses it at this very moment comes first, and is refused in the walk."""
-    return approval.state_at(now) in ("pending", "approved") and walk.approvals.replace(
-        replace(approval, state="denied"), was=approval
+def denied_now(walk: Walk, approval: Approval, now: UnixMillis, *, by: str = "") -> bool:
+    """Whether it is denied now: who ends or uses it at this very moment comes first, and is refused in the walk. Who
+    answers it meanwhile and leaves it waiting does not. by: the hold that denies it. Raises Unavailable."""
+    current: Approval | None = approval
+    for _ in range(CHANGES_MAX):
+        if current is None or current.state_at(now) not in ("pending", "approved"):
+            return False
+        if walk.approvals.replace(replace(current, state="denied", ended_by=by), was=current):
+            return True
+        current = walk.approvals.find(approval.id)
+    raise Unavailable(
+        f"approval {shown(approval.id)} is answered faster than it can be denied: try again",
+        code="approval.busy",
+        port="approval_register",
     )
 
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.containment.happening import events_of, holdable_of, keys_of, owners_of, tracker_of
-from answerable.core.decision.counter import RESOURCES_MAX
-from answerable.core.decision.history import History
-from answerable.errors import Malformed, Refused, shown
-from answerable.flows.recall_rules import RuleReader
-from answerable.flows.simulate_policy import begins_at, in_turns
+from answerable.core.containment.happening import holdable_of
+from answerable.errors import Malformed, shown
+from answerable.flows.rule_numbers import number_of
+from answerable.flows.simulate_policy import in_turns
 
 if TYPE_CHECKING:
     from answerable.core.containment.happening import Happening
     from answerable.core.containment.hold import Holdable
+    from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.stop_rule import StopRule
+    from answerable.flows.rule_numbers import Place, RuleNumber
     from answerable.flows.walk import Walk
 
 SECONDS_MAX: Final = 20
@@ -42,103 +42,90 @@ class Firing:
 @dataclass(slots=True, kw_only=True)
 class RuleTrial:
     """start, end: first index that was read, and the first that was not. size: of the ledger then. unlisted: firings
-    past FIRINGS_MAX."""
+    past FIRINGS_MAX. unknown: how often the number of a tracker could not be told, as what was erased is not read."""
 
     start: int
     end: int
     size: int
     firings: list[Firing] = field(default_factory=list)
     unlisted: int = 0
+    unknown: int = 0
 
 
 async def simulate_rule(walk: Walk, name: str, *, since: int = 0) -> RuleTrial:
     """For at most SECONDS_MAX of reading. since: Unix milliseconds; what happened within the window before is counted.
 
-    Raises Malformed (`stop_rule.unknown`), and Refused (`stop_rule.not_simulated`) for what no entry tells.
+    Raises Malformed (`stop_rule.unknown`).
     """
     rule = walk.registry.current.stop_rules.get(name)
     if rule is None:
         raise Malformed(
             f"there is no stop rule {shown(name)}: apply it with `dryRun: true`", code="stop_rule.unknown"
         )
-    tracker = tracker_of(rule)
-    if tracker is None:
-        raise Refused(
-            f"what `{rule.watches}` watches is not in entries: apply the rule with `dryRun: true` and look at what it "
-            "says",
-            code="stop_rule.not_simulated",
-        )
-    trial = _Trial(rule, History([tracker]), since)
-    reader = RuleReader(walk, trial.history, [rule])
-    first = begins_at(walk, max(0, since - tracker.within_seconds * 1000))
-    found = RuleTrial(start=first, end=first, size=walk.ledger.size)
-    async for stored in in_turns(walk, first, walk.clock.monotonic() + SECONDS_MAX):
-        happening = reader.told(stored)
-        if happening is not None:
-            trial.saw(happening, stored.index)
+    number = number_of(walk, rule, since)
+    trial = _Trial(rule, number, since)
+    found = RuleTrial(start=number.start, end=number.start, size=walk.ledger.size)
+    async for stored in in_turns(walk, number.start, walk.clock.monotonic() + SECONDS_MAX):
+        for happening in number.told(stored):
+            trial.saw(happening, stored)
         found.end = stored.index + 1
-    found.firings, found.unlisted = trial.firings, trial.unlisted
+    found.firings, found.unlisted, found.unknown = trial.firings, trial.unlisted, trial.unknown
     return found
 
 
 class _Trial:
     """One rule over what happened, in its order."""
 
-    def __init__(self, rule: StopRule, history: History, since: int) -> None:
-        self._rule, self.history, self._since = rule, history, since
-        self._counter = history.counters[0]
+    def __init__(self, rule: StopRule, number: RuleNumber, since: int) -> None:
+        self._rule, self._number, self._since = rule, number, since
         self._held: dict[Holdable, Firing] = {}
-        self._passed: dict[tuple[str, tuple[str, ...]], tuple[int, Happening, int]] = {}
+        self._passed: dict[Place, tuple[int, Happening, int]] = {}
         self.firings: list[Firing] = []
-        self.unlisted = 0
+        self.unlisted = self.unknown = 0
 
-    def saw(self, happening: Happening, index: int) -> None:
+    def saw(self, happening: Happening, stored: StoredEntry) -> None:
         """Count it, and what would have been held for it."""
         self._after_grace(happening.at)
         held = self._holding(happening)
         if held is not None:
             held.stopped += happening.kind == "started"
+            self._number.passed_over(stored)
             return
-        events = events_of(self._rule, happening)
-        for event in events:
-            self.history.happened(event)
-        if not events or happening.at < self._since:
+        places = self._number.counted(stored, happening)
+        if happening.at < self._since:
             return
-        keys = keys_of(self._rule, happening)
-        for owner in owners_of(self._rule, happening):
-            value = self._value(owner, keys, happening.at)
-            if value <= self._rule.limit:
-                self._passed.pop((owner, keys), None)
+        for place in places:
+            value = self._number.value(place, happening, happening.at)
+            if value is None:
+                self.unknown += 1
+            elif value <= self._rule.limit:
+                self._passed.pop(place, None)
             elif self._rule.grace_seconds:
-                self._passed.setdefault((owner, keys), (happening.at, happening, index))
+                self._passed.setdefault(place, (happening.at, happening, stored.index))
             else:
-                self._fire(owner, keys, value, happening, index, happening.at)
+                self._fire(place, value, happening, stored.index, happening.at)
+                # What is too much has not begun, and comes to no end that would count.
+                self._number.passed_over(stored)
 
     def _after_grace(self, now: int) -> None:
-        for (owner, keys), (since, happening, index) in list(self._passed.items()):
+        for place, (since, happening, index) in list(self._passed.items()):
             due = since + self._rule.grace_seconds * 1000
             if now < due:
                 continue
-            del self._passed[owner, keys]
-            value = self._value(owner, keys, due)
-            if value > self._rule.limit:
-                self._fire(owner, keys, value, happening, index, due)
+            del self._passed[place]
+            value = self._number.value(place, happening, due)
+            if value is not None and value > self._rule.limit:
+                self._fire(place, value, happening, index, due)
 
-    def _fire(
-        self, owner: str, keys: tuple[str, ...], value: int, happening: Happening, index: int, at: int
-    ) -> None:
-        what = holdable_of(self._rule, happening, owner)
-        firing = Firing(index=index, at=at, owner=owner, value=value, what=what)
+    def _fire(self, place: Place, value: int, happening: Happening, index: int, at: int) -> None:
+        what = holdable_of(self._rule, happening, place[0])
+        firing = Firing(index=index, at=at, owner=place[0], value=value, what=what)
         self._held[what] = firing
-        self.history.forget(self._rule.name, owner, keys)
+        self._number.forget(place)
         if len(self.firings) < FIRINGS_MAX:
             self.firings.append(firing)
         else:
             self.unlisted += 1
-
-    def _value(self, owner: str, keys: tuple[str, ...], now: int) -> int:
-        values = [self._counter.value(owner, "", key, now) for key in keys]
-        return sum(one if isinstance(one, int) else RESOURCES_MAX + self._rule.limit for one in values)
 
     def _holding(self, happening: Happening) -> Firing | None:
         """What would have stood still of it."""

@@ -35,7 +35,7 @@ from answerable.core.mandate.token import MANDATE_TYP, claims_of
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.answer_approval import answer_approval
 from answerable.flows.close_mandate import close_mandate
-from answerable.flows.end_instance import end_instance
+from answerable.flows.end_instance import SHADOW_SECONDS_MAX, end_instance
 from answerable.flows.enrol_workload import enrol
 from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 SECONDS_MAX: Final = 60
 """Of one drill; what is not so by then counts as not so."""
-LIFE_SECONDS: Final = 600
+LIFE_SECONDS: Final = SHADOW_SECONDS_MAX
 """Of a shadow's task and of a hold on it."""
 ACTIONS_BEFORE: Final = 20
 """Effects of the shadow before the press."""
@@ -176,7 +176,6 @@ async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
             code="drill.inactive",
         )
     own = replace(workloads, walk=apart, registered=("", ()))
-    walk.drills.shadows.add(name)
     mandate = instance = None
     try:
         instance = await _enrolled(own, name, key)
@@ -206,7 +205,6 @@ async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
     finally:
         with anyio.CancelScope(shield=True):
             await _cleared(own, mandate, instance)
-        walk.drills.shadows.discard(name)
 
 
 def not_kept() -> Refused:

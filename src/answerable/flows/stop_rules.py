@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold, Holdable
     from answerable.core.decision.counter import Counter
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.effects import InFlight
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.core.registry.stop_rule import StopRule
 
 PASSED_MAX: Final = 10_000
 """Limits that are passed and kept in mind; past that a rule with a grace holds at once."""
 TRIPS_MAX: Final = 20_000
+"""Of one kind that wait to be written down; what is past that is counted."""
 ENTRIES_NAMED_MAX: Final = 16
 """Of the entries that a number came from; the newest."""
 OWNERS_MAX: Final = 10_000
@@ -34,7 +36,8 @@ class Trip:
     """A rule that fired. value: the number that was more than the limit. hold: in force, where it is not only said.
 
     entries: those that the number came from, the newest last, as far as they are in mind. of_attempt: the refusal of
-    the attempt that was too much is still to come, and is the newest of them.
+    the attempt that was too much is still to come, and is the newest of them. placed: the hold that every process sees;
+    in_flight: what it came too late for.
     """
 
     rule: StopRule
@@ -47,27 +50,79 @@ class Trip:
     hold: Hold | None = None
     entries: list[int] = field(default_factory=list)
     of_attempt: bool = False
+    placed: Hold | None = None
+    in_flight: tuple[InFlight, ...] = ()
+
+
+class TripQueue:
+    """Trips in the order in which they fired. One that failed stands aside until all are tried again, and holds up
+    nobody; there is one that takes from it, and whoever adds to it does not wait."""
+
+    __slots__ = ("_aside", "_due")
+
+    def __init__(self) -> None:
+        self._due: deque[Trip] = deque()
+        self._aside: deque[Trip] = deque()
+
+    def __len__(self) -> int:
+        return len(self._due) + len(self._aside)
+
+    @property
+    def due(self) -> int:
+        """How many are not aside."""
+        return len(self._due)
+
+    def append(self, trip: Trip) -> None:
+        """The newest."""
+        self._due.append(trip)
+
+    def first(self) -> Trip | None:
+        """The oldest that is not aside; it stays until it is done or put aside."""
+        return self._due[0] if self._due else None
+
+    def done(self) -> None:
+        """The first has come to its end."""
+        self._due.popleft()
+
+    def put_aside(self, count: int = 1) -> None:
+        """The first of them wait until all are tried again."""
+        for _ in range(count):
+            self._aside.append(self._due.popleft())
+
+    def retry(self) -> None:
+        """Those that stood aside are the oldest again."""
+        if self._aside:
+            self._aside.extend(self._due)
+            self._due, self._aside = self._aside, deque()
 
 
 @dataclass(slots=True, kw_only=True)
 class Passed:
-    """since: monotonic seconds. is_said: a rule that runs dry has said by now what it would hold."""
+    """since: monotonic seconds. keys: what was counted. is_said: a rule that runs dry has said by now what it would
+    hold."""
 
     since: float
     happening: Happening
+    keys: tuple[str, ...]
     is_said: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
 class StopRules:
-    """rules: of `snapshot`, with what they counted. passed: limits that are passed and led to no hold. trips: to be
-    placed and written down. entries: that numbers came from. unsaid: trips there was no room to write down."""
+    """rules: of `snapshot`, with what they counted. passed: limits that are passed and led to no hold.
+
+    held: trips whose hold is on its way to the other processes. placed: those that it got to, to be carried out and
+    written down. said: warnings and dry runs, to be written down. by_hold: trips of the first two. unsaid: trips there
+    was no room to write down. entries: that numbers came from.
+    """
 
     snapshot: RegistrySnapshot | None = None
     rules: tuple[tuple[StopRule, Counter | None], ...] = ()
     history: History = field(default_factory=History)
     passed: dict[Place, Passed] = field(default_factory=dict)
-    trips: deque[Trip] = field(default_factory=deque)
+    held: TripQueue = field(default_factory=TripQueue)
+    placed: TripQueue = field(default_factory=TripQueue)
+    said: TripQueue = field(default_factory=TripQueue)
     by_hold: dict[str, Trip] = field(default_factory=dict)
     entries: dict[tuple[str, str], deque[int]] = field(default_factory=dict)
     unsaid: int = 0

@@ -22,6 +22,7 @@ from answerable.core.containment.happening import (
     keys_of,
     owners_of,
     restored,
+    tracked_by,
     tracker_of,
 )
 from answerable.core.containment.hold import ID_BYTES, Hold, described, hold_id
@@ -29,7 +30,6 @@ from answerable.core.decision.counter import RESOURCES_MAX
 from answerable.core.decision.history import History, UnknownHistory
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.registry.stop_rule import TARGETS
 from answerable.errors import Refused, Unavailable
 from answerable.flows.stop_rules import (
     ENTRIES_NAMED_MAX,
@@ -45,8 +45,9 @@ if TYPE_CHECKING:
 
     from answerable.core.containment.happening import Happening
     from answerable.core.decision.counter import Counter, Event
+    from answerable.core.registry.policy_parts import Tracker
     from answerable.core.registry.stop_rule import StopRule
-    from answerable.flows.stop_rules import StopRules
+    from answerable.flows.stop_rules import Place, StopRules
     from answerable.flows.walk import Walk
 
 
@@ -77,9 +78,11 @@ def look(walk: Walk, happening: Happening, *, attempt: bool = False) -> bool:
         keys = keys_of(rule, happening) or (NO_KEY,)
         for owner in _owners(walk, rule, happening):
             value = _value(walk, rule, counter, happening, owner, keys)
+            if value is None:
+                continue
             if value + ahead <= rule.limit:
                 if walk.stop_rules.passed:
-                    walk.stop_rules.passed.pop((rule.name, owner, keys[0]), None)
+                    walk.stop_rules.passed.pop(_place(walk, rule, owner, keys, happening), None)
                 continue
             tripped |= _passed(walk, rule, owner, keys, value + ahead, happening, attempt=attempt)
     return tripped
@@ -123,10 +126,12 @@ def sweep(walk: Walk) -> None:
     state = walk.stop_rules
     rules = {rule.name: (rule, counter) for rule, counter in rules_now(walk)}
     for place, passed in list(state.passed.items()):
-        name, owner, key = place
+        name, owner, _ = place
         rule, counter = rules[name]
-        keys = keys_of(rule, passed.happening) if rule.watches == "identical_retry" else (key,)
+        keys = passed.keys
         value = _value(walk, rule, counter, passed.happening, owner, keys)
+        if value is None:
+            continue
         if value <= rule.limit:
             state.passed.pop(place, None)
         else:
@@ -143,7 +148,7 @@ def trip_restored(walk: Walk) -> int:
             if counter is None or happening is None:
                 continue
             value = _value(walk, rule, counter, happening, owner, (key,))
-            if value > rule.limit:
+            if value is not None and value > rule.limit:
                 _passed(walk, rule, owner, (key,), value, happening)
     return len(walk.stop_rules.by_hold) - before
 
@@ -160,14 +165,15 @@ def _agent_of(walk: Walk, rule: StopRule, owner: str) -> str:
 def _owners(walk: Walk, rule: StopRule, happening: Happening) -> tuple[str, ...]:
     if rule.watches != "tracker":
         return owners_of(rule, happening)
-    tracker = next((one for one in walk.history.trackers if one.name == rule.tracker), None)
+    tracker = _tracker_in_force(walk, rule)
     if tracker is None:
         return ()
     capability = walk.registry.current.capabilities.get(happening.capability)
-    if rule.holds in TARGETS and not (capability and any(one.covers(capability) for one in tracker.matches)):
-        # What the number is not about is not held for it.
-        return ()
-    return happening.agents[:1] if tracker.over == "agent" else (happening.mandate,)
+    return tracked_by(rule, tracker, happening, capability)
+
+
+def _tracker_in_force(walk: Walk, rule: StopRule) -> Tracker | None:
+    return next((one for one in walk.history.trackers if one.name == rule.tracker), None)
 
 
 def _value(
@@ -177,7 +183,8 @@ def _value(
     happening: Happening,
     owner: str,
     keys: Sequence[str],
-) -> int:
+) -> int | None:
+    """None where a tracker is not known: then the walk refuses, and what was passed stays so."""
     now = walk.clock.now()
     if rule.watches == "refusal_flood":
         return int(walk.quota.is_held(AgentId(owner), now))
@@ -185,8 +192,7 @@ def _value(
         values = walk.history.values(
             agent=happening.agents[0], mandate=happening.mandate, resource=happening.resource_key, now=now
         )
-        # What is not known is refused by the walk.
-        return 0 if isinstance(values, UnknownHistory) else values.get(rule.tracker, 0)
+        return None if isinstance(values, UnknownHistory) else values.get(rule.tracker, 0)
     total = 0
     for key in keys:
         value = counter.value(owner, "", key, now)
@@ -205,13 +211,13 @@ def _passed(
     attempt: bool = False,
 ) -> bool:
     """A limit is passed; whether anything stands still now that did not."""
-    what = holdable_of(rule, happening, owner)
+    what, now = holdable_of(rule, happening, owner), walk.clock.now()
     try:
         # Whoever holds it: it stands still, and is looked at again when it moves.
-        if walk.holds.find((what,), walk.clock.now()) is not None:
+        if walk.tripped.is_tripped(what, now) or walk.holds.find((what,), now) is not None:
             return False
     except Unavailable:
-        # It happened, and is in the log: nobody may fail now. What cannot be told is held.
+        # It happened, and is in the log: nobody may fail now. What cannot be told is held, once.
         pass
     trip = Trip(
         rule=rule,
@@ -220,11 +226,18 @@ def _passed(
         keys=keys,
         value=value,
         what=what,
-        at=walk.clock.now(),
+        at=now,
         entries=[*walk.stop_rules.entries.get((rule.name, owner), ())],
         of_attempt=attempt,
     )
-    return _is_due(walk, trip, happening) and _held(walk, trip)
+    return _is_due(walk, trip, happening) and _held(walk, trip, happening)
+
+
+def _place(walk: Walk, rule: StopRule, owner: str, keys: tuple[str, ...], happening: Happening) -> Place:
+    """Where it is kept in mind that a limit is passed: by what the number is of, and nothing else takes it away."""
+    tracker = _tracker_in_force(walk, rule) if rule.watches == "tracker" else None
+    is_of_resource = tracker is not None and tracker.same_resource
+    return (rule.name, owner, happening.resource_key if is_of_resource else keys[0])
 
 
 def _is_due(walk: Walk, trip: Trip, happening: Happening) -> bool:
@@ -232,12 +245,12 @@ def _is_due(walk: Walk, trip: Trip, happening: Happening) -> bool:
     rule, state = trip.rule, walk.stop_rules
     if not rule.grace_seconds and not rule.dry_run:
         return True
-    now, place = walk.clock.monotonic(), (rule.name, trip.owner, trip.keys[0])
+    now, place = walk.clock.monotonic(), _place(walk, rule, trip.owner, trip.keys, happening)
     passed = state.passed.get(place)
     if passed is None:
         if len(state.passed) >= PASSED_MAX:
             return not rule.dry_run
-        passed = state.passed[place] = Passed(since=now, happening=happening)
+        passed = state.passed[place] = Passed(since=now, happening=happening, keys=trip.keys)
         if rule.grace_seconds:
             _say(state, replace(trip, fired="warned"))
     if now - passed.since < rule.grace_seconds:
@@ -248,7 +261,7 @@ def _is_due(walk: Walk, trip: Trip, happening: Happening) -> bool:
     return not rule.dry_run
 
 
-def _held(walk: Walk, trip: Trip) -> bool:
+def _held(walk: Walk, trip: Trip, happening: Happening) -> bool:
     rule, state = trip.rule, walk.stop_rules
     trip.hold = Hold(
         id=hold_id(walk.entropy.bytes(ID_BYTES)),
@@ -268,18 +281,18 @@ def _held(walk: Walk, trip: Trip) -> bool:
                 code="stop_rule.waiting",
             )
         return False
-    state.passed.pop((rule.name, trip.owner, trip.keys[0]), None)
+    state.passed.pop(_place(walk, rule, trip.owner, trip.keys, happening), None)
     state.by_hold[trip.hold.id] = trip
-    state.trips.append(trip)
+    state.held.append(trip)
     return True
 
 
 def _say(state: StopRules, trip: Trip) -> None:
     """What holds nothing is written down, unless there is too much of it."""
-    if len(state.trips) >= TRIPS_MAX:
+    if len(state.said) >= TRIPS_MAX:
         state.unsaid += 1
         return
-    state.trips.append(replace(trip, entries=[*trip.entries], of_attempt=False))
+    state.said.append(replace(trip, entries=[*trip.entries], of_attempt=False))
 
 
 def _name_entry(state: StopRules, rule: str, owner: str, index: int) -> None:

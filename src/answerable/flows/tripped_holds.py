@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from answerable.ports.hold_register import HoldRegister
 
 TRIPPED_MAX: Final = 10_000
-"""Holds that wait to be placed."""
+"""Holds that wait to be placed, those that ran out meanwhile among them."""
 
 
 class TrippedHolds:
@@ -31,8 +31,9 @@ class TrippedHolds:
         self.tripped: dict[Holdable, Hold] = {}
 
     def trip(self, hold: Hold) -> bool:
-        """In force in this process from here on, without I/O. False where it has no room: nothing has changed."""
-        if len(self.tripped) >= TRIPPED_MAX:
+        """In force in this process from here on, without I/O, in place of one on the same name that has run out. False
+        where it has no room: nothing has changed."""
+        if len(self._ids) >= TRIPPED_MAX:
             return False
         self.tripped[hold.what] = hold
         self._ids.add(hold.id)
@@ -41,10 +42,15 @@ class TrippedHolds:
 
     def placed(self, hold: Hold) -> None:
         """The register has it."""
+        self._ids.discard(hold.id)
         if self.tripped.get(hold.what) is hold:
             del self.tripped[hold.what]
-            self._ids.discard(hold.id)
             self._trips += 1
+
+    def is_tripped(self, what: Holdable, at: UnixMillis) -> bool:
+        """Whether a hold on this name that is not placed yet is in force; without I/O."""
+        hold = self.tripped.get(what)
+        return hold is not None and hold.is_in_force(at)
 
     def is_waiting(self, hold: str) -> bool:
         """Whether the hold of this id is not placed yet."""
@@ -94,6 +100,10 @@ class TrippedHolds:
     def unrecorded(self) -> Sequence[Hold]:
         """As the port says."""
         return self._register.unrecorded()
+
+    def is_recorded(self, hold: HoldId) -> bool:
+        """As the port says."""
+        return self._register.is_recorded(hold)
 
     def recorded(self, holds: Iterable[HoldId]) -> None:
         """As the port says."""

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.core.registry.tool_pin import ToolPin
     from answerable.errors import Refused
+    from answerable.flows.lease_side import LeaseSide
     from answerable.flows.streams import Stream
     from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
@@ -196,6 +197,7 @@ class Walk:
     policies: who publishes policy sets, and what is kept of them. figures: what is counted of all this. drills: what
     they need.
     pins: the definitions of tools that are let through. tools_pinned: what was found out of them.
+    leases: the way to the broker; None where there is none.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
     sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
@@ -257,6 +259,7 @@ class Walk:
     drills: DrillDesk[Walk] = field(default_factory=DrillDesk)
     tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
+    leases: LeaseSide | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)

@@ -13,6 +13,7 @@ from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.witness import noun as witness_noun
 from answerable.main.agent_commands import add_agent_up
 from answerable.main.doors import (
+    broker_door,
     bundle_door,
     control_door,
     gateway_app,
@@ -26,6 +27,7 @@ from answerable.main.mcp_commands import shim, unwrap_client, wrap_client
 if TYPE_CHECKING:
     from answerable.flows.cosign_checkpoint import WitnessDesk
     from answerable.wiring.assemble import Product
+    from answerable.wiring.broker import Broker
     from answerable.wiring.serving import Listeners
 
 
@@ -33,6 +35,7 @@ def application() -> typer.Typer:
     """Every command there is. What a command needs is imported when it runs, so that --help is quick."""
     app = command_line(offline_control)
     command(app, "up", panel="Running it")(up)
+    command(app, "broker", panel="Running it")(serve_broker)
     add_agent_up(app)
     mcp = typer.Typer(no_args_is_help=True, help="MCP clients: put them behind the gateway.")
     command(mcp, "shim")(shim)
@@ -72,6 +75,7 @@ def up(
         gateway=partial(gateway_app, settings),
         control=partial(control_door, settings),
         witness=witness_command(shell),
+        broker=broker_command(shell),
         workloads=partial(serve_workloads, settings),
         bundle=bundle_door,
         metrics=metrics_door,
@@ -107,9 +111,45 @@ def up(
 
 def witness_command(shell: Shell) -> tuple[str, ...]:
     """How this command line starts the local witness, in a process that ends with ours."""
+    return (*_ourselves(shell), "witness", "serve", "--quiet", "--until-eof")
+
+
+def broker_command(shell: Shell) -> tuple[str, ...]:
+    """How this command line starts the broker, in a process that ends with ours."""
+    return (*_ourselves(shell), "broker", "--quiet", "--until-eof")
+
+
+def _ourselves(shell: Shell) -> tuple[str, ...]:
     config = ("--config", str(shell.config.absolute())) if shell.config is not None else ()
-    started = (sys.executable, "-P", "-m", "answerable.main", "--data", str(shell.data), *config)
-    return (*started, "witness", "serve", "--quiet", "--until-eof")
+    return (sys.executable, "-P", "-m", "answerable.main", "--data", str(shell.data), *config)
+
+
+def serve_broker(
+    shell: Shell,
+    until_eof: Annotated[
+        bool, typer.Option("--until-eof", help="End when standard input ends, as `up` starts it.")
+    ] = False,
+) -> int | None:
+    """Run the broker: it mints credentials for single actions and acts with them, so that nobody else holds any.
+
+    Its targets are files in `broker.targets`. `answerable up` runs one by itself once there is such a file.
+    """
+    from answerable.wiring import broker
+
+    settings = shell.settings()
+
+    def started(listeners: Listeners, opened: Broker, left: int) -> None:
+        say = shell.terminal.say
+        say(f"broker    {listeners.uds_path} (Unix socket)")
+        for name, kind in sorted(opened.kinds.items()):
+            say(f"target    {name} ({kind})")
+        if not opened.kinds:
+            say(f"no targets yet: put NAME.toml into {settings.broker.targets}")
+        if left:
+            say(f"{left} leases of an earlier process are being ended")
+
+    broker.run(partial(broker.serve_broker, settings, broker_door, until_eof=until_eof, started=started))
+    return None
 
 
 def serve_witness(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId
     from answerable.flows.cosign_checkpoint import WitnessDesk
     from answerable.wiring.assemble import Product
+    from answerable.wiring.broker import Broker
     from answerable.wiring.setting_tree import Settings
 
 
@@ -202,6 +203,14 @@ def witness_door(settings: Settings, desk: WitnessDesk) -> Any:
 
     needs = Needs(cosign=partial(cosign_checkpoint, desk), newest=newest)
     return witness_app(needs, body_seconds_max=settings.local_witness.body_seconds_max)
+
+
+def broker_door(broker: Broker) -> Any:
+    """The door of the broker, over its desk."""
+    from answerable.apps.broker.application import broker_app
+    from answerable.apps.broker.needs import Needs
+
+    return broker_app(Needs(desk=broker.desk, keys=broker.keys, uids=broker.uids, kinds=broker.kinds))
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ class ApprovalRegister(Protocol):
         ...
 
     def replace(self, approval: Approval, *, was: Approval) -> bool:
-        """Put `approval` where `was` is; False when somebody else changed it meanwhile."""
+        """Put `approval` where `was` is; False when somebody else changed it: then `find` has what is there."""
         ...
 
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
@@ -40,5 +40,5 @@ class ApprovalRegister(Protocol):
         ...
 
     def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:
-        """Newest first."""
+        """Newest first; also those that other processes have added when this is called."""
         ...

@@ -70,6 +70,10 @@ class HoldRegister(Protocol):
         """Those of which `recorded` was not told yet, oldest first, at most UNRECORDED_MAX. May read."""
         ...
 
+    def is_recorded(self, hold: HoldId) -> bool:
+        """Whether `recorded` was told of it, however many others wait; False for one that is not known. May read."""
+        ...
+
     def recorded(self, holds: Iterable[HoldId]) -> None:
         """The ledger has them. May wait."""
         ...

@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from answerable.core.canonical import freeze, parse
+from answerable.core.ledger.open_intents import OpenIntents
 from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import account_of
+from answerable.flows.apply_registry import policy_text
+from answerable.testing.builders import compiled_once
+from answerable.testing.histories import history_faults
 from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
 from answerable.verify.ledger_replay import replay_entries
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import Receipt, StoredEntry
     from answerable.core.mandate.budget import Amounts
+    from answerable.flows.walk import Walk
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.testing.recording_upstream import Effect
@@ -280,3 +285,28 @@ def _promises(entries: Sequence[StoredEntry], promises: Promises, happened: dict
     for attempt, count in happened.items():
         if count > 1:
             yield f"attempt {attempt} had {count} effects"
+
+
+def disagreements(walk: Walk, agents: Sequence[str], *, poisoned: bool) -> list[str]:
+    """Where what a process that lived on remembers is not what a new one would find. poisoned: its log takes nothing
+    more after a failed write: only a restart knows what is on disk then, and nothing more can be started before."""
+    found: list[str] = []
+    expected = compiled_once(policy_text(walk.registry.current), walk.registry.current)
+    if expected.policy_set != walk.decision_point.policy_set:
+        found.append("the policies in force are not those of the registry in force")
+    if poisoned:
+        return found
+    spent = spent_now(list(walk.ledger.replay()))
+    for mandate in walk.mandates.all():
+        used, counted = dict(walk.mandates.used(mandate.id)), spent.get(mandate.id, {})
+        if any(used.get(one, 0) != counted.get(one, 0) for one in used.keys() | counted.keys()):
+            found.append(f"{used} of {mandate.id} count as used, the log says {counted}")
+    found += history_faults(walk, agents)
+    # Not by the ledger's own word, which may be that of its opening.
+    entries = OpenIntents()
+    for stored in walk.ledger.replay():
+        entries.saw(stored.leaf, stored.index, 0, 0)
+    remembered, are_open = set(walk.open_intents), {one.entry for one in entries.all()}
+    if remembered != are_open:
+        found.append(f"{remembered} count as open, {are_open} are")
+    return found

@@ -1,5 +1,5 @@
-"""Whole walks under trouble: several agents and mandates, random actions and people, faults at every port, callers who
-leave, crashes, a clock that jumps. The seed decides everything; in memory a run is the same bytes every time.
+"""Whole walks under trouble: several agents and mandates, random actions, people and holds, faults at every port,
+callers who leave, crashes, a clock that jumps. The seed decides everything; in memory a run is the same every time.
 
     report = await simulate(4711)
 
@@ -9,7 +9,7 @@ Raises AssertionError, with the seed and what happened last, when a law does not
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Final
 from anyio import CancelScope
 
 from answerable.core.action.outcome import Outcome
-from answerable.core.ledger.open_intents import OpenIntents
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry, policy_text
+from answerable.flows.apply_registry import apply_registry
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.govern_action import govern_action
 from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.keep_history import keep_history
+from answerable.flows.place_hold import resume_holds
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
@@ -38,16 +38,16 @@ from answerable.testing.builders import (
     Bench,
     about_customers,
     bench_documents,
-    compiled_once,
     with_spending,
     with_trackers,
 )
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import MemoryDisk
 from answerable.testing.entropy import SeededEntropy
-from answerable.testing.histories import TRACKERS, history_faults, kept_here
-from answerable.testing.invariants import Promises, broken_laws, spent_now
+from answerable.testing.histories import TRACKERS, kept_here
+from answerable.testing.invariants import Promises, broken_laws, disagreements
 from answerable.testing.recording_upstream import Effect, RecordingUpstream
+from answerable.testing.simulation_holds import RandomHolds, in_one_thread
 from answerable.testing.simulation_report import Report
 from answerable.testing.trouble import (
     Crash,
@@ -95,7 +95,7 @@ async def simulate(seed: int, *, disk: Disk | None = None, lives: int = 3, steps
 
 
 class Simulation:
-    """disk: what outlives the process."""
+    """disk: what outlives the process. narrate: is told what happens as it happens."""
 
     def __init__(self, seed: int, disk: Disk | None = None) -> None:
         self.chance = Random(seed)  # noqa: S311 - the point is that it can be repeated
@@ -108,16 +108,24 @@ class Simulation:
         self.violations: list[str] = []
         self.happened: dict[int, int] = {}
         self.trace: list[str] = []
+        self.narrate: Callable[[str], None] = lambda _: None
+        self.holds = RandomHolds(self.chance, self.clock, self.violations, self.report)
         self._mandates = 0
         self._given: dict[str, list[str]] = {agent: [] for agent in AGENTS}
 
     async def run(self, *, lives: int, steps: int) -> Report:
         """Lives with trouble, then one without, then the laws."""
+        with in_one_thread() if isinstance(self.disk, MemoryDisk) else nullcontext():
+            return await self._run(lives, steps)
+
+    async def _run(self, lives: int, steps: int) -> Report:
         for _ in range(lives):
             rate = self.chance.choice((0.0, 0.01, 0.04, 0.15))
+            self.narrate(f"a process starts; of its calls {rate:.0%} fail")
             await self._life(rate, steps)
         bench, _ = self._bench(await self.disk.opened(), Trouble(lambda _number, _method: None))
         recover_from_ledger(bench.walk)
+        await resume_holds(bench.walk, overdue_only=False)
         await settle_open_intents(bench.walk, overdue_only=False)
         self.clock.advance((LIMITS.intent_ttl_ms + LIMITS.upstream_ms_max) / 1000 + 1)
         await settle_open_intents(bench.walk)
@@ -143,7 +151,7 @@ class Simulation:
             subject_keys=stores.subject_keys,
             effects=self.effects,
             violations=self.violations,
-            before=self._dawdle,
+            before=self._begins,
             after=self._happens,
             answer=self._said,
         )
@@ -157,8 +165,11 @@ class Simulation:
             upstream=TroubledUpstream(upstream, trouble),
             subject_keys=TroubledSubjectKeys(stores.subject_keys, trouble),
             history=TroubledHistory(stores.history, trouble),
+            revocations=self.holds.revocations,
+            holds=self.holds.troubled(trouble),
             limits=LIMITS,
         )
+        self.holds.doubt(bench.walk)
         bench.walk.channel = TroubledChannel(bench.walk.channel, trouble)
         return bench, ledger
 
@@ -175,7 +186,7 @@ class Simulation:
         await self.disk.crashed()
 
     async def _lived(self, bench: Bench, ledger: TroubledLedger, trouble: Trouble, steps: int) -> None:
-        for doing in (self._settle, self._register, self._mandate, self._mandate):
+        for doing in (self._resume, self._settle, self._register, self._mandate, self._mandate):
             await self._in_scope(CancelScope(), doing, bench)
         tasks: dict[asyncio.Task[None], CancelScope] = {}
         for _ in range(steps):
@@ -190,36 +201,16 @@ class Simulation:
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         self.violations += [f"unexpected: {e!r}" for e in ended if isinstance(e, Exception)]
         if not trouble.dead:
-            self._agrees(bench, ledger)
-
-    def _agrees(self, bench: Bench, ledger: TroubledLedger) -> None:
-        """What a process that lived on remembers is what a new one would find."""
-        walk = bench.walk
-        expected = compiled_once(policy_text(walk.registry.current), walk.registry.current)
-        if expected.policy_set != walk.decision_point.policy_set:
-            self.violations.append("the policies in force are not those of the registry in force")
-        spent = spent_now(list(walk.ledger.replay()))
-        for mandate in walk.mandates.all():
-            # After a failed write only a restart knows what is on disk, and nothing more can be started before.
-            used, counted = dict(walk.mandates.used(mandate.id)), spent.get(mandate.id, {})
-            names = used.keys() | counted.keys()
-            if not ledger.poisoned and any(used.get(one, 0) != counted.get(one, 0) for one in names):
-                self.violations.append(f"{used} of {mandate.id} count as used, the log says {counted}")
-        if not ledger.poisoned:
-            self.violations += history_faults(walk, AGENTS)
-        # Not by the ledger's own word, which may be that of its opening.
-        found = OpenIntents()
-        for stored in walk.ledger.replay():
-            found.saw(stored.leaf, stored.index, 0, 0)
-        remembered, are_open = set(walk.open_intents), {one.entry for one in found.all()}
-        if remembered != are_open and not ledger.poisoned:
-            self.violations.append(f"{remembered} count as open, {are_open} are")
+            self.violations += disagreements(bench.walk, AGENTS, poisoned=ledger.poisoned)
 
     def _doing(self) -> Callable[[Bench], Awaitable[None]]:
-        return self.chance.choices(
-            (self._act, self._person, self._mandate, self._close, self._register, self._settle, self._time),
-            weights=(60, 30, 4, 1, 2, 5, 4),
-        )[0]
+        # Where all stands still nothing else happens: every second run has no holds.
+        held = 6 * (self.report.seed % 2)
+        weights = {
+            self._act: 60, self._person: 30, self._mandate: 4, self._close: 1, self._register: 2, self._settle: 5,
+            self._time: 4, self._hold: held, self._lift: 2 * held, self._resume: 1,
+        }  # fmt: skip
+        return self.chance.choices([*weights], weights=[*weights.values()])[0]
 
     def _somebody_leaves(self, tasks: dict[asyncio.Task[None], CancelScope]) -> None:
         if self.chance.random() >= 0.08:
@@ -247,6 +238,7 @@ class Simulation:
 
     def _note(self, name: str, what: str) -> None:
         self.trace.append(f"{name}: {what}")
+        self.narrate(self.trace[-1])
         del self.trace[:-TRACE_LINES]
 
     async def _act(self, bench: Bench) -> None:
@@ -264,6 +256,7 @@ class Simulation:
         if self.chance.random() < 0.05:
             arguments = {"case": "4711", "amount": "much", "more": [1]}
         action, caller = bench.request(target, arguments, mandate=mandate, agent=agent)
+        self.holds.asks(attempt, agent, mandate, target)
         told = "none"
         try:
             answer = await govern_action(bench.walk, action, caller)
@@ -340,6 +333,15 @@ class Simulation:
             documents = [with_trackers(one, self.chance.sample(TRACKERS, 4)) for one in documents]
         await apply_registry(bench.walk, documents, by="operator", prune=self.chance.random() < 0.5)
 
+    async def _hold(self, bench: Bench) -> None:
+        self._note("hold", await self.holds.place(bench, AGENTS, self._any_mandate()))
+
+    async def _lift(self, bench: Bench) -> None:
+        self._note("lift", await self.holds.lift(bench, PEOPLE))
+
+    async def _resume(self, bench: Bench) -> None:
+        await resume_holds(bench.walk)
+
     async def _settle(self, bench: Bench) -> None:
         await settle_open_intents(bench.walk)
         await record_counted_refusals(bench.walk)
@@ -351,6 +353,10 @@ class Simulation:
             self.clock.advance(self.chance.choice((0.5, 5, 20, 140)))
         else:
             self.clock.jump(self.chance.choice((-86_400, -3, 3, 600)))
+
+    async def _begins(self, effect: Effect) -> None:
+        self.holds.starts(_ATTEMPT.get())
+        await self._dawdle(effect)
 
     async def _dawdle(self, _effect: Effect) -> None:
         for _ in range(self.chance.choice((0, 0, 1, 4, 20))):
@@ -376,6 +382,7 @@ class Simulation:
         for name in ("returned", "overrun"):
             setattr(self.report, name, sum(name in leaf for leaf in said))
         self.report.spent = sum(leaf.get("code") == "mandate.budget_spent" for leaf in said)
+        self.holds.judge(entries)
         self.report.intents = sum(stored.tag == Tag.INTENT for stored in entries)
         self.violations += broken_laws(
             entries,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 @dataclass(slots=True, kw_only=True)
 class Report:
     """What a run went through. struck: faults that were dealt, as `method: fault`. returned, overrun: outcomes that
-    gave back, or used more than was reserved. spent: refusals for want of budget."""
+    gave back, or used more than was reserved. spent: refusals for want of budget. held, lifted: holds. cut: calls
+    that a hold ended."""
 
     seed: int
     lives: int = 0
@@ -22,4 +23,7 @@ class Report:
     spent: int = 0
     left: int = 0
     entries: int = 0
+    held: int = 0
+    lifted: int = 0
+    cut: int = 0
     struck: list[str] = field(default_factory=list)

@@ -20,6 +20,7 @@ from answerable.verify.leaf_types import (
     Leaf,
     Reference,
 )
+from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
     HoldLiftedLeaf,
@@ -123,6 +124,7 @@ class EndLeaf(Leaf):
     overrun: Amounts | UnsetType = UNSET
     result: str | UnsetType = UNSET
     returned: Amounts | UnsetType = UNSET
+    session: dict[str, str] | UnsetType = UNSET
 
 
 class RefusalLeaf(Leaf):
@@ -385,4 +387,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.TOOL_PINNED: ToolPinnedLeaf,
     Tag.POLICY_PROPOSED: ProposedLeaf,
     Tag.DRILL: DrillLeaf,
+    Tag.LEASE: LeaseLeaf,
 }

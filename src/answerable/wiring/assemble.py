@@ -30,6 +30,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
+from answerable.flows.end_leases import follow_leases
 from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
@@ -55,12 +56,13 @@ from answerable.wiring.following import (
     relisting,
 )
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
+from answerable.wiring.leases import lease_side, warrant_signer
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.second_key import second_key
 from answerable.wiring.settling import settling, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
-from answerable.wiring.shards import LogOfLogs, heads_identity, own_log, own_witnesses
+from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
 from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
 from answerable.wiring.telemetry import sending_metrics
 from answerable.wiring.tokens import forgetting_tokens, token_desk
@@ -184,7 +186,8 @@ async def assembled(
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
             verifier = verifier_of(identity, registry, settings, authorities, clock=clock, entropy=entropy)
-            upstream, revocations = _upstream(settings, clock), SqliteRevocationRegister(store, clock=clock)
+            upstream = _upstream(settings, clock, own.origin, entropy)
+            revocations = SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
                 clock=clock,
                 entropy=entropy,
@@ -201,13 +204,12 @@ async def assembled(
                 manifests=identity.manifests, pins=SqliteToolPinRegister(store),
                 people=identity.people,
                 revocations=revocations, holds=SqliteHoldRegister(store, revocations),
-                sightings=identity.seen,
-                stands=partial(instance_stands, identity.instances, identity.desk),
+                sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
-                drills=drill_desk(settings, store),
+                drills=drill_desk(settings, store), leases=lease_side(settings),
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
@@ -217,8 +219,7 @@ async def assembled(
                 verifier=verifier,
                 upstream=upstream,
                 ledger=ledger,
-                log_key=own.log_key.formatted(),
-                cosigning=rounds,
+                log_key=own.log_key.formatted(), cosigning=rounds,
                 registers=store,
                 proofs=proofs,
                 tokens=tokens, events=event_desk(settings, store, tokens),
@@ -248,7 +249,7 @@ async def _recovered(
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     counted = walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
-    recalled = await recall_ends(workloads, changes, since=counted)
+    recalled = await recall_ends(workloads, changes, since=counted, others=other_shards(settings))
     if recalled.ends or recalled.revocations:
         _log.warning(
             "the registers are older than the ledger: %d ends and %d revocations are in force again",
@@ -299,6 +300,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(kept_announcing, product.events)
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
+        tasks.start_soon(follow_leases, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
@@ -309,14 +311,18 @@ async def kept_running(product: Product, settings: Settings) -> None:
             tasks.start_soon(reading_histories, product.walk)
 
 
-def _upstream(settings: Settings, clock: SystemClock) -> McpUpstream:
+def _upstream(settings: Settings, clock: SystemClock, origin: str, entropy: SystemEntropy) -> McpUpstream:
     # The SDK takes half a second to import; what only reads the registry should not wait for it twice.
     from answerable.adapters.mcp_upstream.settings import UpstreamSettings
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
 
     directory = settings.data / "upstream-logs" / settings.ledger.shard
     return McpUpstream(
-        clock=clock, settings=UpstreamSettings(log_directory=directory, **asdict(settings.upstreams))
+        clock=clock,
+        settings=UpstreamSettings(
+            log_directory=directory, broker_socket=settings.broker.socket, **asdict(settings.upstreams)
+        ),
+        sign_warrant=warrant_signer(settings, origin, entropy),
     )
 
 

@@ -16,6 +16,7 @@ from answerable.core.registry.tool_pin import ToolPin
 from answerable.flows.apply_registry import policy_text
 from answerable.flows.delegations import Delegations
 from answerable.flows.drill_desk import DrillDesk
+from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.walk import ToolsPinned, ToolsSeen, UnderWay
 from answerable.wiring.containment_settings import REQUIRED
@@ -65,6 +66,7 @@ def drill_ground(walk: Walk, shadow: Shadow, tool: Tool) -> Walk:
         drills=DrillDesk(),
         history=History(),
         history_register=None,
+        figures=FiguresDesk(),
         link=None,
         delegations=Delegations(),
         tools_seen=ToolsSeen(),

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import signal
-import socket
-import subprocess
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,28 +20,18 @@ from answerable.core.identity.keys import ed25519_public
 from answerable.core.tlog.note import VerifierKey
 from answerable.errors import Refused, shown
 from answerable.flows.cosign_checkpoint import Cosigner, WitnessDesk
+from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from anyio.abc import Process
 
     from answerable.ports.witness_register import WitnessRegister
     from answerable.wiring.setting_tree import Settings
 
-__all__ = ["WitnessProcess", "opened_desk", "run", "serve_witness", "watch_log"]
+__all__ = ["opened_desk", "run", "serve_witness", "watch_log"]
 
 LOOPBACK: Final = "127.0.0.1"
 SEED_BYTES: Final = 32
-ANSWERING_SECONDS: Final = 0.02
-"""How often a starting witness is looked for."""
-RESTART_SECONDS: Final = 0.1
-RESTART_SECONDS_MAX: Final = 15.0
-STEADY_SECONDS: Final = 30.0
-"""A witness that held this long is started again at the first delay."""
-END_SECONDS_MAX: Final = 5.0
-"""What a witness gets to end by itself, and then once more after SIGTERM."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -117,9 +103,9 @@ async def serve_witness(
         listeners = listen(uds=settings.local_witness.socket, tcp=(LOOPBACK, port) if port else None)
         stop = anyio.Event()
         async with anyio.create_task_group() as beside:
-            beside.start_soon(_stop_on_signal, stop)
+            beside.start_soon(stop_on_signal, stop)
             if until_eof:
-                beside.start_soon(_stop_at_eof, stop)
+                beside.start_soon(stop_at_eof, stop)
             await serve(
                 door(desk),
                 listeners=listeners,
@@ -128,78 +114,3 @@ async def serve_witness(
                 stop=stop,
             )
             beside.cancel_scope.cancel()
-
-
-async def _stop_on_signal(stop: anyio.Event) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            stop.set()
-            return
-
-
-async def _stop_at_eof(stop: anyio.Event) -> None:
-    """Whoever started us holds the other end of the pipe, and drops it however it ends."""
-    while True:
-        await anyio.wait_readable(0)
-        if not os.read(0, 4096):
-            stop.set()
-            return
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WitnessProcess:
-    """The local witness as a process of its own. command: starts it. socket: on which it answers."""
-
-    command: tuple[str, ...]
-    socket: Path
-
-    async def run(self) -> None:
-        """Keep it running until cancelled, then end it. A witness that fails is started again, later each time."""
-        delay = RESTART_SECONDS
-        while True:
-            began = anyio.current_time()
-            try:
-                process = await anyio.open_process(
-                    self.command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    stderr=None,
-                    # Ctrl-C at a terminal is for us: the witness still has our last checkpoint to cosign.
-                    start_new_session=True,
-                )
-            except OSError as error:
-                _log.error("the witness cannot be started: %s", error.strerror)
-            else:
-                try:
-                    code = await process.wait()
-                finally:
-                    with anyio.CancelScope(shield=True):
-                        await _ended(process)
-                _log.warning("the witness ended with code %d and is started again", code)
-            delay = RESTART_SECONDS if anyio.current_time() - began > STEADY_SECONDS else delay
-            await anyio.sleep(delay)
-            delay = min(2 * delay, RESTART_SECONDS_MAX)
-
-    async def answering(self) -> None:
-        """Wait until somebody listens on its socket."""
-        while True:
-            if _is_listening(self.socket):
-                return
-            await anyio.sleep(ANSWERING_SECONDS)
-
-
-async def _ended(process: Process) -> None:
-    if process.stdin is not None:
-        await process.stdin.aclose()
-    for last_word in (process.terminate, process.kill):
-        with anyio.move_on_after(END_SECONDS_MAX):
-            await process.wait()
-            break
-        last_word()
-    await process.wait()
-
-
-def _is_listening(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        return probe.connect_ex(os.fspath(path)) == 0

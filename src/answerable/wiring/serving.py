@@ -22,7 +22,8 @@ from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.identity import require_open
 from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_workloads, serve_bundle
-from answerable.wiring.local_witness import WitnessProcess
+from answerable.wiring.kept_process import KeptProcess
+from answerable.wiring.leases import kept_broker
 from answerable.wiring.settings import secret
 from answerable.wiring.shard_links import serve_link
 from answerable.wiring.telemetry import serve_metrics
@@ -59,6 +60,7 @@ class ServeWorkloads(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doors:
     """Makers of the ASGI applications, each over one product. witness: starts the local witness; `--log KEY` is added.
+    broker: starts the broker.
 
     A last checkpoint is cosigned before the witness is let go. workloads: serves the Workload API on a bound socket
     until an event is set, and says when it answers. bundle: the bundle endpoint's application. metrics: that of
@@ -68,6 +70,7 @@ class Doors:
     gateway: Callable[[Product], Any]
     control: Callable[[Product], Any]
     witness: tuple[str, ...] = ()
+    broker: tuple[str, ...] = ()
     workloads: ServeWorkloads | None = None
     bundle: Callable[[Product], Any] | None = None
     metrics: Callable[[Product], Any] | None = None
@@ -139,6 +142,7 @@ async def _serve(
     async with anyio.create_task_group() as beside:
         beside.start_soon(_stop_on_signal, stop)
         await _first_round(beside, product, settings, doors.witness)
+        beside.start_soon(kept_broker, settings, doors.broker)
         beside.start_soon(kept_running, product, settings)
         if tls is not None:
             let_svids_in(tls, product.identity.desk)
@@ -213,7 +217,8 @@ async def _first_round(
             add_watched_log(settings, product.log_key)
     give_up_at = anyio.current_time() + settings.witnesses.start_seconds_max
     if settings.witnesses.local and command:
-        witness = WitnessProcess(
+        witness = KeptProcess(
+            name="witness",
             command=(*command, *(part for key in product.log_keys for part in ("--log", key))),
             socket=settings.local_witness.socket,
         )

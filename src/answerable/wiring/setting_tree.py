@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
 from answerable.wiring.announcing_settings import AnnouncingSettings
+from answerable.wiring.broker_settings import BrokerSettings
 from answerable.wiring.containment_settings import ContainmentSettings
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
@@ -334,6 +335,7 @@ class Settings:
     announcing: AnnouncingSettings = field(default_factory=AnnouncingSettings)
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     containment: ContainmentSettings = field(default_factory=ContainmentSettings)
+    broker: BrokerSettings = field(default_factory=BrokerSettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -354,6 +356,7 @@ SECTIONS: Final[dict[str, type]] = {
     "announcing": AnnouncingSettings,
     "telemetry": TelemetrySettings,
     "containment": ContainmentSettings,
+    "broker": BrokerSettings,
 }
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.wiring.announcing_settings import announcing_faults
+from answerable.wiring.broker_settings import broker_faults
 from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
@@ -152,7 +153,7 @@ def parse_settings(content: bytes, *, data: Path) -> tuple[Settings | None, list
         line = getattr(error, "lineno", None) or _line_in(str(error))
         said = str(error).split(" (at ", 1)[0]
         return None, [SettingFault(line=line, key="", message=f"not TOML: {said[:1].lower()}{said[1:]}")]
-    reader = _Reader(tree, _lines_of(text), data)
+    reader = _Reader(tree, lines_of(text), data)
     settings = reader.settings()
     return (None, reader.found) if reader.found else (settings, [])
 
@@ -169,7 +170,7 @@ class _Reader:
     def settings(self) -> Settings:
         for key in self._tree:
             if key not in SECTIONS:
-                self._fault(key, _unknown("section", key, SECTIONS))
+                self._fault(key, unknown_key("section", key, SECTIONS))
         built = {name: self._section(name, kind) for name, kind in SECTIONS.items()}
         settings = Settings(data=self._data, **built)
         self._check_gateway(settings.gateway)
@@ -181,6 +182,7 @@ class _Reader:
             *announcing_faults(settings.announcing),
             *telemetry_faults(settings.telemetry),
             *containment_faults(settings.containment),
+            *broker_faults(settings.broker),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:
@@ -193,6 +195,7 @@ class _Reader:
             ("control.socket", settings.control.socket),
             ("local_witness.socket", settings.local_witness.socket),
             ("identity.socket", settings.identity.socket),
+            ("broker.socket", settings.broker.socket),
         ):
             if len(os.fsencode(socket)) > SOCKET_PATH_BYTES_MAX:
                 self._fault(
@@ -210,7 +213,7 @@ class _Reader:
         known = {one.name: one for one in fields(kind)}
         for key in table:
             if key not in known:
-                self._fault(f"{name}.{key}", _unknown("key", key, known))
+                self._fault(f"{name}.{key}", unknown_key("key", key, known))
         values: dict[str, object] = {}
         for key, one in known.items():
             values[key] = (
@@ -224,33 +227,10 @@ class _Reader:
         section, _, name = key.partition(".")
         kind = next(one for one in fields(SECTIONS[section]) if one.name == name)
         _, unit, minimum, maximum = described(section, name, kind.metadata)
-        if isinstance(default, bool):
-            if not isinstance(value, bool):
-                return self._fault(key, f"expected {unit}, got {_kind(value)}", default)
-            return value
-        if isinstance(default, int | float):
-            whole = isinstance(default, int)
-            if type(value) is not int and (whole or not isinstance(value, float)):
-                number = "a whole number" if whole else "a number"
-                return self._fault(key, f"expected {number} of {unit}, got {_kind(value)}", default)
-            if minimum is not None and maximum is not None and not minimum <= value <= maximum:
-                return self._fault(key, f"expected {minimum} to {maximum} {unit}, got {value}", default)
-            return value
-        if isinstance(default, tuple):
-            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                return self._fault(key, f"expected a list of texts, got {_kind(value)}", default)
-            return tuple(value)
-        if not isinstance(value, str):
-            return self._fault(key, f"expected text, got {_kind(value)}", default)
-        if "\0" in value:
-            return self._fault(key, "text with a zero character", default)
-        if isinstance(default, Path):
-            return Path(value) if value else self._fault(key, "expected a path, got empty text", default)
-        if unit == "secret reference" and value and not _is_reference(value):
-            return self._fault(
-                key, "a secret is a reference, `file:PATH` or `env:NAME`, never a value", default
-            )
-        return value
+        try:
+            return checked_value(value, default, unit=unit, minimum=minimum, maximum=maximum)
+        except Malformed as fault:
+            return self._fault(key, fault.message, default)
 
     def _check_gateway(self, gateway: GatewaySettings) -> None:
         if bool(gateway.tls_certificate) != bool(gateway.tls_key):
@@ -273,6 +253,44 @@ class _Reader:
         return default
 
 
+def checked_value(
+    value: object, default: object, *, unit: str, minimum: float | None, maximum: float | None
+) -> object:
+    """A value as a setting of this default, unit and bounds takes it. Raises Malformed (`settings.value`)."""
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise _unfit(f"expected {unit}, got {_kind(value)}")
+        return value
+    if isinstance(default, int | float):
+        whole = isinstance(default, int)
+        if type(value) is not int and (whole or not isinstance(value, float)):
+            raise _unfit(
+                f"expected {'a whole number' if whole else 'a number'} of {unit}, got {_kind(value)}"
+            )
+        if minimum is not None and maximum is not None and not minimum <= value <= maximum:
+            raise _unfit(f"expected {minimum} to {maximum} {unit}, got {value}")
+        return value
+    if isinstance(default, tuple):
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise _unfit(f"expected a list of texts, got {_kind(value)}")
+        return tuple(value)
+    if not isinstance(value, str):
+        raise _unfit(f"expected text, got {_kind(value)}")
+    if "\0" in value:
+        raise _unfit("text with a zero character")
+    if isinstance(default, Path):
+        if not value:
+            raise _unfit("expected a path, got empty text")
+        return Path(value)
+    if unit == "secret reference" and value and not _is_reference(value):
+        raise _unfit("a secret is a reference, `file:PATH` or `env:NAME`, never a value")
+    return value
+
+
+def _unfit(message: str) -> Malformed:
+    return Malformed(message, code="settings.value")
+
+
 def _unreadable_secrets(settings: Settings) -> Iterator[SettingFault]:
     for section in (getattr(settings, one.name) for one in fields(settings)):
         if not is_dataclass(section) or isinstance(section, type):
@@ -287,7 +305,7 @@ def _unreadable_secrets(settings: Settings) -> Iterator[SettingFault]:
                     yield SettingFault(line=0, key=f"{name}.{one.name}", message=error.message)
 
 
-def _lines_of(text: str) -> dict[str, int]:
+def lines_of(text: str) -> dict[str, int]:
     """The line on which each key is written. Statement by statement, because `tomllib` does not tell."""
     found: dict[str, int] = {}
     here: tuple[str, ...] = ()
@@ -324,7 +342,7 @@ def _line_in(message: str) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
-def _unknown(what: str, key: str, known: Mapping[str, object]) -> str:
+def unknown_key(what: str, key: str, known: Mapping[str, object]) -> str:
     close = get_close_matches(key[:60], known, n=1, cutoff=_SUGGESTION_CUTOFF)
     hint = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}"
     return f"unknown {what} {shown(key, 60)}; {hint}"

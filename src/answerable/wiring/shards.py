@@ -11,14 +11,14 @@ import anyio
 from anyio.abc import TaskStatus
 
 from answerable.adapters.local_keys import open_or_create_key
-from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, TlogFilesSettings
+from answerable.adapters.tlog_files import PublishedFiles, StoredFiles, TlogFilesLedger, TlogFilesSettings
 from answerable.core.identity.keys import ed25519_public
 from answerable.core.ledger.shards import HEADS, checked_shard_name, shard_origin
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note, VerifierKey
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.flows.cover_shards import Covering, ShardState, require_led_on
-from answerable.wiring.local_witness import WitnessProcess
+from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.witnesses import cosigning, require_known_history
 
 if TYPE_CHECKING:
@@ -114,6 +114,13 @@ def own_witnesses(settings: Settings) -> Settings:
 def published_shards(settings: Settings) -> tuple[PublishedFiles, ...]:
     """The logs of all shards, by name."""
     return tuple(PublishedFiles(place) for place in sorted(_shard_places(settings)))
+
+
+def other_shards(settings: Settings) -> tuple[StoredFiles, ...]:
+    """The logs of the shards that this process does not write, by name; none where there are no shards."""
+    own = settings.ledger.shard
+    places = sorted(_shard_places(settings)) if own else ()
+    return tuple(StoredFiles(place) for place in places if place.name != own)
 
 
 def published_sizes(settings: Settings) -> dict[str, int]:
@@ -272,7 +279,8 @@ class LogOfLogs:
         seconds = self._settings.witnesses.start_seconds_max
         with anyio.move_on_after(seconds):
             if self._settings.witnesses.local and self._witness:
-                process = WitnessProcess(
+                process = KeptProcess(
+                    name="witness",
                     command=(*self._witness, "--log", self._identity.log_key.formatted()),
                     socket=self._settings.local_witness.socket,
                 )

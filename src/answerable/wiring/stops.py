@@ -5,6 +5,7 @@ starts."""
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -33,10 +34,20 @@ LOOK_SECONDS: Final = 0.05
 _log: Final = logging.getLogger(__name__)
 
 
-def press(directory: Path, *, reason: str) -> tuple[str, Press | None]:
-    """Press, and say how it was done and what is there now. Raises as `panic_file.press`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressed:
+    """how: it was done. now: the press that is there. is_again: another one was there before, whatever became of it."""
+
+    how: str
+    now: Press | None
+    is_again: bool
+
+
+def press(directory: Path, *, reason: str) -> Pressed:
+    """Press. Raises as `panic_file.press`."""
+    before = panic_file.pressed(directory)
     how = panic_file.press(directory, reason=reason, entropy=SystemEntropy())
-    return how, panic_file.pressed(directory)
+    return Pressed(how=how, now=panic_file.pressed(directory), is_again=before is not None)
 
 
 async def hold_if_pressed(walk: Walk, directory: Path, workloads: Workloads | None) -> None:

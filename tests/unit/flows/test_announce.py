@@ -203,6 +203,30 @@ async def test_a_stream_that_is_full_is_paused_and_says_how_many_it_was_not_sent
     assert desk.register.find("other").status == "enabled"
 
 
+@pytest.mark.requirement("SSF-08", "HOOK-03")
+async def test_a_crash_between_counting_what_is_left_out_and_saying_so_is_made_good_at_the_next_start():
+    made = await bench()
+    desk = desk_on(made, limits=EventLimits(waiting_max=3))
+    desk.register.put(stream())
+    desk.register.put(stream("hook", receiver="ops", method="webhook"))
+    await announce_new(desk)
+    put = desk.register.put
+    desk.register.put = lambda _: (_ for _ in ()).throw(Unavailable("gone", code="gone", port="register"))
+    for number in range(5):
+        await revoke(made, "token", f"t-{number}")
+    with pytest.raises(Unavailable):
+        await announce_new(desk)
+    desk.register.put = put
+    assert desk.register.find("s-1").status == "enabled"
+    again = desk_on(made, limits=desk.limits)
+    again.register = desk.register
+    await announce_new(again)
+    found = again.register.find("s-1")
+    assert (found.status, found.left_out) == ("paused", 2)
+    assert again.register.find("hook").update
+    assert again.register.queue("s-1").left_out == 2
+
+
 @pytest.mark.requirement("HOOK-02")
 async def test_what_a_policy_tells_a_group_reaches_the_webhooks_of_that_group_alone():
     made = await bench_with(obliging("notify:leads; notify:finance"))

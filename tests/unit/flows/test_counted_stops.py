@@ -5,11 +5,19 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from answerable.core.canonical import INTEGER_MAX
+from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, holdable
+from answerable.core.identity.spiffe_id import ID_BYTES_MAX
+from answerable.core.ledger.entry import LEAF_BYTES_MAX
 from answerable.core.ledger.figure_cells import UNSAID, Cell
 from answerable.core.ledger.figure_stops import STOPS_MAX
 from answerable.core.ledger.figures import Figures, restored
+from answerable.core.ledger.records_holds import hold_placed
+from answerable.core.ledger.records_revocation import IN_FLIGHT_NAMED_MAX
+from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
+from answerable.flows.record_entry import sealing_for
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.testing.clock import START
 from tests.figures_world import cells_of, entry, folded, ready
@@ -103,3 +111,27 @@ def test_a_restart_between_a_stop_and_the_end_of_what_it_came_too_late_for_chang
     figures.fold(entry(4, Tag.OUTCOME, intent=0, status="succeeded", at=START + 4_000), entries.__getitem__)
     assert figures.within(0, START)[UNSAID].containing.exact == [4_000]
     assert {name for name, row in figures.take_changed().items() if row is None} == {"#2", "+0"}
+
+
+@pytest.mark.parametrize("kind", ["instance", "everything"])
+async def test_the_longest_name_and_all_that_are_named_fit_into_one_entry(kind):
+    bench = await ready()
+    start = "spiffe://example.org/"
+    longest = start + "/".join(["a" * 200] * 12)[: ID_BYTES_MAX - len(start)]
+    placed = Hold(
+        id=HoldId("hold_" + "x" * 22),
+        what=holdable("instance", longest) if kind == "instance" else EVERYTHING,
+        at=START,
+        by="uid:1000",
+    )
+    flying = [INTEGER_MAX - one for one in range(IN_FLIGHT_NAMED_MAX + 50)]
+    made = hold_placed(
+        placed,
+        at=START,
+        sealing=sealing_for(bench.walk, LOG_SUBJECT),
+        by="p" * 22,
+        person="",
+        in_flight=flying,
+    )
+    assert len(made.leaf) <= LEAF_BYTES_MAX
+    assert made.leaf.count(b"900719925474") == IN_FLIGHT_NAMED_MAX

@@ -117,7 +117,7 @@ async def test_hops_and_sub_agents():
     request, caller = asked(bench, offline.chain, agent="fourth")
     await code_of(govern_action(bench.walk, request, caller))
     found = counted(bench)
-    assert {owner: kept.total for (owner, _), kept in found["fan-agent"].items()} == {"scout": 3, "rover": 2}
+    assert {owner: kept.total for (owner, _), kept in found["fan-agent"].items()} == {"scout": 1, "rover": 2}
     assert recounted(bench) == found
     bench, workloads = await enrolling()
     await apply_registry(bench.walk, [rule("fan", "fan_out", over="instance", **MANY)], by="operator")

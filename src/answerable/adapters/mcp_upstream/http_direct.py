@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _JSON: Final = "application/json"
 _EVENTS: Final = "text/event-stream"
+_NAMED_BY: Final = {**NAME_BEARING_METHODS, "tasks/cancel": "taskId"}
+"""The parameter that a header field repeats. The extension for tasks adds its own."""
 
 
 def http_direct(
@@ -67,7 +69,7 @@ class HttpDirect:
         """As Direct: closing the exchange tells the server to stop."""
         number, self._next = self._next, self._next + 1
         fields = {**self._fields, "mcp-method": method}
-        name = params.get(NAME_BEARING_METHODS.get(method, ""))
+        name = params.get(_NAMED_BY.get(method, ""))
         if isinstance(name, str):
             fields["mcp-name"] = encode_header_value(name)
         request = httpx2.Request(

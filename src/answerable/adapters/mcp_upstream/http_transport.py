@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
+import anyio
 import httpx2
 
 from answerable.adapters.mcp_upstream.marks import error_body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
 
     from answerable.adapters.mcp_upstream.marks import Mark
 
@@ -26,6 +31,55 @@ _NOT_SENT: Final = (
     httpx2.UnsupportedProtocol,
 )
 _READABLE: Final = ("application/json", "text/event-stream")
+
+
+_Found = TypeVar("_Found")
+
+
+class _GivenUpError(Exception):
+    """Nobody waits for this exchange any more."""
+
+
+class _Exchange:
+    """The HTTP exchange of one request, whichever task of the session holds it."""
+
+    def __init__(self) -> None:
+        self._scope = anyio.CancelScope()
+        self._has_begun = self._is_over = False
+
+    def takes(self, request: httpx2.Request) -> bool:
+        """Whether this is the request itself, or a way to go on reading its answer, and no notification about it."""
+        first, self._has_begun = not self._has_begun, True
+        return first or request.method == "GET"
+
+    async def wait(self, step: Callable[[], Awaitable[_Found]]) -> _Found:
+        """A step of it. Raises _GivenUpError once it is over."""
+        if not self._is_over:
+            self._scope = anyio.CancelScope()
+            with self._scope:
+                return await step()
+        raise _GivenUpError
+
+    def close(self) -> None:
+        self._is_over = True
+        self._scope.cancel()
+
+
+# The session sends a request in the context of whoever asks, and nothing else says there which request it is.
+_EXCHANGE: Final[ContextVar[_Exchange | None]] = ContextVar("_EXCHANGE", default=None)
+
+
+@contextmanager
+def closed_at_the_end() -> Iterator[None]:
+    """For one request through the session: when this ends, so does its exchange, answered or not. Without it a server
+    of the session-based era keeps the exchange of a cancelled request open for as long as it likes."""
+    exchange = _Exchange()
+    token = _EXCHANGE.set(exchange)
+    try:
+        yield
+    finally:
+        _EXCHANGE.reset(token)
+        exchange.close()
 
 
 class ContainedTransport(httpx2.AsyncBaseTransport):
@@ -45,8 +99,16 @@ class ContainedTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """As the transport inside; after connecting it never raises for what a server or a network does."""
+        exchange = _EXCHANGE.get()
+        if exchange is not None and not exchange.takes(request):
+            exchange = None
         try:
-            response = await self._inner.handle_async_request(request)
+            if exchange is None:
+                response = await self._inner.handle_async_request(request)
+            else:
+                response = await exchange.wait(lambda: self._inner.handle_async_request(request))
+        except _GivenUpError:
+            return _marked("unknown", "the call was given up")
         except httpx2.HTTPError as failure:
             if not self.contained:
                 raise
@@ -66,7 +128,7 @@ class ContainedTransport(httpx2.AsyncBaseTransport):
         assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - an asynchronous transport's own
         # A stream of events may be as long as it likes: each event has a bound of its own.
         bytes_max = None if kind == "text/event-stream" else self._body_bytes_max
-        response.stream = _BoundedStream(response.stream, bytes_max=bytes_max)
+        response.stream = _BoundedStream(response.stream, bytes_max=bytes_max, exchange=exchange)
         return response
 
     async def aclose(self) -> None:
@@ -75,37 +137,59 @@ class ContainedTransport(httpx2.AsyncBaseTransport):
 
 
 class _BoundedStream(httpx2.AsyncByteStream):
-    """Raises httpx2.StreamError, which the SDK contains, for a body that is too long or breaks off."""
+    """Raises httpx2.StreamError, which the SDK contains, for a body that is too long or breaks off; and SSEError, after
+    which it does not ask for the rest of a stream of events, for one that was given up."""
 
-    def __init__(self, inner: httpx2.AsyncByteStream, *, bytes_max: int | None) -> None:
+    def __init__(
+        self, inner: httpx2.AsyncByteStream, *, bytes_max: int | None, exchange: _Exchange | None
+    ) -> None:
         self._inner = inner
         self._bytes_max = bytes_max
+        self._exchange = exchange
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
         try:
-            async for chunk in self._inner:
+            async for chunk in self._chunks():
                 size += len(chunk)
                 if self._bytes_max is not None and size > self._bytes_max:
                     raise httpx2.StreamError(f"the answer is longer than {self._bytes_max} bytes")
                 yield chunk
         except httpx2.HTTPError:
             raise httpx2.StreamError("the connection was lost in the middle of the answer") from None
+        except _GivenUpError:
+            raise httpx2.SSEError("the call was given up") from None
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        if self._exchange is None:
+            async for chunk in self._inner:
+                yield chunk
+            return
+        chunks = aiter(self._inner)
+        while (more := await self._exchange.wait(partial(anext, chunks, None))) is not None:
+            yield more
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
 def http_client(
-    *, seconds_max: float, connections_max: int, body_bytes_max: int, on_failure: Callable[[], None]
+    *,
+    seconds_max: float,
+    connections_max: int,
+    body_bytes_max: int,
+    on_failure: Callable[[], None],
+    socket: Path | None = None,
 ) -> tuple[httpx2.AsyncClient, ContainedTransport]:
-    """A client for one upstream. seconds_max: silence after which a read is given up."""
+    """A client for one upstream. seconds_max: silence after which a read is given up. socket: a Unix socket, whatever
+    the URL says."""
     limits = httpx2.Limits(
         max_connections=connections_max,
         max_keepalive_connections=min(connections_max, CONNECTIONS_KEPT_MAX),
         keepalive_expiry=KEEPALIVE_SECONDS,
     )
-    inner = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False)
+    uds = str(socket) if socket is not None else None
+    inner = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False, uds=uds)
     transport = ContainedTransport(inner, body_bytes_max=body_bytes_max, on_failure=on_failure)
     timeout = httpx2.Timeout(
         connect=CONNECT_SECONDS_MAX, read=seconds_max, write=WRITE_SECONDS_MAX, pool=CONNECT_SECONDS_MAX

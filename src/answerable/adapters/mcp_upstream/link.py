@@ -24,14 +24,15 @@ from answerable.adapters.mcp_upstream.asking import ask
 from answerable.adapters.mcp_upstream.direct import CLIENT_INFO, SessionOnlyError
 from answerable.adapters.mcp_upstream.following import follow, notification_of
 from answerable.adapters.mcp_upstream.http_direct import http_direct
-from answerable.adapters.mcp_upstream.http_transport import http_client
+from answerable.adapters.mcp_upstream.http_transport import closed_at_the_end, http_client
 from answerable.adapters.mcp_upstream.listing import read_catalogue
 from answerable.adapters.mcp_upstream.live import Live, NotSentError, TimedOutError
 from answerable.adapters.mcp_upstream.stderr_log import StderrLog
 from answerable.adapters.mcp_upstream.stdio_direct import StdioDirect
 from answerable.adapters.mcp_upstream.stdio_transport import stdio_transport
 from answerable.adapters.mcp_upstream.watches import Watches
-from answerable.errors import AnswerableError
+from answerable.core.lease.wire import HOST, MCP_PATH
+from answerable.errors import AnswerableError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,12 +114,13 @@ class Link:
         live = await self.connected()
         live.calls += 1
         try:
-            if live.direct is not None and progress is None and not self._wants_fields:
+            wants_session = progress is not None or (self._wants_fields and method == "tools/call")
+            if live.direct is not None and not wants_session:
                 try:
                     return await live.direct.ask(method, params, seconds=seconds)
                 except SessionOnlyError:
                     live.direct = None
-            with anyio.move_on_after(seconds):
+            with closed_at_the_end(), anyio.move_on_after(seconds):
                 return await ask(live.session, method, params, progress=progress)
             raise TimedOutError
         except MCPError as error:
@@ -129,6 +131,17 @@ class Link:
             live.calls -= 1
             if not live.calls:
                 live.idle.set()
+
+    async def cancel_task(self, task: str, *, seconds: float) -> str:
+        """Tell the server to end a task; returns what came of that, in words. Never raises but cancellation."""
+        said = "the upstream goes on with it as a task that nobody asked for"
+        try:
+            await self.exchange("tasks/cancel", {"taskId": task}, seconds=seconds)
+        except MCPError as error:
+            return f"{said}, and refused to cancel it: error {error.code}"
+        except Exception as fault:
+            return f"{said}, and whether it cancels it is not known: {type(fault).__name__}"
+        return f"{said}, and took the word that it is cancelled: whether it has done it by then is not known"
 
     async def subscribe(self, uri: str, *, seconds: float) -> dict[str, Any]:
         """Wait until the server has said that it sends updates of a resource that is already wanted (`watches`).
@@ -217,13 +230,18 @@ class Link:
     async def _connect(self, stack: AsyncExitStack, lost: anyio.Event) -> tuple[Live, Callable[[], None]]:
         transport: Transport
         direct_of: Callable[[str], Direct | None]
-        if self.server.url:
-            url = self.server.url
+        url = self.server.url or (
+            f"http://{HOST}{MCP_PATH}{self.server.target}" if self.server.target else ""
+        )
+        if url:
+            if self.server.target and self._settings.broker_socket is None:
+                raise Unavailable("no broker is set up", code="broker.none", port="upstream")
             client, contained = http_client(
                 seconds_max=self.server.call_seconds_max + READ_SLACK_SECONDS,
                 connections_max=self._settings.connections_max,
                 body_bytes_max=self._settings.message_bytes_max,
                 on_failure=lost.set,
+                socket=self._settings.broker_socket if self.server.target else None,
             )
             await stack.enter_async_context(client)
             transport = streamable_http_client(

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import mcp_types
+from msgspec import structs
 
 from answerable.adapters.mcp_upstream.marks import mark_of
 from answerable.core.action.outcome import Outcome
 from answerable.core.action.token_shapes import hidden_in
 from answerable.core.canonical import encode
+from answerable.core.lease.wire import DONE_META, EFFECT_DATA
 from answerable.errors import Broken, Malformed, shown
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ DETAIL_CHARS_MAX: Final = 200
 SEARCHED_CHARS_MAX: Final = 20_000
 """Of what is cut then: the longest credential that begins before the cut ends in it."""
 TEXT_BLOCKS_READ_MAX: Final = 4
+SESSION_CHARS_MAX: Final = 200
 
 # Errors after which it is not known whether the server acted. −32000 is what the SDK says for a closed connection,
 # −32700 for an answer that is no JSON; a server may say the same, and is then not believed to have done nothing.
@@ -85,6 +88,49 @@ def outcome_of_result(result: dict[str, Any], *, bytes_max: int) -> Outcome:
     if result.get("isError") is True:
         return Outcome(status="failed", detail=_error_text(result), result=result)
     return Outcome(status="succeeded", result=result)
+
+
+def task_in(result: dict[str, Any]) -> str:
+    """The id of the task as which the upstream goes on with it, though nobody asked it to; else empty.
+
+    Only the newest revision has answers of that kind.
+    """
+    task = result.get("taskId") if result.get("resultType") == "task" else None
+    return task if isinstance(task, str) else ""
+
+
+def with_session(outcome: Outcome) -> Outcome:
+    """What a broker says beside an answer, taken out of it: agents have no use for it, and it may not look as if a
+    server had said it."""
+    result = outcome.result
+    meta = result.get("_meta") if result is not None else None
+    if result is None or not isinstance(meta, dict) or DONE_META not in meta:
+        return outcome
+    done, rest = meta[DONE_META], {name: value for name, value in meta.items() if name != DONE_META}
+    plain = {name: value for name, value in result.items() if name != "_meta"} | (
+        {"_meta": rest} if rest else {}
+    )
+    said = done.get("session") if isinstance(done, dict) else None
+    session = (
+        {
+            name[:SESSION_CHARS_MAX]: value[:SESSION_CHARS_MAX]
+            for name, value in said.items()
+            if isinstance(value, str)
+        }
+        if isinstance(said, dict)
+        else {}
+    )
+    return structs.replace(outcome, result=plain, session=session or None)
+
+
+def outcome_of_broker(error: MCPError) -> Outcome:
+    """What a broker's error says about the effect: it says itself whether anything was begun."""
+    data = error.data if isinstance(error.data, dict) else {}
+    if data.get(EFFECT_DATA) == "none":
+        return not_started(error.message)
+    if data.get(EFFECT_DATA) == "unknown":
+        return unclear(error.message)
+    return outcome_of_error(error)
 
 
 def outcome_of_error(error: MCPError) -> Outcome:

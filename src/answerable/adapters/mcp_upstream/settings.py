@@ -17,7 +17,8 @@ class UpstreamSettings:
     being made. restart_delay_*: doubled from the first to the last while a server keeps failing; one that held for
     `steady_seconds` starts again at the first. write_seconds_max: for a server that does not read its input.
     catalogue_seconds_max: age of a list that the server does not announce changes of. log_directory: where the
-    standard error of each server is kept, none when None. mode: as `mcp.Client`.
+    standard error of each server is kept, none when None. mode: as `mcp.Client`. broker_socket: on which the broker's
+    targets are reached; without it they are not.
     """
 
     result_bytes_max: int = 4 * 1024 * 1024
@@ -32,5 +33,6 @@ class UpstreamSettings:
     catalogue_seconds_max: float = 30.0
     connections_max: int = 512
     log_directory: Path | None = None
+    broker_socket: Path | None = None
     log_bytes_max: int = 1_048_576
     mode: str = "auto"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from mcp.shared.exceptions import MCPError
@@ -15,17 +15,21 @@ from answerable.adapters.mcp_upstream.live import NotSentError, TimedOutError
 from answerable.adapters.mcp_upstream.outcomes import (
     SUBSCRIBING,
     not_started,
+    outcome_of_broker,
     outcome_of_error,
     outcome_of_result,
     request_of,
+    task_in,
     unclear,
+    with_session,
 )
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.core.action.outcome import Outcome
+from answerable.core.lease.wire import WARRANT_META
 from answerable.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from anyio.abc import TaskGroup, TaskStatus
 
@@ -37,6 +41,9 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents import Server
     from answerable.ports.clock import Clock
     from answerable.ports.upstream import Progress
+
+TASK_CANCEL_SECONDS: Final = 5.0
+"""How long an upstream may take to say whether it lets a task be cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +64,16 @@ class ServerState:
 class McpUpstream:
     """Implements ports.Upstream over any number of MCP servers. `run` must be running; before, nothing is connected."""
 
-    def __init__(self, *, clock: Clock, settings: UpstreamSettings | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        settings: UpstreamSettings | None = None,
+        sign_warrant: Callable[[Warrant], str] | None = None,
+    ) -> None:
+        """sign_warrant: for a broker, which does nothing without; None where there is none."""
         self._clock = clock
+        self._sign_warrant = sign_warrant
         self._settings = settings or UpstreamSettings()
         self._links: dict[str, Link] = {}
         self._scopes: dict[str, anyio.CancelScope] = {}
@@ -143,18 +158,29 @@ class McpUpstream:
         if link is None:
             return not_started(f"server {shown(warrant.server)} is not registered")
         seconds = link.server.call_seconds_max
+        is_brokered = bool(link.server.target)
         try:
+            if is_brokered:
+                meta = params["_meta"]
+                if warrant.brokered is None or self._sign_warrant is None or not isinstance(meta, dict):
+                    return not_started("this action has no warrant for a broker")
+                meta[WARRANT_META] = self._sign_warrant(warrant)
             if method in SUBSCRIBING:
                 result = await link.subscribe(str(params["uri"]), seconds=seconds)
             else:
                 result = await link.exchange(method, params, seconds=seconds, progress=progress)
-            return outcome_of_result(result, bytes_max=self._settings.result_bytes_max)
+                task = task_in(result)
+                if task:
+                    # Nobody follows tasks: one would go on behind its outcome, and behind every stop.
+                    return unclear(await link.cancel_task(task, seconds=TASK_CANCEL_SECONDS))
+            outcome = outcome_of_result(result, bytes_max=self._settings.result_bytes_max)
+            return with_session(outcome) if is_brokered else outcome
         except NotSentError:
             return not_started(f"server {shown(warrant.server)} is not connected")
         except TimedOutError:
             return unclear(f"the upstream did not answer within {seconds} s and was told to stop")
         except MCPError as error:
-            return outcome_of_error(error)
+            return outcome_of_broker(error) if is_brokered else outcome_of_error(error)
         except Exception as fault:
             # A result that is not what the protocol says, or a fault of the SDK: either way it was sent.
             return unclear(f"the upstream's answer cannot be read: {type(fault).__name__}")

@@ -82,6 +82,11 @@ class MemoryHoldRegister:
         with self._lock:
             return tuple(self._by_id[one] for one in self._unrecorded)[:UNRECORDED_MAX]
 
+    def is_recorded(self, hold: HoldId) -> bool:
+        """As the port says."""
+        with self._lock:
+            return hold in self._by_id and hold not in self._unrecorded
+
     def recorded(self, holds: Iterable[HoldId]) -> None:
         """As the port says."""
         with self._lock:

@@ -126,11 +126,20 @@ def _events(groups: Mapping[Group, Cell]) -> Iterator[Metric]:
         labels=("quantile",),
     )
     _add_quantiles(contained, (), everything.containing, _MS)
+    untimed = CounterMetricFamily(
+        "answerable_stops_untimed", "Stops that came too late for more actions than their entries name"
+    )
+    untimed.add_metric((), everything.untimed)
+    drills = CounterMetricFamily(
+        "answerable_drills", "Drills that were run; nothing else of them is counted", labels=("passed",)
+    )
+    drills.add_metric(("yes",), everything.drills - everything.drills_failed)
+    drills.add_metric(("no",), everything.drills_failed)
     changes = CounterMetricFamily("answerable_policy_changes", "Changes of policy sets")
     changes.add_metric((), everything.policy_changes)
     unreadable = CounterMetricFamily("answerable_unreadable_entries", "Entries that could not be counted")
     unreadable.add_metric((), sum(cell.unreadable for cell in groups.values()))
-    yield from (stops, contained, changes, unreadable)
+    yield from (stops, contained, untimed, drills, changes, unreadable)
 
 
 def _decisions(latency: Latency) -> Metric:

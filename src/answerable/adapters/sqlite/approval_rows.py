@@ -42,6 +42,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     subject: str = ""
     internal: list[str] = []
     names: list[tuple[RevocationKind, str]] = []
+    ended_by: str = ""
 
 
 def body_of(approval: Approval) -> bytes:
@@ -61,6 +62,7 @@ def body_of(approval: Approval) -> bytes:
         **({"subject": approval.subject} if approval.subject else {}),
         **({"internal": list(approval.internal)} if approval.internal else {}),
         **({"names": [[kind, name] for kind, name in approval.names]} if approval.names else {}),
+        **({"ended_by": approval.ended_by} if approval.ended_by else {}),
     }
     return encode(row)
 
@@ -91,6 +93,7 @@ def from_body(body: bytes, *, state: str) -> Approval:
         subject=row.subject,
         internal=tuple(row.internal),
         names=tuple(Revocable(kind, name) for kind, name in row.names),
+        ended_by=row.ended_by,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,8 @@ class SqliteApprovalRegister:
         self._approvals: dict[str, Approval] = {}
         self._by_place: dict[_Place, tuple[str, ...]] = {}
         self._read = 0
+        # Of the mirror: one thread denies while another one adds.
+        self._changing = threading.Lock()
         store.mirror(self._reload)
 
     def find(self, approval: ApprovalId) -> Approval | None:
@@ -70,6 +73,11 @@ class SqliteApprovalRegister:
             ).rowcount
         if swapped == 1:
             self._keep(approval)
+        else:
+            # What another process put there: whoever tries again finds it.
+            for row in self._store.rows("SELECT state, body FROM approvals WHERE id = ?", (was.id,)):
+                with read("approval", was.id):
+                    self._keep(from_body(octets(row[1]), state=text(row[0])))
         return swapped == 1
 
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
@@ -84,11 +92,16 @@ class SqliteApprovalRegister:
         return used == 1
 
     def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:
-        """As the port says."""
+        """As the port says, with what other processes wrote by now."""
+        self._store.fill(self._reload)
         newest_first = reversed(tuple(self._approvals.values()))
         return tuple(a for a in newest_first if not pending_only or a.state_at(now) == "pending")
 
     def _keep(self, approval: Approval) -> None:
+        with self._changing:
+            self._put(approval)
+
+    def _put(self, approval: Approval) -> None:
         self._approvals[approval.id] = approval
         place = _place_of(approval)
         if approval.id not in (known := self._by_place.get(place, ())):
@@ -96,6 +109,10 @@ class SqliteApprovalRegister:
 
     def _reload(self) -> None:
         """Approvals that were answered, used or let expire never change again, so only the others are read anew."""
+        with self._changing:
+            self._read_anew()
+
+    def _read_anew(self) -> None:
         open_here = [one.id for one in self._approvals.values() if one.state in _OPEN]
         rows = self._store.rows(
             "SELECT number, id, state, body FROM approvals WHERE number > ? OR id IN "
@@ -117,7 +134,7 @@ class SqliteApprovalRegister:
                 known[identity] = approval
         self._approvals = {**known, **new}
         for approval in new.values():
-            self._keep(approval)
+            self._put(approval)
 
 
 def _place_of(approval: Approval) -> _Place:

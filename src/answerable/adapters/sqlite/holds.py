@@ -110,6 +110,10 @@ class SqliteHoldRegister:
         query = f"SELECT {_COLUMNS} FROM holds WHERE recorded = 0 ORDER BY number LIMIT ?"  # noqa: S608
         return tuple(_hold(row) for row in self._store.rows(query, (UNRECORDED_MAX,)))
 
+    def is_recorded(self, hold: HoldId) -> bool:
+        """As the port says."""
+        return bool(self._store.rows("SELECT 1 FROM holds WHERE id = ? AND recorded = 1", (hold,)))
+
     def recorded(self, holds: Iterable[HoldId]) -> None:
         """As the port says."""
         with self._store.write() as connection:

@@ -124,6 +124,12 @@ class SqliteStore:
             for reload_mirror in self._ends:
                 reload_mirror()
 
+    def fill(self, reload_mirror: Callable[[], None]) -> None:
+        """Fill one mirror anew, with all that is committed by now. What else there is to take over, the next `refresh`
+        finds. Raises Unavailable (`register.unavailable`)."""
+        with self._lock, _faults("cannot read the register file"):
+            reload_mirror()
+
     def mirror(self, reload_mirror: Callable[[], None], *, ends: bool = False) -> None:
         """Fill a mirror now, and again whenever `refresh` finds news. ends: also at every `refresh_ends`."""
         with self._lock, _faults("cannot read the register file"):

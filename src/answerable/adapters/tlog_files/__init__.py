@@ -1,8 +1,9 @@
 """The ledger as files: segments of framed entries, signed checkpoints, one directory per log."""
 
+from answerable.adapters.tlog_files.beside import StoredFiles
 from answerable.adapters.tlog_files.ledger import TlogFilesLedger
 from answerable.adapters.tlog_files.published import PublishedFiles
 from answerable.adapters.tlog_files.sealing import SecondKey
 from answerable.adapters.tlog_files.settings import TlogFilesSettings
 
-__all__ = ["PublishedFiles", "SecondKey", "TlogFilesLedger", "TlogFilesSettings"]
+__all__ = ["PublishedFiles", "SecondKey", "StoredFiles", "TlogFilesLedger", "TlogFilesSettings"]

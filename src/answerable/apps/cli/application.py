@@ -14,17 +14,20 @@ from answerable.apps.cli import (
     agents,
     approvals,
     checks,
+    credentials,
     decisions,
     drills,
     evidence,
     holds,
     keys,
+    leases,
     ledger,
     mandates,
     panic,
     policy,
     registry,
     revocations,
+    secrets,
     stats,
     stop_rules,
     streams,
@@ -91,6 +94,7 @@ def command_line(offline: Offline) -> typer.Typer:
     holds.register(app)
     panic.register(app)
     drills.register(app)
+    leases.register(app)
     revocations.register(app)
     streams.register(app)
     stop_rules.register(app)
@@ -101,6 +105,8 @@ def command_line(offline: Offline) -> typer.Typer:
     policy.register(app)
     decisions.register(app)
     keys.register(app)
+    secrets.register(app)
+    credentials.register(app)
     checks.register(app)
     return app
 

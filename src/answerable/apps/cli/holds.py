@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, PENDING, Shell, command
+from answerable.apps.cli.command import CHECK_FAILED, INTERRUPTED, PENDING, Shell, command
 from answerable.apps.cli.stop_report import ReportView
 from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described, holdable
 from answerable.errors import Malformed, Refused, Unverified
@@ -83,7 +83,7 @@ def stop(
     """Stop it now: nothing is started within its reach any more.
 
     Asks nothing. Shows what that stopped, what was in flight and how it ended, and what is still live. Ctrl-C ends the
-    showing, not the stop. `answerable stop everything` stops every action.
+    showing, not the stop: it says so, and the exit code is 130. `answerable stop everything` stops every action.
     """
     # Of everything there is no name to say.
     body: dict[str, JSONValue] = {} if kind == "everything" else {"name": name}
@@ -94,19 +94,30 @@ def stop(
     if lasting:
         body["seconds"] = seconds_in(lasting)
     with shell.control() as control:
-        answer = control.post("/v1/holds", body)
-        hold = answer["hold"]
-        view = ReportView(shell.terminal)
-        if not shell.terminal.as_json:
-            _say_placed(shell, answer)
-        report = _watched(control, hold["id"], answer["report"], view, waits=not no_wait)
+        try:
+            answer = control.post("/v1/holds", body)
+        except KeyboardInterrupt:
+            shell.terminal.fault(
+                "interrupted before there was an answer: it may be held or not, see `answerable hold list`; pressed "
+                "again it is held once"
+            )
+            return INTERRUPTED
+        view = ReportView(shell.terminal, answer["report"])
+        try:
+            if not shell.terminal.as_json:
+                _say_placed(shell, answer)
+            _watch(control, answer["hold"]["id"], view, waits=not no_wait)
+            code = None
+        except KeyboardInterrupt:
+            view.left(answer["hold"]["id"])
+            code = INTERRUPTED
     if shell.terminal.as_json:
-        shell.terminal.json({**answer, "report": report})
+        shell.terminal.json({**answer, "report": view.report})
     else:
-        view.summary(report)
-        again = f"answerable hold lift {hold['id']} --as PERSON --key FILE --reason TEXT"
+        view.summary(view.report)
+        again = f"answerable hold lift {answer['hold']['id']} --as PERSON --key FILE --reason TEXT"
         shell.terminal.say(f"to let it go on: {again}")
-    return CHECK_FAILED if report["started_after_count"] else None
+    return CHECK_FAILED if view.report["started_after_count"] else code
 
 
 def list_holds(shell: Shell, every: Every = False) -> int | None:
@@ -147,7 +158,7 @@ def show(shell: Shell, id: Id) -> int | None:
         shell.terminal.json({"hold": hold, "report": report})
         return None
     _show(shell, hold)
-    view = ReportView(shell.terminal)
+    view = ReportView(shell.terminal, report)
     view.update(report)
     view.summary(report)
     return None
@@ -210,19 +221,14 @@ def seconds_in(text: str) -> int:
     return seconds
 
 
-def _watched(control: Control, hold: str, report: Answer, view: ReportView, *, waits: bool) -> Answer:
-    """The report once it is complete; or as it stood when somebody left, or when nobody can complete it."""
+def _watch(control: Control, hold: str, view: ReportView, *, waits: bool) -> None:
+    """Until the report is complete, or nobody can complete it."""
     from answerable.apps.cli.control import segment
 
-    view.update(report)
-    try:
-        while waits and not report["complete"] and time.time() < _patience(report):
-            time.sleep(POLL_SECONDS)
-            report = control.get(f"/v1/holds/{segment(hold)}/report")
-            view.update(report)
-    except KeyboardInterrupt:
-        view.left(hold)
-    return report
+    view.update(view.report)
+    while waits and not view.report["complete"] and time.time() < _patience(view.report):
+        time.sleep(POLL_SECONDS)
+        view.update(control.get(f"/v1/holds/{segment(hold)}/report"))
 
 
 def _patience(report: Answer) -> float:

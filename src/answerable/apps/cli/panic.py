@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -21,49 +22,87 @@ POLL_SECONDS: Final = 0.05
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    command(app, "panic", reads=True)(panic)
+    # It asks nothing; whoever says yes all the same is not told of options now.
+    command(app, "panic", reads=True, asks=True)(panic)
 
 
 def panic(shell: Shell, reason: Reason = "") -> int | None:
     """Stop everything, even when no server answers.
 
     Writes one file into the data directory. A running server holds everything within a moment, and each that starts
-    does so before any door opens. Removing the file lifts nothing.
+    does so before any door opens. Removing the file lifts nothing. Asks nothing.
     """
     from answerable.core.containment.press import FILE
     from answerable.wiring.stops import press
 
-    how, pressed = press(shell.data, reason=reason)
+    done = press(shell.data, reason=reason)
     file = shell.data / FILE
-    hold = _seen(shell, pressed.id) if pressed is not None else None
+    seen = _seen(shell, done.now.id) if done.now is not None else None
     if shell.terminal.as_json:
-        shell.terminal.json({"file": str(file), "how": how, "hold": hold})
+        hold, standing = (
+            (seen.hold, [one["id"] for one in seen.standing]) if seen is not None else (None, None)
+        )
+        shell.terminal.json(
+            {"file": str(file), "how": done.how, "again": done.is_again, "hold": hold, "standing": standing}
+        )
         return None
-    shell.terminal.say(f"{file} is {how}")
-    if hold is None:
-        shell.terminal.warn(
-            "no server has answered: if one runs on this directory it holds everything now; each that starts does so "
-            "before it opens a door. `answerable hold list` says so"
-        )
+    shell.terminal.say(f"{file} is {done.how}")
+    if seen is None:
+        _say_unseen(shell, is_again=done.is_again)
     else:
-        shell.terminal.say(f"everything is held since {hold['at']}: {hold['id']}")
-        shell.terminal.say(
-            f"two persons lift it: answerable hold lift {hold['id']} --as PERSON --key FILE --reason TEXT"
-        )
+        _say_held(shell, seen)
     return None
 
 
-def _seen(shell: Shell, press: str) -> Answer | None:
-    """The hold that a running server made of it; None where none says so in time. Nothing here may fail a press."""
+def _say_unseen(shell: Shell, *, is_again: bool) -> None:
+    shell.terminal.warn(
+        "no server has answered: if one runs on this directory it holds everything now; each that starts does so "
+        "before it opens a door. `answerable hold list` says so"
+    )
+    if is_again:
+        shell.terminal.warn(
+            "it had been pressed before: each press that became a hold is lifted by itself, and `answerable hold list` "
+            "has them all"
+        )
+
+
+def _say_held(shell: Shell, seen: _Seen) -> None:
+    name = seen.hold["id"]
+    shell.terminal.say(f"everything is held since {seen.hold['at']}: {name}")
+    if seen.standing:
+        shell.terminal.warn(
+            "everything was held by an earlier press already, which is lifted by itself, as this one is: "
+            + ", ".join(one["id"] for one in seen.standing)
+        )
+    shell.terminal.say(
+        f"two persons lift it: answerable hold lift {name} --as PERSON --key FILE --reason TEXT"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """hold: that a running server made of the press. standing: of earlier ones, in force beside it."""
+
+    hold: Answer
+    standing: tuple[Answer, ...]
+
+
+def _seen(shell: Shell, press: str) -> _Seen | None:
+    """None where no server says so in time. Nothing here may fail a press."""
     from answerable.apps.cli.control import running
 
     give_up_at = time.monotonic() + SEEN_SECONDS_MAX
     try:
         with running(shell.settings()) as control:
             while control is not None and time.monotonic() < give_up_at:
-                for one in control.get("/v1/holds", state="in_force", limit="100")["items"]:
+                presses = [
+                    dict(one)
+                    for one in control.get("/v1/holds", state="in_force", limit="100")["items"]
+                    if one["source"] == "panic"
+                ]
+                for one in presses:
                     if one["rule"] == press:
-                        return dict(one)
+                        return _Seen(hold=one, standing=tuple(other for other in presses if other is not one))
                 time.sleep(POLL_SECONDS)
     except (AnswerableError, KeyboardInterrupt):
         return None

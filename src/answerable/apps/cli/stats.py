@@ -136,6 +136,7 @@ def _notes(now: Stats) -> Iterable[tuple[str, object]]:
     )
     stops = (("revoked", now.revoked), ("instances ended", now.ended), ("holds", now.held))
     yield "stops", ", ".join(f"{count} {what}" for what, count in stops)
+    yield "drills", f"{now.drills}, {now.drills_failed} of them not passed" if now.drills else NO_DATA
     contained = now.contain_ms
     yield (
         "time to contain",
@@ -150,6 +151,8 @@ def _notes(now: Stats) -> Iterable[tuple[str, object]]:
 def _warnings(now: Stats) -> Iterable[str]:
     if now.policy_changes:
         yield f"the figures are of more than one policy set: changes in this time: {now.policy_changes}"
+    if now.untimed:
+        yield f"{now.untimed} stops came too late for more actions than an entry names: of these no time is told"
     if now.unreadable:
         yield f"{now.unreadable} entries cannot be read, and are counted nowhere else"
     for one in now.logs:

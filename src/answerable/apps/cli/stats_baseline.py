@@ -101,6 +101,9 @@ class Stats(msgspec.Struct):
     policy_changes: int
     unreadable: int
     contain_ms: Quantiles | None = None
+    drills: int = 0
+    drills_failed: int = 0
+    untimed: int = 0
 
 
 class _Baseline(msgspec.Struct):

@@ -21,18 +21,25 @@ _ENDS: Final = {
 
 
 class ReportView:
-    """Says what is new in each state of a report; nothing is said twice."""
+    """Says what is new in each state of a report; nothing is said twice. report: the last state of it."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, report: Answer) -> None:
+        self.report = report
         self._terminal = terminal
         self._said: set[tuple[str, str]] = set()
 
     def update(self, report: Answer) -> None:
         """What was stopped, what is in flight, and how it ended, as far as it was not said yet."""
+        self.report = report
         if self._terminal.as_json:
             return
         stopped = report["stopped"]
-        for kind, end in (("approvals", "denied"), ("instances", "ended"), ("mandates", "stands still")):
+        for kind, end in (
+            ("approvals", "denied"),
+            ("instances", "ended"),
+            ("mandates", "stands still"),
+            ("leases", "ended"),
+        ):
             for name in stopped[kind][:NAMED_MAX]:
                 self._say(kind, name, f"stopped   {kind[:-1]} {name}: {end}")
         for one in report["in_flight"]:
@@ -44,7 +51,9 @@ class ReportView:
 
     def left(self, hold: str) -> None:
         """Somebody ended the showing."""
-        self._terminal.say(f"the stop goes on; see `answerable hold show {hold}`")
+        self._terminal.warn(
+            f"no longer shown, and still held: the stop goes on without this command; see `answerable hold show {hold}`"
+        )
 
     def summary(self, report: Answer) -> None:
         """What there is to know at the end."""
@@ -113,7 +122,8 @@ def _stopped(stopped: Answer) -> str:
     cut = stopped.get("cut")
     return (
         f"{len(stopped['approvals'])} approvals, {stopped['instances_count']} instances, {stopped['mandates_count']} "
-        f"open mandates, {'an unknown number of' if cut is None else cut} calls and streams cut; no leases are issued"
+        f"open mandates, {'an unknown number of' if cut is None else cut} calls and streams cut, "
+        f"{len(stopped['leases'])} leases ended"
     )
 
 

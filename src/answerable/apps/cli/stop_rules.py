@@ -50,6 +50,11 @@ def _show(shell: Shell, found: dict[str, Any], since: str) -> None:
     count = len(rows) + found["unlisted"]
     stopped = sum(one["stopped"] for one in found["firings"])
     told = f"{count} holds since {since}, which would have stopped {stopped} actions that were done"
+    if found["unknown"]:
+        shell.terminal.warn(
+            f"{found['unknown']} times its tracker's number could not be told, as what was erased cannot be read: the "
+            "walk would have refused"
+        )
     if found["partial"]:
         shell.terminal.warn(
             f"read to entry {found['end']} of {found['size']}, so this is not the whole: {told}"

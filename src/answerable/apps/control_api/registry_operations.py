@@ -83,10 +83,10 @@ async def list_servers(call: Call) -> Answer:
         server = found.noun
         if not isinstance(server, Server):
             raise TypeError("expected a server")
-        target = server.url or " ".join((server.command, *server.args))
+        target = server.url or server.target or " ".join((server.command, *server.args))
         return {
             "name": server.name,
-            "transport": "http" if server.url else "stdio",
+            "transport": "broker" if server.target else "http" if server.url else "stdio",
             "target": target,
             "state": states.get(server.name, "not started"),
             **standing,

@@ -25,6 +25,7 @@ async def simulate(call: Call) -> Answer:
         "size": found.size,
         "partial": found.end < found.size,
         "unlisted": found.unlisted,
+        "unknown": found.unknown,
         "firings": [
             {
                 "index": one.index,
@@ -48,6 +49,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "size": COUNT,
             "partial": FLAG,
             "unlisted": COUNT,
+            "unknown": COUNT,
             "firings": sequence(
                 record(
                     {

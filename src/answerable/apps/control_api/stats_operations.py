@@ -33,7 +33,9 @@ _OF_ACTIONS: Final = (
     "actions", "alone", "asked", "refused", "counted", "after_approval", "approved", "denied", "unanswered",
     "succeeded", "failed", "not_started", "indeterminate", "effects", "traced", "untraced",
 )  # fmt: skip
-_OF_ALL: Final = ("revoked", "ended", "held", "lifted", "policy_changes", "unreadable")
+_OF_ALL: Final = (
+    "revoked", "ended", "held", "lifted", "drills", "drills_failed", "untimed", "policy_changes", "unreadable",
+)  # fmt: skip
 SINCE_CHARS_MAX: Final = 15
 
 

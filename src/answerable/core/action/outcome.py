@@ -22,7 +22,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """result: what the upstream answered, None when it did not. detail: one line for people, never a secret.
 
     returned: of what was reserved for it, what was not used, by budget. overrun: what was used beyond that. The walk
-    says both, no upstream does.
+    says both, no upstream does. session: what the server itself calls the session in which it was done, as a broker
+    says; it leads from the server's own log to this action.
     """
 
     status: OutcomeStatus
@@ -30,3 +31,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     result: dict[str, JSONValue] | None = None
     returned: Amounts = NOTHING
     overrun: Amounts = NOTHING
+    session: dict[str, str] | None = None

@@ -44,6 +44,7 @@ class Approval:
     subject: whose data the action is about, as the ledger's keys know them; empty for the principal. internal: reasons
     that whoever may answer reads and the agent never does.
     names: what whoever asked acted under, any of which may be revoked; empty for one from before they were kept.
+    ended_by: id of the hold that denied it; empty where none did.
     """
 
     id: ApprovalId
@@ -61,6 +62,7 @@ class Approval:
     subject: str = ""
     internal: tuple[str, ...] = ()
     names: tuple[Revocable, ...] = ()
+    ended_by: str = ""
 
     def is_about(self, subject: str) -> bool:
         """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""

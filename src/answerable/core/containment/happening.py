@@ -1,8 +1,9 @@
 """What stop rules look at, and what of it each rule counts, by whom, and what it would hold for it.
 
-Laws: what happens is counted for every agent of the chain that it came by, and for an instance and the one that it is a
-sub-agent of, so that nobody gets more by handing on; what is under a hold counts for no rule; something stands still
-for every rule that fires: where there is no such target, the agent does.
+Laws: what happens is counted for the agent that did it, for the task that it is under, and for an instance and the one
+that it is a sub-agent of: nobody gets more for a task by handing on, and whoever was handed a part makes nobody above
+it stand still; what is under a hold counts for no rule; something stands still for every rule that fires: where there
+is no such target, the agent does.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.decision.counter import Event
 from answerable.core.identity.spiffe_id import SCHEME
 from answerable.core.registry.policy_parts import EventMatch, Tracker
+from answerable.core.registry.stop_rule import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.registry.capability import Capability
     from answerable.core.registry.stop_rule import Canary, StopRule
 
 HappeningKind = Literal["started", "denied", "overrun", "handed_on", "flooded"]
@@ -32,7 +35,7 @@ HELD: Final = "held."
 """What codes of refusals begin with where something stands still."""
 QUOTA_CODE: Final = "agent.held"
 NO_KEY: Final = "-"
-"""Where a rule counts one number for its owner."""
+"""Where a rule counts one number for its owner; of a mandate, with the agent behind it that would be held for it."""
 CANARY_SECONDS: Final = 24 * 3600
 """How long a touched canary is known, should a crash come between the touch and the hold."""
 DEPTH_MAX: Final = 64
@@ -142,19 +145,37 @@ def owners_of(rule: StopRule, happening: Happening) -> tuple[str, ...]:
     """By whom it is counted; nobody where there is no such one."""
     match rule.over:
         case "agent":
-            return happening.agents
+            # Who was handed a part must not be able to have those held who gave it: what is done for a task, by
+            # whomever, is counted by its mandate.
+            return happening.agents[:1]
         case "instance":
             return happening.instances
         case "mandate":
             return (happening.mandate,) if happening.mandate else ()
 
 
+def tracked_by(
+    rule: StopRule, tracker: Tracker, happening: Happening, capability: Capability | None
+) -> tuple[str, ...]:
+    """Whose number a rule that watches this tracker looks at. capability: as it is registered, where it is."""
+    if rule.holds in TARGETS and not (capability and any(one.covers(capability) for one in tracker.matches)):
+        # What the number is not about is not held for it.
+        return ()
+    if tracker.over == "agent":
+        return happening.agents[:1]
+    return (happening.mandate,) if happening.mandate else ()
+
+
 def keys_of(rule: StopRule, happening: Happening) -> tuple[str, ...]:
     """What is counted apart for each owner."""
     if rule.watches == "identical_retry":
         return happening.actions
-    target = _target(rule, happening) if is_apart(rule) else None
-    return (target.name if target is not None else NO_KEY,)
+    if not is_apart(rule):
+        return (NO_KEY,)
+    target = _target(rule, happening)
+    if target is not None:
+        return (target.name,)
+    return (NO_KEY + happening.agents[0] if rule.over == "mandate" else NO_KEY,)
 
 
 def holdable_of(rule: StopRule, happening: Happening, owner: str) -> Holdable:
@@ -170,7 +191,8 @@ def restored(rule: StopRule, owner: str, key: str, *, agent: str, at: int) -> Ha
     """What must have happened for a number that outlived its process; None where that does not say what to hold: then
     the next action of this owner does. agent: who acts for the owner; empty where that is not known."""
     apart = is_apart(rule)
-    named = key if apart and key != NO_KEY else ""
+    named = key if apart and not key.startswith(NO_KEY) else ""
+    agent = key[len(NO_KEY) :] if key.startswith(NO_KEY) and key != NO_KEY else agent
     if (apart and rule.watches == "identical_retry") or not (agent or named or rule.holds == rule.over):
         return None
     server, _, tool = named.partition("/") if rule.holds in ("tool", "server") else ("", "", "")

@@ -9,7 +9,7 @@
 | `tool`         | `SERVER/TOOL`                       | that tool, whoever calls it                                  |
 | `server`       | the registered name                 | everything on that target system                             |
 | `capability`   | the registered name                 | every use of it                                              |
-| `credential`   | the name of an issuer or of a lease | whatever would be given it                                   |
+| `credential`   | the name of a lease, or of a target of the broker | that lease; every lease at that target         |
 | `key`          | as what is revoked is named         | what it proves or signed                                     |
 | `manifest`     | as what is revoked is named         | whatever runs as that manifest says                          |
 | `owner`        | the registered name of a person     | what that person owns, gave or signed                        |

@@ -77,6 +77,7 @@ def server_reach(server: str, current: RegistrySnapshot) -> tuple[Holdable, ...]
     if registered is not None:
         found += [Holdable("vendor", registered.vendor)] if registered.vendor else []
         found += [Holdable("tenant", registered.tenant)] if registered.tenant else []
+        found += [Holdable("credential", registered.target)] if registered.target else []
     return (*found, EVERYTHING)
 
 

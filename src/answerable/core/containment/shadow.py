@@ -6,6 +6,7 @@ nothing that anybody else has; it is given one capability, which touches nothing
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,7 @@ ANSWERS: Final = "answers"
 NAME_PREFIX: Final = "drill-"
 NAME_BYTES: Final = 4
 _OWN_CHARS_MAX: Final = 32
+_NAME: Final = re.compile(rf"{NAME_PREFIX}.{{1,{_OWN_CHARS_MAX}}}-[0-9a-f]{{{2 * NAME_BYTES}}}")
 
 _OWN_MEMBERS: Final = frozenset(
     {"keys", "unixUids", "certificates", "attestation", "broker", "status", "capabilities", "useCase"}
@@ -52,6 +54,11 @@ class Shadow:
 def shadow_name(what: Drilled, octets: bytes) -> str:
     """The name of a shadow, which nobody else has. octets: NAME_BYTES of chance."""
     return f"{NAME_PREFIX}{what.name[:_OWN_CHARS_MAX]}-{octets.hex()}"
+
+
+def is_shadow_name(name: str) -> bool:
+    """Whether this is a name that only a shadow has: nothing else is registered or given under it."""
+    return name.startswith(NAME_PREFIX) and _NAME.fullmatch(name) is not None
 
 
 def shadow_of(

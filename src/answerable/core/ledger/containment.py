@@ -22,7 +22,7 @@ NAMED_MAX: Final = 200
 
 FlightStatus = Literal["", "succeeded", "failed", "not_started", "indeterminate"]
 """Empty while it is not known."""
-LiveKind = Literal["svid", "token", "action"]
+LiveKind = Literal["svid", "token", "action", "lease"]
 
 
 class Flight(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +80,8 @@ class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
     oldest first, running: how many of all have no end yet. after: actions that the ledger has behind the placing and
     that were started all the same: none, or something of ours is broken. done, counted: what took effect, or may have,
     with whether it can be undone. live, live_count: see StillLive. is_live_all: False where there may be more. leases:
-    none, as this version hands out none. recorded: entry of the report in this log; -1 as long as there is none.
+    those that ended since within its reach, as the broker says. recorded: entry of the report in this log; -1 as long
+    as there is none.
     """
 
     hold: Hold

@@ -17,6 +17,7 @@ class Group(NamedTuple):
 
 
 UNSAID: Final = Group("", "")
+DRILLS: Final = Group("", "(drills)")
 OTHERS: Final = Group("(others)", "(others)")
 """No name of a use case has such characters."""
 
@@ -30,7 +31,8 @@ class Cell(msgspec.Struct, array_like=True):
     tasks: mandates issued. traced, untraced: effects that were followed to who answers for them, or could not be.
     revoked, ended, held, lifted, unreadable: entries. policies_begun: a log got its first policies; policy_changes: it
     got others. waits: for people, in ms. tracing: in µs. containing: from when a stop was in force to the end of the
-    last action that it came too late for, in ms.
+    last action that it came too late for, in ms. drills, drills_failed: that were run, and of these; nothing else of a
+    drill is counted. untimed: stops of which it cannot be told when they had contained everything.
     """
 
     alone: int = 0
@@ -58,6 +60,9 @@ class Cell(msgspec.Struct, array_like=True):
     waits: Spread = msgspec.field(default_factory=Spread)
     tracing: Spread = msgspec.field(default_factory=Spread)
     containing: Spread = msgspec.field(default_factory=Spread)
+    drills: int = 0
+    drills_failed: int = 0
+    untimed: int = 0
 
     @property
     def actions(self) -> int:

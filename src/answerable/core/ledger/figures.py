@@ -1,8 +1,9 @@
 """The price of control, counted from entries: by tier and use case, how much ran alone, was asked about, was refused.
 
 Laws: a figure is a function of the entries below one index and of nothing else, so that to count on is to count again;
-what an entry does not say is counted as not said; nothing here grows without a limit: past GROUPS_MAX groups the rest
-is one, past CELLS_MAX the oldest hours are in the total alone, and past QUESTIONS_MAX the oldest question is given up.
+what an entry does not say is counted as not said; of a drill nothing is counted but that it was run; nothing here grows
+without a limit: past GROUPS_MAX groups the rest is one, past CELLS_MAX the oldest hours are in the total alone, and
+past QUESTIONS_MAX the oldest question is given up.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from answerable.core.ledger.figure_cells import OTHERS, UNSAID, Cell, Group
+from answerable.core.containment.shadow import is_shadow_name
+from answerable.core.ledger.figure_cells import DRILLS, OTHERS, UNSAID, Cell, Group
 from answerable.core.ledger.figure_stops import Stop, Stops
 from answerable.core.ledger.tags import Tag
 
@@ -35,7 +37,6 @@ NO_POLICY_CHANGED: Final = "registry"
 TOTAL: Final = -1
 """In place of an hour: since the first entry."""
 
-
 _ENDS: Final = frozenset({"succeeded", "failed", "not_started", "indeterminate"})
 _PLAIN: Final[dict[int, str]] = {
     Tag.REVOKED: "revoked",
@@ -43,6 +44,7 @@ _PLAIN: Final[dict[int, str]] = {
     Tag.HOLD_PLACED: "held",
     Tag.HOLD_LIFTED: "lifted",
     Tag.POLICY_CHANGE: "policy_changes",
+    Tag.DRILL: "drills",
 }
 """Of no group: what is counted of an entry of such a tag."""
 
@@ -51,6 +53,7 @@ class _Leaf(msgspec.Struct):
     """What is read of the leaf of an entry about an action. agents: of counted refusals."""
 
     at: int
+    agent: str = ""
     use_case: str = ""
     tier: int | None = None
     approval: str = ""
@@ -63,12 +66,16 @@ class _Leaf(msgspec.Struct):
 
 class _EventLeaf(msgspec.Struct):
     """What is read of the leaf of another entry. how: policies changed. source: of a hold. lifted_at: 0 for what other
-    people are to sign as well. since, in_flight, in_flight_count: of a stop, and of what it came too late for."""
+    people are to sign as well. name: of what was stopped. agent: whose instance ended. passed: of a drill. since,
+    in_flight, in_flight_count: of a stop, and of what it came too late for."""
 
     at: int
     how: object = ""
     source: object = ""
     lifted_at: int = -1
+    name: str = ""
+    agent: str = ""
+    passed: bool = True
     since: int = 0
     in_flight: list[int] = []
     in_flight_count: int = 0
@@ -161,18 +168,21 @@ class Figures:
 
     def _count(self, stored: StoredEntry, leaf: _Leaf, intent: Callable[[int], StoredEntry]) -> None:
         group = _group_of(leaf)
+        if group == DRILLS and stored.tag != Tag.INTENT:
+            return
         match stored.tag:
             case Tag.INTENT:
-                self._add(leaf.at, group, "after_approval" if leaf.approval else "alone")
+                if group != DRILLS:
+                    self._add(leaf.at, group, "after_approval" if leaf.approval else "alone")
                 if len(self._begun) >= BEGUN_MAX:
                     del self._begun[next(iter(self._begun))]
-                self._begun[stored.index] = self._held(group)
+                self._begun[stored.index] = group if group == DRILLS else self._held(group)
             case Tag.OUTCOME | Tag.INDETERMINATE:
                 self._ended(stored, leaf, intent)
             case Tag.REFUSAL:
                 self._add(leaf.at, group, "refused")
             case Tag.REFUSALS_COUNTED:
-                self._add(leaf.at, UNSAID, "counted", sum(leaf.agents.values()))
+                self._add(leaf.at, UNSAID, "counted", _counted(leaf.agents))
             case Tag.APPROVAL_ASKED:
                 self._ask(stored.index, leaf, group)
             case Tag.APPROVAL_ANSWER:
@@ -181,12 +191,21 @@ class Figures:
                 self._add(leaf.at, Group("", leaf.use_case), "tasks")
 
     def _happened(self, stored: StoredEntry, event: _EventLeaf, plain: str) -> None:
+        if stored.tag == Tag.DRILL:
+            self._add(event.at, UNSAID, plain)
+            self._add(event.at, UNSAID, "drills_failed", int(not event.passed))
+            return
         if stored.tag == Tag.POLICY_CHANGE:
             plain = self._policies(event)
-        if not plain or event.source == DRILL or event.lifted_at == 0:
+        of_drill = event.source == DRILL or is_shadow_name(event.name) or is_shadow_name(event.agent)
+        if not plain or of_drill or event.lifted_at == 0:
             return
         self._add(event.at, UNSAID, plain)
-        if stored.tag in (Tag.REVOKED, Tag.HOLD_PLACED) and len(event.in_flight) == event.in_flight_count:
+        if stored.tag not in (Tag.REVOKED, Tag.HOLD_PLACED):
+            return
+        if len(event.in_flight) != event.in_flight_count:
+            self._add(event.at, UNSAID, "untimed")
+        else:
             left = [one for one in event.in_flight if one in self._begun]
             if left:
                 self._changed.update(map(_stop_row, self._stops.began(stored.index, event.since, left)))
@@ -216,6 +235,8 @@ class Figures:
             with suppress(msgspec.MsgspecError):
                 if 0 <= leaf.intent < stored.index:
                     group = _group_of(_DECODER.decode(intent(leaf.intent).leaf))
+        if group == DRILLS:
+            return
         if leaf.status not in _ENDS:
             self._add(leaf.at, group, "unreadable")
             return
@@ -360,7 +381,13 @@ _READ: Final = frozenset(
 )
 
 
+def _counted(agents: Mapping[str, int]) -> int:
+    return sum(count for agent, count in agents.items() if not is_shadow_name(agent))
+
+
 def _group_of(leaf: _Leaf) -> Group:
+    if is_shadow_name(leaf.use_case) or is_shadow_name(leaf.agent):
+        return DRILLS
     return Group("" if leaf.tier is None else str(leaf.tier), leaf.use_case)
 
 

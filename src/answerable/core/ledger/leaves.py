@@ -120,6 +120,7 @@ class OutcomeLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
     """Leaf of Tag.OUTCOME and Tag.INDETERMINATE. run: None for the end of an intent of an earlier opening.
 
     returned: of what the intent reserved, what was not used; overrun: what was used beyond. Both absent where nothing.
+    session: what a broker's target calls the session; absent where no broker acted, or the target has none.
     """
 
     sd: list[str] = msgspec.field(name="_sd")
@@ -131,6 +132,7 @@ class OutcomeLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defa
     payload: str
     returned: dict[str, int] | None = None
     run: Run | None = None
+    session: dict[str, str] | None = None
     status: str
     tag: int
     v: int

@@ -162,6 +162,7 @@ def outcome(
         payload=sha256(attachment).hexdigest(),
         returned={**outcome.returned} if outcome.returned else None,
         run=run,
+        session=dict(sorted(outcome.session.items())) if outcome.session else None,
         status=outcome.status,
         tag=int(tag),
         v=LEAF_VERSION,

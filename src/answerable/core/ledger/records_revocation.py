@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry
     from answerable.core.mandate.revocation import Revocation
 
-IN_FLIGHT_NAMED_MAX: Final = 32
+IN_FLIGHT_NAMED_MAX: Final = 256
 """Intents that were in flight, by index, for which a leaf has room; the rest are counted."""
 NAME_TOLD_TWICE_CHARS_MAX: Final = 256
 _MEMBERS: Final = {

@@ -6,6 +6,7 @@ deadline; what it yields is the frozen action of that intent and nothing else.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from answerable.errors import Broken, Refused
@@ -13,11 +14,28 @@ from answerable.errors import Broken, Refused
 if TYPE_CHECKING:
     from answerable.core.canonical import FrozenJSON
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.lease.lease import Under
     from answerable.core.ledger.entry import Receipt
+    from answerable.core.ledger.warrant_token import LeaseTerms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokeredAction:
+    """What a broker must know of an action beside its arguments. broker: its name. under: names that end its lease."""
+
+    broker: str
+    terms: LeaseTerms
+    mandate: str
+    agent: str
+    capability: str
+    tier: int
+    under: tuple[Under, ...]
 
 
 class Warrant:
     """intent: index of the durable intent. idempotency_key and lease_name: chosen before the intent was written.
+
+    brokered: what the broker must know, where one acts; its terms have the lease's name.
 
     deadline: Unix milliseconds from which it cannot be redeemed.
     """
@@ -26,6 +44,7 @@ class Warrant:
         "_action",
         "_redeemed",
         "action_id",
+        "brokered",
         "deadline",
         "idempotency_key",
         "intent",
@@ -43,6 +62,7 @@ class Warrant:
         idempotency_key: str,
         lease_name: str,
         deadline: UnixMillis,
+        brokered: BrokeredAction | None = None,
     ) -> None:
         self.intent = receipt
         self.action_id = action_id
@@ -50,8 +70,14 @@ class Warrant:
         self.idempotency_key = idempotency_key
         self.lease_name = lease_name
         self.deadline = deadline
+        self.brokered = brokered
         self._action = action
         self._redeemed = False
+
+    @property
+    def digest(self) -> str:
+        """Of the frozen action, hex."""
+        return self._action.hex
 
     @property
     def redeemed(self) -> bool:

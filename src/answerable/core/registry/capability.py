@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from answerable.core.registry.destination import NO_DESTINATION, DestinationMapping
+from answerable.core.registry.lease_template import LeaseTemplate
 from answerable.core.registry.ownership import UNOWNED, Ownership
 from answerable.core.registry.spending import UNDECLARED, SpendMapping
 
@@ -78,7 +79,7 @@ class Capability:
     spending: what its actions take of budgets. credential_arguments: those in which a credential is let through to the
     tool. credential_answers: whether one that the tool answers with is let through to the agent. definition: SHA-256 of
     the tool's definition, hex, if the document says which one is let through. unhinted_accepted: what the server leaves
-    out of the tool's hints does not raise the tier.
+    out of the tool's hints does not raise the tier. lease: what its credential may do, where a broker acts for it.
     """
 
     name: str
@@ -102,3 +103,4 @@ class Capability:
     credential_answers: bool = False
     definition: str = ""
     unhinted_accepted: bool = False
+    lease: LeaseTemplate | None = None

@@ -87,9 +87,9 @@ class Agent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """An upstream MCP server: stdio when `command` is set, streamable HTTP when `url` is. Environment values may be
-    secret references (`env:NAME`, `file:PATH`), resolved where the server is started. vendor: who supplies it. tenant:
-    whose it is, where one deployment serves several."""
+    """An upstream MCP server: stdio when `command` is set, streamable HTTP when `url` is, a target of the broker when
+    `target` is. Environment values may be secret references (`env:NAME`, `file:PATH`), resolved where the server is
+    started. vendor: who supplies it. tenant: whose it is, where one deployment serves several."""
 
     name: str
     command: str = ""
@@ -97,6 +97,7 @@ class Server:
     env: tuple[tuple[str, str], ...] = ()
     cwd: str = ""
     url: str = ""
+    target: str = ""
     call_seconds_max: int = 60
     vendor: str = ""
     tenant: str = ""

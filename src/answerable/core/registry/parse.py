@@ -80,7 +80,7 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "Principal": ("displayName", "groups", "keys", "oidc", "capabilities", "status"),
     "UseCase": ("purpose", "issuers", "ownership"),
     "Agent": AGENT_KEYS,
-    "Server": ("command", "args", "env", "cwd", "url", "callSecondsMax", "vendor", "tenant"),
+    "Server": ("command", "args", "env", "cwd", "url", "target", "callSecondsMax", "vendor", "tenant"),
     "Capability": CAPABILITY_KEYS,
     "MandateTemplate": TEMPLATE_KEYS,
     "Application": APPLICATION_KEYS,
@@ -197,11 +197,11 @@ def _use_case(spec: Fields, name: str) -> UseCase:
 
 
 def _server(spec: Fields, name: str) -> Server:
-    if spec.has("command") == spec.has("url"):
-        spec.fault("a server has either a `command` or a `url`", code="server.transport")
+    if [spec.has(one) for one in ("command", "url", "target")].count(True) != 1:
+        spec.fault("a server has a `command`, a `url` or a `target` of the broker", code="server.transport")
     for key in ("args", "env", "cwd"):
-        if spec.has("url") and not spec.has("command") and spec.has(key):
-            spec.fault(f"`{key}` goes with `command`, not with `url`", key, code="server.transport")
+        if not spec.has("command") and (spec.has("url") or spec.has("target")) and spec.has(key):
+            spec.fault(f"`{key}` goes with `command` alone", key, code="server.transport")
     env: list[tuple[str, str]] = []
     for key, value in spec.pairs("env"):
         if not _VARIABLE_NAME.fullmatch(key):
@@ -227,6 +227,7 @@ def _server(spec: Fields, name: str) -> Server:
             chars_max=2048,
             check=matching(_HTTP_URL, "an http or https URL without user or fragment"),
         ),
+        target=spec.text("target", default="", check=name_of("target")),
         call_seconds_max=spec.integer("callSecondsMax", minimum=1, maximum=3600, default=60),
         vendor=spec.text("vendor", default="", check=name_of("vendor")),
         tenant=spec.text("tenant", default="", check=name_of("tenant")),

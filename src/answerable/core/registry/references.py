@@ -19,6 +19,7 @@ from answerable.core.registry.documents import (
     PolicySetDocument,
     Principal,
     Schedule,
+    Server,
     UseCase,
 )
 from answerable.core.registry.fields import Fault, near, nearest, pointer
@@ -80,8 +81,9 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
         case Principal(capabilities=given):
             for index, name in enumerate(given):
                 yield from _exists(shapes, "Capability", name, f"/spec/capabilities/{index}")
-        case Capability(server=server):
-            yield from _exists(shapes, "Server", server, "/spec/server")
+        case Capability() as capability:
+            yield from _exists(shapes, "Server", capability.server, "/spec/server")
+            yield from _lease_faults(capability, shapes)
         case MandateTemplate() as template:
             yield from _template_faults(template, shapes)
             yield from _reach_faults(template, shapes)
@@ -94,6 +96,27 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
             yield from _rule_faults(rule, shapes)
         case _:
             return
+
+
+def _lease_faults(capability: Capability, shapes: Shapes) -> Iterator[_Found]:
+    """What a broker does is done with a credential of its own, and nobody else's can say what that may do."""
+    server = next(
+        (
+            found.noun
+            for found in shapes.nouns
+            if isinstance(found.noun, Server) and found.noun.name == capability.server
+        ),
+        None,
+    )
+    if server is None:
+        return
+    if server.target and (capability.lease is None or capability.method != "tools/call"):
+        said = "is a target of the broker: say in `lease.grants` what a credential for this tool may do"
+        message = f"{shown(server.name)} {said}"
+        yield "/spec/lease", "capability.lease", message
+    if capability.lease is not None and not server.target:
+        message = f"{shown(server.name)} is no target of the broker, so that no credential is issued for it"
+        yield "/spec/lease", "capability.lease", message
 
 
 def _exists(shapes: Shapes, kind: Kind, name: str, path: str) -> Iterator[_Found]:

@@ -12,6 +12,7 @@ from answerable.testing.contracts.authority_register import (
     DurableAuthorityRegisterContract,
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
+from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from answerable.testing.contracts.drill_register import DrillRegisterContract, DurableDrillRegisterContract
 from answerable.testing.contracts.event_register import (
     DurableEventRegisterContract,
@@ -31,6 +32,7 @@ from answerable.testing.contracts.instance_register import (
     InstanceRegisterContract,
 )
 from answerable.testing.contracts.join_tokens import DurableJoinTokensContract, JoinTokensContract
+from answerable.testing.contracts.lease_register import DurableLeaseRegisterContract, LeaseRegisterContract
 from answerable.testing.contracts.ledger import DurableLedgerContract, LedgerContract
 from answerable.testing.contracts.mandate_register import (
     DurableMandateRegisterContract,
@@ -57,6 +59,7 @@ __all__ = [
     "AuthorityKeysContract",
     "AuthorityRegisterContract",
     "BundleEndpointContract",
+    "CredentialIssuerContract",
     "DrillRegisterContract",
     "DurableApprovalRegisterContract",
     "DurableAuthorityKeysContract",
@@ -68,6 +71,7 @@ __all__ = [
     "DurableHoldRegisterContract",
     "DurableInstanceRegisterContract",
     "DurableJoinTokensContract",
+    "DurableLeaseRegisterContract",
     "DurableLedgerContract",
     "DurableMandateRegisterContract",
     "DurableManifestRegisterContract",
@@ -82,7 +86,9 @@ __all__ = [
     "HistoryRegisterContract",
     "HoldRegisterContract",
     "InstanceRegisterContract",
+    "IssuerBench",
     "JoinTokensContract",
+    "LeaseRegisterContract",
     "LedgerContract",
     "MandateRegisterContract",
     "ManifestRegisterContract",

@@ -151,6 +151,8 @@ class HoldRegisterContract:
         claim(list(register.unrecorded()) == [first, second], "oldest first")
         register.recorded([first.id])
         claim(list(register.unrecorded()) == [second], "only the other is left")
+        told = [register.is_recorded(one.id) for one in (first, second, sample_hold(3))]
+        claim(told == [True, False, False], "and each can be asked for by itself")
         claim(register.find((SCOUT,), NOW) == first, "and the recorded one is still in force")
 
     def test_what_is_put_back_is_as_it_was_and_each_once(self, tmp_path: Path) -> None:
@@ -165,6 +167,7 @@ class HoldRegisterContract:
         claim(register.find((SCOUT,), NOW) == kept and register.find((ROVER,), NOW) == gone, "both hold")
         claim(register.find((EVERYTHING,), NOW) is None, "what was lifted does not")
         claim(list(register.unrecorded()) == [kept], "the ledger is not told again")
+        claim(register.is_recorded(gone.id), "as it has what was put back")
         claim(register.put_back(()) == 0, "nothing is nothing")
 
     def test_what_came_of_a_hold_is_owed_from_its_record_on_until_it_is_told(self, tmp_path: Path) -> None:

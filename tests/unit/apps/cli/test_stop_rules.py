@@ -68,7 +68,7 @@ def test_what_would_be_held_is_listed_with_its_price(command: Command) -> None:
 
 def test_what_was_not_read_or_cannot_be_is_said(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "there is no stop rule `x`" in command("stop-rule", "simulate", "x", code=1).output
-    assert "`refusal_flood`" in command("stop-rule", "simulate", "flood", code=3).output
+    assert "0 holds since 7d" in command("stop-rule", "simulate", "flood").output
     monkeypatch.setattr(simulate_rule, "SECONDS_MAX", -1)
     monkeypatch.setattr(simulate_rule, "FIRINGS_MAX", 0)
     assert "this is not the whole" in command("stop-rule", "simulate", "denials", "--since", "all").output

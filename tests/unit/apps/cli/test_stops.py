@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from answerable.core.containment.hold import holdable
+from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.flows.place_hold import place_hold
 from tests.control_world import Product, World, asked
 from tests.unit.apps.cli.test_commands import (
@@ -182,3 +182,33 @@ def test_a_hold_is_shown_with_its_report_and_one_that_is_none_is_not_found(appli
         assert part in shown + applied("hold", "show", hold).stderr
     assert json.loads(applied("hold", "show", hold, "--json").stdout)["report"]["complete"]
     assert "there is no hold" in applied("hold", "show", "hold_x", code=1).stderr
+
+
+@pytest.mark.requirement("STOP-06", "STOP-07")
+def test_a_second_press_without_a_server_says_that_there_was_one_and_asks_nothing(command: Command) -> None:
+    told = json.loads(command("panic", "--json").stdout)
+    assert (told["how"], told["again"], told["hold"], told["standing"]) == ("written", False, None, None)
+    again = command("panic", "--yes")
+    assert "no server has answered" in again.stderr
+    assert "it had been pressed before: each press that became a hold is lifted by itself" in again.stderr
+
+
+@pytest.mark.requirement("STOP-07")
+def test_whoever_presses_under_an_earlier_press_is_told_of_it(
+    applied: Command, product: Product, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import answerable.apps.cli.panic as door
+
+    anyio.run(partial(place_hold, product.walk, EVERYTHING, by="uid:0", source="panic", rule="earlier"))
+
+    def server(shell: Any, press: str) -> Any:
+        anyio.run(partial(place_hold, product.walk, EVERYTHING, by="uid:1000", source="panic", rule=press))
+        held = [{"id": one.id, "at": one.at, "rule": one.rule} for one in product.walk.holds.all()]
+        return door._Seen(hold=held[0], standing=tuple(held[1:]))
+
+    monkeypatch.setattr(door, "_seen", server)
+    told = applied("panic")
+    now, earlier = list(product.walk.holds.all())
+    assert f"answerable hold lift {now.id}" in told.stderr
+    assert "everything was held by an earlier press already" in told.stderr
+    assert earlier.id in told.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from answerable.core.containment.happening import (
@@ -78,3 +80,21 @@ def test_a_canary_is_found_at_whatever_depth_and_in_names_and_numbers() -> None:
         assert touches(canary, Happening(kind="started", at=1, agents=("scout",), arguments=arguments))  # type: ignore[arg-type]
     for harmless in ({}, {"x": [True, None, 1, {"y": "honey"}]}):
         assert not touches(canary, Happening(kind="started", at=1, agents=("scout",), arguments=harmless))  # type: ignore[arg-type]
+
+
+@pytest.mark.requirement("RULE-04")
+@pytest.mark.parametrize("holds", ["tool", "server", "capability", "instance"])
+def test_what_was_handed_on_is_counted_for_who_did_it_and_for_the_task_and_held_for_nobody_above(
+    holds: str,
+) -> None:
+    below = Happening(kind="denied", at=1, agents=("rover", "scout"), mandate="m-1", code="policy")
+    assert owners_of(rule(), below) == ("rover",)
+    by_task = rule(over="mandate", holds=holds)
+    assert owners_of(by_task, below) == ("m-1",)
+    # Where there is no such target its agent stands still, for what was its own; also when a crash comes in between.
+    [key] = keys_of(by_task, below)
+    assert keys_of(by_task, replace(below, agents=("scout",))) != (key,)
+    assert holdable_of(by_task, below, "m-1") == Holdable("agent", "rover")
+    again = restored(by_task, "m-1", key, agent="scout", at=2)
+    assert again is not None
+    assert holdable_of(by_task, again, "m-1") == Holdable("agent", "rover")

@@ -218,7 +218,7 @@ def test_every_kind_becomes_its_noun():
         ("support", ["spec", "purpose"], "x" * 501, "/spec/purpose", "document.size", "at most 500"),
         ("support", ["spec"], ..., "", "document.missing", "`spec` is missing"),
         ("support", ["spec"], [], "/spec", "document.type", "expected a mapping, got a list"),
-        ("crm", ["spec", "url"], "http://x", "/spec", "server.transport", "either"),
+        ("crm", ["spec", "url"], "http://x", "/spec", "server.transport", "`target`"),
         (
             "crm",
             ["spec", "callSecondsMax"],

@@ -1,0 +1,175 @@
+"""Issuing and revoking PostgreSQL roles, beside the bare cost of the same statements by the same driver.
+
+`python benchmarks/leases_postgres.py [--json] [--leases N]`. A server of its own is started, with the settings that
+PostgreSQL ships, on the disk of the temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
+
+import asyncpg  # noqa: E402
+
+from answerable.core.lease.credential import Credential  # noqa: E402
+from tests.postgres_server import BROKER_PASSWORD, PostgresServer, postgres_server  # noqa: E402
+from tests.postgres_world import PostgresBench, built, furnish, order, scope, table  # noqa: E402
+
+SHIPPED: Final = "listen_addresses = '127.0.0.1'\nmax_connections = 500\n"
+AT_ONCE: Final = 200
+RATIO_AIM: Final = 1.3
+CUT_SECONDS_AIM: Final = 5.0
+PLAIN = scope(tables=[table("public.support_messages", "select", columns=["id", "body"])])
+
+
+async def timed(once: Callable[[int], Awaitable[object]], count: int) -> list[float]:
+    """Milliseconds of each, one after another."""
+    took = []
+    for number in range(count):
+        started = time.perf_counter()
+        await once(number)
+        took.append((time.perf_counter() - started) * 1000)
+    return took
+
+
+def told(took: list[float]) -> dict[str, float]:
+    ordered = sorted(took)
+    return {
+        "p50_ms": round(statistics.median(ordered), 2),
+        "p99_ms": round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 2),
+        "per_second": round(1000 * len(ordered) / sum(ordered), 1),
+    }
+
+
+async def statements_of(server: PostgresServer, rows: bool) -> tuple[list[str], list[str]]:
+    """What a role of this scope costs the server at least: the script that issuing sends, and the one that ends it."""
+    from answerable.adapters.postgres_roles.catalog import FACTS, asked_relations, facts_of
+    from answerable.adapters.postgres_roles.scope import PostgresScope, ScopeLimits, scope_of
+    from answerable.adapters.postgres_roles.scram import scram_verifier
+    from answerable.adapters.postgres_roles.statements import issue_script
+
+    limits = ScopeLimits(databases=frozenset({"prod"}), rows_max=1000, seconds_max=30)
+    wanted = scope_of((scope() if rows else PLAIN).thaw(), limits)
+    assert isinstance(wanted, PostgresScope)
+    connection = await bare_connection(server)
+    facts = facts_of(await connection.fetchval(FACTS, *asked_relations(wanted)))
+    await connection.close()
+    issue = issue_script(
+        "ans_bare", wanted, facts, verifier=scram_verifier("x" * 64, bytes(16)),
+        valid_until="2099-01-01", sessions_max=2,
+    )  # fmt: skip
+    # One command a statement, as whoever writes to the server by hand does.
+    end = [
+        "REVOKE ALL ON TABLE support_messages FROM ans_bare",
+        "ALTER ROLE ans_bare NOLOGIN CONNECTION LIMIT 0",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'ans_bare'",
+        "BEGIN",
+        "DROP OWNED BY ans_bare",
+        "DROP ROLE ans_bare",
+        "COMMIT",
+    ]
+    return [*issue.split(";\n"), "COMMIT"], end
+
+
+async def bare_connection(server: PostgresServer) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        host="127.0.0.1", port=server.port, user="answerable", password=BROKER_PASSWORD, database="prod"
+    )
+
+
+async def one_after_another(server: PostgresServer, count: int, *, rows: bool) -> dict[str, object]:
+    issue, end = await statements_of(server, rows)
+    connection = await bare_connection(server)
+    bench = PostgresBench(server, built(server))
+    made: dict[int, Credential] = {}
+    wanted = scope() if rows else PLAIN
+
+    async def run_bare(statements: list[str]) -> None:
+        for statement in statements:
+            await connection.execute(statement)
+
+    async def mint(number: int) -> None:
+        made[number] = await bench.issuer.issue(order(number + 1, of=wanted))
+
+    took: dict[str, list[float]] = {"bare_issue": [], "issue": [], "bare_revoke": [], "revoke": []}
+    await mint(count)
+    await bench.issuer.revoke(made[count].lease)
+    # In turns, so that whatever else the machine does meets both.
+    for number in range(count):
+        took["bare_issue"] += await timed(lambda _: run_bare(issue), 1)
+        took["bare_revoke"] += await timed(lambda _: run_bare(end), 1)
+        took["issue"] += await timed(lambda _, at=number: mint(at), 1)  # type: ignore[misc]
+        took["revoke"] += await timed(lambda _, at=number: bench.issuer.revoke(made[at].lease), 1)  # type: ignore[misc]
+    await connection.close()
+    await bench.issuer.close()
+    figures: dict[str, object] = {name: told(values) for name, values in took.items()}
+    for step in ("issue", "revoke"):
+        ours, bare = statistics.median(took[step]), statistics.median(took[f"bare_{step}"])
+        figures[f"{step}_ratio_p50"] = round(ours / bare, 2)
+    return figures
+
+
+async def all_at_once(server: PostgresServer) -> dict[str, object]:
+    """Real roles with one open session each, cut at once."""
+    bench = PostgresBench(server, built(server))
+    started = time.perf_counter()
+    made = await asyncio.gather(*(bench.issuer.issue(order(n + 1, of=PLAIN)) for n in range(AT_ONCE)))
+    issued = time.perf_counter() - started
+    sessions = [await bench.connect(credential) for credential in made]
+    started = time.perf_counter()
+    ended = await asyncio.gather(*(bench.issuer.revoke(credential.lease) for credential in made))
+    took = time.perf_counter() - started
+    assert all(one.is_gone for one in ended)
+    assert sum(one.sessions_cut for one in ended) == AT_ONCE
+    assert not await bench.issuer.live()
+    for session in sessions:
+        session.terminate()
+    await bench.issuer.close()
+    return {
+        "roles": AT_ONCE,
+        "issue_seconds": round(issued, 2),
+        "cut_seconds": round(took, 2),
+        "aim_seconds": CUT_SECONDS_AIM,
+    }
+
+
+async def measured(count: int) -> dict[str, object]:
+    with postgres_server(SHIPPED) as server:
+        await furnish(server)
+        found = {
+            "server": (await server.run("SHOW server_version"))[0][0],
+            "grants": await one_after_another(server, count, rows=False),
+            "grants_and_rows": await one_after_another(server, count, rows=True),
+            "at_once": await all_at_once(server),
+            "ratio_aim": RATIO_AIM,
+        }
+    found["memory_max_kib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--leases", type=int, default=200)
+    arguments = parser.parse_args()
+    found = asyncio.run(measured(arguments.leases))
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, figures in found.items():
+        print(f"{name}: {json.dumps(figures)}")
+
+
+if __name__ == "__main__":
+    main()

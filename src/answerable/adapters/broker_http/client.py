@@ -1,0 +1,146 @@
+"""Port LeaseBroker over HTTP on the broker's Unix socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import anyio
+import httpx2
+import msgspec
+
+from answerable.core.lease.credential import IssuerTraits
+from answerable.core.lease.lease import Lease
+from answerable.core.lease.wire import BODY_BYTES_MAX, CONTROL_PATH, HOST, LISTED_MAX
+from answerable.errors import Unavailable, shown
+from answerable.ports.lease_broker import PORT, BrokerTarget, EndedLeases
+from answerable.ports.lease_register import LeaseChange
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from answerable.core.lease.lease import Under
+    from answerable.core.lease.name import LeaseName
+    from answerable.core.lease.wire import LeaseList
+
+CONNECT_SECONDS_MAX: Final = 2.0
+ANSWER_SECONDS_MAX: Final = 20.0
+
+Answer = TypeVar("Answer")
+_encoder: Final = msgspec.json.Encoder()
+
+
+class _Ended(msgspec.Struct, frozen=True, kw_only=True):
+    ended: tuple[Lease, ...]
+    unrevoked: tuple[Lease, ...]
+    more: int
+
+
+class _Recalled(msgspec.Struct, frozen=True, kw_only=True):
+    unknown: int
+
+
+class _Changed(msgspec.Struct, frozen=True, kw_only=True):
+    last: int
+    changes: list[tuple[int, Lease]]
+
+
+class _Listed(msgspec.Struct, frozen=True, kw_only=True):
+    leases: list[Lease]
+
+
+class _Target(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    kind: str
+    traits: IssuerTraits
+
+
+class _Targets(msgspec.Struct, frozen=True, kw_only=True):
+    targets: list[_Target]
+
+
+class _Strays(msgspec.Struct, frozen=True, kw_only=True):
+    strays: list[tuple[str, str, bool]]
+    faults: dict[str, str]
+
+
+class HttpLeaseBroker:
+    """Implements ports.lease_broker.LeaseBroker. Each question has a connection of its own: they are few, and one that
+    waits for changes holds up no other."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = str(socket)
+
+    async def end(self, names: Sequence[Under], *, why: str, wait_seconds: float) -> EndedLeases:
+        """As the port says."""
+        asked = {"names": names, "why": why, "wait_seconds": wait_seconds}
+        answer = await self._ask("end", asked, _Ended, wait_seconds)
+        return EndedLeases(ended=answer.ended, unrevoked=answer.unrevoked, more=answer.more)
+
+    async def recall(self, log: str, named: Sequence[tuple[LeaseName, str]]) -> int:
+        """As the port says."""
+        return (await self._ask("recall", {"log": log, "named": named}, _Recalled)).unknown
+
+    async def changes(
+        self, log: str, after: int | None, *, wait_seconds: float
+    ) -> tuple[int, Sequence[LeaseChange]]:
+        """As the port says."""
+        asked = {"log": log, "after": after, "wait_seconds": wait_seconds}
+        answer = await self._ask("changes", asked, _Changed, wait_seconds)
+        return answer.last, [LeaseChange(*one) for one in answer.changes]
+
+    async def leases(self, which: LeaseList, limit: int = LISTED_MAX, *, after: str = "") -> Sequence[Lease]:
+        """As the port says."""
+        return (await self._ask("leases", {"which": which, "limit": limit, "after": after}, _Listed)).leases
+
+    async def targets(self) -> Sequence[BrokerTarget]:
+        """As the port says."""
+        found = (await self._ask("targets", {}, _Targets)).targets
+        return [BrokerTarget(name=one.name, kind=one.kind, traits=one.traits) for one in found]
+
+    async def strays(self) -> tuple[Sequence[tuple[str, str, bool]], dict[str, str]]:
+        """As the port says."""
+        answer = await self._ask("strays", {}, _Strays)
+        return answer.strays, answer.faults
+
+    async def _ask(
+        self, what: str, members: dict[str, Any], kind: type[Answer], wait_seconds: float = 0.0
+    ) -> Answer:
+        """Raises Unavailable: `broker.unreachable` (nothing was asked), `broker.failed`."""
+        seconds = wait_seconds + ANSWER_SECONDS_MAX
+        timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS_MAX)
+        transport = httpx2.AsyncHTTPTransport(uds=self._socket)
+        try:
+            with anyio.fail_after(seconds):
+                async with httpx2.AsyncClient(
+                    transport=transport, timeout=timeout, trust_env=False
+                ) as client:
+                    url = f"http://{HOST}{CONTROL_PATH}{what}"
+                    response = await client.post(url, content=_encoder.encode(members))
+        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+            raise Unavailable(
+                "the broker cannot be reached: is `answerable broker` running?",
+                code="broker.unreachable",
+                port=PORT,
+            ) from None
+        except (httpx2.HTTPError, TimeoutError) as error:
+            why = type(error).__name__
+            raise Unavailable(
+                f"the broker did not answer: {why}", code="broker.failed", port=PORT, effect="unknown"
+            ) from None
+        if response.status_code != 200 or len(response.content) > 8 * BODY_BYTES_MAX:
+            raise Unavailable(
+                f"the broker answered {response.status_code}: {shown(response.text[:200])}",
+                code="broker.failed",
+                port=PORT,
+                effect="unknown",
+            )
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except msgspec.DecodeError as fault:
+            raise Unavailable(
+                f"the broker's answer cannot be read: {fault}",
+                code="broker.failed",
+                port=PORT,
+                effect="unknown",
+            ) from None

@@ -1,0 +1,8 @@
+"""PostgreSQL: a role for each lease, and sessions that are logged in as it."""
+
+from answerable.adapters.postgres_roles.connections import AdminConnections, ServerPlace
+from answerable.adapters.postgres_roles.issuer import PostgresIssuer
+from answerable.adapters.postgres_roles.scope import ScopeLimits
+from answerable.adapters.postgres_roles.target import PostgresTarget
+
+__all__ = ["AdminConnections", "PostgresIssuer", "PostgresTarget", "ScopeLimits", "ServerPlace"]

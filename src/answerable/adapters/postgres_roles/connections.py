@@ -1,0 +1,143 @@
+"""Connections of the broker's own account, kept warm, and what their failures mean."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import defaultdict
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import asyncpg
+
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from answerable.errors import Effect
+
+PORT: Final = "credential_issuer"
+LOST: Final = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
+"""What ends a connection, whatever was asked."""
+ROLLBACK_SECONDS_MAX: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerPlace:
+    """Where a server is and who asks there. host: a name, an address, or the folder of a Unix socket. tls: None for
+    none. password: read whenever a connection is made; empty for none."""
+
+    host: str
+    port: int
+    account: str
+    password: Callable[[], str]
+    tls: ssl.SSLContext | None
+    seconds_max: float
+    lock_seconds_max: float = 1.0
+
+
+class AdminConnections:
+    """At most so many for each database. One that failed, or whose user was cancelled, is closed at once, so that
+    nothing of it goes on: the server rolls back what was not committed."""
+
+    def __init__(self, place: ServerPlace, *, per_database_max: int) -> None:
+        self._place = place
+        self._idle: dict[str, list[asyncpg.Connection]] = defaultdict(list)
+        self._places: dict[str, anyio.Semaphore] = defaultdict(lambda: anyio.Semaphore(per_database_max))
+        self._is_closed = False
+
+    @asynccontextmanager
+    async def of(self, database: str) -> AsyncIterator[asyncpg.Connection]:
+        """One that is not in a transaction. Raises Unavailable (`lease.target`)."""
+        async with self._places[database]:
+            connection = await self._taken(database)
+            try:
+                yield connection
+            except asyncpg.PostgresError:
+                await self._rolled_back(database, connection)
+                raise
+            except BaseException:
+                connection.terminate()
+                raise
+            self._give_back(database, connection)
+
+    async def close(self) -> None:
+        """Close those that nobody uses; the others when they are given back."""
+        self._is_closed = True
+        for idle in self._idle.values():
+            while idle:
+                connection = idle.pop()
+                with anyio.move_on_after(ROLLBACK_SECONDS_MAX):
+                    await connection.close()
+                connection.terminate()
+
+    async def _taken(self, database: str) -> asyncpg.Connection:
+        idle = self._idle[database]
+        while idle:
+            connection = idle.pop()
+            if not connection.is_closed():
+                return connection
+        place = self._place
+        with unavailable(effect="none"):
+            return await asyncpg.connect(
+                host=place.host,
+                port=place.port,
+                user=place.account,
+                password=place.password(),
+                database=database,
+                ssl=place.tls or False,
+                timeout=place.seconds_max,
+                command_timeout=place.seconds_max,
+                server_settings={
+                    "application_name": "answerable broker",
+                    "search_path": "pg_catalog",
+                    "standard_conforming_strings": "on",
+                    "lock_timeout": f"{int(place.lock_seconds_max * 1000)}ms",
+                    "statement_timeout": f"{int(place.seconds_max * 1000)}ms",
+                    "idle_in_transaction_session_timeout": f"{int(place.seconds_max * 1000)}ms",
+                },
+            )
+
+    async def _rolled_back(self, database: str, connection: asyncpg.Connection) -> None:
+        try:
+            if connection.is_in_transaction():
+                with anyio.fail_after(ROLLBACK_SECONDS_MAX):
+                    await connection.execute("ROLLBACK")
+        except BaseException as failure:
+            connection.terminate()
+            if not isinstance(failure, (*LOST, asyncpg.PostgresError)):
+                raise
+            return
+        self._give_back(database, connection)
+
+    def _give_back(self, database: str, connection: asyncpg.Connection) -> None:
+        if self._is_closed or connection.is_closed() or connection.is_in_transaction():
+            connection.terminate()
+        else:
+            self._idle[database].append(connection)
+
+
+@contextmanager
+def unavailable(*, effect: Effect, code: str = "lease.target", port: str = PORT) -> Iterator[None]:
+    """What the driver raises, as ours, without what it was asked."""
+    try:
+        yield
+    except LOST as lost:
+        raise _unavailable("cannot reach the server", lost, effect=effect, code=code, port=port) from None
+    except asyncpg.PostgresError as refused:
+        raise _unavailable("the server refuses it", refused, effect=effect, code=code, port=port) from None
+
+
+def _unavailable(what: str, why: Exception, *, effect: Effect, code: str, port: str) -> Unavailable:
+    return Unavailable(f"{what}: {words_of(why)}", code=code, port=port, effect=effect)
+
+
+def words_of(failure: BaseException) -> str:
+    """What the server or the driver says, in one line, without details that quote what was sent."""
+    if isinstance(failure, TimeoutError | asyncio.TimeoutError):
+        return "no answer in time"
+    first = str(failure.args[0]) if failure.args else ""
+    return shown(" ".join(first.split()) or type(failure).__name__)

@@ -1,0 +1,192 @@
+"""How a role ends: first what it may do, then new sessions, then open ones, then what it owns, then itself."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import asyncpg
+
+from answerable.adapters.postgres_roles.connections import LOST, PORT, unavailable, words_of
+from answerable.adapters.postgres_roles.quoting import quoted_name
+from answerable.adapters.postgres_roles.retrying import unended
+from answerable.adapters.postgres_roles.statements import membership_statement
+from answerable.core.lease.credential import Revoked
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from answerable.adapters.postgres_roles.connections import AdminConnections
+    from answerable.adapters.postgres_roles.retrying import Retrying
+
+CUT_SECONDS_MAX: Final = 4.0
+ROUNDS_MAX: Final = 5
+"""How often sessions are ended that were on their way in; nobody starts one after the first."""
+POLL_SECONDS_FIRST: Final = 0.002
+POLL_SECONDS_MAX: Final = 0.1
+
+ROLE: Final = """
+SELECT r.oid::bigint AS id, current_setting('server_version_num')::int AS version,
+  pg_has_role(current_user, r.oid, 'USAGE') AS is_member,
+  ARRAY(SELECT DISTINCT d.datname::text FROM pg_shdepend s JOIN pg_database d ON d.oid = s.dbid
+        WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid ORDER BY 1) AS databases
+FROM pg_roles r WHERE r.rolname = $1
+"""
+
+REVOCATIONS: Final = """
+SELECT coalesce(string_agg(DISTINCT format('REVOKE ALL ON %s FROM %I; ', what, $1::text), ''), '') FROM (
+  SELECT CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.oid::regclass AS what
+  FROM pg_shdepend s JOIN pg_class c ON c.oid = s.objid WHERE s.classid = 'pg_class'::regclass
+    AND s.deptype = 'a' AND s.refclassid = 'pg_authid'::regclass AND s.refobjid = $2::bigint::oid
+    AND s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())) AS held
+"""
+
+SESSIONS_ENDED: Final = """
+SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE usesysid = $1::bigint::oid AND pid <> pg_backend_pid()
+"""
+SESSIONS: Final = "SELECT pid FROM pg_stat_activity WHERE usesysid = $1::bigint::oid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Role:
+    """account: its name. id: of the server. databases: in which it has something."""
+
+    account: str
+    id: int
+    version: int
+    is_member: bool
+    databases: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return quoted_name(self.account)
+
+
+class RoleEnding:
+    """Each step may be cut off: what follows it is done when it is run again."""
+
+    def __init__(
+        self,
+        connections: AdminConnections,
+        *,
+        home: str,
+        writing: Mapping[str, anyio.Lock],
+        retrying: Retrying,
+    ) -> None:
+        self._connections = connections
+        self._home = home
+        self._writing = writing
+        self._retrying = retrying
+
+    async def end(self, account: str) -> Revoked:
+        """Raises Unavailable (`lease.target`), which says how far it came."""
+        # 1. Whose is it, and where has it something.
+        role = await self._found(account)
+        if role is None:
+            return Revoked()
+        # 2. What it may do ends at once, in open sessions too; nobody logs in as it any more.
+        for database in role.databases or (self._home,):
+            await self._retrying.until_done(partial(self._disarm, role, database), unended)
+        # 3. Open sessions.
+        cut = await self._sessions_ended(role)
+        # 4. What it owns and what names it; last of all itself, in the transaction that takes away the last of it.
+        *others, last = role.databases or (self._home,)
+        try:
+            for database in others:
+                await self._retrying.until_done(partial(self._drop_owned, role, database), unended)
+            for _ in range(ROUNDS_MAX):
+                if await self._retrying.until_done(partial(self._drop, role, last), unended):
+                    return Revoked(sessions_cut=cut)
+                # 5. Who was on the way in when nobody was let in any more is seen only now.
+                cut += await self._sessions_ended(role)
+        except Unavailable as left:
+            raise _powerless(left) from None
+        raise _unreached("sessions go on to appear")
+
+    async def _found(self, account: str) -> _Role | None:
+        async with self._connections.of(self._home) as connection:
+            with unavailable(effect="none"):
+                row = await connection.fetchrow(ROLE, account)
+                if row is None and await _is_being_made(connection, account):
+                    row = await connection.fetchrow(ROLE, account)
+        if row is None:
+            return None
+        return _Role(
+            account=account,
+            id=row["id"],
+            version=row["version"],
+            is_member=row["is_member"],
+            databases=tuple(row["databases"]),
+        )
+
+    async def _disarm(self, role: _Role, database: str) -> None:
+        async with self._as_writer(database) as connection:
+            revocations = await connection.fetchval(REVOCATIONS, role.account, role.id)
+            # Not on disk yet when we go on: a crash of the server ends every session, and we are asked again.
+            joining = "" if role.is_member else membership_statement(role.name, role.version) + "; "
+            await connection.execute(
+                f"BEGIN; SET LOCAL synchronous_commit = off; {revocations}"
+                f"ALTER ROLE {role.name} NOLOGIN CONNECTION LIMIT 0; {joining}COMMIT"
+            )
+
+    async def _sessions_ended(self, role: _Role) -> int:
+        ended: set[int] = set()
+        pause = POLL_SECONDS_FIRST
+        async with self._connections.of(self._home) as connection:
+            with unavailable(effect="unknown"):
+                with anyio.move_on_after(CUT_SECONDS_MAX):
+                    while found := await connection.fetch(SESSIONS_ENDED, role.id):
+                        ended |= {row["pid"] for row in found}
+                        await anyio.sleep(pause)
+                        pause = min(POLL_SECONDS_MAX, pause * 2)
+                    return len(ended)
+        raise _unreached(f"sessions are still open {CUT_SECONDS_MAX:.0f} s after they were told to end")
+
+    async def _drop_owned(self, role: _Role, database: str) -> None:
+        # Never REASSIGN OWNED: a function that the lease made would then run with the rights of the broker.
+        async with self._as_writer(database) as connection:
+            await connection.execute(f"DROP OWNED BY {role.name}")
+
+    async def _drop(self, role: _Role, database: str) -> bool:
+        """False, and nothing is dropped, where a session is open: it would live on, and be nobody's."""
+        is_alone = True
+        async with self._as_writer(database) as connection:
+            await connection.execute(f"BEGIN; DROP OWNED BY {role.name}; DROP ROLE {role.name}")
+            is_alone = not await connection.fetch(SESSIONS, role.id)
+            await connection.execute("COMMIT" if is_alone else "ROLLBACK")
+        return is_alone
+
+    @asynccontextmanager
+    async def _as_writer(self, database: str) -> AsyncIterator[asyncpg.Connection]:
+        """Whoever writes to the catalog there, one at a time. A role that others ended meanwhile is no failure."""
+        try:
+            async with self._connections.of(database) as connection, self._writing[database]:
+                yield connection
+        except asyncpg.UndefinedObjectError:
+            return
+        except LOST as lost:
+            raise _unreached(f"cannot reach the server: {words_of(lost)}") from None
+
+
+async def _is_being_made(connection: asyncpg.Connection, account: str) -> bool:
+    """Whether a transaction that was under way has made it meanwhile. Making the role waits for that to end, for its
+    name is unique; what is made here is not kept."""
+    try:
+        await connection.execute(f"BEGIN; CREATE ROLE {quoted_name(account)} NOLOGIN; ROLLBACK")
+    except (asyncpg.DuplicateObjectError, asyncpg.UniqueViolationError):
+        await connection.execute("ROLLBACK")
+        return True
+    return False
+
+
+def _powerless(left: Unavailable) -> Unavailable:
+    return _unreached(f"nothing of it works any more, but its account is still at the server: {left.message}")
+
+
+def _unreached(why: str) -> Unavailable:
+    return Unavailable(why, code="lease.target", port=PORT, effect="unknown")

@@ -1,0 +1,85 @@
+"""Which refusals of the server pass by themselves, and how often they are waited for; what the others mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import anyio
+import asyncpg
+
+from answerable.adapters.postgres_roles.connections import PORT, words_of
+from answerable.errors import AnswerableError, Refused, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from answerable.ports.entropy import Entropy
+
+Result = TypeVar("Result")
+
+ATTEMPTS_MAX: Final = 8
+PAUSE_SECONDS_FIRST: Final = 0.02
+PAUSE_SECONDS_MAX: Final = 0.5
+_BUSY: Final = frozenset({"55P03", "40P01", "40001", "55006"})
+"""Lock not available, deadlock, serialization, object in use."""
+_INTERNAL: Final = "XX000"
+_MEANWHILE: Final = ("tuple concurrently updated", "tuple concurrently deleted", "could not find tuple")
+_TAKEN: Final = frozenset({"42710", "23505"})
+_FORBIDDEN: Final = "42501"
+_CLASSES_OF_SCOPE: Final = ("22", "42", "0L", "3F", "3D")
+"""Values of another type, names of nothing, rights that cannot be granted."""
+
+
+class Retrying:
+    """Pauses grow and are jittered, so that those who met once do not meet again."""
+
+    def __init__(self, entropy: Entropy) -> None:
+        self._entropy = entropy
+
+    async def until_done(
+        self,
+        once: Callable[[], Awaitable[Result]],
+        meaning: Callable[[asyncpg.PostgresError], AnswerableError],
+    ) -> Result:
+        """meaning: what it raises when the server's refusal does not pass."""
+        pause = PAUSE_SECONDS_FIRST
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                return await once()
+            except asyncpg.PostgresError as refused:
+                if attempt == ATTEMPTS_MAX or not is_passing(refused):
+                    raise meaning(refused) from None
+            await anyio.sleep(pause * (1 + self._entropy.bytes(1)[0] / 256))
+            pause = min(PAUSE_SECONDS_MAX, pause * 2)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def is_passing(refused: asyncpg.PostgresError) -> bool:
+    """Whether it may go another time: others were at the same rows of the catalog, or held a lock."""
+    if refused.sqlstate == _INTERNAL:
+        return any(words in str(refused) for words in _MEANWHILE)
+    return refused.sqlstate in _BUSY
+
+
+def unended(refused: asyncpg.PostgresError) -> AnswerableError:
+    """What it means when a role is not ended."""
+    return Unavailable(
+        f"the server does not let it end: {words_of(refused)}",
+        code="lease.target",
+        port=PORT,
+        effect="unknown",
+    )
+
+
+def unissued(refused: asyncpg.PostgresError) -> AnswerableError:
+    """What it means when a role is not made: Refused (`lease.taken`, `lease.scope`), Unavailable (`lease.target`)."""
+    state = refused.sqlstate or ""
+    said = words_of(refused)
+    if state in _TAKEN:
+        return Refused("the name of this lease is in use at the server already", code="lease.taken")
+    if state == _FORBIDDEN:
+        wrong = f"the broker's own account may not grant it: {said}"
+        return Refused(wrong, code="lease.scope")
+    if state.startswith(_CLASSES_OF_SCOPE):
+        return Refused(f"the scope cannot be granted: {said}", code="lease.scope")
+    return Unavailable(f"the server does not let it: {said}", code="lease.target", port=PORT, effect="none")

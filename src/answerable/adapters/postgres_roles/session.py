@@ -1,0 +1,293 @@
+"""One session of a lease: one statement at a time, by the extended protocol, in a transaction that is the broker's.
+
+Laws: what an agent wrote is prepared, so that it is one statement or a syntax error; it may not end the transaction
+around it; what it left set in the session is gone before the next one; the limits are set anew for each, for a session
+may change its own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, cast
+
+import anyio
+import asyncpg
+import msgspec
+
+from answerable.adapters.postgres_roles.connections import LOST, words_of
+from answerable.adapters.postgres_roles.quoting import quoted_text
+from answerable.adapters.postgres_roles.tools import asked, refused
+from answerable.adapters.postgres_roles.values import parameter, shown_value, size_of
+from answerable.core.lease.credential import Performed
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.adapters.postgres_roles.terms import LeaseTerms
+    from answerable.core.canonical import JSONValue
+    from answerable.ports.upstream import Progress
+
+PORT: Final = "brokered_target"
+BATCH_ROWS: Final = 50
+GRACE_SECONDS: Final = 1.0
+"""How much later than the server we end a statement that it should have ended."""
+CANCEL_SECONDS_MAX: Final = 2.0
+TABLES_MAX: Final = 200
+
+_TAG: Final = re.compile(r"[A-Za-z0-9_.:-]{0,63}")
+_LEADING: Final = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*(?:[^*/]|\*(?!/)|/(?!\*))*\*/)*")
+_WORD: Final = re.compile(r"[A-Za-z]+")
+READING: Final = frozenset({"select", "values", "table", "with", "show", "explain"})
+CHANGING: Final = frozenset({"insert", "update", "delete", "merge", "with", "select"})
+_CLEAN: Final = (
+    "CLOSE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); "
+    "DISCARD TEMP; DISCARD SEQUENCES; RESET ALL"
+)
+_PLACE: Final = (
+    "SELECT pg_catalog.current_setting('application_name') AS label,"
+    " pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS xid,"
+    " (SELECT virtualtransaction FROM pg_catalog.pg_locks WHERE locktype = 'virtualxid'"
+    "   AND pid = pg_catalog.pg_backend_pid() LIMIT 1) AS vxid"
+)
+_TABLES: Final = """
+SELECT n.nspname AS schema, c.relname AS name,
+  (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
+      'verbs', (SELECT json_agg(lower(v)) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE']) v
+        WHERE has_column_privilege(c.oid, a.attnum, v))) ORDER BY a.attnum)
+    FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      AND (has_column_privilege(c.oid, a.attnum, 'SELECT') OR has_column_privilege(c.oid, a.attnum, 'INSERT')
+        OR has_column_privilege(c.oid, a.attnum, 'UPDATE')))::text AS columns,
+  has_table_privilege(c.oid, 'DELETE') AS may_delete
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v') AND n.nspname !~ '^(pg_|information_schema$)'
+  AND has_schema_privilege(n.oid, 'USAGE')
+  AND (has_any_column_privilege(c.oid, 'SELECT') OR has_any_column_privilege(c.oid, 'INSERT')
+    OR has_any_column_privilege(c.oid, 'UPDATE') OR has_table_privilege(c.oid, 'DELETE'))
+ORDER BY 1, 2 LIMIT 200
+"""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What came of one statement. changed: how many rows, as the server says; None where it counts none."""
+
+    columns: list[str] = field(default_factory=list)
+    rows: list[JSONValue] = field(default_factory=list)
+    cut: str = ""
+    changed: int | None = None
+    session: tuple[tuple[str, str], ...] = ()
+
+
+class _TooMany(Exception):
+    """More rows than were granted: what was done is rolled back."""
+
+
+class PostgresSession:
+    """session_id: as the server's log has it."""
+
+    def __init__(
+        self, connection: asyncpg.Connection, terms: LeaseTerms, *, session_id: str, bytes_max: int
+    ) -> None:
+        self._connection = connection
+        self._terms = terms
+        self._session_id = session_id
+        self._bytes_max = bytes_max
+
+    async def perform(
+        self,
+        tool: str,
+        arguments: Mapping[str, JSONValue],
+        *,
+        tag: str,
+        seconds_max: float,
+        progress: Progress | None = None,
+    ) -> Performed:
+        """As the port says."""
+        # 1. Nothing is sent for arguments that are none.
+        sql, parameters = asked(tool, arguments)
+        if not _TAG.fullmatch(tag):
+            raise refused("the tag has characters that a log line cannot keep apart")
+        if tool != "list_tables":
+            _check_first_word(tool, sql)
+        seconds = max(0.001, min(seconds_max, self._terms.seconds))
+        # 2. From here on the server may have heard it.
+        try:
+            with anyio.fail_after(seconds + GRACE_SECONDS):
+                return await self._performed(tool, sql, parameters, tag, seconds)
+        except _TooMany as many:
+            return self._failed(str(many))
+        except asyncpg.PostgresConnectionError as lost:
+            raise self._lost(lost) from None
+        except asyncpg.PostgresError as said:
+            if self._connection.is_closed():
+                raise self._lost(said) from None
+            if getattr(said, "severity", None) is None:
+                # The driver could not say a value as the type that the server wants: it was not run.
+                raise refused(f"a parameter cannot be said: {words_of(said)}") from None
+            return self._failed(f"{words_of(said)} ({said.sqlstate})")
+        except LOST as lost:
+            raise self._lost(lost) from None
+        finally:
+            await self._left_clean()
+
+    async def _performed(
+        self, tool: str, sql: str, parameters: list[JSONValue], tag: str, seconds: float
+    ) -> Performed:
+        connection = self._connection
+        reads = tool != "execute"
+        await connection.execute(
+            f"{_CLEAN}; SET application_name = {quoted_text(tag)}; BEGIN {'READ ONLY' if reads else 'READ WRITE'}; "
+            f"SET LOCAL statement_timeout = {max(1, int(seconds * 1000))}"
+        )
+        if tool == "list_tables":
+            return await self._listed()
+        statement = await connection.prepare(sql)
+        values = _values(parameters, [one.name for one in statement.get_parameters()])
+        done = await self._run(statement, values, reads=reads)
+        # A statement may have set another label or ended the transaction: then it has done nothing that is kept.
+        if not connection.is_in_transaction():
+            return self._failed("the statement ended its own transaction")
+        row = await connection.fetchrow(_PLACE)
+        await connection.execute("COMMIT")
+        places = [("pg_session", self._session_id)]
+        places += [(f"pg_{name}", row[name]) for name in ("vxid", "xid") if row is not None and row[name]]
+        if row is not None and row["label"] != tag:
+            places.append(("pg_label_changed", "yes"))
+        done.session = tuple(places)
+        return self._answer(done, reads=reads)
+
+    async def _run(
+        self, statement: asyncpg.prepared_stmt.PreparedStatement, values: list[object], *, reads: bool
+    ) -> _Rows:
+        columns = [one.name for one in statement.get_attributes()]
+        done = _Rows(columns=columns)
+        if not columns:
+            await statement.fetch(*values)
+            done.changed = _count(statement.get_statusmsg())
+            if not reads and (done.changed or 0) > self._terms.rows_max:
+                raise self._too_many()
+            return done
+        cursor = await statement.cursor(*values)
+        left = self._bytes_max
+        fetched = 0
+        while batch := await cursor.fetch(min(BATCH_ROWS, self._terms.rows_max + 1)):
+            for record in batch:
+                fetched += 1
+                if fetched > self._terms.rows_max:
+                    if not reads:
+                        raise self._too_many()
+                    done.cut = f"there are more than the {self._terms.rows_max} rows that were granted"
+                    return done
+                row = [shown_value(value) for value in record.values()]
+                left -= size_of(cast("JSONValue", row))
+                if left < 0 and not done.cut:
+                    done.cut = f"there is more than the {self._bytes_max} bytes that one answer holds"
+                if not done.cut:
+                    done.rows.append(cast("JSONValue", row))
+            if done.cut and reads:
+                return done
+        if not reads:
+            done.changed = fetched
+        return done
+
+    def _too_many(self) -> _TooMany:
+        return _TooMany(
+            f"it would change more than the {self._terms.rows_max} rows that were granted: nothing was changed"
+        )
+
+    async def _listed(self) -> Performed:
+        found = await self._connection.fetch(_TABLES)
+        await self._connection.execute("COMMIT")
+        tables = [
+            {
+                "name": f"{row['schema']}.{row['name']}",
+                "columns": _columns(row["columns"]),
+                "mayDelete": row["may_delete"],
+            }
+            for row in found
+        ]
+        said = f"{len(tables)} tables" + (" or more" if len(tables) == TABLES_MAX else "")
+        return self._result({"tables": tables, "cut": len(tables) == TABLES_MAX}, said)
+
+    def _answer(self, done: _Rows, *, reads: bool) -> Performed:
+        content: dict[str, object] = {"columns": done.columns, "rows": done.rows, "cut": bool(done.cut)}
+        said = f"{len(done.rows)} rows"
+        if not reads:
+            content["changed"] = done.changed
+            said = f"{done.changed or 0} rows changed"
+        if done.cut:
+            content["cutBecause"] = done.cut
+            said += f"; cut: {done.cut}"
+        return self._result(content, said, session=done.session)
+
+    def _failed(self, said: str) -> Performed:
+        return self._result(None, said)
+
+    def _result(
+        self,
+        content: Mapping[str, object] | None,
+        said: str,
+        *,
+        session: tuple[tuple[str, str], ...] = (),
+    ) -> Performed:
+        result: dict[str, object] = {"content": [{"type": "text", "text": said}], "isError": content is None}
+        if content is not None:
+            result["structuredContent"] = content
+        return Performed(result=result, session=session or (("pg_session", self._session_id),))
+
+    def _lost(self, lost: BaseException) -> Unavailable:
+        return Unavailable(
+            f"the session ended before the answer: {words_of(lost)}",
+            code="target.connection",
+            port=PORT,
+            effect="unknown",
+        )
+
+    async def _left_clean(self) -> None:
+        """No transaction stays open. After a cancellation the driver tells the server to stop; we wait for it."""
+        connection = self._connection
+        if connection.is_closed():
+            return
+        with anyio.CancelScope(shield=True):
+            try:
+                with anyio.fail_after(CANCEL_SECONDS_MAX):
+                    if connection.is_in_transaction():
+                        await connection.execute("ROLLBACK")
+            except (*LOST, asyncpg.PostgresError):
+                connection.terminate()
+
+
+def _check_first_word(tool: str, sql: str) -> None:
+    """So that a statement is of a kind that its transaction is made for. What it may do is not known by this: the
+    grants of the role say that."""
+    words = READING if tool == "query" else CHANGING
+    start = _LEADING.match(sql)
+    found = _WORD.match(sql, start.end() if start else 0)
+    if found is None or found[0].lower() not in words:
+        said = shown(found[0] if found else sql, 40)
+        raise refused(
+            f"{said} is nothing that `{tool}` runs: it runs one of {', '.join(sorted(words)).upper()}"
+        )
+
+
+def _values(parameters: list[JSONValue], types: list[str]) -> list[object]:
+    if len(parameters) != len(types):
+        raise refused(f"the statement has {len(types)} parameters, and {len(parameters)} values were given")
+    values = []
+    for number, (value, name) in enumerate(zip(parameters, types, strict=True), start=1):
+        try:
+            values.append(parameter(value, name))
+        except (TypeError, ValueError):
+            raise refused(f"the value of ${number} is no {shown(name, 40)}") from None
+    return values
+
+
+def _count(status: str) -> int | None:
+    last = status.rsplit(" ", 1)[-1]
+    return int(last) if last.isdigit() else None
+
+
+def _columns(text: str | None) -> object:
+    return msgspec.json.decode(text) if text else []

@@ -1,0 +1,97 @@
+"""PostgreSQL as a target: sessions that are logged in as the role of a lease, and as nobody else."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import asyncpg
+
+from answerable.adapters.postgres_roles.connections import LOST, words_of
+from answerable.adapters.postgres_roles.session import PORT, PostgresSession
+from answerable.adapters.postgres_roles.terms import terms_of
+from answerable.adapters.postgres_roles.tools import TOOLS
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from answerable.adapters.postgres_roles.connections import ServerPlace
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.credential import Credential
+
+CLOSE_SECONDS_MAX: Final = 2.0
+_STARTED: Final = (
+    "SELECT to_hex(trunc(extract(epoch FROM backend_start))::bigint) || '.' || to_hex(pid) AS id, pid"
+    " FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+)
+"""As `%c` of `log_line_prefix` prints it: when the server started the session, and its process."""
+
+
+class PostgresTarget:
+    """place: where the server is; its account and password are the issuer's, and are not used here."""
+
+    def __init__(self, place: ServerPlace, *, bytes_max: int) -> None:
+        self._place = place
+        self._bytes_max = bytes_max
+
+    def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
+        """As the port says."""
+        return TOOLS
+
+    @asynccontextmanager
+    async def connected(self, credential: Credential) -> AsyncIterator[PostgresSession]:
+        """As the port says. The session id is asked for before any text of an agent is sent."""
+        terms = terms_of(credential.secret.reveal("terms"))
+        connection = await self._connected(credential, terms.database)
+        try:
+            try:
+                started = await connection.fetchrow(_STARTED)
+            except (*LOST, asyncpg.PostgresError) as lost:
+                raise _unreached(lost) from None
+            if started is None or started["pid"] != connection.get_server_pid():
+                raise _pooled()
+            yield PostgresSession(connection, terms, session_id=started["id"], bytes_max=self._bytes_max)
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_SECONDS_MAX):
+                try:
+                    await connection.close()
+                except (*LOST, asyncpg.PostgresError):
+                    pass
+            connection.terminate()
+
+    async def _connected(self, credential: Credential, database: str) -> asyncpg.Connection:
+        place = self._place
+        try:
+            return await asyncpg.connect(
+                host=place.host,
+                port=place.port,
+                user=credential.account,
+                password=credential.secret.reveal("password"),
+                database=database,
+                ssl=place.tls or False,
+                timeout=place.seconds_max,
+                statement_cache_size=0,
+                server_settings={
+                    "application_name": credential.lease,
+                    "standard_conforming_strings": "on",
+                },
+            )
+        except (*LOST, asyncpg.PostgresError) as lost:
+            raise _unreached(lost) from None
+
+
+def _unreached(lost: Exception) -> Unavailable:
+    return Unavailable(
+        f"cannot open a session: {words_of(lost)}", code="target.connection", port=PORT, effect="none"
+    )
+
+
+def _pooled() -> Unavailable:
+    return Unavailable(
+        "a pooler stands before the server, so that a session is not the lease's alone: name the server itself",
+        code="target.pooled",
+        port=PORT,
+        effect="none",
+    )

@@ -1,0 +1,75 @@
+"""The door as an ASGI application. Only processes of the users that the settings name are answered, by what the kernel
+says of the connection; a warrant decides what is done, not who is connected."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount
+
+from answerable.apps.broker.control import control_routes
+from answerable.apps.broker.tool_server import tool_server
+from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.lease.wire import BODY_BYTES_MAX, MCP_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from answerable.apps.broker.needs import Needs
+
+_log: Final = logging.getLogger("answerable.broker")
+
+
+def broker_app(needs: Needs) -> ASGIApp:
+    """Every path of this door."""
+    managers = {
+        name: StreamableHTTPSessionManager(
+            app=tool_server(needs, name),
+            stateless=True,
+            json_response=False,
+            max_request_body_size=BODY_BYTES_MAX,
+        )
+        for name in needs.desk.targets
+    }
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for manager in managers.values():
+                await stack.enter_async_context(manager.run())
+            yield
+
+    mounts = [Mount(MCP_PATH + name, app=_mcp(manager)) for name, manager in managers.items()]
+    app = Starlette(routes=[*control_routes(needs), *mounts], lifespan=lifespan)
+    return _for_ours(app, needs)
+
+
+def _mcp(manager: StreamableHTTPSessionManager) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await manager.handle_request(scope, receive, send)
+
+    return app
+
+
+def _for_ours(app: ASGIApp, needs: Needs) -> ASGIApp:
+    """Turn away every process of another user."""
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            extensions: dict[str, Any] = scope.get("extensions") or {}
+            channel = extensions.get(CHANNEL_EXTENSION)
+            uid = channel.uid if isinstance(channel, Channel) else None
+            if uid not in needs.uids:
+                _log.warning("a process of user %s was turned away from the broker", uid)
+                await PlainTextResponse("not for this user\n", status_code=403)(scope, receive, send)
+                return
+        await app(scope, receive, send)
+
+    return guarded

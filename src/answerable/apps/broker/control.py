@@ -1,0 +1,221 @@
+"""The control of leases over HTTP: ending, recalling, listing, and the feed of changes. Only JSON, only POST."""
+
+from __future__ import annotations
+
+import logging
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import msgspec
+from anyio import to_thread
+from starlette.responses import Response
+from starlette.routing import Route
+
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.lease.lease import Lease
+from answerable.core.lease.name import checked_lease_name
+from answerable.core.lease.wire import (
+    BODY_BYTES_MAX,
+    CONTROL_PATH,
+    LISTED_MAX,
+    NAMES_MAX,
+    WAIT_SECONDS_MAX,
+    LeaseList,
+)
+from answerable.errors import AnswerableError, Malformed
+from answerable.flows.revoke_lease import begin, end_within
+from answerable.flows.settle_leases import find_strays
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from answerable.apps.broker.needs import Needs
+    from answerable.flows.lease_desk import LeaseDesk
+
+RECALLED: Final = "the ledger names it and the broker did not know it"
+
+_encoder: Final = msgspec.json.Encoder()
+_log: Final = logging.getLogger("answerable.broker")
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """End what stands under these names."""
+
+    names: list[tuple[str, str]]
+    why: str
+    wait_seconds: float = 0.0
+
+
+class Recall(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """End these names at these targets, where they are not known here."""
+
+    log: str
+    named: list[tuple[str, str]]
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What changed after this number, up to which all is written down; after the last such, where it is absent."""
+
+    log: str
+    after: int | None = None
+    wait_seconds: float = 0.0
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Some leases."""
+
+    which: LeaseList
+    limit: int = LISTED_MAX
+    after: str = ""
+
+
+class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A question without members."""
+
+
+def control_routes(needs: Needs) -> list[Route]:
+    """Every route under `/v1`."""
+    control = _Control(needs)
+    return [
+        _route("end", End, control.end),
+        _route("recall", Recall, control.recall),
+        _route("changes", Changes, control.changes),
+        _route("leases", Listing, control.leases),
+        _route("targets", Nothing, control.targets),
+        _route("strays", Nothing, control.strays),
+    ]
+
+
+class _Control:
+    def __init__(self, needs: Needs) -> None:
+        self._needs = needs
+        self._desk: LeaseDesk = needs.desk
+
+    async def end(self, asked: End) -> dict[str, Any]:
+        if len(asked.names) > NAMES_MAX:
+            raise Malformed(f"at most {NAMES_MAX} names at a time", code="broker.too_many")
+        desk = self._desk
+        found = end_within(desk, asked.names, why=asked.why[:500] or "it was to end")
+        with anyio.move_on_after(min(asked.wait_seconds, WAIT_SECONDS_MAX)):
+            for name in found:
+                going = desk.ending.get(name)
+                if going is not None:
+                    await going.wait()
+        ended, unrevoked, more = [], [], 0
+        for name in found:
+            lease = desk.open.get(name)
+            if name in desk.ending:
+                more += 1
+            elif lease is not None:
+                unrevoked.append(lease)
+            else:
+                known = await to_thread.run_sync(desk.register.get, name)
+                ended += [known] if known is not None else []
+        return {"ended": ended[:LISTED_MAX], "unrevoked": unrevoked[:LISTED_MAX], "more": more}
+
+    async def recall(self, asked: Recall) -> dict[str, Any]:
+        if len(asked.named) > NAMES_MAX:
+            raise Malformed(f"at most {NAMES_MAX} names at a time", code="broker.too_many")
+        desk, now, unknown = self._desk, self._desk.clock.now(), []
+        for text, target in asked.named:
+            name = checked_lease_name(text)
+            if name not in desk.open and await to_thread.run_sync(desk.register.get, name) is None:
+                lease = _recalled(name, target, asked.log, now)
+                await desk.writer.put(lease)
+                desk.open.keep(lease)
+                unknown.append(name)
+        begin(desk, unknown, why=RECALLED)
+        return {"unknown": len(unknown)}
+
+    async def changes(self, asked: Changes) -> dict[str, Any]:
+        desk = self._desk
+        if asked.after is None:
+            after = await to_thread.run_sync(desk.register.acknowledged, asked.log)
+        else:
+            after = asked.after
+            await to_thread.run_sync(desk.register.acknowledge, asked.log, after)
+        with anyio.move_on_after(min(asked.wait_seconds, WAIT_SECONDS_MAX)):
+            while True:
+                if desk.changed is None:
+                    desk.changed = anyio.Event()
+                changed = desk.changed
+                found = await to_thread.run_sync(desk.register.changes, asked.log, after)
+                last = await to_thread.run_sync(desk.register.last_change)
+                if found or last < after or not asked.wait_seconds:
+                    return {"last": last, "changes": found}
+                await changed.wait()
+        return {"last": await to_thread.run_sync(desk.register.last_change), "changes": []}
+
+    async def leases(self, asked: Listing) -> dict[str, Any]:
+        desk, limit = self._desk, max(1, min(asked.limit, LISTED_MAX))
+        if asked.which == "ended":
+            return {"leases": await to_thread.run_sync(desk.register.ended, limit)}
+        found = desk.open.unrevoked() if asked.which == "unrevoked" else desk.open.all()
+        after = [lease for lease in found if lease.name > asked.after]
+        return {"leases": nsmallest(limit, after, key=lambda lease: lease.name)}
+
+    async def targets(self, _: Nothing) -> dict[str, Any]:
+        return {
+            "targets": [
+                {"name": name, "kind": self._needs.kinds[name], "traits": one.issuer.traits}
+                for name, one in sorted(self._desk.targets.items())
+            ]
+        }
+
+    async def strays(self, _: Nothing) -> dict[str, Any]:
+        strays, faults = await find_strays(self._desk)
+        return {"strays": strays, "faults": faults}
+
+
+def _recalled(name: Any, target: str, log: str, now: UnixMillis) -> Lease:
+    """A lease of which nothing is known any more but its name and where it may be."""
+    return Lease(
+        name=name,
+        target=target,
+        window="action",
+        log=log,
+        intent=0,
+        mandate="",
+        agent="",
+        capability="",
+        under=(("credential", name), ("credential", target)),
+        scope="",
+        named_at=now,
+        expires_at=now,
+    )
+
+
+def _route(name: str, kind: type[Any], act: Callable[[Any], Awaitable[dict[str, Any]]]) -> Route:
+    decoder = msgspec.json.Decoder(kind)
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            asked = decoder.decode(await _body(request))
+            return _answer(200, await act(asked))
+        except msgspec.DecodeError as fault:
+            return _answer(400, {"code": "broker.malformed", "message": str(fault)})
+        except Malformed as error:
+            return _answer(400, {"code": error.code, "message": error.message})
+        except AnswerableError as error:
+            return _answer(503, {"code": error.code, "message": error.message})
+        except Exception:
+            _log.exception("a question to the broker failed")
+            return _answer(500, {"code": "broker.failed", "message": "the broker failed"})
+
+    return Route(f"{CONTROL_PATH}{name}", endpoint, methods=["POST"])
+
+
+async def _body(request: Request) -> bytes:
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > BODY_BYTES_MAX:
+            raise Malformed(f"a body has at most {BODY_BYTES_MAX} bytes", code="broker.too_many")
+    return bytes(received)
+
+
+def _answer(status: int, members: dict[str, Any]) -> Response:
+    return Response(_encoder.encode(members), status_code=status, media_type="application/json")

@@ -1,0 +1,23 @@
+"""What the broker's door needs of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.core.identity.keys import PublicKey
+    from answerable.flows.lease_desk import LeaseDesk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """keys: under which warrants are believed, read anew where one is not known. uids: users whose processes are
+    answered. kinds: of the targets, by name."""
+
+    desk: LeaseDesk
+    keys: Callable[[], tuple[PublicKey, ...]]
+    uids: frozenset[int]
+    kinds: Mapping[str, str]

@@ -1,0 +1,99 @@
+"""One target as an MCP server: its tools, each call of which needs a warrant for exactly that call."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import mcp_types
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+
+from answerable.core.lease.wire import DONE_META, EFFECT_DATA, WARRANT_META
+from answerable.core.ledger.warrant_token import STEP, verified_warrant
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
+from answerable.flows.perform_leased import perform_leased
+
+if TYPE_CHECKING:
+    from mcp.server.context import ServerRequestContext
+
+    from answerable.apps.broker.needs import Needs
+    from answerable.core.lease.credential import Performed
+    from answerable.core.lease.lease import Lease
+    from answerable.core.ledger.warrant_token import SignedWarrant
+    from answerable.errors import Effect
+
+FAILED: Final = mcp_types.INTERNAL_ERROR
+REFUSED: Final = mcp_types.INVALID_PARAMS
+
+_log: Final = logging.getLogger("answerable.broker")
+
+
+def tool_server(needs: Needs, name: str) -> Server[Any]:
+    """The MCP server of this target of the desk."""
+    target = needs.desk.targets[name].target
+    tools = [mcp_types.Tool.model_validate(dict(one)) for one in target.tools()]
+
+    async def on_list_tools(
+        ctx: ServerRequestContext[Any], params: mcp_types.PaginatedRequestParams | None
+    ) -> mcp_types.ListToolsResult:
+        return mcp_types.ListToolsResult(tools=tools)
+
+    async def on_call_tool(
+        ctx: ServerRequestContext[Any], params: mcp_types.CallToolRequestParams
+    ) -> mcp_types.CallToolResult:
+        try:
+            arguments = params.arguments or {}
+            warrant = _warrant(needs, name, params.name, arguments, dict(ctx.meta or {}))
+            performed, lease = await perform_leased(
+                needs.desk,
+                warrant,
+                params.name,
+                arguments,
+                progress=ctx.session.report_progress if "progressToken" in (ctx.meta or {}) else None,
+            )
+        except Exception as error:
+            raise _told(error) from None
+        return _result(performed, lease)
+
+    return Server(name, on_list_tools=on_list_tools, on_call_tool=on_call_tool)
+
+
+def _warrant(
+    needs: Needs, target: str, tool: str, arguments: dict[str, Any], meta: dict[str, Any]
+) -> SignedWarrant:
+    """The warrant of this very call. Raises Malformed, Unverified."""
+    token = meta.get(WARRANT_META)
+    if not isinstance(token, str):
+        raise Unverified("a call without a warrant does nothing here", code="warrant.missing", step=STEP)
+    desk = needs.desk
+    warrant = verified_warrant(token, broker=desk.name, keys=needs.keys(), now=desk.clock.now())
+    if warrant.lease.target != target:
+        raise Unverified("the warrant is for another target", code="warrant.audience", step=STEP)
+    if not warrant.is_about(tool=tool, arguments=arguments):
+        raise Unverified("the warrant is for another action", code="warrant.action", step=STEP)
+    return warrant
+
+
+def _result(performed: Performed, lease: Lease) -> mcp_types.CallToolResult:
+    done = {"lease": lease.name, "session": dict(performed.session), "state": lease.state}
+    meta = performed.result.get("_meta")
+    members = {**performed.result, "_meta": {**(meta if isinstance(meta, dict) else {}), DONE_META: done}}
+    return mcp_types.CallToolResult.model_validate(members)
+
+
+def _told(error: Exception) -> MCPError:
+    """What the gateway hears. Faults of ours say nothing of what they were about."""
+    effect: Effect = "none"
+    if isinstance(error, Unavailable):
+        effect = error.effect
+    elif not isinstance(error, AnswerableError):
+        effect = "unknown"
+        _log.exception("a call at the broker failed")
+    if isinstance(error, Refused | Unverified | Malformed):
+        return MCPError(REFUSED, error.message, data={EFFECT_DATA: effect, "code": error.code})
+    code = error.code if isinstance(error, AnswerableError) else "broker.failed"
+    message = (
+        error.message if isinstance(error, AnswerableError) else f"the broker failed: {type(error).__name__}"
+    )
+    return MCPError(FAILED, message, data={EFFECT_DATA: effect, "code": code})

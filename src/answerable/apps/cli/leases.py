@@ -1,0 +1,161 @@
+"""Leases: the credentials that live for one action or task, and what of them is not gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+
+if TYPE_CHECKING:
+    from typing import Any
+
+Name = Annotated[
+    str, typer.Argument(help="Name of a lease, or of a target for all of its leases.", metavar="NAME")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = typer.Typer(
+        no_args_is_help=True,
+        help="Leases: credentials that live for one action or task, and what of them is not gone.",
+    )
+    command(group, "list", reads=True)(list_leases)
+    command(group, "end")(end)
+    command(group, "targets", reads=True)(targets)
+    command(group, "boundaries", reads=True)(boundaries)
+    command(group, "strays", reads=True)(strays)
+    app.add_typer(group, name="lease")
+
+
+def list_leases(
+    shell: Shell,
+    unrevoked: Annotated[
+        bool, typer.Option("--unrevoked", help="Only those that could not be revoked, each with why.")
+    ] = False,
+    ended: Annotated[bool, typer.Option("--ended", help="Those that ended last.")] = False,
+    target: Annotated[
+        str, typer.Option("--target", help="Only at this target.", metavar="NAME", show_default=False)
+    ] = "",
+) -> int | None:
+    """What is live at which target. With --unrevoked, exit code 5 when there is any."""
+    which = "unrevoked" if unrevoked else "ended" if ended else "open"
+    with shell.control() as control:
+        items = list(control.every("/v1/leases", which=which, **({"target": target} if target else {})))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+    else:
+        shell.terminal.table(
+            ("lease", "target", "agent", "capability", "state", "until", "why"),
+            [
+                (
+                    one["name"],
+                    one["target"],
+                    one["agent"],
+                    one["capability"],
+                    one["end"] or one["state"],
+                    one["ended_at"] or one["expires_at"],
+                    _why(one),
+                )
+                for one in items
+            ],
+            empty="none: nothing of ours is live" if which != "ended" else "none yet",
+        )
+    return CHECK_FAILED if unrevoked and items else None
+
+
+def end(shell: Shell, name: Name) -> int | None:
+    """End a lease now, with its sessions, or every lease at a target. Exit code 5 when something is not gone."""
+    with shell.control() as control:
+        answer = control.post("/v1/leases/end", {"name": name})
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+    else:
+        say = shell.terminal.say
+        say(f"{len(answer['ended'])} gone, {answer['more']} being ended")
+        for one in answer["unrevoked"]:
+            say(f"NOT GONE {one['name']} at {one['target']}: {_why(one)}")
+        for one in answer["ended"]:
+            for left in one["left"]:
+                say(f"not gone until {one['live_until']}: {one['name']} at {one['target']}: {left}")
+    is_left = answer["unrevoked"] or answer["more"] or any(one["left"] for one in answer["ended"])
+    return CHECK_FAILED if is_left else None
+
+
+def targets(shell: Shell) -> int | None:
+    """What the broker acts on, who keeps a credential to its task there, and who ends it."""
+    with shell.control() as control:
+        items = list(control.every("/v1/targets"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("target", "kind", "kept to its task by", "ended in time by", "revocable", "sessions cut"),
+        [
+            (
+                one["name"],
+                one["kind"],
+                one["boundary"],
+                one["ends_by"],
+                "yes" if one["revocable"] else "NO",
+                "yes" if one["cuts_sessions"] else "NO",
+            )
+            for one in items
+        ],
+        empty="none yet: put NAME.toml into `broker.targets`",
+    )
+    return None
+
+
+def boundaries(shell: Shell) -> int | None:
+    """Who keeps the credential of each capability to its task: the target, the broker, or nobody.
+
+    Where nobody does, only capabilities of tier 0 are let through. It is not known of servers with credentials of
+    their own.
+    """
+    with shell.control() as control:
+        items = list(control.every("/v1/boundaries"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("capability", "tier", "server", "target", "kept to its task by", "ended in time by"),
+        [
+            (one["capability"], one["tier"], one["server"], one["target"], one["boundary"], one["ends_by"])
+            for one in items
+        ],
+        empty="nothing is registered yet",
+    )
+    return None
+
+
+def strays(shell: Shell) -> int | None:
+    """Accounts of ours that a target knows and no lease explains. Exit code 5 when there is any."""
+    with shell.control() as control:
+        answer = control.get("/v1/strays")
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+    else:
+        shell.terminal.table(
+            ("target", "lease", "what of it"),
+            [
+                (
+                    one["target"],
+                    one["lease"],
+                    "had ended here: taken away" if one["known"] else "never ours: of another deployment?",
+                )
+                for one in answer["strays"]
+            ],
+            empty="none",
+        )
+        for one in answer["not_asked"]:
+            shell.terminal.warn(f"{one['target']} could not be asked: {one['why']}")
+    return CHECK_FAILED if answer["strays"] or answer["not_asked"] else None
+
+
+def _why(one: dict[str, Any]) -> str:
+    """What is to be known of it, if anything."""
+    tried = f"tried {one['attempts']} times, again at {one['next_try_at']}" if one["next_try_at"] else ""
+    return "; ".join(text for text in (one["why"], one["fault"], tried) if text)

@@ -1,0 +1,40 @@
+"""What is told of leases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.incident.wording import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+
+
+def lease_told(
+    leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
+) -> tuple[str, tuple[str, ...]]:
+    """How a credential stands: used, gone, or not gone and why."""
+    state, end = leaf.get("state"), leaf.get("end")
+    stands = {
+        "named": "is being issued",
+        "issued": "is live",
+        "unrevoked": "COULD NOT BE REVOKED and is tried again",
+        "ended": {"not_issued": "was never issued", "expired": "ran out"}.get(str(end), "was revoked"),
+    }.get(str(state), plain(state))
+    account = f" (account {plain(leaf.get('account'))})" if leaf.get("account") else ""
+    text = (
+        f"The credential of lease {plain(leaf.get('lease'))}{account} at {plain(leaf.get('target'))}, for "
+        f"{plain(leaf.get('capability'))} by {plain(leaf.get('agent'))}, {stands}."
+    )
+    details = []
+    if leaf.get("uses"):
+        details.append(f"used for {plain(leaf.get('uses'))} actions")
+    if leaf.get("why"):
+        details.append(f"ended because {plain(leaf.get('why'))}")
+    if payload.get("fault"):
+        details.append(f"the last attempt failed: {plain(payload.get('fault'))}")
+    left = payload.get("left")
+    details += [f"not gone: {plain(one)}" for one in left] if isinstance(left, list) else []
+    return text, tuple(details)

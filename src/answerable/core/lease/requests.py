@@ -1,0 +1,221 @@
+"""Which HTTP requests a lease lets through: the part `requests` of a scope, and what an agent asks for held against it.
+
+Laws: paths and queries are texts, encoded once, by us, when they go out; whatever servers read in several ways (dot
+segments, empty segments, percent signs, backslashes, `;`, `?`, `#`, characters that others fold into these) is refused
+on both sides, so that what was compared is what is sent. Nothing in a text is a wildcard: `below` and `true` are no
+texts, so that no value of an action can become one. A query parameter that no rule names is refused, one that a rule
+names by its value must be there, once.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from unicodedata import normalize
+
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+
+METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+RULES_MAX: Final = 64
+PATH_CHARS_MAX: Final = 2_048
+PARAMETERS_MAX: Final = 32
+NAME_CHARS_MAX: Final = 128
+VALUE_CHARS_MAX: Final = 2_048
+CHOICES_MAX: Final = 64
+
+_UNSAFE: Final = re.compile(r"[%\\;?#]")
+_MEMBERS: Final = frozenset({"methods", "path", "below", "query"})
+_UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_SAFE_IN_PATH: Final = _UNRESERVED | frozenset(b"/:@!$&'()*+,=")
+"""What RFC 3986 lets stand in a path as it is, without `;`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRule:
+    """Requests that are let through. below: also every path under this one, a `/` further. query: for each parameter
+    the values that it must have one of; None for any value, or none."""
+
+    methods: tuple[str, ...]
+    path: str
+    below: bool = False
+    query: tuple[tuple[str, tuple[str, ...] | None], ...] = ()
+
+    def lets(self, asked: AskedRequest) -> bool:
+        """Whether this rule lets it through. A rule of `GET` lets `HEAD`, which says less."""
+        method = "GET" if asked.method == "HEAD" and "HEAD" not in self.methods else asked.method
+        return method in self.methods and self._lets_path(asked.path) and self._lets_query(dict(asked.query))
+
+    def _lets_path(self, path: str) -> bool:
+        return path == self.path or (self.below and path.startswith(self.path.removesuffix("/") + "/"))
+
+    def _lets_query(self, asked: Mapping[str, str]) -> bool:
+        named = dict(self.query)
+        if not asked.keys() <= named.keys():
+            return False
+        return all(values is None or asked.get(name) in values for name, values in named.items())
+
+    def __str__(self) -> str:
+        query = "&".join(f"{name}={'|'.join(values or ('any',))}" for name, values in self.query)
+        return f"{','.join(self.methods)} {self.path}{' and below' if self.below else ''}" + (
+            f" ?{query}" if query else ""
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedRequest:
+    """What an agent asks for, checked: made by `asked_request`."""
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+
+    def target(self) -> str:
+        """Path and query as they go on the wire: ASCII, encoded once."""
+        query = "&".join(
+            f"{_encoded(name, _UNRESERVED)}={_encoded(value, _UNRESERVED)}" for name, value in self.query
+        )
+        return _encoded(self.path, _SAFE_IN_PATH) + (f"?{query}" if query else "")
+
+
+def asked_request(method: object, path: object, query: object = None) -> AskedRequest:
+    """Take what an agent asks for. query: an object of texts. Raises Refused (`target.arguments`)."""
+    if method not in METHODS:
+        raise _arguments(f"the method {shown(method, 20)} is none of {', '.join(METHODS)}")
+    if fault := path_fault(path):
+        raise _arguments(fault)
+    if query is None:
+        query = {}
+    if not isinstance(query, dict) or len(query) > PARAMETERS_MAX:
+        raise _arguments(f"`query` is an object of at most {PARAMETERS_MAX} texts")
+    for name, value in query.items():
+        if fault := _name_fault(name) or _value_fault(name, value):
+            raise _arguments(fault)
+    return AskedRequest(method=str(method), path=str(path), query=tuple(query.items()))
+
+
+def let_request(rules: Iterable[RequestRule], asked: AskedRequest) -> AskedRequest:
+    """The request, if a rule lets it through. Raises Refused (`target.arguments`) with what would be."""
+    rules = tuple(rules)
+    if any(rule.lets(asked) for rule in rules):
+        return asked
+    raise _arguments(
+        f"the lease of this action does not let {asked.method} {shown(asked.path)} with "
+        f"{_named(name for name, _ in asked.query)} through; it lets: {'; '.join(map(str, rules))[:600]}"
+    )
+
+
+def rules_of(requests: JSONValue) -> tuple[RequestRule, ...]:
+    """The rules of a filled scope's part `requests`. Raises Refused (`lease.scope`) with its faults."""
+    if faults := rule_faults(requests):
+        raise Refused(faults[0], code="lease.scope", reasons=faults)
+    assert isinstance(requests, list)  # noqa: S101 - without faults it is one
+    return tuple(_rule(one) for one in requests if isinstance(one, dict))
+
+
+def rule_faults(requests: JSONValue, where: str = "requests") -> tuple[str, ...]:
+    """What is wrong with the part `requests` of a filled scope; empty when all of it is understood."""
+    if not isinstance(requests, list) or not 1 <= len(requests) <= RULES_MAX:
+        return (f"`{where}` is a list of 1 to {RULES_MAX} objects with `methods` and `path`",)
+    faults: list[str] = []
+    for number, rule in enumerate(requests):
+        faults += (f"`{where}[{number}]`: {fault}" for fault in _faults_of(rule))
+    return tuple(faults)
+
+
+def path_fault(path: object) -> str:
+    """Why this is no path that everybody reads alike; empty when it is."""
+    if not isinstance(path, str) or not path.startswith("/") or len(path) > PATH_CHARS_MAX:
+        return (
+            f"a path is a text of at most {PATH_CHARS_MAX} characters that begins with `/`, got {shown(path)}"
+        )
+    if not path.isprintable():
+        return f"the path {shown(path)} has characters that cannot be printed"
+    if found := _UNSAFE.search(path):
+        return (
+            f"the path {shown(path)} has {shown(found[0])}: write it unencoded, without % \\ ; ? #, and parameters in "
+            "`query`"
+        )
+    if normalize("NFKC", path) != path:
+        return f"the path {shown(path)} has characters that others read as different ones: write it in NFKC"
+    segments = path[1:].split("/")
+    if "." in segments or ".." in segments or "" in segments[:-1]:
+        return f"the path {shown(path)} has a segment that is empty, `.` or `..`"
+    return ""
+
+
+def _faults_of(rule: JSONValue) -> list[str]:
+    if not isinstance(rule, dict):
+        return ["an object with `methods` and `path`"]
+    faults = [f"unknown member {shown(name)}" for name in sorted(rule.keys() - _MEMBERS)]
+    methods, query = rule.get("methods"), rule.get("query", {})
+    if not isinstance(methods, list) or not methods or not all(method in METHODS for method in methods):
+        faults.append(f"`methods` is a list of some of {', '.join(METHODS)}")
+    if fault := path_fault(rule.get("path")):
+        faults.append(fault)
+    if not isinstance(rule.get("below", False), bool):
+        faults.append("`below` is true or false")
+    if not isinstance(query, dict) or len(query) > PARAMETERS_MAX:
+        return [*faults, f"`query` is an object of at most {PARAMETERS_MAX} parameters"]
+    for name, values in query.items():
+        if fault := _name_fault(name) or _values_fault(name, values):
+            faults.append(fault)
+    return faults
+
+
+def _rule(rule: Mapping[str, JSONValue]) -> RequestRule:
+    methods, query = rule["methods"], rule.get("query", {})
+    assert isinstance(methods, list)  # noqa: S101 - has no faults
+    assert isinstance(query, dict)  # noqa: S101 - has no faults
+    return RequestRule(
+        methods=tuple(sorted({str(method) for method in methods})),
+        path=str(rule["path"]),
+        below=rule.get("below") is True,
+        query=tuple((name, _values(values)) for name, values in sorted(query.items())),
+    )
+
+
+def _values(values: JSONValue) -> tuple[str, ...] | None:
+    if values is True:
+        return None
+    return tuple(map(str, values)) if isinstance(values, list) else (str(values),)
+
+
+def _values_fault(name: str, values: JSONValue) -> str:
+    if values is True:
+        return ""
+    several: Sequence[JSONValue] = values if isinstance(values, list) else [values]
+    if not 1 <= len(several) <= CHOICES_MAX:
+        return f"the parameter {shown(name)} has 1 to {CHOICES_MAX} values, or true for any"
+    return next((fault for value in several if (fault := _value_fault(name, value))), "")
+
+
+def _name_fault(name: object) -> str:
+    if isinstance(name, str) and 1 <= len(name) <= NAME_CHARS_MAX and name.isascii() and name.isprintable():
+        return ""
+    return f"the parameter {shown(name)} is not named by 1 to {NAME_CHARS_MAX} printable characters of ASCII"
+
+
+def _value_fault(name: str, value: object) -> str:
+    if not isinstance(value, str) or len(value) > VALUE_CHARS_MAX:
+        return f"the parameter {shown(name)} is a text of at most {VALUE_CHARS_MAX} characters"
+    if not value.isprintable():
+        return f"the parameter {shown(name)} has characters that cannot be printed"
+    return ""
+
+
+def _encoded(text: str, safe: frozenset[int]) -> str:
+    return "".join(chr(octet) if octet in safe else f"%{octet:02X}" for octet in text.encode())
+
+
+def _named(names: Iterable[str]) -> str:
+    return ", ".join(shown(name, 40) for name in names) or "no parameter"
+
+
+def _arguments(message: str) -> Refused:
+    return Refused(message, code="target.arguments")

@@ -1,0 +1,57 @@
+"""What a credential may do: the grants of a capability, filled from the action that was decided.
+
+Laws: filling is one pass over texts, so that a value that looks like a placeholder stays text; a placeholder without a
+value refuses; what was filled is frozen and known by its digest. Nothing here knows what a grant means: the issuer of
+the target does, and refuses what it does not understand.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import FrozenJSON, freeze
+from answerable.core.registry.lease_template import PLACEHOLDER
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+
+VALUE_CHARS_MAX: Final = 512
+
+Scope = FrozenJSON
+
+
+def filled(grants: JSONValue, values: Mapping[str, str]) -> Scope:
+    """The scope of one action. values: by name of the hole, such as `argument.case`.
+
+    Raises Refused (`lease.scope`) where a value is missing, too long or has control characters, and Malformed
+    (`json.*`).
+    """
+    return freeze(_filled(grants, values))
+
+
+def _filled(part: JSONValue, values: Mapping[str, str]) -> JSONValue:
+    if isinstance(part, str):
+        return PLACEHOLDER.sub(lambda found: _value(found[1], values), part)
+    if isinstance(part, list):
+        return [_filled(one, values) for one in part]
+    if isinstance(part, dict):
+        return {name: _filled(one, values) for name, one in part.items()}
+    return part
+
+
+def _value(name: str, values: Mapping[str, str]) -> str:
+    value = values.get(name)
+    if not value:
+        raise Refused(
+            f"the action has no {shown(name)}, which its credential would be limited to", code="lease.scope"
+        )
+    if len(value) > VALUE_CHARS_MAX or not value.isprintable():
+        raise Refused(
+            f"{shown(name)} cannot limit a credential: it has more than {VALUE_CHARS_MAX} characters, or some that "
+            "cannot be printed",
+            code="lease.scope",
+        )
+    return value

@@ -1,0 +1,36 @@
+"""What gateway and broker call things on the socket between them: `docs/reference/wire/broker.md` specifies it."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+from answerable.errors import Malformed, shown
+
+WARRANT_META: Final = "answerable/warrant"
+"""Member of a call's `_meta`: the signed warrant."""
+DONE_META: Final = "answerable/done"
+"""Member of an answer's `_meta`: `{"lease": name, "session": {…}, "state": state of the lease}`."""
+EFFECT_DATA: Final = "answerable/effect"
+"""Member of an error's `data`: `none` when nothing was begun, `unknown` else."""
+
+MCP_PATH: Final = "/mcp/"
+CONTROL_PATH: Final = "/v1/"
+HOST: Final = "broker"
+
+LeaseList = Literal["open", "unrevoked", "ended"]
+LEASE_LISTS: Final[tuple[LeaseList, ...]] = get_args(LeaseList)
+LISTED_MAX: Final = 1_000
+NAMES_MAX: Final = 10_000
+"""In one question to end leases, or to recall them."""
+WAIT_SECONDS_MAX: Final = 30.0
+BODY_BYTES_MAX: Final = 8_388_608
+
+
+def lease_list(text: str) -> LeaseList:
+    """Take one from outside. Raises Malformed (`lease.list`)."""
+    for one in LEASE_LISTS:
+        if one == text:
+            return one
+    raise Malformed(
+        f"{shown(text, 40)} is no list of leases: there are {', '.join(LEASE_LISTS)}", code="lease.list"
+    )

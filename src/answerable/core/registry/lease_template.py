@@ -1,0 +1,69 @@
+"""What the credential of a capability may do at its target, for how long, with holes for the action that it serves.
+
+Laws: a hole is the whole of a brace, in a text; names of members, numbers and lists are never made from values; a hole
+is filled by what the decided action says, or nothing is minted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import FrozenJSON, JSONValue
+
+LeaseWindow = Literal["action", "task"]
+LEASE_WINDOWS: Final[tuple[LeaseWindow, ...]] = get_args(LeaseWindow)
+PLACEHOLDER: Final = re.compile(r"\{(resource|mandate|agent|argument\.[A-Za-z_][A-Za-z0-9_.-]{0,63})\}")
+ARGUMENT: Final = "argument."
+TEXTS_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseTemplate:
+    """window: what the lease serves. ttl_seconds: its longest life; 0 for the default of the window. grants: a JSON
+    object of the target's own grammar."""
+
+    window: LeaseWindow
+    ttl_seconds: int
+    grants: FrozenJSON
+
+
+def holes_in(grants: JSONValue) -> tuple[str, ...]:
+    """The names of the holes, in order of appearance, each once.
+
+    Raises Malformed (`lease.placeholder`) for a brace that is no hole.
+    """
+    found: list[str] = []
+    for text in _texts(grants):
+        rest = PLACEHOLDER.sub("", text)
+        if "{" in rest or "}" in rest:
+            raise Malformed(
+                f"{shown(text)} has a brace that is no placeholder: there are {{resource}}, {{mandate}}, {{agent}} and "
+                "{argument.NAME}",
+                code="lease.placeholder",
+            )
+        found += PLACEHOLDER.findall(text)
+    return tuple(dict.fromkeys(found))
+
+
+def _texts(part: JSONValue) -> list[str]:
+    left, found = [part], []
+    while left:
+        one = left.pop(0)
+        if isinstance(one, str):
+            found.append(one)
+        elif isinstance(one, list):
+            left += one
+        elif isinstance(one, dict):
+            if any(PLACEHOLDER.search(name) for name in one):
+                raise Malformed("a name of a member is never made from values", code="lease.placeholder")
+            left += one.values()
+        elif one is None:
+            raise Malformed("a grant is never nothing", code="lease.placeholder")
+        if len(found) > TEXTS_MAX:
+            raise Malformed(f"grants have more than {TEXTS_MAX} texts", code="lease.placeholder")
+    return found

@@ -1,0 +1,65 @@
+"""What the gateway knows of leases: the broker it asks, how long they may live, and the task windows that are open."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from anyio import Event
+
+from answerable.core.identity.principal import UnixMillis
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.lease.lease import Under
+    from answerable.core.lease.name import LeaseName
+    from answerable.core.ledger.warrant_token import LeaseTerms
+    from answerable.core.registry.lease_template import LeaseWindow
+    from answerable.ports.lease_broker import LeaseBroker
+
+WINDOWS_MAX: Final = 100_000
+OWED_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseLives:
+    """How long leases live, in milliseconds. tier_ms_max: hard cap for each tier, from 0."""
+
+    action_ms: int = 60_000
+    task_ms: int = 900_000
+    tier_ms_max: tuple[int, int, int, int] = (900_000, 900_000, 900_000, 300_000)
+
+    def ends(self, window: LeaseWindow, *, ttl_seconds: int, tier: int, at: UnixMillis) -> UnixMillis:
+        """When a lease of now ends at the latest, whatever else may end it sooner."""
+        own = ttl_seconds * 1000 or (self.action_ms if window == "action" else self.task_ms)
+        return UnixMillis(at + min(own, self.tier_ms_max[tier]))
+
+
+@dataclass(slots=True, kw_only=True)
+class LeaseSide:
+    """broker: as warrants name it. asks: how it is asked. windows: of tasks, by what makes them one, the least recently
+    used first. owed: what the broker is to end and could not be told; owed_all: it is to be asked for everything that
+    is open. stirred: set when there is something to tell it.
+    """
+
+    broker: str
+    asks: LeaseBroker
+    lives: LeaseLives = field(default_factory=LeaseLives)
+    windows: OrderedDict[tuple[str, ...], LeaseTerms] = field(default_factory=OrderedDict)
+    owed: dict[Under, str] = field(default_factory=dict)
+    owed_all: bool = True
+    stirred: Event = field(default_factory=Event)
+
+    def owe(self, names: Mapping[Under, str]) -> None:
+        """Have these told to the broker as soon as it can be reached."""
+        self.owed |= names
+        if len(self.owed) > OWED_MAX:
+            self.owed, self.owed_all = {}, True
+        self.stirred.set()
+
+    def forget(self, name: LeaseName) -> None:
+        """This window serves nobody any more."""
+        for key in [key for key, terms in self.windows.items() if terms.name == name]:
+            del self.windows[key]

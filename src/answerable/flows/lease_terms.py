@@ -1,0 +1,125 @@
+"""From a decided action to what its credential is to be: name, scope and life, chosen before the intent is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.lease.name import NAME_BYTES, lease_name
+from answerable.core.lease.scope import filled
+from answerable.core.ledger.warrant import BrokeredAction
+from answerable.core.ledger.warrant_token import LeaseTerms
+from answerable.core.registry.lease_template import ARGUMENT
+from answerable.errors import Unavailable
+from answerable.flows.lease_side import WINDOWS_MAX
+from answerable.flows.refuse_revoked import judged_now
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.flows.lease_side import LeaseSide
+    from answerable.flows.walk import Walk
+    from answerable.ports.entropy import Entropy
+
+WINDOW_LEFT_MS_MIN: Final = 1_000
+"""A window that ends sooner serves no further action."""
+
+
+class ActionNames(NamedTuple):
+    """Names chosen before the intent is written. action: the id of this one attempt, which is its idempotency key, too.
+    brokered: what a broker is to know, where one acts."""
+
+    action: str
+    brokered: BrokeredAction | None
+
+    @property
+    def lease(self) -> str:
+        """Name of the lease, empty where there is none."""
+        return self.brokered.terms.name if self.brokered is not None else ""
+
+
+UNNAMED: Final = ActionNames("", None)
+
+
+def name_action(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> ActionNames:
+    """The names of one attempt. Raises as `brokered_action`."""
+    action_id = walk.entropy.bytes(NAME_BYTES).hex()
+    return ActionNames(action_id, brokered_action(walk, verified, at=at, action_id=action_id))
+
+
+def brokered_action(
+    walk: Walk, verified: VerifiedRequest, *, at: UnixMillis, action_id: str
+) -> BrokeredAction | None:
+    """What the credential for an action is to be; None where no broker acts for it.
+
+    Raises Unavailable (`broker.none`) where one should and there is none, Refused (`lease.scope`).
+    """
+    capability = verified.resolved.capability
+    server = walk.registry.current.servers.get(verified.request.server)
+    if server is None or not server.target or capability.lease is None:
+        return None
+    side = walk.leases
+    if side is None:
+        raise Unavailable(
+            "no broker is set up, and this action needs a credential", code="broker.none", port="lease_broker"
+        )
+    scope = filled(capability.lease.grants.thaw(), _values(verified))
+    ends = side.lives.ends(
+        capability.lease.window, ttl_seconds=capability.lease.ttl_seconds, tier=capability.tier, at=at
+    )
+    ends = UnixMillis(min(ends, verified.mandate.expires_at, *(hop.expires_at for hop in verified.hops)))
+    terms = LeaseTerms(
+        name=lease_name(bytes.fromhex(action_id)),
+        target=server.target,
+        window=capability.lease.window,
+        scope=scope,
+        expires_at=ends,
+    )
+    if terms.window == "task":
+        terms = _window(side, verified, terms, at, walk.entropy)
+    judged = judged_now(walk, verified)
+    return BrokeredAction(
+        broker=side.broker,
+        terms=terms,
+        mandate=verified.mandate.id,
+        agent=verified.caller.agent,
+        capability=capability.name,
+        tier=capability.tier,
+        under=tuple(dict.fromkeys((kind, name) for kind, name in (*judged.reach, *judged.names))),
+    )
+
+
+def _window(
+    side: LeaseSide, verified: VerifiedRequest, terms: LeaseTerms, at: UnixMillis, entropy: Entropy
+) -> LeaseTerms:
+    """The open window of this hop of this mandate with this very scope, or a new one."""
+    hop = verified.hops[-1].hash if verified.hops else ""
+    key = (verified.mandate.id, hop, verified.caller.agent, terms.target, terms.scope.hex)
+    known = side.windows.pop(key, None)
+    name = (
+        known.name
+        if known is not None and known.expires_at - at >= WINDOW_LEFT_MS_MIN
+        else lease_name(entropy.bytes(NAME_BYTES))
+    )
+    while len(side.windows) >= WINDOWS_MAX:
+        side.windows.popitem(last=False)
+    terms = LeaseTerms(
+        name=name, target=terms.target, window="task", scope=terms.scope, expires_at=terms.expires_at
+    )
+    side.windows[key] = terms
+    return terms
+
+
+def _values(verified: VerifiedRequest) -> dict[str, str]:
+    """What a scope may be filled with: texts and whole numbers, as the decided action has them."""
+    values = {
+        "resource": verified.resource_id,
+        "mandate": verified.mandate.id,
+        "agent": verified.caller.agent,
+    }
+    for one in verified.resolved.capability.arguments:
+        value = verified.arguments.get(one.name)
+        if isinstance(value, str):
+            values[f"{ARGUMENT}{one.name}"] = value
+        elif isinstance(value, int) and not isinstance(value, bool):
+            values[f"{ARGUMENT}{one.name}"] = str(value)
+    return values

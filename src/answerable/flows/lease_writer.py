@@ -1,0 +1,113 @@
+"""Writing changes of leases down: those of one moment in one transaction, each of which waits until it is durable."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio import to_thread
+
+from answerable.errors import AnswerableError, Unavailable
+from answerable.ports.lease_register import PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.lease.lease import Lease
+    from answerable.ports.lease_register import LeaseRegister, Redemption, Taken
+
+BATCH_MAX: Final = 2_000
+WAITING_MAX: Final = 400_000
+"""As many as a broker may have to end at once at its start."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+class _Waiting:
+    """Who waits for a change to be written. answer: what the register said of it."""
+
+    __slots__ = ("answer", "failed", "written")
+
+    def __init__(self) -> None:
+        self.written = anyio.Event()
+        self.answer: Taken = "taken"
+        self.failed: AnswerableError | None = None
+
+
+class LeaseWriter:
+    """`run` must be running. Nothing is acknowledged that is not on stable storage."""
+
+    def __init__(self, register: LeaseRegister) -> None:
+        self._register = register
+        self._redeemed: list[tuple[Redemption, _Waiting]] = []
+        self._put: list[tuple[Lease, _Waiting]] = []
+        self._there = anyio.Event()
+
+    async def run(self) -> None:
+        """Write whatever comes, until cancelled; what is under way then is written to its end."""
+        while True:
+            await self._there.wait()
+            self._there = anyio.Event()
+            while self._redeemed or self._put:
+                redeemed, self._redeemed = self._redeemed[:BATCH_MAX], self._redeemed[BATCH_MAX:]
+                put, self._put = self._put[:BATCH_MAX], self._put[BATCH_MAX:]
+                with anyio.CancelScope(shield=True):
+                    await to_thread.run_sync(self._write, redeemed, put)
+                for _, waiting in (*redeemed, *put):
+                    waiting.written.set()
+
+    async def redeem(self, redemption: Redemption) -> Taken:
+        """As LeaseRegister.redeem, of one. Raises Unavailable (`register.*`); whoever is cancelled while waiting does
+        not know whether it was taken."""
+        waiting = self._waiting()
+        self._redeemed.append((redemption, waiting))
+        return (await self._written(waiting)).answer
+
+    async def put(self, lease: Lease) -> None:
+        """As LeaseRegister.put, of one. Raises Unavailable."""
+        waiting = self._waiting()
+        self._put.append((lease, waiting))
+        await self._written(waiting)
+
+    def _waiting(self) -> _Waiting:
+        if len(self._redeemed) + len(self._put) >= WAITING_MAX:
+            raise Unavailable(
+                "too many changes of leases wait to be written", code="register.busy", port=PORT
+            )
+        return _Waiting()
+
+    async def _written(self, waiting: _Waiting) -> _Waiting:
+        self._there.set()
+        await waiting.written.wait()
+        if waiting.failed is not None:
+            raise waiting.failed
+        return waiting
+
+    def _write(self, redeemed: list[tuple[Redemption, _Waiting]], put: list[tuple[Lease, _Waiting]]) -> None:
+        """In a thread of its own. Each of the two sorts is one transaction, and may fail without the other."""
+        with _told([waiting for _, waiting in redeemed]):
+            answers = self._register.redeem([change for change, _ in redeemed]) if redeemed else []
+            for (_, waiting), answer in zip(redeemed, answers, strict=True):
+                waiting.answer = answer
+        with _told([waiting for _, waiting in put]):
+            if put:
+                self._register.put([lease for lease, _ in put])
+
+
+@contextmanager
+def _told(waiting: list[_Waiting]) -> Iterator[None]:
+    """Whatever goes wrong, those who wait hear of it: they wait for nothing else."""
+    failed: AnswerableError
+    try:
+        yield
+        return
+    except AnswerableError as error:
+        failed = error
+    except Exception as error:
+        _log.exception("the register of leases failed")
+        message = f"the register of leases failed: {type(error).__name__}"
+        failed = Unavailable(message, code="register.unavailable", port=PORT, effect="unknown")
+    for one in waiting:
+        one.failed = failed

@@ -1,0 +1,245 @@
+"""The broker: its desk over its own directory, and its door, in a process and, where set, an account of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pwd
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from anyio import to_thread
+
+from answerable.adapters.sqlite.leases import SqliteLeaseRegister
+from answerable.adapters.system import SystemClock, SystemEntropy
+from answerable.adapters.uvicorn_front import FrontLimits, listen, run, serve
+from answerable.core.identity.keys import public_key
+from answerable.errors import AnswerableError, Malformed, Unavailable
+from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
+from answerable.flows.lease_writer import LeaseWriter
+from answerable.flows.revoke_lease import begin
+from answerable.flows.settle_leases import keep_settling, reopen
+from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
+from answerable.wiring.secret_store import secrets_of
+from answerable.wiring.target_files import SUFFIX, read_targets
+from answerable.wiring.target_kinds import TargetWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from answerable.adapters.uvicorn_front import Listeners
+    from answerable.core.identity.keys import PublicKey
+    from answerable.wiring.setting_tree import Settings
+
+__all__ = ["Broker", "opened_broker", "run", "serve_broker"]
+
+KEYS_BYTES_MAX: Final = 65_536
+LOOK_SECONDS: Final = 1.0
+DAY_MS: Final = 86_400_000
+SOCKET_MODE: Final = 0o666
+"""The kernel says who connects, and only the users that the settings name are answered; before them, anybody."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """What the door needs. kinds: of targets, by name."""
+
+    desk: LeaseDesk
+    writer: LeaseWriter
+    keys: Callable[[], tuple[PublicKey, ...]]
+    uids: frozenset[int]
+    kinds: Mapping[str, str]
+
+
+@contextmanager
+def opened_broker(settings: Settings) -> Iterator[Broker]:
+    """The broker over its own directory. Nothing is asked of any target yet.
+
+    Raises Malformed (`target.faults`) that names the first fault of the target files and counts the others,
+    Unavailable: `register.*`, `target.files`, `broker.user`.
+    """
+    found, faults = read_targets(settings.broker.targets)
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise Malformed(f"targets: {faults[0]}{more}", code="target.faults")
+    clock, entropy = SystemClock(), SystemEntropy()
+    world = TargetWorld(clock=clock, entropy=entropy, secret_of=secrets_of(settings))
+    limits = _limits(settings)
+    targets = {}
+    for one in found:
+        built = one.kind.build(one.settings, world)
+        targets[one.name] = DeskTarget.of(built.issuer, built.target, limits)
+    settings.broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    register = SqliteLeaseRegister(settings.broker.directory / "leases.db")
+    try:
+        writer = LeaseWriter(register)
+        yield Broker(
+            desk=LeaseDesk(
+                name=settings.broker.name,
+                register=register,
+                writer=writer,
+                clock=clock,
+                entropy=entropy,
+                targets=targets,
+                limits=limits,
+            ),
+            writer=writer,
+            keys=_Keys(settings.broker.warrant_keys).now,
+            uids=_uids(settings),
+            kinds={one.name: one.kind.name for one in found},
+        )
+    finally:
+        register.close()
+
+
+async def serve_broker(
+    settings: Settings,
+    door: Callable[[Broker], Any],
+    *,
+    until_eof: bool,
+    started: Callable[[Listeners, Broker, int], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM, or the end of standard input; then nothing new is begun and what is open is ended
+    as far as the grace of the front allows: the next start does the rest. Target files that changed are taken over by
+    starting anew, in this process, once all of them can be read.
+
+    started: with how many leases an earlier process left. Raises as `opened_broker`, and `front.*`.
+    """
+    stop = anyio.Event()
+    async with anyio.create_task_group() as listening:
+        listening.start_soon(stop_on_signal, stop)
+        if until_eof:
+            listening.start_soon(stop_at_eof, stop)
+        while not stop.is_set():
+            await _serve_once(settings, door, stop, started)
+        listening.cancel_scope.cancel()
+
+
+async def _serve_once(
+    settings: Settings,
+    door: Callable[[Broker], Any],
+    stop: anyio.Event,
+    started: Callable[[Listeners, Broker, int], None],
+) -> None:
+    """Until it is to stop, or its targets are others."""
+    seen = _fingerprint(settings.broker.targets)
+    with opened_broker(settings) as broker:
+        listeners = listen(uds=settings.broker.socket, uds_mode=SOCKET_MODE)
+        ending, desk = anyio.Event(), broker.desk
+        async with anyio.create_task_group() as beside:
+            desk.tasks = beside
+            beside.start_soon(_set_with, stop, ending)
+            beside.start_soon(_end_when_changed, settings.broker.targets, seen, ending)
+            beside.start_soon(broker.writer.run)
+            beside.start_soon(keep_settling, desk)
+            left = reopen(desk)
+            await serve(
+                door(broker),
+                listeners=listeners,
+                limits=FrontLimits(**asdict(settings.front)),
+                started=lambda bound: started(bound, broker, left),
+                stop=ending,
+            )
+            await _ended(desk, settings.front.grace_seconds)
+            beside.cancel_scope.cancel()
+
+
+async def _set_with(one: anyio.Event, other: anyio.Event) -> None:
+    await one.wait()
+    other.set()
+
+
+async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) -> None:
+    """Once the target files are others and all can be read. Files that cannot be read change nothing."""
+    while True:
+        await anyio.sleep(LOOK_SECONDS)
+        now = await to_thread.run_sync(_fingerprint, directory)
+        if now == seen:
+            continue
+        seen = now
+        try:
+            _, faults = await to_thread.run_sync(read_targets, directory)
+        except Unavailable as failed:
+            faults = [failed.message]
+        if not faults:
+            _log.warning("the target files have changed: starting anew with them")
+            ending.set()
+            return
+        _log.error("the target files have changed and stay as they were read: %s", "; ".join(faults))
+
+
+def _fingerprint(directory: Path) -> object:
+    """Another one whenever a target file is."""
+    try:
+        return sorted(
+            (path.name, path.stat().st_mtime_ns, path.stat().st_size, path.stat().st_ino)
+            for path in directory.iterdir()
+            if path.suffix == SUFFIX
+        )
+    except OSError:
+        return None
+
+
+async def _ended(desk: LeaseDesk, seconds_max: float) -> None:
+    """At an orderly stop nothing is left to the next start that can be ended now."""
+    begin(desk, [lease.name for lease in desk.open.all()], why="the broker stopped")
+    with anyio.move_on_after(seconds_max):
+        for going in list(desk.ending.values()):
+            await going.wait()
+
+
+def _limits(settings: Settings) -> LeaseLimits:
+    broker = settings.broker
+    return LeaseLimits(
+        issue_seconds_max=broker.issue_seconds_max,
+        revoke_seconds_max=broker.revoke_seconds_max,
+        release_seconds_max=broker.release_seconds_max,
+        actions_per_target=broker.actions_per_target,
+        enders_per_target=broker.enders_per_target,
+        kept_ms=broker.kept_days * DAY_MS,
+    )
+
+
+def _uids(settings: Settings) -> frozenset[int]:
+    """Whose processes are answered. Raises Unavailable (`broker.user`)."""
+    found = {0, os.getuid()}
+    for name in settings.broker.gateway_users:
+        try:
+            found.add(int(name) if name.isdigit() else pwd.getpwnam(name).pw_uid)
+        except KeyError:
+            message = f"there is no account {name!r} on this machine: see `broker.gateway_users`"
+            raise Unavailable(message, code="broker.user", port="settings") from None
+    return frozenset(found)
+
+
+class _Keys:
+    """The keys in a file, read again when it is another one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._keys: tuple[PublicKey, ...] = ()
+
+    def now(self) -> tuple[PublicKey, ...]:
+        """Raises Unavailable (`broker.keys`)."""
+        try:
+            state = self._path.stat()
+            seen = (state.st_ino, state.st_mtime_ns, state.st_size)
+            if seen != self._seen:
+                with self._path.open("rb") as opened:
+                    content = opened.read(KEYS_BYTES_MAX)
+                self._keys = tuple(public_key(one) for one in json.loads(content)["keys"])
+                self._seen = seen
+        except (OSError, ValueError, KeyError, TypeError, AnswerableError):
+            raise Unavailable(
+                "the keys of the gateways cannot be read: see `broker.warrant_keys`",
+                code="broker.keys",
+                port="trust_source",
+            ) from None
+        return self._keys

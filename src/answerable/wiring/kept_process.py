@@ -1,0 +1,112 @@
+"""Processes that `answerable up` starts, keeps running, and ends with itself; and how such a process hears its end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anyio.abc import Process
+
+ANSWERING_SECONDS: Final = 0.02
+"""How often a starting process is looked for."""
+RESTART_SECONDS: Final = 0.1
+RESTART_SECONDS_MAX: Final = 15.0
+STEADY_SECONDS: Final = 30.0
+"""One that held this long is started again at the first delay."""
+END_SECONDS_MAX: Final = 5.0
+"""What it gets to end by itself, and then once more after SIGTERM."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptProcess:
+    """A process of its own that is kept running. name: for people. command: starts it. socket: on which it answers.
+    user: under whose account it runs; empty for ours."""
+
+    name: str
+    command: tuple[str, ...]
+    socket: Path
+    user: str = ""
+
+    async def run(self) -> None:
+        """Keep it running until cancelled, then end it. One that fails is started again, later each time."""
+        delay = RESTART_SECONDS
+        while True:
+            began = anyio.current_time()
+            try:
+                process = await anyio.open_process(
+                    self.command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=None,
+                    # Ctrl-C at a terminal is for us, who end it when we have ended.
+                    start_new_session=True,
+                    user=self.user or None,
+                    group=pwd.getpwnam(self.user).pw_gid if self.user else None,
+                    extra_groups=[] if self.user else None,
+                )
+            except (OSError, KeyError, subprocess.SubprocessError) as error:
+                _log.error("the %s cannot be started: %s", self.name, error)
+            else:
+                try:
+                    code = await process.wait()
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await _ended(process)
+                _log.warning("the %s ended with code %d and is started again", self.name, code)
+            delay = RESTART_SECONDS if anyio.current_time() - began > STEADY_SECONDS else delay
+            await anyio.sleep(delay)
+            delay = min(2 * delay, RESTART_SECONDS_MAX)
+
+    async def answering(self) -> None:
+        """Wait until somebody listens on its socket."""
+        while True:
+            if _is_listening(self.socket):
+                return
+            await anyio.sleep(ANSWERING_SECONDS)
+
+
+async def _ended(process: Process) -> None:
+    if process.stdin is not None:
+        await process.stdin.aclose()
+    for last_word in (process.terminate, process.kill):
+        with anyio.move_on_after(END_SECONDS_MAX):
+            await process.wait()
+            break
+        last_word()
+    await process.wait()
+
+
+def _is_listening(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(os.fspath(path)) == 0
+
+
+async def stop_on_signal(stop: anyio.Event) -> None:
+    """Set it at SIGINT or SIGTERM."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            stop.set()
+            return
+
+
+async def stop_at_eof(stop: anyio.Event) -> None:
+    """Whoever started us holds the other end of the pipe, and drops it however it ends."""
+    while True:
+        await anyio.wait_readable(0)
+        if not os.read(0, 4096):
+            stop.set()
+            return

@@ -1,0 +1,121 @@
+"""The gateway's side of leases: the key under which it signs warrants, the way to the broker, and its process."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio import to_thread
+
+from answerable.adapters.broker_http import HttpLeaseBroker
+from answerable.adapters.local_keys import open_or_create_key
+from answerable.core.ledger.warrant_token import SignedWarrant
+from answerable.errors import Broken, Unavailable
+from answerable.flows.lease_side import LeaseLives, LeaseSide
+from answerable.wiring.kept_process import KeptProcess
+from answerable.wiring.target_files import has_targets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from answerable.core.identity.keys import SigningKey
+    from answerable.core.ledger.warrant import Warrant
+    from answerable.ports.entropy import Entropy
+    from answerable.wiring.setting_tree import Settings
+
+KEYS_MODE: Final = 0o644
+KEYS_MAX: Final = 16
+LOOK_SECONDS: Final = 1.0
+
+
+def lease_side(settings: Settings) -> LeaseSide:
+    """How leases of this deployment live, and who is asked. Nothing is connected."""
+    broker = settings.broker
+    return LeaseSide(
+        broker=broker.name,
+        asks=HttpLeaseBroker(broker.socket),
+        lives=LeaseLives(
+            action_ms=broker.action_seconds * 1000,
+            task_ms=broker.task_seconds * 1000,
+            tier_ms_max=(
+                broker.tier_0_seconds_max * 1000,
+                broker.tier_1_seconds_max * 1000,
+                broker.tier_2_seconds_max * 1000,
+                broker.tier_3_seconds_max * 1000,
+            ),
+        ),
+    )
+
+
+def warrant_signer(settings: Settings, origin: str, entropy: Entropy) -> Callable[[Warrant], str]:
+    """Signs warrants of the log `origin`. The public key is written where the broker reads it.
+
+    Raises Unavailable (`key.*`).
+    """
+    key = open_or_create_key(settings.data / "keys" / "warrants.jwk", entropy=entropy)
+    _publish(settings.broker.warrant_keys, key)
+    return partial(_signed, key, origin)
+
+
+def _signed(key: SigningKey, origin: str, warrant: Warrant) -> str:
+    brokered = warrant.brokered
+    if brokered is None:
+        raise Broken("this action has no part for a broker", code="warrant.unbrokered")
+    return SignedWarrant(
+        log=origin,
+        broker=brokered.broker,
+        intent=warrant.intent.index,
+        leaf=warrant.intent.leaf_hash.hex(),
+        action_id=warrant.action_id,
+        digest=warrant.digest,
+        deadline=warrant.deadline,
+        server=warrant.server,
+        mandate=brokered.mandate,
+        agent=brokered.agent,
+        capability=brokered.capability,
+        tier=brokered.tier,
+        lease=brokered.terms,
+        under=brokered.under,
+    ).signed(key)
+
+
+def _publish(path: Path, key: SigningKey) -> None:
+    """Have the public key among those in this file, whole or not at all."""
+    own = json.loads(key.public.jwk)
+    try:
+        known = json.loads(path.read_bytes())["keys"]
+        if own in known:
+            return
+    except FileNotFoundError:
+        known = []
+    except (OSError, ValueError, KeyError, TypeError):
+        message = f"`{path.name}` is no file of keys: move it away, it is made anew"
+        raise Unavailable(message, code="key.unreadable", port="key_file") from None
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, KEYS_MODE)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(json.dumps({"keys": [own, *known[: KEYS_MAX - 1]]}).encode())
+            opened.flush()
+            os.fsync(descriptor)
+        os.replace(draft, path)
+    except OSError as error:
+        message = f"`{path.name}` cannot be written: {(error.strerror or 'unknown fault').lower()}"
+        raise Unavailable(message, code="key.unwritable", port="key_file") from None
+
+
+async def kept_broker(settings: Settings, command: tuple[str, ...]) -> None:
+    """Keep the broker running beside this server from the moment on when there is a target. command: starts it."""
+    broker = settings.broker
+    if not command or not broker.enabled:
+        return
+    while not await to_thread.run_sync(has_targets, broker.targets):  # noqa: ASYNC110 - a file has no event
+        await anyio.sleep(LOOK_SECONDS)
+    process = KeptProcess(
+        name="broker", command=command, socket=broker.socket, user=broker.user if os.getuid() == 0 else ""
+    )
+    await process.run()

@@ -1,0 +1,111 @@
+"""The files of a broker's targets: one TOML file a target, `NAME.toml`, with its `kind` and that kind's settings.
+
+They are files of their own because they are the broker's: under an account of its own nobody else can read them. All
+faults of all of them are reported at once.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.core.identity.principal import checked_name
+from answerable.errors import Malformed, Unavailable
+from answerable.wiring.settings import SettingFault, checked_value, lines_of, unknown_key
+from answerable.wiring.target_kinds import kind_named
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.wiring.target_kinds import TargetKind
+
+SUFFIX: Final = ".toml"
+FILE_BYTES_MAX: Final = 262_144
+TARGETS_MAX: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFile:
+    """A target as its file says it. settings: an instance of its kind's."""
+
+    name: str
+    kind: TargetKind
+    settings: Any
+
+
+def has_targets(directory: Path) -> bool:
+    """Whether there is any file of a target, readable or not."""
+    try:
+        return any(path.suffix == SUFFIX for path in directory.iterdir())
+    except OSError:
+        return False
+
+
+def read_targets(directory: Path) -> tuple[list[TargetFile], list[str]]:
+    """Every target, and every fault of every file as a line of text. Raises Unavailable (`target.files`)."""
+    try:
+        paths = sorted(path for path in directory.iterdir() if path.suffix == SUFFIX)
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        message = f"the directory of targets cannot be read: {error.strerror}"
+        raise Unavailable(message, code="target.files", port="settings") from None
+    if len(paths) > TARGETS_MAX:
+        return [], [f"{directory.name}: at most {TARGETS_MAX} targets, got {len(paths)}"]
+    found: list[TargetFile] = []
+    faults: list[str] = []
+    for path in paths:
+        target, wrong = _read(path)
+        found += [target] if target is not None else []
+        faults += [fault.text(path.name) for fault in wrong]
+    return found, faults
+
+
+def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
+    try:
+        name = checked_name(path.stem, what="target")
+        with path.open("rb") as opened:
+            content = opened.read(FILE_BYTES_MAX + 1)
+        if len(content) > FILE_BYTES_MAX:
+            raise Malformed(f"more than {FILE_BYTES_MAX} bytes", code="settings.value")
+        text = content.decode()
+        tree = tomllib.loads(text)
+    except OSError as error:
+        return None, [SettingFault(line=0, key="", message=f"cannot be read: {error.strerror}")]
+    except UnicodeDecodeError as error:
+        return None, [SettingFault(line=0, key="", message=f"not UTF-8: at byte {error.start}")]
+    except tomllib.TOMLDecodeError as error:
+        return None, [SettingFault(line=0, key="", message=f"not TOML: {error}")]
+    except Malformed as fault:
+        return None, [SettingFault(line=0, key="", message=fault.message)]
+    lines, faults = lines_of(text), []
+    kind_name = tree.pop("kind", None)
+    try:
+        if not isinstance(kind_name, str):
+            raise Malformed("a target says of what `kind` it is", code="target.kind")
+        kind = kind_named(kind_name)
+    except Malformed as fault:
+        return None, [SettingFault(line=lines.get("kind", 0), key="kind", message=fault.message)]
+    known = {one.name: one for one in fields(kind.settings)}
+    values: dict[str, object] = {}
+    for key, value in tree.items():
+        if key not in known:
+            faults.append(
+                SettingFault(line=lines.get(key, 0), key=key, message=unknown_key("key", key, known))
+            )
+            continue
+        about = known[key].metadata
+        try:
+            values[key] = checked_value(
+                value,
+                known[key].default,
+                unit=about["unit"],
+                minimum=about.get("minimum"),
+                maximum=about.get("maximum"),
+            )
+        except Malformed as fault:
+            faults.append(SettingFault(line=lines.get(key, 0), key=key, message=fault.message))
+    settings = kind.settings(**values)
+    faults += [SettingFault(line=0, key="", message=message) for message in kind.faults(settings)]
+    return TargetFile(name=name, kind=kind, settings=settings), faults

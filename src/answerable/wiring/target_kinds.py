@@ -1,0 +1,84 @@
+"""The kinds of targets that a broker can act on, each in a module of its own that is imported when a setting names it.
+
+So a broker needs the libraries of its own targets and of no others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.ports.brokered_target import BrokeredTarget
+    from answerable.ports.clock import Clock
+    from answerable.ports.credential_issuer import CredentialIssuer
+    from answerable.ports.entropy import Entropy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetWorld:
+    """What a target is built with. secret_of: what a reference (`file:PATH`, `env:NAME`) points at, read when it is
+    needed, so that a changed secret is taken; raises Malformed, Unavailable."""
+
+    clock: Clock
+    entropy: Entropy
+    secret_of: Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltTarget:
+    """A target, ready: who mints for it, and who acts on it."""
+
+    issuer: CredentialIssuer
+    target: BrokeredTarget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetKind:
+    """settings: a frozen dataclass whose fields are made by `setting_fields`; secrets are references. build: from such
+    settings to the target; connects to nothing. faults: what is wrong with settings beyond their types and bounds."""
+
+    name: str
+    settings: type[Any]
+    build: Callable[[Any, TargetWorld], BuiltTarget]
+    faults: Callable[[Any], tuple[str, ...]] = lambda _: ()
+
+
+KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    "aws": ("answerable.wiring.target_aws", "aws"),
+    "github_app": ("answerable.wiring.target_github_app", ""),
+    "http": ("answerable.wiring.target_http", ""),
+    "kubernetes": ("answerable.wiring.target_kubernetes", ""),
+    "mariadb": ("answerable.wiring.target_mariadb", "mariadb"),
+    "model-provider": ("answerable.wiring.target_model", ""),
+    "nats": ("answerable.wiring.target_nats", "nats"),
+    "openbao": ("answerable.wiring.target_openbao", ""),
+    "postgres": ("answerable.wiring.target_postgres", "postgres"),
+    "rabbitmq": ("answerable.wiring.target_rabbitmq", "rabbitmq"),
+    "redis": ("answerable.wiring.target_redis", "redis"),
+    "ssh": ("answerable.wiring.target_ssh", ""),
+}
+"""For each kind the module whose `KIND` it is, and the extra that brings its libraries; empty for none."""
+
+
+def kind_named(name: str) -> TargetKind:
+    """The kind of this name. Raises Malformed (`target.kind`): unknown, or its libraries are not installed."""
+    if name not in KINDS:
+        raise Malformed(
+            f"{shown(name)} is no kind of target: there are {', '.join(sorted(KINDS))}", code="target.kind"
+        )
+    module, extra = KINDS[name]
+    try:
+        kind = import_module(module).KIND
+    except ModuleNotFoundError as missing:
+        raise Malformed(
+            f"targets of kind {shown(name)} need {shown(missing.name or 'a library')}: install answerable[{extra}]",
+            code="target.kind",
+        ) from None
+    assert isinstance(kind, TargetKind)  # noqa: S101 - modules of ours say so
+    return kind

@@ -1,0 +1,70 @@
+"""Approvals that a stop denied, beside those that other stops, people and time ended at the same moment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from answerable.core.containment.hold import EVERYTHING, holdable
+from answerable.flows.report_containment import report_containment
+from tests.attack.test_holds import sample
+from tests.hold_world import bench_to_hold, lift, stop
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("STOP-11")]
+
+
+async def test_each_report_names_what_its_own_stop_denied_and_nothing_that_ended_otherwise():
+    bench = await bench_to_hold()
+    refused, first = [(await bench.refund(amount)).approval for amount in (6_000, 6_001)]
+    await bench.answer(refused, verdict="deny")
+    one = (await stop(bench, holdable("agent", "scout"))).hold
+    two = (await stop(bench, holdable("server", "crm"))).hold
+    for hold, expected in ((one, (first.id,)), (two, ())):
+        assert (await report_containment(bench.walk, hold)).approvals == expected
+    for hold in (one, two):
+        for person in ("alice", "bob"):
+            await lift(bench, hold, person)
+    # In the very millisecond in which another one runs out.
+    expired = (await bench.refund(6_002)).approval
+    bench.clock.advance((expired.expires_at - bench.clock.now()) / 1000)
+    three = (await stop(bench, holdable("agent", "scout"))).hold
+    assert (await report_containment(bench.walk, three)).approvals == ()
+    assert (await report_containment(bench.walk, one)).approvals == (first.id,)
+
+
+async def test_one_that_is_answered_while_it_is_being_denied_is_denied_all_the_same():
+    bench = await bench_to_hold()
+    waiting = (await bench.refund(6_000)).approval
+    register, tried = bench.walk.approvals, []
+    put = register.replace
+
+    def raced(approval, *, was):
+        if approval.state == "denied" and not tried:
+            # Somebody of another process answers first, which does not end it.
+            tried.append(was)
+            assert put(replace(was, reasons=("answered by one of two",)), was=was)
+        return put(approval, was=was)
+
+    register.replace = raced
+    placed = await stop(bench, holdable("agent", "scout"))
+    found = register.find(waiting.id)
+    assert (found.state, found.ended_by) == ("denied", placed.hold.id)
+    assert found.reasons == ("answered by one of two",)
+    assert placed.approvals == (waiting.id,)
+    assert (await report_containment(bench.walk, placed.hold)).approvals == (waiting.id,)
+
+
+async def test_one_that_is_asked_for_while_the_stop_comes_is_in_the_report():
+    bench = await bench_to_hold()
+    add, held = bench.walk.approvals.add, []
+
+    def held_meanwhile(approval):
+        hold = sample(bench, EVERYTHING)
+        bench.walk.holds.place(hold)
+        held.append(hold)
+        add(approval)
+
+    bench.walk.approvals.add = held_meanwhile
+    asked = (await bench.refund(6_000)).approval
+    assert (await report_containment(bench.walk, held[0])).approvals == (asked.id,)

@@ -1,0 +1,257 @@
+"""An agent on a real PostgreSQL, through the real server and its broker: what it can do, what is left, what is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from answerable.core.lease.name import lease_name
+from answerable.core.ledger.tags import Tag
+from answerable.sdk.keyfile import create_key
+from tests.brokered_world import SupportDesk, support_desk
+from tests.postgres_server import BROKER_PASSWORD, PostgresServer
+from tests.postgres_world import furnished_server
+from tests.up_world import environment
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    with furnished_server() as running:
+        yield running
+
+
+async def roles(server: PostgresServer) -> list[str]:
+    return [
+        row["rolname"]
+        for row in await server.run("SELECT rolname FROM pg_roles WHERE rolname LIKE 'ans\\_%'")
+    ]
+
+
+async def an_agent(desk: SupportDesk, root: Path):
+    key = create_key(root / "scout.jwk", seed=os.urandom(32))
+    await desk.instance(key)
+    return key
+
+
+async def written_down(desk: SupportDesk, name: str, state: str) -> list[dict[str, Any]]:
+    """What the ledger says of a lease, once it says that it stands so."""
+    for _ in range(400):
+        told = [one for one in desk.home.entries(Tag.LEASE) if one["lease"] == name]
+        if told and told[-1]["state"] == state:
+            return told
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"the ledger never said that {name} is {state}")
+
+
+def command_lines() -> dict[bytes, int]:
+    """The words of every process on this machine, and its number."""
+    found = {}
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found[place.read_bytes()] = int(place.parent.name)
+    return found
+
+
+def process_named(desk: SupportDesk, word: str) -> list[int]:
+    """Processes of this house whose command line has this word."""
+    own = os.fsencode(desk.home.data)
+    return [pid for words, pid in command_lines().items() if {own, word.encode()} <= {*words.split(b"\0")}]
+
+
+@pytest.mark.requirement("BROKER-01", "BROKER-02", "BROKER-03")
+async def test_an_agent_reads_its_case_and_nothing_else_and_nothing_of_it_is_left(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await an_agent(desk, tmp_path)
+        said = await desk.query(key, "SELECT id, body FROM support_messages ORDER BY id")
+        rows = said["result"]["structuredContent"]["rows"]
+        assert rows[0] == [1, "body 1"]
+        assert len(rows) == 10, "the rows of case 1 alone"
+        action = said["result"]["_meta"]["answerable/action"]
+        for sql in (
+            "SELECT * FROM integration_tokens",
+            "SELECT secret_note FROM support_messages",
+            "WITH gone AS (DELETE FROM support_messages RETURNING 1) SELECT * FROM gone",
+        ):
+            refused = await desk.query(key, sql)
+            assert refused["result"]["isError"], sql
+            assert "permission denied" in refused["text"] or "read-only" in refused["text"], sql
+        assert await roles(server) == []
+        assert await desk.leases() == []
+        ended = await desk.leases("--ended")
+        assert {one["end"] for one in ended} == {"revoked"}
+        name = lease_name(bytes.fromhex(action))
+        assert name in {one["name"] for one in ended}
+        told = await written_down(desk, name, "ended")
+        await desk.home.stop(signal.SIGTERM)
+        (intent,) = [one for one in desk.home.entries(Tag.INTENT) if one["action"] == action]
+        assert intent["lease"] == name
+        (outcome,) = [one for one in desk.home.entries(Tag.OUTCOME) if one["action"] == action]
+        log = server.log.read_text()
+        line = next(line for line in log.splitlines() if "ORDER BY id" in line and f"ans_{name}" in line)
+        assert line.split("|")[0] == outcome["session"]["pg_session"]
+        assert (told[-1]["state"], told[-1]["end"], told[-1]["uses"]) == ("ended", "revoked", 1)
+        assert told[-1]["account"] == f"ans_{name}"
+
+
+@pytest.mark.requirement("BROKER-04")
+async def test_the_brokers_own_secret_is_nowhere_that_anybody_looks(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await an_agent(desk, tmp_path)
+        said = await desk.query(key, "SELECT id FROM support_messages")
+        wrong = await desk.query(key, "SELECT nothing FROM nowhere")
+        secret = BROKER_PASSWORD.encode()
+        assert BROKER_PASSWORD not in said["text"] + wrong["text"] + desk.home.said
+        assert not [words for words in command_lines() if secret in words]
+        await desk.home.stop(signal.SIGTERM)
+        for place in desk.home.data.rglob("*"):
+            if place.is_file() and place != desk.home.data / "broker/targets/password":
+                assert secret not in place.read_bytes(), place
+        assert not re.search(
+            r"PASSWORD '(?!SCRAM)", server.log.read_text().split("CREATE DATABASE staging")[-1]
+        )
+
+
+@pytest.mark.requirement("BROKER-05")
+async def test_a_broker_that_is_killed_leaves_nothing_live_to_its_next_start(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await an_agent(desk, tmp_path)
+        said = await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        assert not said["result"]["isError"], said["text"]
+        (role,) = await roles(server)
+        (lease,) = await desk.leases()
+        assert (lease["state"], role) == ("issued", f"ans_{lease['name']}")
+        (broker,) = process_named(desk, "broker")
+        os.kill(broker, signal.SIGKILL)
+        for _ in range(300):
+            if not await roles(server):
+                break
+            await asyncio.sleep(0.1)
+        assert await roles(server) == []
+
+        # The next action of the task gets another one.
+        async def works() -> bool:
+            said = await desk.calls(key, "execute", "UPDATE support_messages SET body = 'x' WHERE id = 1")
+            return not said["result"]["isError"]
+
+        for _ in range(100):
+            if await works():
+                break
+            await asyncio.sleep(0.1)
+        (again,) = await desk.leases()
+        assert again["name"] != lease["name"]
+
+
+@pytest.mark.requirement("BROKER-06")
+async def test_when_a_task_ends_its_credential_ends_with_its_open_session(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await an_agent(desk, tmp_path)
+        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        assert len(await roles(server)) == 1
+        sleeping = asyncio.create_task(desk.calls(key, "execute", "SELECT pg_sleep(25)"))
+        for _ in range(200):
+            busy = await server.run(
+                "SELECT usename FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+            )
+            if busy:
+                break
+            await asyncio.sleep(0.05)
+        assert busy
+        await desk.command("mandate", "close", desk.mandate, "--yes")
+        said = await asyncio.wait_for(sleeping, 20)
+        assert said["result"]["isError"]
+        assert await roles(server) == []
+        assert await desk.leases() == []
+
+
+@pytest.mark.requirement("BROKER-07")
+async def test_what_cannot_be_revoked_is_told_exactly_until_it_is_gone(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await an_agent(desk, tmp_path)
+        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        (lease,) = await desk.leases()
+        server.stop()
+        try:
+            await desk.command("lease", "end", "shop-db", code=5)
+            (found,) = json.loads(await asyncio.to_thread(_listed, desk))
+            assert (found["name"], found["state"]) == (lease["name"], "unrevoked")
+            assert found["fault"]
+            refused = await desk.query(key, "SELECT id FROM support_messages")
+            assert "not started" in refused["text"]
+        finally:
+            server.start()
+        for _ in range(400):
+            if not await roles(server) and not await desk.leases("--unrevoked"):
+                break
+            await asyncio.sleep(0.1)
+        assert await roles(server) == []
+        states = [one["state"] for one in await written_down(desk, lease["name"], "ended")]
+        assert "unrevoked" in states
+        assert states[-1] == "ended"
+
+
+def _listed(desk: SupportDesk) -> str:
+    done = subprocess.run(
+        desk.home.line("lease", "list", "--unrevoked", "--json"),
+        capture_output=True, text=True, env=environment(), check=False,
+    )  # fmt: skip
+    assert done.returncode == 5
+    return done.stdout
+
+
+@pytest.mark.requirement("BROKER-08")
+async def test_a_broker_that_lost_its_register_is_told_by_the_ledger_what_may_be_live(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await an_agent(desk, tmp_path)
+        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        assert len(await roles(server)) == 1
+        (broker,) = process_named(desk, "broker")
+        await desk.home.stop(signal.SIGKILL)
+        os.kill(broker, signal.SIGKILL)
+        for lost in (desk.home.data / "broker").glob("leases.*"):
+            lost.unlink()
+        await desk.home.start()
+        for _ in range(300):
+            if not await roles(server):
+                break
+            await asyncio.sleep(0.1)
+        assert await roles(server) == []
+
+
+@pytest.mark.requirement("BROKER-09")
+async def test_targets_that_come_later_are_taken_over_and_faulty_ones_change_nothing(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        targets = desk.home.data / "broker/targets"
+        for _ in range(300):
+            if await listed_targets(desk) == ["shop-db"]:
+                break
+            await asyncio.sleep(0.1)
+        (targets / "wrong.toml").write_text('kind = "postgres"\nhots = "x"\n')
+        await asyncio.sleep(2.5)
+        assert await listed_targets(desk) == ["shop-db"]
+        assert "wrong.toml:2: hots: unknown key" in desk.home.said
+        (targets / "wrong.toml").rename(targets / "other.toml")
+        (targets / "other.toml").write_text((targets / "shop-db.toml").read_text())
+        for _ in range(300):
+            if await listed_targets(desk) == ["other", "shop-db"]:
+                break
+            await asyncio.sleep(0.1)
+        assert await listed_targets(desk) == ["other", "shop-db"]
+
+
+async def listed_targets(desk: SupportDesk) -> list[str]:
+    try:
+        return [one["name"] for one in await desk.command("lease", "targets", "--json")]
+    except AssertionError:
+        return []
