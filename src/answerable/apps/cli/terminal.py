@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Malformed
@@ -171,6 +171,10 @@ class Terminal:
         end: str = "\n",
     ) -> None:
         stream = stream or sys.stdout
+        if stream is sys.stderr:
+            # Where both go into one file, each message stands after the result that it is about.
+            with suppress(BrokenPipeError):
+                sys.stdout.flush()
         if not (self._colour and stream.isatty()):
             text = gap.join(text for text, _ in pieces)
             stream.write((text.rstrip() if end == "\n" else text) + end)

@@ -119,3 +119,21 @@ def test_a_person_is_asked_and_silence_is_no(on_a_terminal, answer: bytes, taken
     seen = on_a_terminal("print(Terminal().confirmed('Sure?', yes=False))", answer=answer)
     assert "Sure? [y/N]" in seen
     assert str(taken) in seen
+
+
+def test_in_one_file_a_message_stands_after_the_result_that_it_is_about() -> None:
+    script = (
+        "from answerable.apps.cli.terminal import Terminal; one = Terminal()\n"
+        "one.line('result'); one.warn('about it'); one.line('more'); one.fault('an end')"
+    )
+    # A pipe takes what is written in blocks, unless the environment says otherwise.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=kept | {"PYTHONPATH": str(SOURCES)},
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "result\nabout it\nmore\nanswerable: an end\n"
