@@ -42,6 +42,7 @@ def warrant(
     now: int,
     key: str = "case-1",
     agent: str = "scout",
+    tier: int = 1,
 ) -> SignedWarrant:
     """That of intent `number`, to get `key`. name: of its lease, where it is not its own."""
     arguments = {"key": key}
@@ -58,6 +59,7 @@ def warrant(
         mandate="m-1",
         agent=agent,
         capability="read_case",
+        tier=tier,
         lease=LeaseTerms(
             name=lease_name((name or number).to_bytes(16, "big")),
             target=target,

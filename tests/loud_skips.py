@@ -20,11 +20,15 @@ REQUIRABLE: Final = frozenset(
         "go-spiffe",
         "mariadb",
         "moto",
+        "nats-server",
         "npm",
         "openssl",
         "postgres",
+        "rabbitmq-server",
+        "redis-server",
         "softhsm",
         "ssh-keygen",
+        "sshd",
         "strace",
     }
 )

@@ -10,7 +10,7 @@ import pytest
 from answerable.adapters.memory.target import MemoryTarget
 from answerable.core.canonical import freeze
 from answerable.core.identity.principal import UnixMillis
-from answerable.core.lease.credential import LeaseOrder
+from answerable.core.lease.credential import IssuerTraits, LeaseOrder
 from answerable.core.lease.lease import PAUSE_MS_MAX, pause_ms
 from answerable.core.lease.name import lease_name, octets_of
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
@@ -306,3 +306,19 @@ async def test_a_target_that_issues_nothing_leaves_nothing_and_says_that_nothing
         assert (failed.value.code, failed.value.effect) == ("lease.target", "none")
         await quiet(desk)
         assert [one.state for one in desk.open.unrevoked()] == ["unrevoked"]
+
+
+@pytest.mark.requirement("LEASE-10")
+@pytest.mark.parametrize(("tier", "let"), [(0, True), (1, False), (3, False)])
+async def test_what_nobody_keeps_to_its_task_serves_the_lowest_tier_alone(tier, let):
+    world, target = a_world()
+    target.traits_now = IssuerTraits(boundary="nobody", ends_by="broker")
+    async with world.broker() as desk:
+        one = warrant(now=world.clock.now(), tier=tier)
+        if let:
+            await perform_leased(desk, one, "get", ARGUMENTS)
+        else:
+            with pytest.raises(Refused) as refused:
+                await perform_leased(desk, one, "get", ARGUMENTS)
+            assert refused.value.code == "lease.boundary"
+    assert len(target.done) == int(let)

@@ -208,3 +208,50 @@ def _listed(desk: SupportDesk) -> str:
     )  # fmt: skip
     assert done.returncode == 5
     return done.stdout
+
+
+@pytest.mark.requirement("BROKER-08")
+async def test_a_broker_that_lost_its_register_is_told_by_the_ledger_what_may_be_live(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await an_agent(desk, tmp_path)
+        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        assert len(await roles(server)) == 1
+        (broker,) = process_named(desk, "broker")
+        await desk.home.stop(signal.SIGKILL)
+        os.kill(broker, signal.SIGKILL)
+        for lost in (desk.home.data / "broker").glob("leases.*"):
+            lost.unlink()
+        await desk.home.start()
+        for _ in range(300):
+            if not await roles(server):
+                break
+            await asyncio.sleep(0.1)
+        assert await roles(server) == []
+
+
+@pytest.mark.requirement("BROKER-09")
+async def test_targets_that_come_later_are_taken_over_and_faulty_ones_change_nothing(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        targets = desk.home.data / "broker/targets"
+        for _ in range(300):
+            if await listed_targets(desk) == ["shop-db"]:
+                break
+            await asyncio.sleep(0.1)
+        (targets / "wrong.toml").write_text('kind = "postgres"\nhots = "x"\n')
+        await asyncio.sleep(2.5)
+        assert await listed_targets(desk) == ["shop-db"]
+        assert "wrong.toml:2: hots: unknown key" in desk.home.said
+        (targets / "wrong.toml").rename(targets / "other.toml")
+        (targets / "other.toml").write_text((targets / "shop-db.toml").read_text())
+        for _ in range(300):
+            if await listed_targets(desk) == ["other", "shop-db"]:
+                break
+            await asyncio.sleep(0.1)
+        assert await listed_targets(desk) == ["other", "shop-db"]
+
+
+async def listed_targets(desk: SupportDesk) -> list[str]:
+    try:
+        return [one["name"] for one in await desk.command("lease", "targets", "--json")]
+    except AssertionError:
+        return []

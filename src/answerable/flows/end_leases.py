@@ -20,6 +20,7 @@ from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.look_at_leases import all_leases
+from answerable.flows.recall_leases import recall_leases
 from answerable.flows.record_entry import record_entry, sealing_for
 
 if TYPE_CHECKING:
@@ -177,8 +178,14 @@ async def _hear(walk: Walk, side: LeaseSide) -> None:
                 await anyio.sleep(UNUSED_SECONDS)
                 continue
             last, changes = await side.asks.changes(walk.ledger.origin, after, wait_seconds=WAIT_SECONDS)
-            if after is not None and last < after:
-                _log.error("the broker's register is another than it was: its leases are told from the start")
+            if last < (1 if after is None else after):
+                # Of what it does not know any more, or never did, the ledger has the names.
+                unknown = await recall_leases(walk, side)
+                if after is not None or unknown:
+                    _log.error(
+                        "the broker's register is another than it was: %d leases it did not know are ended",
+                        unknown,
+                    )
                 after, side.owed_all = 0, True
                 side.stirred.set()
                 continue

@@ -7,7 +7,7 @@ it is used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.warrant_token import SignedWarrant
     from answerable.flows.lease_desk import DeskTarget, LeaseDesk
 
-PORT = "credential_issuer"
+PORT: Final = "credential_issuer"
+UNBOUND_TIER_MAX: Final = 0
+"""Of capabilities whose credentials nobody keeps to their task."""
 
 
 async def lease_credential(
@@ -31,14 +33,21 @@ async def lease_credential(
 ) -> tuple[Lease, Credential]:
     """The credential for one warrant, minted for it, or of its task window.
 
-    Raises Refused (`lease.scope`, `lease.ended`, `lease.other`: nothing was done), Broken (`warrant.spent`) and
-    Unavailable with effect `none`: then the warrant is spent, and whatever may be live is being ended.
+    Raises Refused (`lease.scope`, `lease.boundary`, `lease.ended`, `lease.other`: nothing was done), Broken
+    (`warrant.spent`) and Unavailable with effect `none`: then the warrant is spent, and whatever may be live is being
+    ended.
     """
     terms, now = warrant.lease, desk.clock.now()
     faults = target.issuer.faults(terms.scope)
     if faults:
         raise Refused(
             f"the scope of the lease cannot be granted: {faults[0]}", code="lease.scope", reasons=faults
+        )
+    if target.issuer.traits.boundary == "nobody" and warrant.tier > UNBOUND_TIER_MAX:
+        raise Refused(
+            f"nobody keeps a credential at {shown(terms.target)} to its task, so that only capabilities of tier "
+            f"{UNBOUND_TIER_MAX} may use it; this one has tier {warrant.tier}",
+            code="lease.boundary",
         )
     if now >= terms.expires_at:
         raise Refused("the time of the lease has run out", code="lease.ended")

@@ -83,6 +83,7 @@ def brokered_action(
         mandate=verified.mandate.id,
         agent=verified.caller.agent,
         capability=capability.name,
+        tier=capability.tier,
         under=tuple(dict.fromkeys((kind, name) for kind, name in (*judged.reach, *judged.names))),
     )
 

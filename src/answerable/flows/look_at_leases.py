@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from answerable.core.lease.wire import LISTED_MAX
 from answerable.errors import Unavailable
@@ -10,6 +10,7 @@ from answerable.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.core.lease.credential import Boundary
     from answerable.core.lease.lease import Lease
     from answerable.core.lease.wire import LeaseList
     from answerable.flows.lease_side import LeaseSide
@@ -47,3 +48,38 @@ async def all_leases(walk: Walk, which: LeaseList) -> Sequence[Lease]:
                 port="lease_broker",
             )
         after = some[-1].name
+
+
+class BoundaryOf(NamedTuple):
+    """Who keeps the credential of a capability to its task. boundary: `unknown` where its server holds credentials of
+    its own, or the broker does not know the target."""
+
+    capability: str
+    server: str
+    target: str
+    tier: int
+    boundary: Boundary | Literal["unknown"]
+    ends_by: Literal["target", "broker", "unknown"]
+
+
+async def boundaries(walk: Walk) -> list[BoundaryOf]:
+    """Of every capability that is in force, by name. Raises Unavailable (`broker.*`) where any is the broker's."""
+    current = walk.registry.current
+    brokered = any(server.target for server in current.servers.values())
+    known = {one.name: one.traits for one in await broker_of(walk).asks.targets()} if brokered else {}
+    found = []
+    for name, capability in sorted(current.capabilities.items()):
+        server = current.servers.get(capability.server)
+        target = server.target if server is not None else ""
+        traits = known.get(target)
+        found.append(
+            BoundaryOf(
+                capability=name,
+                server=capability.server,
+                target=target,
+                tier=capability.tier,
+                boundary=traits.boundary if traits is not None else "unknown",
+                ends_by=traits.ends_by if traits is not None else "unknown",
+            )
+        )
+    return found

@@ -8,10 +8,10 @@ import os
 import pwd
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+from anyio import to_thread
 
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
@@ -23,8 +23,8 @@ from answerable.flows.lease_writer import LeaseWriter
 from answerable.flows.revoke_lease import begin
 from answerable.flows.settle_leases import keep_settling, reopen
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
-from answerable.wiring.settings import secret
-from answerable.wiring.target_files import read_targets
+from answerable.wiring.secret_store import secrets_of
+from answerable.wiring.target_files import SUFFIX, read_targets
 from answerable.wiring.target_kinds import TargetWorld
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Broker", "opened_broker", "run", "serve_broker"]
 
 KEYS_BYTES_MAX: Final = 65_536
+LOOK_SECONDS: Final = 1.0
 DAY_MS: Final = 86_400_000
 SOCKET_MODE: Final = 0o666
 """The kernel says who connects, and only the users that the settings name are answered; before them, anybody."""
@@ -68,7 +69,7 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise Malformed(f"targets: {faults[0]}{more}", code="target.faults")
     clock, entropy = SystemClock(), SystemEntropy()
-    world = TargetWorld(clock=clock, entropy=entropy, secret_of=partial(secret, data=settings.broker.targets))
+    world = TargetWorld(clock=clock, entropy=entropy, secret_of=secrets_of(settings))
     limits = _limits(settings)
     targets = {}
     for one in found:
@@ -105,18 +106,36 @@ async def serve_broker(
     started: Callable[[Listeners, Broker, int], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM, or the end of standard input; then nothing new is begun and what is open is ended
-    as far as the grace of the front allows: the next start does the rest.
+    as far as the grace of the front allows: the next start does the rest. Target files that changed are taken over by
+    starting anew, in this process, once all of them can be read.
 
     started: with how many leases an earlier process left. Raises as `opened_broker`, and `front.*`.
     """
+    stop = anyio.Event()
+    async with anyio.create_task_group() as listening:
+        listening.start_soon(stop_on_signal, stop)
+        if until_eof:
+            listening.start_soon(stop_at_eof, stop)
+        while not stop.is_set():
+            await _serve_once(settings, door, stop, started)
+        listening.cancel_scope.cancel()
+
+
+async def _serve_once(
+    settings: Settings,
+    door: Callable[[Broker], Any],
+    stop: anyio.Event,
+    started: Callable[[Listeners, Broker, int], None],
+) -> None:
+    """Until it is to stop, or its targets are others."""
+    seen = _fingerprint(settings.broker.targets)
     with opened_broker(settings) as broker:
         listeners = listen(uds=settings.broker.socket, uds_mode=SOCKET_MODE)
-        stop, desk = anyio.Event(), broker.desk
+        ending, desk = anyio.Event(), broker.desk
         async with anyio.create_task_group() as beside:
             desk.tasks = beside
-            beside.start_soon(stop_on_signal, stop)
-            if until_eof:
-                beside.start_soon(stop_at_eof, stop)
+            beside.start_soon(_set_with, stop, ending)
+            beside.start_soon(_end_when_changed, settings.broker.targets, seen, ending)
             beside.start_soon(broker.writer.run)
             beside.start_soon(keep_settling, desk)
             left = reopen(desk)
@@ -125,10 +144,46 @@ async def serve_broker(
                 listeners=listeners,
                 limits=FrontLimits(**asdict(settings.front)),
                 started=lambda bound: started(bound, broker, left),
-                stop=stop,
+                stop=ending,
             )
             await _ended(desk, settings.front.grace_seconds)
             beside.cancel_scope.cancel()
+
+
+async def _set_with(one: anyio.Event, other: anyio.Event) -> None:
+    await one.wait()
+    other.set()
+
+
+async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) -> None:
+    """Once the target files are others and all can be read. Files that cannot be read change nothing."""
+    while True:
+        await anyio.sleep(LOOK_SECONDS)
+        now = await to_thread.run_sync(_fingerprint, directory)
+        if now == seen:
+            continue
+        seen = now
+        try:
+            _, faults = await to_thread.run_sync(read_targets, directory)
+        except Unavailable as failed:
+            faults = [failed.message]
+        if not faults:
+            _log.warning("the target files have changed: starting anew with them")
+            ending.set()
+            return
+        _log.error("the target files have changed and stay as they were read: %s", "; ".join(faults))
+
+
+def _fingerprint(directory: Path) -> object:
+    """Another one whenever a target file is."""
+    try:
+        return sorted(
+            (path.name, path.stat().st_mtime_ns, path.stat().st_size, path.stat().st_ino)
+            for path in directory.iterdir()
+            if path.suffix == SUFFIX
+        )
+    except OSError:
+        return None
 
 
 async def _ended(desk: LeaseDesk, seconds_max: float) -> None:

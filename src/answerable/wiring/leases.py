@@ -7,6 +7,9 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import anyio
+from anyio import to_thread
+
 from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.core.ledger.warrant_token import SignedWarrant
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 KEYS_MODE: Final = 0o644
 KEYS_MAX: Final = 16
+LOOK_SECONDS: Final = 1.0
 
 
 def lease_side(settings: Settings) -> LeaseSide:
@@ -73,6 +77,7 @@ def _signed(key: SigningKey, origin: str, warrant: Warrant) -> str:
         mandate=brokered.mandate,
         agent=brokered.agent,
         capability=brokered.capability,
+        tier=brokered.tier,
         lease=brokered.terms,
         under=brokered.under,
     ).signed(key)
@@ -103,11 +108,14 @@ def _publish(path: Path, key: SigningKey) -> None:
         raise Unavailable(message, code="key.unwritable", port="key_file") from None
 
 
-def broker_process(settings: Settings, command: tuple[str, ...]) -> KeptProcess | None:
-    """The broker that runs beside this server, None where there is none to run. command: starts it."""
+async def kept_broker(settings: Settings, command: tuple[str, ...]) -> None:
+    """Keep the broker running beside this server from the moment on when there is a target. command: starts it."""
     broker = settings.broker
-    if not command or not broker.enabled or not has_targets(broker.targets):
-        return None
-    return KeptProcess(
+    if not command or not broker.enabled:
+        return
+    while not await to_thread.run_sync(has_targets, broker.targets):  # noqa: ASYNC110 - a file has no event
+        await anyio.sleep(LOOK_SECONDS)
+    process = KeptProcess(
         name="broker", command=command, socket=broker.socket, user=broker.user if os.getuid() == 0 else ""
     )
+    await process.run()

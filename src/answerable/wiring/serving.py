@@ -23,7 +23,7 @@ from answerable.wiring.assemble import Product, assembled, authorities_of, kept_
 from answerable.wiring.identity import require_open
 from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_workloads, serve_bundle
 from answerable.wiring.kept_process import KeptProcess
-from answerable.wiring.leases import broker_process
+from answerable.wiring.leases import kept_broker
 from answerable.wiring.settings import secret
 from answerable.wiring.shard_links import serve_link
 from answerable.wiring.telemetry import serve_metrics
@@ -142,9 +142,7 @@ async def _serve(
     async with anyio.create_task_group() as beside:
         beside.start_soon(_stop_on_signal, stop)
         await _first_round(beside, product, settings, doors.witness)
-        broker = broker_process(settings, doors.broker)
-        if broker is not None:
-            beside.start_soon(broker.run)
+        beside.start_soon(kept_broker, settings, doors.broker)
         beside.start_soon(kept_running, product, settings)
         if tls is not None:
             let_svids_in(tls, product.identity.desk)

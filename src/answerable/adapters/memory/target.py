@@ -41,7 +41,7 @@ class _Account:
 
 
 class MemoryTarget:
-    """Ports CredentialIssuer and BrokeredTarget. reachable: False makes it answer nobody.
+    """Ports CredentialIssuer and BrokeredTarget. reachable: False makes it answer nobody. traits_now: as it says.
 
     pauses: seconds that each answer takes. values: what it holds. done: what was done, as account, tool and key.
     """
@@ -51,6 +51,7 @@ class MemoryTarget:
         self._accounts: dict[str, _Account] = {}
         self._sessions = 0
         self.reachable = True
+        self.traits_now = IssuerTraits(boundary="target", ends_by="target")
         self.values: dict[str, str] = {}
         self.done: list[tuple[str, str, str]] = []
 
@@ -59,7 +60,7 @@ class MemoryTarget:
     @property
     def traits(self) -> IssuerTraits:
         """As the port says."""
-        return IssuerTraits(boundary="target", ends_by="target")
+        return self.traits_now
 
     def faults(self, scope: Scope) -> tuple[str, ...]:
         """As the port says."""

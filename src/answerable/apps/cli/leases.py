@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     command(group, "list", reads=True)(list_leases)
     command(group, "end")(end)
     command(group, "targets", reads=True)(targets)
+    command(group, "boundaries", reads=True)(boundaries)
     command(group, "strays", reads=True)(strays)
     app.add_typer(group, name="lease")
 
@@ -104,6 +105,28 @@ def targets(shell: Shell) -> int | None:
             for one in items
         ],
         empty="none yet: put NAME.toml into `broker.targets`",
+    )
+    return None
+
+
+def boundaries(shell: Shell) -> int | None:
+    """Who keeps the credential of each capability to its task: the target, the broker, or nobody.
+
+    Where nobody does, only capabilities of tier 0 are let through. It is not known of servers with credentials of
+    their own.
+    """
+    with shell.control() as control:
+        items = list(control.every("/v1/boundaries"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("capability", "tier", "server", "target", "kept to its task by", "ended in time by"),
+        [
+            (one["capability"], one["tier"], one["server"], one["target"], one["boundary"], one["ends_by"])
+            for one in items
+        ],
+        empty="nothing is registered yet",
     )
     return None
 

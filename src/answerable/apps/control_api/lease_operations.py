@@ -9,7 +9,7 @@ from answerable.apps.control_api.schemas import COUNT, FLAG, TEXT, TEXTS, choice
 from answerable.core.lease.lease import LEASE_ENDS, LEASE_STATES
 from answerable.core.lease.wire import LEASE_LISTS, lease_list
 from answerable.core.registry.lease_template import LEASE_WINDOWS
-from answerable.flows.look_at_leases import all_leases, broker_of
+from answerable.flows.look_at_leases import all_leases, boundaries, broker_of
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -45,6 +45,13 @@ async def end_lease(call: Call) -> Answer:
 async def list_targets(call: Call) -> Answer:
     """What the broker acts on, and what it can enforce there."""
     return page_of(call, await broker_of(call.walk).asks.targets(), name=lambda one: one.name, render=_target)
+
+
+async def list_boundaries(call: Call) -> Answer:
+    """Who keeps the credential of each capability to its task."""
+    return page_of(
+        call, await boundaries(call.walk), name=lambda one: one.capability, render=lambda one: one._asdict()
+    )
 
 
 async def list_strays(call: Call) -> Answer:
@@ -142,6 +149,16 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "cuts_sessions": FLAG,
         }
     ),
+    "Boundary": record(
+        {
+            "capability": TEXT,
+            "server": TEXT,
+            "target": TEXT,
+            "tier": COUNT,
+            "boundary": choice("target", "broker", "nobody", "unknown"),
+            "ends_by": choice("target", "broker", "unknown"),
+        }
+    ),
     "Strays": record(
         {
             "strays": sequence(record({"target": TEXT, "lease": TEXT, "known": FLAG})),
@@ -182,6 +199,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         answer="BrokerTarget",
         page=True,
         run=list_targets,
+    ),
+    Operation(
+        id="list_boundaries",
+        method="GET",
+        path="/v1/boundaries",
+        summary="Who keeps the credential of each capability to its task",
+        answer="Boundary",
+        page=True,
+        run=list_boundaries,
     ),
     Operation(
         id="list_strays",

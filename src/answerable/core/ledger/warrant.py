@@ -28,6 +28,7 @@ class BrokeredAction:
     mandate: str
     agent: str
     capability: str
+    tier: int
     under: tuple[Under, ...]
 
 

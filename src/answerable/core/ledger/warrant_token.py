@@ -14,6 +14,7 @@
 | `mandate`       | text    | id of the mandate                                                                |
 | `agent`         | text    | who acts                                                                         |
 | `capability`    | text    | what is used                                                                     |
+| `tier`          | integer | the capability's, 0 to 3                                                         |
 | `lease`         | text    | name of the lease, as in the intent                                              |
 | `window`        | text    | `action`, or `task` for a lease that may serve several warrants                  |
 | `scope`         | text    | canonical JSON of what the credential may do                                     |
@@ -55,7 +56,7 @@ NAME_CHARS_MAX: Final = 2_048
 _CLAIMS: Final = frozenset(
     (
         "iss", "aud", "intent", "leaf", "action", "digest", "deadline_ms", "server", "target", "mandate", "agent",
-        "capability", "lease", "window", "scope", "expires_ms", "under",
+        "capability", "tier", "lease", "window", "scope", "expires_ms", "under",
     )
 )  # fmt: skip
 _HEX_32: Final = re.compile(r"[0-9a-f]{64}")
@@ -87,6 +88,7 @@ class SignedWarrant:
     mandate: str
     agent: str
     capability: str
+    tier: int
     lease: LeaseTerms
     under: tuple[Under, ...]
 
@@ -106,6 +108,7 @@ class SignedWarrant:
             "mandate": self.mandate,
             "agent": self.agent,
             "capability": self.capability,
+            "tier": self.tier,
             "lease": lease.name,
             "window": lease.window,
             "scope": lease.scope.bytes.decode(),
@@ -170,6 +173,7 @@ def _read(claims: Mapping[str, JSONValue]) -> SignedWarrant:
         mandate=_text(claims, "mandate"),
         agent=_text(claims, "agent"),
         capability=_text(claims, "capability"),
+        tier=_whole(claims, "tier"),
         lease=LeaseTerms(
             name=checked_lease_name(_text(claims, "lease")),
             target=_text(claims, "target"),

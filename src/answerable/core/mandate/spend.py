@@ -9,7 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from answerable.core.mandate.budget import NOTHING, ONE_CALL
-from answerable.core.registry.budget_name import AMOUNT_MAX, BYTES, CALLS, MONEY, WALL_MS, is_amount, money_in
+from answerable.core.registry.budget_name import (
+    AMOUNT_MAX,
+    BYTES,
+    CALLS,
+    MONEY,
+    MONEY_SPENT,
+    WALL_MS,
+    is_amount,
+    money_in,
+)
 from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:
@@ -75,10 +84,10 @@ def rest_of(
 
     - `not_started`: all of it.
     - `indeterminate`: nothing, for it is not known.
-    - `failed`: the call stays used and money is given back; of `bytes` and `wall_ms` what was not used; of `rows` and
+    - `failed`: the call stays used; of `bytes` and `wall_ms` what was not used is given back; of money, `rows` and
       `tokens` what the answer does not say was used.
-    - `succeeded`: call and money stay used; of `bytes` and `wall_ms` what was not used; of `rows` and `tokens` what
-      the answer says was not used, and nothing where it does not say.
+    - `succeeded`: the call stays used; of `bytes` and `wall_ms` what was not used is given back; of money, `rows` and
+      `tokens` what the answer says was not used, and nothing where it does not say.
     """
     if status == "not_started":
         return Rest(reserved, NOTHING)
@@ -88,14 +97,13 @@ def rest_of(
     for name, amount in reserved.items():
         if name == CALLS:
             continue
-        if name.startswith(MONEY):
-            used = 0 if status == "failed" else amount
-        elif name == BYTES:
+        if name == BYTES:
             used = result_bytes
         elif name == WALL_MS:
             used = elapsed_ms
         else:
-            measured = _measured(name, result, measures)
+            what = MONEY_SPENT if name.startswith(MONEY) else name
+            measured = _measured(what, result, measures)
             unknown = 0 if status == "failed" else amount
             used = unknown if measured is None else measured
         if used < amount:

@@ -26,6 +26,8 @@ TOKENS: Final = "tokens"
 WALL_MS: Final = "wall_ms"
 MONEY: Final = "money:"
 """Before a currency: three capital letters, as in ISO 4217."""
+MONEY_SPENT: Final = "money"
+"""What an answer may say of it: its currency is that of the reservation."""
 AMOUNT_MAX: Final = 2**53 - 1
 
 _PLAIN: Final = frozenset({CALLS, ROWS, BYTES, TOKENS, WALL_MS})

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.registry.budget_name import AMOUNT_MAX, BYTES, ROWS, TOKENS, is_amount, money_in
+from answerable.core.registry.budget_name import (
+    AMOUNT_MAX,
+    BYTES,
+    MONEY_SPENT,
+    ROWS,
+    TOKENS,
+    is_amount,
+    money_in,
+)
 from answerable.core.registry.fields import type_name
 from answerable.core.registry.spec_shared import ARGUMENT_NAME, matching
 from answerable.core.registry.spending import (
@@ -27,7 +35,7 @@ SPENDING_KEYS: Final = ("amount", "reserves", "measures")
 AMOUNT_KEYS: Final = ("argument", "fixed", "currency", "currencyArgument")
 RESERVE_KEYS: Final = (ROWS, BYTES, TOKENS)
 RESERVE_ARGUMENT_KEYS: Final = ("argument", "default")
-MEASURE_KEYS: Final = (ROWS, TOKENS)
+MEASURE_KEYS: Final = (ROWS, TOKENS, MONEY_SPENT)
 
 _POINTER: Final = re.compile(r"(?:/(?:[^~/]|~[01])*){1,16}")
 _CODE: Final = "capability.spending"

@@ -36,7 +36,8 @@ class ReserveMapping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasureMapping:
-    """Where in an answer it says what was really spent: a JSON pointer (RFC 6901) to a whole number or a list."""
+    """Where in an answer it says what was really spent: a JSON pointer (RFC 6901) to a whole number or a list. budget:
+    `rows`, `tokens`, or `money`, in minor units of the currency that was reserved."""
 
     budget: str
     pointer: str

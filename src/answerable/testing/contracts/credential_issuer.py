@@ -122,7 +122,11 @@ class CredentialIssuerContract:
         self, bench: IssuerBench
     ) -> None:
         never = lease_name(bytes(15) + b"\xfe")
-        claim((await bench.issuer.revoke(never)).is_gone, "nobody issued it")
+        # Who cannot revoke cannot tell either whether another process issued it.
+        claim(
+            (await bench.issuer.revoke(never)).is_gone or not bench.issuer.traits.revocable,
+            "nobody issued it",
+        )
         credential = await bench.issuer.issue(bench.order())
         await bench.issuer.revoke(credential.lease)
         again = await bench.issuer.revoke(credential.lease)

@@ -178,6 +178,29 @@ def test_what_was_used_beyond_a_reservation_is_an_overrun():
     assert found == ({}, {"bytes": 1, "rows": 1, "tokens": AMOUNT_MAX - 50, "wall_ms": 1})
 
 
+@pytest.mark.requirement("BUDGET-09")
+@pytest.mark.parametrize(
+    ("status", "said", "returned", "overrun"),
+    [
+        ("succeeded", {"cost": {"minor": 3}}, 697, None),
+        ("succeeded", {"cost": {"minor": 700}}, None, None),
+        ("succeeded", {"cost": {"minor": 701}}, None, 1),
+        ("succeeded", {"cost": {"minor": -3}}, None, None),
+        ("succeeded", {"cost": {"minor": 2.5}}, None, None),
+        ("succeeded", {}, None, None),
+        ("failed", {"cost": {"minor": 3}}, 697, None),
+        ("failed", {}, 700, None),
+    ],
+)
+def test_money_comes_back_only_where_the_capability_says_where_an_answer_tells_it(
+    status, said, returned, overrun
+):
+    measures = (MeasureMapping(budget="money", pointer="/cost/minor"),)
+    reserved = {"calls": 1, "money:EUR": 700}
+    rest = rest_of(reserved, status, result=said, result_bytes=0, elapsed_ms=0, measures=measures)
+    assert (rest.returned.get("money:EUR"), rest.overrun.get("money:EUR")) == (returned, overrun)
+
+
 @pytest.mark.parametrize(
     ("pointer", "found"),
     [

@@ -52,7 +52,7 @@ def test_what_is_declared_is_what_is_read():
             "bytes": 2_000,
             "tokens": {"argument": "limit"},
         },
-        measures={"rows": "/rows", "tokens": "/usage/to~1tal"},
+        measures={"rows": "/rows", "tokens": "/usage/to~1tal", "money": "/cost"},
     )
     assert found == SpendMapping(
         amount=AmountMapping(argument="amount", currency="EUR"),
@@ -64,6 +64,7 @@ def test_what_is_declared_is_what_is_read():
         measures=(
             MeasureMapping(budget="rows", pointer="/rows"),
             MeasureMapping(budget="tokens", pointer="/usage/to~1tal"),
+            MeasureMapping(budget="money", pointer="/cost"),
         ),
     )
     assert spending(amount={"fixed": 0}).amount == AmountMapping()

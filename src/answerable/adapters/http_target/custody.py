@@ -1,0 +1,171 @@
+"""The one refresh token of a target, in a file of the broker's: who takes part in a rotation, and what a crash leaves.
+
+Laws: one exchange at a time, over all processes; what the server made next is on disk before anything that came with it
+is used; a token that the server refused is not shown to it again.
+
+    ready ──► asked ──► ready (the next one, or the same where the server does not rotate)
+                └─────► refused (used elsewhere, revoked or expired: somebody must consent anew)
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from answerable.adapters.http_target.grant import error_in, token_in
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+PORT: Final = "credential_issuer"
+FILE_BYTES_MAX: Final = 32_768
+LOCK_SECONDS: Final = 0.02
+
+
+class _Held(msgspec.Struct, forbid_unknown_fields=True):
+    """state: as above."""
+
+    refresh_token: str
+    state: str = "ready"
+
+    def __repr__(self) -> str:
+        return "_Held()"
+
+
+class RefreshCustody:
+    """path: mode 0600 and ours; at first it may hold the bare token. Raises Unavailable (`lease.target`)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._turn = anyio.Lock()
+        self._unsaved: _Held | None = None
+
+    async def exchanged(
+        self, trade: Callable[[str], Awaitable[tuple[int, bytes]]], *, seconds_max: float
+    ) -> tuple[int, bytes]:
+        """Show the token to the server by `trade`, and keep the next. Not to be cancelled in the middle: the caller
+        shields it. Raises what `trade` raises."""
+        async with self._alone(seconds_max):
+            held = self._unsaved or self._read()
+            if held.state == "refused":
+                raise self._fault("the server refused the refresh token: somebody has to consent anew")
+            was_asked = held.state == "asked"
+            # A crash after this line: the next start shows the same token again, and if the server has rotated it
+            # meanwhile, it refuses, as what it made next died with us.
+            await self._write(_Held(held.refresh_token, "asked"))
+            try:
+                status, body = await trade(held.refresh_token)
+            except Unavailable as failed:
+                if failed.effect == "none":
+                    await self._write(_Held(held.refresh_token, held.state))
+                raise
+            if error_in(body) == "invalid_grant":
+                await self._write(_Held(held.refresh_token, "refused"))
+                raise self._fault(
+                    "the server takes the refresh token no more: "
+                    + (
+                        "an exchange before was cut off, and what came of it is lost"
+                        if was_asked
+                        else "it was used elsewhere, revoked, or has expired; look who had it"
+                    )
+                )
+            # A crash before this line has lost the next token; after it, nothing.
+            await self._write(_Held(token_in(body, "refresh_token") or held.refresh_token))
+            return status, body
+
+    def secret(self) -> str:
+        """What must not come back in an answer."""
+        return self._read().refresh_token
+
+    @asynccontextmanager
+    async def _alone(self, seconds_max: float) -> AsyncIterator[None]:
+        async with self._turn:
+            try:
+                descriptor = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise self._fault((error.strerror or "unknown error").lower()) from None
+            try:
+                try:
+                    with anyio.fail_after(seconds_max):
+                        # Other processes hold it: there is no event to wait for.
+                        while not _locked(descriptor):  # noqa: ASYNC110
+                            await anyio.sleep(LOCK_SECONDS)
+                except TimeoutError:
+                    raise self._fault("another process has it in hand") from None
+                yield
+            finally:
+                os.close(descriptor)
+
+    def _read(self) -> _Held:
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            with os.fdopen(descriptor, "rb") as opened:
+                status = os.fstat(opened.fileno())
+                content = opened.read(FILE_BYTES_MAX + 1)
+        except OSError as error:
+            raise self._fault((error.strerror or "unknown error").lower()) from None
+        if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
+            raise self._fault("its file must be the broker's own, with mode 0600")
+        try:
+            held = (
+                msgspec.json.decode(content, type=_Held)
+                if content.lstrip().startswith(b"{")
+                else _Held(content.decode("ascii").strip())
+            )
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise self._fault("its file is none of ours") from None
+        if not held.refresh_token or len(content) > FILE_BYTES_MAX or not held.refresh_token.isprintable():
+            raise self._fault("its file holds no token")
+        return held
+
+    async def _write(self, held: _Held) -> None:
+        """Durable on return. What could not be written stays in memory, and is tried first the next time."""
+        self._unsaved = held
+        try:
+            await anyio.to_thread.run_sync(_replace, self._path, msgspec.json.encode(held))
+        except OSError as error:
+            raise self._fault(
+                f"it cannot be written: {(error.strerror or 'unknown error').lower()}", effect_unknown=True
+            ) from None
+        self._unsaved = None
+
+    def _fault(self, why: str, *, effect_unknown: bool = False) -> Unavailable:
+        return Unavailable(
+            f"the refresh token in {shown(self._path.name)} cannot be used: {why}",
+            code="lease.target",
+            port=PORT,
+            effect="unknown" if effect_unknown else "none",
+        )
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _replace(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.next")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    draft.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,115 @@
+"""Addresses and certificates of settings: what may be spoken to, and how its certificate is checked."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+URL_CHARS_MAX: Final = 2_048
+METADATA_NAMES: Final = frozenset({"metadata", "metadata.google.internal", "instance-data"})
+
+
+def address_fault(url: str) -> str:
+    """Why nothing may be sent there; empty when it may. HTTPS, but for loopback; never a cloud's metadata service,
+    whose answers are credentials."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return f"{shown(url)} is not an address"
+    bare = bool(host) and parts.username is None and not parts.query and not parts.fragment
+    if not bare or len(url) > URL_CHARS_MAX or not url.isascii() or not url.isprintable() or " " in url:
+        return f"{shown(url)} is not the address of a server: no user, query, fragment or blank"
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        return f"{shown(url)} is not an https address"
+    if host.lower().rstrip(".") in METADATA_NAMES or _is_link_local(host):
+        return f"{shown(url)} is where clouds hand out credentials"
+    return ""
+
+
+def quiet_wire() -> None:
+    """The HTTP library writes every header of an answer into its debug log, and servers echo credentials there: what it
+    logs is kept from whoever turns on debugging for everything."""
+    for name in ("httpcore2", "httpx2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is a loopback address, or `localhost`."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_link_local(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return address.is_link_local or (mapped is not None and mapped.is_link_local) or host == "fd00:ec2::254"
+
+
+def tls_context(authorities: bytes = b"", certificate: bytes = b"", key: bytes = b"") -> ssl.SSLContext:
+    """authorities: whose certificates count, PEM; empty for those of this machine. certificate, key: of the client,
+    PEM; the key goes to OpenSSL through memory and is on no disk. Raises Malformed (`target.certificate`)."""
+    try:
+        context = ssl.create_default_context(cadata=authorities.decode("ascii") or None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if certificate:
+            _load(context, certificate, key)
+    except (ssl.SSLError, ValueError, OSError):
+        raise Malformed(
+            "authorities, client certificate and key are PEM, and the key belongs to the certificate",
+            code="target.certificate",
+        ) from None
+    return context
+
+
+class TlsPlace:
+    """Certificates of one place, as references: read for each connection, so that changed ones are taken."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        secret_of: Callable[[str], bytes],
+        authorities: str = "",
+        certificate: str = "",
+        key: str = "",
+    ) -> None:
+        self._is_tls = url.startswith("https:")
+        self._secret_of = secret_of
+        self._references = (authorities, certificate, key)
+        self._known: tuple[tuple[bytes, ...], ssl.SSLContext] | None = None
+
+    def context(self) -> ssl.SSLContext | None:
+        """None for plain HTTP. Made anew only when what it is made of has changed: it takes milliseconds. Raises
+        Malformed, Unavailable."""
+        if not self._is_tls:
+            return None
+        read = tuple(self._secret_of(one) if one else b"" for one in self._references)
+        if self._known is None or self._known[0] != read:
+            self._known = (read, tls_context(*read))
+        return self._known[1]
+
+
+def _load(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    descriptor = os.memfd_create("client", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, certificate.rstrip(b"\n") + b"\n" + key)
+        # OpenSSL takes a file only; this one has no name that another process could open without being us.
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=lambda: b"")
+    finally:
+        os.close(descriptor)

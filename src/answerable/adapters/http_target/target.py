@@ -1,0 +1,223 @@
+"""An HTTP server that the broker acts on: one connection for a session, one request at a time, secrets put on here."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import anyio
+import httpx2
+
+from answerable.adapters.http_target.answers import performed
+from answerable.adapters.http_target.leases import lease_behind
+from answerable.adapters.http_target.places import TlsPlace, quiet_wire
+from answerable.adapters.http_target.requests import READING, sent_request
+from answerable.adapters.http_target.tools import request_tools
+from answerable.core.lease.echoes import Echoes
+from answerable.errors import Malformed, Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from answerable.adapters.http_target.leases import Leases
+    from answerable.adapters.http_target.requests import Sent
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.credential import Credential, Performed
+    from answerable.errors import Effect
+    from answerable.ports.clock import Clock
+    from answerable.ports.upstream import Progress
+
+PORT: Final = "brokered_target"
+_NOT_SENT: Final = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpPlace:
+    """base_url: fixed by the settings, so that no argument, answer or name service says another. certificate, key,
+    authorities: references, empty for none."""
+
+    base_url: str
+    headers_let: tuple[str, ...] = ()
+    body_bytes_max: int = 1_048_576
+    answer_bytes_max: int = 1_048_576
+    connect_seconds_max: float = 5.0
+    authorities: str = ""
+    certificate: str = ""
+    key: str = ""
+
+
+class HttpTarget:
+    """Implements ports.brokered_target.BrokeredTarget."""
+
+    def __init__(
+        self, place: HttpPlace, *, leases: Leases, clock: Clock, secret_of: Callable[[str], bytes]
+    ) -> None:
+        self._place = place
+        self._leases = leases
+        self._clock = clock
+        self._tls = TlsPlace(
+            place.base_url,
+            secret_of=secret_of,
+            authorities=place.authorities,
+            certificate=place.certificate,
+            key=place.key,
+        )
+        quiet_wire()
+
+    def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
+        """As the port says."""
+        return request_tools(self._place.headers_let)
+
+    @asynccontextmanager
+    async def connected(self, credential: Credential) -> AsyncIterator[HttpSession]:
+        """As the port says. The connection is made by the first request, and is no other lease's."""
+        try:
+            out = lease_behind(self._leases, credential, self._clock.now())
+            transport = httpx2.AsyncHTTPTransport(
+                verify=self._tls.context() or False, limits=httpx2.Limits(max_connections=1), trust_env=False
+            )
+        except (Refused, Malformed, Unavailable) as fault:
+            raise Unavailable(fault.message, code="target.credential", port=PORT) from None
+        session = HttpSession(self._place, credential, transport, leases=self._leases, clock=self._clock)
+        out.cuts.append(session.cut)
+        try:
+            async with transport:
+                yield session
+        finally:
+            if session.cut in out.cuts:
+                out.cuts.remove(session.cut)
+
+
+class HttpSession:
+    """Implements ports.brokered_target.TargetSession. A lease that is revoked cuts the request that is under way."""
+
+    def __init__(
+        self,
+        place: HttpPlace,
+        credential: Credential,
+        transport: httpx2.AsyncHTTPTransport,
+        *,
+        leases: Leases,
+        clock: Clock,
+    ) -> None:
+        self._place = place
+        self._credential = credential
+        self._transport = transport
+        self._leases = leases
+        self._clock = clock
+        self._turn = anyio.Lock()
+        self._under_way: anyio.CancelScope | None = None
+        parts = urlsplit(place.base_url)
+        self._root = f"{parts.scheme}://{parts.netloc}"
+        self._host = parts.netloc
+        self._below = parts.path.rstrip("/")
+
+    def cut(self) -> None:
+        """Its lease was revoked: what is under way is given up."""
+        if self._under_way is not None:
+            self._under_way.cancel()
+
+    async def perform(
+        self,
+        tool: str,
+        arguments: Mapping[str, JSONValue],
+        *,
+        tag: str,
+        seconds_max: float,
+        progress: Progress | None = None,
+    ) -> Performed:
+        """As the port says."""
+        if tool not in ("read", "request"):
+            raise Refused(f"there is no tool {shown(tool, 40)} here", code="target.arguments")
+        async with self._turn:
+            try:
+                out = lease_behind(self._leases, self._credential, self._clock.now())
+                assert out.kept.injection is not None  # noqa: S101 - whoever has a secret has one
+                injection = out.kept.injection()
+            except (Refused, Unavailable) as fault:
+                raise self._unavailable(fault.message, code="target.credential") from None
+            place = self._place
+            sent = sent_request(
+                arguments,
+                out.kept.scope,
+                injection,
+                tag=tag,
+                headers_let=place.headers_let,
+                body_bytes_max=place.body_bytes_max,
+                methods=READING if tool == "read" else (),
+            )
+            echoes = Echoes(injection.secrets)
+            with anyio.CancelScope() as self._under_way:
+                status, headers, body, is_cut = await self._answered(sent, echoes, seconds_max)
+            if self._under_way.cancelled_caught:
+                raise self._unavailable(
+                    "its lease was revoked in the middle", effect="unknown", code="target.cut"
+                )
+            return performed(
+                status,
+                headers,
+                body,
+                echoes=echoes,
+                bytes_max=place.answer_bytes_max,
+                is_cut=is_cut,
+                tag=tag,
+            )
+
+    async def _answered(
+        self, sent: Sent, echoes: Echoes, seconds_max: float
+    ) -> tuple[int, list[tuple[str, str]], bytes, bool]:
+        """Status, headers, and the body as far as it is shown and as a secret may reach that begins before the cut."""
+        place = self._place
+        request = httpx2.Request(
+            sent.method,
+            self._root,
+            headers=[("host", self._host), *sent.headers],
+            content=sent.body,
+            extensions={
+                "target": f"{self._below}{sent.target}".encode("ascii"),
+                "timeout": {
+                    "connect": place.connect_seconds_max,
+                    "read": seconds_max,
+                    "write": seconds_max,
+                    "pool": place.connect_seconds_max,
+                },
+            },
+        )
+        bytes_max = place.answer_bytes_max + echoes.bytes_max
+        try:
+            with anyio.fail_after(seconds_max):
+                response = await self._transport.handle_async_request(request)
+                try:
+                    received = bytearray()
+                    # Raw: nothing is unpacked, so nothing can grow on the way.
+                    async for chunk in response.aiter_raw():
+                        received += chunk
+                        if len(received) > bytes_max:
+                            break
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await response.aclose()
+        except TimeoutError:
+            raise self._unavailable(
+                f"no whole answer within {seconds_max:g} seconds", effect="unknown", code="target.late"
+            ) from None
+        except _NOT_SENT as error:
+            raise self._unavailable(
+                f"it was not reached: {type(error).__name__}", code="target.unreachable"
+            ) from None
+        except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+            raise self._unavailable(
+                f"the connection was lost: {type(error).__name__}", effect="unknown", code="target.lost"
+            ) from None
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
+        return response.status_code, headers, bytes(received[:bytes_max]), len(received) > bytes_max
+
+    def _unavailable(self, why: str, *, code: str, effect: Effect = "none") -> Unavailable:
+        return Unavailable(f"{shown(self._host)} does not answer: {why}", code=code, port=PORT, effect=effect)

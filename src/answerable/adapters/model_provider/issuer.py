@@ -1,0 +1,130 @@
+"""Leases of a model provider: tickets of this broker, which alone puts the provider's key on what it sends.
+
+Providers know no keys that live for a minute. The key stands on when every lease is gone; who else has a copy is
+stopped by changing it at the provider, and by nothing here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Final, Protocol
+
+from answerable.adapters.model_provider.scope import model_scope, scope_faults
+from answerable.core.base64url import to_base64url
+from answerable.core.lease.checkout import CheckOuts
+from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
+from answerable.core.lease.name import account_of
+from answerable.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.adapters.model_provider.scope import ModelScope
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.lease.checkout import CheckOut
+    from answerable.core.lease.credential import LeaseOrder
+    from answerable.core.lease.name import LeaseName
+    from answerable.core.lease.scope import Scope
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+
+TICKET_BYTES: Final = 32
+TRAITS: Final = IssuerTraits(boundary="broker", ends_by="broker")
+
+
+class KeyOnRequests(Protocol):
+    """What a key puts on a request. secrets: every text of it that must not come back."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, str]]:
+        """Names and values."""
+        ...
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """Texts."""
+        ...
+
+
+class ProviderKey(Protocol):
+    """Where the key comes from, read for each request."""
+
+    def injection(self) -> KeyOnRequests:
+        """As it is now. Raises Unavailable (`lease.target`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLease:
+    """ticket: what its holder shows."""
+
+    scope: ModelScope
+    ticket: str
+
+    def __repr__(self) -> str:
+        return "ModelLease()"
+
+
+ModelLeases = CheckOuts[ModelLease]
+
+
+def lease_behind(leases: ModelLeases, credential: Credential, at: UnixMillis) -> CheckOut[ModelLease]:
+    """The lease that this credential is of. Raises Refused (`lease.gone`)."""
+    out = leases.serving(credential.lease, at)
+    ticket = credential.secret.reveal("ticket") if "ticket" in credential.secret.names() else ""
+    if not compare_digest(ticket.encode(), out.kept.ticket.encode()):
+        raise Refused("the credential is not the one that was issued", code="lease.gone")
+    return out
+
+
+class ModelIssuer:
+    """Implements ports.credential_issuer.CredentialIssuer, by the broker's own book: no provider is asked."""
+
+    def __init__(self, key: ProviderKey, *, leases: ModelLeases, clock: Clock, entropy: Entropy) -> None:
+        self._key = key
+        self._leases = leases
+        self._clock = clock
+        self._entropy = entropy
+
+    @property
+    def traits(self) -> IssuerTraits:
+        """As the port says."""
+        return TRAITS
+
+    def faults(self, scope: Scope) -> tuple[str, ...]:
+        """As the port says."""
+        return scope_faults(scope)
+
+    async def issue(self, order: LeaseOrder) -> Credential:
+        """As the port says."""
+        scope = model_scope(order.scope)
+        self._key.injection()
+        ticket = to_base64url(self._entropy.bytes(TICKET_BYTES))
+        self._leases.put(order.name, ModelLease(scope=scope, ticket=ticket), order.expires_at)
+        return Credential(
+            lease=order.name,
+            account=account_of(order.name),
+            expires_at=order.expires_at,
+            secret=Secret(ticket=ticket),
+        )
+
+    async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
+        """As the port says."""
+        out = self._leases.serving(name, self._clock.now())
+        out.expires_at = max(out.expires_at, expires_at)
+
+    async def revoke(self, name: LeaseName) -> Revoked:
+        """As the port says."""
+        cut = self._leases.end(name)
+        self._leases.drop(name)
+        return Revoked(sessions_cut=cut)
+
+    async def live(self) -> tuple[LeaseName, ...]:
+        """As the port says."""
+        return self._leases.names()
+
+    async def granted(self, name: LeaseName) -> tuple[str, ...]:
+        """As the port says: the broker itself is who grants."""
+        out = self._leases.find(name)
+        return () if out is None else tuple(sorted(f"model {one}" for one in out.kept.scope.models))

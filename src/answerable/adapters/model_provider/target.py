@@ -1,0 +1,274 @@
+"""A provider of language models that the broker asks: counted, bounded, and cut when the reservation is used up."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import httpx2
+import msgspec
+
+from answerable.adapters.model_provider.asked import asked_chat, refused
+from answerable.adapters.model_provider.issuer import lease_behind
+from answerable.adapters.model_provider.prices import MICRO, Prices
+from answerable.adapters.model_provider.said import answer_of
+from answerable.adapters.model_provider.tools import model_tools
+from answerable.adapters.model_provider.wire import Call, ProviderWire, session_of
+from answerable.core.lease.credential import Performed
+from answerable.core.lease.echoes import Echoes
+from answerable.errors import Malformed, Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from answerable.adapters.model_provider.issuer import ModelLeases, ProviderKey
+    from answerable.adapters.model_provider.scope import ModelScope
+    from answerable.adapters.model_provider.wire import Api
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.credential import Credential
+    from answerable.errors import Effect
+    from answerable.ports.clock import Clock
+    from answerable.ports.upstream import Progress
+
+PORT: Final = "brokered_target"
+TEXT_CHARS_MAX: Final = 4_000
+_NOT_SENT: Final = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPlace:
+    """base_url: with the version in its path, such as `/v1`. api: which of the two it speaks. limit_name: how it calls
+    the most tokens of an answer, where it speaks OpenAI's."""
+
+    base_url: str
+    api: Api
+    limit_name: str = "max_completion_tokens"
+    prices: Prices = field(default_factory=Prices)
+    body_bytes_max: int = 1_048_576
+    answer_bytes_max: int = 4_194_304
+    connect_seconds_max: float = 5.0
+
+
+class ModelTarget:
+    """Implements ports.brokered_target.BrokeredTarget."""
+
+    def __init__(
+        self,
+        place: ModelPlace,
+        *,
+        key: ProviderKey,
+        leases: ModelLeases,
+        clock: Clock,
+        tls: Callable[[], ssl.SSLContext | None],
+    ) -> None:
+        """tls: the context of a connection, None for plain HTTP; raises Malformed, Unavailable."""
+        self._place = place
+        self._key = key
+        self._leases = leases
+        self._clock = clock
+        self._tls = tls
+
+    def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
+        """As the port says."""
+        return model_tools()
+
+    @asynccontextmanager
+    async def connected(self, credential: Credential) -> AsyncIterator[ModelSession]:
+        """As the port says. The connection is made by the first request, and is no other lease's."""
+        try:
+            out = lease_behind(self._leases, credential, self._clock.now())
+            transport = httpx2.AsyncHTTPTransport(
+                verify=self._tls() or False, limits=httpx2.Limits(max_connections=1), trust_env=False
+            )
+        except (Refused, Malformed, Unavailable) as fault:
+            raise Unavailable(fault.message, code="target.credential", port=PORT) from None
+        session = ModelSession(
+            self._place, credential, transport, key=self._key, leases=self._leases, clock=self._clock
+        )
+        out.cuts.append(session.cut)
+        try:
+            async with transport:
+                yield session
+        finally:
+            if session.cut in out.cuts:
+                out.cuts.remove(session.cut)
+
+
+class ModelSession:
+    """Implements ports.brokered_target.TargetSession. A lease that is revoked cuts the answer that is being made."""
+
+    def __init__(
+        self,
+        place: ModelPlace,
+        credential: Credential,
+        transport: httpx2.AsyncHTTPTransport,
+        *,
+        key: ProviderKey,
+        leases: ModelLeases,
+        clock: Clock,
+    ) -> None:
+        self._place = place
+        self._credential = credential
+        self._wire = ProviderWire(
+            place.base_url,
+            place.api,
+            transport,
+            limit_name=place.limit_name,
+            answer_bytes_max=place.answer_bytes_max,
+            connect_seconds_max=place.connect_seconds_max,
+        )
+        self._key = key
+        self._leases = leases
+        self._clock = clock
+        self._turn = anyio.Lock()
+        self._under_way: anyio.CancelScope | None = None
+
+    def cut(self) -> None:
+        """Its lease was revoked: what is under way is given up."""
+        if self._under_way is not None:
+            self._under_way.cancel()
+
+    async def perform(
+        self,
+        tool: str,
+        arguments: Mapping[str, JSONValue],
+        *,
+        tag: str,
+        seconds_max: float,
+        progress: Progress | None = None,
+    ) -> Performed:
+        """As the port says."""
+        if tool not in ("chat", "list_models"):
+            raise refused(f"there is no tool {shown(tool, 40)} here")
+        async with self._turn:
+            try:
+                out = lease_behind(self._leases, self._credential, self._clock.now())
+                injection = self._key.injection()
+            except (Refused, Unavailable) as fault:
+                raise self._unavailable(fault.message, code="target.credential") from None
+            call = Call(
+                headers=tuple(injection.headers),
+                echoes=Echoes(injection.secrets),
+                tag=tag,
+                progress=progress,
+                seconds_max=seconds_max,
+            )
+            scope, act = out.kept.scope, self._chat if tool == "chat" else self._models
+            with anyio.CancelScope() as self._under_way:
+                try:
+                    with anyio.fail_after(seconds_max):
+                        return await act(arguments, scope, call)
+                except TimeoutError:
+                    why = f"no whole answer within {seconds_max:g} seconds"
+                    raise self._unavailable(why, effect="unknown", code="target.late") from None
+                except _NOT_SENT as error:
+                    why = f"it was not reached: {type(error).__name__}"
+                    raise self._unavailable(why, code="target.unreachable") from None
+                except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+                    why = f"the connection was lost: {type(error).__name__}"
+                    raise self._unavailable(why, effect="unknown", code="target.lost") from None
+                except Malformed as fault:
+                    raise self._unavailable(fault.message, effect="unknown", code="target.answer") from None
+            raise self._unavailable(
+                "its lease was revoked in the middle", effect="unknown", code="target.cut"
+            )
+
+    async def _chat(self, arguments: Mapping[str, JSONValue], scope: ModelScope, call: Call) -> Performed:
+        place = self._place
+        chat = asked_chat(
+            arguments,
+            scope,
+            place.prices,
+            bytes_max=place.body_bytes_max,
+            temperature_max=1 if place.api == "anthropic" else 2,
+        )
+        async with self._wire.chatting(chat, call) as response:
+            if response.status_code != 200:
+                return await self._refused(response, call)
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind == "text/event-stream":
+                said = await self._wire.streamed(response, chat, call)
+            else:
+                said = self._wire.said_in(await self._wire.whole(response, call))
+            session = session_of(response, said, call.echoes)
+        found = answer_of(said, chat, place.prices)
+        return _performed(found, said.text, call.echoes, session, is_error=said.stop == "error")
+
+    async def _models(self, arguments: Mapping[str, JSONValue], scope: ModelScope, call: Call) -> Performed:
+        if arguments:
+            raise refused("`list_models` takes no arguments")
+        async with self._wire.listing(call) as response:
+            if response.status_code != 200:
+                return await self._refused(response, call)
+            listed = (await self._wire.whole(response, call)).get("data")
+            session = session_of(response, None, call.echoes)
+        known = [one.get("id") for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        models: list[JSONValue] = [
+            _listed(name, self._place.prices) for name in scope.models if name in known
+        ]
+        lines = "\n".join(name for name in scope.models if name in known) or "none"
+        return _performed({"models": models}, lines, call.echoes, session)
+
+    async def _refused(self, response: httpx2.Response, call: Call) -> Performed:
+        """What the provider said, in its words, without secrets. Nothing was counted, so that all is given back."""
+        text = call.echoes.hidden_in(await self._wire.read(response)).decode("utf-8", "replace")
+        if response.headers.get("content-encoding", "identity") != "identity":
+            text = "the body came compressed although that was not asked for, and is not shown"
+        found: dict[str, JSONValue] = {"status": response.status_code, "error": text[:TEXT_CHARS_MAX]}
+        session = session_of(response, None, call.echoes)
+        return _performed(
+            found,
+            f"HTTP {response.status_code}: {text[:TEXT_CHARS_MAX]}",
+            call.echoes,
+            session,
+            is_error=True,
+        )
+
+    def _unavailable(self, why: str, *, code: str, effect: Effect = "none") -> Unavailable:
+        return Unavailable(
+            f"{shown(self._wire.host)} does not answer: {why}", code=code, port=PORT, effect=effect
+        )
+
+
+def _listed(name: str, prices: Prices) -> JSONValue:
+    price = prices.find(name)
+    if price is None:
+        return {"model": name}
+    return {
+        "model": name,
+        "input": price.read / MICRO,
+        "output": price.written / MICRO,
+        "currency": prices.currency,
+        "prices_of": prices.day,
+        "source": prices.source,
+    }
+
+
+def _performed(
+    found: dict[str, JSONValue],
+    text: str,
+    echoes: Echoes,
+    session: tuple[tuple[str, str], ...],
+    *,
+    is_error: bool = False,
+) -> Performed:
+    """Searched once more as a whole: a secret may have come in pieces."""
+    hidden: dict[str, JSONValue] = msgspec.json.decode(echoes.hidden_in(msgspec.json.encode(found)))
+    shown_text = echoes.hidden_text(text)
+    cut = shown_text[:TEXT_CHARS_MAX] + ("…" if len(shown_text) > TEXT_CHARS_MAX else "")
+    return Performed(
+        result={
+            "content": [{"type": "text", "text": cut}],
+            "structuredContent": hidden,
+            "isError": is_error,
+        },
+        session=session,
+    )

@@ -1,0 +1,131 @@
+"""Client certificates of the broker's, and whose server certificates count, in real handshakes."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from answerable.core.canonical import freeze
+from answerable.errors import Unavailable
+from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
+from answerable.wiring.target_kinds import BuiltTarget
+from tests.http_target_world import Secrets, asked, order, world
+from tests.resource_server import Seen, resource_server
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HTTPLEASE-06")]
+
+ANY = freeze({"requests": [{"methods": ["GET"], "path": "/a"}]})
+
+
+class Authority:
+    """Certifies whom a test names."""
+
+    def __init__(self, name: str) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self.pem = self._signed(self._name, self._key, authority=True).public_bytes(Encoding.PEM)
+
+    def certified(self, name: str) -> tuple[bytes, bytes]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return self._signed(subject, key).public_bytes(Encoding.PEM), private
+
+    def _signed(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool = False
+    ) -> x509.Certificate:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(hours=1))
+            .not_valid_after(now + timedelta(hours=1))
+            .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+            )
+            .sign(self._key, hashes.SHA256())
+        )
+
+
+def served(folder: Path, authority: Authority, *, clients: bytes = b"") -> ssl.SSLContext:
+    certificate, key = authority.certified("server")
+    (folder / "server.pem").write_bytes(certificate + key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "server.pem")
+    if clients:
+        context.load_verify_locations(cadata=clients.decode())
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def target_at(url: str, secrets: Secrets, **more: str) -> BuiltTarget:
+    settings = HttpTargetSettings(
+        base_url=url,
+        auth="mtls",
+        certificate="file:certificate",
+        certificate_key="file:certificate_key",
+        authorities="file:authorities",
+    )
+    assert not faults_of(settings)
+    return built(settings, world(secrets))
+
+
+def _is_open(descriptor: str) -> bool:
+    return os.path.lexists(f"/proc/self/fd/{descriptor}")
+
+
+def anybody(seen: Seen) -> str:
+    return "read:case"
+
+
+async def test_a_server_that_asks_for_a_certificate_lets_ours_in_and_no_other(tmp_path: Path) -> None:
+    ours, theirs = Authority("ours"), Authority("theirs")
+    certificate, key = ours.certified("broker")
+    secrets = Secrets(
+        {"file:certificate": certificate, "file:certificate_key": key, "file:authorities": ours.pem}
+    )
+    with resource_server(anybody, tls=served(tmp_path, ours, clients=ours.pem)) as api:
+        target = target_at(api.url, secrets)
+        credential = await target.issuer.issue(order(scope=ANY))
+        found = await asked(target, credential, "/a")
+        assert found["status"] == 200
+        assert key.decode() not in repr(found)
+        opened = [os.readlink(f"/proc/self/fd/{one}") for one in map(str, range(256)) if _is_open(one)]
+        assert opened
+        assert not [one for one in opened if "memfd" in one], "nothing that holds the key stays open"
+        secrets["file:certificate"], secrets["file:certificate_key"] = theirs.certified("broker")
+        with pytest.raises(Unavailable):
+            await asked(target, credential, "/a")
+        secrets["file:certificate"], secrets["file:certificate_key"] = certificate, theirs.certified("x")[1]
+        with pytest.raises(Unavailable) as odd:
+            await asked(target, credential, "/a")
+        assert odd.value.effect == "none"
+
+
+async def test_a_server_that_others_certified_is_not_spoken_to(tmp_path: Path) -> None:
+    ours, theirs = Authority("ours"), Authority("theirs")
+    certificate, key = ours.certified("broker")
+    secrets = Secrets(
+        {"file:certificate": certificate, "file:certificate_key": key, "file:authorities": ours.pem}
+    )
+    with resource_server(anybody, tls=served(tmp_path, theirs)) as api:
+        target = target_at(api.url, secrets)
+        credential = await target.issuer.issue(order(scope=ANY))
+        with pytest.raises(Unavailable) as refused:
+            await asked(target, credential, "/a")
+        assert (refused.value.code, refused.value.effect) == ("target.unreachable", "none")
+        assert not api.seen

@@ -1,0 +1,20 @@
+"""What every credential issuer promises, by leases of a model provider, on the metered stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from answerable.testing.contracts.credential_issuer import CredentialIssuerContract
+from tests.model_provider_stand_in import stand_in
+from tests.model_provider_world import KEY, ModelBench, target_on
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("MODELLEASE-01")]
+
+
+class TestModelProvider(CredentialIssuerContract):
+    @pytest.fixture
+    def bench(self) -> Iterator[ModelBench]:
+        with stand_in(KEY) as provider:
+            yield ModelBench(target_on(provider))

@@ -1,0 +1,121 @@
+"""An agent on an API and on language models, through the real server and its broker: scenarios S-02 and S-07."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from answerable.core.lease.name import lease_name
+from answerable.core.ledger.tags import Tag
+from answerable.sdk.keyfile import create_key
+from tests.attack.test_http_requests import command_lines
+from tests.authorization_server import SECRET, AuthorizationServer, authorization_server
+from tests.brokered_http_world import Desks, desks
+from tests.http_target_world import api_of, directly
+from tests.model_provider_stand_in import StandIn, stand_in
+from tests.model_provider_world import ASKED, KEY
+from tests.resource_server import ResourceServer
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[AuthorizationServer]:
+    with authorization_server() as running:
+        yield running
+
+
+@pytest.fixture
+def api(server: AuthorizationServer) -> Iterator[ResourceServer]:
+    with api_of(server) as running:
+        yield running
+
+
+@pytest.fixture
+def provider() -> Iterator[StandIn]:
+    with stand_in(KEY) as running:
+        yield running
+
+
+async def an_agent(found: Desks, root):
+    key = create_key(root / "scout.jwk", seed=os.urandom(32))
+    await found.crm.instance(key)
+    return key
+
+
+def everywhere(found: Desks) -> bytes:
+    """Every file of the house but those that the secrets are kept in, and what it said."""
+    kept = {"crm-secret", "provider-key"}
+    files = [one for one in found.home.data.rglob("*") if one.is_file() and one.name not in kept]
+    return b"".join(one.read_bytes() for one in files) + found.home.said.encode()
+
+
+@pytest.mark.requirement("HTTPLEASE-14")
+async def test_an_agent_reads_its_case_and_the_token_that_did_it_is_good_for_nothing(
+    tmp_path, server, api, provider
+):
+    async with desks(tmp_path, server, api, provider) as found:
+        key = await an_agent(found, tmp_path)
+        said = await found.crm.does_call(key, "read", path="/cases/7/notes", headers={"accept": "text/plain"})
+        assert not said["result"]["isError"], said["text"] + found.home.said
+        assert said["result"]["structuredContent"]["json"]["path"] == "/cases/7/notes", said["text"]
+        action = said["result"]["_meta"]["answerable/action"]
+        seen = api.seen[-1]
+        token = seen.header("authorization").removeprefix("Bearer ")
+        assert seen.header("user-agent") == f"answerable/{action}"
+        assert await directly(api.url, token) == 401, "used directly, the API refuses it"
+        before = len(api.seen)
+        for path in ("/cases/8", "/cases/7/../8", "/cases/7/%2e%2e/8"):
+            refused = await found.crm.does_call(key, "read", path=path)
+            assert "error" in refused or refused["result"]["isError"], path
+        assert len(api.seen) == before, "nothing was sent"
+        echoed = await found.crm.does_call(key, "read", path="/cases/7/echo")
+        second = api.seen[-1].header("authorization").removeprefix("Bearer ")
+        assert second != token
+        assert second not in echoed["text"]
+        await found.home.stop(signal.SIGTERM)
+        (intent,) = [one for one in found.home.entries(Tag.INTENT) if one["action"] == action]
+        assert intent["lease"] == lease_name(bytes.fromhex(action))
+        (outcome,) = [one for one in found.home.entries(Tag.OUTCOME) if one["action"] == action]
+        assert outcome["session"]["http_x_request_id"].startswith("srv-")
+        held = everywhere(found)
+        for secret in (SECRET, SECRET.replace(" ", "+"), token, second):
+            assert secret.encode() not in held
+            assert secret not in "".join(command_lines())
+
+
+@pytest.mark.requirement("MODELLEASE-06")
+async def test_an_agent_in_a_loop_is_stopped_by_its_budget_and_never_sees_the_key(
+    tmp_path, server, api, provider
+):
+    async with desks(tmp_path, server, api, provider) as found:
+        key = await an_agent(found, tmp_path)
+        listed = await found.models.does_call(key, "list_models")
+        assert [one["model"] for one in listed["result"]["structuredContent"]["models"]] == ["small-1"], (
+            listed["text"]
+        )
+        most = {**ASKED, "tokens_max": 800, "cost_max": 20}
+        other = await found.models.does_call(key, "chat", **{**most, "model": "large-1"})
+        assert "error" in other or other["result"]["isError"]
+        asked = len(provider.asked)
+        done = used = cost = 0
+        for _ in range(60):
+            said = await found.models.does_call(key, "chat", **most)
+            if "error" in said or said["result"].get("isError"):
+                break
+            done += 1
+            used += said["result"]["structuredContent"]["usage"]["total_tokens"]
+            cost += said["result"]["structuredContent"]["cost"]["minor_units"]
+        assert "mandate.budget_spent" in said["text"] or "budget" in said["text"], said["text"]
+        assert len(provider.asked) == asked + done, "what the budget refuses is not sent"
+        assert done > 3, "what was not used came back"
+        assert used <= 1_000
+        assert cost <= 200
+        await found.home.stop(signal.SIGTERM)
+        assert KEY.encode() not in everywhere(found)
+        assert KEY not in "".join(command_lines())
+        outcomes = [one for one in found.home.entries(Tag.OUTCOME) if one.get("returned")]
+        assert any("money:USD" in one["returned"] for one in outcomes)
