@@ -240,7 +240,8 @@ class TokenWorld:
             "audiences": (self.url,),
             "authority": authority,
             "issued_at": now,
-            "expires_at": UnixMillis(now // 1000 * 1000 + 200_000),
+            # A second may pass between two hops, and none outlives the one above.
+            "expires_at": min(UnixMillis(now // 1000 * 1000 + 200_000), read_hop(above[-1]).expires_at),
         }
         return sign_hop(above, HopTerms(**{**given, **more}), key=signing_key(giver))
 
