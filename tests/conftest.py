@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, configuration, settings
 
+from tests import warm_starts
 from tests.loud_skips import not_proven
+
+warm_starts.install()
 
 # What it has learnt lies with the other caches.
 configuration.set_hypothesis_home_dir(Path(__file__).parent.parent / ".dev/cache/hypothesis")
@@ -25,6 +28,16 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("default")
+
+
+WITHOUT_SERVERS = ("tests/unit/", "tests/property/", "tests/tidy/", "tests/fuzz/", "tests/vectors/")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Where a server will be started, what it is started from reads the product while the first tests run."""
+    controls = session.config.pluginmanager.hasplugin("dsession")
+    if not controls and not all(one.nodeid.startswith(WITHOUT_SERVERS) for one in session.items):
+        warm_starts.begin()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+
+from tests import warm_starts
 
 ROOT = Path(__file__).parents[1]
 UPSTREAMS = Path(os.environ.get("ANSWERABLE_UPSTREAMS", ROOT / ".dev" / "upstreams"))
@@ -86,11 +89,9 @@ def left_running(home: Path) -> list[str]:
 def put_on_path(folder: Path) -> str:
     """A PATH on which `answerable` and `python3` are the ones under test."""
     folder.mkdir()
-    for name, start in {
-        # The installed command and not the module: a gateway believes what its own command measures, and nothing else.
-        "answerable": str(Path(sys.executable).with_name("answerable")),
-        "python3": sys.executable,
-    }.items():
+    # The installed command and not the module: a gateway believes what its own command measures, and nothing else.
+    installed = shlex.join(warm_starts.line(str(Path(sys.executable).with_name("answerable"))))
+    for name, start in {"answerable": installed, "python3": sys.executable}.items():
         (folder / name).write_text(f'#!/bin/sh\nexec {start} "$@"\n')
         (folder / name).chmod(0o755)
     return f"{folder}{os.pathsep}{os.environ['PATH']}"

@@ -19,11 +19,16 @@ REQUIRABLE: Final = frozenset(
         "faketime",
         "go-spiffe",
         "mariadb",
+        "moto",
+        "nats-server",
         "npm",
         "openssl",
         "postgres",
+        "rabbitmq-server",
+        "redis-server",
         "softhsm",
         "ssh-keygen",
+        "sshd",
         "strace",
     }
 )

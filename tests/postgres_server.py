@@ -70,6 +70,15 @@ class PostgresServer:
             self._user = nobody.pw_uid
             shutil.chown(folder, nobody.pw_uid, nobody.pw_gid)
 
+    def keep(self, name: str, octets: bytes) -> Path:
+        """A file that only the server reads."""
+        path = self.folder / name
+        path.write_bytes(octets)
+        path.chmod(0o600)
+        if self._user is not None:
+            os.chown(path, self._user, -1)
+        return path
+
     def make(self, settings: str = SETTINGS) -> None:
         password = self.folder / "owner"
         password.write_text(OWNER_PASSWORD)

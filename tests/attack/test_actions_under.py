@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 import pytest
 from msgspec import structs
-from typer.testing import CliRunner
 
 from answerable.adapters.tlog_files import TlogFilesLedger
-from answerable.apps.cli.application import command_line
 from answerable.apps.control_api.application import control_app
 from answerable.core.canonical import encode, parse
 from answerable.core.incident.under_manifest import wanted_manifest
@@ -30,6 +28,7 @@ from answerable.wiring.ledger_copy import copied_entries
 from tests.attack.test_drift_laundering import CRUEL, MADE, OTHER, WHOLE, acted, enrolled, manifest, seen
 from tests.control_world import memory_product
 from tests.enrolment_world import attested_documents, workloads_over
+from tests.typed_lines import typed
 from tests.unit.apps.control_api.test_control_api import client_of
 
 if TYPE_CHECKING:
@@ -203,7 +202,7 @@ async def test_one_command_answers_with_a_server_and_on_a_copy_without_any_key(t
 
         async def run(*words: str, code: int = 0) -> str:
             line = ["timeline", *words, "--data", str(home)]
-            result = await anyio.to_thread.run_sync(lambda: CliRunner().invoke(command_line(offline), line))
+            result = await anyio.to_thread.run_sync(lambda: typed(offline, line))
             assert result.exit_code == code, result.output
             return str(result.output if code else result.stdout)
 

@@ -177,6 +177,28 @@ async def test_one_lease_that_is_revoked_many_times_at_once_is_gone_for_each(ben
     assert not await bench.issuer.live()
 
 
+@pytest.mark.requirement("PG-08")
+@pytest.mark.parametrize("ends", ["COMMIT", "ROLLBACK"])
+async def test_revoking_waits_for_an_issue_that_is_under_way(bench, server, ends):
+    """As a broker would leave it that was killed between its statements and their COMMIT."""
+    account = account_of(order().name)
+    other = await server.owner("prod")
+    await other.execute(f"BEGIN; CREATE ROLE {account}; GRANT {account} TO answerable")
+    answers = []
+
+    async def revoke():
+        answers.append(await bench.issuer.revoke(order().name))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(revoke)
+        await anyio.sleep(0.3)
+        assert not answers
+        await other.execute(ends)
+    await other.close()
+    assert answers[0].is_gone
+    assert not await server.run(f"SELECT 1 FROM pg_roles WHERE rolname = '{account}'")
+
+
 MINTER = """
 import anyio, sys
 from tests.postgres_server import PostgresServer

@@ -22,6 +22,7 @@ from answerable.flows.govern_action import Answer
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.testing.samples import registry_documents, signing_key
+from tests.example_counts import examples
 from tests.gateway_world import modern
 
 METHODS = [
@@ -165,7 +166,7 @@ COUNTER = iter(range(10**9))
 
 
 @pytest.mark.requirement("GATE-03")
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(body=MESSAGES, modern_era=st.booleans())
 def test_any_bytes_are_answered_and_cost_nothing_else(body, modern_era):
     own, prover = needs()

@@ -32,6 +32,7 @@ from answerable.flows.issue_mandate import issue_mandate
 from answerable.testing.builders import Bench
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.samples import signing_key
+from tests.example_counts import examples
 from tests.lineage_world import asked, believing
 from tests.mandate_world import bench as mail_bench
 from tests.mandate_world import changed, documents, for_alice, shown
@@ -273,7 +274,7 @@ def expected(lineage: Lineage) -> list[Action]:
 
 
 @pytest.mark.requirement("MEET-03")
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(lineages())
 def test_effective_authority_is_the_meet_and_exceeds_no_member_of_it(lineage: Lineage) -> None:
     found = anyio.run(done, lineage)

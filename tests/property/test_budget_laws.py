@@ -19,6 +19,7 @@ from answerable.core.mandate.spend import rest_of
 from answerable.core.registry.budget_name import AMOUNT_MAX
 from answerable.core.registry.spending import MeasureMapping
 from answerable.testing.samples import mandate
+from tests.example_counts import examples
 
 NAMES = ("bytes", "money:EUR", "rows")
 HOPS = ("hop-1", "hop-2", "hop-3")
@@ -152,7 +153,7 @@ class TestBudgets(Budgets.TestCase):
 
 @pytest.mark.requirement("BUDGET-01", "BUDGET-04")
 class TestBudgetsOnFiles(BudgetsOnFiles.TestCase):
-    settings = settings(deadline=None, stateful_step_count=25, max_examples=20)
+    settings = settings(deadline=None, stateful_step_count=25, max_examples=examples(20))
 
 
 statuses = st.sampled_from(("succeeded", "failed", "not_started", "indeterminate"))

@@ -17,6 +17,7 @@ from answerable.errors import Refused
 from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.keep_figures import keep_figures
 from answerable.testing.clock import START
+from tests.example_counts import examples
 from tests.figures_world import comparable, counted_again, entry, figures_of, folded, ready
 
 TAGS = (
@@ -34,7 +35,7 @@ steps = st.one_of(
 
 @pytest.mark.requirement("STAT-02")
 @given(script=st.lists(steps, max_size=30), back_hours=st.integers(0, 6))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_figures_that_were_counted_on_equal_those_counted_from_the_first_entry(script, back_hours):
     anyio.run(_played, script, back_hours)
 
@@ -118,7 +119,7 @@ def logs(draw):
 
 @pytest.mark.requirement("STAT-02")
 @given(entries=logs(), cuts=st.sets(st.integers(0, 60), max_size=8), since=st.integers(0, 3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_whatever_stands_in_a_log_a_restart_anywhere_changes_no_figure(entries, cuts, since):
     figures, rows = Figures(), {}
     for one in entries:

@@ -14,6 +14,7 @@ from answerable.core.decision.counter import Event, resource_key
 from answerable.core.decision.history import History, UnknownHistory
 from answerable.core.decision.tally import PIECES, decoded, encoded
 from answerable.core.registry.policy_parts import EVENT_KINDS, EventMatch, Tracker
+from tests.example_counts import examples
 
 AGENTS = ("scout", "rover")
 MANDATES = ("m-1", "m-2")
@@ -148,7 +149,7 @@ def as_kept(history, tracker):
 
 
 @pytest.mark.requirement("HIST-01", "HIST-07")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data())
 def test_a_value_is_never_below_the_exact_one_nor_above_that_over_a_60th_more(data):
     tracker = data.draw(trackers())
@@ -179,7 +180,7 @@ def test_a_value_is_never_below_the_exact_one_nor_above_that_over_a_60th_more(da
 
 
 @pytest.mark.requirement("HIST-01")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_what_is_kept_and_read_again_counts_on_as_if_nothing_had_happened(data):
     tracker = data.draw(trackers())
@@ -198,7 +199,7 @@ def test_what_is_kept_and_read_again_counts_on_as_if_nothing_had_happened(data):
 
 
 @pytest.mark.requirement("HIST-02")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_a_clock_that_is_set_back_makes_no_value_smaller(data):
     """Real times go on; from some event on, the clock tells earlier ones."""
@@ -224,7 +225,7 @@ def test_a_clock_that_is_set_back_makes_no_value_smaller(data):
 
 
 @pytest.mark.requirement("HIST-03")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_what_is_begun_counts_at_once_and_what_is_taken_back_leaves_nothing(data):
     tracker = data.draw(trackers())
@@ -261,7 +262,7 @@ def test_what_is_begun_counts_at_once_and_what_is_taken_back_leaves_nothing(data
 
 
 @pytest.mark.requirement("HIST-04")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data())
 def test_a_tracker_that_is_declared_later_counts_as_if_it_had_been_there(data):
     tracker, other = data.draw(trackers()), data.draw(trackers(name="other"))
@@ -328,7 +329,7 @@ def test_a_tracker_of_more_resources_than_are_kept_is_unknown_until_the_rest_is_
 
 
 @pytest.mark.requirement("HIST-05")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_what_cannot_be_read_makes_a_value_unknown_and_never_smaller(data):
     tracker = data.draw(trackers())

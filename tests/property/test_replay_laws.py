@@ -19,6 +19,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.simulation import simulate
 from answerable.verify.ledger_replay import replay_entries
+from tests.example_counts import examples
 
 pytestmark = pytest.mark.requirement("ANSWER-04")
 
@@ -58,7 +59,7 @@ async def wrote(seed: int) -> Bench:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_replay_equals_decision_for_every_entry_of_a_random_ledger(seed: int) -> None:
     bench = asyncio.run(wrote(seed))
     for one in replay_entries(bench.walk.ledger.replay(), bench.walk.subject_keys.find):

@@ -18,6 +18,7 @@ from answerable.errors import Refused
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.ports.token_register import TokenRegister
 from answerable.testing.entropy import SeededEntropy
+from tests.example_counts import examples
 from tests.tree_world import AGENTS, DEPTH_MAX, INSTANCES, TreeWorld, tree_world
 
 KINDS = ("own", "offline", "consented", "offline", "consented", "running", "claimed")
@@ -70,14 +71,14 @@ async def check(register: TokenRegister, draw: Any) -> None:
 
 
 @pytest.mark.requirement("REVOKE-13")
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_gateway_introspection_and_status_list_agree_on_every_token_whatever_is_revoked(data):
     anyio.run(check, MemoryTokenRegister(entropy=SeededEntropy("places")), data.draw)
 
 
 @pytest.mark.requirement("REVOKE-13")
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(data=st.data())
 def test_they_agree_also_where_tokens_are_kept_in_a_file(data):
     with TemporaryDirectory() as folder:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from answerable.flows.place_tripped import place_tripped
 from answerable.testing.builders import Bench
+from tests.example_counts import examples
 from tests.rule_world import HUGE, act_as, code_of, denied, retried, rule, ruled
 
 INSTANCE = "spiffe://example.org/agent/scout/one"
@@ -59,7 +60,7 @@ def _acting(bench: Bench, step: str) -> Any:
 
 
 @pytest.mark.requirement("RULE-08")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rules=RULES, steps=STEPS)
 def test_with_rules_each_action_ends_as_without_them_or_is_stopped(
     rules: list[dict[str, Any]], steps: list[str]

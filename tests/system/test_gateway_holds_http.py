@@ -102,3 +102,13 @@ async def test_a_call_of_a_session_that_is_answered_in_json_is_closed_before_its
         assert peer.told == peer.gone
         async with world.client("waiting") as client:
             assert "done" in str((await client.call_tool("quick", {})).content)
+
+
+async def test_the_rest_of_a_stream_that_was_given_up_is_not_asked_for(tmp_path):
+    async with waiting(tmp_path, "legacy", resumable=True) as (world, peer):
+        assert "is held" in await cut(world, peer, "deaf", followed=True)
+        await until(lambda: peer.gone)
+        # More than the pause after which a client comes back.
+        await anyio.sleep(1.5)
+        assert peer.resumed == 0
+        assert len(world.entries(Tag.INDETERMINATE)) == 1

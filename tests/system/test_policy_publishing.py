@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from answerable.apps.cli.application import command_line
 from tests.control_world import REGISTRY, World, made_world, offline_control
 from tests.policy_set_world import CORPUS, set_in
+from tests.typed_lines import typed
 
 pytestmark = [pytest.mark.requirement("PUB-03")]
 
@@ -33,7 +33,7 @@ def world(tmp_path: Path) -> World:
 def command(world: World) -> Command:
     def run(*arguments: str | Path, code: int = 0) -> Result:
         given = [*map(str, arguments), "--data", str(world.data)]
-        result = CliRunner().invoke(command_line(offline_control), given)
+        result = typed(offline_control, given)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, result.output

@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import mcp_types as types
 from mcp.server.lowlevel import Server
+from mcp.server.streamable_http import EventStore
 
 from answerable.adapters.uvicorn_front import Listeners, serve
 
@@ -24,13 +25,16 @@ TOOLS = ("slow", "deaf", "quick")
 @dataclass
 class Waiting:
     """began: names of calls. stopped: of those whose work was ended by the client. told: `notifications/cancelled`
-    that arrived, by the request they name. gone: ids of requests whose HTTP exchange the client closed unanswered."""
+    that arrived, by the request they name. gone: ids of requests whose HTTP exchange the client closed unanswered.
+    resumed: how often it asked for the rest of a stream.
+    """
 
     url: str = ""
     began: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     told: list[Any] = field(default_factory=list)
     gone: list[Any] = field(default_factory=list)
+    resumed: int = 0
     over: anyio.Event = field(default_factory=anyio.Event)
 
     async def list_tools(self, ctx: Any, params: Any) -> types.ListToolsResult:
@@ -52,6 +56,8 @@ class Waiting:
         """The application, with a look at what arrives and at how each exchange ends."""
 
         async def noting(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http" and b"last-event-id" in dict(scope["headers"]):
+                self.resumed += 1
             if scope["type"] != "http" or scope["method"] != "POST":
                 await app(scope, receive, send)
                 return
@@ -92,13 +98,30 @@ class Waiting:
         return noting
 
 
+class Kept(EventStore):
+    """Events by number, from the first one on."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def store_event(self, stream_id: str, message: Any) -> str:
+        self.count += 1
+        return str(self.count)
+
+    async def replay_events_after(self, last_event_id: str, send_callback: Any) -> str | None:
+        return None
+
+
 @asynccontextmanager
-async def waiting_http(*, json_response: bool = False) -> AsyncIterator[Waiting]:
-    """Serve it. json_response: answers of sessions come as JSON, and no byte before their end."""
+async def waiting_http(*, json_response: bool = False, resumable: bool = False) -> AsyncIterator[Waiting]:
+    """Serve it. json_response: answers of sessions come as JSON, and no byte before their end. resumable: streams of
+    sessions begin with an event by which the client can ask for the rest of them."""
     started, stop, bound = anyio.Event(), anyio.Event(), list[Listeners]()
     peer = Waiting()
     server: Server[Any] = Server("waiting", on_list_tools=peer.list_tools, on_call_tool=peer.call_tool)
-    app = peer.noted(server.streamable_http_app(json_response=json_response))
+    app = peer.noted(
+        server.streamable_http_app(json_response=json_response, event_store=Kept() if resumable else None)
+    )
 
     def note(listeners: Listeners) -> None:
         bound.append(listeners)

@@ -8,7 +8,6 @@ import os
 import pwd
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -24,7 +23,7 @@ from answerable.flows.lease_writer import LeaseWriter
 from answerable.flows.revoke_lease import begin
 from answerable.flows.settle_leases import keep_settling, reopen
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
-from answerable.wiring.settings import secret
+from answerable.wiring.secret_store import secrets_of
 from answerable.wiring.target_files import SUFFIX, read_targets
 from answerable.wiring.target_kinds import TargetWorld
 
@@ -70,7 +69,7 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise Malformed(f"targets: {faults[0]}{more}", code="target.faults")
     clock, entropy = SystemClock(), SystemEntropy()
-    world = TargetWorld(clock=clock, entropy=entropy, secret_of=partial(secret, data=settings.broker.targets))
+    world = TargetWorld(clock=clock, entropy=entropy, secret_of=secrets_of(settings))
     limits = _limits(settings)
     targets = {}
     for one in found:

@@ -37,6 +37,13 @@ class BrokerSettings:
         default=Path("broker/targets"),
         metadata=about("directory of target files, `NAME.toml`, which only the broker reads", unit="path"),
     )
+    secrets_keyring: Path = field(
+        default=Path("broker/keyring"),
+        metadata=about(
+            "keys that seal static secrets, made at first use; best on another medium than `directory`",
+            unit="path",
+        ),
+    )
     warrant_keys: Path = field(
         default=Path("warrant-keys.json"),
         metadata=about(

@@ -50,9 +50,18 @@ class TargetKind:
 
 
 KINDS: Final[Mapping[str, tuple[str, str]]] = {
+    "aws": ("answerable.wiring.target_aws", "aws"),
+    "github_app": ("answerable.wiring.target_github_app", ""),
     "http": ("answerable.wiring.target_http", ""),
+    "kubernetes": ("answerable.wiring.target_kubernetes", ""),
+    "mariadb": ("answerable.wiring.target_mariadb", "mariadb"),
     "model-provider": ("answerable.wiring.target_model", ""),
+    "nats": ("answerable.wiring.target_nats", "nats"),
+    "openbao": ("answerable.wiring.target_openbao", ""),
     "postgres": ("answerable.wiring.target_postgres", "postgres"),
+    "rabbitmq": ("answerable.wiring.target_rabbitmq", "rabbitmq"),
+    "redis": ("answerable.wiring.target_redis", "redis"),
+    "ssh": ("answerable.wiring.target_ssh", ""),
 }
 """For each kind the module whose `KIND` it is, and the extra that brings its libraries; empty for none."""
 

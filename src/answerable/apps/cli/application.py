@@ -14,6 +14,7 @@ from answerable.apps.cli import (
     agents,
     approvals,
     checks,
+    credentials,
     decisions,
     drills,
     evidence,
@@ -26,6 +27,7 @@ from answerable.apps.cli import (
     policy,
     registry,
     revocations,
+    secrets,
     stats,
     stop_rules,
     streams,
@@ -103,6 +105,8 @@ def command_line(offline: Offline) -> typer.Typer:
     policy.register(app)
     decisions.register(app)
     keys.register(app)
+    secrets.register(app)
+    credentials.register(app)
     checks.register(app)
     return app
 

@@ -40,7 +40,7 @@ EXIT_CODES: Final = {
     DENIED: "somebody entitled to say no said no, or an identity did not check",
     PENDING: "it waits for somebody",
     CHECK_FAILED: "a check found something",
-    INTERRUPTED: "ended by Ctrl-C (SIGINT), and it says what is in force all the same",
+    INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays so",
 }
 
 _DATA: Final = typer.Option(
@@ -139,6 +139,9 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
                 if reason not in error.message:
                     terminal.warn(f"  {reason}")
         return code_of(error)
+    except KeyboardInterrupt:
+        terminal.fault("interrupted")
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader had enough. Without this the interpreter would try once more at its end, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

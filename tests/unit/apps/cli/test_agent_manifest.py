@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from answerable.apps.cli.application import command_line
 from answerable.apps.control_api.application import control_app
 from answerable.core.registry.manifest_token import stored_manifest
 from tests.control_world import Product, World, made_world, memory_product
+from tests.typed_lines import typed
 
 pytestmark = pytest.mark.requirement("MANIFEST-09")
 
@@ -42,7 +42,7 @@ def command(world: World, product: Product) -> Command:
 
     def run(*arguments: str, code: int = 0, stdin: str | None = None) -> Result:
         given = [*arguments, "--data", str(world.data)]
-        result = CliRunner().invoke(command_line(offline), given, input=stdin)
+        result = typed(offline, given, stdin=stdin)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, result.output

@@ -11,9 +11,8 @@ from typing import Any
 
 import anyio
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from answerable.apps.cli.application import command_line
 from answerable.apps.control_api.application import control_app
 from answerable.core.canonical import JSONValue, encode
 from answerable.core.ledger.entry import sealed_entry
@@ -21,6 +20,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.record_entry import sealing_for
 from tests.control_world import Product, World, asked, made_world, memory_product
 from tests.revocation_calls import revoke_and_tell
+from tests.typed_lines import typed
 
 Command = Callable[..., Result]
 
@@ -45,7 +45,7 @@ def command(world: World, product: Product) -> Command:
 
     def run(*arguments: str, code: int = 0, stdin: str | None = None) -> Result:
         given = [*arguments, "--data", str(world.data)]
-        result = CliRunner().invoke(command_line(offline), given, input=stdin)
+        result = typed(offline, given, stdin=stdin)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, result.output
@@ -339,7 +339,7 @@ def test_common_options_may_stand_before_the_noun(world: World, product: Product
         assert settings.data == world.data
         yield control_app(product)
 
-    result = CliRunner().invoke(command_line(offline), ["--data", str(world.data), "-q", "status"])
+    result = typed(offline, ["--data", str(world.data), "-q", "status"])
     assert (result.exit_code, result.stderr) == (0, "")
 
 
@@ -351,7 +351,7 @@ def test_help_names_every_noun_and_the_exit_codes(command: Command) -> None:
 
 
 def command_help() -> str:
-    return CliRunner().invoke(command_line(lambda _: None), ["--help"]).stdout
+    return typed(lambda _: None, ["--help"]).stdout
 
 
 def test_every_state_of_a_mandate_can_be_listed(applied: Command, world: World, product: Product) -> None:

@@ -12,15 +12,14 @@ from typing import Any
 
 import pytest
 from starlette.responses import JSONResponse
-from typer.testing import CliRunner
 
-from answerable.apps.cli.application import command_line
 from answerable.apps.cli.command import code_of
 from answerable.apps.cli.control import error_of
 from answerable.apps.control_api.problems import problem_of
 from answerable.core.canonical import freeze
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
 from answerable.sdk.keyfile import create_key
+from tests.typed_lines import typed
 
 ERRORS = (
     (Malformed("a", code="x.a"), 400, 1),
@@ -82,7 +81,7 @@ def test_nothing_is_signed_when_the_digest_is_not_that_of_the_action_shown(
 
     create_key(tmp_path / "ben.jwk", seed=bytes(32))
     arguments = ["approval", "approve", "a", "--as", "ben", "--key", str(tmp_path / "ben.jwk"), "--yes"]
-    result = CliRunner().invoke(command_line(offline), [*arguments, "--data", str(tmp_path)])
+    result = typed(offline, [*arguments, "--data", str(tmp_path)])
     assert result.exit_code != 0
     assert called == ["GET"]
 
@@ -95,7 +94,7 @@ def lying_app(answer: Any) -> Any:
     async def offline(_: Any) -> AsyncIterator[Any]:
         yield app
 
-    return command_line(offline)
+    return offline
 
 
 @pytest.mark.parametrize("change", [{"iss": "eve"}, {"aud": "elsewhere"}])
@@ -114,7 +113,7 @@ def test_a_draft_for_somebody_or_something_else_is_not_signed(tmp_path: Path, ch
     }
     create_key(tmp_path / "ada.jwk", seed=bytes(32))
     arguments = ["mandate", "issue", "t", "--as", "ada", "--key", str(tmp_path / "ada.jwk"), "--yes"]
-    result = CliRunner().invoke(lying_app(draft), [*arguments, "--data", str(tmp_path)])
+    result = typed(lying_app(draft), [*arguments, "--data", str(tmp_path)])
     assert result.exit_code == 3
     assert "somebody or something else" in result.stderr
 
@@ -133,7 +132,7 @@ def test_what_is_shown_of_a_draft_is_made_from_what_will_be_signed(tmp_path: Pat
         "sentences": ["It can do nothing."],
     }
     arguments = ["mandate", "preview", "t", "--as", "ada", "--data", str(tmp_path)]
-    shown = CliRunner().invoke(lying_app(draft), arguments).stdout
+    shown = typed(lying_app(draft), arguments).stdout
     assert "`crm.delete`" in shown
     assert "It can do nothing" not in shown
 
@@ -152,7 +151,7 @@ def test_a_socket_that_hangs_up_is_an_error_that_says_whether_anything_may_have_
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        result = CliRunner().invoke(command_line(lambda _: None), ["ledger", "seal", "--data", str(tmp_path)])
+        result = typed(lambda _: None, ["ledger", "seal", "--data", str(tmp_path)])
         thread.join(5)
     assert result.exit_code == 1
     assert "the server did not answer" in result.stderr
@@ -161,9 +160,7 @@ def test_a_socket_that_hangs_up_is_an_error_that_says_whether_anything_may_have_
 def test_a_socket_left_behind_by_a_dead_server_is_no_server(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "control.sock"))
-    result = CliRunner().invoke(
-        lying_app({"items": [], "next": None}), ["mandate", "list", "--data", str(tmp_path)]
-    )
+    result = typed(lying_app({"items": [], "next": None}), ["mandate", "list", "--data", str(tmp_path)])
     assert result.exit_code == 0
     assert "no server is running" in result.stderr
 
@@ -172,8 +169,8 @@ def test_what_is_missing_is_asked_for_and_without_a_terminal_named(tmp_path: Pat
     template = {"parameters": [{"name": "case", "title": "number of the case"}, {"name": "day", "title": ""}]}
     create_key(tmp_path / "ada.jwk", seed=bytes(32))
     arguments = ["mandate", "new", "t", "day=1", "--as", "ada", "--key", str(tmp_path / "ada.jwk")]
-    result = CliRunner().invoke(lying_app(template), [*arguments, "--data", str(tmp_path)])
+    result = typed(lying_app(template), [*arguments, "--data", str(tmp_path)])
     assert result.exit_code == 1
     assert "there is no terminal to ask at: give case=VALUE" in result.stderr
     twice = [*arguments, "day=2", "--data", str(tmp_path)]
-    assert "`day` is given twice" in CliRunner().invoke(lying_app(template), twice).stderr
+    assert "`day` is given twice" in typed(lying_app(template), twice).stderr

@@ -8,11 +8,10 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from answerable.apps.cli.application import command_line
 from answerable.testing.clock import START
 from tests.ledger_world import STORY, ForgedLog, policy, sealed_story
+from tests.typed_lines import typed
 
 Verify = Callable[..., str]
 
@@ -28,7 +27,7 @@ def verify(log: ForgedLog, tmp_path: Path) -> Verify:
 
     def run(*more: str, code: int = 0) -> str:
         given = ["ledger", "verify", str(log.directory), "--policy", str(tmp_path / "policy"), *more]
-        result = CliRunner().invoke(command_line(lambda _: nullcontext()), given)
+        result = typed(lambda _: nullcontext(), given)
         assert result.exit_code == code, result.output
         return result.stdout
 

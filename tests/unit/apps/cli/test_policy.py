@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from answerable.apps.cli.application import command_line
 from answerable.apps.control_api.application import control_app
 from tests.control_world import World, made_world, memory_product
 from tests.policy_set_world import CORPUS, REGISTRY, SCHEMA, set_in
+from tests.typed_lines import typed
 
 pytestmark = pytest.mark.requirement("SET-09")
 
@@ -41,7 +41,7 @@ def command(world: World) -> Command:
 
     def run(*arguments: str | Path, code: int = 0) -> Result:
         given = [*map(str, arguments), "--data", str(world.data)]
-        result = CliRunner().invoke(command_line(offline), given)
+        result = typed(offline, given)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, result.output

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from answerable.apps.cli import policy_simulation
-from answerable.apps.cli.application import command_line
 from answerable.apps.cli.control import Control
 from answerable.apps.control_api.application import control_app
 from answerable.testing.builders import Bench
 from answerable.testing.clock import START
 from tests.control_world import Product
 from tests.publication_world import STOP, house
+from tests.typed_lines import typed
 
 pytestmark = [pytest.mark.requirement("PUB-07")]
 
@@ -47,7 +47,7 @@ def command(tmp_path: Path) -> Command:
 
     def run(*arguments: str | Path, code: int = 0) -> Result:
         given = [*map(str, arguments), "--data", str(tmp_path)]
-        result = CliRunner().invoke(command_line(offline), given)
+        result = typed(offline, given)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, result.output

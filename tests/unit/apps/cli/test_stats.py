@@ -10,9 +10,8 @@ from typing import Any
 
 import anyio
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from answerable.apps.cli.application import command_line
 from answerable.apps.cli.stats import length, share
 from answerable.apps.control_api.application import control_app
 from answerable.errors import Refused
@@ -20,6 +19,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from tests.control_world import Product
 from tests.figures_world import ready
+from tests.typed_lines import typed
 
 Command = Callable[..., Result]
 LARGE_ALONE = POLICIES.replace("amount > 5000", "amount > 9000")
@@ -44,7 +44,7 @@ class House:
         given = ["stats", *map(str, arguments), "--data", str(self.directory)]
         if "--since" not in given:
             given += ["--since", "all"]
-        result = CliRunner().invoke(command_line(offline), given)
+        result = typed(offline, given)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, result.output

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from answerable.apps.cli.application import command_line
 from answerable.apps.control_api.application import control_app
 from answerable.flows import simulate_rule
 from answerable.flows.apply_registry import apply_registry
 from answerable.testing.builders import Bench
 from tests.control_world import Product
 from tests.rule_world import HUGE, code_of, denied, rule, ruled
+from tests.typed_lines import typed
 
 pytestmark = [pytest.mark.requirement("RULE-09")]
 
@@ -47,7 +47,7 @@ def command(tmp_path: Path) -> Command:
 
     def run(*arguments: str | Path, code: int = 0) -> Result:
         given = [*map(str, arguments), "--data", str(tmp_path)]
-        result = CliRunner().invoke(command_line(offline), given)
+        result = typed(offline, given)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert result.exit_code == code, result.output

@@ -9,12 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from typer.testing import CliRunner
-
-from answerable.apps.cli.application import command_line
 from answerable.apps.control_api.application import control_app
 from answerable.flows.gather_cosignatures import WitnessState
 from tests.control_world import memory_product
+from tests.typed_lines import typed
 
 ALARM = WitnessState(
     name="far.example/w", state="alarm", reason="it was not reached", since=1_795_000_000_000
@@ -30,7 +28,7 @@ def said(data: Path, *arguments: str, code: int = 0, alarmed: bool) -> str:
     async def offline(_: Any) -> AsyncIterator[Any]:
         yield control_app(product)
 
-    result = CliRunner().invoke(command_line(offline), [*arguments, "--data", str(data)])
+    result = typed(offline, [*arguments, "--data", str(data)])
     assert result.exit_code == code, result.output
     return result.stdout
 

@@ -1,0 +1,10 @@
+"""Leases on AWS: sessions of roles, each with a policy of its own."""
+
+from __future__ import annotations
+
+from answerable.adapters.aws_sts.clients import AwsClients, AwsPlace
+from answerable.adapters.aws_sts.issuer import AwsIssuer
+from answerable.adapters.aws_sts.scope import SESSION_SECONDS_MIN
+from answerable.adapters.aws_sts.target import AwsTarget
+
+__all__ = ["SESSION_SECONDS_MIN", "AwsClients", "AwsIssuer", "AwsPlace", "AwsTarget"]

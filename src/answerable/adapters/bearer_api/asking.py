@@ -1,0 +1,153 @@
+"""An API that gives credentials, asked with the broker's own."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import httpx2
+
+from answerable.adapters.bearer_api.answer import without
+from answerable.core.canonical import Limits, encode, parse
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.ports.credential_issuer import PORT
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Collection, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.errors import Effect
+
+ANSWER_BYTES_MAX: Final = 4_194_304
+CONNECTIONS_MAX: Final = 16
+SECRET_CHARS_MIN: Final = 12
+_HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", "user-agent": "answerable"}
+
+
+def quiet() -> None:
+    """Keep what goes over the wire out of debug logs: headers of requests and bodies of answers hold tokens."""
+    for name in ("httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class JsonApi:
+    """Requests and their answers, over connections that are kept; issuers say with what headers."""
+
+    def __init__(
+        self,
+        *,
+        what: str,
+        url: str,
+        context: ssl.SSLContext | None = None,
+        answer_seconds_max: float = 10.0,
+    ) -> None:
+        """what: is asked, for errors, such as `the cluster`. url: without a trailing `/`. Connects to nothing."""
+        quiet()
+        self._what = what
+        self._url = url
+        self._context = context
+        self._answer_seconds_max = answer_seconds_max
+        self._client: httpx2.AsyncClient | None = None
+
+    async def asked(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, JSONValue] | None = None,
+        *,
+        headers: Mapping[str, str],
+        taken: Collection[int] = (),
+    ) -> tuple[int, dict[str, JSONValue]]:
+        """Status and object of one answer. headers: among them the secret that it is asked with. taken: statuses of
+        refusals that the caller understands.
+
+        Raises Unavailable (`lease.target`), with what was answered and never with what was sent.
+        """
+        reading = method == "GET"
+        try:
+            with anyio.fail_after(self._answer_seconds_max):
+                status, answer = await self._answered(method, path, body, headers)
+        except TimeoutError:
+            raise self._unavailable(
+                f"no answer within {self._answer_seconds_max:g} seconds", "none" if reading else "unknown"
+            ) from None
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            raise self._unavailable(f"it cannot be reached: {type(error).__name__}", "none") from None
+        except (httpx2.HTTPError, OSError) as error:
+            raise self._unavailable(
+                f"the connection broke: {type(error).__name__}", "none" if reading else "unknown"
+            ) from None
+        except ValueError:
+            raise self._unavailable("its secret has characters that no header can hold", "none") from None
+        if status < 300 or status in taken:
+            return status, answer
+        said = shown(without(_said(answer), _secrets(headers)), 300)
+        # What it refused with a reason of its own did not happen.
+        raise self._unavailable(f"it answered {status}: {said}", "none" if status < 500 else "unknown")
+
+    async def close(self) -> None:
+        """End the connections; the next request makes new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _answered(
+        self, method: str, path: str, body: Mapping[str, JSONValue] | None, headers: Mapping[str, str]
+    ) -> tuple[int, dict[str, JSONValue]]:
+        headers = {**_HEADERS, **headers}
+        content = None
+        if body is not None:
+            headers["content-type"] = "application/json"
+            content = encode(dict(body))
+        async with self._connected().stream(
+            method, self._url + path, headers=headers, content=content
+        ) as response:
+            received = bytearray()
+            async for chunk in response.aiter_raw():
+                received += chunk
+                if len(received) > ANSWER_BYTES_MAX:
+                    raise httpx2.ReadError(f"more than {ANSWER_BYTES_MAX} bytes")
+        return response.status_code, _object(bytes(received))
+
+    def _unavailable(self, why: str, effect: Effect) -> Unavailable:
+        return Unavailable(f"{self._what}: {why}", code="lease.target", port=PORT, effect=effect)
+
+    def _connected(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            self._client = httpx2.AsyncClient(
+                transport=httpx2.AsyncHTTPTransport(
+                    verify=self._context or True,
+                    trust_env=False,
+                    limits=httpx2.Limits(
+                        max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX
+                    ),
+                ),
+                timeout=self._answer_seconds_max,
+                trust_env=False,
+                follow_redirects=False,
+            )
+        return self._client
+
+
+def _object(body: bytes) -> dict[str, JSONValue]:
+    try:
+        found = parse(body, limits=Limits(size_bytes_max=ANSWER_BYTES_MAX))
+    except Malformed:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _said(answer: Mapping[str, JSONValue]) -> str:
+    """What an API gives as the reason of a refusal, in one of the ways that they do."""
+    for member in ("message", "errors", "reason"):
+        if said := answer.get(member):
+            return "; ".join(map(str, said)) if isinstance(said, list) else str(said)
+    return "nothing"
+
+
+def _secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What an API may repeat of what it was asked with."""
+    words = (word for value in headers.values() for word in value.split())
+    return tuple(word for word in words if len(word) >= SECRET_CHARS_MIN)

@@ -1,0 +1,57 @@
+"""How an app shows GitHub that it is the app: a token that it signs, good for minutes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.ports.clock import Clock
+
+SKEW_SECONDS: Final = 60
+"""By how much our clock may be before GitHub's; its documents advise as much."""
+LIFE_SECONDS: Final = 540
+"""GitHub takes ten minutes at most, counted by its own clock."""
+BITS_MIN: Final = 2048
+
+
+class AppTokens:
+    """Signs with RS256. The key is read anew for each, so that one that was changed is taken."""
+
+    def __init__(self, *, app: str, key: Callable[[], bytes], clock: Clock) -> None:
+        """app: its client id, or the number of the app. key: RSA, in PEM."""
+        self._app = app
+        self._key = key
+        self._clock = clock
+        self._read: tuple[bytes, RSAKey] | None = None
+
+    def signed(self) -> str:
+        """A token for one request. Raises Malformed (`target.key`) and as `key` does."""
+        try:
+            key = self._imported(self._key())
+            now = self._clock.now() // 1000
+            claims = {"iat": now - SKEW_SECONDS, "exp": now + LIFE_SECONDS, "iss": self._app}
+            return jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, key, algorithms=["RS256"])
+        except (JoseError, ValueError, TypeError):
+            raise Malformed(
+                f"the key of the GitHub app is no private RSA key in PEM of {BITS_MIN} bits or more",
+                code="target.key",
+            ) from None
+
+    def _imported(self, pem: bytes) -> RSAKey:
+        """Checking a key takes long, so that one that has not changed is checked once."""
+        if self._read is None or self._read[0] != pem:
+            private = load_pem_private_key(pem, password=None)
+            if not isinstance(private, RSAPrivateKey) or private.key_size < BITS_MIN:
+                raise ValueError
+            self._read = pem, RSAKey.import_key(private)
+        return self._read[1]

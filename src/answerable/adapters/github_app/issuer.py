@@ -1,0 +1,201 @@
+"""One installation token a lease. GitHub has no name for it: whoever has it can end it, and nobody else can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+import anyio
+import anyio.lowlevel
+
+from answerable.adapters.github_app.scope import faults_of, grant_of, rights_of
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
+from answerable.core.lease.unended import Unended
+from answerable.errors import Malformed, Refused, Unavailable
+from answerable.ports.credential_issuer import PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from answerable.adapters.github_app.app_token import AppTokens
+    from answerable.adapters.github_app.scope import Grant
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.credential import LeaseOrder
+    from answerable.core.lease.name import LeaseName
+    from answerable.core.lease.scope import Scope
+    from answerable.ports.clock import Clock
+
+TOKEN_SECONDS: Final = 3_600
+"""How long every installation token lives."""
+MINT_SECONDS_MAX: Final = 60
+"""More than an answer to a mint may take, so that what is on its way is not forgotten too early."""
+UNDO_SECONDS_MAX: Final = 30.0
+HEADERS: Final = (("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28"))
+
+_DEAD: Final = 401
+"""The answer to a token that works no more."""
+
+
+class Api(Protocol):
+    """What asks GitHub: status and object of an answer. Raises Unavailable (`lease.target`)."""
+
+    async def asked(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, JSONValue] | None = None,
+        *,
+        headers: Mapping[str, str],
+        taken: Collection[int] = (),
+    ) -> tuple[int, dict[str, JSONValue]]:
+        """taken: statuses of refusals that the caller understands."""
+        ...
+
+    async def close(self) -> None:
+        """End its connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    token: str = field(repr=False)
+    rights: tuple[str, ...]
+
+
+class GitHubIssuer:
+    """Implements ports.credential_issuer.CredentialIssuer on the installation of an app.
+
+    Tokens are held until they are revoked, since only the token itself can end a token. Those of a process that died
+    live on to the end of their hour, in nobody's hands.
+    """
+
+    def __init__(
+        self,
+        *,
+        api: Api,
+        app: AppTokens,
+        installation: int,
+        owner: str,
+        clock: Clock,
+        started_at: int,
+    ) -> None:
+        """owner: of the installation. started_at: when this process began to mint."""
+        self._api = api
+        self._app = app
+        self._installation = installation
+        self._owner = owner
+        self._clock = clock
+        self._unended = Unended(started_at=started_at, life_ms_max=TOKEN_SECONDS * 1000)
+        self._held: dict[LeaseName, _Held] = {}
+
+    @property
+    def traits(self) -> IssuerTraits:
+        """GitHub keeps a token to its repositories and permissions, and ends it after an hour."""
+        return IssuerTraits(
+            boundary="target", ends_by="target", cuts_sessions=False, ttl_seconds_min=TOKEN_SECONDS
+        )
+
+    def faults(self, scope: Scope) -> tuple[str, ...]:
+        """As the port says."""
+        return faults_of(scope, self._owner)
+
+    async def issue(self, order: LeaseOrder) -> Credential:
+        """As the port says. Not cut off in the middle: a cancellation waits for GitHub's answer, and ends the token
+        that came with it."""
+        grant = grant_of(order.scope, self._owner)
+        now = self._clock.now()
+        latest = now + (TOKEN_SECONDS + MINT_SECONDS_MAX) * 1000
+        self._unended.begin(order.name, expires_at=latest, now=now)
+        try:
+            with anyio.CancelScope(shield=True):
+                held = await self._minted(order.name, grant)
+            await anyio.lowlevel.checkpoint()
+        except anyio.get_cancelled_exc_class():
+            with anyio.move_on_after(UNDO_SECONDS_MAX, shield=True):
+                await self._ended(order.name)
+            raise
+        # By our own clock; its hour counts from before the answer came.
+        expires_at = UnixMillis(self._clock.now() + TOKEN_SECONDS * 1000)
+        secret = {"token": held.token} | ({"requests": grant.requests} if grant.requests else {})
+        return Credential(lease=order.name, account="", expires_at=expires_at, secret=Secret(**secret))
+
+    async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
+        """Never: GitHub sets the end of a token."""
+        raise Refused("an installation token cannot be renewed: mint another lease", code="lease.renewal")
+
+    async def revoke(self, name: LeaseName) -> Revoked:
+        """With the token itself. Without it, because a process died or GitHub's answer never came, it lives on unused
+        to the end of its hour, and this says so."""
+        held = self._held.get(name)
+        if held is None:
+            why = "its token was never received or is lost, and GitHub ends one only for whoever has it"
+            return self._unended.left(name, now=self._clock.now(), why=why)
+        await self._revoked(held.token)
+        self._held.pop(name, None)
+        self._unended.end(name)
+        return Revoked()
+
+    async def live(self) -> tuple[LeaseName, ...]:
+        """What this process minted; GitHub lists no tokens."""
+        return self._unended.live(self._clock.now())
+
+    async def granted(self, name: LeaseName) -> tuple[str, ...]:
+        """What GitHub said when it gave the token."""
+        if held := self._held.get(name):
+            return held.rights
+        if self._unended.until(name, self._clock.now()):
+            raise Refused("GitHub does not tell what a token may do that is lost", code="lease.untold")
+        return ()
+
+    async def close(self) -> None:
+        """End the connections to GitHub."""
+        await self._api.close()
+
+    async def _minted(self, name: LeaseName, grant: Grant) -> _Held:
+        # 1. Ask for a narrow token. A crash here leaves one that nobody has, until its hour is over.
+        path = f"/app/installations/{self._installation}/access_tokens"
+        try:
+            _, answer = await self._api.asked(
+                "POST", path, grant.asked(), headers=self._headers(self._app.signed())
+            )
+        except Malformed as unsigned:
+            self._unended.end(name)
+            raise Unavailable(unsigned.message, code="lease.target", port=PORT) from None
+        except Unavailable as error:
+            if error.effect == "none":
+                self._unended.end(name)
+            raise
+        token = answer.get("token")
+        if not isinstance(token, str) or not token.isascii() or not token:
+            raise Unavailable(
+                "GitHub: it answered a request for a token with none",
+                code="lease.target",
+                port=PORT,
+                effect="unknown",
+            )
+        # 2. Hold it before anything else, so that it can be ended.
+        held = _Held(token=token, rights=rights_of(answer, self._owner))
+        self._held[name] = held
+        # 3. Hold what was given against what was asked for.
+        if beyond := grant.beyond(answer):
+            gone = await self._ended(name)
+            raise Unavailable(
+                f"GitHub: it gave more than was asked for, {beyond}; the token was not used",
+                code="lease.target",
+                port=PORT,
+                effect="none" if gone else "unknown",
+            )
+        return held
+
+    async def _ended(self, name: LeaseName) -> bool:
+        try:
+            return (await self.revoke(name)).is_gone
+        except Unavailable:
+            return False
+
+    async def _revoked(self, token: str) -> None:
+        await self._api.asked("DELETE", "/installation/token", headers=self._headers(token), taken={_DEAD})
+
+    def _headers(self, token: str) -> dict[str, str]:
+        return {**dict(HEADERS), "authorization": f"Bearer {token}"}

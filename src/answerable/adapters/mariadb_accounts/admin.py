@@ -1,0 +1,105 @@
+"""Connections of the broker's own account, kept warm."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.adapters.mariadb_accounts.connection import (
+    LOST,
+    REFUSED,
+    connected,
+    number_of,
+    run,
+    words_of,
+)
+from answerable.errors import Refused, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    import aiomysql
+
+    from answerable.adapters.mariadb_accounts.connection import ServerPlace
+    from answerable.errors import Effect
+
+PORT: Final = "credential_issuer"
+LABEL: Final = "answerable broker"
+_OF_SCOPE: Final = frozenset({1044, 1045, 1054, 1102, 1103, 1142, 1143, 1144, 1146, 1147, 1166, 1227, 1410})
+"""Names of nothing, and rights that the broker's account does not have or may not hand on."""
+
+
+class AdminConnections:
+    """At most so many. One that failed, or whose user was cancelled, is closed at once: the server finishes the one
+    statement that it has, and then ends the session, with whatever it had locked."""
+
+    def __init__(self, place: ServerPlace, *, connections_max: int) -> None:
+        self._place = place
+        self._idle: list[aiomysql.Connection] = []
+        self._places = anyio.Semaphore(connections_max)
+        self._is_closed = False
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[aiomysql.Connection]:
+        """Raises Unavailable (`lease.target`). Statements in the block raise what the driver raises."""
+        async with self._places:
+            connection = await self._taken()
+            try:
+                with anyio.fail_after(self._place.seconds_max):
+                    yield connection
+            except BaseException:
+                connection.close()
+                raise
+            if self._is_closed:
+                connection.close()
+            else:
+                self._idle.append(connection)
+
+    async def close(self) -> None:
+        """Close those that nobody uses; the others when they are given back."""
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _taken(self) -> aiomysql.Connection:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed and not connection._reader.at_eof():
+                return connection
+        place = self._place
+        with unreached(effect="none"):
+            connection = await connected(
+                place, account=place.account, password=place.password(), database="", label=LABEL
+            )
+            seconds = max(1, int(place.seconds_max))
+            await run(
+                connection,
+                f"SET SESSION autocommit = 1, max_statement_time = {seconds}, lock_wait_timeout = {seconds}",
+            )
+        return connection
+
+
+@contextmanager
+def unreached(*, effect: Effect) -> Iterator[None]:
+    """What the driver raises, as ours: whatever it is, the server did not say that it was done."""
+    try:
+        yield
+    except (*LOST, REFUSED) as failure:
+        said = "the server does not let it" if number_of(failure) else "cannot reach the server"
+        raise Unavailable(
+            f"{said}: {words_of(failure)}", code="lease.target", port=PORT, effect=effect
+        ) from None
+
+
+@contextmanager
+def ungranted() -> Iterator[None]:
+    """As `unreached`, where a refusal may be about the scope. Raises Refused (`lease.scope`), Unavailable."""
+    with unreached(effect="unknown"):
+        try:
+            yield
+        except REFUSED as failure:
+            if number_of(failure) not in _OF_SCOPE:
+                raise
+            raise Refused(f"the scope cannot be granted: {words_of(failure)}", code="lease.scope") from None

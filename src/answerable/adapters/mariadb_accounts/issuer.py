@@ -1,0 +1,236 @@
+"""An account for each lease: made locked, granted to, opened last; taken away in the order in which each step bites.
+
+MariaDB commits each of these statements by itself. So what a cut-off issue leaves is an account of the lease's name
+that nobody can log in to, and whoever revokes waits, by a lock of the server that goes with the session of the issue,
+until nothing more of it comes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.adapters.mariadb_accounts.admin import PORT, ungranted, unreached
+from answerable.adapters.mariadb_accounts.connection import REFUSED, number_of, run
+from answerable.adapters.mariadb_accounts.granting import faults_at, granted_rights
+from answerable.adapters.mariadb_accounts.quoting import quoted_name
+from answerable.adapters.mariadb_accounts.scope import MariadbScope, ScopeLimits, scope_of
+from answerable.adapters.mariadb_accounts.terms import LeaseTerms
+from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
+from answerable.core.lease.name import account_of, lease_of
+from answerable.errors import Refused, Unavailable
+
+if TYPE_CHECKING:
+    import aiomysql
+
+    from answerable.adapters.mariadb_accounts.admin import AdminConnections
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.lease.credential import LeaseOrder
+    from answerable.core.lease.name import LeaseName
+    from answerable.core.lease.scope import Scope
+    from answerable.ports.entropy import Entropy
+
+TRAITS: Final = IssuerTraits(boundary="target", ends_by="broker")
+PASSWORD_BYTES: Final = 32
+LOCK_SECONDS_MAX: Final = 5
+CUT_SECONDS_MAX: Final = 4.0
+POLL_SECONDS_FIRST: Final = 0.002
+POLL_SECONDS_MAX: Final = 0.1
+_TAKEN: Final = 1396
+"""CREATE USER failed: in practice, there is one."""
+_HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
+
+
+class MariadbIssuer:
+    """host: from where accounts of leases may log in; empty for where the server sees the broker."""
+
+    def __init__(
+        self,
+        connections: AdminConnections,
+        *,
+        entropy: Entropy,
+        limits: ScopeLimits,
+        sessions_max: int,
+        host: str = "",
+    ) -> None:
+        self._connections = connections
+        self._entropy = entropy
+        self._limits = limits
+        self._sessions_max = sessions_max
+        self._host = host
+
+    @property
+    def traits(self) -> IssuerTraits:
+        """The server keeps to grants; it knows no time at which an account ends."""
+        return TRAITS
+
+    def faults(self, scope: Scope) -> tuple[str, ...]:
+        """As the port says."""
+        found = scope_of(scope.thaw(), self._limits)
+        return () if isinstance(found, MariadbScope) else found
+
+    async def issue(self, order: LeaseOrder) -> Credential:
+        """As the port says."""
+        scope = scope_of(order.scope.thaw(), self._limits)
+        if not isinstance(scope, MariadbScope):
+            raise _refused(scope)
+        password = self._entropy.bytes(PASSWORD_BYTES).hex()
+        account = account_of(order.name)
+        with unreached(effect="unknown"):
+            async with self._connections.one() as connection:
+                # 1. What is there, and whether it can be granted.
+                faults = await faults_at(connection, scope)
+                if faults:
+                    raise _refused(faults)
+                # 2. Whoever revokes this name waits from here on.
+                seen = await _lock(connection, account)
+                await self._make(connection, f"'{account}'@'{self._host_for(seen)}'", scope, password)
+                await run(connection, "DO RELEASE_ALL_LOCKS()")
+        terms = LeaseTerms(database=scope.database, rows_max=scope.rows_max, seconds=scope.seconds)
+        return Credential(
+            lease=order.name,
+            account=account,
+            expires_at=order.expires_at,
+            secret=Secret(password=password, terms=terms.encoded()),
+        )
+
+    async def _make(
+        self, connection: aiomysql.Connection, who: str, scope: MariadbScope, password: str
+    ) -> None:
+        try:
+            # 3. An account that nobody can log in to yet.
+            await run(
+                connection,
+                f"CREATE USER {who} IDENTIFIED VIA mysql_native_password USING '{_native_hash(password)}'"
+                f" WITH MAX_USER_CONNECTIONS {self._sessions_max:d} MAX_STATEMENT_TIME {scope.seconds:d} ACCOUNT LOCK",
+            )
+        except REFUSED as failure:
+            if number_of(failure) != _TAKEN:
+                raise
+            raise Refused(
+                "the name of this lease is in use at the server already", code="lease.taken"
+            ) from None
+        try:
+            # 4. What it may do, and nothing else.
+            with ungranted():
+                for grant in scope.tables:
+                    table = f"{quoted_name(scope.database)}.{quoted_name(grant.table)}"
+                    await run(connection, f"GRANT {grant.rights} ON TABLE {table} TO {who}")
+            # 5. From here on it may be live.
+            await run(connection, f"ALTER USER {who} ACCOUNT UNLOCK")
+        except Refused:
+            await run(connection, f"DROP USER IF EXISTS {who}")
+            raise
+
+    def _host_for(self, seen: str) -> str:
+        host = self._host or seen
+        if not _HOST.fullmatch(host):
+            raise Unavailable(
+                "the server sees the broker under a name that no account can be bound to: set `account_host`",
+                code="lease.target",
+                port=PORT,
+                effect="none",
+            )
+        return host
+
+    async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
+        """As the port says: the server knows no end, so that only whether it is there is asked."""
+        with unreached(effect="none"):
+            async with self._connections.one() as connection:
+                hosts = await _hosts(connection, account_of(name))
+        if not hosts:
+            raise Refused("the lease is gone, and is not renewed", code="lease.gone")
+
+    async def revoke(self, name: LeaseName) -> Revoked:
+        """As the port says."""
+        account = account_of(name)
+        with unreached(effect="unknown"):
+            async with self._connections.one() as connection:
+                # 1. Until an issue of this name that is under way has come to its end.
+                await _lock(connection, account)
+                accounts = [f"'{account}'@'{host}'" for host in await _hosts(connection, account)]
+                for who in accounts:
+                    # 2. What it may do ends, in open sessions too; 3. nobody logs in as it any more.
+                    await run(connection, f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {who}")
+                    await run(connection, f"ALTER USER {who} ACCOUNT LOCK")
+                # 4. Open sessions; 5. the account; 6. who was on the way in meanwhile.
+                cut = await _sessions_ended(connection, account)
+                for who in accounts:
+                    await run(connection, f"DROP USER IF EXISTS {who}")
+                cut += await _sessions_ended(connection, account) if accounts else 0
+                await run(connection, "DO RELEASE_ALL_LOCKS()")
+        return Revoked(sessions_cut=cut)
+
+    async def live(self) -> tuple[LeaseName, ...]:
+        """As the port says."""
+        with unreached(effect="none"):
+            async with self._connections.one() as connection:
+                rows = await run(
+                    connection,
+                    "SELECT DISTINCT User FROM mysql.user WHERE LEFT(User, 4) = 'ans_' ORDER BY User",
+                )
+        names = (lease_of(str(account)) for (account,) in rows)
+        return tuple(name for name in names if name is not None)
+
+    async def granted(self, name: LeaseName) -> tuple[str, ...]:
+        """As the port says; what everybody has there is told beside it, with PUBLIC in front."""
+        with unreached(effect="none"):
+            async with self._connections.one() as connection:
+                return await granted_rights(connection, account_of(name))
+
+    async def close(self) -> None:
+        """Close the connections of the broker's own account."""
+        await self._connections.close()
+
+
+async def _lock(connection: aiomysql.Connection, account: str) -> str:
+    """Returns from where the server sees us."""
+    asked = f"SELECT GET_LOCK('{account}', {LOCK_SECONDS_MAX}), SUBSTRING_INDEX(USER(), '@', -1)"
+    ((got, seen),) = await run(connection, asked)
+    if got != 1:
+        raise Unavailable(
+            f"an earlier call for this lease has not ended within {LOCK_SECONDS_MAX} s",
+            code="lease.target",
+            port=PORT,
+            effect="none",
+        )
+    return str(seen)
+
+
+async def _hosts(connection: aiomysql.Connection, account: str) -> list[str]:
+    rows = await run(connection, "SELECT Host FROM mysql.user WHERE User = ?", account)
+    return [str(host) for (host,) in rows if _HOST.fullmatch(str(host))]
+
+
+async def _sessions_ended(connection: aiomysql.Connection, account: str) -> int:
+    """How many were open. Returns when none is."""
+    ended: set[int] = set()
+    pause = POLL_SECONDS_FIRST
+    listed = "SELECT ID FROM information_schema.PROCESSLIST WHERE USER = ?"
+    with anyio.move_on_after(CUT_SECONDS_MAX):
+        while found := {int(row[0]) for row in await run(connection, listed, account)}:
+            ended |= found
+            await run(connection, f"KILL HARD CONNECTION USER '{account}'")
+            await anyio.sleep(pause)
+            pause = min(POLL_SECONDS_MAX, pause * 2)
+        return len(ended)
+    raise Unavailable(
+        f"sessions are still open {CUT_SECONDS_MAX:.0f} s after they were told to end",
+        code="lease.target",
+        port=PORT,
+        effect="unknown",
+    )
+
+
+def _native_hash(password: str) -> str:
+    """As the server stores it, so that no statement has the password. SHA-1 is the plugin's; 256 random bits stand
+    behind it."""
+    once = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
+    return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
+
+
+def _refused(faults: list[str] | tuple[str, ...]) -> Refused:
+    return Refused(f"the scope cannot be granted: {faults[0]}", code="lease.scope", reasons=tuple(faults))

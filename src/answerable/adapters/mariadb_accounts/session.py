@@ -1,0 +1,308 @@
+"""Sessions of a lease: each action has a connection of its own, one statement, in a transaction that is the broker's.
+
+Laws: an agent's text reaches the server in hexadecimal, inside `EXECUTE IMMEDIATE`, which takes one statement and no
+more; a connection served one action, so that nothing one left reaches the next; nothing is committed that was not
+counted.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import anyio
+from aiomysql.cursors import SSCursor
+
+from answerable.adapters.mariadb_accounts.connection import (
+    LOST,
+    REFUSED,
+    connected,
+    number_of,
+    run,
+    words_of,
+)
+from answerable.adapters.mariadb_accounts.quoting import hexed
+from answerable.adapters.mariadb_accounts.tools import asked, refused
+from answerable.adapters.mariadb_accounts.values import expression, shown_value, size_of
+from answerable.core.lease.credential import Performed
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import aiomysql
+
+    from answerable.adapters.mariadb_accounts.connection import ServerPlace
+    from answerable.adapters.mariadb_accounts.terms import LeaseTerms
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.credential import Credential
+    from answerable.errors import Effect
+    from answerable.ports.upstream import Progress
+
+PORT: Final = "brokered_target"
+BATCH_ROWS: Final = 50
+GRACE_SECONDS: Final = 1.0
+"""How much later than the server we end a statement that it should have ended."""
+CANCEL_SECONDS_MAX: Final = 2.0
+TABLES_MAX: Final = 200
+
+_TAG: Final = re.compile(r"[A-Za-z0-9_.:-]{0,63}")
+_LEADING: Final = re.compile(
+    r"(?:\s+|--(?:\s[^\n]*)?(?:\n|$)|#[^\n]*(?:\n|$)|/\*(?!!|M!)(?:[^*]|\*(?!/))*\*/)*"
+)
+"""Blanks and comments, but not those that the server executes."""
+_WORD: Final = re.compile(r"[A-Za-z]+")
+READING: Final = frozenset({"select", "values", "with", "show", "explain", "describe", "desc"})
+CHANGING: Final = frozenset({"insert", "update", "delete", "replace"})
+_KILLED: Final = 1927
+"""Somebody ended the connection: whoever revoked the lease."""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What came of one statement. changed: how many rows, as the server says."""
+
+    columns: list[str] = field(default_factory=list)
+    rows: list[JSONValue] = field(default_factory=list)
+    cut: str = ""
+    changed: int = 0
+
+
+class _TooMany(Exception):
+    """More rows than were granted: what was done is rolled back."""
+
+
+class MariadbSession:
+    """One call at a time. `open` before the first."""
+
+    def __init__(
+        self, place: ServerPlace, credential: Credential, terms: LeaseTerms, *, bytes_max: int
+    ) -> None:
+        self._place = place
+        self._credential = credential
+        self._terms = terms
+        self._bytes_max = bytes_max
+        self._connection: aiomysql.Connection | None = None
+        self._id = 0
+        self._label = ""
+
+    async def open(self, *, label: str) -> None:
+        """A new connection. label: the server shows it among the connection's attributes. Raises Unavailable."""
+        self.close()
+        try:
+            self._connection = await self._connected(label)
+            ((seen,),) = await run(self._connection, "SELECT CONNECTION_ID()")
+        except (*LOST, REFUSED) as lost:
+            self.close()
+            raise self._lost("cannot open a session", lost, effect="none") from None
+        self._id, self._label = int(seen), label
+        if self._id != self._connection.thread_id():
+            self.close()
+            raise Unavailable(
+                "a proxy stands before the server, so that a session is not the lease's alone: name the server itself",
+                code="target.pooled",
+                port=PORT,
+                effect="none",
+            )
+
+    def close(self) -> None:
+        """The server rolls back what was not committed."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    async def perform(
+        self,
+        tool: str,
+        arguments: Mapping[str, JSONValue],
+        *,
+        tag: str,
+        seconds_max: float,
+        progress: Progress | None = None,
+    ) -> Performed:
+        """As the port says."""
+        # 1. Nothing is sent for arguments that are none.
+        sql, parameters = asked(tool, arguments)
+        if not _TAG.fullmatch(tag):
+            raise refused("the tag has characters that a log line cannot keep apart")
+        if tool != "list_tables":
+            _check_first_word(tool, sql)
+        statement = _statement(sql, parameters)
+        seconds = max(0.001, min(seconds_max, self._terms.seconds))
+        # 2. A connection that has served nobody.
+        if self._connection is None or self._label != (tag or self._label):
+            await self.open(label=tag)
+        assert self._connection is not None  # noqa: S101 - `open` made it, or raised
+        # 3. From here on the server may have heard it.
+        is_done = False
+        try:
+            with anyio.fail_after(seconds + GRACE_SECONDS):
+                performed = await self._performed(self._connection, tool, statement, seconds)
+            is_done = True
+        except _TooMany as many:
+            is_done = True
+            return self._failed(str(many))
+        except (*LOST, REFUSED) as failure:
+            number = number_of(failure)
+            is_done = bool(number)
+            if not number or number == _KILLED:
+                raise self._lost("the session ended before the answer", failure, effect="unknown") from None
+            return self._failed(f"{words_of(failure)} ({number})")
+        finally:
+            self.close()
+            if not is_done:
+                await self._stopped()
+        return performed
+
+    async def _performed(
+        self, connection: aiomysql.Connection, tool: str, statement: str, seconds: float
+    ) -> Performed:
+        reads = tool != "execute"
+        await run(
+            connection,
+            f"SET SESSION max_statement_time = {seconds:.3f}, lock_wait_timeout = {max(1, int(seconds))},"
+            f" innodb_lock_wait_timeout = {max(1, int(seconds))}, autocommit = 1",
+        )
+        if tool == "list_tables":
+            return await self._listed(connection)
+        await run(connection, f"START TRANSACTION {'READ ONLY' if reads else 'READ WRITE'}")
+        first = await _query_id(connection)
+        done = await self._run(connection, statement, reads=reads)
+        if not reads:
+            await run(connection, "COMMIT")
+        return self._answer(done, reads=reads, after=str(first))
+
+    async def _run(self, connection: aiomysql.Connection, statement: str, *, reads: bool) -> _Rows:
+        cursor = await connection.cursor(SSCursor)
+        await cursor.execute(statement)
+        done = _Rows(columns=[str(one[0]) for one in cursor.description or ()])
+        rows_max, left, fetched = self._terms.rows_max, self._bytes_max, 0
+        if not done.columns:
+            done.changed = max(0, cursor.rowcount)
+            if done.changed > rows_max:
+                raise self._too_many()
+            return done
+        while batch := await cursor.fetchmany(BATCH_ROWS):
+            for record in batch:
+                fetched += 1
+                if fetched > rows_max:
+                    if not reads:
+                        raise self._too_many()
+                    done.cut = f"there are more than the {rows_max} rows that were granted"
+                    return done
+                row = cast("JSONValue", [shown_value(value) for value in record])
+                left -= size_of(row)
+                if left < 0 and not done.cut:
+                    done.cut = f"there is more than the {self._bytes_max} bytes that one answer holds"
+                    if reads:
+                        return done
+                if not done.cut:
+                    done.rows.append(row)
+        done.changed = fetched
+        return done
+
+    def _too_many(self) -> _TooMany:
+        return _TooMany(
+            f"it would change more than the {self._terms.rows_max} rows that were granted: nothing was changed"
+        )
+
+    async def _listed(self, connection: aiomysql.Connection) -> Performed:
+        rows = await run(
+            connection,
+            "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, PRIVILEGES FROM information_schema.COLUMNS"
+            " WHERE TABLE_SCHEMA = ? ORDER BY TABLE_NAME, ORDINAL_POSITION",
+            self._terms.database,
+        )
+        tables: dict[str, list[dict[str, object]]] = {}
+        for table, column, kind, rights in rows:
+            held = [right for right in str(rights).split(",") if right in ("select", "insert", "update")]
+            tables.setdefault(str(table), []).append({"name": str(column), "type": str(kind), "verbs": held})
+        listed = [{"name": name, "columns": columns} for name, columns in list(tables.items())[:TABLES_MAX]]
+        is_cut = len(tables) > TABLES_MAX
+        return self._result({"tables": listed, "cut": is_cut}, f"{len(listed)} tables{' or more' * is_cut}")
+
+    def _answer(self, done: _Rows, *, reads: bool, after: str) -> Performed:
+        content: dict[str, object] = {"columns": done.columns, "rows": done.rows, "cut": bool(done.cut)}
+        said = f"{len(done.rows)} rows"
+        if not reads:
+            content["changed"] = done.changed
+            said = f"{done.changed} rows changed"
+        if done.cut:
+            content["cutBecause"] = done.cut
+            said += f"; cut: {done.cut}"
+        return self._result(content, said, after=after)
+
+    def _failed(self, said: str) -> Performed:
+        return self._result(None, said)
+
+    def _result(self, content: Mapping[str, object] | None, said: str, *, after: str = "") -> Performed:
+        result: dict[str, object] = {"content": [{"type": "text", "text": said}], "isError": content is None}
+        if content is not None:
+            result["structuredContent"] = content
+        session = [("mariadb_connection", str(self._id))]
+        if after:
+            # The connection served this action alone: its statement has the next number that the server gave there.
+            session.append(("mariadb_query_after", after))
+        return Performed(result=result, session=tuple(session))
+
+    def _lost(self, what: str, lost: BaseException, *, effect: Effect) -> Unavailable:
+        return Unavailable(f"{what}: {words_of(lost)}", code="target.connection", port=PORT, effect=effect)
+
+    async def _connected(self, label: str) -> aiomysql.Connection:
+        return await connected(
+            self._place,
+            account=self._credential.account,
+            password=self._credential.secret.reveal("password"),
+            database=self._terms.database,
+            label=label,
+        )
+
+    async def _stopped(self) -> None:
+        """A statement goes on after its connection is gone. The lease may end its own, by a second one."""
+        with anyio.CancelScope(shield=True), anyio.move_on_after(CANCEL_SECONDS_MAX):
+            try:
+                connection = await self._connected(self._label)
+                try:
+                    await run(connection, f"KILL HARD CONNECTION {self._id:d}")
+                finally:
+                    connection.close()
+            except (*LOST, REFUSED):
+                return
+
+
+def _statement(sql: str, parameters: list[JSONValue]) -> str:
+    if not sql:
+        return ""
+    values = []
+    for number, value in enumerate(parameters, start=1):
+        try:
+            values.append(expression(value))
+        except (ValueError, UnicodeEncodeError):
+            raise refused(f"value {number} is none that MariaDB can hold") from None
+    try:
+        text = hexed(sql)
+    except UnicodeEncodeError:
+        raise refused("`sql` has characters that are none") from None
+    return f"EXECUTE IMMEDIATE {text}" + (f" USING {', '.join(values)}" if values else "")
+
+
+def _check_first_word(tool: str, sql: str) -> None:
+    """So that a statement is of a kind that its transaction is made for. What it may do is not known by this: the
+    grants of the account say that."""
+    words = READING if tool == "query" else CHANGING
+    start = _LEADING.match(sql)
+    found = _WORD.match(sql, start.end() if start else 0)
+    if found is None or found[0].lower() not in words:
+        said = shown(found[0] if found else sql, 40)
+        raise refused(
+            f"{said} is nothing that `{tool}` runs: it runs one of {', '.join(sorted(words)).upper()}"
+        )
+
+
+async def _query_id(connection: aiomysql.Connection) -> int:
+    """Of this very statement: numbers of later ones are greater, for the whole server."""
+    rows: Any = await run(
+        connection, "SELECT QUERY_ID FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID()"
+    )
+    return int(rows[0][0])

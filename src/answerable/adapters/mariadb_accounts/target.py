@@ -1,0 +1,40 @@
+"""MariaDB as a target: sessions that are logged in as the account of a lease, and as nobody else."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from answerable.adapters.mariadb_accounts.session import MariadbSession
+from answerable.adapters.mariadb_accounts.terms import terms_of
+from answerable.adapters.mariadb_accounts.tools import TOOLS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from answerable.adapters.mariadb_accounts.connection import ServerPlace
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.credential import Credential
+
+
+class MariadbTarget:
+    """place: where the server is; its account and password are the issuer's, and are not used here."""
+
+    def __init__(self, place: ServerPlace, *, bytes_max: int) -> None:
+        self._place = place
+        self._bytes_max = bytes_max
+
+    def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
+        """As the port says."""
+        return TOOLS
+
+    @asynccontextmanager
+    async def connected(self, credential: Credential) -> AsyncIterator[MariadbSession]:
+        """As the port says."""
+        terms = terms_of(credential.secret.reveal("terms"))
+        session = MariadbSession(self._place, credential, terms, bytes_max=self._bytes_max)
+        await session.open(label=credential.lease)
+        try:
+            yield session
+        finally:
+            session.close()

@@ -1,0 +1,18 @@
+"""NATS: user tokens as leases, and messages as tools."""
+
+from answerable.adapters.nats_users.issuer import NatsIssuer
+from answerable.adapters.nats_users.server import NatsServer, address_faults, tls_context, user_of
+from answerable.adapters.nats_users.system_account import SystemAccount
+from answerable.adapters.nats_users.target import NatsTarget
+from answerable.adapters.nats_users.tokens import is_public_key
+
+__all__ = [
+    "NatsIssuer",
+    "NatsServer",
+    "NatsTarget",
+    "SystemAccount",
+    "address_faults",
+    "is_public_key",
+    "tls_context",
+    "user_of",
+]

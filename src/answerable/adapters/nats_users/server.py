@@ -1,0 +1,149 @@
+"""Where a NATS server is, and one connection to it under one user."""
+
+from __future__ import annotations
+
+import base64
+import re
+import ssl
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import anyio
+import nats.errors
+from nats.aio.client import Client
+
+from answerable.adapters.nats_users.tokens import SigningKey, signing_key
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+FAILURES: Final = (nats.errors.Error, OSError, EOFError, TimeoutError, ValueError)
+"""What a connection that is no good raises."""
+CLOSE_SECONDS_MAX: Final = 2.0
+
+_PARTS: Final = re.compile(r"-+BEGIN [A-Z ]+-+\s+(\S+)\s+-+END [A-Z ]+-+")
+
+
+class PlainServer(OSError):
+    """The server would have had us speak without TLS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsUser:
+    """A user's token and key."""
+
+    token: str
+    key: SigningKey
+
+    def __repr__(self) -> str:
+        return "NatsUser((hidden))"
+
+
+def user_of(credentials: str) -> NatsUser:
+    """From a file of credentials as the tools of NATS write it. Raises Malformed (`target.key`)."""
+    parts = _PARTS.findall(credentials)
+    if len(parts) != 2:
+        raise Malformed("a file of credentials of NATS has a token and a seed", code="target.key")
+    return NatsUser(token=parts[0], key=signing_key(parts[1], of="U"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsServer:
+    """address: `nats://HOST:PORT`, or `tls://HOST:PORT`. tls: for the latter."""
+
+    address: str
+    tls: ssl.SSLContext | None = None
+    connect_seconds_max: float = 5.0
+
+    async def opened(
+        self,
+        user: NatsUser,
+        *,
+        label: str,
+        inbox: str,
+        on_error: Callable[[Exception], Awaitable[None]],
+        on_closed: Callable[[], Awaitable[None]] | None = None,
+    ) -> Client:
+        """A connection that is never opened anew by itself. Raises FAILURES."""
+        client = Client()
+
+        def presented() -> bytes:
+            # Asked for after the server has said what it wants, before anything of ours is said.
+            if self.tls is not None and not client._server_info.get("tls_required"):
+                raise PlainServer
+            return user.token.encode()
+
+        def signed(nonce: str) -> bytes:
+            return base64.b64encode(user.key.sign(nonce.encode()))
+
+        options: dict[str, Any] = {"tls": self.tls} if self.tls is not None else {}
+        try:
+            with anyio.fail_after(self.connect_seconds_max):
+                await client.connect(
+                    self.address,
+                    name=label,
+                    user_jwt_cb=presented,
+                    signature_cb=signed,
+                    inbox_prefix=inbox,
+                    allow_reconnect=False,
+                    error_cb=on_error,
+                    closed_cb=on_closed,
+                    connect_timeout=max(1, round(self.connect_seconds_max)),
+                    **options,
+                )
+        except BaseException:
+            await closed(client)
+            raise
+        return client
+
+
+async def closed(client: Client) -> None:
+    """Close it, whatever state it is in."""
+    with anyio.move_on_after(CLOSE_SECONDS_MAX, shield=True):
+        try:
+            await client.close()
+        except FAILURES:
+            return
+
+
+async def unheard(error: Exception) -> None:
+    """What a connection complains of by itself; whoever asks on it is told anyway."""
+
+
+def address_faults(address: str, *, plain_is_let: bool) -> tuple[str, ...]:
+    """What is wrong with an address."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return (f"{shown(address)} is no address",)
+    if parts.username is not None or parts.password is not None:
+        return ("the address holds an account or a password: these are settings of their own",)
+    if parts.scheme not in ("nats", "tls") or not parts.hostname or port == 0 or parts.path.strip("/"):
+        return (f"{shown(address)} is neither nats://HOST:PORT nor tls://HOST:PORT",)
+    if parts.query or parts.fragment:
+        return (f"{shown(address)} says more than where the server is",)
+    if parts.scheme == "nats" and not plain_is_let and not _is_loopback(parts.hostname):
+        return ("nats:// sends everything in the clear to another host: use tls://, or set `plaintext`",)
+    return ()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Verifies the server's certificate and name. ca_file: who signs it; empty for whom the system trusts. Raises
+    Malformed (`target.tls`)."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except (OSError, ssl.SSLError):
+        raise Malformed(f"{shown(ca_file)} is no file of certificates", code="target.tls") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

@@ -1,0 +1,259 @@
+"""NATS as agents see it: a message is published, or an answer is asked for, under one lease."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import nats.errors
+
+from answerable.adapters.nats_users.grants import is_plain_subject
+from answerable.adapters.nats_users.issuer import inbox_of
+from answerable.adapters.nats_users.server import FAILURES, NatsUser, closed
+from answerable.adapters.nats_users.tokens import signing_key
+from answerable.core.lease.credential import Performed
+from answerable.errors import Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from nats.aio.client import Client
+
+    from answerable.adapters.nats_users.server import NatsServer
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.credential import Credential
+    from answerable.errors import Effect
+    from answerable.ports.upstream import Progress
+
+TAG_HEADER: Final = "Answerable-Action"
+MESSAGE_BYTES_MAX: Final = 1_048_576
+SAID_CHARS_MAX: Final = 1_000
+CHARACTER_BYTES_MAX: Final = 4
+_TAG: Final = re.compile(r"[A-Za-z0-9._:-]{0,128}")
+
+
+class NatsTarget:
+    """Implements `ports.brokered_target.BrokeredTarget`. result_bytes_max: of one answer, as it is handed on."""
+
+    def __init__(self, server: NatsServer, *, result_bytes_max: int = 262_144) -> None:
+        self._server = server
+        self._result_bytes_max = result_bytes_max
+
+    def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
+        """`publish` and `request`."""
+        return TOOLS
+
+    @asynccontextmanager
+    async def connected(self, credential: Credential) -> AsyncIterator[NatsSession]:
+        """One connection under the user of the lease."""
+        said = _Said()
+        user = NatsUser(
+            token=credential.secret.reveal("token"), key=signing_key(credential.secret.reveal("seed"), of="U")
+        )
+        try:
+            client = await self._server.opened(
+                user,
+                label=credential.account,
+                inbox=inbox_of(credential.lease),
+                on_error=said.hear,
+                on_closed=said.end,
+            )
+        except FAILURES as failed:
+            is_refused = "uthorization" in str(failed) or "xpired" in str(failed)
+            raise Unavailable(
+                "nats refuses the credential of the lease" if is_refused else "nats does not answer",
+                code="target.login" if is_refused else "target.unreachable",
+                port="brokered_target",
+            ) from None
+        try:
+            yield NatsSession(client, said, result_bytes_max=self._result_bytes_max)
+        finally:
+            await closed(client)
+
+
+class _Said:
+    """What the server complained of, and who waits to hear it."""
+
+    def __init__(self) -> None:
+        self.violation = ""
+        self.waiting: anyio.CancelScope | None = None
+
+    async def hear(self, error: Exception) -> None:
+        if "permissions violation" in str(error).lower():
+            self.violation = str(error)
+            self._wake()
+
+    async def end(self) -> None:
+        """The connection has ended. By itself the library lets whoever waits for something wait on."""
+        self._wake()
+
+    def _wake(self) -> None:
+        if self.waiting is not None:
+            self.waiting.cancel()
+
+
+class NatsSession:
+    """Implements `ports.brokered_target.TargetSession`."""
+
+    def __init__(self, client: Client, said: _Said, *, result_bytes_max: int) -> None:
+        self._client = client
+        self._said = said
+        self._result_bytes_max = result_bytes_max
+
+    async def perform(
+        self,
+        tool: str,
+        arguments: Mapping[str, JSONValue],
+        *,
+        tag: str,
+        seconds_max: float,
+        progress: Progress | None = None,
+    ) -> Performed:
+        """Publishes one message. The tag is in its header `Answerable-Action`; arguments set no headers."""
+        subject, message = _message(tool, arguments)
+        if not _TAG.fullmatch(tag):
+            raise _wrong("the tag of the action cannot be a header")
+        if not self._client.is_connected:
+            raise _lost("none")
+        headers = {TAG_HEADER: tag} if tag else None
+        self._said.violation = ""
+        ask = self._request if tool == "request" else self._publish
+        result: dict[str, object] | None = None
+        try:
+            with anyio.CancelScope() as self._said.waiting:
+                result = await ask(subject, message, headers, seconds_max)
+        except nats.errors.NoRespondersError:
+            result = _refused("nobody answers requests on this subject")
+        except nats.errors.MaxPayloadError:
+            result = _refused("the message is longer than the server takes")
+        except (TimeoutError, nats.errors.TimeoutError):
+            raise Unavailable(
+                f"nats gave no answer within {seconds_max:g} seconds",
+                code="target.timeout",
+                port="brokered_target",
+                effect="unknown",
+            ) from None
+        except FAILURES:
+            raise _lost("unknown") from None
+        finally:
+            self._said.waiting = None
+        if self._said.violation:
+            result = _refused(self._said.violation)
+        if result is None:
+            raise _lost("unknown")
+        info = self._client._server_info
+        session = f"server={info.get('server_id', '')} cid={self._client.client_id}"
+        return Performed(result=result, session=(("nats_client", session),))
+
+    async def _publish(
+        self, subject: str, message: bytes, headers: dict[str, str] | None, seconds_max: float
+    ) -> dict[str, object]:
+        with anyio.fail_after(seconds_max):
+            await self._client.publish(subject, message, headers=headers)
+            # The library sends a question of its own ahead of what it has not sent yet. Only when that is sent, the
+            # server's complaint about it comes before the answer to the question.
+            await self._client._flush_pending(force_flush=True)
+            await self._client.flush(timeout=max(1, round(seconds_max)))
+        return _result({"published": True}, "published")
+
+    async def _request(
+        self, subject: str, message: bytes, headers: dict[str, str] | None, seconds_max: float
+    ) -> dict[str, object]:
+        answer = await self._client.request(subject, message, timeout=seconds_max, headers=headers)
+        octets = answer.data[: self._result_bytes_max]
+        is_cut = len(answer.data) > len(octets)
+        reply = _as_json(octets, is_cut=is_cut)
+        text = reply if isinstance(reply, str) else "(no text)"
+        return _result(
+            {"reply": reply, "cut": is_cut, "bytes": len(answer.data)}, text + (" (cut)" if is_cut else "")
+        )
+
+
+def _message(tool: str, arguments: Mapping[str, JSONValue]) -> tuple[str, bytes]:
+    """Where to and what. Raises Refused (`target.arguments`)."""
+    if tool not in ("publish", "request"):
+        raise _wrong(f"there is no tool {shown(tool)}: there are `publish` and `request`")
+    if extra := sorted(arguments.keys() - {"subject", "message"}):
+        raise _wrong(f"{shown(extra[0])} is no argument of {shown(tool)}")
+    subject, message = arguments.get("subject"), arguments.get("message", "")
+    if not isinstance(subject, str) or not is_plain_subject(subject):
+        raise _wrong("`subject` is tokens with dots between them, without wildcards and spaces, and no inbox")
+    if not isinstance(message, str):
+        raise _wrong("`message` is a text")
+    try:
+        octets = message.encode()
+    except UnicodeEncodeError:
+        raise _wrong("`message` holds half a character") from None
+    if len(octets) > MESSAGE_BYTES_MAX:
+        raise _wrong(f"`message` has at most {MESSAGE_BYTES_MAX} bytes")
+    return subject, octets
+
+
+def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
+    try:
+        return octets.decode()
+    except UnicodeDecodeError as odd:
+        # A character that was cut in two is left out.
+        if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
+            return octets[: odd.start].decode()
+        return {"base64": b64encode(octets).decode()}
+
+
+def _wrong(why: str) -> Refused:
+    return Refused(why, code="target.arguments")
+
+
+def _lost(effect: Effect) -> Unavailable:
+    return Unavailable(
+        "the connection to nats has ended", code="target.lost", port="brokered_target", effect=effect
+    )
+
+
+def _result(structured: dict[str, JSONValue], text: str) -> dict[str, object]:
+    return {"content": [{"type": "text", "text": text}], "structuredContent": structured, "isError": False}
+
+
+def _refused(why: str) -> dict[str, object]:
+    return {"content": [{"type": "text", "text": why[:SAID_CHARS_MAX]}], "isError": True}
+
+
+def _tool(name: str, title: str, says: str) -> dict[str, JSONValue]:
+    message: dict[str, Any] = {"type": "string", "description": "What is sent, as text."}
+    subject: dict[str, Any] = {
+        "type": "string",
+        "description": "Tokens with dots between them, no wildcards.",
+    }
+    return {
+        "name": name,
+        "title": title,
+        "description": says,
+        "inputSchema": {
+            "type": "object",
+            "properties": {"subject": subject, "message": message},
+            "required": ["subject"],
+            "additionalProperties": False,
+        },
+        "annotations": {
+            "readOnlyHint": False,
+            "destructiveHint": name == "request",
+            "idempotentHint": False,
+            "openWorldHint": True,
+        },
+    }
+
+
+TOOLS: Final = (
+    _tool(
+        "publish",
+        "Publish on NATS",
+        "Send a message to whoever listens on a subject, or to the stream that keeps it. Nobody answers.",
+    ),
+    _tool(
+        "request",
+        "Ask on NATS",
+        "Send a message on a subject and wait for one answer; an error when nobody answers there.",
+    ),
+)

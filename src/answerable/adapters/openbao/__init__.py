@@ -1,0 +1,8 @@
+"""Leases by OpenBao or Vault: a child token for each, and the dynamic credential that is made with it."""
+
+from __future__ import annotations
+
+from answerable.adapters.openbao.issuer import OpenBaoIssuer
+from answerable.adapters.openbao.login import AppRole, JwtLogin, OpenBaoLogin
+
+__all__ = ["AppRole", "JwtLogin", "OpenBaoIssuer", "OpenBaoLogin"]

@@ -1,0 +1,156 @@
+"""Leases on RabbitMQ: one user each, with a random password of which the server is told a salted hash alone."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.adapters.rabbitmq_users.grants import checked_grants
+from answerable.adapters.rabbitmq_users.management import away
+from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
+from answerable.core.lease.name import account_of, lease_of
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from answerable.adapters.rabbitmq_users.grants import Grants
+    from answerable.adapters.rabbitmq_users.management import Management
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.lease.credential import LeaseOrder
+    from answerable.core.lease.name import LeaseName
+    from answerable.core.lease.scope import Scope
+    from answerable.ports.entropy import Entropy
+
+PASSWORD_BYTES: Final = 32
+SALT_BYTES: Final = 4
+"""As RabbitMQ has it. It only matters for passwords that somebody chose."""
+CONNECTIONS_MAX: Final = 4
+CHANNELS_MAX: Final = 8
+CUT_TRIES_MAX: Final = 100
+CUT_PAUSE_SECONDS: Final = 0.05
+_TRAITS: Final = IssuerTraits(boundary="target", ends_by="broker")
+
+
+class RabbitIssuer:
+    """Implements `ports.credential_issuer.CredentialIssuer`. vhost: the one that agents act in."""
+
+    def __init__(self, management: Management, *, vhost: str, entropy: Entropy) -> None:
+        self._management = management
+        self._vhost = vhost
+        self._entropy = entropy
+        self._issuing: set[LeaseName] = set()
+
+    @property
+    def traits(self) -> IssuerTraits:
+        """RabbitMQ keeps a user to its permissions, and knows no time at which a user ends."""
+        return _TRAITS
+
+    def faults(self, scope: Scope) -> tuple[str, ...]:
+        """As `grants.checked_grants` says."""
+        return checked_grants(scope)[1]
+
+    async def issue(self, order: LeaseOrder) -> Credential:
+        """The permissions of the virtual host come last: before, the user cannot so much as connect. So what is cut off
+        in between, or carried out late, leaves nothing that works, and no user that is gone gets permissions."""
+        grants, faults = checked_grants(order.scope)
+        if grants is None:
+            raise Refused("; ".join(faults), code="lease.scope", reasons=faults)
+        account = account_of(order.name)
+        if order.name in self._issuing:
+            raise _taken(account)
+        self._issuing.add(order.name)
+        try:
+            if await self._management.get("users", account) is not None:
+                raise _taken(account)
+            await self._check_topics(grants)
+            password = self._entropy.bytes(PASSWORD_BYTES).hex()
+            await self._make(account, password, grants)
+        finally:
+            self._issuing.discard(order.name)
+        return Credential(
+            lease=order.name, account=account, expires_at=order.expires_at, secret=Secret(password=password)
+        )
+
+    async def _check_topics(self, grants: Grants) -> None:
+        """Only exchanges of type `topic` look at routing keys."""
+        for exchange in grants.publish:
+            if exchange.keys is None:
+                continue
+            found = await self._management.get("exchanges", self._vhost, exchange.name)
+            if not isinstance(found, dict) or found.get("type") != "topic":
+                fault = f"{shown(exchange.name, 40)} is no topic exchange, and only these keep a user to `routing_keys`"
+                raise Refused(fault, code="lease.scope", reasons=(fault,))
+
+    async def _make(self, account: str, password: str, grants: Grants) -> None:
+        salt = self._entropy.bytes(SALT_BYTES)
+        hashed = b64encode(salt + sha256(salt + password.encode()).digest()).decode()
+        await self._management.put(
+            "users",
+            account,
+            content={
+                "password_hash": hashed,
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": "",
+            },
+        )
+        limits = {"max-connections": CONNECTIONS_MAX, "max-channels": CHANNELS_MAX}
+        for limit, value in limits.items():
+            await self._management.put("user-limits", account, limit, content={"value": value})
+        for topic in grants.topic_permissions():
+            await self._management.put("topic-permissions", self._vhost, account, content=topic)
+        await self._management.put("permissions", self._vhost, account, content=grants.permissions())
+
+    async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
+        """Nothing to tell the server: it ends when the broker ends it."""
+        if await self._management.get("users", account_of(name)) is None:
+            raise Refused("the lease is gone", code="lease.gone")
+
+    async def revoke(self, name: LeaseName) -> Revoked:
+        """What it may do, then its connections, then the user; and looks until no connection is left, for the server
+        ends them in its own time, and an open channel remembers what it was allowed."""
+        account = account_of(name)
+        was_there = await self._management.delete("permissions", self._vhost, account)
+        open_before = await self._connections(account)
+        if open_before:
+            await self._management.delete("connections", "username", account)
+        was_there = await self._management.delete("users", account) or was_there
+        for _ in range(CUT_TRIES_MAX if was_there or open_before else 0):
+            if not await self._connections(account):
+                break
+            await anyio.sleep(CUT_PAUSE_SECONDS)
+        else:
+            if was_there or open_before:
+                raise away("a connection of a deleted user is still open", "unknown")
+        return Revoked(sessions_cut=open_before)
+
+    async def live(self) -> tuple[LeaseName, ...]:
+        """Users with our prefix."""
+        users = await self._management.get("users", query="?columns=name")
+        listed = users if isinstance(users, list) else []
+        names = (lease_of(str(user.get("name", ""))) for user in listed if isinstance(user, dict))
+        return tuple(sorted(name for name in names if name is not None))
+
+    async def granted(self, name: LeaseName) -> tuple[str, ...]:
+        """From the lists of permissions, of the virtual host and of topics."""
+        account = account_of(name)
+        rights = []
+        for one in await self._management.get("users", account, "permissions") or []:
+            rights += [f"{one['vhost']} {right} {one[right]}" for right in ("configure", "read", "write")]
+        for one in await self._management.get("users", account, "topic-permissions") or []:
+            where = f"{one['vhost']} {one['exchange']}"
+            rights += [f"{where} routing keys {right} {one[right]}" for right in ("read", "write")]
+        return tuple(sorted(rights))
+
+    async def close(self) -> None:
+        """Close what is kept warm."""
+        await self._management.close()
+
+    async def _connections(self, account: str) -> int:
+        found = await self._management.get("connections", "username", account, query="?columns=name")
+        return len(found) if isinstance(found, list) else 0
+
+
+def _taken(account: str) -> Refused:
+    return Refused(f"the server has a user {shown(account)} already", code="lease.taken")

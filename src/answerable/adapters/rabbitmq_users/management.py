@@ -1,0 +1,126 @@
+"""The management API of RabbitMQ, asked under the broker's own account."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import anyio
+import httpx2
+
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.errors import Effect
+
+REQUESTS_MAX: Final = 8
+ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Of the list of all users, which is the longest answer here."""
+CONNECTIONS_KEPT: Final = 4
+
+
+class Management:
+    """address: `https://HOST:PORT`, or `http://` on this machine. password_of: asked for each request."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        account: str,
+        password_of: Callable[[], str],
+        tls: ssl.SSLContext | None,
+        seconds_max: float,
+    ) -> None:
+        self._address = address.rstrip("/")
+        self._account = account
+        self._password_of = password_of
+        self._tls = tls
+        self._seconds_max = seconds_max
+        self._client: httpx2.AsyncClient | None = None
+        self._turns = anyio.Semaphore(REQUESTS_MAX)
+
+    async def put(self, *path: str, content: Mapping[str, JSONValue]) -> None:
+        """Make it so. Raises Unavailable (`lease.target`)."""
+        await self._asked("PUT", path, content)
+
+    async def delete(self, *path: str) -> bool:
+        """Take it away; whether it was there. Raises Unavailable (`lease.target`)."""
+        return await self._asked("DELETE", path) is not None
+
+    async def get(self, *path: str, query: str = "") -> Any:
+        """What is there; None for nothing. Raises Unavailable (`lease.target`)."""
+        return await self._asked("GET", path, query=query)
+
+    async def close(self) -> None:
+        """Close what is kept warm."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+    async def _asked(
+        self,
+        method: str,
+        path: tuple[str, ...],
+        content: Mapping[str, JSONValue] | None = None,
+        query: str = "",
+    ) -> Any:
+        effect: Effect = "none" if method == "GET" else "unknown"
+        url = "/".join([self._address, "api", *(quote(part, safe="") for part in path)]) + query
+        async with self._turns:
+            # Whoever is cancelled waits for the answer: what was sent cannot be taken back.
+            with anyio.CancelScope(shield=True):
+                try:
+                    with anyio.fail_after(self._seconds_max):
+                        status, body = await self._answer(method, url, content)
+                except httpx2.ConnectError:
+                    raise away("rabbitmq does not answer", "none") from None
+                except (httpx2.HTTPError, TimeoutError, OSError, ssl.SSLError):
+                    raise away("rabbitmq does not answer", effect) from None
+        if status == httpx2.codes.NOT_FOUND:
+            return None
+        if not httpx2.codes.is_success(status):
+            raise away(f"rabbitmq refuses the broker's own account: {status} {_reason(body)}", "none")
+        try:
+            return json.loads(body) if body else {}
+        except ValueError:
+            raise away("rabbitmq answers with what is no json", effect) from None
+
+    async def _answer(
+        self, method: str, url: str, content: Mapping[str, JSONValue] | None
+    ) -> tuple[int, bytes]:
+        if self._client is None:
+            self._client = httpx2.AsyncClient(
+                verify=self._tls if self._tls is not None else True,
+                trust_env=False,
+                follow_redirects=False,
+                timeout=self._seconds_max,
+                limits=httpx2.Limits(
+                    max_connections=REQUESTS_MAX, max_keepalive_connections=CONNECTIONS_KEPT
+                ),
+            )
+        auth = httpx2.BasicAuth(self._account, self._password_of())
+        body = bytearray()
+        async with self._client.stream(method, url, json=content, auth=auth) as response:
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > ANSWER_BYTES_MAX:
+                    raise away("rabbitmq answers with more than is read", "unknown")
+            return response.status_code, bytes(body)
+
+
+def away(why: str, effect: Effect) -> Unavailable:
+    """The target is not there for its issuer."""
+    return Unavailable(why, code="lease.target", port="credential_issuer", effect=effect)
+
+
+def _reason(body: bytes) -> str:
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return ""
+    return shown(told.get("reason", "")) if isinstance(told, dict) else ""

@@ -1,0 +1,148 @@
+"""Where RabbitMQ speaks AMQP 0.9.1, and one connection to it under one user."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import anyio
+from aiormq import Connection
+from aiormq.connection import TransportFactory
+from aiormq.exceptions import (
+    AMQPError,
+    AuthenticationError,
+    ChannelInvalidStateError,
+    ProbableAuthenticationError,
+)
+from pamqp.commands import Connection as ConnectionFrames
+from pamqp.exceptions import PAMQPException
+from yarl import URL
+
+from answerable.errors import Malformed, shown
+
+FAILURES: Final = (
+    AMQPError,
+    ChannelInvalidStateError,
+    PAMQPException,
+    OSError,
+    EOFError,
+    TimeoutError,
+    ValueError,
+)
+"""What a connection that is no good raises."""
+CLOSE_SECONDS_MAX: Final = 2.0
+CloseFrame: Final = ConnectionFrames.Close
+
+if TYPE_CHECKING:
+    from aiormq.abc import AbstractConnection
+
+
+class _Dialled(TransportFactory):
+    """Opens the connection as the library does, and keeps what the server will call it."""
+
+    def __init__(self, tls: ssl.SSLContext | None) -> None:
+        self._tls = tls
+        self.name = ""
+
+    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(host=url.host, port=url.port, ssl=self._tls)
+        local, peer = writer.get_extra_info("sockname"), writer.get_extra_info("peername")
+        self.name = f"{_end(local)} -> {_end(peer)}"
+        return reader, writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RabbitServer:
+    """address: `amqps://HOST:PORT`, or `amqp://HOST:PORT`. tls: for the former."""
+
+    address: str
+    vhost: str
+    tls: ssl.SSLContext | None = None
+    connect_seconds_max: float = 10.0
+
+    async def opened(self, account: str, password: str) -> tuple[AbstractConnection, str]:
+        """A connection, and what the server calls it. Raises FAILURES."""
+        parts = urlsplit(self.address)
+        url = URL.build(
+            scheme=parts.scheme,
+            host=parts.hostname or "",
+            port=parts.port or (5671 if parts.scheme == "amqps" else 5672),
+            user=account,
+            password=password,
+            path="/" + self.vhost.replace("/", "%2F"),
+            encoded=False,
+        ).update_query(name=account)
+        dialled = _Dialled(self.tls)
+        connection = Connection(url, transport_factory=dialled)
+        connection.vhost = self.vhost
+        try:
+            with anyio.fail_after(self.connect_seconds_max):
+                await connection.connect()
+        except BaseException:
+            await closed(connection)
+            raise
+        return connection, dialled.name
+
+
+def was_refused(failed: BaseException) -> bool:
+    """Whether the server knows no such user, or lets it into no such virtual host."""
+    if isinstance(failed, ProbableAuthenticationError | AuthenticationError):
+        return True
+    # The library takes a refusal of the virtual host for a fault of the protocol.
+    return any(isinstance(part, CloseFrame) for part in failed.args)
+
+
+async def closed(connection: AbstractConnection) -> None:
+    """Close it, whatever state it is in."""
+    with anyio.move_on_after(CLOSE_SECONDS_MAX, shield=True):
+        try:
+            await connection.close()
+        except (*FAILURES, asyncio.CancelledError):
+            return
+
+
+def address_faults(address: str, schemes: tuple[str, str], *, plain_is_let: bool) -> tuple[str, ...]:
+    """What is wrong with an address. schemes: the plain one, and the one with TLS."""
+    plain, safe = schemes
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return (f"{shown(address)} is no address",)
+    if parts.username is not None or parts.password is not None:
+        return ("the address holds an account or a password: these are settings of their own",)
+    if parts.scheme not in schemes or not parts.hostname or port == 0 or parts.path.strip("/"):
+        return (f"{shown(address)} is neither {safe}://HOST:PORT nor {plain}://HOST:PORT",)
+    if parts.query or parts.fragment:
+        return (f"{shown(address)} says more than where the server is",)
+    if parts.scheme == plain and not plain_is_let and not _is_loopback(parts.hostname):
+        return (
+            f"{plain}:// sends passwords in the clear to another host: use {safe}://, or set `plaintext`",
+        )
+    return ()
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Verifies the server's certificate and name. ca_file: who signs it; empty for whom the system trusts. Raises
+    Malformed (`target.tls`)."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except (OSError, ssl.SSLError):
+        raise Malformed(f"{shown(ca_file)} is no file of certificates", code="target.tls") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _end(address: object) -> str:
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else ""

@@ -1,0 +1,274 @@
+"""RabbitMQ as agents see it: a message is published and confirmed, or one is taken from a queue, under one lease."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from aiormq.exceptions import AMQPConnectionError, ChannelClosed, DeliveryError
+from pamqp.commands import Basic
+
+from answerable.adapters.rabbitmq_users.server import FAILURES, closed, was_refused
+from answerable.core.lease.credential import Performed
+from answerable.errors import Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from aiormq.abc import AbstractChannel, AbstractConnection
+
+    from answerable.adapters.rabbitmq_users.server import RabbitServer
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.credential import Credential
+    from answerable.errors import Effect
+    from answerable.ports.upstream import Progress
+
+MESSAGE_BYTES_MAX: Final = 1_048_576
+TEXT_BYTES_MAX: Final = 255
+SAID_CHARS_MAX: Final = 1_000
+CHARACTER_BYTES_MAX: Final = 4
+PERSISTENT: Final = 2
+PROPERTIES: Final = ("content_type", "correlation_id", "message_type")
+"""What arguments may set of a message's properties. Who sent it and for which action is not among them."""
+TAKE: Final = ("take", "look")
+
+
+class RabbitTarget:
+    """Implements `ports.brokered_target.BrokeredTarget`. result_bytes_max: of one message, as it is handed on."""
+
+    def __init__(self, server: RabbitServer, *, result_bytes_max: int = 262_144) -> None:
+        self._server = server
+        self._result_bytes_max = result_bytes_max
+
+    def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
+        """`publish` and `get`."""
+        return TOOLS
+
+    @asynccontextmanager
+    async def connected(self, credential: Credential) -> AsyncIterator[RabbitSession]:
+        """One connection under the user of the lease."""
+        try:
+            connection, name = await self._server.opened(
+                credential.account, credential.secret.reveal("password")
+            )
+        except FAILURES as failed:
+            is_refused = was_refused(failed)
+            raise Unavailable(
+                "rabbitmq refuses the credential of the lease" if is_refused else "rabbitmq does not answer",
+                code="target.login" if is_refused else "target.unreachable",
+                port="brokered_target",
+            ) from None
+        try:
+            yield RabbitSession(
+                connection, name=name, account=credential.account, result_bytes_max=self._result_bytes_max
+            )
+        finally:
+            await closed(connection)
+
+
+class RabbitSession:
+    """Implements `ports.brokered_target.TargetSession`."""
+
+    def __init__(
+        self, connection: AbstractConnection, *, name: str, account: str, result_bytes_max: int
+    ) -> None:
+        self._connection = connection
+        self._name = name
+        self._account = account
+        self._result_bytes_max = result_bytes_max
+
+    async def perform(
+        self,
+        tool: str,
+        arguments: Mapping[str, JSONValue],
+        *,
+        tag: str,
+        seconds_max: float,
+        progress: Progress | None = None,
+    ) -> Performed:
+        """On a channel of its own, since the server closes one on which it says no. The tag is the message's id."""
+        ask = _checked(tool, arguments)
+        if self._connection.is_closed:
+            raise _lost("none")
+        try:
+            with anyio.fail_after(seconds_max):
+                channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
+                if tool == "publish":
+                    result = await self._publish(channel, ask, tag)
+                else:
+                    result = await self._get(channel, ask)
+                await channel.close()
+        except DeliveryError as returned:
+            result = _refused(_why_returned(returned))
+        except ChannelClosed as said:
+            result = _refused(str(said))
+        except TimeoutError:
+            raise Unavailable(
+                f"rabbitmq gave no answer within {seconds_max:g} seconds",
+                code="target.timeout",
+                port="brokered_target",
+                effect="unknown",
+            ) from None
+        except (AMQPConnectionError, *FAILURES):
+            raise _lost("unknown") from None
+        return Performed(result=result, session=(("rabbitmq_connection", self._name),))
+
+    async def _publish(self, channel: AbstractChannel, ask: dict[str, str], tag: str) -> dict[str, object]:
+        """Mandatory, so that what reaches no queue comes back, and confirmed, so that the server has taken it."""
+        properties = Basic.Properties(
+            content_type=ask.get("content_type", "text/plain; charset=utf-8"),
+            correlation_id=ask.get("correlation_id"),
+            message_type=ask.get("message_type"),
+            delivery_mode=PERSISTENT,
+            message_id=tag or None,
+            user_id=self._account,
+        )
+        await channel.basic_publish(
+            ask["message"].encode(),
+            exchange=ask["exchange"],
+            routing_key=ask["routing_key"],
+            properties=properties,
+            mandatory=True,
+        )
+        return _result({"published": True}, "published, and taken by the server")
+
+    async def _get(self, channel: AbstractChannel, ask: dict[str, str]) -> dict[str, object]:
+        found = await channel.basic_get(ask["queue"], no_ack=False)
+        if isinstance(found.delivery, Basic.GetEmpty) or found.delivery_tag is None:
+            return _result({"message": None}, "the queue is empty")
+        if ask["mode"] == "take":
+            await channel.basic_ack(found.delivery_tag)
+        else:
+            await channel.basic_nack(found.delivery_tag, requeue=True)
+        octets = found.body[: self._result_bytes_max]
+        is_cut = len(found.body) > len(octets)
+        header = found.header.properties
+        message: dict[str, JSONValue] = {
+            "body": _as_json(octets, is_cut=is_cut),
+            "bytes": len(found.body),
+            "cut": is_cut,
+            "exchange": found.exchange or "",
+            "routing_key": found.routing_key or "",
+            "redelivered": bool(found.redelivered),
+            "content_type": header.content_type,
+            "correlation_id": header.correlation_id,
+            "message_type": header.message_type,
+            "user_id": header.user_id,
+        }
+        body = message["body"]
+        text = body if isinstance(body, str) else "(no text)"
+        return _result({"message": message}, text + (" (cut)" if is_cut else ""))
+
+
+def _checked(tool: str, arguments: Mapping[str, JSONValue]) -> dict[str, str]:
+    """The arguments, all of them texts. Raises Refused (`target.arguments`)."""
+    if tool == "publish":
+        needed, optional = {"exchange", "routing_key", "message"}, set(PROPERTIES)
+    elif tool == "get":
+        needed, optional = {"queue", "mode"}, set()
+    else:
+        raise _wrong(f"there is no tool {shown(tool)}: there are `publish` and `get`")
+    if odd := sorted((arguments.keys() - needed - optional) | (needed - arguments.keys())):
+        raise _wrong(f"{shown(odd[0])} is missing, or is no argument of {shown(tool)}")
+    texts: dict[str, str] = {}
+    for name, given in arguments.items():
+        if not isinstance(given, str):
+            raise _wrong(f"{shown(name)} is a text")
+        try:
+            size = len(given.encode())
+        except UnicodeEncodeError:
+            raise _wrong(f"{shown(name)} holds half a character") from None
+        if size > (MESSAGE_BYTES_MAX if name == "message" else TEXT_BYTES_MAX):
+            raise _wrong(f"{shown(name)} is too long")
+        texts[name] = given
+    if tool == "publish" and not texts["exchange"]:
+        raise _wrong("`exchange` is empty: the default exchange leads to every queue and is no lease's")
+    if tool == "get" and (not texts["queue"] or texts["mode"] not in TAKE):
+        raise _wrong("`queue` is a name, and `mode` is `take` or `look`")
+    return texts
+
+
+def _why_returned(returned: DeliveryError) -> str:
+    frame = returned.frame
+    if isinstance(frame, Basic.Return):
+        return f"the message reached no queue and was returned: {frame.reply_code} {frame.reply_text}"
+    return "the server did not take the message"
+
+
+def _as_json(octets: bytes, *, is_cut: bool) -> JSONValue:
+    try:
+        return octets.decode()
+    except UnicodeDecodeError as odd:
+        # A character that was cut in two is left out.
+        if is_cut and odd.start > len(octets) - CHARACTER_BYTES_MAX:
+            return octets[: odd.start].decode()
+        return {"base64": b64encode(octets).decode()}
+
+
+def _wrong(why: str) -> Refused:
+    return Refused(why, code="target.arguments")
+
+
+def _lost(effect: Effect) -> Unavailable:
+    return Unavailable(
+        "the connection to rabbitmq has ended", code="target.lost", port="brokered_target", effect=effect
+    )
+
+
+def _result(structured: dict[str, JSONValue], text: str) -> dict[str, object]:
+    return {"content": [{"type": "text", "text": text}], "structuredContent": structured, "isError": False}
+
+
+def _refused(why: str) -> dict[str, object]:
+    return {"content": [{"type": "text", "text": why[:SAID_CHARS_MAX]}], "isError": True}
+
+
+def _tool(
+    name: str, title: str, says: str, properties: dict[str, Any], needed: list[str], *, destroys: bool
+) -> dict[str, JSONValue]:
+    required: list[JSONValue] = [*needed]
+    return {
+        "name": name,
+        "title": title,
+        "description": says,
+        "inputSchema": {
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": False,
+        },
+        "annotations": {
+            "readOnlyHint": False,
+            "destructiveHint": destroys,
+            "idempotentHint": False,
+            "openWorldHint": True,
+        },
+    }
+
+
+_TEXT: Final = {"type": "string"}
+TOOLS: Final = (
+    _tool(
+        "publish",
+        "Publish on RabbitMQ",
+        "Send a message to an exchange; an error when no queue got it. Returns when the server has taken it.",
+        {
+            "exchange": _TEXT,
+            "routing_key": _TEXT,
+            "message": {"type": "string", "description": "What is sent, as text."},
+            **dict.fromkeys(PROPERTIES, _TEXT),
+        },
+        ["exchange", "routing_key", "message"],
+        destroys=False,
+    ),
+    _tool(
+        "get",
+        "Get from a RabbitMQ queue",
+        "Get the next message of a queue: `take` removes it, `look` puts it back, marked as delivered once.",
+        {"queue": _TEXT, "mode": {"type": "string", "enum": list(TAKE)}},
+        ["queue", "mode"],
+        destroys=True,
+    ),
+)

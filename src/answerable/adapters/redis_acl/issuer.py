@@ -1,0 +1,222 @@
+"""Leases on Redis: one ACL user each, with a random password of which the server is told the hash alone."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from redis.exceptions import ConnectionError as LostConnection
+from redis.exceptions import ResponseError
+
+from answerable.adapters.redis_acl.grants import checked_grants
+from answerable.adapters.redis_acl.server import FAILURES, TooLong
+from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
+from answerable.core.lease.name import account_of, lease_of
+from answerable.errors import Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from answerable.adapters.redis_acl.server import Line, RedisServer
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.lease.credential import LeaseOrder
+    from answerable.core.lease.name import LeaseName
+    from answerable.core.lease.scope import Scope
+    from answerable.errors import Effect
+    from answerable.ports.entropy import Entropy
+
+LINES_MAX: Final = 8
+ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Of the names of all users, which is the longest answer here."""
+PASSWORD_BYTES: Final = 32
+_TRAITS: Final = IssuerTraits(boundary="target", ends_by="broker")
+
+
+class RedisIssuer:
+    """Implements `ports.credential_issuer.CredentialIssuer`. password_of: of the broker's own account, asked when a
+    connection is opened. saves: whether the server keeps users in a file, which a revoked one must leave, too."""
+
+    def __init__(
+        self,
+        server: RedisServer,
+        *,
+        account: str,
+        password_of: Callable[[], str],
+        entropy: Entropy,
+        saves: bool = False,
+        seconds_max: float = 10.0,
+    ) -> None:
+        self._server = server
+        self._account = account
+        self._password_of = password_of
+        self._entropy = entropy
+        self._saves = saves
+        self._seconds_max = seconds_max
+        self._idle: list[Line] = []
+        self._turns = anyio.Semaphore(LINES_MAX)
+        self._issuing: set[LeaseName] = set()
+        self._unanswered: dict[LeaseName, str] = {}
+
+    @property
+    def traits(self) -> IssuerTraits:
+        """Redis keeps a user to its rules, and knows no time at which a user ends."""
+        return _TRAITS
+
+    def faults(self, scope: Scope) -> tuple[str, ...]:
+        """As `grants.checked_grants` says."""
+        return checked_grants(scope)[1]
+
+    async def issue(self, order: LeaseOrder) -> Credential:
+        """One `ACL SETUSER`, which the server carries out whole or not at all."""
+        grants, faults = checked_grants(order.scope)
+        if grants is None:
+            raise Refused("; ".join(faults), code="lease.scope", reasons=faults)
+        account = account_of(order.name)
+        if order.name in self._issuing:
+            raise self._taken(account)
+        self._issuing.add(order.name)
+        try:
+            if (await self._asked(["ACL", "GETUSER", account]))[0] is not None:
+                raise self._taken(account)
+            password = self._entropy.bytes(PASSWORD_BYTES).hex()
+            rules = ["reset", "-@all", "sanitize-payload", *grants.rules()]
+            rules += ["#" + sha256(password.encode()).hexdigest(), "on"]
+            await self._asked(["ACL", "SETUSER", account, *rules], lease=order.name)
+        finally:
+            self._issuing.discard(order.name)
+        return Credential(
+            lease=order.name,
+            account=account,
+            expires_at=order.expires_at,
+            secret=Secret(password=password),
+        )
+
+    async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
+        """Nothing to tell the server: it ends when the broker ends it."""
+        if (await self._asked(["ACL", "GETUSER", account_of(name)]))[0] is None:
+            raise Refused("the lease is gone", code="lease.gone")
+
+    async def revoke(self, name: LeaseName) -> Revoked:
+        """Ends its connections and the user by commands that the server takes one after the other, so that nobody
+        comes in between."""
+        account = account_of(name)
+        if unanswered := self._unanswered.get(name):
+            # What was sent there may not have been read yet. A connection that is ended is not read any more.
+            await self._asked(["CLIENT", "KILL", "ID", unanswered], lets_no=True)
+        cut, gone = await self._asked(
+            ["CLIENT", "KILL", "USER", account], ["ACL", "DELUSER", account], lets_no=True
+        )
+        if isinstance(gone, ResponseError):
+            raise self._said_no(gone, "unknown")
+        if isinstance(cut, ResponseError) and gone:
+            # The account of the broker may not end connections; deleting the user does, but nobody counts.
+            raise self._said_no(cut, "unknown")
+        if self._saves:
+            await self._asked(["ACL", "SAVE"])
+        self._unanswered.pop(name, None)
+        return Revoked(sessions_cut=cut if isinstance(cut, int) else 0)
+
+    async def live(self) -> tuple[LeaseName, ...]:
+        """Users with our prefix."""
+        (users,) = await self._asked(["ACL", "USERS"])
+        names = (lease_of(user.decode(errors="replace")) for user in users)
+        return tuple(sorted(name for name in names if name is not None))
+
+    async def granted(self, name: LeaseName) -> tuple[str, ...]:
+        """From `ACL GETUSER`: each command, key pattern and channel pattern; those of selectors with their number."""
+        (user,) = await self._asked(["ACL", "GETUSER", account_of(name)])
+        if user is None:
+            return ()
+        told = _texts(user)
+        rights = _rights(told, "")
+        selectors = told.get("selectors") or []
+        for number, selector in enumerate(selectors if isinstance(selectors, list) else [], start=1):
+            rights += _rights(selector, f"also {number}: ")
+        return tuple(sorted(rights))
+
+    async def close(self) -> None:
+        """Close what is kept warm."""
+        while self._idle:
+            await self._idle.pop().close()
+
+    async def _asked(
+        self, *commands: Sequence[str], lease: LeaseName | None = None, lets_no: bool = False
+    ) -> list[Any]:
+        """The server's answers. lease: whose name to remember a connection by on which no answer came."""
+        async with self._turns:
+            try:
+                answers = await self._answers(commands, lease)
+            except ConnectionResetError:
+                # It was kept warm, and the server has closed it since: all that is sent here may be sent again.
+                answers = await self._answers(commands, lease)
+        for answer in answers:
+            if isinstance(answer, ResponseError) and not lets_no:
+                raise self._said_no(answer, "none")
+        return answers
+
+    async def _answers(self, commands: Sequence[Sequence[str]], lease: LeaseName | None) -> list[Any]:
+        """On a warm connection, or a new one. Raises ConnectionResetError when a warm one turned out closed."""
+        is_warm = bool(self._idle)
+        line = self._idle.pop() if is_warm else await self._opened()
+        # Whoever is cancelled waits for the answer: what was sent cannot be taken back.
+        with anyio.CancelScope(shield=True):
+            try:
+                with anyio.fail_after(self._seconds_max):
+                    answers = await line.ask(commands, bytes_max=ANSWER_BYTES_MAX)
+            except (*FAILURES, TooLong) as failed:
+                if is_warm and isinstance(failed, ConnectionError | LostConnection):
+                    while self._idle:
+                        self._idle.pop().drop()
+                    raise ConnectionResetError from None
+                if lease is not None:
+                    self._unanswered[lease] = line.client_id
+                raise self._away("unknown") from None
+        self._idle.append(line)
+        return answers
+
+    async def _opened(self) -> Line:
+        try:
+            with anyio.fail_after(self._seconds_max):
+                return await self._server.opened(
+                    self._account, self._password_of(), label="answerable-broker"
+                )
+        except ResponseError as said:
+            raise self._said_no(said, "none") from None
+        except FAILURES:
+            raise self._away("none") from None
+
+    def _taken(self, account: str) -> Refused:
+        return Refused(f"the server has a user {shown(account)} already", code="lease.taken")
+
+    def _away(self, effect: Effect) -> Unavailable:
+        return Unavailable(
+            "redis does not answer, or refuses the broker's own account",
+            code="lease.target",
+            port="credential_issuer",
+            effect=effect,
+        )
+
+    def _said_no(self, said: ResponseError, effect: Effect) -> Unavailable:
+        return Unavailable(
+            f"redis refuses the broker's own account: {shown(said)}",
+            code="lease.target",
+            port="credential_issuer",
+            effect=effect,
+        )
+
+
+def _texts(answer: Any) -> dict[str, Any]:
+    """A map of the server's with its names as text."""
+    return {str(name.decode(errors="replace")): one for name, one in dict(answer).items()}
+
+
+def _rights(rules: Any, where: str) -> list[str]:
+    told = (
+        rules if isinstance(rules, dict) and all(isinstance(name, str) for name in rules) else _texts(rules)
+    )
+    lines = []
+    for kind in ("commands", "keys", "channels"):
+        text = told.get(kind) or b""
+        lines += [f"{where}{kind} {one.decode(errors='replace')}" for one in text.split()]
+    return lines

@@ -1,0 +1,47 @@
+"""Answers of Redis as JSON: texts where they are texts, octets in base64 where not, numbers that all readers keep."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from answerable.core.canonical import DEPTH_MAX, INTEGER_MAX
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+
+
+def as_json(answer: Any, *, depth: int = 0) -> JSONValue:
+    """The same, in JSON. A map whose names are not all texts is a list of pairs."""
+    if depth > DEPTH_MAX // 2:
+        return "(nested too deeply)"
+    if isinstance(answer, bytes):
+        return _text(answer)
+    if isinstance(answer, bool) or answer is None:
+        return answer
+    if isinstance(answer, int):
+        return answer if abs(answer) <= INTEGER_MAX else str(answer)
+    if isinstance(answer, float):
+        return answer if isfinite(answer) and not answer.is_integer() else _whole(answer)
+    if isinstance(answer, dict):
+        pairs = [
+            (as_json(name, depth=depth + 1), as_json(one, depth=depth + 1)) for name, one in answer.items()
+        ]
+        if all(isinstance(name, str) for name, _ in pairs):
+            return {str(name): one for name, one in pairs}
+        return [[name, one] for name, one in pairs]
+    if isinstance(answer, list | tuple | set | frozenset):
+        return [as_json(one, depth=depth + 1) for one in answer]
+    return str(answer)
+
+
+def _text(octets: bytes) -> JSONValue:
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(octets).decode()}
+
+
+def _whole(number: float) -> JSONValue:
+    return int(number) if abs(number) <= INTEGER_MAX else str(number)

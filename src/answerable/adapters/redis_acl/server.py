@@ -1,0 +1,190 @@
+"""Where a Redis server is, and one connection to it: whose it is, what the server calls it, and how much it may say."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import redis.asyncio.connection as library
+from redis._parsers import _AsyncRESP3Parser
+from redis.exceptions import RedisError, ResponseError
+
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Argument = str | bytes
+
+FAILURES: Final = (RedisError, OSError, EOFError, TimeoutError, ValueError)
+"""What a connection that is no good raises. `ResponseError` is among them: the server said no."""
+HANDSHAKE_BYTES_MAX: Final = 65_536
+
+
+class TooLong(Exception):
+    """The server answered with more than was asked to be read; the connection is at no known place any more."""
+
+
+class _BoundedParser(_AsyncRESP3Parser):
+    """The parser of redis-py, which by itself takes an answer of whatever size."""
+
+    bytes_left: int = HANDSHAKE_BYTES_MAX
+
+    async def _read(self, length: int) -> bytes:
+        self._spend(length)
+        return await super()._read(length)
+
+    async def _readline(self) -> bytes:
+        line = await super()._readline()
+        self._spend(len(line) + 2)
+        return line
+
+    def _spend(self, octets: int) -> None:
+        self.bytes_left -= octets
+        if self.bytes_left < 0:
+            raise TooLong
+
+
+class Line:
+    """One connection under one account. Not for two at a time."""
+
+    __slots__ = ("_connection", "client_id", "local")
+
+    def __init__(self, connection: Any, client_id: str, local: str) -> None:
+        # Much of the library has no types.
+        self._connection = connection
+        self.client_id = client_id
+        self.local = local
+
+    async def is_good(self) -> bool:
+        """Whether the server has neither closed it nor said anything that nobody asked for."""
+        return bool(self._connection.is_connected) and not await self._connection.can_read()
+
+    async def ask(self, commands: Sequence[Sequence[Argument]], *, bytes_max: int) -> list[Any]:
+        """The answers to commands that are sent together; where the server said no, a `ResponseError` is the answer.
+        Raises FAILURES and TooLong, after which the connection is closed."""
+        if not self._connection.is_connected:
+            # Left to itself, the library would open another one, which the server calls something else.
+            raise ConnectionError("the connection is closed")
+        try:
+            await self._connection.send_packed_command(
+                self._connection.pack_commands(commands), check_health=False
+            )
+            return [await self._answer(bytes_max) for _ in commands]
+        except BaseException:
+            self.drop()
+            raise
+
+    async def _answer(self, bytes_max: int) -> Any:
+        parser = self._connection._parser
+        assert isinstance(parser, _BoundedParser)  # noqa: S101 - given by `opened`
+        parser.bytes_left = bytes_max
+        try:
+            return await self._connection.read_response(disable_decoding=True)
+        except ResponseError as said:
+            return said
+
+    def drop(self) -> None:
+        """Close it without waiting."""
+        self._connection._close()
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._connection.disconnect(nowait=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisServer:
+    """address: `redis://HOST:PORT`, `rediss://HOST:PORT` with TLS, or `unix:///PATH`. tls: for `rediss`."""
+
+    address: str
+    tls: ssl.SSLContext | None = None
+    connect_seconds_max: float = 5.0
+
+    async def opened(self, account: str, password: str, *, label: str = "") -> Line:
+        """A connection under this account. label: what the server shows as its name. Raises FAILURES, among them an
+        `AuthenticationError` where the account is refused."""
+        answer: dict[Any, Any] = {}
+
+        async def greet(connection: Any) -> None:
+            # The library's own greeting keeps nothing of the answer, and asks for what no lease is granted.
+            connection._parser.on_connect(connection)
+            named = ["SETNAME", label] if label else []
+            await connection.send_command("HELLO", "3", "AUTH", account, password, *named, check_health=False)
+            answer.update(await connection.read_response())
+
+        connection: Any = self._connection(greet)
+        try:
+            await connection.connect()
+        except BaseException:
+            connection._close()
+            raise
+        writer = connection._writer
+        local = writer.get_extra_info("sockname") if writer is not None else None
+        shown_local = f"{local[0]}:{local[1]}" if isinstance(local, tuple) else "unix"
+        return Line(connection, str(answer.get(b"id", "")), shown_local)
+
+    def _connection(self, greet: Any) -> library.AbstractConnection:
+        parts = urlsplit(self.address)
+        shared: dict[str, Any] = {
+            "protocol": 3,
+            "parser_class": _BoundedParser,
+            "driver_info": None,
+            "socket_connect_timeout": self.connect_seconds_max,
+            "socket_timeout": None,
+            "redis_connect_func": greet,
+        }
+        if parts.scheme == "unix":
+            return library.UnixDomainSocketConnection(path=parts.path, **shared)
+        host, port = parts.hostname or "", parts.port or 6379
+        if parts.scheme == "rediss":
+            connection = library.SSLConnection(host=host, port=port, **shared)
+            connection.ssl_context.context = self.tls
+            return connection
+        return library.Connection(host=host, port=port, **shared)
+
+
+def address_faults(address: str, *, plain_is_let: bool) -> tuple[str, ...]:
+    """What is wrong with an address."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return (f"{shown(address)} is no address",)
+    if parts.username is not None or parts.password is not None:
+        return ("the address holds an account or a password: these are settings of their own",)
+    if parts.query or parts.fragment or (parts.scheme != "unix" and parts.path not in ("", "/")):
+        return (
+            f"{shown(address)} says more than where the server is: database 0 is the one that leases are kept to",
+        )
+    if parts.scheme == "unix":
+        return (
+            () if parts.path.startswith("/") and not parts.netloc else ("the path of a socket is absolute",)
+        )
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname or port == 0:
+        return (f"{shown(address)} is none of redis://HOST:PORT, rediss://HOST:PORT and unix:///PATH",)
+    if parts.scheme == "redis" and not plain_is_let and not is_loopback(parts.hostname):
+        return ("redis:// sends passwords in the clear to another host: use rediss://, or set `plaintext`",)
+    return ()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is this machine by its very name."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Verifies the server's certificate and name. ca_file: who signs it; empty for whom the system trusts. Raises
+    Malformed (`target.tls`)."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except (OSError, ssl.SSLError):
+        raise Malformed(f"{shown(ca_file)} is no file of certificates", code="target.tls") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

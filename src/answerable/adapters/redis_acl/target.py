@@ -1,0 +1,223 @@
+"""Redis as agents see it: three tools, each of which sends one command as a list of arguments, under one lease."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from redis.exceptions import ResponseError
+
+from answerable.adapters.redis_acl.commands import COMMANDS, PUBLISH, READING
+from answerable.adapters.redis_acl.replies import as_json
+from answerable.adapters.redis_acl.server import FAILURES, TooLong
+from answerable.core.lease.credential import Performed
+from answerable.errors import Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from answerable.adapters.redis_acl.server import Line, RedisServer
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.credential import Credential
+    from answerable.errors import Effect
+    from answerable.ports.upstream import Progress
+
+ARGUMENTS_MAX: Final = 1_000
+SENT_BYTES_MAX: Final = 1_048_576
+SAID_CHARS_MAX: Final = 1_000
+
+
+class RedisTarget:
+    """Implements `ports.brokered_target.BrokeredTarget`. result_bytes_max: of the answer to one command."""
+
+    def __init__(
+        self, server: RedisServer, *, result_bytes_max: int = 262_144, seconds_max: float = 10.0
+    ) -> None:
+        self._server = server
+        self._result_bytes_max = result_bytes_max
+        self._seconds_max = seconds_max
+
+    def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
+        """`read`, `command` and `publish`."""
+        return TOOLS
+
+    @asynccontextmanager
+    async def connected(self, credential: Credential) -> AsyncIterator[RedisSession]:
+        """One connection under the user of the lease."""
+        try:
+            with anyio.fail_after(self._seconds_max):
+                line = await self._server.opened(credential.account, credential.secret.reveal("password"))
+        except FAILURES as failed:
+            is_refused = "invalid username-password" in str(failed)
+            raise Unavailable(
+                "redis refuses the credential of the lease" if is_refused else "redis does not answer",
+                code="target.login" if is_refused else "target.unreachable",
+                port="brokered_target",
+            ) from None
+        try:
+            yield RedisSession(line, result_bytes_max=self._result_bytes_max)
+        finally:
+            line.drop()
+
+
+class RedisSession:
+    """Implements `ports.brokered_target.TargetSession`."""
+
+    def __init__(self, line: Line, *, result_bytes_max: int) -> None:
+        self._line = line
+        self._result_bytes_max = result_bytes_max
+
+    async def perform(
+        self,
+        tool: str,
+        arguments: Mapping[str, JSONValue],
+        *,
+        tag: str,
+        seconds_max: float,
+        progress: Progress | None = None,
+    ) -> Performed:
+        """Sends one command. The tag is not sent: the account is the lease's, and Redis keeps no log to put it in."""
+        command = _command(tool, arguments)
+        session = (("redis_client", f"id={self._line.client_id} addr={self._line.local}"),)
+        if not await self._line.is_good():
+            raise _lost("none")
+        try:
+            with anyio.fail_after(seconds_max):
+                (answer,) = await self._line.ask([command], bytes_max=self._result_bytes_max)
+        except TooLong:
+            return Performed(result=_cut(self._result_bytes_max), session=session)
+        except TimeoutError:
+            raise Unavailable(
+                f"redis gave no answer within {seconds_max:g} seconds",
+                code="target.timeout",
+                port="brokered_target",
+                effect="unknown",
+            ) from None
+        except FAILURES:
+            raise _lost("unknown") from None
+        if isinstance(answer, ResponseError):
+            return Performed(result=_refused(answer), session=session)
+        return Performed(result=_result(as_json(answer)), session=session)
+
+
+def _command(tool: str, arguments: Mapping[str, JSONValue]) -> list[str]:
+    """The command as its list of arguments. Raises Refused (`target.arguments`)."""
+    if tool == PUBLISH:
+        found = [PUBLISH, arguments.get("channel"), arguments.get("message")]
+        known = {"channel", "message"}
+    elif tool in ("read", "command"):
+        name, rest = arguments.get("command"), arguments.get("arguments")
+        let = READING if tool == "read" else COMMANDS
+        if not isinstance(name, str) or name not in let:
+            raise _wrong(f"{shown(name, 40)} is no command of the tool {shown(tool)}")
+        if not isinstance(rest, list) or not 1 <= len(rest) <= ARGUMENTS_MAX:
+            raise _wrong(f"`arguments` is a list of 1 to {ARGUMENTS_MAX} texts")
+        found = [name, *rest]
+        known = {"command", "arguments"}
+    else:
+        raise _wrong(f"there is no tool {shown(tool)}: there are `read`, `command` and `publish`")
+    if extra := sorted(arguments.keys() - known):
+        raise _wrong(f"{shown(extra[0])} is no argument of {shown(tool)}")
+    texts = [one for one in found if isinstance(one, str)]
+    if len(texts) != len(found):
+        raise _wrong("each argument of a command is a text")
+    if sum(len(one.encode("utf-8", "surrogatepass")) for one in texts) > SENT_BYTES_MAX:
+        raise _wrong(f"a command has at most {SENT_BYTES_MAX} bytes")
+    if any("\ud800" <= char <= "\udfff" for one in texts if not one.isascii() for char in one):
+        raise _wrong("a text holds half a character")
+    return texts
+
+
+def _wrong(why: str) -> Refused:
+    return Refused(why, code="target.arguments")
+
+
+def _lost(effect: Effect) -> Unavailable:
+    return Unavailable(
+        "the connection to redis has ended", code="target.lost", port="brokered_target", effect=effect
+    )
+
+
+def _result(reply: JSONValue) -> dict[str, object]:
+    text = reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
+    return {
+        "content": [{"type": "text", "text": text}],
+        "structuredContent": {"reply": reply, "cut": False},
+        "isError": False,
+    }
+
+
+def _cut(octets: int) -> dict[str, object]:
+    told = f"the answer has more than {octets} bytes and was not read; the command was carried out. Ask for less."
+    return {
+        "content": [{"type": "text", "text": told}],
+        "structuredContent": {"reply": None, "cut": True},
+        "isError": False,
+    }
+
+
+def _refused(said: ResponseError) -> dict[str, object]:
+    return {"content": [{"type": "text", "text": str(said)[:SAID_CHARS_MAX]}], "isError": True}
+
+
+def _tool(
+    name: str, title: str, says: str, schema: dict[str, Any], hints: tuple[bool, bool, bool]
+) -> dict[str, JSONValue]:
+    reads, destroys, repeats = hints
+    return {
+        "name": name,
+        "title": title,
+        "description": says,
+        "inputSchema": {
+            "type": "object",
+            "properties": schema,
+            "required": list(schema),
+            "additionalProperties": False,
+        },
+        "annotations": {
+            "readOnlyHint": reads,
+            "destructiveHint": destroys,
+            "idempotentHint": repeats,
+            "openWorldHint": False,
+        },
+    }
+
+
+def _commanded(names: frozenset[str]) -> dict[str, Any]:
+    return {
+        "command": {"type": "string", "enum": sorted(names), "description": "The command, in lower case."},
+        "arguments": {
+            "type": "array",
+            "items": {"type": "string"},
+            "minItems": 1,
+            "maxItems": ARGUMENTS_MAX,
+            "description": "Its arguments in order, each taken as it is; the key first for most commands.",
+        },
+    }
+
+
+TOOLS: Final = (
+    _tool(
+        "read",
+        "Read from Redis",
+        "Send one command that changes nothing, such as get, hgetall or zrange, and return the server's answer.",
+        _commanded(READING),
+        (True, False, True),
+    ),
+    _tool(
+        "command",
+        "Change Redis",
+        "Send one command, such as set, hset, lpush or del, and return the server's answer.",
+        _commanded(COMMANDS),
+        (False, True, False),
+    ),
+    _tool(
+        PUBLISH,
+        "Publish on a Redis channel",
+        "Send a message to whoever listens on a channel now; returns how many did. Nothing keeps it for later.",
+        {"channel": {"type": "string"}, "message": {"type": "string"}},
+        (False, False, False),
+    ),
+)

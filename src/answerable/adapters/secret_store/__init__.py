@@ -1,0 +1,9 @@
+"""Secrets that stand, sealed in files of the broker's own."""
+
+from __future__ import annotations
+
+from answerable.adapters.secret_store.issuer import StaticIssuer
+from answerable.adapters.secret_store.keyring import Keyring
+from answerable.adapters.secret_store.store import SealedSecretStore
+
+__all__ = ["Keyring", "SealedSecretStore", "StaticIssuer"]

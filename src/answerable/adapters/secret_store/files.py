@@ -1,0 +1,110 @@
+"""Small files of one owner: replaced whole, or not at all, and on stable storage when a call returns."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PORT: Final = "secret_store"
+DIRECTORY_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+DRAFT: Final = ".draft"
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def open_directory(directory: Path) -> None:
+    """Make it where it is not there. Raises Unavailable (`secrets.unavailable`, `secrets.exposed`)."""
+    with faults("the directory of secrets cannot be opened"):
+        directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        require_private(os.stat(directory), directory.name)
+
+
+def read_private(path: Path, bytes_max: int) -> bytes | None:
+    """A file that only we can have read; None where there is none. Raises Unavailable (`secrets.*`)."""
+    with faults(f"{shown(path.name)} cannot be read"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return None
+        with open(descriptor, "rb") as opened:
+            status = os.fstat(opened.fileno())
+            require_private(status, path.name)
+            content = opened.read(bytes_max + 1) if stat.S_ISREG(status.st_mode) else b""
+    if not content or len(content) > bytes_max:
+        raise Unavailable(
+            f"{shown(path.name)} is empty, longer than {bytes_max} bytes, or no file: bring it back from a copy",
+            code="secrets.damaged",
+            port=PORT,
+        )
+    return content
+
+
+def replace_private(path: Path, content: bytes, token: Callable[[], str]) -> None:
+    """Write it whole beside, then put it in place. token: names the draft."""
+    draft = path.with_name(f".{path.name}.{token()}{DRAFT}")
+    with faults(f"{shown(path.name)} cannot be written"):
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+            with open(os.open(draft, flags, FILE_MODE), "wb") as opened:
+                opened.write(content)
+                opened.flush()
+                os.fsync(opened.fileno())
+            os.replace(draft, path)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+        sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Have its names on stable storage."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(directory: Path, lock: str, *written: str) -> Iterator[None]:
+    """One at a time, of all processes. written: patterns of the files that are written under this lock, whose drafts,
+    left by a killed process, are removed."""
+    with faults("the directory of secrets cannot be locked"):
+        descriptor = os.open(
+            directory / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE
+        )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            for pattern in written:
+                for path in directory.glob(f".{pattern}.*{DRAFT}"):
+                    path.unlink(missing_ok=True)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def require_private(status: os.stat_result, name: str) -> None:
+    """Raises Unavailable (`secrets.exposed`)."""
+    if status.st_mode & _OTHERS or status.st_uid != os.geteuid():
+        message = f"{shown(name)} must belong to the broker's user and be closed to all others (mode 0700, files 0600)"
+        raise Unavailable(message, code="secrets.exposed", port=PORT)
+
+
+@contextmanager
+def faults(what: str) -> Iterator[None]:
+    """What the system refuses, in our words."""
+    try:
+        yield
+    except OSError as error:
+        message = f"{what}: {(error.strerror or 'unknown fault').lower()}"
+        raise Unavailable(message, code="secrets.unavailable", port=PORT) from None

@@ -1,0 +1,102 @@
+"""A secret that stands, lent for one lease: for what can do no better.
+
+The target knows nothing of leases here, and whoever has the value can use it until it is rotated. What this keeps is
+that nobody but the broker gets it, that each use is on record, and that no lease has it after its end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.core.canonical import INTEGER_MAX
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.lease.credential import Credential, IssuerTraits, Revoked
+from answerable.core.lease.name import account_of
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from answerable.core.lease.credential import Boundary, LeaseOrder
+    from answerable.core.lease.name import LeaseName
+    from answerable.core.lease.scope import Scope
+    from answerable.ports.clock import Clock
+    from answerable.ports.secret_store import CheckedOut, SecretStore
+
+REMEMBERED_MS: Final = 86_400_000
+
+
+class StaticIssuer:
+    """Implements ports.credential_issuer.CredentialIssuer. secrets: the names that leases may have. boundary: `broker`
+    where its target's own checks keep a lease to its scope, else `nobody`."""
+
+    def __init__(
+        self, *, store: SecretStore, clock: Clock, secrets: Collection[str], boundary: Boundary
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._secrets = frozenset(secrets)
+        self._lent: dict[LeaseName, tuple[str, UnixMillis]] = {}
+        self._traits = IssuerTraits(boundary=boundary, ends_by="broker", revocable=False, cuts_sessions=False)
+
+    @property
+    def traits(self) -> IssuerTraits:
+        """As the port says."""
+        return self._traits
+
+    def faults(self, scope: Scope) -> tuple[str, ...]:
+        """As the port says: `{"secret": NAME}`."""
+        value = scope.thaw()
+        if not isinstance(value, dict) or set(value) != {"secret"}:
+            return ("a scope has the member `secret`, and no other",)
+        if value["secret"] not in self._secrets:
+            known = ", ".join(sorted(self._secrets))
+            return (f"{shown(value['secret'], 63)} is none of the target's secrets: {known}",)
+        return ()
+
+    async def issue(self, order: LeaseOrder) -> Credential:
+        """As the port says. Raises Refused, too, as the store does (`secret.*`)."""
+        if faults := self.faults(order.scope):
+            raise Refused(faults[0], code="lease.scope", reasons=faults)
+        now = self._clock.now()
+        for name in [name for name, (_, ends) in self._lent.items() if ends + REMEMBERED_MS < now]:
+            del self._lent[name]
+        if order.name in self._lent:
+            raise Refused(f"lease {shown(order.name)} has its secret already", code="lease.taken")
+        wanted = self._wanted(order.scope)
+        self._lent[order.name] = (wanted, order.expires_at)
+        found = await anyio.to_thread.run_sync(self._check_out, wanted, account_of(order.name))
+        return Credential(lease=order.name, account="", expires_at=order.expires_at, secret=found.secret)
+
+    async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
+        """As the port says: nothing at the target changes by it."""
+        if name not in self._lent:
+            raise Refused(f"lease {shown(name)} is gone", code="lease.gone")
+        self._lent[name] = (self._lent[name][0], expires_at)
+
+    async def revoke(self, name: LeaseName) -> Revoked:
+        """As the port says: the broker's copy goes with the lease; the secret stands until it is rotated."""
+        lent = self._lent.pop(name, None)
+        if lent is None:
+            return Revoked()
+        left = f"the secret {shown(lent[0])} itself, which stands until it is rotated; only the broker has it"
+        return Revoked(left=(left,), live_until=INTEGER_MAX)
+
+    async def live(self) -> tuple[LeaseName, ...]:
+        """As the port says: of this process alone, for the target knows none."""
+        return tuple(self._lent)
+
+    async def granted(self, name: LeaseName) -> tuple[str, ...]:
+        """As the port says."""
+        raise Refused("a static secret has whatever rights it has, for every lease", code="lease.untold")
+
+    def _check_out(self, wanted: str, by: str) -> CheckedOut:
+        return self._store.check_out(wanted, by=by)
+
+    @staticmethod
+    def _wanted(scope: Scope) -> str:
+        value = scope.thaw()
+        assert isinstance(value, dict)  # noqa: S101 - `faults` said so
+        return str(value["secret"])

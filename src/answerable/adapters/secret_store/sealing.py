@@ -1,0 +1,82 @@
+"""How one secret is sealed: a header, and AES-256-GCM over its record and the values of its versions.
+
+    "ans-secret-1" LF | key id (8) | nonce (12) | ciphertext and tag
+
+The header and the name are authenticated with it, so that a file cannot stand in for another.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from binascii import Error as BadBase64
+from typing import TYPE_CHECKING, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from answerable.adapters.secret_store.files import PORT
+from answerable.adapters.secret_store.keyring import KEY_ID_BYTES, key_id
+from answerable.core.canonical import Limits, encode, parse
+from answerable.core.lease.stored_secret import StoredSecret, decoded_secret, encoded_secret
+from answerable.errors import Malformed, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.adapters.secret_store.keyring import Keys
+
+MAGIC: Final = b"ans-secret-1\n"
+NONCE_BYTES: Final = 12
+TAG_BYTES: Final = 16
+SEALED_BYTES_MAX: Final = 4_194_304
+_HEADER_BYTES: Final = len(MAGIC) + KEY_ID_BYTES
+_LIMITS: Final = Limits(size_bytes_max=SEALED_BYTES_MAX)
+
+Values = dict[int, bytes]
+"""Of each version that is not forgotten."""
+
+
+def sealed(secret: StoredSecret, values: Mapping[int, bytes], keys: Keys, nonce: bytes) -> bytes:
+    """The file of a secret."""
+    header = MAGIC + key_id(keys.sealing)
+    kept = {str(number): b64encode(value).decode() for number, value in values.items()}
+    plain = encode({"secret": encoded_secret(secret), "values": {**kept}})
+    return header + nonce + AESGCM(keys.sealing).encrypt(nonce, plain, header + secret.name.encode())
+
+
+def opened(content: bytes, name: str, keys: Keys) -> tuple[StoredSecret, Values]:
+    """What a file holds. Raises Unavailable: `secrets.key` for another key's, `secrets.damaged`."""
+    if len(content) < _HEADER_BYTES + NONCE_BYTES + TAG_BYTES or not content.startswith(MAGIC):
+        raise _damaged(name)
+    identity = content[len(MAGIC) : _HEADER_BYTES]
+    key = keys.named(identity)
+    if key is None:
+        raise Unavailable(
+            f"secret {shown(name)} is sealed under the key {identity.hex()}, which is not in the keyring: bring that "
+            "keyring back",
+            code="secrets.key",
+            port=PORT,
+        )
+    nonce = content[_HEADER_BYTES : _HEADER_BYTES + NONCE_BYTES]
+    try:
+        plain = AESGCM(key).decrypt(
+            nonce, content[_HEADER_BYTES + NONCE_BYTES :], content[:_HEADER_BYTES] + name.encode()
+        )
+        record = parse(plain, limits=_LIMITS)
+        if not isinstance(record, dict) or set(record) != {"secret", "values"}:
+            raise TypeError
+        secret, kept = decoded_secret(record["secret"]), record["values"]
+        if not isinstance(kept, dict) or secret.name != name:
+            raise TypeError
+        values = {int(number): b64decode(str(value), validate=True) for number, value in kept.items()}
+    except (InvalidTag, Malformed, TypeError, ValueError, BadBase64):
+        raise _damaged(name) from None
+    return secret, values
+
+
+def _damaged(name: str) -> Unavailable:
+    return Unavailable(
+        f"secret {shown(name)} was changed or damaged behind the store's back: bring it back from a copy",
+        code="secrets.damaged",
+        port=PORT,
+    )

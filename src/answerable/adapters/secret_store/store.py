@@ -1,0 +1,217 @@
+"""Secrets as sealed files: `NAME.secret`, and beside it `NAME.uses`, in a directory of the broker's own."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.secret_store.files import (
+    PORT,
+    faults,
+    locked,
+    open_directory,
+    read_private,
+    replace_private,
+)
+from answerable.adapters.secret_store.sealing import NONCE_BYTES, SEALED_BYTES_MAX, opened, sealed
+from answerable.adapters.secret_store.uses import USES_BYTES_MAX, read_uses, with_use, written
+from answerable.core.lease.credential import Secret
+from answerable.core.lease.secret_watch import SecretWatch
+from answerable.core.lease.stored_secret import (
+    ROTATE_DAYS_MAX,
+    StoredSecret,
+    checked_secret_name,
+    checked_text,
+)
+from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.ports.secret_store import VALUE, VALUE_BYTES_MAX, CheckedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from answerable.adapters.secret_store.keyring import Keyring, Keys
+    from answerable.adapters.secret_store.sealing import Values
+    from answerable.core.lease.stored_secret import SecretKind, SecretUse
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+
+SEALED: Final = ".secret"
+USES: Final = ".uses"
+LOCK: Final = "lock"
+SECRETS_MAX: Final = 10_000
+
+
+class SealedSecretStore:
+    """Implements ports.secret_store.SecretStore. Made by `open`.
+
+    Whoever can read both directory and keyring has every secret: keep the keyring elsewhere where that is possible.
+    Somebody who can write the directory can bring an old file back, which is an old version, never another secret.
+    """
+
+    def __init__(self, directory: Path, keyring: Keyring, clock: Clock, entropy: Entropy) -> None:
+        self._directory = directory
+        self._keyring = keyring
+        self._clock = clock
+        self._entropy = entropy
+
+    @classmethod
+    def open(cls, directory: Path, keyring: Keyring, *, clock: Clock, entropy: Entropy) -> SealedSecretStore:
+        """Make what is not there. Raises Unavailable (`secrets.*`)."""
+        open_directory(directory)
+        keyring.keys(creates=not any(directory.glob(f"*{SEALED}")))
+        return cls(directory, keyring, clock, entropy)
+
+    def put(
+        self, name: str, value: bytes, *, kind: SecretKind, owner: str, about: str, rotate_days: int
+    ) -> StoredSecret:
+        """As the port says."""
+        checked_secret_name(name)
+        _check_value(value)
+        if not 0 <= rotate_days <= ROTATE_DAYS_MAX:
+            raise Malformed(
+                f"a secret is rotated every 1 to {ROTATE_DAYS_MAX} days, or 0 for no schedule",
+                code="secret.text",
+            )
+        secret = StoredSecret(
+            name=name,
+            kind=kind,
+            owner=checked_text(owner, what="the owner"),
+            about=checked_text(about, what="the purpose"),
+            rotate_days=rotate_days,
+            versions=(),
+        ).with_version(self._clock.now())
+        with self._locked():
+            if read_private(self._path(name), SEALED_BYTES_MAX) is not None:
+                raise Refused(
+                    f"there is a secret {shown(name)} already: rotate it, or choose another name",
+                    code="secret.taken",
+                )
+            if sum(1 for _ in self._directory.glob(f"*{SEALED}")) >= SECRETS_MAX:
+                raise Refused(f"there are {SECRETS_MAX} secrets already", code="secret.full")
+            self._write(secret, {1: value})
+        return secret
+
+    def rotate(self, name: str, value: bytes, *, keep_old: bool = False) -> StoredSecret:
+        """As the port says."""
+        _check_value(value)
+        with self._locked():
+            secret, values = self._read(name)
+            if any(hmac.compare_digest(value, old) for old in values.values()):
+                raise Refused(f"this is a value that {shown(name)} has or had", code="secret.same")
+            now = self._clock.now()
+            secret = secret.with_version(now)
+            number = secret.versions[-1].number
+            values[number] = value
+            if not keep_old:
+                secret = secret.retired(now, before=number)
+                values = {number: value}
+            self._write(secret, values)
+        return secret
+
+    def retire(self, name: str, *, only_old: bool = False) -> StoredSecret:
+        """As the port says."""
+        with self._locked():
+            secret, values = self._read(name)
+            current = secret.current
+            before = current.number if only_old and current else 0
+            secret = secret.retired(self._clock.now(), before=before)
+            self._write(secret, {number: values[number] for number in values if before and number >= before})
+        return secret
+
+    def expose(self, name: str, why: str) -> StoredSecret:
+        """As the port says."""
+        with self._locked():
+            secret, values = self._read(name)
+            secret = secret.exposed(self._clock.now(), why)
+            self._write(secret, values)
+        return secret
+
+    def check_out(self, name: str, *, by: str) -> CheckedOut:
+        """As the port says."""
+        checked_text(by, what="the user")
+        with self._locked():
+            secret, values = self._read(name)
+            if secret.kind == "canary":
+                raise Refused(f"{shown(name)} is planted: nobody uses it", code="secret.canary")
+            current = secret.current
+            if current is None or current.number not in values:
+                raise Refused(f"secret {shown(name)} was retired", code="secret.retired")
+            uses = with_use(self._uses(name), by, self._clock.now())
+            replace_private(self._path(name, USES), written(uses), self._entropy.token)
+        return _checked_out(name, current.number, values[current.number])
+
+    def listed(self) -> Sequence[StoredSecret]:
+        """As the port says."""
+        keys = self._keyring.keys()
+        return [self._opened(name, keys)[0] for name in self._names()]
+
+    def uses(self, name: str) -> Sequence[SecretUse]:
+        """As the port says."""
+        return self._uses(checked_secret_name(name))
+
+    def watch(self) -> SecretWatch:
+        """As the port says."""
+        keys, found = self._keyring.keys(), []
+        for name in self._names():
+            found += [(name, value.decode()) for value in self._opened(name, keys)[1].values()]
+        return SecretWatch(found)
+
+    def change_key(self) -> int:
+        """As the port says. 1. the new key is in the ring, beside the old; 2. every file is sealed under it; 3. the old
+        ones leave the ring. Cut off anywhere, every file has its key in the ring."""
+        with self._locked():
+            keys = self._keyring.begin_change()
+            names = self._names()
+            for name in names:
+                self._write(*self._opened(name, keys), keys=keys)
+            self._keyring.end_change()
+        return len(names)
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked(self._directory, LOCK, f"*{SEALED}", f"*{USES}")
+
+    def _names(self) -> list[str]:
+        with faults("the directory of secrets cannot be read"):
+            return sorted(path.name.removesuffix(SEALED) for path in self._directory.glob(f"*{SEALED}"))
+
+    def _path(self, name: str, suffix: str = SEALED) -> Path:
+        return self._directory / f"{checked_secret_name(name)}{suffix}"
+
+    def _read(self, name: str) -> tuple[StoredSecret, Values]:
+        return self._opened(name, self._keyring.keys())
+
+    def _opened(self, name: str, keys: Keys) -> tuple[StoredSecret, Values]:
+        content = read_private(self._path(name), SEALED_BYTES_MAX)
+        if content is None:
+            raise Refused(f"there is no secret {shown(name)}", code="secret.missing")
+        return opened(content, name, keys)
+
+    def _write(self, secret: StoredSecret, values: Values, *, keys: Keys | None = None) -> None:
+        content = sealed(secret, values, keys or self._keyring.keys(), self._entropy.bytes(NONCE_BYTES))
+        if len(content) > SEALED_BYTES_MAX:
+            raise Unavailable(
+                f"the versions of {shown(secret.name)} have more than {SEALED_BYTES_MAX} bytes: retire old ones",
+                code="secrets.full",
+                port=PORT,
+            )
+        replace_private(self._path(secret.name), content, self._entropy.token)
+
+    def _uses(self, name: str) -> tuple[SecretUse, ...]:
+        return read_uses(read_private(self._path(name, USES), USES_BYTES_MAX), name)
+
+
+def _checked_out(name: str, version: int, value: bytes) -> CheckedOut:
+    return CheckedOut(name=name, version=version, secret=Secret(**{VALUE: value.decode()}))
+
+
+def _check_value(value: bytes) -> None:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text or len(value) > VALUE_BYTES_MAX or "\0" in text:
+        raise Malformed(
+            f"a secret is 1 to {VALUE_BYTES_MAX} bytes of UTF-8 text, without NUL", code="secret.value"
+        )

@@ -1,0 +1,142 @@
+"""The authority that hosts trust for users, and the certificates that it signs.
+
+Laws: a certificate has one principal, a forced command, source addresses and an end; it has no extensions, so that no
+terminal, no forwarding, no agent and no start file of the user comes with it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import SSHCertificateBuilder, SSHCertificateType
+
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PORT: Final = "credential_issuer"
+FILE_BYTES_MAX: Final = 16_384
+FILE_MODE: Final = 0o600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """What one certificate says. starts_at, ends_at: Unix seconds; it is good up to ends_at and not at it."""
+
+    key_id: str
+    serial: int
+    principal: str
+    starts_at: int
+    ends_at: int
+    forced_command: str
+    source_addresses: tuple[str, ...]
+
+
+class UserAuthority:
+    """Signs; knows nothing else. The key is in memory for as long as this is."""
+
+    def __init__(self, key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> None:
+        self._key = key
+        self.public_line = (
+            key.public_key()
+            .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+            .decode()
+        )
+        self.fingerprint = fingerprint(self.public_line)
+
+    def certify(self, holder: ed25519.Ed25519PublicKey, ordered: Ordered) -> str:
+        """The certificate as OpenSSH writes it, on one line."""
+        builder = (
+            SSHCertificateBuilder()
+            .type(SSHCertificateType.USER)
+            .public_key(holder)
+            .serial(ordered.serial)
+            .key_id(ordered.key_id.encode())
+            .valid_principals([ordered.principal.encode()])
+            .valid_after(ordered.starts_at)
+            .valid_before(ordered.ends_at)
+            .add_critical_option(b"force-command", ordered.forced_command.encode())
+            .add_critical_option(b"source-address", ",".join(ordered.source_addresses).encode())
+        )
+        return builder.sign(self._key).public_bytes().decode()
+
+
+def authority_of(content: bytes) -> UserAuthority:
+    """The authority of a private key, Ed25519 or ECDSA, as OpenSSH or PKCS #8 writes it. Raises Unavailable."""
+    for load in (serialization.load_ssh_private_key, serialization.load_pem_private_key):
+        try:
+            key = load(content, password=None)
+        except (ValueError, TypeError):
+            continue
+        if isinstance(key, ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey):
+            return UserAuthority(key)
+    raise Unavailable(
+        "the key of the SSH authority is no private key, Ed25519 or ECDSA, without a passphrase: make one with "
+        "`ssh-keygen -t ed25519`, or set `ca_key_file` to where one may be made",
+        code="target.authority",
+        port=PORT,
+    )
+
+
+def open_or_create_authority(path: Path, *, token: Callable[[], str]) -> UserAuthority:
+    """The key in this file, made now, whole and on stable storage, when there is none; of two who race both get one.
+
+    token: names for drafts. Raises Unavailable (`target.authority`), also for a file that others may read.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _create(path, path.with_name(f".{path.name}.{token()}"))
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb") as opened:
+            status = os.fstat(opened.fileno())
+            content = opened.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        message = f"the key `{path.name}` of the SSH authority cannot be made or read: "
+        message += (error.strerror or "unknown fault").lower()
+        raise Unavailable(message, code="target.authority", port=PORT) from None
+    if stat.S_IMODE(status.st_mode) & 0o077 or status.st_uid != os.geteuid():
+        message = f"the key `{path.name}` of the SSH authority must be the broker's own, mode 0600"
+        raise Unavailable(message, code="target.authority", port=PORT)
+    return authority_of(content)
+
+
+def fingerprint(public_line: str) -> str:
+    """As sshd logs it: `SHA256:` and base64 without padding."""
+    return "SHA256:" + b64encode(sha256(blob_of(public_line)).digest()).decode().rstrip("=")
+
+
+def blob_of(public_line: str) -> bytes:
+    """The second word of a public key's or certificate's line, decoded."""
+    return b64decode(public_line.split()[1])
+
+
+def _create(path: Path, draft: Path) -> None:
+    content = ed25519.Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    with open(descriptor, "wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+    try:
+        # A link, unlike a rename, does not replace what somebody else made meanwhile.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,178 @@
+"""Mints an OpenSSH certificate for each lease, and takes it back where hosts let it.
+
+Minting asks no host. A host refuses a certificate when its time is up; before that only where it keeps a list of
+revoked ones that we may add to (`Revoking`). The key of a lease is in our memory alone, so that what a process before
+us minted cannot be used by anybody, and its sessions ended with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from answerable.adapters.ssh_certificates.authority import Ordered
+from answerable.adapters.ssh_certificates.forced_command import NO_LIST, forced_command
+from answerable.adapters.ssh_certificates.scope import grant_faults, grant_of, principal_of
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
+from answerable.core.lease.name import account_of, octets_of
+from answerable.errors import Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from answerable.adapters.ssh_certificates.authority import UserAuthority
+    from answerable.adapters.ssh_certificates.clients import OpenClients
+    from answerable.adapters.ssh_certificates.hosts import Host
+    from answerable.adapters.ssh_certificates.limits import Limits
+    from answerable.adapters.ssh_certificates.revoking import Revoking
+    from answerable.core.lease.credential import LeaseOrder
+    from answerable.core.lease.name import LeaseName
+    from answerable.core.lease.scope import Scope
+    from answerable.ports.clock import Clock
+
+PORT: Final = "credential_issuer"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Minted:
+    """host: where it is good. is_revoked: whether the host has it on its list."""
+
+    host: str
+    expires_at: UnixMillis
+    is_revoked: bool = False
+
+
+class SSHIssuer:
+    """Implements ports.credential_issuer.CredentialIssuer. revoking: None where hosts keep no list for us."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        authority: UserAuthority,
+        hosts: tuple[Host, ...],
+        source_addresses: tuple[str, ...],
+        clients: OpenClients,
+        limits: Limits,
+        revoking: Revoking | None = None,
+    ) -> None:
+        self._clock = clock
+        self._authority = authority
+        self._hosts = frozenset(host.name for host in hosts)
+        self._source_addresses = source_addresses
+        self._clients = clients
+        self._limits = limits
+        self._revoking = revoking
+        self._minted: dict[LeaseName, _Minted] = {}
+        is_revocable = revoking is not None
+        self._traits = IssuerTraits(
+            boundary="target",
+            ends_by="target",
+            revocable=is_revocable,
+            cuts_sessions=is_revocable,
+            ttl_seconds_min=1,
+        )
+
+    @property
+    def traits(self) -> IssuerTraits:
+        """As the port says."""
+        return self._traits
+
+    def faults(self, scope: Scope) -> tuple[str, ...]:
+        """As the port says."""
+        return grant_faults(scope, self._hosts)
+
+    async def issue(self, order: LeaseOrder) -> Credential:
+        """As the port says. Asks nobody; Refused, too, with `lease.ttl` for more than the longest certificate."""
+        grant = grant_of(order.scope, self._hosts)
+        now = self._clock.now()
+        self._forget(now)
+        if order.expires_at > now + self._limits.ttl_seconds_max * 1000:
+            raise Refused(
+                f"a certificate lives at most {self._limits.ttl_seconds_max} seconds (`ttl_seconds_max`)",
+                code="lease.ttl",
+            )
+        if order.name in self._minted:
+            raise Refused(f"lease {shown(order.name)} has its certificate already", code="lease.taken")
+        account = account_of(order.name)
+        ends_at = order.expires_at // 1000
+        self._minted[order.name] = _Minted(host=grant.host, expires_at=order.expires_at)
+        key = ed25519.Ed25519PrivateKey.generate()
+        certificate = self._authority.certify(
+            key.public_key(),
+            Ordered(
+                key_id=account,
+                serial=int.from_bytes(octets_of(order.name)[-8:], "big"),
+                principal=principal_of(grant.login, grant.host),
+                starts_at=min(now // 1000 - self._limits.clock_skew_seconds, ends_at),
+                ends_at=ends_at,
+                forced_command=forced_command(
+                    grant.command,
+                    account=account,
+                    ends_at=ends_at,
+                    revoked_list=self._revoking.names_path if self._revoking else NO_LIST,
+                ),
+                source_addresses=self._source_addresses,
+            ),
+        )
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+        return Credential(
+            lease=order.name,
+            account=account,
+            expires_at=UnixMillis(ends_at * 1000),
+            secret=Secret(private_key=private, certificate=certificate),
+        )
+
+    async def renew(self, name: LeaseName, expires_at: UnixMillis) -> None:
+        """As the port says: the end of a certificate is signed into it."""
+        minted = self._minted.get(name)
+        if minted is None or minted.is_revoked or minted.expires_at <= self._clock.now():
+            raise Refused(f"lease {shown(name)} is gone", code="lease.gone")
+        raise Refused("a certificate cannot be renewed: order another lease", code="lease.renewal")
+
+    async def revoke(self, name: LeaseName) -> Revoked:
+        """As the port says: our own clients first, then the host's list, then what is open on the host."""
+        cut = self._clients.cut(name)
+        minted = self._minted.get(name)
+        now = self._clock.now()
+        if minted is not None and (minted.is_revoked or minted.expires_at <= now):
+            return Revoked(sessions_cut=cut)
+        if self._revoking is None:
+            if minted is None:
+                # Nobody has its key: of another process's it died with that process, and never was in a file.
+                return Revoked(sessions_cut=cut)
+            left = (
+                "the certificate, which hosts take until it expires: they keep no list of revoked ones for us"
+            )
+            return Revoked(sessions_cut=cut, left=(left,), live_until=minted.expires_at)
+        hosts = self._hosts if minted is None else frozenset({minted.host})
+        ended = await self._revoking.revoke(name, hosts)
+        if ended.left:
+            raise Unavailable(
+                f"{ended.left} sessions of the lease go on, though the host was told to end them",
+                code="lease.target",
+                port=PORT,
+                effect="unknown",
+            )
+        if minted is not None:
+            minted.is_revoked = True
+        return Revoked(sessions_cut=max(cut, ended.cut))
+
+    async def live(self) -> tuple[LeaseName, ...]:
+        """As the port says: of this process alone, for hosts know no certificate before it is shown to them."""
+        now = self._clock.now()
+        return tuple(
+            name for name, minted in self._minted.items() if not minted.is_revoked and minted.expires_at > now
+        )
+
+    async def granted(self, name: LeaseName) -> tuple[str, ...]:
+        """As the port says: a host cannot tell."""
+        raise Refused("a host cannot say what a certificate may do before it is shown", code="lease.untold")
+
+    def _forget(self, now: UnixMillis) -> None:
+        """Names of what ended for so long that no host takes it, however far behind its clock is."""
+        until = now - self._limits.ttl_seconds_max * 1000
+        for name in [name for name, minted in self._minted.items() if minted.expires_at <= until]:
+            del self._minted[name]

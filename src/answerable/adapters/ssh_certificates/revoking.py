@@ -1,0 +1,222 @@
+"""Revokes certificates on the hosts that trust our authority: their list first, then what is open.
+
+We sign in with a certificate of our own whose forced command is the script below, so that a host needs no program of
+ours: only an account, a folder it may write, and `RevokedKeys` pointing there. Names come on its input, never as
+arguments. Revocations that come while one is under way go together with the next, so that a host sees one connection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from answerable.adapters.ssh_certificates.authority import Ordered
+from answerable.adapters.ssh_certificates.forced_command import command_line
+from answerable.adapters.ssh_certificates.runner import heard
+from answerable.adapters.ssh_certificates.scope import REVOKER, principal_of
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.lease.credential import Credential, Secret
+from answerable.core.lease.name import account_of, lease_name
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from answerable.adapters.ssh_certificates.authority import UserAuthority
+    from answerable.adapters.ssh_certificates.hosts import Host
+    from answerable.adapters.ssh_certificates.limits import Limits
+    from answerable.adapters.ssh_certificates.runner import Run, Runner
+    from answerable.core.lease.name import LeaseName
+    from answerable.ports.clock import Clock
+
+PORT: Final = "credential_issuer"
+KEY_ID: Final = "answerable-revocation"
+KEY_SECONDS: Final = 60
+_OWN: Final = lease_name(bytes(16))
+
+SCRIPT: Final = r"""
+set -u; umask 022; cd "$1" || exit 10; keep=$2; authority=$3
+exec 9>>lock || exit 11; flock -w 5 9 || exit 11
+cat >wanted.new || exit 12
+now=$(date +%s); end=$((now+keep))
+{ [ ! -f names ] || awk -v now="$now" '$1>now' names; awk -v end="$end" '{print end, $1}' wanted.new; } |
+  sort -u >names.new || exit 12
+awk '{print "id: " $2}' names.new | sort -u >spec.new || exit 12
+printf '%s\n' "$authority" >authority.new || exit 12
+ssh-keygen -q -k -f keys.new -s authority.new spec.new </dev/null >/dev/null || exit 13
+sync names.new keys.new 2>/dev/null
+mv names.new names && mv keys.new revoked_keys || exit 12
+words() { tr '\0' '\n' <"/proc/$1/cmdline" 2>/dev/null; }
+processes() {
+  sed -n 's/^\([0-9]*\) (\(.*\)) . \([0-9]*\) [0-9]* \([0-9]*\) .*/\1 \3 \4 \2/p' /proc/[0-9]*/stat 2>/dev/null
+}
+open() {
+  found=$(grep -lzFxsf wanted.new /proc/[0-9]*/cmdline) || return 0
+  processes >processes.new
+  for file in $found; do
+    pid=${file#/proc/}; pid=${pid%/cmdline}
+    [ "$(words "$pid" | sed -n 1,2p | tr '\n' ' ')" = "/bin/sh -c " ] || continue
+    name=$(words "$pid" | sed -n 4p | grep -Fxf wanted.new) || continue
+    awk -v pid="$pid" -v name="$name" '{ comm[$1]=$4 } $1==pid { parent=$2; session=$3 }
+      END { if (comm[parent] ~ /^sshd/) print parent, session, name }' processes.new
+  done
+}
+open >open.new
+while read -r parent session name; do
+  kill -KILL "$parent" 2>/dev/null && echo "cut $name"
+  kill -KILL $(processes | awk -v session="$session" '$3==session {print $1}') 2>/dev/null
+done <open.new
+tries=0
+while open >open.new; [ -s open.new ] && [ $tries -lt 20 ]; do tries=$((tries+1)); sleep 0.1; done
+while read -r parent session name; do echo "left $name"; done <open.new
+rm -f wanted.new spec.new authority.new open.new processes.new
+echo revoked
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """cut: sessions that were ended. left: those that were not."""
+
+    cut: int = 0
+    left: int = 0
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Names that go together, and what came of it."""
+
+    names: set[str] = field(default_factory=set)
+    done: anyio.Event = field(default_factory=anyio.Event)
+    said: tuple[str, ...] | None = None
+    fault: Unavailable | None = None
+
+
+class Revoking:
+    """login: the account on each host. folder: where it keeps `revoked_keys` and `names`, by its whole path."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        authority: UserAuthority,
+        hosts: tuple[Host, ...],
+        source_addresses: tuple[str, ...],
+        runner: Runner,
+        limits: Limits,
+        login: str,
+        folder: str,
+    ) -> None:
+        self._clock = clock
+        self._authority = authority
+        self._hosts = {host.name: host for host in hosts}
+        self._source_addresses = source_addresses
+        self._runner = runner
+        self._limits = limits
+        self._login = login
+        self._folder = folder.rstrip("/")
+        self._waiting: dict[str, _Batch] = {}
+        self._turns = {name: anyio.Lock() for name in self._hosts}
+
+    @property
+    def names_path(self) -> str:
+        """The list that the shell around each command asks."""
+        return f"{self._folder}/names"
+
+    async def revoke(self, name: LeaseName, hosts: Collection[str]) -> Ended:
+        """On each of these hosts. Raises Unavailable (`lease.target`) when one of them did not say that it is done;
+        the others have done it."""
+        account = account_of(name)
+        said: list[str] = []
+        faults: list[Unavailable] = []
+
+        async def on(host: str) -> None:
+            try:
+                said.extend(await self._on_host(host, account))
+            except Unavailable as fault:
+                faults.append(fault)
+
+        async with anyio.create_task_group() as tasks:
+            for host in sorted(hosts):
+                tasks.start_soon(on, host)
+        if faults:
+            raise faults[0]
+        return Ended(cut=said.count(f"cut {account}"), left=said.count(f"left {account}"))
+
+    async def _on_host(self, host: str, account: str) -> tuple[str, ...]:
+        """What the host said of the batch that this name went with. The first of a batch to get its turn sends all of
+        it; when that one is cancelled meanwhile, the others begin again."""
+        while True:
+            batch = self._waiting.setdefault(host, _Batch())
+            batch.names.add(account)
+            async with self._turns[host]:
+                if not batch.done.is_set():
+                    self._waiting.pop(host)
+                    try:
+                        batch.said = await self._sent(self._hosts[host], batch.names)
+                    except Unavailable as fault:
+                        batch.fault = fault
+                    finally:
+                        batch.done.set()
+            if batch.said is not None:
+                return batch.said
+            if batch.fault is not None:
+                raise batch.fault
+
+    async def _sent(self, host: Host, names: set[str]) -> tuple[str, ...]:
+        credential = self._own(host)
+        run: Run | None = None
+        with anyio.move_on_after(self._limits.revoke_seconds):
+            try:
+                async with self._runner.running(credential, host, self._login) as (process, run):
+                    await heard(process, run, "".join(f"{name}\n" for name in sorted(names)).encode())
+            except Unavailable as fault:
+                raise _failed(host, fault.message, sent=False) from None
+        if run is None or not run.has_ended:
+            words = "no answer in time" if run is None else run.last_words()
+            raise _failed(host, words, sent=run is not None and run.is_authenticated)
+        lines = tuple(run.stdout.text.splitlines())
+        if run.status != 0 or lines[-1:] != ("revoked",):
+            told = run.stderr.text.strip().splitlines()[-1:] or [f"exit status {run.status}"]
+            raise _failed(host, f"its list could not be changed: {told[0]}", sent=True)
+        return lines
+
+    def _own(self, host: Host) -> Credential:
+        key = ed25519.Ed25519PrivateKey.generate()
+        now = self._clock.now() // 1000
+        ends_at = now + KEY_SECONDS + self._limits.clock_skew_seconds
+        # A name is kept for as long as any certificate of that name can be good.
+        kept = 2 * (self._limits.ttl_seconds_max + self._limits.clock_skew_seconds)
+        words = ("/bin/sh", "-c", SCRIPT, KEY_ID, self._folder, str(kept), self._authority.public_line)
+        certificate = self._authority.certify(
+            key.public_key(),
+            Ordered(
+                key_id=KEY_ID,
+                serial=0,
+                principal=principal_of(REVOKER, host.name),
+                starts_at=now - self._limits.clock_skew_seconds,
+                ends_at=ends_at,
+                forced_command="exec " + command_line(words),
+                source_addresses=self._source_addresses,
+            ),
+        )
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+        return Credential(
+            lease=_OWN,
+            account=KEY_ID,
+            expires_at=UnixMillis(ends_at * 1000),
+            secret=Secret(private_key=private, certificate=certificate),
+        )
+
+
+def _failed(host: Host, why: str, *, sent: bool) -> Unavailable:
+    return Unavailable(
+        f"leases cannot be revoked on {shown(host.name)}: {shown(why)}",
+        code="lease.target",
+        port=PORT,
+        effect="unknown" if sent else "none",
+    )

@@ -1,0 +1,156 @@
+"""Acts on hosts for agents: one command, by the OpenSSH client, with the certificate of one lease."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_identity
+
+from answerable.adapters.ssh_certificates.commands import command_asked, definitions
+from answerable.adapters.ssh_certificates.forced_command import forced_words
+from answerable.adapters.ssh_certificates.runner import heard
+from answerable.core.lease.credential import Performed
+from answerable.errors import Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from answerable.adapters.ssh_certificates.commands import CommandTool
+    from answerable.adapters.ssh_certificates.hosts import Host
+    from answerable.adapters.ssh_certificates.runner import Run, Runner
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.credential import Credential
+    from answerable.ports.brokered_target import TargetSession
+    from answerable.ports.upstream import Progress
+
+PORT: Final = "brokered_target"
+SSH_FAILED: Final = 255
+_REFUSALS: Final = ("Permission denied", "Certificate invalid", "Too many authentication failures")
+_STRANGERS: Final = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
+
+
+class SSHTarget:
+    """Implements ports.brokered_target.BrokeredTarget. ca: the authority's fingerprint, as the hosts' logs name it."""
+
+    def __init__(
+        self, *, hosts: tuple[Host, ...], commands: tuple[CommandTool, ...], runner: Runner, ca: str
+    ) -> None:
+        self._hosts = {host.name: host for host in hosts}
+        self._commands = commands
+        self._runner = runner
+        self._ca = ca
+
+    def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
+        """As the port says."""
+        return definitions(self._commands, tuple(self._hosts))
+
+    @asynccontextmanager
+    async def connected(self, credential: Credential) -> AsyncIterator[TargetSession]:
+        """As the port says. The host is asked with the first call, as a certificate is for one command."""
+        yield _Session(self, credential)
+
+    async def run(
+        self, credential: Credential, tool: str, arguments: Mapping[str, JSONValue], seconds_max: float
+    ) -> Performed:
+        """One command, once."""
+        identity = load_ssh_public_identity(credential.secret.reveal("certificate").encode())
+        assert isinstance(identity, SSHCertificate)  # noqa: S101 - our issuer made it
+        login, _, name = identity.valid_principals[0].decode().partition("@")
+        allowed = forced_words(identity.critical_options[b"force-command"].decode())
+        asked = command_asked(self._commands, tool, arguments)
+        if arguments["host"] != name or asked != allowed or name not in self._hosts:
+            raise Refused(
+                f"the lease is for {shown(' '.join(allowed), 80)} on {shown(name, 63)}, and this call for another "
+                "command or host: let `lease.grants` say the same as the call",
+                code="target.arguments",
+            )
+        run = None
+        with anyio.move_on_after(seconds_max) as limit:
+            async with self._runner.running(credential, self._hosts[name], login) as (process, run):
+                await heard(process, run)
+        if run is None or limit.cancelled_caught:
+            raise _late(run, seconds_max)
+        result = _result(run)
+        return Performed(result=result, session=_session(run, credential, identity.serial, self._ca))
+
+
+class _Session:
+    """Implements ports.brokered_target.TargetSession."""
+
+    def __init__(self, target: SSHTarget, credential: Credential) -> None:
+        self._target = target
+        self._credential = credential
+
+    async def perform(
+        self,
+        tool: str,
+        arguments: Mapping[str, JSONValue],
+        *,
+        tag: str,
+        seconds_max: float,
+        progress: Progress | None = None,
+    ) -> Performed:
+        """As the port says. The tag goes nowhere: the host's log names the lease by the certificate's key id."""
+        return await self._target.run(self._credential, tool, arguments, seconds_max)
+
+
+def _result(run: Run) -> dict[str, object]:
+    """What the host answered. Raises Unavailable where it did not."""
+    if run.has_ended:
+        structured: dict[str, object] = {
+            "exit_status": run.status,
+            "stdout": run.stdout.text,
+            "stderr": run.stderr.text,
+            "stdout_cut": run.stdout.is_cut,
+            "stderr_cut": run.stderr.is_cut,
+        }
+        ended = "ended by a signal" if run.status is None else f"exit status {run.status}"
+        said = f"{ended}\n{run.stdout.text}"
+        said += f"\nstandard error:\n{run.stderr.text}" if run.stderr.count else ""
+        for stream, what in ((run.stdout, "standard output"), (run.stderr, "standard error")):
+            if stream.is_cut:
+                said += f"\n({what}: {stream.count} bytes, cut after {stream.bytes_max})"
+        return _answer(said, is_error=run.status != 0) | {"structuredContent": structured}
+    words = run.last_words()
+    if run.is_authenticated:
+        raise Unavailable(
+            f"the connection to {shown(run.host.name)} was lost: whether the command ran is not known, and what ran is "
+            f"ended by the host: {shown(words)}",
+            code="target.lost",
+            port=PORT,
+            effect="unknown",
+        )
+    if any(one in run.log.text for one in _STRANGERS):
+        raise Unavailable(
+            f"{shown(run.host.name)} showed a host key that is not pinned: nothing was sent; see `known_hosts`",
+            code="target.host_key",
+            port=PORT,
+        )
+    if any(one in words for one in _REFUSALS):
+        return _answer(f"the host refused the certificate of this lease: {words}", is_error=True)
+    raise Unavailable(
+        f"{shown(run.host.name)} cannot be reached: {shown(words)}", code="target.unreachable", port=PORT
+    )
+
+
+def _answer(text: str, *, is_error: bool) -> dict[str, object]:
+    return {"content": [{"type": "text", "text": text}], "isError": is_error}
+
+
+def _late(run: Run | None, seconds_max: float) -> Unavailable:
+    is_sent = run is not None and run.is_authenticated
+    ended = "the host was told to end it, with everything in its process group" if is_sent else "nothing ran"
+    return Unavailable(
+        f"no answer within {seconds_max:g} seconds: {ended}",
+        code="target.late",
+        port=PORT,
+        effect="unknown" if is_sent else "none",
+    )
+
+
+def _session(run: Run, credential: Credential, serial: int, ca: str) -> tuple[tuple[str, str], ...]:
+    """What sshd's line `Accepted publickey` says of this session."""
+    named = (("ssh_key_id", credential.account), ("ssh_serial", str(serial)), ("ssh_ca", ca))
+    return (*named, ("ssh_host", run.host.name), *((("ssh_client_port", str(run.port)),) if run.port else ()))

@@ -1,0 +1,115 @@
+"""Whether a secret is in something that passes: as it is, or as people and programs commonly write it.
+
+Laws: what is found is told by name, never shown; a secret that came in pieces is found like one that came whole. A
+planted secret (canary) opens nothing, so that whoever shows one has read what nobody should.
+
+What it does not see: encryption, compression, a secret cut into parts with something between, other alphabets.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode, urlsafe_b64encode
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+WATCHED_CHARS_MIN: Final = 8
+"""Shorter ones are in everything."""
+CANARY_OCTETS: Final = 64
+CANARY_FORMS: Final = ("aws", "github", "password", "slack", "url")
+_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+_UNRESERVED: Final = frozenset(_LETTERS.encode() + b"-._~")
+_UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+
+
+class SecretWatch:
+    """Looks for any number of secrets in one pass. Its representation shows none."""
+
+    __slots__ = ("_by_form", "_overlap", "_pattern")
+
+    def __init__(self, secrets: Iterable[tuple[str, str]]) -> None:
+        self._by_form: dict[bytes, str] = {}
+        for name, value in secrets:
+            if len(value) >= WATCHED_CHARS_MIN:
+                for form in forms_of(value):
+                    self._by_form.setdefault(form, name)
+        longest_first = sorted(self._by_form, key=lambda form: (-len(form), form))
+        self._overlap = max((len(form) for form in longest_first), default=1) - 1
+        # Within a look-ahead, so that one that begins inside another is found, too.
+        alternatives = b"|".join(re.escape(form) for form in longest_first)
+        self._pattern = re.compile(b"(?=(" + alternatives + b"))") if longest_first else None
+
+    def __repr__(self) -> str:
+        return f"SecretWatch({len(set(self._by_form.values()))} secrets)"
+
+    def found_in(self, content: bytes) -> tuple[str, ...]:
+        """The names of those that are in it, sorted."""
+        if self._pattern is None:
+            return ()
+        return tuple(sorted({self._by_form[found[1]] for found in self._pattern.finditer(content)}))
+
+    def passing(self) -> PassingWatch:
+        """For what comes in pieces."""
+        return PassingWatch(self, self._overlap)
+
+
+class PassingWatch:
+    """One stream. Keeps as much of what passed as a secret could have begun in."""
+
+    def __init__(self, watch: SecretWatch, overlap: int) -> None:
+        self._watch = watch
+        self._overlap = overlap
+        self._tail = b""
+
+    def found_in(self, piece: bytes) -> tuple[str, ...]:
+        """The names of those that this piece completed, and of those in the end of the piece before."""
+        joined = self._tail + piece
+        self._tail = joined[-self._overlap :] if self._overlap else b""
+        return self._watch.found_in(joined)
+
+
+def forms_of(value: str) -> frozenset[bytes]:
+    """How a secret may be written: plain, escaped for JSON and URLs, in hexadecimal, in UTF-16, and in base64 wherever
+    in a longer text it begins."""
+    raw = value.encode()
+    forms = {raw, value.encode("utf-16-le"), value.encode("utf-16-be")}
+    forms |= {json.dumps(value)[1:-1].encode(), json.dumps(value, ensure_ascii=False)[1:-1].encode()}
+    quoted = _percent_encoded(value)
+    forms |= {quoted, quoted.replace(b"%2F", b"/"), quoted.replace(b"%20", b"+")}
+    forms |= {raw.hex().encode(), raw.hex().upper().encode()}
+    for before in range(3):
+        for encode in (b64encode, urlsafe_b64encode):
+            # Of the first and the last group, only what no neighbour can change.
+            first = (before * 8 + 5) // 6
+            last = (before + len(raw)) * 8 // 6
+            forms.add(encode(bytes(before) + raw)[first:last])
+    return frozenset(form for form in forms if len(form) >= WATCHED_CHARS_MIN)
+
+
+def canary_value(form: str, octets: bytes) -> str:
+    """A secret that looks like one of the usual ones and opens nothing. Raises Malformed (`secret.canary_form`)."""
+    if form not in CANARY_FORMS or len(octets) < CANARY_OCTETS:
+        raise Malformed(f"a canary looks like one of {', '.join(CANARY_FORMS)}", code="secret.canary_form")
+    letters = "".join(_LETTERS[one % len(_LETTERS)] for one in octets)
+    match form:
+        case "aws":
+            return "AKIA" + "".join(_UPPER[one % len(_UPPER)] for one in octets[:16])
+        case "github":
+            return "ghp_" + letters[:36]
+        case "slack":
+            return f"xoxb-{int.from_bytes(octets[:5], 'big') % 10**12:012}-{letters[:24]}"
+        case "url":
+            return f"postgresql://reporting:{letters[:24]}@db.internal:5432/prod"
+        case _:
+            return letters[:24]
+
+
+def _percent_encoded(value: str) -> bytes:
+    """As URLs have it (RFC 3986, section 2.1): whatever is not unreserved."""
+    octets = value.encode("utf-8", "replace")
+    return b"".join(bytes([one]) if one in _UNRESERVED else b"%%%02X" % one for one in octets)

@@ -1,0 +1,89 @@
+"""A standing secret: something that works without a lease, where it was found, and what could take its place.
+
+Laws: no value is here, only a fingerprint made with a key, so that two places with one secret are seen and nobody can
+try guesses against it; what is not known is said to be unknown, never left to look like nothing.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.identity.principal import UnixMillis
+
+StandingKind = Literal[
+    "cloud_key",
+    "cluster_credential",
+    "database_password",
+    "model_key",
+    "password",
+    "private_key",
+    "registry_login",
+    "source_host_token",
+    "stored_secret",
+    "target_account",
+    "token",
+]
+STANDING_KINDS: Final[tuple[StandingKind, ...]] = get_args(StandingKind)
+FINGERPRINT_CHARS: Final = 12
+_CONTEXT: Final = b"answerable standing secret\0"
+
+REPLACEMENTS: Final[dict[StandingKind, str]] = {
+    "cloud_key": "a role that the broker assumes for each action (target of kind aws)",
+    "cluster_credential": "a token of the cluster for each action (TokenRequest), minted by the broker",
+    "database_password": "a database target of the broker: an account for each action, with its grants alone",
+    "model_key": "a model target of the broker, which adds the key itself and keeps the budget",
+    "password": "an account of its own for each action where the system can, else the broker's store of secrets",
+    "private_key": "short-lived certificates (target of kind ssh), or a key that stays in its agent or HSM",
+    "registry_login": "a token for one push or pull, or the broker's store of secrets",
+    "source_host_token": "an app of the source host, which gives tokens for an hour and some repositories",
+    "stored_secret": "an account for each action where the system can; until then its rotation",
+    "target_account": "the smallest rights that the target's page names, and a password in the broker's store",
+    "token": "a token for each action from its issuer, or the broker's store of secrets",
+}
+"""What could take the place of each kind, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingSecret:
+    """where: file, store or target. line: from 1; 0 where there are none. name: what it is called there.
+
+    owner: who answers for it, or the account that owns its file; empty for unknown. since: when it was made, or its
+    file last changed, Unix milliseconds: it is at least so old; 0 for unknown. users: who used it, as far as is known.
+    last_used_at: 0 for unknown. exposed: why others may have read it, in words; empty for nothing known.
+    """
+
+    kind: StandingKind
+    where: str
+    line: int
+    name: str
+    fingerprint: str
+    owner: str = ""
+    since: UnixMillis | int = 0
+    users: tuple[str, ...] = ()
+    last_used_at: UnixMillis | int = 0
+    exposed: str = ""
+
+    @property
+    def replacement(self) -> str:
+        """What could take its place."""
+        return REPLACEMENTS[self.kind]
+
+
+def fingerprint_of(value: str, key: bytes) -> str:
+    """Twelve hexadecimal digits that are the same for the same value under one key, and tell nothing without it."""
+    return hmac.new(key, _CONTEXT + value.encode(), sha256).hexdigest()[:FINGERPRINT_CHARS]
+
+
+def shared(found: Iterable[StandingSecret]) -> dict[str, int]:
+    """In how many places each secret lies that lies in more than one, by fingerprint."""
+    counts: dict[str, int] = {}
+    for one in found:
+        if one.fingerprint:
+            counts[one.fingerprint] = counts.get(one.fingerprint, 0) + 1
+    return {fingerprint: count for fingerprint, count in counts.items() if count > 1}

@@ -1,0 +1,74 @@
+"""How the broker gets at APIs: addresses that secrets may go to, whose certificates count, and the secrets."""
+
+from __future__ import annotations
+
+import ssl
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.ports.credential_issuer import PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.wiring.target_kinds import TargetWorld
+
+
+def address_faults(url: str, *, setting: str = "url") -> tuple[str, ...]:
+    """Why this is no address to send a secret to; empty when it is."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if parts.scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable():
+        return (f"`{setting}` is the address of the API, such as https://api.example, got {shown(url)}",)
+    if parts.query or parts.fragment or "@" in parts.netloc or "%" in url:
+        return (f"`{setting}` has no user, query, fragment or percent sign",)
+    if parts.scheme == "http" and not _is_here(host):
+        return (f"`{setting}` is not on this machine: secrets go there by https only",)
+    return ()
+
+
+def context_for(url: str, authorities: str, world: TargetWorld) -> ssl.SSLContext | None:
+    """How the API's certificate is checked; None for one on this machine without TLS. authorities: a reference to
+    certificates; empty for those of the machine. Raises Malformed (`target.authorities`) and as `secret_of` does."""
+    if not url.startswith("https://"):
+        return None
+    try:
+        trusted = world.secret_of(authorities).decode("ascii") if authorities else None
+        context = ssl.create_default_context(cadata=trusted)
+    except (ssl.SSLError, ValueError):
+        raise Malformed(
+            "the authorities of a target are certificates in PEM", code="target.authorities"
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def secret_for(world: TargetWorld, reference: str) -> Callable[[], bytes]:
+    """Reads the broker's own secret each time, for an issuer: one that cannot be read is a target that cannot be asked.
+
+    What it gives raises Unavailable (`lease.target`).
+    """
+
+    def read() -> bytes:
+        try:
+            return world.secret_of(reference)
+        except (Malformed, Unavailable) as error:
+            raise Unavailable(
+                f"the broker's own secret: {error.message}", code="lease.target", port=PORT
+            ) from None
+
+    return read
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

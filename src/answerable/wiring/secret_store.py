@@ -1,0 +1,46 @@
+"""The broker's store of static secrets: where it lies, and how settings refer to what is in it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.secret_store import Keyring, SealedSecretStore
+from answerable.adapters.system import SystemClock, SystemEntropy
+from answerable.errors import Malformed
+from answerable.ports.secret_store import VALUE
+from answerable.wiring.settings import secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.ports.secret_store import SecretStore
+    from answerable.wiring.setting_tree import Settings
+
+DIRECTORY: Final = "secrets"
+STORE: Final = "store:"
+
+
+def open_secrets(settings: Settings) -> SecretStore:
+    """The store in the broker's own directory, made where there is none. Raises Unavailable (`secrets.*`)."""
+    entropy, broker = SystemEntropy(), settings.broker
+    broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keyring = Keyring(broker.secrets_keyring, entropy)
+    return SealedSecretStore.open(broker.directory / DIRECTORY, keyring, clock=SystemClock(), entropy=entropy)
+
+
+def secrets_of(settings: Settings) -> Callable[[str], bytes]:
+    """What references in target files point at: those of settings, and `store:NAME` for one of the store."""
+    return partial(_secret_of, settings)
+
+
+def _secret_of(settings: Settings, reference: str) -> bytes:
+    if not reference.startswith(STORE):
+        return secret(reference, data=settings.broker.targets)
+    name = reference.removeprefix(STORE)
+    if not (settings.broker.directory / DIRECTORY).is_dir():
+        raise Malformed(
+            "there is no store of secrets yet: `answerable secret put NAME`", code="secret.reference"
+        )
+    found = open_secrets(settings).check_out(name, by="target settings")
+    return found.secret.reveal(VALUE).encode()

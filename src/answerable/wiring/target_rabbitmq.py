@@ -1,0 +1,90 @@
+"""Targets of kind `rabbitmq`: RabbitMQ by AMQP 0.9.1 and its management API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.rabbitmq_users import (
+    Management,
+    RabbitIssuer,
+    RabbitServer,
+    RabbitTarget,
+    address_faults,
+    tls_context,
+)
+from answerable.wiring.setting_fields import flag, number, reference, seconds, text
+from answerable.wiring.target_kinds import BuiltTarget, TargetKind
+
+if TYPE_CHECKING:
+    from answerable.wiring.target_kinds import TargetWorld
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RabbitTargetSettings:
+    """Where the server is, and the broker's own account there."""
+
+    address: str = text(
+        "", "The server: `amqps://HOST:PORT`, or `amqp://HOST:PORT` on this machine.", unit="address"
+    )
+    management: str = text(
+        "",
+        "Its management API: `https://HOST:PORT`, or `http://HOST:PORT` on this machine.",
+        unit="address",
+    )
+    plaintext: bool = flag(
+        False, "Whether `amqp://` and `http://` may name another machine, so that passwords go in the clear."
+    )
+    ca_file: str = text(
+        "", "Who signs the server's certificates; those that the system trusts when empty.", unit="path"
+    )
+    vhost: str = text("/", "The virtual host that agents act in.")
+    account: str = text("answerable", "The broker's own user, with the tag `administrator`.")
+    password: str = reference("Its password.")
+    answer_seconds_max: float = seconds(
+        10.0, "How long the server may take for a connection or a request.", minimum=0.1, maximum=60
+    )
+    result_bytes_max: int = number(
+        262_144, "How much of one message is handed on.", unit="bytes", minimum=1_024, maximum=16_777_216
+    )
+
+
+def faults(settings: RabbitTargetSettings) -> tuple[str, ...]:
+    """What is wrong beyond types and bounds."""
+    found = []
+    for name, schemes in (("address", ("amqp", "amqps")), ("management", ("http", "https"))):
+        address = getattr(settings, name)
+        found += [
+            f"{name}: {fault}" for fault in address_faults(address, schemes, plain_is_let=settings.plaintext)
+        ]
+    if not settings.vhost:
+        found.append("vhost: say which, `/` for the one that a server has from the beginning")
+    if not settings.account:
+        found.append("account: the broker needs a user of its own")
+    if not settings.password:
+        found.append("password: say where it is, such as `file:rabbitmq-password`")
+    return tuple(found)
+
+
+def build(settings: RabbitTargetSettings, world: TargetWorld) -> BuiltTarget:
+    """Connects to nothing. Raises Malformed (`target.tls`)."""
+    management = Management(
+        settings.management,
+        account=settings.account,
+        password_of=lambda: world.secret_of(settings.password).decode().strip(),
+        tls=tls_context(settings.ca_file) if settings.management.startswith("https:") else None,
+        seconds_max=settings.answer_seconds_max,
+    )
+    server = RabbitServer(
+        address=settings.address,
+        vhost=settings.vhost,
+        tls=tls_context(settings.ca_file) if settings.address.startswith("amqps:") else None,
+        connect_seconds_max=settings.answer_seconds_max,
+    )
+    return BuiltTarget(
+        issuer=RabbitIssuer(management, vhost=settings.vhost, entropy=world.entropy),
+        target=RabbitTarget(server, result_bytes_max=settings.result_bytes_max),
+    )
+
+
+KIND: Final = TargetKind(name="rabbitmq", settings=RabbitTargetSettings, build=build, faults=faults)

@@ -1,0 +1,154 @@
+"""What NATS tools do with a lease, on real servers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from nats.aio.msg import Msg
+
+from answerable.adapters.nats_users import (
+    NatsIssuer,
+    NatsServer,
+    NatsTarget,
+    SystemAccount,
+    user_of,
+)
+from answerable.adapters.nats_users.target import TAG_HEADER
+from answerable.core.lease.credential import Credential
+from answerable.errors import Refused, Unavailable
+from tests.nats_lease_world import (
+    call,
+    issuer_of,
+    order,
+    settled,
+    user,
+)
+from tests.nats_server import RunningNats, nats_server
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RunningNats]:
+    with nats_server() as running:
+        yield running
+
+
+@pytest.fixture
+async def issuer(server: RunningNats) -> AsyncIterator[NatsIssuer]:
+    made = issuer_of(server)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def credential(issuer: NatsIssuer) -> AsyncIterator[Credential]:
+    made = await issuer.issue(order())
+    yield made
+    await issuer.revoke(made.lease)
+
+
+@pytest.mark.requirement("NATS-05")
+async def test_a_message_carries_the_action_that_sent_it(server, credential):
+    async with user(server) as somebody:
+        heard = await somebody.subscribe("case.7.*")
+        await settled(somebody)
+        done = await call(server, credential, "publish", "case.7.note", "x\r\nPUB case.8.note 0\r\n\r\n")
+        message = await heard.next_msg(timeout=2)
+    assert done.result == {
+        "content": [{"type": "text", "text": "published"}],
+        "structuredContent": {"published": True},
+        "isError": False,
+    }
+    assert (message.data, message.headers) == (b"x\r\nPUB case.8.note 0\r\n\r\n", {TAG_HEADER: "an-action"})
+
+
+@pytest.mark.requirement("NATS-05")
+async def test_what_the_server_refuses_is_told_and_not_waited_for(server, credential):
+    for tool in ("publish", "request"):
+        before = time.monotonic()
+        done = await call(server, credential, tool, "case.8.note", seconds=30)
+        assert done.result["isError"]
+        assert "permissions violation" in str(done.result["content"]).lower()
+        assert time.monotonic() - before < 10
+    nobody = await call(server, credential, "request", "nobody")
+    assert "nobody answers" in str(nobody.result["content"])
+    assert nobody.result["isError"]
+
+
+@pytest.mark.requirement("NATS-05")
+async def test_answers_are_returned_and_cut_at_their_bound(server, credential):
+    async def answered(message: Msg) -> None:
+        await message.respond(
+            {b"big": b"b" * 5000, b"half": "ä".encode() * 3000, b"raw": b"\xff"}[message.data]
+        )
+
+    async with user(server) as somebody:
+        await somebody.subscribe("ask.7", cb=answered)
+        await settled(somebody)
+        replies = {
+            word: (await call(server, credential, "request", "ask.7", word, bytes_max=4095)).result[
+                "structuredContent"
+            ]
+            for word in ("big", "half", "raw")
+        }
+    assert replies["big"] == {"reply": "b" * 4095, "cut": True, "bytes": 5000}
+    assert replies["half"] == {"reply": "ä" * 2047, "cut": True, "bytes": 6000}
+    assert replies["raw"] == {"reply": {"base64": "/w=="}, "cut": False, "bytes": 1}
+
+
+@pytest.mark.requirement("NATS-05")
+async def test_no_answer_in_time_is_of_unknown_effect(server, credential):
+    async with user(server) as somebody:
+        await somebody.subscribe("ask.7")
+        await settled(somebody)
+        with pytest.raises(Unavailable) as late:
+            await call(server, credential, "request", "ask.7", seconds=0.3)
+    assert (late.value.code, late.value.effect) == ("target.timeout", "unknown")
+
+
+@pytest.mark.requirement("NATS-05")
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("publish", {}),
+        ("publish", {"subject": "case.7.*"}),
+        ("publish", {"subject": "case.7.note 0\r\nPUB case.8.note"}),
+        ("publish", {"subject": "case.7.note", "message": 7}),
+        ("publish", {"subject": "case.7.note", "message": "x" * 1_048_577}),
+        ("publish", {"subject": "case.7.note", "message": "\ud800"}),
+        ("publish", {"subject": "case.7.note", "headers": {TAG_HEADER: "another"}}),
+        ("publish", {"subject": "_INBOX.x"}),
+        ("subscribe", {"subject": "case.7.note"}),
+    ],
+)
+async def test_arguments_that_are_no_message_are_refused_and_nothing_is_sent(
+    server, credential, tool, arguments
+):
+    async with NatsTarget(NatsServer(address=server.address)).connected(credential) as session:
+        with pytest.raises(Refused) as refused:
+            await session.perform(tool, arguments, tag="t", seconds_max=5)
+        assert refused.value.code == "target.arguments"
+        with pytest.raises(Refused):
+            await session.perform("publish", {"subject": "case.7.a"}, tag="t\r\nX: y", seconds_max=5)
+
+
+@pytest.mark.requirement("NATS-05")
+async def test_the_session_is_named_as_the_server_names_it(server, credential, issuer):
+    async with NatsTarget(NatsServer(address=server.address)).connected(credential) as session:
+        done = await session.perform("publish", {"subject": "case.7.a"}, tag="t", seconds_max=5)
+        system = SystemAccount(
+            NatsServer(address=server.address),
+            user_of=lambda: user_of(server.broker_credentials()),
+            servers=1,
+            seconds_max=2,
+        )
+        (shown,) = await system.connections(server.account.public)
+        await system.close()
+    ((kind, key),) = done.session
+    assert kind == "nats_client"
+    assert key.startswith("server=N")
+    assert key.endswith(f" cid={shown['cid']}")
+    assert shown["name_tag"] == credential.account
