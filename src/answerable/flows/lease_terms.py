@@ -10,6 +10,7 @@ from answerable.core.lease.scope import filled
 from answerable.core.ledger.warrant import BrokeredAction
 from answerable.core.ledger.warrant_token import LeaseTerms
 from answerable.core.registry.lease_template import ARGUMENT
+from answerable.core.registry.model_use import check_model
 from answerable.errors import Unavailable
 from answerable.flows.lease_side import WINDOWS_MAX
 from answerable.flows.refuse_revoked import judged_now
@@ -51,7 +52,7 @@ def brokered_action(
 ) -> BrokeredAction | None:
     """What the credential for an action is to be; None where no broker acts for it.
 
-    Raises Unavailable (`broker.none`) where one should and there is none, Refused (`lease.scope`).
+    Raises Unavailable (`broker.none`) where one should and there is none, Refused (`lease.scope`, `model.*`).
     """
     capability = verified.resolved.capability
     server = walk.registry.current.servers.get(verified.request.server)
@@ -62,6 +63,10 @@ def brokered_action(
         raise Unavailable(
             "no broker is set up, and this action needs a credential", code="broker.none", port="lease_broker"
         )
+    if capability.lease.model:
+        signed = walk.manifests.current(verified.caller.agent)
+        model = verified.arguments.get(capability.lease.model)
+        check_model(signed.manifest if signed is not None else None, str(model))
     scope = filled(capability.lease.grants.thaw(), _values(verified))
     ends = side.lives.ends(
         capability.lease.window, ttl_seconds=capability.lease.ttl_seconds, tier=capability.tier, at=at

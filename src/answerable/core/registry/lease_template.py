@@ -25,11 +25,13 @@ TEXTS_MAX: Final = 1_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseTemplate:
     """window: what the lease serves. ttl_seconds: its longest life; 0 for the default of the window. grants: a JSON
-    object of the target's own grammar."""
+    object of the target's own grammar. model: the argument that names a language model, which must be the one that the
+    agent's manifest says; empty for none."""
 
     window: LeaseWindow
     ttl_seconds: int
     grants: FrozenJSON
+    model: str = ""
 
 
 def holes_in(grants: JSONValue) -> tuple[str, ...]:

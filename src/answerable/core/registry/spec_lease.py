@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.capability import ArgumentMapping
     from answerable.core.registry.fields import Fields
 
-LEASE_KEYS: Final = ("window", "ttlSeconds", "grants")
+LEASE_KEYS: Final = ("window", "ttlSeconds", "grants", "model")
 TTL_SECONDS_MAX: Final = 86_400
 
 
@@ -26,12 +26,18 @@ def lease_template_in(spec: Fields, arguments: tuple[ArgumentMapping, ...]) -> L
     ttl_seconds = (
         lease.integer("ttlSeconds", minimum=1, maximum=TTL_SECONDS_MAX) if lease.has("ttlSeconds") else 0
     )
-    grants = dict(lease.pairs("grants"))
+    grants, model = dict(lease.pairs("grants")), lease.text("model", default="")
+    if model and model not in {one.name for one in arguments if one.type == "string"}:
+        lease.fault(
+            f"{shown(model)} is no mapped argument of type `string`: add it to `arguments`",
+            "model",
+            code="capability.lease",
+        )
     if not grants:
         lease.fault("a lease says what it grants", "grants", code="capability.lease")
     try:
         _check_holes(grants, {one.name for one in arguments})
-        return LeaseTemplate(window=window, ttl_seconds=ttl_seconds, grants=freeze(grants))
+        return LeaseTemplate(window=window, ttl_seconds=ttl_seconds, grants=freeze(grants), model=model)
     except Malformed as error:
         lease.fault(error.message, "grants", code=error.code)
         return None

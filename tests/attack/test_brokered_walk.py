@@ -1,0 +1,196 @@
+"""From a decided action to the order of its credential: named before the intent, filled from it, bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from answerable.core.lease.name import lease_name
+from answerable.core.ledger.tags import Tag
+from answerable.core.ledger.warrant import Warrant
+from answerable.core.mandate.revocation import Revocable
+from answerable.errors import Refused, Unavailable
+from answerable.flows.close_mandate import close_mandate
+from answerable.flows.end_leases import end_leases
+from answerable.flows.lease_side import LeaseLives, LeaseSide
+from answerable.flows.register_manifest import register_manifest
+from answerable.flows.revoke_authority import revoke_authority
+from answerable.ports.lease_broker import EndedLeases
+from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
+
+pytestmark = pytest.mark.anyio
+
+GRANTS = {"cases": [{"id": "{resource}", "of": "{agent}"}], "note": "{argument.case}", "rows": 5}
+
+
+@dataclass
+class AskedBroker:
+    """Port LeaseBroker, as far as the walk asks it. away: it cannot be reached."""
+
+    asked: list[tuple[list[tuple[str, str]], str]] = field(default_factory=list)
+    away: bool = False
+
+    async def end(self, names: Any, *, why: str, wait_seconds: float) -> EndedLeases:
+        if self.away:
+            raise Unavailable("the broker cannot be reached", code="broker.unreachable", port="lease_broker")
+        self.asked.append((list(names), why))
+        return EndedLeases(ended=(), unrevoked=(), more=0)
+
+
+class Watching:
+    """The upstream of a bench, and every warrant that came to it."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.warrants: list[Warrant] = []
+        self._inner = bench.upstream
+        bench.walk.upstream = self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def perform(self, warrant: Warrant, *, progress: Any = None) -> Any:
+        self.warrants.append(warrant)
+        return await self._inner.perform(warrant, progress=progress)
+
+
+def documents(**lease: Any) -> list[Any]:
+    """Those of the bench, with its server behind the broker and these leases."""
+    found: list[Any] = bench_documents()
+    for one in found:
+        if one["kind"] == "Server":
+            one["spec"] = {"target": "crm-db"}
+        if one["kind"] == "Capability" and one["spec"].get("method", "tools/call") == "tools/call":
+            one["spec"]["lease"] = {"grants": GRANTS, **lease}
+    return [one for one in found if one["kind"] != "Capability" or "lease" in one["spec"]]
+
+
+async def a_bench(**lease: Any) -> tuple[Bench, Watching, AskedBroker]:
+    bench = await Bench().registered(documents(**lease))
+    broker = AskedBroker()
+    bench.walk.leases = LeaseSide(broker="broker", asks=broker)  # type: ignore[arg-type]
+    await bench.issue()
+    return bench, Watching(bench), broker
+
+
+@pytest.mark.requirement("LEASE-11")
+async def test_the_intent_names_the_lease_and_the_warrant_carries_what_was_decided():
+    bench, watching, _ = await a_bench()
+    await bench.act()
+    (warrant,) = watching.warrants
+    (intent,) = bench.entries(Tag.INTENT)
+    assert intent["lease"] == warrant.lease_name == lease_name(bytes.fromhex(warrant.action_id))
+    brokered = warrant.brokered
+    assert brokered is not None
+    assert brokered.terms.scope.thaw() == {
+        "cases": [{"id": "4711", "of": "scout"}],
+        "note": "4711",
+        "rows": 5,
+    }
+    assert (brokered.terms.target, brokered.tier, brokered.mandate) == ("crm-db", 1, "m-1")
+    assert {("mandate", "m-1"), ("agent", "scout"), ("server", "crm"), ("credential", "crm-db")} <= set(
+        brokered.under
+    )
+
+
+@pytest.mark.requirement("LEASE-11")
+@pytest.mark.parametrize("value", ["a\nb", "x" * 600, "\u202e4711", ""])
+async def test_what_cannot_limit_a_credential_is_refused_on_record(value):
+    bench, watching, _ = await a_bench()
+    with pytest.raises(Refused):
+        await bench.act("get_case", {"case": value})
+    assert watching.warrants == []
+    assert bench.entries(Tag.INTENT) == []
+    assert len(bench.entries(Tag.REFUSAL)) == 1
+
+
+@pytest.mark.requirement("LEASE-11")
+async def test_a_value_that_looks_like_a_placeholder_stays_text():
+    bench, watching, _ = await a_bench()
+    await bench.act("get_case", {"case": "{agent}"})
+    scope = watching.warrants[0].brokered.terms.scope.thaw()
+    assert scope["note"] == "{agent}"
+
+
+@pytest.mark.requirement("LEASE-12")
+@pytest.mark.parametrize(
+    ("lease", "tier_max", "mandate_seconds", "lives"),
+    [
+        ({}, 900_000, 3600, 60_000),
+        ({"ttlSeconds": 30}, 900_000, 3600, 30_000),
+        ({"ttlSeconds": 600}, 120_000, 3600, 120_000),
+        ({"window": "task"}, 900_000, 3600, 900_000),
+        ({"window": "task"}, 900_000, 100, 100_000),
+    ],
+)
+async def test_the_shortest_of_window_capability_tier_and_mandate_bounds_a_lease(
+    lease, tier_max, mandate_seconds, lives
+):
+    bench, watching, _ = await a_bench(**lease)
+    bench.walk.leases.lives = LeaseLives(tier_ms_max=(900_000, tier_max, 900_000, 300_000))
+    await bench.issue("m-2", seconds=mandate_seconds)
+    began = bench.clock.now()
+    await bench.act(mandate="m-2")
+    assert watching.warrants[0].brokered.terms.expires_at == began + lives
+
+
+@pytest.mark.requirement("LEASE-12")
+async def test_a_task_window_is_of_one_hop_one_scope_and_ends_with_its_time():
+    bench, watching, _ = await a_bench(window="task")
+    await bench.issue("m-2")
+    for mandate, case in (("m-1", "1"), ("m-1", "1"), ("m-1", "2"), ("m-2", "1")):
+        await bench.act("get_case", {"case": case}, mandate=mandate)
+    first, again, other_scope, other_mandate = (one.lease_name for one in watching.warrants)
+    assert first == again
+    assert len({first, other_scope, other_mandate}) == 3
+    bench.clock.advance(901)
+    await bench.act("get_case", {"case": "1"})
+    assert watching.warrants[-1].lease_name != first
+
+
+@pytest.mark.requirement("LEASE-13")
+@pytest.mark.parametrize(
+    ("model", "code"),
+    [("claude-sonnet-4-5-20250929", ""), ("claude-sonnet-4-5", "model.other"), ("gpt-5", "model.other")],
+)
+async def test_an_agent_asks_the_model_that_it_is_made_of_and_no_other(model, code):
+    bench, watching, _ = await a_bench(model="case")
+    with pytest.raises(Refused) as unstated:
+        await bench.act("get_case", {"case": model})
+    assert unstated.value.code == "model.unstated"
+    made_of = replace(sample_manifest(), tools_digest="")
+    await register_manifest(bench.walk, sample_signed(made_of).token, by="operator")
+    if not code:
+        await bench.act("get_case", {"case": model})
+        assert len(watching.warrants) == 1
+        return
+    with pytest.raises(Refused) as refused:
+        await bench.act("get_case", {"case": model})
+    assert refused.value.code == code
+    assert watching.warrants == []
+
+
+@pytest.mark.requirement("LEASE-14")
+async def test_what_ends_is_told_to_the_broker_and_owed_while_it_is_away():
+    bench, _, broker = await a_bench(window="task")
+    await close_mandate(bench.walk, "m-1", by="alice")
+    assert broker.asked[-1][0] == [("mandate", "m-1")]
+    await revoke_authority(bench.walk, Revocable("agent", "scout"), by="alice")
+    assert ("agent", "scout") in broker.asked[-1][0]
+    broker.away = True
+    told = await end_leases(bench.walk, [("vendor", "v")], why="held")
+    assert told.unreached
+    assert bench.walk.leases.owed == {("vendor", "v"): "held"}
+
+
+@pytest.mark.requirement("LEASE-14")
+async def test_without_a_broker_nothing_that_needs_one_is_begun():
+    bench, watching, _ = await a_bench()
+    bench.walk.leases = None
+    with pytest.raises(Unavailable) as none:
+        await bench.act()
+    assert none.value.code == "broker.none"
+    assert watching.warrants == []
+    assert bench.entries(Tag.INTENT) == []
