@@ -13,7 +13,6 @@ from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.token_life import check_age
 from answerable.core.registry.destination import destinations_of
-from answerable.core.registry.model_use import check_model
 from answerable.core.registry.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.mandate_standing import giver_fault, known_session, schedule_owner
@@ -24,7 +23,7 @@ from answerable.flows.register_manifest import standing_manifest
 from answerable.flows.verify_lineage import verify_lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from answerable.core.action.request import ActionRequest
     from answerable.core.action.tool_definition import ToolDefinition
@@ -44,8 +43,8 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused for everything else, with
     `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `capability.ceiling`,
     `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
-    `upstream.unknown`, what `pin_fault` says, `arguments.invalid`, `model.*`, `resource.unknown`,
-    `destination.unknown`, `destination.invalid`, and `delegation.*` for what was handed on.
+    `upstream.unknown`, what `pin_fault` says, `arguments.invalid`, `resource.unknown`, `destination.unknown`,
+    `destination.invalid`, and `delegation.*` for what was handed on.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
@@ -84,7 +83,6 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     definition = _checked_definition(walk, arguments, resolved)
     resolved = _at_hinted_tier(walk, resolved, definition, lineage)
     arguments = named_arguments(resolved.capability.arguments, arguments)
-    _check_model(walk, caller.agent, resolved, arguments)
     return VerifiedRequest(
         request=request,
         caller=caller,
@@ -99,14 +97,6 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         hops=lineage.hops,
         session=_session(walk, mandate),
     )
-
-
-def _check_model(walk: Walk, agent: AgentId, resolved: Resolved, arguments: Mapping[str, JSONValue]) -> None:
-    """Raises Refused as `check_model` and `standing_manifest` do, where the capability says that a model is asked."""
-    name = resolved.capability.model_argument
-    if name:
-        signed = standing_manifest(walk, agent)
-        check_model(None if signed is None else signed.manifest, str(arguments.get(name, "")))
 
 
 def _at_hinted_tier(walk: Walk, resolved: Resolved, definition: ToolDefinition, lineage: Lineage) -> Resolved:

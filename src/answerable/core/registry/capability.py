@@ -80,7 +80,6 @@ class Capability:
     tool. credential_answers: whether one that the tool answers with is let through to the agent. definition: SHA-256 of
     the tool's definition, hex, if the document says which one is let through. unhinted_accepted: what the server leaves
     out of the tool's hints does not raise the tier. lease: what its credential may do, where a broker acts for it.
-    model_argument: which one names a language model that is asked; only the one that the agent is made of is.
     """
 
     name: str
@@ -105,4 +104,3 @@ class Capability:
     definition: str = ""
     unhinted_accepted: bool = False
     lease: LeaseTemplate | None = None
-    model_argument: str = ""

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 CAPABILITY_KEYS: Final = (
     "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
     "openMembers", "reversible", "title", "subject", "destination", "credentials", "definition", "unhinted", "lease",
-    "modelArgument",
     *SPENDING_KEYS, "ownership",
 )  # fmt: skip
 RESOURCE_KEYS: Final = ("type", "argument", "fixed")
@@ -77,7 +76,6 @@ def capability_in(spec: Fields, name: str) -> Capability:
         definition=_definition(spec, method),
         unhinted_accepted=_unhinted_accepted(spec, method),
         lease=lease_template_in(spec, arguments),
-        model_argument=_model_argument(spec, arguments),
         credential_answers=credentials is not None and credentials.flag("answers", default=False),
     )
 
@@ -95,17 +93,6 @@ def _target(spec: Fields, method: str) -> tuple[str, tuple[str, ...]]:
     except Malformed as error:
         spec.fault(error.message, "target", code=error.code)
         return "", ()
-
-
-def _model_argument(spec: Fields, arguments: tuple[ArgumentMapping, ...]) -> str:
-    name = spec.text("modelArgument", default="", check=matching(ARGUMENT_NAME, "an argument name"))
-    if name and not any(one.name == name and one.type == "string" and one.required for one in arguments):
-        spec.fault(
-            f"argument {shown(name)} must be among `arguments`, with type `string` and required",
-            "modelArgument",
-            code="capability.model",
-        )
-    return name
 
 
 def _definition(spec: Fields, method: str) -> str:

@@ -33,16 +33,6 @@ from tests.registry_world import check_fault
         ("crm.read", ["spec", "unhinted"], True, "/spec/unhinted", "document.choice", "not allowed here"),
         ("crm.read", ["spec", "unhinted"], "accept", "/spec/unhinted", "document.choice", "`accepted`"),
         ("crm.read", ["spec", "unhinted"], "", "/spec/unhinted", "document.choice", "accepted"),
-        ("crm.read", ["spec", "modelArgument"], "nope", "/spec/modelArgument", "capability.model", "string"),
-        (
-            "crm.refund",
-            ["spec", "modelArgument"],
-            "amount",
-            "/spec/modelArgument",
-            "capability.model",
-            "string",
-        ),
-        ("crm.read", ["spec", "modelArgument"], "a b", "/spec/modelArgument", "document.pattern", "argument"),
         ("crm.read", ["spec", "tier"], 1.0, "/spec/tier", "document.type", "expected an integer"),
         (
             "crm.read",
