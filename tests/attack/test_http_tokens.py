@@ -321,6 +321,23 @@ async def test_a_wrong_secret_of_our_client_issues_nothing_and_is_not_told(
 
 
 @pytest.mark.requirement("HTTPLEASE-03")
+@pytest.mark.parametrize("status", [400, 401, 500, 503])
+async def test_a_server_that_repeats_our_secret_in_its_error_gets_it_into_no_message(status: int) -> None:
+    lying = LyingServer()
+    with resource_server(lying.check) as api:
+        target = built(lying.settings(api), world(SECRETS))
+        repeated = json.dumps({"error": SECRET, "error_description": SECRET}).encode()
+        api.answer = lambda seen: (status, {}, repeated)  # type: ignore[method-assign]
+        with pytest.raises(Unavailable) as failed:
+            await target.issuer.issue(order())
+        assert SECRET not in repr(failed.value)
+        assert failed.value.effect == "none", (
+            "a server that answers and gives no token leaves none with anybody"
+        )
+        assert (await target.issuer.revoke(order().name)).is_gone
+
+
+@pytest.mark.requirement("HTTPLEASE-03")
 async def test_client_secret_and_tokens_are_in_no_log_or_error(
     server: AuthorizationServer, api: ResourceServer, caplog: pytest.LogCaptureFixture
 ) -> None:
