@@ -130,7 +130,7 @@ async def test_what_the_server_does_not_grant_is_a_fault_of_the_scope_or_a_token
 async def test_details_of_the_action_are_in_its_token_and_a_type_that_the_server_does_not_know_refuses(
     server: AuthorizationServer,
 ) -> None:
-    detail = {"type": "case", "identifier": '7 & "8"', "actions": ["read"]}
+    detail: Any = {"type": "case", "identifier": '7 & "8"', "actions": ["read"]}
     target = built(oauth_settings(server), world(SECRETS))
     wanted: Any = {"resource": [OPAQUE], "requests": REQUESTS, "authorization_details": [detail]}
     credential = await target.issuer.issue(order(scope=freeze(wanted)))
@@ -138,6 +138,7 @@ async def test_details_of_the_action_are_in_its_token_and_a_type_that_the_server
     assert said["authorization_details"] == [detail]
     assert "scope" not in said, "nothing is granted beside them"
     assert f"detail {freeze(detail).bytes.decode()}" in await target.issuer.granted(credential.lease)
+    odd: Any
     for odd in ({"type": "everything"}, {"type": "case"}):
         with pytest.raises(Refused) as refused:
             await target.issuer.issue(order(2, scope=freeze({**wanted, "authorization_details": [odd]})))

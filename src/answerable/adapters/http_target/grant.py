@@ -124,11 +124,7 @@ def error_in(body: bytes) -> str:
         code = _object(body).get("error")
     except Malformed:
         return ""
-    return (
-        code
-        if isinstance(code, str) and 0 < len(code) <= 64 and code.isascii() and code.isprintable()
-        else ""
-    )
+    return code if isinstance(code, str) and code in ERRORS else ""
 
 
 def granted_in(body: bytes) -> tuple[str, ...]:
