@@ -25,7 +25,7 @@ from tests.moto_server import BUCKET, OTHER_ROLE, REGION, ROLE, moto
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("AWS-01")]
 
-IN_CASE = {"arn": f"arn:aws:s3:::{BUCKET}/42", "below": True}
+IN_CASE = {"arn": [f"arn:aws:s3:::{BUCKET}", "42"], "below": True}
 STATEMENT = {"effect": "Allow", "actions": ["s3:GetObject"], "resources": [IN_CASE]}
 SCOPE = freeze({"role": ROLE, "statements": [STATEMENT]})
 
@@ -58,6 +58,13 @@ HOSTILE = (
     resources("arn:aws:s3:::cases//a"),
     resources('arn:aws:s3:::cases/42/a","arn:aws:s3:::cases/43/a'),
     resources("arn:aws:s3:::cases/42/a\n"),
+    resources(["arn:aws:s3:::cases", "43/a"]),
+    resources(["arn:aws:s3:::cases", "", "a"]),
+    resources(["arn:aws:s3:::cases", ".."]),
+    resources(["arn:aws:s3:::cases", "*"]),
+    resources(["arn:aws:s3:::cases", None]),
+    resources([]),
+    resources({"arn": ["arn:aws:s3:::cases", ""], "below": True}),
     resources({"arn": "arn:aws:s3:::cases/", "below": True}),
     resources({"arn": "arn:aws:s3:::", "below": True}),
     resources({"arn": "arn:aws:s3:::cases/42", "below": "true"}),

@@ -17,7 +17,7 @@ from tests.contracts.test_github_leases import KEY, KEY_PEM, GitHubBench
 from tests.contracts.test_kubernetes_leases import ClusterBench
 from tests.contracts.test_openbao_leases import OpenBaoBench
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 NAME = lease_name((1).to_bytes(16, "big"))

@@ -50,7 +50,11 @@ class Statements:
             tag == Tag.MANDATE_ISSUED or (tag == Tag.CITED and leaf.get("kind") == "mandate")
         ):
             name = str(leaf.get("mandate") if tag == Tag.MANDATE_ISSUED else leaf.get("name"))
-            self._tokens.setdefault(name, fields["token"])
+            if self._tokens.get(name) != fields["token"]:
+                # One that was recorded and, by a crash, never in force may be issued again with other terms: the last
+                # one is that under which anything was decided.
+                self._tokens[name] = fields["token"]
+                self._mandates.pop(name, None)
 
     def policy_set(self, leaf: Mapping[str, Any]) -> PolicyAsking | Unfit | None:
         """The set that a decision names; None where it is not shown."""

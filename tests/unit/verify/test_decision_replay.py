@@ -13,7 +13,7 @@ from msgspec import structs
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.mandate import Grant
-from answerable.errors import Refused
+from answerable.errors import Refused, Unavailable
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.delegation import root
 from answerable.verify.decision_replay import Replay, replay, replay_all
@@ -297,3 +297,24 @@ async def test_what_was_handed_on_is_asked_again_where_its_tokens_are_shown():
     assert shown is not None
     assert shown[0].names("crm.read")
     assert statements.hops({**leaf, "mandate": "m-2"}) is None
+
+
+@pytest.mark.requirement("ANSWER-01", "HOLD-18")
+async def test_a_mandate_that_a_crash_kept_out_of_force_and_that_was_issued_again_is_asked_by_its_last_terms():
+    bench = await Bench().registered()
+    add = bench.walk.mandates.add
+
+    def crash(*_: object, **__: object) -> None:
+        raise Unavailable("the process ends here", code="register.unavailable", port="register")
+
+    bench.walk.mandates.add = crash  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        await bench.issue("m-1", calls_max=20)
+    bench.walk.mandates.add = add  # type: ignore[method-assign]
+    await bench.issue("m-1", calls_max=1)
+    await bench.act()
+    with pytest.raises(Refused) as raised:
+        await bench.act()
+    assert raised.value.code == "mandate.budget_spent"
+    assert len(bench.entries(Tag.MANDATE_ISSUED)) == 2
+    assert [one.verdict for one in replayed(bench)] == ["same", "same"]

@@ -128,8 +128,8 @@ def _statement_faults(statement: JSONValue) -> list[str]:
         )
     else:
         faults += (
-            f"{shown(json.dumps(resource))} is no resource: a whole ARN without * ? $, or an object with `arn` and "
-            "`below`, which is true"
+            f"{shown(json.dumps(resource))} is no resource: a whole ARN without * ? $, a list of one and of segments, "
+            "or an object with `arn` and `below`, which is true"
             for resource in resources
             if not _pattern(resource)
         )
@@ -165,17 +165,26 @@ def _is_action(action: JSONValue) -> bool:
 
 def _pattern(resource: JSONValue) -> str:
     """As a policy writes it; empty for what is none."""
-    if isinstance(resource, str):
-        return resource if _is_arn(resource) else ""
-    if (
-        not isinstance(resource, dict)
-        or resource.keys() != _RESOURCE_MEMBERS
-        or resource["below"] is not True
-    ):
-        return ""
-    arn = resource["arn"]
+    is_below = isinstance(resource, dict)
+    if isinstance(resource, dict):
+        if resource.keys() != _RESOURCE_MEMBERS or resource["below"] is not True:
+            return ""
+        resource = resource["arn"]
+    arn = _joined(resource)
     # Below `…:::bucket/` would be all of the bucket, if a value was empty: the name must end in a name.
-    return f"{arn}/*" if isinstance(arn, str) and _is_arn(arn) and arn[-1] not in ":/" else ""
+    if not _is_arn(arn) or (is_below and arn[-1] in ":/"):
+        return ""
+    return f"{arn}/*" if is_below else arn
+
+
+def _joined(arn: JSONValue) -> str:
+    """An ARN that is a list has an ARN, and a segment for each further text, so that no value brings several."""
+    if isinstance(arn, str):
+        return arn
+    if not isinstance(arn, list) or not arn or not all(isinstance(one, str) for one in arn):
+        return ""
+    first, *further = map(str, arn)
+    return "/".join((first, *further)) if not any("/" in one or ":" in one for one in further) else ""
 
 
 def _is_arn(text: str) -> bool:

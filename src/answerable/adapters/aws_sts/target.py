@@ -40,7 +40,6 @@ _OPERATION: Final = re.compile(r"[A-Z][A-Za-z0-9]{1,80}")
 _ARGUMENTS: Final = frozenset({"service", "operation", "parameters"})
 _ALSO: Final = {
     "lambda:Invoke": "lambda:InvokeFunction",
-    "s3:AbortMultipartUpload": "s3:AbortMultipartUpload",
     "s3:CompleteMultipartUpload": "s3:PutObject",
     "s3:CreateMultipartUpload": "s3:PutObject",
     "s3:HeadBucket": "s3:ListBucket",

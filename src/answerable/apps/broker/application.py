@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
-from starlette.routing import Mount
+from starlette.routing import Route
 
 from answerable.apps.broker.control import control_routes
 from answerable.apps.broker.tool_server import tool_server
@@ -46,16 +46,19 @@ def broker_app(needs: Needs) -> ASGIApp:
                 await stack.enter_async_context(manager.run())
             yield
 
-    mounts = [Mount(MCP_PATH + name, app=_mcp(manager)) for name, manager in managers.items()]
-    app = Starlette(routes=[*control_routes(needs), *mounts], lifespan=lifespan)
+    routes = [Route(MCP_PATH + name, endpoint=_McpEndpoint(one)) for name, one in managers.items()]
+    app = Starlette(routes=[*control_routes(needs), *routes], lifespan=lifespan)
     return _for_ours(app, needs)
 
 
-def _mcp(manager: StreamableHTTPSessionManager) -> ASGIApp:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await manager.handle_request(scope, receive, send)
+class _McpEndpoint:
+    """One target's MCP server, at its own path exactly: a redirect to another would cost every call its short way."""
 
-    return app
+    def __init__(self, manager: StreamableHTTPSessionManager) -> None:
+        self._manager = manager
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._manager.handle_request(scope, receive, send)
 
 
 def _for_ours(app: ASGIApp, needs: Needs) -> ASGIApp:

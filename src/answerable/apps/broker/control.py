@@ -100,10 +100,8 @@ class _Control:
         desk = self._desk
         found = end_within(desk, asked.names, why=asked.why[:500] or "it was to end")
         with anyio.move_on_after(min(asked.wait_seconds, WAIT_SECONDS_MAX)):
-            for name in found:
-                going = desk.ending.get(name)
-                if going is not None:
-                    await going.wait()
+            for going in [desk.ending[name] for name in found if name in desk.ending]:
+                await going.wait()
         ended, unrevoked, more = [], [], 0
         for name in found:
             lease = desk.open.get(name)
@@ -137,17 +135,18 @@ class _Control:
         else:
             after = asked.after
             await to_thread.run_sync(desk.register.acknowledge, asked.log, after)
-        with anyio.move_on_after(min(asked.wait_seconds, WAIT_SECONDS_MAX)):
-            while True:
-                if desk.changed is None:
-                    desk.changed = anyio.Event()
-                changed = desk.changed
-                found = await to_thread.run_sync(desk.register.changes, asked.log, after)
-                last = await to_thread.run_sync(desk.register.last_change)
-                if found or last < after or not asked.wait_seconds:
-                    return {"last": last, "changes": found}
+        until = anyio.current_time() + min(asked.wait_seconds, WAIT_SECONDS_MAX)
+        while True:
+            # Before the look: what changes after it is another event.
+            if desk.changed is None:
+                desk.changed = anyio.Event()
+            changed = desk.changed
+            found = await to_thread.run_sync(desk.register.changes, asked.log, after)
+            last = await to_thread.run_sync(desk.register.last_change)
+            if found or last < after or anyio.current_time() >= until:
+                return {"last": last, "changes": found}
+            with anyio.CancelScope(deadline=until):
                 await changed.wait()
-        return {"last": await to_thread.run_sync(desk.register.last_change), "changes": []}
 
     async def leases(self, asked: Listing) -> dict[str, Any]:
         desk, limit = self._desk, max(1, min(asked.limit, LISTED_MAX))

@@ -3,8 +3,9 @@
 Laws: paths and queries are texts, encoded once, by us, when they go out; whatever servers read in several ways (dot
 segments, empty segments, percent signs, backslashes, `;`, `?`, `#`, characters that others fold into these) is refused
 on both sides, so that what was compared is what is sent. Nothing in a text is a wildcard: `below` and `true` are no
-texts, so that no value of an action can become one. A query parameter that no rule names is refused, one that a rule
-names by its value must be there, once.
+texts, so that no value of an action can become one. A path that is a list has a segment for each of its texts, so that
+no value in one can bring further segments; in a path that is a text it can. A query parameter that no rule names is
+refused, one that a rule names by its value must be there, once.
 """
 
 from __future__ import annotations
@@ -149,6 +150,21 @@ def path_fault(path: object) -> str:
     return ""
 
 
+def segments_fault(path: JSONValue) -> str:
+    """As `path_fault`, of a rule: a text, or a list with a text for each segment."""
+    if not isinstance(path, list):
+        return path_fault(path)
+    if not path or not all(isinstance(one, str) for one in path):
+        return "a path that is a list has a text for each segment, and at least one"
+    odd = [one for one in path if not one or "/" in str(one)]
+    return f"{shown(odd[0])} is not one segment of a path" if odd else path_fault(joined(path))
+
+
+def joined(path: JSONValue) -> str:
+    """The path of a rule that has no faults, as one text."""
+    return "/" + "/".join(map(str, path)) if isinstance(path, list) else str(path)
+
+
 def _faults_of(rule: JSONValue) -> list[str]:
     if not isinstance(rule, dict):
         return ["an object with `methods` and `path`"]
@@ -156,7 +172,7 @@ def _faults_of(rule: JSONValue) -> list[str]:
     methods, query = rule.get("methods"), rule.get("query", {})
     if not isinstance(methods, list) or not methods or not all(method in METHODS for method in methods):
         faults.append(f"`methods` is a list of some of {', '.join(METHODS)}")
-    if fault := path_fault(rule.get("path")):
+    if fault := segments_fault(rule.get("path")):
         faults.append(fault)
     if not isinstance(rule.get("below", False), bool):
         faults.append("`below` is true or false")
@@ -174,7 +190,7 @@ def _rule(rule: Mapping[str, JSONValue]) -> RequestRule:
     assert isinstance(query, dict)  # noqa: S101 - has no faults
     return RequestRule(
         methods=tuple(sorted({str(method) for method in methods})),
-        path=str(rule["path"]),
+        path=joined(rule["path"]),
         below=rule.get("below") is True,
         query=tuple((name, _values(values)) for name, values in sorted(query.items())),
     )

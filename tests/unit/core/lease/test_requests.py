@@ -78,6 +78,22 @@ def test_a_path_that_servers_may_read_in_several_ways_is_refused_on_both_sides(p
     assert not lets({"methods": ["GET"], "path": "/", "below": True}, "GET", path)
 
 
+def test_a_path_that_is_a_list_has_one_segment_for_each_text():
+    rule = {"methods": ["GET"], "path": ["cases", "42", "notes"]}
+    assert lets(rule, "GET", "/cases/42/notes")
+    assert not lets(rule, "GET", "/cases/42")
+    assert lets({**rule, "below": True}, "GET", "/cases/42/notes/7")
+    assert rules_of([rule]) == rules_of([{**rule, "path": "/cases/42/notes"}])
+
+
+@pytest.mark.parametrize(
+    "segment", ["42/private", "/", "", "..", ".", "%2f", "a;b", "a\\b", "a\n", "\uff0f", 7, None, []]
+)
+def test_no_value_in_a_list_brings_further_segments(segment):
+    assert rule_faults([{"methods": ["GET"], "path": ["cases", segment, "public"]}])
+    assert rule_faults([{"methods": ["GET"], "path": []}])
+
+
 def test_a_value_that_looks_like_a_wildcard_is_only_a_text():
     assert not lets({"methods": ["GET"], "path": "/cases/*"}, "GET", "/cases/42")
     assert not lets({"methods": ["GET"], "path": "/cases/.*"}, "GET", "/cases/42")

@@ -1,0 +1,190 @@
+"""The broker's socket: who is let in, what a call without the right warrant does, what nonsense does."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+
+from answerable.adapters.broker_http import HttpLeaseBroker
+from answerable.adapters.memory.target import MemoryTarget
+from answerable.adapters.uvicorn_front import serve
+from answerable.apps.broker.application import broker_app
+from answerable.apps.broker.needs import Needs
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.lease.wire import EFFECT_DATA, NAMES_MAX, WARRANT_META
+from answerable.errors import Unavailable
+from answerable.flows.lease_desk import LeaseDesk
+from answerable.flows.perform_leased import perform_leased
+from answerable.testing.samples import signing_key
+from tests.lease_world import LOG, LeaseWorld, quiet, warrant
+from tests.mail_world import META
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BROKER-10")]
+
+KEY = signing_key("scout")
+OWN = frozenset({os.getuid()})
+
+
+class Door:
+    """A broker that answers on a socket, and what is asked of it."""
+
+    def __init__(self, desk: LeaseDesk, world: LeaseWorld, socket: Path) -> None:
+        self.desk, self.world, self.socket = desk, world, socket
+
+    @property
+    def target(self) -> MemoryTarget:
+        return self.world.target()
+
+    async def post(self, path: str, body: bytes, **headers: str) -> httpx2.Response:
+        transport = httpx2.AsyncHTTPTransport(uds=str(self.socket))
+        async with httpx2.AsyncClient(transport=transport, timeout=30) as client:
+            return await client.post(f"http://broker{path}", content=body, headers=headers)
+
+    async def call(self, *, token: str | None, key: str = "case-1", tool: str = "get") -> dict[str, Any]:
+        meta = META | ({WARRANT_META: token} if token is not None else {})
+        message = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": tool, "arguments": {"key": key}, "_meta": meta},
+        }
+        answer = await self.post(
+            "/mcp/one",
+            json.dumps(message).encode(),
+            **{
+                "accept": "application/json, text/event-stream",
+                "content-type": "application/json",
+                "mcp-protocol-version": "2026-07-28",
+                "mcp-method": "tools/call",
+                "mcp-name": tool,
+            },
+        )
+        lines = [line[6:] for line in answer.text.splitlines() if line.startswith("data: {")]
+        return json.loads(lines[-1] if lines else answer.text)
+
+
+@asynccontextmanager
+async def a_door(tmp_path: Path, *, uids: frozenset[int] = OWN) -> AsyncIterator[Door]:
+    world = LeaseWorld()
+    world.target().values["case-1"] = "open"
+    socket = tmp_path / "broker.sock"
+    async with world.broker() as desk, anyio.create_task_group() as tasks:
+        needs = Needs(desk=desk, keys=lambda: (KEY.public,), uids=uids, kinds={"one": "memory"})
+        up, stop = anyio.Event(), anyio.Event()
+        tasks.start_soon(lambda: serve(broker_app(needs), uds=socket, started=lambda _: up.set(), stop=stop))
+        await up.wait()
+        yield Door(desk, world, socket)
+        stop.set()
+
+
+async def test_a_call_with_its_warrant_is_done_once(tmp_path):
+    async with a_door(tmp_path) as door:
+        token = warrant(now=door.world.clock.now()).signed(KEY)
+        first = await door.call(token=token)
+        assert first["result"]["content"] == [{"type": "text", "text": "open"}]
+        again = await door.call(token=token)
+        assert again["error"]["data"][EFFECT_DATA] == "none"
+        assert len(door.target.done) == 1
+
+
+async def test_a_call_without_exactly_its_warrant_does_nothing(tmp_path):
+    async with a_door(tmp_path) as door:
+        now = door.world.clock.now()
+        one = warrant(now=now)
+        wrong = {
+            "none": None,
+            "no token": "x",
+            "another key": one.signed(signing_key("rover")),
+            "another target": warrant(now=now, target="two").signed(KEY),
+            "late": warrant(now=now - 20_000).signed(KEY),
+        }
+        for what, token in wrong.items():
+            said = await door.call(token=token)
+            assert said["error"]["data"][EFFECT_DATA] == "none", what
+        for changed in ({"key": "case-2"}, {"tool": "delete"}):
+            said = await door.call(token=one.signed(KEY), **changed)
+            assert said["error"]["data"]["code"] == "warrant.action"
+        assert door.target.done == []
+        assert await door.target.live() == ()
+        assert door.world.register.last_change() == 0
+
+
+async def test_a_process_of_another_user_is_told_nothing(tmp_path):
+    async with a_door(tmp_path, uids=frozenset({4_000_000_000})) as door:
+        for path in ("/mcp/one", "/v1/leases", "/v1/targets", "/v1/end", "/nowhere"):
+            answer = await door.post(path, b"{}")
+            assert (answer.status_code, answer.text) == (403, "not for this user\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/v1/end", b"", 400),
+        ("/v1/end", b"{", 400),
+        ("/v1/end", b'{"names": "x", "why": ""}', 400),
+        ("/v1/end", b'{"names": [], "why": "", "also": 1}', 400),
+        ("/v1/recall", b'{"log": "l", "named": [["no name", "one"]]}', 400),
+        ("/v1/leases", b'{"which": "every"}', 400),
+        ("/v1/changes", b'{"log": "l", "after": "x"}', 400),
+        ("/v1/nothing", b"{}", 404),
+        ("/v1/end", b" " * 9_000_000, 400),
+    ],
+)
+async def test_nonsense_is_told_as_such_and_ends_nothing(tmp_path, path, body, status):
+    async with a_door(tmp_path) as door:
+        await perform_leased(
+            door.desk, warrant(now=door.world.clock.now(), window="task"), "get", {"key": "case-1"}
+        )
+        assert (await door.post(path, body)).status_code == status
+        assert len(await door.target.live()) == 1
+
+
+async def test_what_the_gateway_asks_is_answered_as_the_port_says(tmp_path):
+    async with a_door(tmp_path) as door:
+        asks = HttpLeaseBroker(door.socket)
+        for number in (1, 2, 3):
+            now = door.world.clock.now()
+            under = (("mandate", f"m-{number}"),)
+            await perform_leased(
+                door.desk, warrant(number, window="task", now=now, under=under), "get", {"key": "case-1"}
+            )
+        assert [one.name for one in await asks.targets()] == ["one"]
+        names = [one.name for one in await asks.leases("open")]
+        assert len(names) == 3
+        assert [one.name for one in await asks.leases("open", after=names[0])] == names[1:]
+        last, changes = await asks.changes(LOG, None, wait_seconds=0)
+        assert [one.number for one in changes] == sorted(one.number for one in changes)
+        assert last == changes[-1].number
+        done = await asks.end([("mandate", "m-1")], why="held", wait_seconds=5)
+        assert [one.why for one in done.ended] == ["held"]
+        door.target.reachable = False
+        failed = await asks.end([("mandate", "m-2")], why="held", wait_seconds=5)
+        assert [one.fault for one in failed.unrevoked] == ["the target cannot be reached"]
+        assert [one.name for one in await asks.leases("unrevoked")] == [failed.unrevoked[0].name]
+        door.target.reachable = True
+        _, more = await asks.changes(LOG, last, wait_seconds=5)
+        assert {one.lease.state for one in more} == {"ended", "unrevoked"}
+        # What was written down once is not told again to whoever starts anew.
+        assert (await asks.changes(LOG, None, wait_seconds=0))[1] == more
+        assert await asks.recall(LOG, [(names[0], "one")]) == 0
+        unheard = warrant(77, now=UnixMillis(0)).lease.name
+        assert await asks.recall(LOG, [(unheard, "one")]) == 1
+        await quiet(door.desk)
+        assert door.world.register.get(unheard).state == "ended"
+        with pytest.raises(Unavailable) as many:
+            await asks.end([("mandate", str(one)) for one in range(NAMES_MAX + 1)], why="x", wait_seconds=0)
+        assert many.value.code == "broker.failed"
+
+
+async def test_a_broker_that_is_away_is_told_as_away(tmp_path):
+    with pytest.raises(Unavailable) as away:
+        await HttpLeaseBroker(tmp_path / "nobody.sock").leases("open")
+    assert (away.value.code, away.value.effect) == ("broker.unreachable", "none")
