@@ -48,10 +48,7 @@ COMMON = f"""\
 """
 
 
-def documents() -> str:
-    """The people and the agent of the support desk; what the agent may ask of the CRM and of models."""
-    people = support_documents().partition("---\napiVersion: answerable/v1\nkind: Server\n")[0]
-    return f"""{people}---
+DOCUMENTS = f"""---
 apiVersion: answerable/v1
 kind: Server
 metadata: {{name: crm}}
@@ -136,6 +133,11 @@ spec:
     @id("all")
     permit(principal, action, resource);
 """
+
+
+def documents() -> str:
+    """The people and the agent of the support desk; what the agent may ask of the CRM and of models."""
+    return support_documents().partition("---\napiVersion: answerable/v1\nkind: Server\n")[0] + DOCUMENTS
 
 
 class Desk(Mailbox):

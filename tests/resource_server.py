@@ -62,6 +62,10 @@ class ResourceServer:
                 return 200, plain, f"{said}\n{coded}\n{credential.encode().hex()}".encode()
             case "away":
                 return 302, {"location": "http://127.0.0.1:9/?stolen=" + seen.header("authorization")}, b""
+            case "repeated":
+                # So that the bound of what is read falls into the middle of the last one.
+                secret = seen.header("authorization").partition(" ")[2]
+                return 200, plain, (secret * (3_000_000 // len(secret))).encode()
             case "long":
                 return 200, plain, b"x" * 3_000_000
             case "packed":

@@ -192,6 +192,17 @@ async def test_answers_are_bounded_and_what_cannot_be_searched_is_not_shown(
 
 
 @pytest.mark.requirement("HTTPLEASE-03")
+@pytest.mark.parametrize("longest", [1_024, 1_031, 4_000])
+async def test_no_part_of_a_secret_is_at_the_end_of_what_was_cut(api: ResourceServer, longest: int) -> None:
+    target = built(keyed(api.url, answer_bytes_max=longest), world(SECRETS))
+    credential = await target.issuer.issue(order(scope=ANY))
+    found = await asked(target, credential, "/repeated")
+    assert found["cut"] is True
+    assert CANARY[:3] not in found["text"].replace("[hidden: credential]", "")
+    assert found["text"].startswith("[hidden: credential][hidden")
+
+
+@pytest.mark.requirement("HTTPLEASE-03")
 async def test_a_planted_key_is_in_no_error_argument_or_process_list(
     target: BuiltTarget, api: ResourceServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -130,7 +130,7 @@ async def test_what_the_server_does_not_grant_is_a_fault_of_the_scope_or_a_token
 async def test_details_of_the_action_are_in_its_token_and_a_type_that_the_server_does_not_know_refuses(
     server: AuthorizationServer,
 ) -> None:
-    detail = {"type": "case", "identifier": '7 & "8"', "actions": ["read"]}
+    detail: Any = {"type": "case", "identifier": '7 & "8"', "actions": ["read"]}
     target = built(oauth_settings(server), world(SECRETS))
     wanted: Any = {"resource": [OPAQUE], "requests": REQUESTS, "authorization_details": [detail]}
     credential = await target.issuer.issue(order(scope=freeze(wanted)))
@@ -138,6 +138,7 @@ async def test_details_of_the_action_are_in_its_token_and_a_type_that_the_server
     assert said["authorization_details"] == [detail]
     assert "scope" not in said, "nothing is granted beside them"
     assert f"detail {freeze(detail).bytes.decode()}" in await target.issuer.granted(credential.lease)
+    odd: Any
     for odd in ({"type": "everything"}, {"type": "case"}):
         with pytest.raises(Refused) as refused:
             await target.issuer.issue(order(2, scope=freeze({**wanted, "authorization_details": [odd]})))
@@ -318,6 +319,23 @@ async def test_a_wrong_secret_of_our_client_issues_nothing_and_is_not_told(
     assert (refused.value.code, refused.value.effect) == ("lease.target", "none")
     assert secret.decode("latin-1") not in refused.value.message
     assert not await target.issuer.live()
+
+
+@pytest.mark.requirement("HTTPLEASE-03")
+@pytest.mark.parametrize("status", [400, 401, 500, 503])
+async def test_a_server_that_repeats_our_secret_in_its_error_gets_it_into_no_message(status: int) -> None:
+    lying = LyingServer()
+    with resource_server(lying.check) as api:
+        target = built(lying.settings(api), world(SECRETS))
+        repeated = json.dumps({"error": SECRET, "error_description": SECRET}).encode()
+        api.answer = lambda seen: (status, {}, repeated)  # type: ignore[method-assign]
+        with pytest.raises(Unavailable) as failed:
+            await target.issuer.issue(order())
+        assert SECRET not in repr(failed.value)
+        assert failed.value.effect == "none", (
+            "a server that answers and gives no token leaves none with anybody"
+        )
+        assert (await target.issuer.revoke(order().name)).is_gone
 
 
 @pytest.mark.requirement("HTTPLEASE-03")

@@ -66,6 +66,9 @@ def performed(
 
 def _body(content: bytes, kind: str, echoes: Echoes, bytes_max: int, *, is_cut: bool) -> dict[str, JSONValue]:
     shown = echoes.hidden_in(content)
+    if is_cut:
+        # Hiding makes a text shorter, and would bring what was read last, where half a secret may stand, into view.
+        shown = shown[: max(0, len(shown) - echoes.bytes_max)]
     cut = is_cut or len(shown) > bytes_max
     shown = shown[:bytes_max] if cut else shown
     found: dict[str, JSONValue] = {"bytes": len(shown)}

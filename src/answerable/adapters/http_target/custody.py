@@ -82,15 +82,13 @@ class RefreshCustody:
             await self._write(_Held(token_in(body, "refresh_token") or held.refresh_token))
             return status, body
 
-    def secret(self) -> str:
-        """What must not come back in an answer."""
-        return self._read().refresh_token
-
     @asynccontextmanager
     async def _alone(self, seconds_max: float) -> AsyncIterator[None]:
         async with self._turn:
             try:
-                descriptor = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                descriptor = os.open(
+                    f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+                )
             except OSError as error:
                 raise self._fault((error.strerror or "unknown error").lower()) from None
             try:

@@ -23,6 +23,15 @@ ANSWER_BYTES_MAX: Final = 65_536
 TOKEN_CHARS_MAX: Final = 16_384
 SECONDS_MAX: Final = 366 * 86_400
 
+ERRORS: Final = frozenset(
+    """
+    access_denied invalid_authorization_details invalid_client invalid_dpop_proof invalid_grant invalid_request
+    invalid_scope invalid_target server_error temporarily_unavailable unauthorized_client unsupported_grant_type
+    unsupported_token_type use_dpop_nonce
+    """.split()
+)
+"""RFC 6749, section 5.2; RFC 7009, section 2.2.1; RFC 8707, section 2; RFC 9396, section 5; RFC 9449, section 5."""
+
 Form = list[tuple[str, str]]
 
 
@@ -109,16 +118,13 @@ def token_in(body: bytes, name: str = "access_token") -> str:
 
 
 def error_in(body: bytes) -> str:
-    """The error code of RFC 6749, section 5.2; empty for none. Its description may hold what was sent: not taken."""
+    """The error code, if it is one of the standards; empty for none. Whatever else a server says may hold what it was
+    sent, our secret too, and goes nowhere."""
     try:
         code = _object(body).get("error")
     except Malformed:
         return ""
-    return (
-        code
-        if isinstance(code, str) and 0 < len(code) <= 64 and code.isascii() and code.isprintable()
-        else ""
-    )
+    return code if isinstance(code, str) and code in ERRORS else ""
 
 
 def granted_in(body: bytes) -> tuple[str, ...]:

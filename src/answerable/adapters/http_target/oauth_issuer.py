@@ -253,8 +253,8 @@ def _refusal(status: int, body: bytes) -> AnswerableError:
         return Refused(
             f"the authorization server does not grant what the scope says: {shown(code)}", code="lease.scope"
         )
-    why = f"it made no token: status {status}" + (f", {shown(code)}" if code else "")
-    return _unavailable(why, effect_unknown=status >= 500)
+    # Whatever it did inside, it gave nobody a token.
+    return _unavailable(f"the server gave none: status {status}" + (f", {shown(code)}" if code else ""))
 
 
 def _unavailable(why: str, *, effect_unknown: bool = False) -> Unavailable:
