@@ -68,7 +68,7 @@ class SoftPasskey:
         data = self._head(flags, 0) + self.aaguid + len(self.id).to_bytes(2) + self.id + self.public_key
         return PasskeyRegistration(
             credential_id=self.id,
-            client_data=self._client_data("webauthn.create", challenge, client),
+            client_data=self._ceremony("webauthn.create", challenge, client),
             attestation=encode_cbor({"fmt": "none", "attStmt": {}, "authData": data}),
             transports=("internal",),
         )
@@ -80,7 +80,7 @@ class SoftPasskey:
         self.count += 1
         flags |= BACKUP_ELIGIBLE if self.backup else 0
         data = self._head(flags, self.count if self.counts else 0)
-        client_data = self._client_data("webauthn.get", challenge, client)
+        client_data = self._ceremony("webauthn.get", challenge, client)
         signature = self._key.sign(data + sha256(client_data).digest(), ec.ECDSA(hashes.SHA256()))
         return PasskeyAssertion(
             credential_id=self.id, client_data=client_data, authenticator_data=data, signature=signature
@@ -89,7 +89,7 @@ class SoftPasskey:
     def _head(self, flags: int, count: int) -> bytes:
         return sha256(self.rp_id.encode()).digest() + bytes([flags]) + count.to_bytes(4)
 
-    def _client_data(self, kind: str, challenge: bytes, client: dict[str, object] | None) -> bytes:
+    def _ceremony(self, kind: str, challenge: bytes, client: dict[str, object] | None) -> bytes:
         said = {
             "type": kind,
             "challenge": to_base64url(challenge),

@@ -41,6 +41,10 @@ SIGNATURE_BYTES_MAX: Final = 2048
 LABEL_CHARS_MAX: Final = 60
 TRANSPORTS: Final = ("ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb")
 CHALLENGE_BYTES: Final = 32
+PASSKEYS_MAX: Final = 100_000
+"""That stand at a time, of all people."""
+PASSKEYS_OF_ONE_MAX: Final = 20
+"""Of one person."""
 
 _RP_HASH_END: Final = 32
 _FLAGS_AT: Final = 32
@@ -132,8 +136,8 @@ def asserted(
     """
     if not hmac.compare_digest(assertion.credential_id, credential_id):
         raise unverified("the assertion is of another passkey", "other")
-    check_client_data(assertion.client_data, wanted="webauthn.get", challenge=challenge, origins=origins)
-    count = _checked_data(assertion.authenticator_data, rp_id)
+    check_ceremony(assertion.client_data, wanted="webauthn.get", challenge=challenge, origins=origins)
+    count = _counted(assertion.authenticator_data, rp_id)
     if (count or sign_count) and count <= sign_count:
         raise unverified(
             f"the passkey has counted to {count}, and had been at {sign_count}: it may have been copied; remove it",
@@ -146,7 +150,7 @@ def asserted(
     return count
 
 
-def check_client_data(client_data: bytes, *, wanted: str, challenge: bytes, origins: Sequence[str]) -> None:
+def check_ceremony(client_data: bytes, *, wanted: str, challenge: bytes, origins: Sequence[str]) -> None:
     """What the browser says of the page: its kind of ceremony, its challenge, its origin, and that no other site has it
     in a frame. Raises as `asserted`."""
     try:
@@ -203,6 +207,17 @@ def check_algorithm(public_key: bytes) -> str:
     raise unverified("the key does not fit its algorithm", "algorithm")
 
 
+def check_room(person: PrincipalId, *, held: int, all_held: int, all_max: int = PASSKEYS_MAX) -> None:
+    """Whether one more passkey of a person may come in. Raises Malformed (`passkey.full`)."""
+    if held >= PASSKEYS_OF_ONE_MAX:
+        raise Malformed(
+            f"{shown(person)} has {held} passkeys, the most there can be: remove one first",
+            code="passkey.full",
+        )
+    if all_held >= all_max:
+        raise Malformed(f"there are {all_held} passkeys, the most there can be", code="passkey.full")
+
+
 def octets_in(members: Mapping[str, JSONValue], name: str, bytes_max: int) -> bytes:
     """1 to `bytes_max` octets from base64url, in its one spelling. Raises Malformed (`passkey.malformed`)."""
     text = members.get(name)
@@ -230,7 +245,7 @@ def check_user(flags: int) -> None:
         )
 
 
-def _checked_data(data: bytes, rp_id: str) -> int:
+def _counted(data: bytes, rp_id: str) -> int:
     """The sign count. Raises as `asserted`."""
     if not _COUNT_END <= len(data) <= AUTHENTICATOR_DATA_BYTES_MAX:
         raise Malformed(f"authenticator data of {len(data)} bytes", code=_MALFORMED)

@@ -19,7 +19,7 @@ from answerable.core.identity.passkey import (
     TRANSPORTS,
     Passkey,
     check_algorithm,
-    check_client_data,
+    check_ceremony,
     octets_in,
     unverified,
 )
@@ -85,9 +85,7 @@ def registered(
     Raises Malformed (`passkey.malformed`, `passkey.label`), Unverified (`passkey.type`, `passkey.challenge`,
     `passkey.origin`, `passkey.frame`, `passkey.rp`, `passkey.user`, `passkey.algorithm`, `passkey.attestation`).
     """
-    check_client_data(
-        registration.client_data, wanted="webauthn.create", challenge=challenge, origins=origins
-    )
+    check_ceremony(registration.client_data, wanted="webauthn.create", challenge=challenge, origins=origins)
     made, attested = _verified(registration, challenge, rp_id, origins, roots)
     if made.credential_id != registration.credential_id:
         raise unverified("the passkey is another one than its id says", "other")
