@@ -32,6 +32,7 @@ from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_containment import use_containment
 from tests.control_issuers import use_issuers
+from tests.control_people import use_people
 from tests.control_policies import use_policies
 from tests.control_tools import use_tools
 from tests.control_world import Product, World, asked, made_world, memory_product
@@ -197,6 +198,7 @@ async def test_every_operation_answers_what_the_document_says(client: Client, pr
     await use_issuers(client)
     await use_identity(client, product, world)
     await use_containment(client, product, world)
+    await use_people(client, product)
     assert client.used == {row.id for row in OPERATIONS}
 
 
