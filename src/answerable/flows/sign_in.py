@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedIn:
-    """Who has shown who they are, and by what: a passkey, or issuer and subject of an OpenID provider."""
+    """Who has shown who they are, and by what: a passkey, or issuer and subject of an OpenID provider. shown_at: when
+    they did so to that provider; 0 for a passkey, which is now."""
 
     person: PrincipalId
     passkey: Passkey | None = None
     oidc: tuple[str, str] | None = None
+    shown_at: int = 0
 
 
 def begin_sign_in(walk: Walk, *, person: str = "") -> Ceremony:
@@ -105,7 +107,7 @@ async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str) -> SignedIn
     except AnswerableError as fault:
         desk.refused[fault.code] += 1
         raise
-    return SignedIn(person=person.name, oidc=pair)
+    return SignedIn(person=person.name, oidc=pair, shown_at=seen.logged_in_at)
 
 
 async def record_refused_sign_ins(walk: Walk) -> None:

@@ -7,11 +7,13 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from answerable.adapters.oidc import OidcCodeFlow
 from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.adapters.uvicorn_front import FrontLimits, TLSMaterial, listen, serve, tls_context
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.wiring.console_settings import PORT_DEFAULT, name_of_origin
+from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
@@ -76,11 +78,28 @@ def open_console(settings: Settings, walk: Walk) -> ConsoleDoor | None:
         listeners = listen(tcp=(wanted.host, _port(settings)))
     except Unavailable as taken:
         _log.warning("the console stays shut, set `console.port`: %s", taken.message)
+        walk.passkeys.origins = ()
         return None
     port = listeners.tcp_address[1] if listeners.tcp_address is not None else wanted.port
     origin = wanted.origin or f"http://localhost:{port}"
     walk.passkeys.origins = (origin,)
     return ConsoleDoor(listeners=listeners, origin=origin, tls=tls)
+
+
+def providers_of(settings: Settings, walk: Walk) -> tuple[OidcCodeFlow, ...]:
+    """Where people sign in with an account that they have. Raises Malformed (`issuer.url`), and as `secret`."""
+    given = settings.console.oidc_secret
+    client_secret = secret(given, data=settings.data).decode().strip() if given else ""
+    return tuple(
+        OidcCodeFlow(
+            one.issuer,
+            client_id=one.audience,
+            client_secret=client_secret,
+            clock=walk.clock,
+            login_seconds_max=one.login_seconds_max,
+        )
+        for one in person_issuers(settings.identity)
+    )
 
 
 async def serve_console(

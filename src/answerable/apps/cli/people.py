@@ -21,9 +21,9 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="People: how they get into the console, and with which passkeys."
     )
-    command(group, "invite")(invite)
+    command(group, "invite", reads=True)(invite)
     command(group, "passkeys", reads=True)(passkeys)
-    command(group, "remove-passkey", asks=True)(remove_passkey)
+    command(group, "remove-passkey", reads=True, asks=True)(remove_passkey)
     app.add_typer(group, name="person")
 
 
