@@ -86,7 +86,9 @@ class Console:
         return str(answer["url"])
 
     @contextlib.asynccontextmanager
-    async def person(self, *, size: dict[str, int] | None = None, dark: bool = False) -> AsyncIterator[Person]:
+    async def person(
+        self, *, size: dict[str, int] | None = None, dark: bool = False
+    ) -> AsyncIterator[Person]:
         """A browser profile of its own with an empty device."""
         context = await self.browser.new_context(
             viewport=size or DESKTOP,  # type: ignore[arg-type]
@@ -116,22 +118,30 @@ class Console:
 
 
 @contextlib.asynccontextmanager
-async def console(
-    root: Path, *, settings: str = SETTINGS, documents: str = AGENTS
-) -> AsyncIterator[Console]:
+async def console(root: Path, *, settings: str = SETTINGS, documents: str = AGENTS) -> AsyncIterator[Console]:
     """The server as people run it, with documents in force, and a browser beside it."""
     need_chromium()
-    artefacts = Path(os.environ.get(ARTEFACTS_VARIABLE) or root / "artefacts")
-    artefacts.mkdir(parents=True, exist_ok=True)
+    artefacts = _artefacts(root)
     async with house(root, settings) as home, async_playwright() as playwright:
         await home.start()
         home.apply(documents)
         [line] = [one for one in home.said.splitlines() if one.startswith("console ")]
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"],
+            args=[
+                "--no-sandbox",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--no-first-run",
+            ],
         )
         try:
             yield Console(home, browser, line.split()[1], artefacts)
         finally:
             await browser.close()
+
+
+def _artefacts(root: Path) -> Path:
+    place = Path(os.environ.get(ARTEFACTS_VARIABLE) or root / "artefacts")
+    place.mkdir(parents=True, exist_ok=True)
+    return place

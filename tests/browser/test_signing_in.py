@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
-from answerable.core.ledger.tags import Tag
 from tests.browser.console_world import PHONE, console
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -30,7 +29,12 @@ async def test_an_invited_person_enrols_signs_out_and_signs_in_again(tmp_path):
         await box.kept(ada.page, "overview-desktop")
         async with box.person(size=PHONE, dark=True) as phone:
             await phone.enrol(box.invited("ada"), "Ada's phone")
-            for path, name in (("/", "overview"), ("/agents", "agents"), ("/agents/scout", "agent"), ("/live", "live")):
+            for path, name in (
+                ("/", "overview"),
+                ("/agents", "agents"),
+                ("/agents/scout", "agent"),
+                ("/live", "live"),
+            ):
                 await phone.go(path)
                 await box.kept(phone.page, f"{name}-phone-dark")
                 width = await phone.page.evaluate("document.documentElement.scrollWidth")
