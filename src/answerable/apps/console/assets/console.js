@@ -60,12 +60,15 @@
   });
 
   const code = document.getElementById("code");
-  if (code && location.hash.length > 1) {
-    code.value = decodeURIComponent(location.hash.slice(1));
+  function take() {
+    if (!code || location.hash.length < 2) return;
+    code.value = location.hash.slice(1);
     // The code stays in no history of the browser.
     history.replaceState(null, "", location.pathname);
     document.getElementById("label").focus();
   }
+  addEventListener("hashchange", take);
+  take();
 
   const pause = document.querySelector("[data-pause]");
   let paused = false;
