@@ -3,18 +3,16 @@
 It is the envelope `{"iss": ledger origin, "typ": "answerable-action", "value": object}`; its SHA-256 is the **action
 hash**. Nothing in it is the agent's word for itself, but the arguments that will be sent.
 
-Laws: the same verified action, asked about by the same rules, gives the same value but for its id and times; `binding`
-leaves those out, and any other difference changes it. Model: dynamic linking of payments (Delegated Regulation (EU)
+Laws: the same verified action, asked about by the same rules, gives the same value but for its id, times and policy-set
+digest; `changed_since` names any other difference. Model: dynamic linking of payments (Delegated Regulation (EU)
 2018/389, article 5), for every action.
 """
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final, cast
 
-from answerable.core.canonical import FrozenJSON, encode, freeze, parse
-from answerable.core.registry.budget_name import MONEY
+from answerable.core.canonical import FrozenJSON, freeze, parse
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
@@ -29,6 +27,8 @@ ACTION_TYP: Final = "answerable-action"
 VERSION: Final = 1
 _MOVING: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted"})
 """Members that differ between two times that the same is asked."""
+_DECIDED: Final = frozenset({"rules", "requirements", "obligations"})
+"""Members that the decision of now says anew, and the rules of it are held against those that were shown."""
 
 
 def action_object(
@@ -42,9 +42,12 @@ def action_object(
     expires_at: UnixMillis,
     noted: tuple[str, ...] = (),
 ) -> FrozenJSON:
-    """The envelope. approval: the id by which it will be asked for. origin: of the ledger. amounts: what the action
-    takes of budgets at most. noted: what is unlike this agent's other actions, in words of ours. at, expires_at: Unix
-    milliseconds. Raises Malformed (`json.*`)."""
+    """The envelope.
+
+    approval: the id by which it will be asked for. origin: of the ledger. amounts: the money that the action moves, in
+    minor units by its budget's name. noted: what is unlike this agent's other actions, in words of ours. Times are Unix
+    milliseconds. Raises Malformed (`json.*`).
+    """
     value: dict[str, JSONValue] = {
         **_bound(verified, decision, amounts),
         "expires_at": expires_at,
@@ -57,23 +60,27 @@ def action_object(
     return freeze({"iss": origin, "typ": ACTION_TYP, "value": value})
 
 
-def binding_at_resume(
+def changed_since(
     shown: FrozenJSON, verified: VerifiedRequest, decision: Decision, amounts: Mapping[str, int]
 ) -> tuple[str, ...]:
-    """What of the action is not as it was shown, in words; empty where it is. decision: the one that would let it run.
+    """What of the action is not as it was shown, in words; empty where all is. decision: that of now.
 
-    Rules that were shown may have gone meanwhile; one that was not shown must not be lifted by this approval.
+    Rules that were shown may have gone meanwhile; one that was not shown is not lifted by this approval, and not asked
+    about by it either. Raises Malformed (`approval.object`, `json.*`).
     """
     was = object_in(shown)
-    now = _bound(verified, decision, amounts)
-    asked = {str(one) for one in cast("list[JSONValue]", was["rules"])}
+    now = object_in(
+        freeze({"typ": ACTION_TYP, "value": {**_bound(verified, decision, amounts), "v": VERSION}})
+    )
     other = [
         _WORDS.get(name, name)
-        for name in sorted(now.keys() | (was.keys() - _MOVING - {"v"}))
-        if name not in ("rules", "requirements", "obligations") and now.get(name) != was.get(name)
+        for name in sorted((now.keys() | was.keys()) - _MOVING - _DECIDED)
+        if now.get(name) != was.get(name)
     ]
-    if not {*_lifted(decision)} <= asked:
-        other.append("a rule that was not shown")
+    asked = {str(one) for one in cast("list[JSONValue]", was["rules"])}
+    in_the_way = decision.determined_by if decision.effect == "defer" else ()
+    if not {*_lifted(decision), *in_the_way} <= asked:
+        other.append("the rules that ask")
     return tuple(other)
 
 
@@ -88,19 +95,13 @@ def object_in(shown: FrozenJSON) -> dict[str, JSONValue]:
     return value
 
 
-def binding(shown: FrozenJSON) -> bytes:
-    """SHA-256 of the object without what differs between two times that the same is asked. Raises as `object_in`."""
-    value = object_in(shown)
-    return sha256(encode({name: one for name, one in value.items() if name not in _MOVING})).digest()
-
-
 def _bound(verified: VerifiedRequest, decision: Decision, amounts: Mapping[str, int]) -> dict[str, JSONValue]:
     request, resolved, mandate = verified.request, verified.resolved, verified.mandate
     capability = resolved.capability
     asked = request.asked
     return {
         "agent": verified.caller.agent,
-        "amounts": {name: amount for name, amount in sorted(amounts.items()) if name.startswith(MONEY)},
+        "amounts": {**amounts},
         "arguments": request.arguments,
         "capability": capability.name,
         "chain": [hop.agent for hop in verified.hops],

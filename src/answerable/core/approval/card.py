@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from answerable.core.approval.action_object import object_in
 from answerable.core.approval.visible import visible
-from answerable.core.canonical import FrozenJSON, encode, freeze
+from answerable.core.canonical import FrozenJSON, encode, freeze, parse
 from answerable.core.registry.budget_name import MONEY
 from answerable.core.registry.capability import KIND_VERBS
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 TEMPLATE: Final = "action/1"
 LOCALE: Final = "en"
 TIERS: Final = ("no risk", "low risk", "high risk", "critical")
-_VERBS: Final[dict[str, str]] = {**KIND_VERBS}
+_VERBS: Final[dict[str, str]] = {str(kind): verb for kind, verb in KIND_VERBS.items()}
 _CURRENCY_PLACES: Final = {
     "BHD": 3,
     "CLP": 0,
@@ -78,6 +78,25 @@ def card_of(shown: FrozenJSON, *, preview: Sequence[tuple[str, str]] = ()) -> Fr
         "template": TEMPLATE,
     }
     return freeze(card)
+
+
+def is_card_of(card: FrozenJSON, shown: FrozenJSON) -> bool:
+    """Whether it is what `card_of` draws of this envelope with some effect preview that shows as it is.
+
+    Raises Malformed (`approval.object`, `json.*`).
+    """
+    value = parse(card.bytes)
+    if not isinstance(value, dict):
+        return False
+    effect = value.get("effect")
+    texts = (
+        [text for pair in effect if isinstance(pair, list) for text in pair]
+        if isinstance(effect, list)
+        else [0]
+    )
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        return False
+    return card_of(shown) == freeze({**value, "effect": []})
 
 
 def money(budget: str, minor: int) -> str:
