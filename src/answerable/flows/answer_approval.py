@@ -58,6 +58,12 @@ def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixM
     return nonce, approval, ends
 
 
+def still_waits(walk: Walk, approval_id: str) -> bool:
+    """Whether people have still to answer; also true of an approval that is not known in this process."""
+    approval = walk.approvals.find(ApprovalId(approval_id))
+    return approval is None or approval.state_at(walk.clock.now()) == "pending"
+
+
 def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
     approval = walk.approvals.find(approval_id)
     if approval is None:
