@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.tool_pin import ToolPin
     from answerable.errors import Refused
     from answerable.flows.lease_side import LeaseSide
+    from answerable.flows.passkey_desk import PasskeyDesk
     from answerable.flows.streams import Stream
     from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
@@ -188,7 +189,7 @@ class Walk:
     history: what the trackers of the policy sets in force counted. history_register: where it is kept; None where it is
     not.
     consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name.
-    people: judges ID tokens; None where no issuer's people are believed.
+    people: judges ID tokens; None where no issuer's people are believed. passkeys: None where nobody can sign in.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
     must have seen before they are done; None where no witness is set up for this log.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
@@ -227,6 +228,7 @@ class Walk:
     manifests: ManifestRegister
     pins: ToolPinRegister
     people: PersonVerifier | None = None
+    passkeys: PasskeyDesk | None = None
     revocations: RevocationRegister
     holds: HoldRegister
     tokens: TokenRegister | None = None

@@ -188,6 +188,30 @@ def metrics_door(product: Product) -> Any:
     return metrics_app(Needs(text=metrics.text, content_type=metrics.content_type))
 
 
+def console_door(settings: Settings, product: Product, origin: str) -> Any:
+    """The door for people, over one product; origin: where browsers have it."""
+    from answerable.apps.console import ConsoleLimits, Needs, console_app
+    from answerable.wiring.console import providers_of
+
+    wanted = settings.console
+    limits = ConsoleLimits(
+        session_idle_seconds=wanted.session_idle_seconds,
+        session_seconds=wanted.session_seconds,
+        fresh_seconds=wanted.fresh_seconds,
+        sessions_max=wanted.sessions_max,
+        attempts_per_minute_max=wanted.attempts_per_minute_max,
+        streams_per_session_max=wanted.streams_per_session_max,
+    )
+    needs = Needs(
+        walk=product.walk,
+        origin=origin,
+        workloads=product.workloads,
+        providers=providers_of(settings, product.walk),
+        limits=limits,
+    )
+    return console_app(needs)
+
+
 def control_door(settings: Settings, product: Product) -> Any:
     """The door for people and their tools, over one product."""
     from answerable.apps.control_api.application import control_app

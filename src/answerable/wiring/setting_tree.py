@@ -14,6 +14,7 @@ from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
 from answerable.wiring.announcing_settings import AnnouncingSettings
 from answerable.wiring.broker_settings import BrokerSettings
+from answerable.wiring.console_settings import ConsoleSettings
 from answerable.wiring.containment_settings import ContainmentSettings
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
@@ -344,6 +345,7 @@ class Settings:
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     containment: ContainmentSettings = field(default_factory=ContainmentSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -365,6 +367,7 @@ SECTIONS: Final[dict[str, type]] = {
     "telemetry": TelemetrySettings,
     "containment": ContainmentSettings,
     "broker": BrokerSettings,
+    "console": ConsoleSettings,
 }
 
 

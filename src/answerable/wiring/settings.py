@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.broker_settings import broker_faults
+from answerable.wiring.console_settings import console_faults
 from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
@@ -183,6 +184,7 @@ class _Reader:
             *telemetry_faults(settings.telemetry),
             *containment_faults(settings.containment),
             *broker_faults(settings.broker),
+            *console_faults(settings.console),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:

@@ -229,5 +229,15 @@ MIGRATIONS: Final[Migrations] = (
         "DROP TABLE approvals",
         "ALTER TABLE approvals_shown RENAME TO approvals",
     ),
+    (
+        """CREATE TABLE passkeys (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, person TEXT NOT NULL, body BLOB NOT NULL,
+            sign_count INTEGER NOT NULL, removed_at INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE invitations (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, person TEXT NOT NULL,
+            made_by TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER
+        ) STRICT""",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

@@ -34,6 +34,7 @@ from answerable.wiring.registry_documents import read_documents
 from tests.control_containment import use_containment
 from tests.control_issuers import use_issuers
 from tests.control_leases import use_leases
+from tests.control_people import use_people
 from tests.control_policies import use_policies
 from tests.control_tools import use_tools
 from tests.control_world import Product, World, asked, made_world, memory_product
@@ -205,6 +206,7 @@ async def test_every_operation_answers_what_the_document_says(
     await use_leases(client, product, tmp_path)
     await use_identity(client, product, world)
     await use_containment(client, product, world)
+    await use_people(client, product)
     assert client.used == {row.id for row in OPERATIONS}
 
 
