@@ -9,7 +9,7 @@ from answerable.core.approval.token import verify_answer
 from answerable.core.containment.reach import reach_of
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
-from answerable.errors import Refused, shown
+from answerable.errors import Refused, Unverified, shown
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
@@ -17,6 +17,7 @@ from answerable.flows.refuse_revoked import signer_fault, signing_key_of
 from answerable.flows.revoke_authority import names_of_approval
 
 if TYPE_CHECKING:
+    from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.flows.walk import Walk
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     """Verify and record a signed answer; returns the approval as it stands afterwards.
 
-    Raises Unverified when the signature or its claims do not check, Refused (`approval.unknown`,
+    Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
     `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.not_asked`,
     `approval.answered_already`, `approval.changed_meanwhile`; for a yes, `revoked.*` and `held.*` of who answers, and
     `held.*` of what waits), Unavailable.
@@ -41,12 +42,39 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
         answering.discard(approval_id)
 
 
-async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval:
+def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixMillis]:
+    """A nonce for one answer, what it answers, and until when it is good, Unix milliseconds.
+
+    Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`).
+    """
     now = walk.clock.now()
+    approval = _found(walk, ApprovalId(approval_id))
+    state = approval.state_at(now)
+    if state != "pending":
+        raise Refused(
+            f"{shown(approval_id)} is {state}, nobody is asked any more", code="approval.not_pending"
+        )
+    nonce, ends = walk.under_way.nonces.give(approval.id, walk.entropy, now)
+    return nonce, approval, ends
+
+
+def still_waits(walk: Walk, approval_id: str) -> bool:
+    """Whether people have still to answer; also true of an approval that is not known in this process."""
+    approval = walk.approvals.find(ApprovalId(approval_id))
+    return approval is None or approval.state_at(walk.clock.now()) == "pending"
+
+
+def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
     approval = walk.approvals.find(approval_id)
     if approval is None:
         raise Refused(f"there is no approval {shown(approval_id)}", code="approval.unknown")
     _require_own_shard(walk, approval)
+    return approval
+
+
+async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval:
+    now = walk.clock.now()
+    approval = _found(walk, approval_id)
     people = walk.registry.current.principals
     signed = verify_answer(
         token,
@@ -55,6 +83,7 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
+    _take_nonce(walk, approval, signed.nonce, now)
     answer = Answer(
         by=signed.by,
         groups=people[signed.by].groups,
@@ -93,6 +122,16 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
     if left is not None:
         raise left
     return after
+
+
+def _take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:
+    """Raises Unverified (`approval.nonce`)."""
+    if not walk.under_way.nonces.take(approval.id, nonce, now):
+        raise Unverified(
+            "the answer was made for another opening of this approval, too long ago, or has been given: open it again",
+            code="approval.nonce",
+            step="approval",
+        )
 
 
 def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer) -> None:

@@ -33,6 +33,7 @@ from answerable.flows.count_history import Starting, history_of
 from answerable.flows.cut_held import perform_warrant
 from answerable.flows.decide_action import decide_action, duties_in_force
 from answerable.flows.hide_tokens import hidden_progress
+from answerable.flows.hold_to_shown import voided
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.lease_terms import UNNAMED, name_action
 from answerable.flows.log_outcome import log_outcome
@@ -84,6 +85,9 @@ async def govern_action(
             verified, facts, decision = decide_action(walk, asked, partial(watched, gather_facts))
             if decision.effect == "deny":
                 break
+            if decision.effect == "allow" and voided(walk, facts, verified, decision):
+                # What would run is not what was shown: decided again without that approval.
+                continue
             amounts = spend_on(walk, verified, accounts)
             if decision.effect == "defer":
                 require_left(walk, accounts, amounts)

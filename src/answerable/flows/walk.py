@@ -14,6 +14,7 @@ from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
+from answerable.flows.approval_nonces import ApprovalNonces
 from answerable.flows.delegations import Delegations
 from answerable.flows.drill_desk import DrillDesk
 from answerable.flows.figures_desk import FiguresDesk
@@ -130,11 +131,13 @@ class UnderWay:
     """What this process is in the middle of, so that two who come together do not both write it down.
 
     asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
-    there. answering: approvals. issuing: mandates. applying: documents. lifting: holds.
+    there. answering: approvals. nonces: that their answers are made with. issuing: mandates. applying: documents.
+    lifting: holds.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
+    nonces: ApprovalNonces = field(default_factory=ApprovalNonces)
     issuing: set[str] = field(default_factory=set)
     applying: Lock = field(default_factory=Lock)
     lifting: set[str] = field(default_factory=set)

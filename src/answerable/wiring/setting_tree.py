@@ -78,6 +78,14 @@ class GatewaySettings:
         minimum=1,
         maximum=100_000,
     )
+    approval_wait_seconds: int = number(
+        25,
+        "how long a call waits for people, when its client asks for progress or repeats it after it was told where "
+        "people answer; clients give up after 60 s or so",
+        unit="seconds",
+        minimum=0,
+        maximum=50,
+    )
     tls_certificate: str = reference("certificate chain, PEM; empty serves plain HTTP on loopback")
     tls_key: str = reference("private key of the certificate, PEM")
     tls_client_ca: str = reference("authorities whose client certificates are asked for and accepted, PEM")

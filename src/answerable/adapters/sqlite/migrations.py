@@ -217,6 +217,19 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE INDEX drills_what ON drills (what, name)",
     ),
     (
+        # Whatever waits from before people were shown an object cannot be answered: it is void, and asked anew.
+        """CREATE TABLE approvals_shown (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'expired', 'used', 'void')),
+            expires_at INTEGER NOT NULL, body BLOB NOT NULL
+        ) STRICT""",
+        """INSERT INTO approvals_shown (number, id, state, expires_at, body)
+            SELECT number, id, CASE WHEN state IN ('pending', 'approved') THEN 'void' ELSE state END, expires_at, body
+            FROM approvals ORDER BY number""",
+        "DROP TABLE approvals",
+        "ALTER TABLE approvals_shown RENAME TO approvals",
+    ),
+    (
         """CREATE TABLE passkeys (
             number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, person TEXT NOT NULL, body BLOB NOT NULL,
             sign_count INTEGER NOT NULL, removed_at INTEGER NOT NULL

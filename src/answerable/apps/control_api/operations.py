@@ -211,6 +211,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         run=approval_operations.show_approval,
     ),
     Operation(
+        id="open_approval",
+        method="POST",
+        path="/v1/approvals/{id}/nonce",
+        summary="A nonce for one answer to this approval",
+        body="Nothing",
+        answer="Opening",
+        run=approval_operations.open_approval,
+    ),
+    Operation(
         id="answer_approval",
         method="POST",
         path="/v1/approvals/{id}/answer",

@@ -240,8 +240,10 @@ def test_approving_shows_exactly_what_will_run_and_waits_for_the_others(
     first = applied(
         "approval", "approve", waiting, "--as", "bela", "--key", str(world.key("bela")), "--yes", code=4
     )
-    assert '      "case": "4711"\n' in first.stdout
-    assert "  target  case_delete\n" in first.stdout
+    assert 'Delete a case: Case "4711" (case_delete on crm)' in first.stdout
+    assert "\n  case  4711\n" in first.stdout
+    assert "claimed by the agent, not verified:\n  the customer asked\n" in first.stdout
+    assert "/arguments/case" in applied("approval", "show", waiting, "--all").stdout
     second = applied(
         "approval", "approve", waiting, "--as", "chen", "--key", str(world.key("chen")), "--yes",
         "--comment", "the customer asked for it",

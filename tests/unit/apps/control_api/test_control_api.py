@@ -17,6 +17,7 @@ import pytest
 from answerable.apps.control_api.application import control_app
 from answerable.apps.control_api.openapi import openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
+from answerable.core.base64url import from_base64url_32
 from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.ledger.opened import leaf_of
@@ -167,8 +168,11 @@ async def test_every_operation_answers_what_the_document_says(
     assert deferred is not None
     (waiting,) = (await client("list_approvals", state="pending"))["items"]
     assert waiting == await client("show_approval", id=deferred.id)
+    opened = await client("open_approval", {}, id=deferred.id)
+    assert (opened["action"], opened["rendering"]) == (deferred.shown.hex, deferred.card.hex)
     token = signed_answer(
         deferred,
+        nonce=from_base64url_32(opened["nonce"]) or b"",
         by=PrincipalId("bela"),
         verdict="approve",
         audience=waiting["audience"],
