@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from answerable.apps.console import (
     agent_pages,
+    approval_pages,
     live_pages,
     overview_pages,
     passkey_pages,
@@ -40,6 +41,8 @@ def console_app(needs: Needs) -> Starlette:
     providers = provider_pages.ProviderDesk()
     pages = {
         "/": overview_pages.overview,
+        "/approvals": approval_pages.approvals,
+        "/approvals/{id}": approval_pages.approval,
         "/agents": agent_pages.agents,
         "/agents/{name}": agent_pages.agent,
         "/holds/{id}": agent_pages.hold,
@@ -66,6 +69,8 @@ def console_app(needs: Needs) -> Starlette:
         "/enrol/finish": sign_in_pages.finish_enrolling,
     }
     scripts = {
+        "/approvals/{id}/open": approval_pages.open_one,
+        "/approvals/{id}/answer": approval_pages.answer,
         "/confirm/begin": sign_in_pages.begin_confirming,
         "/confirm/finish": sign_in_pages.finish_confirming,
     }
