@@ -172,6 +172,12 @@ def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixM
     return nonce, approval, ends
 
 
+def approval_page(walk: Walk, approval_id: str) -> str:
+    """The address at which people answer this approval; empty where there is no console."""
+    origins = walk.passkeys.origins if walk.passkeys is not None else ()
+    return f"{origins[0]}/approvals/{approval_id}" if origins else ""
+
+
 def still_waits(walk: Walk, approval_id: str) -> bool:
     """Whether people have still to answer; also true of an approval that is not known in this process."""
     approval = walk.approvals.find(ApprovalId(approval_id))
