@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.identity.passkey import CREDENTIAL_ID_BYTES_MAX, octets_in
 from answerable.core.identity.principal import PrincipalId
 from answerable.errors import Refused, shown
 from answerable.flows.passkey_desk import no_desk
 from answerable.flows.refuse_revoked import signer_fault
 
 if TYPE_CHECKING:
+    from answerable.core.identity.passkey import Passkey
     from answerable.core.registry.documents import Principal
     from answerable.flows.passkey_desk import PasskeyDesk
     from answerable.flows.walk import Walk
@@ -45,3 +47,10 @@ def person_standing(walk: Walk, name: str, *, key: str = "") -> Principal:
     if fault is not None:
         raise fault
     return person
+
+
+def standing_passkey(walk: Walk, name: str) -> Passkey | None:
+    """The passkey of this name, if it stands. name: base64url of its id."""
+    if walk.passkeys is None:
+        return None
+    return walk.passkeys.register.find(octets_in({"name": name}, "name", CREDENTIAL_ID_BYTES_MAX))

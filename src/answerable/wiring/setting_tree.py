@@ -20,6 +20,7 @@ from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
 from answerable.wiring.telemetry_settings import TelemetrySettings
 from answerable.wiring.token_settings import TokenSettings
+from answerable.wiring.walk_settings import WALK_BOUNDS
 from answerable.wiring.witness_settings import LocalWitnessSettings, WitnessesSettings
 
 if TYPE_CHECKING:
@@ -300,28 +301,6 @@ class PolicySettings:
     )
 
 
-_WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
-    "intent_ttl_ms": ("from the durable intent to the end of its warrant", "milliseconds", 100, 600_000),
-    "upstream_ms_max": ("longest any upstream call may take", "milliseconds", 100, 3_600_000),
-    "approval_ttl_ms": ("how long people have to answer", "milliseconds", 1_000, 604_800_000),
-    "approvals_pending_per_agent_max": ("actions of one agent that may wait at once", "approvals", 1, 10_000),
-    "recorded_result_bytes_max": ("part of an answer that the ledger keeps", "bytes", 0, 4_194_304),
-    "refusals_recorded_max": (
-        "refusals of one agent recorded one by one in a window",
-        "entries",
-        1,
-        1_000_000,
-    ),
-    "refusals_window_ms": ("that window", "milliseconds", 1_000, 86_400_000),
-    "pin_tools_at_first_sight": (
-        "let a tool through as it is first seen, on record, where its owner has not approved any definition of it",
-        "true or false",
-        None,
-        None,
-    ),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set. data: the data directory, absolute; every other path is absolute too."""
@@ -399,5 +378,5 @@ def described(
 ) -> tuple[str, str, float | None, float | None]:
     """Sentence, unit, minimum and maximum of one setting."""
     if section == "walk":
-        return _WALK_BOUNDS[key]
+        return WALK_BOUNDS[key]
     return metadata["says"], metadata["unit"], metadata.get("minimum"), metadata.get("maximum")

@@ -25,6 +25,7 @@ from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, 
 from answerable.wiring.shard_settings import shard_faults, with_shard
 from answerable.wiring.telemetry_settings import telemetry_faults
 from answerable.wiring.token_settings import token_faults
+from answerable.wiring.walk_settings import walk_faults
 from answerable.wiring.witness_settings import witness_faults
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ class _Reader:
             *containment_faults(settings.containment),
             *broker_faults(settings.broker),
             *console_faults(settings.console),
+            *walk_faults(settings.walk),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:

@@ -34,7 +34,7 @@ HEADERS: Final = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), "
     "publickey-credentials-create=(self), publickey-credentials-get=(self)",
-    # Not `no-referrer`: browsers would say `Origin: null` of our own forms, and be refused. Others get none.
+    # Not `no-referrer`: browsers would say `Origin: null` of our own forms, and be refused. Other sites hear nothing.
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",

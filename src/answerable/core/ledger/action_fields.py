@@ -53,11 +53,12 @@ def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]
 
 def shown_fields(decision: Decision, approval: Approval) -> list[Field]:
     """What people are shown and asked to sign: the object and the card, from which the hashes in their answers are made
-    again; and what of an approval before this one was not as it had been shown."""
+    again, and why they are asked."""
     digest_only = _digest_only(decision)
     return [
         content_field("object", approval.shown.bytes, digest_only=digest_only),
         content_field("card", approval.card.bytes, digest_only=digest_only),
+        (b"reasons", encode([*approval.reasons])),
     ]
 
 

@@ -289,7 +289,6 @@ def approval_asked(
     fields = [
         *decided_fields(verified, decision),
         *shown_fields(decision, approval),
-        (b"reasons", encode(list(approval.reasons))),
         *answering_fields(verified),
     ]
     return sealed_entry(Tag.APPROVAL_ASKED, at=at, members=members, fields=fields, sealing=sealing, run=run)
