@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from answerable.core.approval.passkey_answer import verify_kept
 
+from answerable.core.approval.passkey_answer import verify_kept
 from answerable.core.containment.hold import holdable
 from answerable.flows.place_hold import place_hold
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
@@ -39,12 +39,12 @@ async def opened(client: Client, approval: Any, verdict: str = "approve", **more
 
 
 async def answered(
-    client: Client, approval: Any, device: SoftPasskey, verdict: str = "approve", **more: Any
+    client: Client, approval: Any, device: SoftPasskey, said: str = "approve", /, **more: Any
 ) -> Any:
     """As the page does it. more: members that are sent in place of those that belong there."""
-    begun = (await opened(client, approval, verdict)).json()
+    begun = (await opened(client, approval, said)).json()
     sent = {
-        "verdict": verdict,
+        "verdict": said,
         "comment": "seen",
         "nonce": begun["nonce"],
         "assertion": device.assertion(challenge_of(begun)).members(),
