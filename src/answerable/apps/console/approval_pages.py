@@ -101,7 +101,7 @@ async def open_one(asked: Asked) -> Response:
     desk = desk_of(asked.walk)
     own = desk.register.of(person.name)
     if not own:
-        raise Refused("you have no passkey yet: add one under My passkeys", code="passkey.unknown")
+        raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
     signed = challenge(nonce=nonce, action=found.shown.digest, rendering=found.card.digest, verdict=verdict)
     return answer_json(
         {"nonce": to_base64url(nonce), "options": request_options(desk, signed, own), "ends": ends}
