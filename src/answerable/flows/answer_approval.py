@@ -74,8 +74,9 @@ async def answer_by_passkey(
 
 
 async def _one_at_a_time(
-    walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str]]
+    walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
 ) -> Approval:
+    """read: the answer, checked, with thumbprint and public JWK of what it is signed with."""
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.
@@ -84,13 +85,13 @@ async def _one_at_a_time(
     try:
         now = walk.clock.now()
         approval = _found(walk, ApprovalId(approval_id))
-        answer, key = read(approval, now)
-        return await _recorded(walk, approval, answer, key=key, now=now)
+        answer, key, signer = read(approval, now)
+        return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
     finally:
         answering.discard(approval_id)
 
 
-def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> tuple[Answer, str]:
+def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> tuple[Answer, str, str]:
     people = walk.registry.current.principals
     signed = verify_answer(
         token,
@@ -109,7 +110,9 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         at=now,
         token=token,
     )
-    return answer, signing_key_of(token)
+    thumbprint = signing_key_of(token)
+    signer = next(one.jwk for one in people[signed.by].keys if one.thumbprint == thumbprint)
+    return answer, thumbprint, signer
 
 
 def _by_passkey(
@@ -122,7 +125,7 @@ def _by_passkey(
     comment: str,
     nonce: bytes,
     assertion: PasskeyAssertion,
-) -> tuple[Answer, str]:
+) -> tuple[Answer, str, str]:
     if len(comment) > COMMENT_CHARS_MAX:
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
     _take_nonce(walk, approval, nonce, now)
@@ -153,7 +156,7 @@ def _by_passkey(
         ),
         credential=passkey.name,
     )
-    return answer, passkey.key
+    return answer, passkey.key, ""
 
 
 def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixMillis]:
@@ -192,8 +195,9 @@ def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
     return approval
 
 
-async def _recorded(walk: Walk, approval: Approval, answer: Answer, *, key: str, now: UnixMillis) -> Approval:
-    """key: thumbprint of what it is signed with."""
+async def _recorded(
+    walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
+) -> Approval:
     if answer.verdict == "approve" and answer.by == schedule_owner(approval.principal, walk.registry.current):
         raise Refused(
             "you answer for the schedule this action runs under: somebody else must approve it",
@@ -209,7 +213,7 @@ async def _recorded(walk: Walk, approval: Approval, answer: Answer, *, key: str,
 
     def entry(run: Run) -> Entry:
         return records.approval_answer(
-            after, answer, at=now, sealing=sealing, run=run, person=person, digest=digest
+            after, answer, at=now, sealing=sealing, run=run, person=person, digest=digest, signer=signer
         )
 
     def placed(receipt: Receipt) -> None:
