@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import Answer, Approval, ApprovalId, answered
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import kept_answer
@@ -12,6 +13,7 @@ from answerable.core.approval.strength import check_strength
 from answerable.core.approval.token import COMMENT_CHARS_MAX, verify_answer
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.passkey import unverified
+from answerable.core.identity.principal import AgentId
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, Unverified, shown
@@ -38,7 +40,7 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     """Verify and record an answer that a person signed with a key file; returns the approval as it stands afterwards.
 
     Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
-    `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.not_asked`,
+    `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
     `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`; for a yes, `revoked.*` and
     `held.*` of who answers, and `held.*` of what waits), Unavailable.
     """
@@ -206,6 +208,11 @@ async def _recorded(
     if answer.verdict == "approve":
         _refuse_stopped(walk, approval, answer, key)
     after = answered(approval, answer)
+    if answer.verdict == "approve" and answer.by in agent_owners(walk, approval):
+        raise Refused(
+            "you own an agent that this action comes from: somebody else must approve it",
+            code="approval.own_agent",
+        )
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
@@ -228,6 +235,16 @@ async def _recorded(
     if left is not None:
         raise left
     return after
+
+
+def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
+    """Who owns the agent that asks, or one that the task came by: none of them approves what it does."""
+    value = object_in(approval.shown)
+    chain = value["chain"]
+    names = [approval.agent, *(chain if isinstance(chain, list) else [])]
+    agents = walk.registry.current.agents
+    found = (agents.get(AgentId(str(name))) for name in names)
+    return frozenset(one.ownership.owner for one in found if one is not None and one.ownership.owner)
 
 
 def _take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:
