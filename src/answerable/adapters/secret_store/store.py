@@ -168,7 +168,9 @@ class SealedSecretStore:
             current = secret.current
             before = current.number if only_old and current else 0
             secret = secret.retired(self._clock.now(), before=before)
-            kept = {one: value for one, value in values.items() if before and (one >= before or one == PREPARED)}
+            kept = {
+                one: value for one, value in values.items() if before and (one >= before or one == PREPARED)
+            }
             self._write(secret, kept)
         return secret
 
