@@ -22,7 +22,10 @@ STORED = "canary-stored-password-4242"
 FILED = "canary-filed-password-4343"
 INLINE = "canary-inline-password-4444"
 TARGETS = {
-    "shop-db": 'kind = "postgres"\ndatabases = ["prod"]\naccount = "broker_of_shop"\npassword = "store:shop-db-password"\n',
+    "shop-db": (
+        'kind = "postgres"\ndatabases = ["prod"]\naccount = "broker_of_shop"\n'
+        'password = "store:shop-db-password"\n'
+    ),
     "cache": 'kind = "redis"\naddress = "redis://127.0.0.1:6379"\npassword = "file:cache-password"\n',
     "crm": (
         'kind = "http"\nbase_url = "https://crm.example"\nauth = "api_key_header"\nsecret_name = "x-key"\n'

@@ -71,8 +71,8 @@ class SecretStore(Protocol):
 
     def prepare(self, name: str, value: bytes) -> StoredSecret:
         """Keep this as the next version, which `check_out` does not give yet. Where one is prepared already, that one
-        stays: a target may know it. Raises Refused (`secret.missing`, `secret.retired`, `secret.same`, `secret.canary`),
-        Malformed (`secret.value`)."""
+        stays: a target may know it. Raises Refused (`secret.missing`, `secret.retired`, `secret.same`,
+        `secret.canary`), Malformed (`secret.value`)."""
         ...
 
     def candidates(self, name: str, *, by: str) -> Candidates:

@@ -44,6 +44,10 @@ class BrokerSettings:
             unit="path",
         ),
     )
+    refuse_exposed: bool = flag(
+        True,
+        "nothing is begun at a target of whose static secrets one was exposed, until it is replaced; leases are ended",
+    )
     warrant_keys: Path = field(
         default=Path("warrant-keys.json"),
         metadata=about(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import secrets
 import stat
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +18,7 @@ from answerable.adapters.standing_files import LocalConfigurationFiles
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.lease.standing import StandingSecret
 from answerable.core.lease.wire import LISTED_MAX
-from answerable.errors import Malformed, Unavailable
+from answerable.errors import Unavailable
 from answerable.flows.find_standing_secrets import (
     NOT_USED,
     KnownUse,
@@ -29,7 +27,7 @@ from answerable.flows.find_standing_secrets import (
     stored_standing,
 )
 from answerable.wiring.secret_store import STORE, has_store, open_secrets
-from answerable.wiring.target_files import read_targets, secrets_named
+from answerable.wiring.target_files import checked_targets, secrets_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,10 +61,7 @@ def broker_standing(settings: Settings) -> tuple[StandingSecret, ...]:
     Raises Unavailable (`secrets.*`, `target.*`), and Malformed (`target.faults`): what is in a file that cannot be read
     would be missing, and look like nothing.
     """
-    targets, faults = read_targets(settings.broker.targets)
-    if faults:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise Malformed(f"targets: {faults[0]}{more}", code="target.faults")
+    targets = checked_targets(settings.broker.targets)
     of_targets = _used(anyio.run(_leases, settings))
     uses: dict[str, KnownUse] = {}
     for target in targets:
@@ -157,7 +152,7 @@ async def _leases(settings: Settings) -> tuple[Lease, ...]:
         return (*await asked.leases("open", LISTED_MAX), *await asked.leases("ended", LISTED_MAX))
     except Unavailable as failed:
         path = broker.directory / "leases.db"
-        if failed.code != "broker.unreachable" or not os.path.exists(path):
+        if failed.code != "broker.unreachable" or not path.exists():
             return ()
     try:
         register = SqliteLeaseRegister(path)

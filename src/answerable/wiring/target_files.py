@@ -83,6 +83,16 @@ def read_targets(directory: Path) -> tuple[list[TargetFile], list[str]]:
     return found, faults
 
 
+def checked_targets(directory: Path) -> list[TargetFile]:
+    """Every target. Raises Malformed (`target.faults`) that names the first fault and counts the others, Unavailable
+    (`target.files`)."""
+    found, faults = read_targets(directory)
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise Malformed(f"targets: {faults[0]}{more}", code="target.faults")
+    return found
+
+
 def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
     try:
         name = checked_name(path.stem, what="target")

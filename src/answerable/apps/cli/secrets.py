@@ -41,6 +41,17 @@ Keep = Annotated[
         "--keep-old", help="Keep older versions until they are retired, for those who still have them."
     ),
 ]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at-target",
+        help="Make a new password of the broker's own account at this target, there and here.",
+        metavar="TARGET",
+    ),
+]
+NameUnlessAt = Annotated[
+    str | None, typer.Argument(help="Name of the secret; left out with --at-target.", metavar="NAME")
+]
 Old = Annotated[bool, typer.Option("--old", help="Only the versions before the current one.")]
 Why = Annotated[str, typer.Option("--reason", help="Where it was seen.", metavar="TEXT")]
 Form = Annotated[str, typer.Option("--form", help="What it looks like: aws, github, password, slack or url.")]
@@ -115,13 +126,34 @@ def listed(shell: Shell) -> int | None:
     return CHECK_FAILED if any(due for _, _, due in found) else None
 
 
-def rotate(shell: Shell, name: Name, file: File = None, keep_old: Keep = False) -> int | None:
+def rotate(
+    shell: Shell, name: NameUnlessAt = None, file: File = None, keep_old: Keep = False, at_target: At = None
+) -> int | None:
     """Keep the next version of a secret, which is used from now on.
 
-    Make it at the target first. Older versions are forgotten, unless they are kept for a while.
+    Make it at the target first. Older versions are forgotten, unless they are kept for a while. With --at-target
+    nothing is asked: the broker's own account there gets a new password that nobody sees, and the secret that its file
+    refers to gets it, too. Cut off anywhere, one that the target takes is kept, and the next call goes on.
     """
+    if at_target is not None:
+        if name is not None or file is not None or keep_old:
+            raise Malformed("with --at-target there is nothing else to say", code="secret.rotation")
+        _rotate_at(shell, at_target)
+        return None
+    if name is None:
+        raise Malformed("say which secret, or --at-target TARGET", code="secret.rotation")
     _told(shell, _store(shell).rotate(name, _value(file), keep_old=keep_old), f"{name} has a new version")
     return None
+
+
+def _rotate_at(shell: Shell, target: str) -> None:
+    import anyio
+
+    from answerable.wiring.own_secrets import rotate_at
+
+    made = anyio.run(rotate_at, shell.settings(), target)
+    version = made.current.number if made.current else 0
+    _told(shell, made, f"{made.name} has version {version}, which target {target} takes")
 
 
 def retire(shell: Shell, name: Name, old: Old = False) -> int | None:

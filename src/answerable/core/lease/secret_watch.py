@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Malformed
@@ -63,6 +64,11 @@ class SecretWatch:
             } & self._by_start.keys():
                 yield from self._by_start[begun]
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to look for."""
+        return not self._by_form
+
     def passing(self) -> PassingWatch:
         """For what comes in pieces."""
         return PassingWatch(self, self._overlap)
@@ -99,6 +105,30 @@ def forms_of(value: str) -> frozenset[bytes]:
             last = (before + len(raw)) * 8 // 6
             forms.add(encode(bytes(before) + raw)[first:last])
     return frozenset(form for form in forms if len(form) >= WATCHED_CHARS_MIN)
+
+
+def texts_of(value: object) -> bytes:
+    """Every text and number within a JSON value, names of members included, one a line and as it is: to escape it once
+    more would hide it."""
+    found: list[bytes] = []
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        match one:
+            case str():
+                found.append(one.encode("utf-8", "replace"))
+            case bytes():
+                found.append(one)
+            case Mapping():
+                for name, inner in one.items():
+                    waiting += (name, inner)
+            case list() | tuple():
+                waiting += one
+            case bool() | None:
+                pass
+            case _:
+                found.append(str(one).encode("utf-8", "replace"))
+    return b"\n".join(found)
 
 
 def canary_value(form: str, octets: bytes) -> str:

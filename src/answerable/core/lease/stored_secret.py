@@ -49,8 +49,8 @@ class SecretUse:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSecret:
     """owner: who answers for it. about: what it opens. rotate_days: 0 for no schedule. exposed_at: 0 for never, or not
-    since the newest version was made; exposed_why: where it was seen. prepared_at: since when a next version is kept that
-    the target may know already; 0 for none."""
+    since the newest version was made; exposed_why: where it was seen. prepared_at: since when a next version is kept,
+    which the target may know already; 0 for none."""
 
     name: str
     kind: SecretKind
