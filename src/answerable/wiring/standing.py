@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 KEY_BYTES: Final = 32
 ACCOUNT_FIELDS: Final = ("account", "access_key", "app", "client_id", "role_id")
 """Settings that say whose secret it is, in this order."""
-ROTATED: Final = frozenset({"postgres", "redis"})
+ROTATED: Final = frozenset({"mariadb", "postgres", "rabbitmq", "redis"})
 INSTEAD: Final = {
     "aws": "the role that the broker's machine or workload has by itself, without a key",
     "http": "OAuth with `private_key_jwt` or a client certificate, whose key leaves no machine",
