@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.secret_store import Keyring, SealedSecretStore
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Unavailable
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
@@ -30,7 +30,20 @@ def open_secrets(settings: Settings) -> SecretStore:
 
 def has_store(settings: Settings) -> bool:
     """Whether anything was ever kept there."""
-    return (settings.broker.directory / DIRECTORY).is_dir()
+    try:
+        return (settings.broker.directory / DIRECTORY).is_dir()
+    except PermissionError:
+        message = "the directory of secrets cannot be read by this account: it is the broker's"
+        raise Unavailable(message, code="secrets.unavailable", port="secret_store") from None
+
+
+def due_secrets(settings: Settings) -> tuple[list[tuple[str, str]], int]:
+    """Name and reason of each secret that is to be replaced, and how many are kept. Raises as the store does."""
+    if not has_store(settings):
+        return [], 0
+    now = SystemClock().now()
+    kept = [one for one in open_secrets(settings).listed() if one.current is not None]
+    return [(one.name, why) for one in kept if (why := one.due(now))], len(kept)
 
 
 def secrets_of(settings: Settings, *, by: str = "target settings") -> Callable[[str], bytes]:

@@ -136,6 +136,7 @@ def _findings(shell: Shell) -> Iterator[Finding]:
     yield _directory(shell)
     if problems or not shell.data.is_dir():
         return
+    yield from _secrets(shell)
     try:
         with shell.control() as control:
             yield from _product(control)
@@ -156,6 +157,23 @@ def _directory(shell: Shell) -> Finding:
         says = f"{shell.data} has mode {stat.S_IMODE(status.st_mode):04o}: others may read keys and payloads"
         return Finding(name="data directory", state="fault", says=says, advice=f"chmod 700 {shell.data}")
     return Finding(name="data directory", state="ok", says=str(shell.data))
+
+
+def _secrets(shell: Shell) -> Iterator[Finding]:
+    """Those of the broker's store that are to be replaced. It is the broker's account that can look."""
+    from answerable.wiring.secret_store import due_secrets
+
+    try:
+        due, count = due_secrets(shell.settings())
+    except AnswerableError as error:
+        advice = "the message says what to do; `answerable secret list` runs as the account of the broker"
+        yield Finding(name="secrets", state="look at", says=error.message, advice=advice)
+        return
+    for name, why in due:
+        advice = f"answerable secret rotate {name}, or --at-target where the broker can change it"
+        yield Finding(name=f"secret {name}", state="fault", says=why, advice=advice)
+    if count and not due:
+        yield Finding(name="secrets", state="ok", says=f"none of {count} is due")
 
 
 def _product(control: Control) -> Iterator[Finding]:
