@@ -7,6 +7,7 @@ Law: what the store says is taken over within a look; where it cannot be read, w
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ import anyio
 from anyio import to_thread
 
 from answerable.core.lease.secret_watch import SecretWatch
-from answerable.errors import AnswerableError
+from answerable.errors import AnswerableError, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,7 +81,9 @@ def _look(desk: SecretDesk) -> None:
     if store is None:
         return
     for name, why in list(desk.untold.items()):
-        store.expose(name, why)
+        # One that is not there any more has nobody to be told.
+        with suppress(Refused):
+            store.expose(name, why)
         desk.untold.pop(name, None)
     state = store.state()
     if state == desk.seen:

@@ -76,6 +76,8 @@ def secret_desk(
     settings: Settings, targets: Iterable[TargetFile], own: Mapping[str, OwnSecret], entropy: Entropy
 ) -> SecretDesk:
     """The desk of a running broker."""
+    if not settings.broker.rotate_accounts:
+        own = {name: OwnSecret(name=name, why_not="`broker.rotate_accounts` is off") for name in own}
     return SecretDesk(
         opens=partial(_opened, settings),
         clock=SystemClock(),

@@ -16,6 +16,7 @@ import anyio
 from pymysql.constants import CLIENT
 
 from answerable.adapters.mariadb_accounts.quoting import hexed
+from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -108,9 +109,7 @@ async def entered(place: ServerPlace, *, label: str) -> aiomysql.Connection:
     except REFUSED as refused:
         if number_of(refused) != NO_ENTRY:
             raise
-        for other in place.others():
-            if other == first:
-                continue
+        for other in others_to_try(first, place.others):
             try:
                 return await connected(place, account=place.account, password=other, database="", label=label)
             except REFUSED as again:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import asyncpg
 
+from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import Unavailable, shown
 
 if TYPE_CHECKING:
@@ -111,10 +112,9 @@ async def entered(place: ServerPlace, database: str) -> asyncpg.Connection:
     try:
         return await logged_in(place, database, first)
     except NO_ENTRY as refused:
-        for other in place.others():
-            if other != first:
-                with suppress(*NO_ENTRY):
-                    return await logged_in(place, database, other)
+        for other in others_to_try(first, place.others):
+            with suppress(*NO_ENTRY):
+                return await logged_in(place, database, other)
         raise refused
 
 

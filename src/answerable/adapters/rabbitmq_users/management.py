@@ -10,6 +10,7 @@ from urllib.parse import quote
 import anyio
 import httpx2
 
+from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import Unavailable, shown
 
 if TYPE_CHECKING:
@@ -122,9 +123,8 @@ class Management:
         first = self._password_of()
         status, answered = await self._answer_to(self._client, first, method, url, content)
         if status == httpx2.codes.UNAUTHORIZED:
-            for other in self._others_of():
-                if other != first:
-                    status, answered = await self._answer_to(self._client, other, method, url, content)
+            for other in others_to_try(first, self._others_of):
+                status, answered = await self._answer_to(self._client, other, method, url, content)
                 if status != httpx2.codes.UNAUTHORIZED:
                     break
         return status, answered

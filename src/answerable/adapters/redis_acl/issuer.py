@@ -14,6 +14,7 @@ from answerable.adapters.redis_acl.grants import checked_grants
 from answerable.adapters.redis_acl.server import FAILURES, TooLong
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of, lease_of
+from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import Refused, Unavailable, shown
 
 if TYPE_CHECKING:
@@ -195,10 +196,9 @@ class RedisIssuer:
         try:
             return await self._server.opened(self._account, first, label=LABEL)
         except AuthenticationError as refused:
-            for other in self._others_of():
-                if other != first:
-                    with suppress(AuthenticationError):
-                        return await self._server.opened(self._account, other, label=LABEL)
+            for other in others_to_try(first, self._others_of):
+                with suppress(AuthenticationError):
+                    return await self._server.opened(self._account, other, label=LABEL)
             raise refused
 
     def _taken(self, account: str) -> Refused:

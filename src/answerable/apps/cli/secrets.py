@@ -62,6 +62,10 @@ Paths = Annotated[
     list[Path], typer.Argument(help="Files to look through; - for standard input.", metavar="FILE")
 ]
 
+Noted = Annotated[
+    bool, typer.Option("--expose", help="Note what was found as exposed, so that it is replaced.")
+]
+
 VALUE_BYTES_MAX: Final = 65_536
 PIECE_BYTES: Final = 1_048_576
 
@@ -196,12 +200,13 @@ def canary(shell: Shell, name: Name, to: To, form: Form = "password", owner: Own
     return None
 
 
-def find(shell: Shell, files: Paths) -> int | None:
+def find(shell: Shell, files: Paths, expose: Noted = False) -> int | None:
     """Look for every secret and canary in files: logs, answers, exports, dumps.
 
     Says which is in which, and shows none. The exit code is 5 when one was found.
     """
-    watch = _store(shell).watch()
+    store = _store(shell)
+    watch = store.watch()
     found: list[tuple[str, str]] = []
     for path in files:
         passing = watch.passing()
@@ -209,6 +214,8 @@ def find(shell: Shell, files: Paths) -> int | None:
         for piece in _pieces(path):
             names.update(passing.found_in(piece))
         found += [(name, str(path)) for name in sorted(names)]
+        for name in sorted(names) if expose else ():
+            store.expose(name, f"found in {shown(path.name, 63)}")
     if shell.terminal.as_json:
         shell.terminal.json([{"secret": name, "file": path} for name, path in found])
     else:
@@ -286,6 +293,7 @@ def _row(one: StoredSecret, uses: Any, due: str) -> dict[str, object]:
         "version": one.current.number if one.current else None,
         "made_at": one.current.made_at if one.current else None,
         "due": due,
+        "prepared_at": one.prepared_at,
         "exposed_why": one.exposed_why,
         "uses": [{"by": use.by, "count": use.count, "last_at": use.last_at} for use in uses],
     }
