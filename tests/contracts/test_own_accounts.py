@@ -12,6 +12,7 @@ import aiomysql
 import anyio
 import asyncpg
 import pytest
+from aiormq import Connection
 
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.lease.credential import LeaseOrder
@@ -22,7 +23,7 @@ from tests import mariadb_world, postgres_world, rabbitmq_lease_world, redis_lea
 from tests.mariadb_server import BROKER_PASSWORD as MARIADB_PASSWORD
 from tests.postgres_server import BROKER_PASSWORD as POSTGRES_PASSWORD
 from tests.rabbitmq_server import ADMIN_PASSWORD as RABBITMQ_PASSWORD
-from tests.rabbitmq_server import RunningRabbit, rabbitmq_server
+from tests.rabbitmq_server import VHOST, RunningRabbit, rabbitmq_server
 from tests.redis_server import ADMIN, RunningRedis, redis_server, spoken
 from tests.redis_server import ADMIN_PASSWORD as REDIS_PASSWORD
 
@@ -194,6 +195,23 @@ class Rabbitmq(Bench):
         self.settings = {"address": server.address, "management": server.management, "vhost": "cases"}
         self.order = rabbitmq_lease_world.order
 
+    async def session(self, value: str) -> Session:
+        rights = {"configure": "", "write": "", "read": ""}
+        place = f"/api/permissions/{VHOST}/answerable"
+        told = await anyio.to_thread.run_sync(self.server.as_operator, "PUT", place, rights)
+        told.raise_for_status()
+        connection = Connection(f"amqp://answerable:{value}@127.0.0.1:{self.server.port}/{VHOST}")
+        await connection.connect()
+
+        async def works() -> bool:
+            for _ in range(40):
+                if connection.is_closed:
+                    return False
+                await asyncio.sleep(0.05)
+            return True
+
+        return works
+
     async def lets(self, value: str) -> bool:
         return await anyio.to_thread.run_sync(self.server.asked_by, "answerable", value, "/api/users")
 
@@ -286,7 +304,6 @@ async def test_the_issuer_goes_on_through_a_change_whichever_password_it_has_rea
     assert refused.value.effect == "none"
 
 
-@pytest.mark.parametrize("chosen", ["mariadb", "postgres", "redis"], indirect=True)
 async def test_after_exposure_whoever_is_in_with_the_old_one_is_cut_off_and_else_nobody_is(bench):
     works = await bench.session(bench.first)
     await bench.account.set_to(NEW, known=[bench.first], cuts=False)
