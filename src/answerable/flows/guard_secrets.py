@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SMALL_BYTES: Final = 65_536
 """Looked through at once; more goes to a thread, so that nobody waits behind it."""
+NAMED_MAX: Final = 8
+"""In one sentence; each is exposed."""
 WITHHELD: Final = "secret_withheld"
 
 _log: Final = logging.getLogger(__name__)
@@ -67,8 +69,8 @@ async def withheld(
     result: dict[str, object] = {"content": [{"type": "text", "text": text}]}
     if "isError" in performed.result:
         result["isError"] = performed.result["isError"]
-    session = (*performed.session, (WITHHELD, " ".join(found)))
-    return replace(performed, result=result, session=session), found
+    session = (*performed.session, (WITHHELD, " ".join(found[:NAMED_MAX])))
+    return replace(performed, result=result, session=session), found[:NAMED_MAX]
 
 
 async def without_secrets(
@@ -130,4 +132,5 @@ async def _expose(desk: SecretDesk, names: tuple[str, ...], why: str) -> None:
 
 def _named(names: tuple[str, ...]) -> str:
     what = "the secret" if len(names) == 1 else "the secrets"
-    return f"{what} {', '.join(shown(name) for name in names)} of the broker"
+    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+    return f"{what} {', '.join(shown(name) for name in names[:NAMED_MAX])}{more} of the broker"
