@@ -195,6 +195,11 @@ async def test_a_secret_that_only_people_can_change_stops_its_target_until_they_
             await asyncio.sleep(0.1)
         assert f"answerable secret rotate {NAME}" in text
         assert "is to be replaced by hand" in desk.home.said
+        status = await listed(desk, "status")
+        assert status["secrets_due"] == [
+            {"name": NAME, "why": "it was exposed: seen in a ticket", "targets": ["other-db", "shop-db"]}
+        ]
+        assert NAME in await desk.command("status")
         doctor = await listed(desk, "doctor")
         (found,) = [one for one in doctor if one["name"] == f"secret {NAME}"]
         assert found["state"] == "fault"

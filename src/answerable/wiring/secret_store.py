@@ -37,15 +37,6 @@ def has_store(settings: Settings) -> bool:
         raise Unavailable(message, code="secrets.unavailable", port="secret_store") from None
 
 
-def due_secrets(settings: Settings) -> tuple[list[tuple[str, str]], int]:
-    """Name and reason of each secret that is to be replaced, and how many are kept. Raises as the store does."""
-    if not has_store(settings):
-        return [], 0
-    now = SystemClock().now()
-    kept = [one for one in open_secrets(settings).listed() if one.current is not None]
-    return [(one.name, why) for one in kept if (why := one.due(now))], len(kept)
-
-
 def secrets_of(settings: Settings, *, by: str = "target settings") -> Callable[[str], bytes]:
     """What references in target files point at: those of settings, and `store:NAME` for one of the store. by: whom the
     store is to name as its user."""

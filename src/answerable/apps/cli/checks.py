@@ -34,8 +34,9 @@ def status(shell: Shell) -> int | None:
     """How the product is, in a few lines."""
     with shell.control() as control:
         found = control.get("/v1/status")
+        due = _due_secrets(control)
     if shell.terminal.as_json:
-        shell.terminal.json(found)
+        shell.terminal.json(found | ({"secrets_due": due} if due is not None else {}))
         return None
     servers = [f"{name}: {state}" for name, state in found["servers"].items()]
     shell.terminal.record(
@@ -50,6 +51,7 @@ def status(shell: Shell) -> int | None:
             ("registry", found["registry"]),
             ("servers", servers or ["none"]),
             ("witnesses", [_witness(one) for one in found["witnesses"]] or ["none"]),
+            *([("secrets due", [f"{one['name']}: {one['why']}" for one in due])] if due else []),
             *([("shards", [_shard(one) for one in found["shards"]])] if found["shards"] else []),
         ]
     )
@@ -136,7 +138,6 @@ def _findings(shell: Shell) -> Iterator[Finding]:
     yield _directory(shell)
     if problems or not shell.data.is_dir():
         return
-    yield from _secrets(shell)
     try:
         with shell.control() as control:
             yield from _product(control)
@@ -159,21 +160,23 @@ def _directory(shell: Shell) -> Finding:
     return Finding(name="data directory", state="ok", says=str(shell.data))
 
 
-def _secrets(shell: Shell) -> Iterator[Finding]:
-    """Those of the broker's store that are to be replaced. It is the broker's account that can look."""
-    from answerable.wiring.secret_store import due_secrets
-
+def _due_secrets(control: Control) -> list[dict[str, Any]] | None:
+    """Those that the broker says are to be replaced; None where no broker answers."""
     try:
-        due, count = due_secrets(shell.settings())
-    except AnswerableError as error:
-        advice = "the message says what to do; `answerable secret list` runs as the account of the broker"
-        yield Finding(name="secrets", state="look at", says=error.message, advice=advice)
-        return
-    for name, why in due:
-        advice = f"answerable secret rotate {name}, or --at-target where the broker can change it"
-        yield Finding(name=f"secret {name}", state="fault", says=why, advice=advice)
-    if count and not due:
-        yield Finding(name="secrets", state="ok", says=f"none of {count} is due")
+        found = control.get("/v1/secrets/due")
+    except AnswerableError:
+        return None
+    due = found["due"]
+    return due if isinstance(due, list) else None
+
+
+def _secrets(control: Control) -> Iterator[Finding]:
+    for one in _due_secrets(control) or ():
+        target = one["targets"][0] if one["targets"] else "TARGET"
+        advice = (
+            f"answerable secret rotate {one['name']}, or --at-target {target} where the broker can change it"
+        )
+        yield Finding(name=f"secret {one['name']}", state="fault", says=one["why"], advice=advice)
 
 
 def _product(control: Control) -> Iterator[Finding]:
@@ -190,6 +193,7 @@ def _product(control: Control) -> Iterator[Finding]:
         yield Finding(name="registry", state="ok", says="everything that is registered is active")
     for server in control.every("/v1/servers"):
         yield _server(server)
+    yield from _secrets(control)
     for shard in status["shards"]:
         alarmed = shard["state"] == "alarm"
         yield Finding(
