@@ -251,3 +251,33 @@ async def test_one_that_the_broker_can_change_is_exposed_for_the_moment_that_it_
         performed, _ = await perform_leased(desk, warrant(2, now=now), "get", {"key": "case-1"})
         assert performed.result["content"] == [{"type": "text", "text": VALUE}], "it opens nothing any more"
         tasks.cancel_scope.cancel()
+
+
+@pytest.mark.requirement("SECRET-08", "SECRET-09")
+async def test_what_targets_refer_to_outside_of_the_store_is_kept_back_alike_until_it_is_another(house):
+    files = {"password of target one": "of-a-file-elsewhere"}
+    house.desk.elsewhere = lambda: dict(files)
+    house.desk.used_by = {"one": frozenset(files)}
+    house.world.clock.advance(60)
+    await look(house.desk)
+    house.target.values["case-1"] = f"it is {files['password of target one']}"
+    async with house.world.broker() as desk:
+        desk.secrets = house.desk
+        now = house.world.clock.now()
+        performed, _ = await perform_leased(desk, warrant(1, now=now), "get", {"key": "case-1"})
+        assert "of-a-file-elsewhere" not in repr(performed)
+        assert performed.session[-1] == ("secret_withheld", "password of target one")
+        await look(house.desk)
+        with pytest.raises(Refused) as refused:
+            await perform_leased(desk, warrant(2, now=now), "get", {"key": "case-1"})
+        assert (refused.value.code, "target file" in refused.value.message) == ("secret.exposed", True)
+        house.store.expose("bait", "something else changes")
+        await look(house.desk)
+        assert "password of target one" in house.desk.exposed
+        assert "of-a-file-elsewhere" not in repr(house.desk)
+        files["password of target one"] = "of-a-file-that-is-new"
+        house.world.clock.advance(60)
+        await look(house.desk)
+        assert "password of target one" not in house.desk.exposed
+        later = warrant(3, now=house.world.clock.now())
+        await perform_leased(desk, later, "get", {"key": "case-1"})

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.credential import Performed
+    from answerable.core.lease.secret_watch import SecretWatch
     from answerable.flows.secret_desk import SecretDesk
     from answerable.ports.upstream import Progress
 
@@ -39,9 +40,12 @@ def refuse_exposed(desk: SecretDesk | None, target: str) -> None:
     if desk is None or not desk.refuses_exposed:
         return
     for name in sorted(desk.used_by.get(target, frozenset()) & desk.exposed.keys()):
+        how = f"`answerable secret rotate {name}`"
+        if name in desk.burnt:
+            how = "where its target file says that it is"
         raise Refused(
             f"the secret {shown(name)} of target {shown(target)} was exposed: nothing is begun with it until it is "
-            f"replaced (`answerable secret rotate {name}`)",
+            f"replaced ({how})",
             code="secret.exposed",
         )
 
@@ -91,10 +95,11 @@ def guarded(desk: SecretDesk | None, progress: Progress | None, *, by: str) -> P
     """Progress whose words hold no secret, whole or in pieces."""
     if desk is None or progress is None:
         return progress
-    passing = desk.watch.passing()
+    passing = [one.passing() for one in desk.watches]
 
     async def told(done: float, total: float | None, message: str | None) -> None:
-        found = passing.found_in(message.encode("utf-8", "replace")) if message else ()
+        words = (message or "").encode("utf-8", "replace")
+        found = tuple(name for one in passing for name in one.found_in(words))
         if found:
             await _expose(desk, found, f"shown by {by}")
         await progress(done, total, None if found else message)
@@ -103,12 +108,16 @@ def guarded(desk: SecretDesk | None, progress: Progress | None, *, by: str) -> P
 
 
 async def _found(desk: SecretDesk | None, value: object) -> tuple[str, ...]:
-    if desk is None or desk.watch.is_idle:
+    if desk is None or not desk.watches:
         return ()
-    content, watch = texts_of(value), desk.watch
+    content, watches = texts_of(value), desk.watches
     if len(content) <= SMALL_BYTES:
-        return watch.found_in(content)
-    return await to_thread.run_sync(watch.found_in, content)
+        return _found_by(watches, content)
+    return await to_thread.run_sync(_found_by, watches, content)
+
+
+def _found_by(watches: tuple[SecretWatch, ...], content: bytes) -> tuple[str, ...]:
+    return tuple(name for watch in watches for name in watch.found_in(content))
 
 
 async def _expose(desk: SecretDesk, names: tuple[str, ...], why: str) -> None:
@@ -117,9 +126,12 @@ async def _expose(desk: SecretDesk, names: tuple[str, ...], why: str) -> None:
     for name in names:
         if name in desk.exposed:
             continue
-        desk.exposed[name] = desk.untold[name] = why
-        desk.seen = None
+        desk.exposed[name] = why
         _log.error("the secret %s was exposed: %s", name, why)
+        if name in desk.others:
+            desk.burnt[name] = desk.others[name]
+            continue
+        desk.untold[name], desk.seen = why, None
         try:
             store = desk.opens()
             if store is not None:

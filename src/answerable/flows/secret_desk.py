@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from answerable.ports.secret_store import SecretStore
 
 LOOK_SECONDS: Final = 1.0
+OTHERS_SECONDS: Final = 10.0
 
 _log: Final = logging.getLogger(__name__)
 
@@ -37,8 +38,12 @@ class SecretDesk:
     of the secrets that a target uses, by target. refuses_exposed: nothing is begun at a target of whose secrets one was
     exposed.
 
+    elsewhere: what targets refer to that is not in the store, by a name with a blank in it, which no secret of the
+    store has. It is looked for alike; that it was exposed is known to this process alone.
+
     known: every secret, as it stood at the last look. exposed: those that were seen where they should not be, with
-    where. untold: those of which the store does not know it yet. stirred: set when there is something to do.
+    where. untold: those of which the store does not know it yet. burnt: exposed ones from elsewhere, as they were.
+    stirred: set when there is something to do.
     """
 
     opens: Callable[[], SecretStore | None]
@@ -47,12 +52,22 @@ class SecretDesk:
     own: Mapping[str, OwnSecret] = field(default_factory=dict)
     used_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
     refuses_exposed: bool = True
+    elsewhere: Callable[[], Mapping[str, str]] = dict
     watch: SecretWatch = field(default_factory=lambda: SecretWatch([]))
     known: tuple[StoredSecret, ...] = ()
     exposed: dict[str, str] = field(default_factory=dict)
     untold: dict[str, str] = field(default_factory=dict)
     stirred: anyio.Event = field(default_factory=anyio.Event)
     seen: object = None
+    others: Mapping[str, str] = field(default_factory=dict, repr=False)
+    burnt: dict[str, str] = field(default_factory=dict, repr=False)
+    watch_others: SecretWatch = field(default_factory=lambda: SecretWatch([]))
+    next_others_at: float = 0.0
+
+    @property
+    def watches(self) -> tuple[SecretWatch, ...]:
+        """Those that have something to look for."""
+        return tuple(one for one in (self.watch, self.watch_others) if not one.is_idle)
 
 
 async def look(desk: SecretDesk) -> None:
@@ -77,6 +92,7 @@ async def keep_looking(desk: SecretDesk) -> None:
 
 
 def _look(desk: SecretDesk) -> None:
+    _look_elsewhere(desk)
     store = desk.opens()
     if store is None:
         return
@@ -91,5 +107,21 @@ def _look(desk: SecretDesk) -> None:
     known, watch = tuple(store.listed()), store.watch()
     exposed = {one.name: one.exposed_why for one in known if one.exposed_at and one.current is not None}
     desk.known, desk.watch, desk.seen = known, watch, state
-    desk.exposed = exposed | desk.untold
+    burnt = {name: why for name, why in desk.exposed.items() if name in desk.burnt}
+    desk.exposed = exposed | desk.untold | burnt
     desk.stirred.set()
+
+
+def _look_elsewhere(desk: SecretDesk) -> None:
+    """What is in files and variables is read again now and then. One that is another is exposed no more."""
+    now = desk.clock.monotonic()
+    if now < desk.next_others_at:
+        return
+    desk.next_others_at = now + OTHERS_SECONDS
+    others = desk.elsewhere()
+    if others == desk.others:
+        return
+    desk.others, desk.watch_others = others, SecretWatch(others.items())
+    for name in [name for name, value in desk.burnt.items() if others.get(name) != value]:
+        del desk.burnt[name]
+        desk.exposed.pop(name, None)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.errors import Refused, shown
+from answerable.errors import AnswerableError, Refused, shown
 from answerable.flows.rotate_account import OwnSecret, rotate_account
 from answerable.flows.secret_desk import SecretDesk
 from answerable.wiring.secret_store import STORE, has_store, open_secrets, others_of, secrets_of
@@ -63,13 +64,31 @@ def own_secrets(targets: Iterable[tuple[TargetFile, BuiltTarget]]) -> dict[str, 
 
 
 def secrets_used(targets: Iterable[TargetFile]) -> dict[str, frozenset[str]]:
-    """Names of the secrets of the store that each target refers to."""
+    """Names of the secrets that each target refers to: those of the store by theirs, others by setting and target."""
     return {
         target.name: frozenset(
-            one.removeprefix(STORE) for one in secrets_named(target).values() if one.startswith(STORE)
+            one.removeprefix(STORE) if one.startswith(STORE) else _name_elsewhere(target, setting)
+            for setting, one in secrets_named(target).items()
         )
         for target in targets
     }
+
+
+def secrets_elsewhere(settings: Settings, targets: Iterable[TargetFile]) -> dict[str, str]:
+    """What is in files and variables that targets refer to, by setting and target. What cannot be read is left out: it
+    is of no use to anybody until it can."""
+    found = {}
+    read = secrets_of(settings)
+    for target in targets:
+        for setting, reference in secrets_named(target).items():
+            if not reference.startswith(STORE):
+                with suppress(AnswerableError, UnicodeDecodeError):
+                    found[_name_elsewhere(target, setting)] = read(reference).decode().strip()
+    return found
+
+
+def _name_elsewhere(target: TargetFile, setting: str) -> str:
+    return f"{setting} of target {target.name}"
 
 
 def secret_desk(
@@ -85,6 +104,7 @@ def secret_desk(
         own=own,
         used_by=secrets_used(targets),
         refuses_exposed=settings.broker.refuse_exposed,
+        elsewhere=partial(secrets_elsewhere, settings, tuple(targets)),
     )
 
 

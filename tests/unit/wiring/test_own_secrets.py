@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from answerable.errors import Refused
-from answerable.wiring.own_secrets import own_secret_of, own_secrets, secret_desk, secrets_used, target_world
+from answerable.wiring.own_secrets import (
+    own_secret_of,
+    own_secrets,
+    secret_desk,
+    secrets_elsewhere,
+    secrets_used,
+    target_world,
+)
 from answerable.wiring.settings import load_settings
 from answerable.wiring.target_files import checked_targets
 
@@ -68,6 +75,21 @@ def test_where_the_settings_say_so_nothing_is_changed_by_the_broker_itself(folde
     assert "rotate_accounts" in desk.own["one"].why_not
     assert not desk.refuses_exposed
     assert own_secret_of(settings, "a").account is not None, "by hand it goes"
+
+
+def test_what_is_in_files_is_known_by_setting_and_target_and_certificates_are_no_secrets(folder):
+    files = HTTP.format("key") + 'authorities = "file:ca.pem"\n'
+    for name in ("one", "ca.pem"):
+        (folder / "broker/targets" / name).write_text(f"content-of-{name}\n")
+    settings, targets, _ = found(folder, a=POSTGRES.replace("store:one", "file:one"), b=files, c=REDIS)
+    assert secrets_elsewhere(settings, targets) == {"password of target a": "content-of-one"}
+    assert secrets_used(targets) == {
+        "a": frozenset({"password of target a"}),
+        "b": frozenset({"key"}),
+        "c": frozenset({"one"}),
+    }
+    (folder / "broker/targets/one").unlink()
+    assert secrets_elsewhere(settings, targets) == {}
 
 
 def test_a_target_without_a_password_in_the_store_says_how_to_put_it_there(folder):
