@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease, Under
     from answerable.core.lease.name import LeaseName
     from answerable.flows.lease_writer import LeaseWriter
+    from answerable.flows.secret_desk import SecretDesk
     from answerable.ports.brokered_target import BrokeredTarget
     from answerable.ports.clock import Clock
     from answerable.ports.credential_issuer import CredentialIssuer
@@ -129,6 +130,7 @@ class LeaseDesk:
     ending: leases that are being ended, with what is set when that attempt is over. issuing: those that the target is
     just asked for. queues: by target. due: when something is to be done that nobody asks for, as a heap of seconds of
     the monotonic clock and names; set back, the wall clock lets nothing live longer. tasks: those that outlive a call.
+    secrets: standing ones of the broker, which nothing that passes may hold; None where it has none.
     """
 
     name: str
@@ -147,3 +149,4 @@ class LeaseDesk:
     due_changed: Event | None = None
     changed: Event | None = None
     tasks: TaskGroup | None = None
+    secrets: SecretDesk | None = None
