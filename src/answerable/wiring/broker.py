@@ -74,7 +74,7 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
     targets = {}
     for one in found:
         built = one.kind.build(one.settings, world)
-        targets[one.name] = DeskTarget.of(built.issuer, built.target, limits)
+        targets[one.name] = DeskTarget.of(built.issuer, built.target, limits, built.rights)
     settings.broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     register = SqliteLeaseRegister(settings.broker.directory / "leases.db")
     try:

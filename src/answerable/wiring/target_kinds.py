@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.credential_issuer import CredentialIssuer
     from answerable.ports.entropy import Entropy
+    from answerable.ports.target_rights import TargetRights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +33,12 @@ class TargetWorld:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltTarget:
-    """A target, ready: who mints for it, and who acts on it."""
+    """A target, ready: who mints for it, and who acts on it. rights: what its grants come to, one by one; None for a
+    kind of which nobody tells."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
+    rights: TargetRights | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

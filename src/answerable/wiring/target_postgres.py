@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.postgres_roles import (
     AdminConnections,
     PostgresIssuer,
+    PostgresRights,
     PostgresTarget,
     ScopeLimits,
     ServerPlace,
@@ -105,7 +106,11 @@ def _build(settings: PostgresSettings, world: TargetWorld) -> BuiltTarget:
         sessions_max=settings.sessions_max,
         may_public_create=settings.may_public_create,
     )
-    return BuiltTarget(issuer=issuer, target=PostgresTarget(place, bytes_max=settings.bytes_max))
+    return BuiltTarget(
+        issuer=issuer,
+        target=PostgresTarget(place, bytes_max=settings.bytes_max),
+        rights=PostgresRights(),
+    )
 
 
 def _tls(settings: PostgresSettings) -> ssl.SSLContext | None:

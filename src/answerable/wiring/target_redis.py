@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.redis_acl import (
     RedisIssuer,
+    RedisRights,
     RedisServer,
     RedisTarget,
     address_faults,
@@ -85,7 +86,7 @@ def build(settings: RedisTargetSettings, world: TargetWorld) -> BuiltTarget:
     target = RedisTarget(
         server, result_bytes_max=settings.result_bytes_max, seconds_max=settings.answer_seconds_max
     )
-    return BuiltTarget(issuer=issuer, target=target)
+    return BuiltTarget(issuer=issuer, target=target, rights=RedisRights())
 
 
 KIND: Final = TargetKind(name="redis", settings=RedisTargetSettings, build=build, faults=faults)

@@ -151,6 +151,8 @@ def outcome(
         fields.append((b"result", result))
     if result_digest:
         fields.append((b"result_digest", b'"%b"' % result_digest.encode()))
+    if outcome.used is not None:
+        fields.append((b"used", encode(outcome.used)))
     digests, attachment = sealed_fields(fields, sealing)
     leaf = OutcomeLeaf(
         sd=digests,

@@ -1,0 +1,185 @@
+"""Which rights a scope on PostgreSQL has, and which of them a statement used: told by the server's own locks.
+
+A statement locks every relation that it touches, from its analysis to the end of its transaction, also those that a
+view, a function, a trigger or a row policy touches, and in a mode that says for what. So what has no lock was not used.
+The locks do not say which columns were used, nor which of inserting, updating and deleting it was where one lock stands
+for them all: of columns nothing is told, and of verbs more is told than was used, never less.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.postgres_roles.scope import VERBS
+from answerable.core.lease.use import RIGHTS_MAX, Right, Used
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.scope import Scope
+
+RELATIONS_MAX: Final = 200
+"""Past it a statement does not tell what it touched."""
+LOCKED: Final = """
+SELECT coalesce(pg_catalog.json_agg(found), '[]')::text FROM (
+  SELECT n.nspname AS schema, c.relname AS name, l.mode, c.relkind AS kind, c.relhasrules OR EXISTS (
+      SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS more
+  FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND c.oid >= 16384
+    AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') LIMIT 201) found
+"""
+"""Objects below 16384 are the server's own. more: writing to it may do something else beside."""
+CALLABLE: Final = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+  WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND p.provolatile = 'v' AND NOT p.prosecdef
+    AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+    AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE'))
+"""
+"""Whether a statement can call what writes by itself, with the rights of the role: then its first word does not say by
+which verbs it wrote."""
+
+_READ: Final = "AccessShareLock"
+_READ_TO_WRITE: Final = "RowShareLock"
+_WRITE: Final = "RowExclusiveLock"
+_ONE_VERB: Final = frozenset({"insert", "update", "delete"})
+
+
+class PostgresRights:
+    """Implements ports.target_rights.TargetRights."""
+
+    def rights(self, grants: JSONValue) -> tuple[Right, ...]:
+        """As the port says: verbs on tables, columns (which nobody tells of), sequences."""
+        found: list[Right] = []
+        for number, table in _listed(grants, "tables"):
+            if not isinstance(table, dict):
+                return ()
+            name, where = _named(table.get("name")), _where(table.get("rows"))
+            found += [Right(f"tables/{number}/{verb}", f"{verb} on {name}{where}") for verb in _verbs(table)]
+            found += [
+                Right(f"tables/{number}/columns/{place}", f"column {column} of {name}", is_told=False)
+                for place, column in _listed(table, "columns")
+            ]
+        found += [
+            Right(f"sequences/{number}", f"use sequence {_named(one)}")
+            for number, one in _listed(grants, "sequences")
+        ]
+        return tuple(found) if len(found) <= RIGHTS_MAX else ()
+
+    def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
+        """As the port says."""
+        if not isinstance(grants, dict):
+            return None
+        tables: list[JSONValue] = []
+        for number, table in _listed(grants, "tables"):
+            if not isinstance(table, dict):
+                return None
+            verbs: list[JSONValue] = [verb for verb in _verbs(table) if f"tables/{number}/{verb}" in kept]
+            if verbs:
+                # Deleting takes whole rows, and a grant of it alone names no columns.
+                left = {
+                    name: value for name, value in table.items() if name != "columns" or verbs != ["delete"]
+                }
+                tables.append({**left, "verbs": verbs})
+        sequences = [one for number, one in _listed(grants, "sequences") if f"sequences/{number}" in kept]
+        if not tables:
+            return None
+        made: dict[str, JSONValue] = {**grants, "tables": tables, "sequences": sequences}
+        if not sequences:
+            del made["sequences"]
+        return made
+
+    def used(
+        self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
+    ) -> Used | None:
+        """As the port says."""
+        if tool == "list_tables":
+            return Used(frozenset())
+        locks = _locks(told)
+        sql = arguments.get("sql")
+        if locks is None or not isinstance(told, dict) or not isinstance(sql, str):
+            return None
+        grants, verb = scope.thaw(), str(told.get("verb"))
+        written = [name for name, (modes, _) in locks.items() if modes - {_READ, _READ_TO_WRITE}]
+        is_plain = (
+            verb in _ONE_VERB and len(written) == 1 and told.get("calls") is False and tool == "execute"
+        )
+        sure: set[str] = set()
+        unsure: set[str] = set()
+        for number, table in _listed(grants, "tables"):
+            if not isinstance(table, dict) or (lock := locks.get(_pair(table.get("name")))) is None:
+                continue
+            modes, does_more = lock
+            surely, maybe = _used_of(modes, verb if is_plain and not does_more else "", sql.lower())
+            granted = set(_verbs(table))
+            sure |= {f"tables/{number}/{one}" for one in surely & granted}
+            unsure |= {f"tables/{number}/{one}" for one in maybe & granted}
+        for number, one in _listed(grants, "sequences"):
+            if _pair(one) in locks:
+                unsure.add(f"sequences/{number}")
+        return Used(frozenset(sure), frozenset(unsure - sure))
+
+
+def _used_of(modes: set[str], verb: str, sql: str) -> tuple[set[str], set[str]]:
+    """Verbs that were used on a table surely, and perhaps. verb: the one by which it was written to, if there is but
+    one; empty where that is not known. sql: in lower case; a clause whose word is nowhere in it is not there."""
+    if modes - {_READ, _READ_TO_WRITE, _WRITE}:
+        return set(), set(VERBS)
+    surely: set[str] = set()
+    perhaps: set[str] = set()
+    if _READ in modes:
+        surely.add("select")
+    if _READ_TO_WRITE in modes:
+        # FOR UPDATE, or a foreign key that was looked up, for which nobody needs a right.
+        perhaps |= {"select", "update"}
+    if _WRITE in modes and not verb:
+        perhaps |= set(VERBS)
+    elif _WRITE in modes:
+        surely.add(verb)
+        if verb != "insert" or "returning" in sql or "conflict" in sql:
+            perhaps.add("select")
+        if "conflict" in sql:
+            perhaps.add("update")
+    return surely, perhaps
+
+
+def _locks(told: JSONValue) -> dict[tuple[str, str], tuple[set[str], bool]] | None:
+    """By schema and name, the modes and whether writing there may do more; None where the session did not tell."""
+    listed = told.get("locked") if isinstance(told, dict) else None
+    # The question asks for one more than a list holds, so that one that was cut is no list.
+    if not isinstance(listed, list) or len(listed) > RELATIONS_MAX:
+        return None
+    found: dict[tuple[str, str], tuple[set[str], bool]] = {}
+    for one in listed:
+        if not isinstance(one, dict):
+            return None
+        place = (str(one.get("schema")), str(one.get("name")))
+        modes, more = found.get(place, (set(), False))
+        # A sequence is written to by whoever takes a number, and is no table.
+        mode = _READ if one.get("kind") == "S" else str(one.get("mode"))
+        found[place] = (modes | {mode}, more or one.get("more") is True)
+    return found
+
+
+def _listed(value: JSONValue, member: str) -> Iterator[tuple[int, JSONValue]]:
+    listed = value.get(member) if isinstance(value, dict) else None
+    return iter(enumerate(listed if isinstance(listed, list) else []))
+
+
+def _verbs(table: dict[str, JSONValue]) -> list[str]:
+    given = table.get("verbs")
+    return [verb for verb in VERBS if isinstance(given, list) and verb in given]
+
+
+def _pair(name: JSONValue) -> tuple[str, str]:
+    parts = name.split(".") if isinstance(name, str) else name
+    return (str(parts[0]), str(parts[1])) if isinstance(parts, list) and len(parts) == 2 else ("", "")
+
+
+def _named(name: JSONValue) -> str:
+    return ".".join(map(str, name)) if isinstance(name, list) else str(name)
+
+
+def _where(rows: JSONValue) -> str:
+    return f" where {rows.get('column')} = {rows.get('equals')}" if isinstance(rows, dict) else ""
