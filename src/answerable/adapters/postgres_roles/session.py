@@ -161,7 +161,7 @@ class PostgresSession:
         done.session = tuple(places)
         if row is not None:
             locked, calls = msgspec.json.decode(row["locked"]), row["calls"]
-            done.told = {"verb": _first_word(sql), "locked": locked, "calls": calls}
+            done.told = {"verb": _first_word(sql).lower(), "locked": locked, "calls": calls}
         return self._answer(done, reads=reads)
 
     async def _run(
@@ -272,7 +272,7 @@ def _check_first_word(tool: str, sql: str) -> None:
     grants of the role say that."""
     words = READING if tool == "query" else CHANGING
     found = _first_word(sql)
-    if found not in words:
+    if found.lower() not in words:
         said = shown(found or sql, 40)
         raise refused(
             f"{said} is nothing that `{tool}` runs: it runs one of {', '.join(sorted(words)).upper()}"
@@ -280,10 +280,10 @@ def _check_first_word(tool: str, sql: str) -> None:
 
 
 def _first_word(sql: str) -> str:
-    """In lower case; empty where it begins with none."""
+    """As it was written; empty where it begins with none."""
     start = _LEADING.match(sql)
     found = _WORD.match(sql, start.end() if start else 0)
-    return found[0].lower() if found else ""
+    return found[0] if found else ""
 
 
 def _values(parameters: list[JSONValue], types: list[str]) -> list[object]:

@@ -219,9 +219,12 @@ def _too_little(tally: UseTally, needed: Needed, now: int) -> Iterable[str]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusals:
     """What other grants would have refused of the actions that told. lacking: rights that were used, or may have been,
-    and are not there, with how many actions used each surely and unsurely. is_none: nothing would have been."""
+    and are not there, with how many actions used each surely and unsurely. unknown: that nobody tells of and that are
+    not there either, so that it cannot be known. added: that were not granted. is_none: nothing would have been."""
 
     lacking: tuple[tuple[Right, RightUse], ...]
+    unknown: tuple[Right, ...]
+    added: tuple[Right, ...]
 
     @property
     def is_none(self) -> bool:
@@ -229,13 +232,20 @@ class Refusals:
         return not self.lacking
 
 
-def refusals(rights: Iterable[Right], tally: UseTally, others: Iterable[Right]) -> Refusals:
+def refusals(rights: Collection[Right], tally: UseTally, others: Collection[Right]) -> Refusals:
     """Hold what was used under these rights against others, which are compared by what they say, not by their places:
     a person may have moved them."""
-    there = {right.text for right in others}
-    lacking = [
-        (right, tally.rights[right.place])
-        for right in rights
-        if right.place in tally.rights and right.text not in there
-    ]
-    return Refusals(lacking=tuple(lacking))
+    there, before = {right.text for right in others}, {right.text for right in rights}
+    gone = [right for right in rights if right.text not in there]
+    # With a whole table its columns go, of which nobody tells: they were used by nothing that did not use the table.
+    parents = {right.place.rsplit("/", 1)[0] for right in rights if right.is_told and right.text in there}
+    return Refusals(
+        lacking=tuple((one, tally.rights[one.place]) for one in gone if one.place in tally.rights),
+        unknown=tuple(one for one in gone if not one.is_told and _parent(one) in parents),
+        added=tuple(right for right in others if right.text not in before),
+    )
+
+
+def _parent(right: Right) -> str:
+    """Where that is, of which a right that nobody tells of is a part: `tables/0` of `tables/0/columns/1`."""
+    return right.place.rsplit("/", 2)[0]

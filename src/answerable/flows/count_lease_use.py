@@ -1,0 +1,215 @@
+"""Granted against used: counting from the ledger what actions used of the grants of their leases, in short turns.
+
+An outcome says what was used, under the digest of the scope that it had. Whether that scope came from the template that
+is in force now is found by filling this template from the recorded action: what was used of another one is not counted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from answerable.core.lease.scope import filled, scope_values
+from answerable.core.lease.use import UseTally, used_in
+from answerable.core.ledger.happened import whole
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.registry.lease_template import holes_in
+from answerable.core.registry.pointing import named_arguments
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.count_history import fields_of
+from answerable.flows.look_at_leases import broker_of
+from answerable.flows.simulate_policy import PAGE_SECONDS_MAX, begins_at, in_turns
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.use import Right
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.lease_template import LeaseTemplate
+    from answerable.flows.walk import Walk
+
+RESOURCE: Final = "resource"
+_ENDED: Final = frozenset({Tag.OUTCOME, Tag.INDETERMINATE})
+
+
+class Leased(NamedTuple):
+    """A capability in force whose actions a broker does. target: the broker's."""
+
+    capability: Capability
+    lease: LeaseTemplate
+    target: str
+
+    @property
+    def template(self) -> str:
+        """Digest of the grants as they are written, with their placeholders."""
+        return self.lease.grants.hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsePage:
+    """start, end: first index that was read, and the first that was not. size: of the ledger now. more: ask again, from
+    `end`. tallies: of this page alone, by capability; one that nothing is said of has none. templates: digests of those
+    that were counted under."""
+
+    start: int
+    end: int
+    size: int
+    more: bool
+    tallies: Mapping[str, UseTally]
+    templates: Mapping[str, str]
+
+
+def leased_capabilities(walk: Walk) -> dict[str, Leased]:
+    """Every capability in force whose actions a broker does, by name."""
+    current = walk.registry.current
+    found: dict[str, Leased] = {}
+    for name, capability in sorted(current.capabilities.items()):
+        server = current.servers.get(capability.server)
+        if server is not None and server.target and capability.lease is not None:
+            found[name] = Leased(capability, capability.lease, server.target)
+    return found
+
+
+def leased(walk: Walk, name: str) -> Leased:
+    """One of them. Raises Refused (`capability.unknown`, `capability.unleased`)."""
+    found = leased_capabilities(walk).get(name)
+    if found is not None:
+        return found
+    if name in walk.registry.current.capabilities:
+        raise Refused(
+            f"capability {shown(name)} has no lease that a broker mints: see `answerable lease boundaries`",
+            code="capability.unleased",
+        )
+    raise Refused(
+        f"there is no capability {shown(name)}: see `answerable capability list`", code="capability.unknown"
+    )
+
+
+async def rights_of(walk: Walk, one: Leased) -> Sequence[Right]:
+    """What its grants come to; empty where nobody can tell. Raises Unavailable (`broker.*`)."""
+    return await broker_of(walk).asks.rights(one.target, one.lease.grants.thaw())
+
+
+async def count_lease_use(walk: Walk, *, since: int = 0, start: int = 0) -> UsePage:
+    """Count what is in the ledger from an index on, for at most PAGE_SECONDS_MAX.
+
+    since: Unix milliseconds, for the first page; later pages say where they start. Raises Unavailable.
+    """
+    ends_at = walk.clock.monotonic() + PAGE_SECONDS_MAX
+    known = leased_capabilities(walk)
+    counting = _Counting(walk, known)
+    first = start or begins_at(walk, since)
+    end = first
+    async for stored in in_turns(walk, first, ends_at):
+        if stored.tag in _ENDED:
+            counting.add(stored, since)
+        end = stored.index + 1
+    size = walk.ledger.size
+    return UsePage(
+        start=first,
+        end=end,
+        size=size,
+        more=end < size,
+        tallies=counting.tallies,
+        templates={name: one.template for name, one in known.items()},
+    )
+
+
+class _Counting:
+    def __init__(self, walk: Walk, known: Mapping[str, Leased]) -> None:
+        self._walk, self._known = walk, known
+        # Most templates have no placeholders, or one: those without are filled once.
+        self._whole = {name: one.template for name, one in known.items() if not _holes(one)}
+        self.tallies: dict[str, UseTally] = {}
+
+    def add(self, stored: StoredEntry, since: int) -> None:
+        leaf = leaf_of(stored)
+        at = whole(leaf, "at")
+        if at < since:
+            return
+        try:
+            begun = self._walk.ledger.entry(whole(leaf, "intent"))
+        except Malformed:
+            return
+        intent = leaf_of(begun)
+        one = self._known.get(str(intent.get("capability")))
+        if one is None or begun.tag != Tag.INTENT or not intent.get("lease"):
+            return
+        tally = self.tallies.setdefault(one.capability.name, UseTally())
+        if leaf.get("status") == "succeeded":
+            self._add_succeeded(tally, one, stored, begun, at)
+        elif leaf.get("status") == "failed":
+            tally.failed += 1
+        elif stored.tag == Tag.INDETERMINATE:
+            tally.unended += 1
+
+    def _add_succeeded(
+        self, tally: UseTally, one: Leased, stored: StoredEntry, begun: StoredEntry, at: int
+    ) -> None:
+        fields = fields_of(self._walk, stored, leaf_of(stored))
+        if fields is None:
+            tally.add_untold("unreadable", at)
+            return
+        told = used_in(fields.get("used"))
+        if told is None:
+            tally.add_untold("not_told", at)
+            return
+        scope, used = told
+        expected = self._whole.get(one.capability.name) or self._filled(one, begun)
+        if expected is None:
+            tally.add_untold("unreadable", at)
+        elif expected != scope:
+            tally.elsewise += 1
+        else:
+            tally.add(used, at)
+
+    def _filled(self, one: Leased, begun: StoredEntry) -> str | None:
+        """Digest of the scope that the template in force now would have had for this action; None where the action
+        cannot be read."""
+        leaf = leaf_of(begun)
+        fields = fields_of(self._walk, begun, leaf)
+        action = fields.get("action") if fields is not None else None
+        arguments = action.get("arguments") if isinstance(action, dict) else None
+        if fields is None or not isinstance(arguments, dict):
+            return None
+        capability, resource = one.capability, _resource(fields)
+        if not resource and RESOURCE in holes_in(one.lease.grants.thaw()):
+            return None
+        values = scope_values(
+            capability.arguments,
+            named_arguments(capability.arguments, arguments),
+            resource=resource,
+            mandate=str(leaf.get("mandate")),
+            agent=str(leaf.get("agent")),
+        )
+        try:
+            return filled(one.lease.grants.thaw(), values).hex
+        except Refused:
+            # The action lacks what this template is filled from, so that it had another one.
+            return ""
+
+
+def with_grants(document: JSONValue, grants: JSONValue) -> JSONValue:
+    """A capability's document with other grants, and nothing else about it changed. Raises Malformed
+    (`capability.lease`)."""
+    copy = json.loads(json.dumps(document))
+    lease = copy.get("spec", {}).get("lease") if isinstance(copy, dict) else None
+    if not isinstance(lease, dict) or "grants" not in lease:
+        raise Malformed("the document has no `lease.grants`", code="capability.lease")
+    lease["grants"] = grants
+    result: JSONValue = copy
+    return result
+
+
+def _holes(one: Leased) -> bool:
+    return bool(holes_in(one.lease.grants.thaw()))
+
+
+def _resource(fields: Mapping[str, JSONValue]) -> str:
+    question = fields.get("question")
+    resource = question.get("resource") if isinstance(question, dict) else None
+    return str(resource.get("id") or "") if isinstance(resource, dict) else ""
