@@ -31,18 +31,18 @@ class RedisRights:
         """As the port says: reading and writing of keys, commands, channels, part by part."""
         found: list[Right] = []
         for where, part in _parts(grants):
-            behind = f" (part {where[5:-1]})" if where else ""
+            group = where.removesuffix("/")
             for number, key in _listed(part, "keys"):
                 found += [
-                    Right(f"{where}keys/{number}/{half}", f"{half} {_said(key, 'key')}{behind}")
+                    Right(f"{where}keys/{number}/{half}", f"{half} {_said(key, 'key')}", group=group)
                     for half in _halves(key)
                 ]
             found += [
-                Right(f"{where}commands/{number}", f"command {name}{behind}")
+                Right(f"{where}commands/{number}", f"command {name}", group=group)
                 for number, name in _listed(part, "commands")
             ]
             found += [
-                Right(f"{where}channels/{number}", f"publish on {_said(one, 'channel')}{behind}")
+                Right(f"{where}channels/{number}", f"publish on {_said(one, 'channel')}", group=group)
                 for number, one in _listed(part, "channels")
             ]
         return tuple(found) if len(found) <= RIGHTS_MAX else ()

@@ -94,7 +94,7 @@ def usage(
     shell.terminal.table(
         ("capability", "right", "use", "actions", "last used"),
         [
-            (one.capability, right.text, use_of(right, one.tally), _actions(one, right), _last(one, right))
+            (one.capability, right.shown, use_of(right, one.tally), _actions(one, right), _last(one, right))
             for one in found
             for right in one.rights
         ],
@@ -237,7 +237,10 @@ def _narrowed(control: Control, one: Counted, less: Smaller) -> Any:
     }
     document = control.post("/v1/leases/narrow", asked)["document"]
     if document is None:
-        raise Refused("nothing would be left of it: take the capability away instead", code="lease.unused")
+        raise Refused(
+            "what was used cannot be granted by itself at this target: change the document by hand",
+            code="lease.unused",
+        )
     (then,) = control.post("/v1/leases/rights", {"documents": [document]})["leases"]
     held = refusals(one.rights, one.tally, _rights(then["rights"]))
     if not held.is_none or held.unknown or held.added:
@@ -251,14 +254,14 @@ def _lines(one: Counted, less: Smaller, document: Any, since: str) -> list[str]:
     # The emitter escapes what does not print, so that the text is safe to show and can be applied.
     text = yaml.safe_dump(document, sort_keys=False, width=120)
     notes = [_summary(one, since)]
-    notes += [f"takes out: {right.text}" for right in less.dropped]
+    notes += [f"takes out: {right.shown}" for right in less.dropped]
     for right in less.kept:
         use = one.tally.rights.get(right.place, RightUse())
         count = use.sure + use.unsure
         if not right.is_told:
-            notes.append(f"stays, as nobody can tell whether it is used: {right.text}")
+            notes.append(f"stays, as nobody can tell whether it is used: {right.shown}")
         elif count <= SELDOM:
-            notes.append(f"look at: {right.text}, used {count} times, last on {_instant(use.last_at)}")
+            notes.append(f"look at: {right.shown}, used {count} times, last on {_instant(use.last_at)}")
     return [*(f"# {safe(note)}" for note in notes), *text.splitlines()]
 
 
@@ -269,7 +272,7 @@ def _show_replayed(shell: Shell, results: Sequence[tuple[Counted, Refusals]], si
     shell.terminal.table(
         ("capability", "right", "actions", "last used"),
         [
-            (one.capability, right.text, _count(use), _instant(use.last_at))
+            (one.capability, right.shown, _count(use), _instant(use.last_at))
             for one, held in results
             for right, use in held.lacking
         ],
@@ -277,20 +280,20 @@ def _show_replayed(shell: Shell, results: Sequence[tuple[Counted, Refusals]], si
     )
     for one, held in results:
         for right in held.unknown:
-            shell.terminal.warn(f"{one.capability}: nobody can tell who needed {right.text}")
+            shell.terminal.warn(f"{one.capability}: nobody can tell who needed {right.shown}")
         for right in held.added:
-            shell.terminal.warn(f"{one.capability}: grants more than before: {right.text}")
+            shell.terminal.warn(f"{one.capability}: grants more than before: {right.shown}")
         shell.terminal.say(_summary(one, since))
 
 
 def _held(held: Refusals) -> dict[str, Any]:
     return {
         "lacking": [
-            {"right": right.text, "sure": use.sure, "unsure": use.unsure, "last_used": _instant(use.last_at)}
+            {"right": right.shown, "sure": use.sure, "unsure": use.unsure, "last_used": _instant(use.last_at)}
             for right, use in held.lacking
         ],
-        "unknown": [right.text for right in held.unknown],
-        "added": [right.text for right in held.added],
+        "unknown": [right.shown for right in held.unknown],
+        "added": [right.shown for right in held.added],
     }
 
 
@@ -311,7 +314,7 @@ def _told(one: Counted, since: str) -> dict[str, Any]:
         "rights": [
             {
                 "place": right.place,
-                "right": right.text,
+                "right": right.shown,
                 "use": use_of(right, tally),
                 "sure": tally.rights.get(right.place, RightUse()).sure,
                 "unsure": tally.rights.get(right.place, RightUse()).unsure,
@@ -359,7 +362,7 @@ def _instant(milliseconds: int) -> str:
 
 
 def _rights(listed: Sequence[dict[str, Any]]) -> tuple[Right, ...]:
-    return tuple(Right(one["place"], one["text"], one["is_told"]) for one in listed)
+    return tuple(Right(one["place"], one["text"], one["is_told"], one["group"]) for one in listed)
 
 
 def _tally(told: dict[str, Any]) -> UseTally:

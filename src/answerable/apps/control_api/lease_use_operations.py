@@ -132,7 +132,7 @@ def _lease_in(document: JSONValue) -> tuple[str, str, JSONValue]:
 
 
 def _right(one: Right) -> Answer:
-    return {"place": one.place, "text": one.text, "is_told": one.is_told}
+    return {"place": one.place, "text": one.text, "is_told": one.is_told, "group": one.group}
 
 
 def _tally(one: UseTally) -> Answer:
@@ -157,7 +157,7 @@ def _number(text: str) -> int:
     return int(text)
 
 
-_RIGHTS: Final = sequence(record({"place": TEXT, "text": TEXT, "is_told": FLAG}))
+_RIGHTS: Final = sequence(record({"place": TEXT, "text": TEXT, "is_told": FLAG, "group": TEXT}))
 _TALLY: Final = record(
     {
         "told": COUNT,

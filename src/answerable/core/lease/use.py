@@ -34,11 +34,18 @@ UNTOLD: Final[tuple[Untold, ...]] = get_args(Untold)
 @dataclass(frozen=True, slots=True)
 class Right:
     """place: where it is granted, such as `tables/0/select`. text: for people, with its placeholders. is_told: whether
-    it is ever known of this kind of right that it was not used; one of which it is not always stays."""
+    it is ever known of this kind of right that it was not used; one of which it is not always stays. group: rights of
+    one group work together and with no others; empty where all of them do."""
 
     place: str
     text: str
     is_told: bool = True
+    group: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The text, with the group where there are several."""
+        return f"{self.text} ({self.group})" if self.group else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,17 +242,38 @@ class Refusals:
 def refusals(rights: Collection[Right], tally: UseTally, others: Collection[Right]) -> Refusals:
     """Hold what was used under these rights against others, which are compared by what they say, not by their places:
     a person may have moved them."""
-    there, before = {right.text for right in others}, {right.text for right in rights}
-    gone = [right for right in rights if right.text not in there]
-    # With a whole table its columns go, of which nobody tells: they were used by nothing that did not use the table.
-    parents = {right.place.rsplit("/", 1)[0] for right in rights if right.is_told and right.text in there}
-    return Refusals(
-        lacking=tuple((one, tally.rights[one.place]) for one in gone if one.place in tally.rights),
-        unknown=tuple(one for one in gone if not one.is_told and _parent(one) in parents),
-        added=tuple(right for right in others if right.text not in before),
-    )
+    then = _groups(others)
+    lacking: list[tuple[Right, RightUse]] = []
+    unknown: list[Right] = []
+    for group in _groups(rights):
+        used = {one.text for one in group if one.place in tally.rights}
+        # The group that takes over most of what was used of this one.
+        there = max(
+            ({one.text for one in other} for other in then),
+            key=lambda texts: len(used & texts),
+            default=set(),
+        )
+        gone = [one for one in group if one.text not in there]
+        lacking += [(one, tally.rights[one.place]) for one in gone if one.place in tally.rights]
+        # With a whole table its columns go, of which nobody tells: they were used by nothing but what used the table.
+        kept = {_parent(one) for one in group if one.is_told and one.text in there}
+        unknown += [one for one in gone if not one.is_told and _parent(one) in kept]
+    before = [{one.text for one in group} for group in _groups(rights)]
+    added: list[Right] = []
+    for group in then:
+        texts = {one.text for one in group}
+        known = max(before, key=lambda known: len(texts & known), default=set())
+        added += [one for one in group if one.text not in known]
+    return Refusals(lacking=tuple(lacking), unknown=tuple(unknown), added=tuple(added))
+
+
+def _groups(rights: Iterable[Right]) -> list[list[Right]]:
+    found: dict[str, list[Right]] = {}
+    for right in rights:
+        found.setdefault(right.group, []).append(right)
+    return list(found.values())
 
 
 def _parent(right: Right) -> str:
-    """Where that is, of which a right that nobody tells of is a part: `tables/0` of `tables/0/columns/1`."""
-    return right.place.rsplit("/", 2)[0]
+    """What it is a right on: `tables/0` of `tables/0/select` and of `tables/0/columns/1`."""
+    return "/".join(right.place.split("/")[:2])
