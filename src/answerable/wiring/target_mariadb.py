@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.mariadb_accounts import (
     AdminConnections,
     MariadbIssuer,
+    MariadbRights,
     MariadbTarget,
     ScopeLimits,
     ServerPlace,
@@ -93,7 +94,11 @@ def _build(settings: MariadbSettings, world: TargetWorld) -> BuiltTarget:
         sessions_max=settings.sessions_max,
         host=settings.account_host,
     )
-    return BuiltTarget(issuer=issuer, target=MariadbTarget(place, bytes_max=settings.bytes_max))
+    return BuiltTarget(
+        issuer=issuer,
+        target=MariadbTarget(place, bytes_max=settings.bytes_max),
+        rights=MariadbRights(),
+    )
 
 
 def _tls(settings: MariadbSettings) -> ssl.SSLContext | None:

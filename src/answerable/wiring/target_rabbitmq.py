@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.rabbitmq_users import (
     Management,
     RabbitIssuer,
+    RabbitRights,
     RabbitServer,
     RabbitTarget,
     address_faults,
@@ -84,6 +85,7 @@ def build(settings: RabbitTargetSettings, world: TargetWorld) -> BuiltTarget:
     return BuiltTarget(
         issuer=RabbitIssuer(management, vhost=settings.vhost, entropy=world.entropy),
         target=RabbitTarget(server, result_bytes_max=settings.result_bytes_max),
+        rights=RabbitRights(),
     )
 
 

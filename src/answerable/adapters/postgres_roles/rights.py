@@ -10,11 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.postgres_roles.scope import VERBS
+from answerable.core.lease.table_rights import (
+    VERBS,
+    listed,
+    narrowed_tables,
+    said_name,
+    table_rights,
+    verbs_of,
+)
 from answerable.core.lease.use import RIGHTS_MAX, Right, Used
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.scope import Scope
@@ -51,40 +58,19 @@ class PostgresRights:
 
     def rights(self, grants: JSONValue) -> tuple[Right, ...]:
         """As the port says: verbs on tables, columns (which nobody tells of), sequences."""
-        found: list[Right] = []
-        for number, table in _listed(grants, "tables"):
-            if not isinstance(table, dict):
-                return ()
-            name, where = _named(table.get("name")), _where(table.get("rows"))
-            found += [Right(f"tables/{number}/{verb}", f"{verb} on {name}{where}") for verb in _verbs(table)]
-            found += [
-                Right(f"tables/{number}/columns/{place}", f"column {column} of {name}", is_told=False)
-                for place, column in _listed(table, "columns")
-            ]
-        found += [
-            Right(f"sequences/{number}", f"use sequence {_named(one)}")
-            for number, one in _listed(grants, "sequences")
+        sequences = [
+            Right(f"sequences/{number}", f"use sequence {said_name(one)}")
+            for number, one in listed(grants, "sequences")
         ]
-        return tuple(found) if len(found) <= RIGHTS_MAX else ()
+        found = (*table_rights(grants), *sequences)
+        return found if len(found) <= RIGHTS_MAX else ()
 
     def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
-        """As the port says."""
-        if not isinstance(grants, dict):
+        """As the port says. There is no grant of sequences alone."""
+        tables = narrowed_tables(grants, kept)
+        if not isinstance(grants, dict) or not tables:
             return None
-        tables: list[JSONValue] = []
-        for number, table in _listed(grants, "tables"):
-            if not isinstance(table, dict):
-                return None
-            verbs: list[JSONValue] = [verb for verb in _verbs(table) if f"tables/{number}/{verb}" in kept]
-            if verbs:
-                # Deleting takes whole rows, and a grant of it alone names no columns.
-                left = {
-                    name: value for name, value in table.items() if name != "columns" or verbs != ["delete"]
-                }
-                tables.append({**left, "verbs": verbs})
-        sequences = [one for number, one in _listed(grants, "sequences") if f"sequences/{number}" in kept]
-        if not tables:
-            return None
+        sequences = [one for number, one in listed(grants, "sequences") if f"sequences/{number}" in kept]
         made: dict[str, JSONValue] = {**grants, "tables": tables, "sequences": sequences}
         if not sequences:
             del made["sequences"]
@@ -107,15 +93,15 @@ class PostgresRights:
         )
         sure: set[str] = set()
         unsure: set[str] = set()
-        for number, table in _listed(grants, "tables"):
+        for number, table in listed(grants, "tables"):
             if not isinstance(table, dict) or (lock := locks.get(_pair(table.get("name")))) is None:
                 continue
             modes, does_more = lock
             surely, maybe = _used_of(modes, verb if is_plain and not does_more else "", sql.lower())
-            granted = set(_verbs(table))
+            granted = set(verbs_of(table))
             sure |= {f"tables/{number}/{one}" for one in surely & granted}
             unsure |= {f"tables/{number}/{one}" for one in maybe & granted}
-        for number, one in _listed(grants, "sequences"):
+        for number, one in listed(grants, "sequences"):
             if _pair(one) in locks:
                 unsure.add(f"sequences/{number}")
         return Used(frozenset(sure), frozenset(unsure - sure))
@@ -146,12 +132,12 @@ def _used_of(modes: set[str], verb: str, sql: str) -> tuple[set[str], set[str]]:
 
 def _locks(told: JSONValue) -> dict[tuple[str, str], tuple[set[str], bool]] | None:
     """By schema and name, the modes and whether writing there may do more; None where the session did not tell."""
-    listed = told.get("locked") if isinstance(told, dict) else None
+    said = told.get("locked") if isinstance(told, dict) else None
     # The question asks for one more than a list holds, so that one that was cut is no list.
-    if not isinstance(listed, list) or len(listed) > RELATIONS_MAX:
+    if not isinstance(said, list) or len(said) > RELATIONS_MAX:
         return None
     found: dict[tuple[str, str], tuple[set[str], bool]] = {}
-    for one in listed:
+    for one in said:
         if not isinstance(one, dict):
             return None
         place = (str(one.get("schema")), str(one.get("name")))
@@ -162,24 +148,6 @@ def _locks(told: JSONValue) -> dict[tuple[str, str], tuple[set[str], bool]] | No
     return found
 
 
-def _listed(value: JSONValue, member: str) -> Iterator[tuple[int, JSONValue]]:
-    listed = value.get(member) if isinstance(value, dict) else None
-    return iter(enumerate(listed if isinstance(listed, list) else []))
-
-
-def _verbs(table: dict[str, JSONValue]) -> list[str]:
-    given = table.get("verbs")
-    return [verb for verb in VERBS if isinstance(given, list) and verb in given]
-
-
 def _pair(name: JSONValue) -> tuple[str, str]:
     parts = name.split(".") if isinstance(name, str) else name
     return (str(parts[0]), str(parts[1])) if isinstance(parts, list) and len(parts) == 2 else ("", "")
-
-
-def _named(name: JSONValue) -> str:
-    return ".".join(map(str, name)) if isinstance(name, list) else str(name)
-
-
-def _where(rows: JSONValue) -> str:
-    return f" where {rows.get('column')} = {rows.get('equals')}" if isinstance(rows, dict) else ""

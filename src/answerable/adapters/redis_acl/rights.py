@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.redis_acl.commands import PUBLISH, READING
+from answerable.core.lease.table_rights import listed
 from answerable.core.lease.use import RIGHTS_MAX, Right, Used
 
 if TYPE_CHECKING:
@@ -32,18 +33,18 @@ class RedisRights:
         found: list[Right] = []
         for where, part in _parts(grants):
             group = where.removesuffix("/")
-            for number, key in _listed(part, "keys"):
+            for number, key in listed(part, "keys"):
                 found += [
                     Right(f"{where}keys/{number}/{half}", f"{half} {_said(key, 'key')}", group=group)
                     for half in _halves(key)
                 ]
             found += [
                 Right(f"{where}commands/{number}", f"command {name}", group=group)
-                for number, name in _listed(part, "commands")
+                for number, name in listed(part, "commands")
             ]
             found += [
                 Right(f"{where}channels/{number}", f"publish on {_said(one, 'channel')}", group=group)
-                for number, one in _listed(part, "channels")
+                for number, one in listed(part, "channels")
             ]
         return tuple(found) if len(found) <= RIGHTS_MAX else ()
 
@@ -53,8 +54,8 @@ class RedisRights:
         for where, part in _parts(grants):
             left = {
                 "keys": [*_kept_keys(part, where, kept)],
-                "commands": [one for i, one in _listed(part, "commands") if f"{where}commands/{i}" in kept],
-                "channels": [one for i, one in _listed(part, "channels") if f"{where}channels/{i}" in kept],
+                "commands": [one for i, one in listed(part, "commands") if f"{where}commands/{i}" in kept],
+                "channels": [one for i, one in listed(part, "channels") if f"{where}channels/{i}" in kept],
             }
             if not left["keys"] or not left["commands"]:
                 # One without the other lets nothing, and the target refuses it.
@@ -76,7 +77,7 @@ class RedisRights:
             if tool == PUBLISH:
                 found |= {
                     f"{where}channels/{number}"
-                    for number, one in _listed(part, "channels")
+                    for number, one in listed(part, "channels")
                     if _names(one, "channel", arguments.get("channel"))
                 }
             else:
@@ -87,10 +88,10 @@ class RedisRights:
 def _used_in(part: JSONValue, where: str, arguments: Mapping[str, JSONValue]) -> set[str]:
     """What a command may have used of one part: nothing, where the part has not both the command and a key of it."""
     command, given = arguments.get("command"), arguments.get("arguments")
-    named = [f"{where}commands/{number}" for number, name in _listed(part, "commands") if name == command]
+    named = [f"{where}commands/{number}" for number, name in listed(part, "commands") if name == command]
     keys = {
         f"{where}keys/{number}/{half}"
-        for number, key in _listed(part, "keys")
+        for number, key in listed(part, "keys")
         if any(_names(key, "key", one) for one in (given if isinstance(given, list) else ()))
         for half in _halves(key)
         if half == "read" or command not in READING
@@ -101,12 +102,12 @@ def _used_in(part: JSONValue, where: str, arguments: Mapping[str, JSONValue]) ->
 def _parts(grants: JSONValue) -> Iterator[tuple[str, JSONValue]]:
     """Each part with what its places begin with."""
     yield "", grants
-    for number, one in _listed(grants, "also"):
+    for number, one in listed(grants, "also"):
         yield f"also/{number}/", one
 
 
 def _kept_keys(part: JSONValue, where: str, kept: Collection[str]) -> Iterator[JSONValue]:
-    for number, key in _listed(part, "keys"):
+    for number, key in listed(part, "keys"):
         halves = tuple(half for half in _halves(key) if f"{where}keys/{number}/{half}" in kept)
         if isinstance(key, dict) and halves == _halves(key):
             yield key
@@ -132,8 +133,3 @@ def _said(place: JSONValue, kind: str) -> str:
     if not isinstance(place, dict):
         return str(place)
     return f"{place[kind]}" if kind in place else f"{place.get('prefix')}*{place.get('suffix', '')}"
-
-
-def _listed(value: JSONValue, member: str) -> Iterator[tuple[int, JSONValue]]:
-    listed = value.get(member) if isinstance(value, dict) else None
-    return iter(enumerate(listed if isinstance(listed, list) else []))

@@ -213,7 +213,7 @@ def _one(found: Sequence[Counted], name: str) -> Counted:
 
 
 def _check_enough(one: Counted, less: Smaller, since: str) -> None:
-    if one.fault or not one.rights:
+    if one.fault or not any(right.is_told for right in one.rights):
         why = one.fault or f"nobody can tell what actions at {shown(one.target)} use of their grants"
         raise Refused(f"nothing is proposed: {why}", code="lease.untold")
     if less.why_not:
