@@ -14,6 +14,7 @@ from answerable.core.lease.use import Needed as Enough
 from answerable.core.lease.use import Right, Used, UseTally, smaller, use_of, use_record
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused
+from answerable.flows import count_lease_use as flow
 from answerable.flows import simulate_policy as turns
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.count_lease_use import (
@@ -218,3 +219,57 @@ async def test_a_document_with_other_grants_is_the_same_in_all_else():
     for odd in (None, {}, {"spec": {}}, {"spec": {"lease": {}}}):
         with pytest.raises(Malformed):
             with_grants(odd, {})
+
+
+@pytest.mark.requirement("RIGHTS-04")
+async def test_what_a_capability_did_before_it_had_a_lease_is_not_counted():
+    bench = await Bench().registered()
+    await bench.issue()
+    await acts(bench, Outcome(status="succeeded", result={}))
+    bench.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())  # type: ignore[arg-type]
+    await apply_registry(bench.walk, documents(), by="operator")
+    assert await tally_of(bench) == UseTally()
+
+
+@pytest.mark.requirement("RIGHTS-04")
+async def test_an_action_that_lacks_what_a_later_template_is_filled_from_had_another_one():
+    plain = {"cases": ["all"]}
+    bench = await a_bench(plain)
+    await acts(bench, told("cases/0", grants=plain))
+    later = documents({"cases": ["{argument.note}"]})
+    for one in later:
+        if one["kind"] == "Capability":
+            one["spec"]["arguments"] = [*one["spec"].get("arguments", []), {"name": "note", "type": "string"}]
+    await apply_registry(bench.walk, later, by="operator")
+    tally = await tally_of(bench)
+    assert (tally.told, tally.elsewise) == (0, 1)
+
+
+@pytest.mark.requirement("RIGHTS-04")
+async def test_a_whole_number_fills_a_template_as_it_did_then():
+    grants = {"amounts": ["{argument.amount}"]}
+    bench = await a_bench(GRANTS)
+    found = documents(GRANTS)
+    for one in found:
+        if one["kind"] == "Capability" and one["spec"]["target"] == "refund":
+            one["spec"]["lease"] = {"grants": grants}
+    await apply_registry(bench.walk, found, by="operator")
+    scope = filled(grants, {"argument.amount": "1200"})
+    record = use_record(Used(frozenset({"amounts/0"})), scope.hex)
+    bench.upstream.answer = lambda _: Outcome(status="succeeded", result={}, used=record)
+    await bench.refund(1200)
+    page = await count_lease_use(bench.walk)
+    (tally,) = page.tallies.values()
+    assert (tally.told, [*tally.rights]) == (1, ["amounts/0"])
+
+
+@pytest.mark.requirement("RIGHTS-04")
+async def test_a_question_that_was_not_kept_leaves_a_template_of_the_resource_unknown(monkeypatch):
+    grants = {"cases": ["{resource}"]}
+    bench = await a_bench(grants)
+    await acts(bench, told("cases/0", grants=grants))
+    read = flow.fields_of
+    monkeypatch.setattr(
+        flow, "fields_of", lambda *given: {n: v for n, v in read(*given).items() if n != "question"}
+    )
+    assert (await tally_of(bench)).untold == {"unreadable": 1}

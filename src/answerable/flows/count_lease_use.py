@@ -131,13 +131,10 @@ class _Counting:
         at = whole(leaf, "at")
         if at < since:
             return
-        try:
-            begun = self._walk.ledger.entry(whole(leaf, "intent"))
-        except Malformed:
-            return
+        begun = self._walk.ledger.entry(whole(leaf, "intent"))
         intent = leaf_of(begun)
         one = self._known.get(str(intent.get("capability")))
-        if one is None or begun.tag != Tag.INTENT or not intent.get("lease"):
+        if one is None or not intent.get("lease"):
             return
         tally = self.tallies.setdefault(one.capability.name, UseTally())
         if leaf.get("status") == "succeeded":

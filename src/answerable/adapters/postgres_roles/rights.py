@@ -26,27 +26,6 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.scope import Scope
 
-RELATIONS_MAX: Final = 200
-"""Past it a statement does not tell what it touched."""
-LOCKED: Final = """
-SELECT coalesce(pg_catalog.json_agg(found), '[]')::text FROM (
-  SELECT n.nspname AS schema, c.relname AS name, l.mode, c.relkind AS kind, c.relhasrules OR EXISTS (
-      SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS more
-  FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND c.oid >= 16384
-    AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') LIMIT 201) found
-"""
-"""Objects below 16384 are the server's own. more: writing to it may do something else beside."""
-CALLABLE: Final = """
-SELECT EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
-  WHERE p.oid >= 16384 AND l.lanname NOT IN ('c', 'internal') AND p.provolatile = 'v' AND NOT p.prosecdef
-    AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-    AND pg_catalog.has_function_privilege(p.oid, 'EXECUTE'))
-"""
-"""Whether a statement can call what writes by itself, with the rights of the role: then its first word does not say by
-which verbs it wrote."""
-
 _READ: Final = "AccessShareLock"
 _READ_TO_WRITE: Final = "RowShareLock"
 _WRITE: Final = "RowExclusiveLock"
@@ -87,17 +66,14 @@ class PostgresRights:
         if locks is None or not isinstance(told, dict) or not isinstance(sql, str):
             return None
         grants, verb = scope.thaw(), str(told.get("verb"))
-        written = [name for name, (modes, _) in locks.items() if modes - {_READ, _READ_TO_WRITE}]
-        is_plain = (
-            verb in _ONE_VERB and len(written) == 1 and told.get("calls") is False and tool == "execute"
-        )
+        written = [name for name, modes in locks.items() if modes - {_READ, _READ_TO_WRITE}]
+        is_plain = verb in _ONE_VERB and len(written) == 1 and told.get("more") is False and tool == "execute"
         sure: set[str] = set()
         unsure: set[str] = set()
         for number, table in listed(grants, "tables"):
-            if not isinstance(table, dict) or (lock := locks.get(_pair(table.get("name")))) is None:
+            if not isinstance(table, dict) or (modes := locks.get(_pair(table.get("name")))) is None:
                 continue
-            modes, does_more = lock
-            surely, maybe = _used_of(modes, verb if is_plain and not does_more else "", sql.lower())
+            surely, maybe = _used_of(modes, verb if is_plain else "", sql.lower())
             granted = set(verbs_of(table))
             sure |= {f"tables/{number}/{one}" for one in surely & granted}
             unsure |= {f"tables/{number}/{one}" for one in maybe & granted}
@@ -130,21 +106,18 @@ def _used_of(modes: set[str], verb: str, sql: str) -> tuple[set[str], set[str]]:
     return surely, perhaps
 
 
-def _locks(told: JSONValue) -> dict[tuple[str, str], tuple[set[str], bool]] | None:
-    """By schema and name, the modes and whether writing there may do more; None where the session did not tell."""
+def _locks(told: JSONValue) -> dict[tuple[str, str], set[str]] | None:
+    """By schema and name, the modes; None where the session did not tell."""
     said = told.get("locked") if isinstance(told, dict) else None
-    # The question asks for one more than a list holds, so that one that was cut is no list.
-    if not isinstance(said, list) or len(said) > RELATIONS_MAX:
+    if not isinstance(said, list):
         return None
-    found: dict[tuple[str, str], tuple[set[str], bool]] = {}
+    found: dict[tuple[str, str], set[str]] = {}
     for one in said:
         if not isinstance(one, dict):
             return None
-        place = (str(one.get("schema")), str(one.get("name")))
-        modes, more = found.get(place, (set(), False))
         # A sequence is written to by whoever takes a number, and is no table.
-        mode = _READ if one.get("kind") == "S" else str(one.get("mode"))
-        found[place] = (modes | {mode}, more or one.get("more") is True)
+        mode = _READ if one.get("kind") == "sequence" else str(one.get("mode"))
+        found.setdefault((str(one.get("schema")), str(one.get("name"))), set()).add(mode)
     return found
 
 

@@ -16,8 +16,8 @@ import asyncpg
 import msgspec
 
 from answerable.adapters.postgres_roles.connections import LOST, words_of
+from answerable.adapters.postgres_roles.locks import held
 from answerable.adapters.postgres_roles.quoting import quoted_text
-from answerable.adapters.postgres_roles.rights import CALLABLE, LOCKED
 from answerable.adapters.postgres_roles.tools import asked, refused
 from answerable.adapters.postgres_roles.values import parameter, shown_value, size_of
 from answerable.core.lease.credential import Performed
@@ -46,13 +46,6 @@ _CLEAN: Final = (
     "CLOSE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); "
     "DISCARD TEMP; DISCARD SEQUENCES; RESET ALL"
 )
-_SESSION: Final = (
-    "SELECT pg_catalog.current_setting('application_name') AS label,"
-    " pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS xid,"
-    " (SELECT virtualtransaction FROM pg_catalog.pg_locks WHERE locktype = 'virtualxid'"
-    "   AND pid = pg_catalog.pg_backend_pid() LIMIT 1) AS vxid"
-)
-_PLACE: Final = ", ".join((_SESSION, f"({LOCKED}) AS locked", f"({CALLABLE}) AS calls"))
 _TABLES: Final = """
 SELECT n.nspname AS schema, c.relname AS name,
   (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
@@ -152,16 +145,14 @@ class PostgresSession:
         # A statement may have set another label or ended the transaction: then it has done nothing that is kept.
         if not connection.is_in_transaction():
             return self._failed("the statement ended its own transaction")
-        row = await connection.fetchrow(_PLACE)
+        now = await held(connection, verb=_first_word(sql), writes=not reads)
         await connection.execute("COMMIT")
         places = [("pg_session", self._session_id)]
-        places += [(f"pg_{name}", row[name]) for name in ("vxid", "xid") if row is not None and row[name]]
-        if row is not None and row["label"] != tag:
+        places += [(name, value) for name, value in (("pg_vxid", now.vxid), ("pg_xid", now.xid)) if value]
+        if now.label != tag:
             places.append(("pg_label_changed", "yes"))
         done.session = tuple(places)
-        if row is not None:
-            locked, calls = msgspec.json.decode(row["locked"]), row["calls"]
-            done.told = {"verb": _first_word(sql).lower(), "locked": locked, "calls": calls}
+        done.told = now.told
         return self._answer(done, reads=reads)
 
     async def _run(

@@ -6,6 +6,8 @@ import pytest
 
 from answerable.core.canonical import freeze
 from answerable.core.lease.listed_rights import ListedRights
+from answerable.core.lease.request_rights import RequestRights
+from answerable.core.lease.table_rights import narrowed_tables, table_rights
 from answerable.core.lease.use import (
     DAY_MS,
     RECORDED_MAX,
@@ -164,3 +166,41 @@ def test_items_of_lists_are_rights_of_their_own():
     assert listed().narrowed("x", {"publish/0"}) is None
     assert listed().used(freeze(grants), "send", {"to": "b"}, None) == Used(frozenset({"publish/1"}))
     assert listed().used(freeze(grants), "odd", {"to": "b"}, None) is None
+
+
+def test_a_right_of_one_of_several_groups_says_of_which():
+    assert Right("also/0/commands/1", "command get", group="also/0").shown == "command get (also/0)"
+    assert SELECT.shown == SELECT.text
+
+
+def test_rights_that_work_together_are_not_found_apart():
+    """A command of one part and a key of another let nothing that both of them let together."""
+    get, key = Right("commands/0", "command get"), Right("keys/0/read", "read a")
+    apart = (get, Right("also/0/keys/0/read", "read a", group="also/0"))
+    held = refusals((get, key), tally(30, 20, "commands/0", "keys/0/read"), apart)
+    assert len(held.lacking) == 1
+    both = (Right("also/0/commands/0", "command get", group="also/0"), *apart[1:])
+    assert refusals((get, key), tally(30, 20, "commands/0", "keys/0/read"), both).is_none
+    merged = (get, key, Right("commands/1", "command set"), Right("keys/1/write", "write b"))
+    parts = (get, key, *(Right(f"also/0/{r.place}", r.text, group="also/0") for r in merged[2:]))
+    assert len(refusals(parts, UseTally(), merged).added) == 2, "together they let more than apart"
+
+
+def test_grants_that_are_no_tables_have_no_rights():
+    odd = {"tables": [{"name": "t", "verbs": ["select"]}, "u"]}
+    assert table_rights(odd) == ()
+    assert narrowed_tables(odd, {"tables/0/select"}) == []
+
+
+def test_a_table_of_which_deleting_is_left_names_no_columns():
+    dotted = {"name": ["a.b", "c"], "verbs": ["select", "delete"], "columns": ["x"]}
+    left = narrowed_tables({"tables": [dotted]}, {"tables/0/delete"})
+    assert left == [{"name": ["a.b", "c"], "verbs": ["delete"]}]
+    assert [right.text for right in table_rights({"tables": left})] == ["delete on a.b.c"]
+
+
+def test_grants_that_say_no_requests_are_not_made_smaller_by_them():
+    rights = RequestRights(beside={"repositories": "repository"})
+    grants = {"repositories": ["o/r"]}
+    assert rights.used(freeze(grants), "request", {"method": "GET", "path": "/x"}, None) == Used(frozenset())
+    assert rights.narrowed(grants, set()) == grants
