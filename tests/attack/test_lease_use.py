@@ -13,12 +13,13 @@ from answerable.core.lease.scope import filled
 from answerable.core.lease.use import Needed as Enough
 from answerable.core.lease.use import Right, Used, UseTally, smaller, use_of, use_record
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Malformed, Refused
+from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows import count_lease_use as flow
 from answerable.flows import simulate_policy as turns
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.count_lease_use import (
     count_lease_use,
+    count_lease_use_elsewhere,
     leased,
     leased_capabilities,
     rights_of,
@@ -273,3 +274,55 @@ async def test_a_question_that_was_not_kept_leaves_a_template_of_the_resource_un
         flow, "fields_of", lambda *given: {n: v for n, v in read(*given).items() if n != "question"}
     )
     assert (await tally_of(bench)).untold == {"unreadable": 1}
+
+
+class Beside:
+    """Port StoredLog over the ledger of another bench. broken: how often it cannot be read."""
+
+    name = "b"
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench, self.broken = bench, 0
+
+    def origin(self) -> str:
+        return self._bench.walk.ledger.origin
+
+    def entries(self, start: int) -> Any:
+        if self.broken:
+            self.broken -= 1
+            raise Unavailable("cannot read a log", code="ledger.unreadable", port="ledger")
+        return self._bench.walk.ledger.replay(start)
+
+
+@pytest.mark.requirement("RIGHTS-04", "RIGHTS-05")
+async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_for_unused(monkeypatch):
+    bench, other = await a_bench(), await Bench().registered(documents())
+    other.walk.subject_keys = bench.walk.subject_keys
+    other.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())  # type: ignore[arg-type]
+    await other.issue()
+    since = other.clock.now() + 600_000
+    await acts(other, told("cases/0"))
+    other.clock.advance(600)
+    for outcome in (told("rows"), told("rows", status="failed"), told("rows", status="indeterminate")):
+        await acts(other, outcome)
+    monkeypatch.setattr(flow, "ENTRIES_AT_A_TIME", 3)
+    log = Beside(other)
+    bench.walk.leases.others = lambda: (log,)
+    assert (await count_lease_use(bench.walk)).others == ("b",)
+    page = await count_lease_use_elsewhere(bench.walk, "b")
+    (tally,) = page.tallies.values()
+    assert (page.more, page.end) == (False, other.walk.ledger.size)
+    assert (tally.told, tally.failed, tally.unended) == (2, 1, 1)
+    assert {*tally.rights} == {"cases/0", "rows"}
+    (late,) = (await count_lease_use_elsewhere(bench.walk, "b", since=since)).tallies.values()
+    assert {*late.rights} == {"rows"}
+    with pytest.raises(Refused) as unknown:
+        await count_lease_use_elsewhere(bench.walk, "c")
+    assert unknown.value.code == "lease.log_unknown"
+    log.broken = 2
+    assert (await count_lease_use_elsewhere(bench.walk, "b")).tallies == page.tallies, (
+        "its process was writing"
+    )
+    log.broken = 100
+    with pytest.raises(Unavailable):
+        await count_lease_use_elsewhere(bench.walk, "b")

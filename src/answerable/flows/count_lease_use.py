@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+import anyio
+from anyio import to_thread
 
 from answerable.core.lease.scope import filled, scope_values
 from answerable.core.lease.use import UseTally, used_in
@@ -17,10 +21,11 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.lease_template import holes_in
 from answerable.core.registry.pointing import named_arguments
-from answerable.errors import Malformed, Refused, shown
+from answerable.errors import AnswerableError, Malformed, Refused, shown
 from answerable.flows.count_history import fields_of
 from answerable.flows.look_at_leases import broker_of
-from answerable.flows.simulate_policy import PAGE_SECONDS_MAX, begins_at, in_turns
+from answerable.flows.recall_elsewhere import TRIES_MAX, TRY_SECONDS
+from answerable.flows.simulate_policy import PAGE_SECONDS_MAX, REST_SECONDS, begins_at, in_turns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,8 +36,10 @@ if TYPE_CHECKING:
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.lease_template import LeaseTemplate
     from answerable.flows.walk import Walk
+    from answerable.ports.stored_log import StoredLog
 
 RESOURCE: Final = "resource"
+ENTRIES_AT_A_TIME: Final = 200
 _ENDED: Final = frozenset({Tag.OUTCOME, Tag.INDETERMINATE})
 
 
@@ -53,7 +60,7 @@ class Leased(NamedTuple):
 class UsePage:
     """start, end: first index that was read, and the first that was not. size: of the ledger now. more: ask again, from
     `end`. tallies: of this page alone, by capability; one that nothing is said of has none. templates: digests of those
-    that were counted under."""
+    that were counted under. others: names of the logs of other processes, each to be asked for as well."""
 
     start: int
     end: int
@@ -61,6 +68,7 @@ class UsePage:
     more: bool
     tallies: Mapping[str, UseTally]
     templates: Mapping[str, str]
+    others: tuple[str, ...] = ()
 
 
 def leased_capabilities(walk: Walk) -> dict[str, Leased]:
@@ -106,7 +114,7 @@ async def count_lease_use(walk: Walk, *, since: int = 0, start: int = 0) -> UseP
     end = first
     async for stored in in_turns(walk, first, ends_at):
         if stored.tag in _ENDED:
-            counting.add(stored, since)
+            counting.add(stored, walk.ledger.entry(whole(leaf_of(stored), "intent")), since)
         end = stored.index + 1
     size = walk.ledger.size
     return UsePage(
@@ -116,7 +124,47 @@ async def count_lease_use(walk: Walk, *, since: int = 0, start: int = 0) -> UseP
         more=end < size,
         tallies=counting.tallies,
         templates={name: one.template for name, one in known.items()},
+        others=tuple(log.name for log in broker_of(walk).others()),
     )
+
+
+async def count_lease_use_elsewhere(walk: Walk, name: str, *, since: int = 0) -> UsePage:
+    """Count what is in the log of another process, all of it, as that stands on the disk.
+
+    Raises Refused (`lease.log_unknown`), Unavailable and Broken (`ledger.*`): what cannot be read is not taken for
+    unused.
+    """
+    log = next((one for one in broker_of(walk).others() if one.name == name), None)
+    if log is None:
+        raise Refused(f"there is no other log {shown(name)}", code="lease.log_unknown")
+    for _ in range(TRIES_MAX - 1):
+        try:
+            return await _counted_beside(walk, log, since)
+        except AnswerableError:
+            # Its process may be writing.
+            await anyio.sleep(TRY_SECONDS)
+    return await _counted_beside(walk, log, since)
+
+
+async def _counted_beside(walk: Walk, log: StoredLog, since: int) -> UsePage:
+    known = leased_capabilities(walk)
+    counting = _Counting(walk, known)
+    begun: dict[int, StoredEntry] = {}
+    entries, size = iter(log.entries(0)), 0
+    while some := await to_thread.run_sync(lambda: list(islice(entries, ENTRIES_AT_A_TIME))):
+        for stored in some:
+            if stored.tag == Tag.INTENT and leaf_of(stored).get("capability") in known:
+                begun[stored.index] = stored
+            elif stored.tag in _ENDED:
+                intent = whole(leaf_of(stored), "intent")
+                # One that ended unknown may have its true outcome yet.
+                of = begun.get(intent) if stored.tag == Tag.INDETERMINATE else begun.pop(intent, None)
+                if of is not None:
+                    counting.add(stored, of, since)
+        size = some[-1].index + 1
+        await anyio.sleep(REST_SECONDS)
+    templates = {name: one.template for name, one in known.items()}
+    return UsePage(start=0, end=size, size=size, more=False, tallies=counting.tallies, templates=templates)
 
 
 class _Counting:
@@ -126,13 +174,12 @@ class _Counting:
         self._whole = {name: one.template for name, one in known.items() if not _holes(one)}
         self.tallies: dict[str, UseTally] = {}
 
-    def add(self, stored: StoredEntry, since: int) -> None:
-        leaf = leaf_of(stored)
+    def add(self, stored: StoredEntry, begun: StoredEntry, since: int) -> None:
+        """How an action ended. begun: its intent."""
+        leaf, intent = leaf_of(stored), leaf_of(begun)
         at = whole(leaf, "at")
         if at < since:
             return
-        begun = self._walk.ledger.entry(whole(leaf, "intent"))
-        intent = leaf_of(begun)
         one = self._known.get(str(intent.get("capability")))
         if one is None or not intent.get("lease"):
             return

@@ -82,7 +82,7 @@ def usage(
     tell.
     """
     with shell.control() as control:
-        found = [one for one in counted(control, since) if capability in ("", one.capability)]
+        found = [one for one in counted(shell, control, since) if capability in ("", one.capability)]
     if capability and not found:
         raise Refused(
             f"there is no capability {shown(capability)} with a lease: see `answerable lease boundaries`",
@@ -120,7 +120,7 @@ def propose(
     used it; exit code 5 where that leaves nothing to propose.
     """
     with shell.control() as control:
-        one = _one(counted(control, since), name)
+        one = _one(counted(shell, control, since), name)
         now = int(datetime.now(UTC).timestamp() * 1000)
         less = smaller(one.rights, one.tally, Needed(actions=min_actions, days=min_days), now=now)
         _check_enough(one, less, since)
@@ -159,7 +159,7 @@ def replay(
     given: list[JSONValue] = [*documents]
     with shell.control() as control:
         answer = control.post("/v1/leases/rights", {"documents": given})
-        found = counted(control, since)
+        found = counted(shell, control, since)
     results = [
         (one, refusals(one.rights, one.tally, _rights(then["rights"])))
         for then in answer["leases"]
@@ -170,7 +170,7 @@ def replay(
     return None if is_clean else CHECK_FAILED
 
 
-def counted(control: Control, since: str) -> list[Counted]:
+def counted(shell: Shell, control: Control, since: str) -> list[Counted]:
     """Every capability with a lease, with what was used of it in the whole period. Raises Refused (`lease.template`)
     where one changed meanwhile, Malformed (`cli.since`)."""
     from answerable.apps.cli.policy_simulation import millis_back
@@ -178,17 +178,25 @@ def counted(control: Control, since: str) -> list[Counted]:
     listed = list(control.every("/v1/leases/rights"))
     tallies: dict[str, UseTally] = {one["capability"]: UseTally() for one in listed}
     templates = {one["capability"]: one["template"] for one in listed}
-    asked: dict[str, JSONValue] = {"since": str(millis_back(since))}
-    while True:
-        page = control.post("/v1/leases/use", asked)
-        if page["templates"] != templates:
-            raise Refused("leases have changed while they were counted: try again", code="lease.template")
-        for name, tally in page["tallies"].items():
-            tallies[name].merge(_tally(tally))
-        if not page["more"]:
-            break
-        if page["end"] > page["start"]:
-            asked = {"since": asked["since"], "start": str(page["end"])}
+    begun: dict[str, JSONValue] = {"since": str(millis_back(since))}
+    with shell.terminal.progress("counting") as tell:
+
+        def read(asked: dict[str, JSONValue]) -> dict[str, Any]:
+            page = control.post("/v1/leases/use", asked)
+            if page["templates"] != templates:
+                raise Refused("leases have changed while they were counted: try again", code="lease.template")
+            for name, tally in page["tallies"].items():
+                tallies[name].merge(_tally(tally))
+            tell(page["end"], page["size"])
+            return page
+
+        asked = begun
+        while (page := read(asked))["more"]:
+            if page["end"] > page["start"]:
+                asked = {**begun, "start": str(page["end"])}
+        for name in page["others"]:
+            # What another process wrote was used as well.
+            read({**begun, "log": name})
     return [
         Counted(
             capability=one["capability"],

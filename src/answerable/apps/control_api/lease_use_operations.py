@@ -24,6 +24,7 @@ from answerable.core.registry.lease_template import LEASE_WINDOWS
 from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.flows.count_lease_use import (
     count_lease_use,
+    count_lease_use_elsewhere,
     leased,
     leased_capabilities,
     rights_of,
@@ -70,12 +71,13 @@ async def list_rights(call: Call) -> Answer:
 
 async def count_use(call: Call) -> Answer:
     """One page of what was used."""
-    body = call.members("since", "start")
-    page = await count_lease_use(
-        call.walk,
-        since=_number(body.text("since", chars_max=16)) if body.has("since") else 0,
-        start=_number(body.text("start", chars_max=16)) if body.has("start") else 0,
-    )
+    body = call.members("since", "start", "log")
+    since = _number(body.text("since", chars_max=16)) if body.has("since") else 0
+    if body.has("log"):
+        page = await count_lease_use_elsewhere(call.walk, body.text("log", chars_max=256), since=since)
+    else:
+        start = _number(body.text("start", chars_max=16)) if body.has("start") else 0
+        page = await count_lease_use(call.walk, since=since, start=start)
     return {
         "start": page.start,
         "end": page.end,
@@ -83,6 +85,7 @@ async def count_use(call: Call) -> Answer:
         "more": page.more,
         "tallies": {name: _tally(one) for name, one in page.tallies.items()},
         "templates": {**page.templates},
+        "others": [*page.others],
     }
 
 
@@ -181,7 +184,9 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "fault": TEXT,
         }
     ),
-    "LeaseUseRequest": record({"since": TEXT, "start": TEXT}, optional=("since", "start")),
+    "LeaseUseRequest": record(
+        {"since": TEXT, "start": TEXT, "log": TEXT}, optional=("since", "start", "log")
+    ),
     "LeaseUsePage": record(
         {
             "start": COUNT,
@@ -190,6 +195,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "more": FLAG,
             "tallies": mapping(_TALLY),
             "templates": mapping(DIGEST),
+            "others": TEXTS,
         }
     ),
     "LeaseNarrowRequest": record({"capability": TEXT, "template": DIGEST, "kept": TEXTS}),
