@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from answerable.ports.credential_issuer import CredentialIssuer
     from answerable.ports.entropy import Entropy
     from answerable.ports.lease_register import LeaseRegister
+    from answerable.ports.target_rights import TargetRights
 
 NO_TARGET: Final = "the settings name no such target any more"
 
@@ -48,16 +49,25 @@ class LeaseLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskTarget:
-    """A target as the broker has it. acting: how many actions at a time."""
+    """A target as the broker has it. acting: how many actions at a time. rights: what its grants come to, one by one;
+    None for a kind of which nobody tells."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
     acting: CapacityLimiter
+    rights: TargetRights | None = None
 
     @classmethod
-    def of(cls, issuer: CredentialIssuer, target: BrokeredTarget, limits: LeaseLimits) -> DeskTarget:
+    def of(
+        cls,
+        issuer: CredentialIssuer,
+        target: BrokeredTarget,
+        limits: LeaseLimits,
+        rights: TargetRights | None = None,
+    ) -> DeskTarget:
         """With the limits of its own."""
-        return cls(issuer=issuer, target=target, acting=CapacityLimiter(limits.actions_per_target))
+        acting = CapacityLimiter(limits.actions_per_target)
+        return cls(issuer=issuer, target=target, acting=acting, rights=rights)
 
 
 @dataclass(slots=True, kw_only=True)

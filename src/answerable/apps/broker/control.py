@@ -23,7 +23,7 @@ from answerable.core.lease.wire import (
     WAIT_SECONDS_MAX,
     LeaseList,
 )
-from answerable.errors import AnswerableError, Malformed
+from answerable.errors import AnswerableError, Malformed, shown
 from answerable.flows.revoke_lease import begin, end_within
 from answerable.flows.rotate_due import due_now
 from answerable.flows.settle_leases import find_strays
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.broker.needs import Needs
     from answerable.flows.lease_desk import LeaseDesk
+    from answerable.ports.target_rights import TargetRights
 
 RECALLED: Final = "the ledger names it and the broker did not know it"
 
@@ -78,6 +79,21 @@ class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A question without members."""
 
 
+class Rights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What these grants come to at this target."""
+
+    target: str
+    grants: dict[str, Any]
+
+
+class Narrow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """These grants with the rights at these places alone."""
+
+    target: str
+    grants: dict[str, Any]
+    kept: list[str]
+
+
 def control_routes(needs: Needs) -> list[Route]:
     """Every route under `/v1`."""
     control = _Control(needs)
@@ -89,6 +105,8 @@ def control_routes(needs: Needs) -> list[Route]:
         _route("targets", Nothing, control.targets),
         _route("strays", Nothing, control.strays),
         _route("secrets", Nothing, control.secrets),
+        _route("rights", Rights, control.rights),
+        _route("narrow", Narrow, control.narrow),
     ]
 
 
@@ -183,6 +201,20 @@ class _Control:
                 for name, why in found[:LISTED_MAX]
             ]
         }
+
+    async def rights(self, asked: Rights) -> dict[str, Any]:
+        found = self._rights_of(asked.target)
+        return {"rights": found.rights(asked.grants) if found is not None else ()}
+
+    async def narrow(self, asked: Narrow) -> dict[str, Any]:
+        found = self._rights_of(asked.target)
+        return {"grants": found.narrowed(asked.grants, frozenset(asked.kept)) if found is not None else None}
+
+    def _rights_of(self, target: str) -> TargetRights | None:
+        known = self._desk.targets.get(target)
+        if known is None:
+            raise Malformed(f"this broker has no target {shown(target)}", code="target.unknown")
+        return known.rights
 
 
 def _recalled(name: Any, target: str, log: str, now: UnixMillis) -> Lease:

@@ -151,10 +151,10 @@ def outcome(
     """
     tag = Tag.INDETERMINATE if outcome.status == "indeterminate" else Tag.OUTCOME
     # What an upstream said may be cut out of anything, lone surrogates included, and is written down nevertheless.
-    detail = encode(outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode())
-    fields: list[Field] = [(b"detail", detail)]
-    if result:
-        fields.append((b"result", result))
+    detail = outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode()
+    fields: list[Field] = [(b"detail", encode(detail))]
+    fields += [(b"used", encode(outcome.used))] if outcome.used is not None else []
+    fields += [(b"result", result)] if result else []
     if result_digest:
         fields.append((b"result_digest", b'"%b"' % result_digest.encode()))
     digests, attachment = sealed_fields(fields, sealing)
