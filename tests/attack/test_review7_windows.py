@@ -13,7 +13,7 @@ from answerable.flows.lease_desk import DeskTarget, LeaseLimits
 from answerable.flows.perform_leased import perform_leased
 from answerable.flows.revoke_lease import end_within
 from tests.attack.test_brokered_walk import a_bench
-from tests.lease_world import LeaseWorld, quiet, until, warrant
+from tests.lease_world import LeaseWorld, quiet, warrant
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +37,7 @@ class Halting:
 
 
 async def renewed_while_it_is_held(*, is_reachable: bool) -> tuple[LeaseWorld, list[str], Lease, list[Lease]]:
-    """A hold comes while a task's lease is renewed. The codes, the lease in the register, and what is told unrevoked."""
+    """A hold comes while a lease is renewed. The codes, the lease in the register, and what is told unrevoked."""
     world = LeaseWorld()
     target = world.target()
     target.values["case-1"] = "open"
