@@ -110,8 +110,11 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
 
 
 def uses_broker(walk: Walk) -> bool:
-    """Whether anything registered is a target of the broker."""
-    return any(server.target for server in walk.registry.current.servers.values())
+    """Whether anything registered is a target of the broker, or was: leases outlive what is taken off the registry."""
+    side = walk.leases
+    if side is not None and not side.is_used:
+        side.is_used = any(server.target for server in walk.registry.current.servers.values())
+    return side is not None and side.is_used
 
 
 async def follow_leases(walk: Walk) -> None:
@@ -119,9 +122,19 @@ async def follow_leases(walk: Walk) -> None:
     side = walk.leases
     if side is None:
         return
+    if not uses_broker(walk):
+        side.is_used = await _has_leases_of_ours(walk, side)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tell, walk, side)
         tasks.start_soon(_hear, walk, side)
+
+
+async def _has_leases_of_ours(walk: Walk, side: LeaseSide) -> bool:
+    """Whether a broker answers that has some of an earlier process of ours, for what is registered no more."""
+    try:
+        return any(lease.log == walk.ledger.origin for lease in await side.asks.leases("open", LISTED_MAX))
+    except Unavailable:
+        return False
 
 
 async def _tell(walk: Walk, side: LeaseSide) -> None:
@@ -142,12 +155,27 @@ async def _tell(walk: Walk, side: LeaseSide) -> None:
 
 
 async def _told(walk: Walk, side: LeaseSide) -> None:
-    if side.owed_all and walk.leases is side:
-        for lease in await all_leases(walk, "open"):
-            why = _why_over(walk, lease) if lease.log == walk.ledger.origin else ""
-            if why:
-                side.owed["credential", lease.name] = why
-        side.owed_all = False
+    """First what is known to have ended, however much else is open; then, page by page, what is open."""
+    await _tell_owed(side)
+    if not side.owed_all:
+        return
+    # Set before the look: whoever owes all of it meanwhile has it looked at once more.
+    side.owed_all = False
+    try:
+        after = ""
+        while some := await side.asks.leases("open", LISTED_MAX, after=after):
+            for lease in some:
+                why = _why_over(walk, lease) if lease.log == walk.ledger.origin else ""
+                if why:
+                    side.owed["credential", lease.name] = why
+            await _tell_owed(side)
+            after = some[-1].name
+    except BaseException:
+        side.owed_all = True
+        raise
+
+
+async def _tell_owed(side: LeaseSide) -> None:
     while side.owed:
         names = list(side.owed.items())[:NAMES_MAX]
         await side.asks.end([name for name, _ in names], why=names[0][1], wait_seconds=0.0)

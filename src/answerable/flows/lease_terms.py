@@ -38,6 +38,11 @@ class ActionNames(NamedTuple):
         """Name of the lease, empty where there is none."""
         return self.brokered.terms.name if self.brokered is not None else ""
 
+    @property
+    def lease_target(self) -> str:
+        """Where it may be live, empty where there is none."""
+        return self.brokered.terms.target if self.brokered is not None else ""
+
 
 UNNAMED: Final = ActionNames("", None)
 
@@ -64,6 +69,7 @@ def brokered_action(
         raise Unavailable(
             "no broker is set up, and this action needs a credential", code="broker.none", port="lease_broker"
         )
+    side.is_used = True
     if capability.lease.model:
         signed = walk.manifests.current(verified.caller.agent)
         model = verified.arguments.get(capability.lease.model)

@@ -68,13 +68,13 @@ class MemoryLeaseRegister:
         found = [one for one in self._leases.values() if one.lease.log == log and one.number > after]
         return sorted(found, key=lambda change: change.number)[: min(limit, CHANGES_MAX)]
 
-    def acknowledged(self, log: str) -> int:
+    def acknowledged(self, log: str) -> int | None:
         """As the port says."""
-        return self._acknowledged.get(log, 0)
+        return self._acknowledged.get(log)
 
     def acknowledge(self, log: str, number: int) -> None:
         """As the port says."""
-        self._acknowledged[log] = max(number, self.acknowledged(log))
+        self._acknowledged[log] = max(number, self._acknowledged.get(log, 0))
 
     def last_change(self) -> int:
         """As the port says."""

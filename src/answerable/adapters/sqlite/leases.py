@@ -125,14 +125,15 @@ class SqliteLeaseRegister:
         )
         return [LeaseChange(whole(row[0]), _lease(row[1])) for row in rows]
 
-    def acknowledged(self, log: str) -> int:
+    def acknowledged(self, log: str) -> int | None:
         """As the port says."""
         rows = self._store.rows("SELECT number FROM acknowledged WHERE log = ?", (log,))
-        return whole(rows[0][0]) if rows else 0
+        return whole(rows[0][0]) if rows else None
 
     def acknowledge(self, log: str, number: int) -> None:
         """As the port says."""
-        if number <= self.acknowledged(log):
+        known = self.acknowledged(log)
+        if known is not None and number <= known:
             return
         with self._store.write() as connection:
             connection.execute(

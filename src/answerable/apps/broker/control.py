@@ -130,10 +130,14 @@ class _Control:
 
     async def changes(self, asked: Changes) -> dict[str, Any]:
         desk = self._desk
-        if asked.after is None:
-            after = await to_thread.run_sync(desk.register.acknowledged, asked.log)
-        else:
-            after = asked.after
+        known = await to_thread.run_sync(desk.register.acknowledged, asked.log)
+        last = await to_thread.run_sync(desk.register.last_change)
+        after = known if asked.after is None else asked.after
+        if after is None or (known is None and after) or after > last:
+            # Of a log that this register never heard of, or of more than it ever told: it is not the one that the
+            # keeper of this log knows, however many changes it has. Nothing of that is taken for written down.
+            return {"last": last if known is not None else 0, "changes": []}
+        if asked.after is not None:
             await to_thread.run_sync(desk.register.acknowledge, asked.log, after)
         until = anyio.current_time() + min(asked.wait_seconds, WAIT_SECONDS_MAX)
         while True:
@@ -141,9 +145,10 @@ class _Control:
             if desk.changed is None:
                 desk.changed = anyio.Event()
             changed = desk.changed
-            found = await to_thread.run_sync(desk.register.changes, asked.log, after)
+            # In this order: what `last` counts is in `found`, or it would be passed over by whoever goes on from there.
             last = await to_thread.run_sync(desk.register.last_change)
-            if found or last < after or anyio.current_time() >= until:
+            found = await to_thread.run_sync(desk.register.changes, asked.log, after)
+            if found or anyio.current_time() >= until:
                 return {"last": last, "changes": found}
             with anyio.CancelScope(deadline=until):
                 await changed.wait()

@@ -1,8 +1,8 @@
 """A secret that comes back in an answer is hidden before anybody sees it, in the spellings that servers echo it in.
 
 Laws: what holds no secret comes back as it was; a secret is hidden as it is, percent-encoded, as JSON and HTML escape
-it, in base64 at each of its three offsets and in base64url, in hex and in UTF-16; what is JSON is searched again once it
-is read, for there a character can be written in many ways; what is too short to tell from other text is refused as a
+it, in base64 at each of its three offsets and in base64url, in hex and in UTF-16; what is JSON is searched again once
+it is read, for there a character can be written in many ways; what is too short to tell from other text is refused as a
 secret when settings are read (`SECRET_CHARS_MIN`), not here. Other codings (compressed, encrypted, reversed) are not
 seen: answers in a coding that nobody asked for are not shown at all.
 """
@@ -109,7 +109,7 @@ def _spellings(secret: str) -> set[bytes]:
 
 
 def _in_json(secret: str) -> set[bytes]:
-    """As encoders of several languages write it: some escape `/`, some what HTML or JavaScript would take for its own."""
+    """As encoders of several languages write it: some escape `/`, some what HTML or JavaScript takes for its own."""
     usual = msgspec.json.encode(secret)[1:-1].decode()
     html = "".join(f"\\u{ord(one):04x}" if one in "<>&" else one for one in usual)
     script = "".join(f"\\u{ord(one):04x}" if one in "<>&'+=" else one for one in usual)
