@@ -23,7 +23,7 @@ HEAD_SECONDS_MAX: Final = 15.0
 """From the first byte of a request, or from connecting, until its fields are complete."""
 
 STRANGERS_MAX: Final = 32
-"""Connections at a time of users who are answered nothing, where a door knows its users. They count for no other bound."""
+"""Connections at a time of users who are answered nothing, where a door knows its users. No other bound counts them."""
 
 _DER: Final = 2  # _ssl.ENCODING_DER, which has no public name.
 _UCRED: Final = struct.Struct("3i")
