@@ -14,8 +14,10 @@ import anyio
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.lease import Lease
-from answerable.errors import Broken, Refused, Unavailable, shown
+from answerable.core.ledger.warrant_token import STEP
+from answerable.errors import Broken, Refused, Unavailable, Unverified, shown
 from answerable.flows.revoke_lease import begin, schedule, told
+from answerable.flows.stray_cancels import no_stray_cancels
 from answerable.ports.lease_register import Redemption
 
 if TYPE_CHECKING:
@@ -34,11 +36,14 @@ async def lease_credential(
 ) -> tuple[Lease, Credential]:
     """The credential for one warrant, minted for it, or of its task window.
 
-    Raises Refused (`lease.scope`, `lease.boundary`, `lease.ended`, `lease.other`: nothing was done), Broken
-    (`warrant.spent`) and Unavailable with effect `none`: then the warrant is spent, and whatever may be live is being
-    ended.
+    Raises Unverified (`warrant.late`), Refused (`lease.scope`, `lease.boundary`, `lease.ended`, `lease.other`: nothing
+    was done), Broken (`warrant.spent`) and Unavailable with effect `none`: then the warrant is spent, and whatever may
+    be live is being ended.
     """
     terms, now = warrant.lease, desk.clock.now()
+    if now >= warrant.deadline:
+        # It may have waited for its turn here: by now its end may be on record as one that nobody knows.
+        raise Unverified("the time to perform this action has run out", code="warrant.late", step=STEP)
     faults = target.issuer.faults(terms.scope)
     if faults:
         raise Refused(
@@ -130,7 +135,7 @@ def _usable(desk: LeaseDesk, name: LeaseName) -> tuple[Lease, Credential]:
 async def _renew(desk: LeaseDesk, target: DeskTarget, lease: Lease, expires_at: UnixMillis) -> None:
     """Of a task that goes on. A target that cannot renew lets it end at its time. Raises Refused, Unavailable."""
     try:
-        with anyio.fail_after(desk.limits.issue_seconds_max):
+        with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):
             await target.issuer.renew(lease.name, expires_at)
     except Refused as refused:
         if refused.code == "lease.renewal":
@@ -168,7 +173,7 @@ async def _redeem(desk: LeaseDesk, warrant: SignedWarrant, lease: Lease | None) 
 async def _minted(desk: LeaseDesk, target: DeskTarget, lease: Lease, warrant: SignedWarrant) -> Credential:
     order = LeaseOrder(name=lease.name, scope=warrant.lease.scope, expires_at=UnixMillis(lease.expires_at))
     try:
-        with anyio.fail_after(desk.limits.issue_seconds_max):
+        with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):
             return await target.issuer.issue(order)
     except TimeoutError:
         raise Unavailable(

@@ -15,6 +15,8 @@ import anyio
 
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.lease_desk import NO_TARGET
+from answerable.flows.stray_cancels import no_stray_cancels
+from answerable.ports.credential_issuer import PORT as ISSUER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -106,7 +108,10 @@ async def _ended(desk: LeaseDesk, lease: Lease, why: str) -> Lease:
     fault = NO_TARGET
     if target is not None:
         try:
-            with anyio.fail_after(desk.limits.revoke_seconds_max):
+            with (
+                anyio.fail_after(desk.limits.revoke_seconds_max),
+                no_stray_cancels(port=ISSUER, effect="unknown"),
+            ):
                 revoked = await target.issuer.revoke(lease.name)
             return lease.ended(desk.clock.now(), revoked, why=why)
         except Unavailable as failed:
