@@ -11,6 +11,7 @@ import pytest
 
 from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.adapters.memory.leases import MemoryLeaseRegister
+from answerable.core.lease.credential import Revoked
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
 from answerable.flows.end_leases import end_leases, follow_leases
@@ -176,3 +177,22 @@ def without_target() -> list[Any]:
         if one["kind"] == "Capability":
             del one["spec"]["lease"]
     return found
+
+
+@pytest.mark.requirement("BROKER-07")
+async def test_what_works_on_after_its_revocation_is_told_as_not_gone_until_its_time(tmp_path):
+    """A target that ends nothing before its time: on record the lease has ended, and its credential opens it still."""
+    async with a_door(tmp_path) as door:
+        asks, now = HttpLeaseBroker(door.socket), door.world.clock.now()
+
+        async def only_in_time(_: object) -> Revoked:
+            return Revoked(left=("the token works until it ends",), live_until=now + 3_600_000)
+
+        door.target.revoke = only_in_time  # type: ignore[method-assign]
+        await act(door, 1)
+        assert [one.left for one in await asks.leases("unrevoked")] == [("the token works until it ends",)]
+        del door.target.revoke
+        await act(door, 2)
+        assert len(await asks.leases("unrevoked")) == 1
+        door.world.clock.advance(3_600)
+        assert await asks.leases("unrevoked") == []

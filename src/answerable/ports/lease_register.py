@@ -67,6 +67,11 @@ class LeaseRegister(Protocol):
         """The leases that ended last, the last first."""
         ...
 
+    def left(self, at: UnixMillis, limit: int, *, after: str = "") -> Sequence[Lease]:
+        """The leases that ended and of which something works still at this time, by name, after this one. What stands
+        for good, as a static secret does, is no lease's."""
+        ...
+
     def changes(self, log: str, after: int, limit: int = CHANGES_MAX) -> Sequence[LeaseChange]:
         """The leases of this log that changed after the change of this number, in the order of their last changes."""
         ...

@@ -28,7 +28,7 @@ from answerable.flows.revoke_lease import begin, end_within
 from answerable.flows.settle_leases import find_strays
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from starlette.requests import Request
 
@@ -157,9 +157,17 @@ class _Control:
         desk, limit = self._desk, max(1, min(asked.limit, LISTED_MAX))
         if asked.which == "ended":
             return {"leases": await to_thread.run_sync(desk.register.ended, limit)}
-        found = desk.open.unrevoked() if asked.which == "unrevoked" else desk.open.all()
+        if asked.which == "unrevoked":
+            # Also what its target could not end before its time: it is on record as ended, and works on.
+            left = await to_thread.run_sync(self._left, limit, asked.after)
+            found: Collection[Lease] = [*desk.open.unrevoked(), *left]
+        else:
+            found = desk.open.all()
         after = [lease for lease in found if lease.name > asked.after]
         return {"leases": nsmallest(limit, after, key=lambda lease: lease.name)}
+
+    def _left(self, limit: int, after: str) -> Sequence[Lease]:
+        return self._desk.register.left(self._desk.clock.now(), limit, after=after)
 
     async def targets(self, _: Nothing) -> dict[str, Any]:
         return {
