@@ -3,7 +3,7 @@ registry meanwhile."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -12,14 +12,18 @@ import pytest
 from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.adapters.memory.leases import MemoryLeaseRegister
 from answerable.core.lease.credential import Revoked
+from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Unavailable
 from answerable.flows.end_leases import end_leases, follow_leases
 from answerable.flows.lease_credential import _named
 from answerable.flows.lease_side import LeaseSide
 from answerable.flows.perform_leased import perform_leased
 from answerable.flows.recall_leases import recall_leases
+from answerable.flows.revoke_authority import revoke_authority
 from answerable.ports.lease_broker import EndedLeases
+from answerable.ports.lease_register import LeaseChange
 from tests.attack.test_broker_door import a_door
 from tests.attack.test_brokered_walk import a_bench, documents
 from tests.lease_world import LOG, quiet, until, warrant
@@ -117,8 +121,12 @@ class Crowded:
     async def leases(self, which: str, limit: int, *, after: str = "") -> Any:
         raise Unavailable("more leases are open than are told", code="broker.too_many", port="lease_broker")
 
+    heard: list[Any] = field(default_factory=list)
+
     async def changes(self, log: str, after: int | None, *, wait_seconds: float) -> Any:
-        await anyio.sleep_forever()
+        if not self.heard:
+            await anyio.sleep_forever()
+        return self.heard.pop()
 
     async def recall(self, log: str, named: Any) -> int:
         self.recalled += named
@@ -167,6 +175,32 @@ async def test_a_lease_is_recalled_at_the_target_that_it_was_minted_at(after):
     await recall_leases(bench.walk, side)
     assert broker.recalled == [(watching.warrants[0].lease_name, "crm-db")]
     assert bench.entries(Tag.INTENT)[0]["lease_target"] == "crm-db"
+
+
+@pytest.mark.requirement("LEASE-06")
+async def test_a_lease_that_was_minted_while_its_agent_was_revoked_is_ended_when_it_is_heard_of():
+    """The broker was told before the warrant came, and had nothing to end; nobody would tell it again."""
+    bench, _, _ = await a_bench(window="task")
+    await bench.act()
+    broker = Crowded()
+    side = bench.walk.leases = LeaseSide(broker="broker", asks=broker, owed_all=False)
+    await revoke_authority(bench.walk, Revocable("agent", "scout"), by="alice")
+    broker.asked.clear()
+    now = bench.clock.now()
+    named = replace(
+        _named(warrant(7, window="task", now=now, under=(("mandate", "m-1"), ("agent", "scout"))), now),
+        log=bench.walk.ledger.origin,
+    )
+    late = named.issued(now, account=f"ans_{named.name}", expires_at=named.expires_at)
+    other = replace(late, name=lease_name(bytes(16)), under=(("agent", "rover"),), mandate="")
+    broker.heard = [(1, [LeaseChange(1, other), LeaseChange(2, late)])]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow_leases, bench.walk)
+        with anyio.fail_after(5):
+            await until(lambda: bool(broker.asked))
+        tasks.cancel_scope.cancel()
+    assert broker.asked == [[("credential", late.name)]]
+    assert not side.owed
 
 
 def without_target() -> list[Any]:

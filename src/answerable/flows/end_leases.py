@@ -237,6 +237,10 @@ async def _record(walk: Walk, side: LeaseSide, change: LeaseChange) -> None:
     lease = change.lease
     if not lease.is_open or lease.state == "unrevoked":
         side.forget(lease.name)
+    elif why := _why_over(walk, lease):
+        # Its warrant was on its way when what it stands under was ended or held, and the broker did not know it yet.
+        side.forget(lease.name)
+        side.owe({("credential", lease.name): why})
     entry = lease_stands(
         lease, change=change.number, at=walk.clock.now(), sealing=sealing_for(walk, LOG_SUBJECT)
     )
