@@ -168,3 +168,37 @@ async def test_ten_thousand_leases_at_a_target_that_hangs_delay_neither_ends_nor
             await perform_leased(desk, warrant(3, target="two", now=now), "get", ARGUMENTS)
         assert anyio.current_time() - began < 5
         assert len(desk.ending) == 10_000
+
+
+@pytest.mark.requirement("LEASE-05")
+async def test_leases_that_hang_each_time_delay_no_first_end_at_their_own_target():
+    """Rights that others depend on, or a table that others hold: the target is well, and some leases do not go."""
+    world = a_world()
+    stuck = {warrant(number, now=0).lease.name for number in range(100, 140)}
+
+    async def some_hang(name: str) -> object:
+        if name in stuck:
+            await anyio.sleep_forever()
+        return await world.target().revoke(name)
+
+    limits = LeaseLimits(revoke_seconds_max=600)
+    odd = Odd(world.target(), revoke=some_hang)
+    now = world.clock.now()
+    before = [
+        _named(warrant(number, now=now), now).unrevoked(now, "it hung", why="held", jitter=0.0)
+        for number in range(100, 140)
+    ]
+    world.register.put(before)
+    async with world.broker(limits, targets={"one": DeskTarget.of(odd, world.target(), limits)}) as desk:
+        assert len(desk.ending) == 40
+        fresh = warrant(2, window="task", now=now)
+        await perform_leased(desk, fresh, "get", ARGUMENTS)
+        begin(desk, [fresh.lease.name], why="held")
+        with anyio.fail_after(5):
+            await until(lambda: fresh.lease.name not in desk.open)
+            await perform_leased(desk, warrant(3, now=now), "get", ARGUMENTS)
+        assert len(desk.ending) == 40
+        stuck.clear()
+    async with world.broker(limits) as desk:
+        await quiet(desk)
+        assert not len(desk.open)

@@ -87,10 +87,10 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     if side is None or not uses_broker(walk):
         return LeasesWithin()
     try:
-        ended, open_now = await side.asks.leases("ended", LISTED_MAX), await all_leases(walk, "open")
+        last, open_now = await side.asks.leases("ended", LISTED_MAX), await all_leases(walk, "open")
         # Of all that ended only the last are listed; what of it works on is listed to the last.
         left = [one for one in await all_leases(walk, "unrevoked") if not one.is_open]
-        lists = [{one.name: one for one in (*ended, *left)}.values(), open_now]
+        lists = [{one.name: one for one in (*last, *left)}.values(), open_now]
     except Unavailable as failed:
         why = f"{failed.message}; leases end by themselves in time, and it is asked again"
         longest = walk.clock.now() + max(side.lives.task_ms, side.lives.action_ms)

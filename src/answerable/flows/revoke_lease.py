@@ -60,20 +60,24 @@ def begin(desk: LeaseDesk, names: Iterable[LeaseName], *, why: str) -> None:
         desk.ending[name] = anyio.Event()
         desk.credentials.pop(name, None)
         queue = desk.queues[lease.target]
-        queue.waiting.append((name, why))
+        (queue.again if lease.state == "unrevoked" else queue.waiting).append((name, why))
         if queue.enders < desk.limits.enders_per_target:
             queue.enders += 1
             desk.tasks.start_soon(_end_waiting, desk, queue)
 
 
 async def _end_waiting(desk: LeaseDesk, queue: EndQueue) -> None:
-    """End what waits in this queue, one after another, until nothing does."""
+    """End what waits in this queue, one after another, until there is nothing that this task may take."""
+    retrying_max = max(1, desk.limits.enders_per_target // 2)
     try:
-        while queue.waiting:
-            name, why = queue.waiting.popleft()
+        while queue.waiting or (queue.again and queue.retrying < retrying_max):
+            is_again = not queue.waiting
+            name, why = queue.again.popleft() if is_again else queue.waiting.popleft()
+            queue.retrying += is_again
             try:
                 await _attempt(desk, name, why)
             finally:
+                queue.retrying -= is_again
                 desk.ending.pop(name).set()
     finally:
         queue.enders -= 1

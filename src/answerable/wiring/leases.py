@@ -85,8 +85,8 @@ def _signed(key: SigningKey, origin: str, warrant: Warrant) -> str:
 
 
 def _publish(path: Path, key: SigningKey) -> None:
-    """Have the public key among those in this file, whole or not at all; one gateway at a time, so that none writes over
-    what another has just put there. Raises Unavailable (`key.*`)."""
+    """Have the public key among those in this file, whole or not at all; one gateway at a time, so that none writes
+    over what another has just put there. Raises Unavailable (`key.*`)."""
     try:
         lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
