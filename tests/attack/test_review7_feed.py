@@ -11,12 +11,14 @@ import pytest
 
 from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.adapters.memory.leases import MemoryLeaseRegister
+from answerable.core.containment.hold import Hold, Holdable, HoldId
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import Revoked
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Unavailable
-from answerable.flows.end_leases import end_leases, follow_leases
+from answerable.flows.end_leases import end_leases, follow_leases, leases_within
 from answerable.flows.lease_credential import _named
 from answerable.flows.lease_side import LeaseSide
 from answerable.flows.perform_leased import perform_leased
@@ -201,6 +203,32 @@ async def test_a_lease_that_was_minted_while_its_agent_was_revoked_is_ended_when
         tasks.cancel_scope.cancel()
     assert broker.asked == [[("credential", late.name)]]
     assert not side.owed
+
+
+@pytest.mark.requirement("BROKER-07")
+async def test_a_stop_tells_what_works_on_although_it_was_revoked_before_the_stop():
+    bench, _, _ = await a_bench()
+    await bench.act()
+    now = bench.clock.now()
+    one = _named(warrant(7, now=now), now).issued(now, account="ans_x", expires_at=UnixMillis(now + 60_000))
+    works_on = one.ended(
+        now, Revoked(left=("the token",), live_until=now + 3_600_000), why="its action ended"
+    )
+    over = replace(works_on, name=lease_name(bytes(16)), live_until=now + 10)
+
+    class Remembering(Crowded):
+        async def leases(self, which: str, limit: int, *, after: str = "") -> Any:
+            # Of the last that ended it told none any more: there were too many since.
+            return [works_on, over] if which == "unrevoked" else []
+
+    bench.walk.leases = LeaseSide(broker="broker", asks=Remembering(), is_used=True)
+    bench.clock.advance(300)
+    hold = Hold(
+        id=HoldId("hold_" + "x" * 22), what=Holdable("agent", "scout"), at=bench.clock.now(), by="uid:0"
+    )
+    within = await leases_within(bench.walk, hold)
+    assert [(one.name, one.until) for one in within.live] == [(works_on.name, works_on.live_until)]
+    assert within.ended == ()
 
 
 def without_target() -> list[Any]:

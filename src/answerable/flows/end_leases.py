@@ -100,7 +100,7 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     live = [
         StillLive(kind="lease", name=one.name, until=one.live_until, why="; ".join(one.left))
         for one in mine
-        if one.ended_at >= hold.at and one.left
+        if one.left and max(one.ended_at, one.live_until) >= hold.at
     ]
     live += [
         StillLive(
