@@ -62,6 +62,12 @@ def test_a_value_is_put_in_as_it_is_and_once(grants):
 
 def kept_to(what: str, value: str) -> bool:
     """Whether the kind either refuses the scope, or grants exactly what this one value names."""
+    found = kept_by_servers(what, value)
+    return kept_by_services(what, value) if found is None else found
+
+
+def kept_by_servers(what: str, value: str) -> bool | None:
+    """Of databases and brokers of messages; None for other kinds."""
     limits = ScopeLimits(databases=frozenset({"prod"}), rows_max=10, seconds_max=5)
     match what:
         case "postgres rows":
@@ -95,6 +101,12 @@ def kept_to(what: str, value: str) -> bool:
         case "nats token":
             nats, faults = nats_grants(scope({"publish": [["case", "{resource}"]]}, value))
             return bool(faults) or (nats.publish == (f"case.{value}",) and not set(value) & set("*>. "))
+    return None
+
+
+def kept_by_services(what: str, value: str) -> bool:
+    """Of all others."""
+    match what:
         case "http segment":
             asked = {"requests": [{"methods": ["GET"], "path": ["cases", "{resource}"]}]}
             return bool(http_faults(scope(asked, value), tokens=False)) or not set(value) & set("/\\%?#;")

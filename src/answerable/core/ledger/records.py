@@ -74,10 +74,8 @@ def intent(
     reserved: Reserved,
     hops: list[HopLeaf],
 ) -> Entry:
-    """The entry that must be durable before the effect: decision, purpose and claimed reason inside.
-
-    principal: pseudonym. The references are to entries before this one in the same log.
-    """
+    """The entry that must be durable before the effect: decision, purpose and claimed reason inside. principal:
+    pseudonym. References are to entries before this one in the same log."""
     request, mandate, caller = verified.request, verified.mandate, verified.caller
     digests, attachment = sealed_fields(
         [*decided_fields(verified, decision), *answering_fields(verified)], sealing
