@@ -73,10 +73,16 @@ class DeskTarget:
 @dataclass(slots=True, kw_only=True)
 class EndQueue:
     """Leases of one target that are to be ended, with why, and how many tasks are at it. Each target has its own, and
-    apart from its actions: a dead target delays no other, and no flood of actions delays an end."""
+    apart from its actions: a dead target delays no other, and no flood of actions delays an end.
+
+    again: those that could not be revoked before. They come last, and no more than half of the tasks are at them
+    (retrying), so that what hangs there delays nothing that could be ended now.
+    """
 
     waiting: deque[tuple[LeaseName, str]] = field(default_factory=deque)
+    again: deque[tuple[LeaseName, str]] = field(default_factory=deque)
     enders: int = 0
+    retrying: int = 0
 
 
 class OpenLeases:

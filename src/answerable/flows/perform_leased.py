@@ -18,6 +18,8 @@ from answerable.flows.guard_secrets import (
 )
 from answerable.flows.lease_credential import lease_credential
 from answerable.flows.revoke_lease import begin, end_lease
+from answerable.flows.stray_cancels import no_stray_cancels
+from answerable.ports.brokered_target import PORT as TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +80,7 @@ async def _performed(
         name, why = lease.name, "its action was cut off"
         try:
             seconds = max(0.0, (lease.expires_at - desk.clock.now()) / 1000)
-            with anyio.fail_after(seconds):
+            with anyio.fail_after(seconds), no_stray_cancels(port=TARGET, effect="unknown"):
                 async with target.target.connected(credential) as session:
                     performed = await session.perform(
                         tool, arguments, tag=warrant.action_id, seconds_max=seconds, progress=progress

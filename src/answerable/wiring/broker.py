@@ -146,6 +146,7 @@ async def _serve_once(
                 limits=FrontLimits(**asdict(settings.front)),
                 started=lambda bound: started(bound, broker, left),
                 stop=ending,
+                uids=broker.uids,
             )
             await _ended(desk, settings.front.grace_seconds)
             beside.cancel_scope.cancel()

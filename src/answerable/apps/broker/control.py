@@ -30,7 +30,7 @@ from answerable.flows.settle_leases import find_strays
 from answerable.ports.lease_broker import DueSecret
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from starlette.requests import Request
 
@@ -151,10 +151,14 @@ class _Control:
 
     async def changes(self, asked: Changes) -> dict[str, Any]:
         desk = self._desk
-        if asked.after is None:
-            after = await to_thread.run_sync(desk.register.acknowledged, asked.log)
-        else:
-            after = asked.after
+        known = await to_thread.run_sync(desk.register.acknowledged, asked.log)
+        last = await to_thread.run_sync(desk.register.last_change)
+        after = known if asked.after is None else asked.after
+        if after is None or (known is None and after) or after > last:
+            # Of a log that this register never heard of, or of more than it ever told: it is not the one that the
+            # keeper of this log knows, however many changes it has. Nothing of that is taken for written down.
+            return {"last": last if known is not None else 0, "changes": []}
+        if asked.after is not None:
             await to_thread.run_sync(desk.register.acknowledge, asked.log, after)
         until = anyio.current_time() + min(asked.wait_seconds, WAIT_SECONDS_MAX)
         while True:
@@ -162,9 +166,10 @@ class _Control:
             if desk.changed is None:
                 desk.changed = anyio.Event()
             changed = desk.changed
-            found = await to_thread.run_sync(desk.register.changes, asked.log, after)
+            # In this order: what `last` counts is in `found`, or it would be passed over by whoever goes on from there.
             last = await to_thread.run_sync(desk.register.last_change)
-            if found or last < after or anyio.current_time() >= until:
+            found = await to_thread.run_sync(desk.register.changes, asked.log, after)
+            if found or anyio.current_time() >= until:
                 return {"last": last, "changes": found}
             with anyio.CancelScope(deadline=until):
                 await changed.wait()
@@ -173,9 +178,17 @@ class _Control:
         desk, limit = self._desk, max(1, min(asked.limit, LISTED_MAX))
         if asked.which == "ended":
             return {"leases": await to_thread.run_sync(desk.register.ended, limit)}
-        found = desk.open.unrevoked() if asked.which == "unrevoked" else desk.open.all()
+        if asked.which == "unrevoked":
+            # Also what its target could not end before its time: it is on record as ended, and works on.
+            left = await to_thread.run_sync(self._left, limit, asked.after)
+            found: Collection[Lease] = [*desk.open.unrevoked(), *left]
+        else:
+            found = desk.open.all()
         after = [lease for lease in found if lease.name > asked.after]
         return {"leases": nsmallest(limit, after, key=lambda lease: lease.name)}
+
+    def _left(self, limit: int, after: str) -> Sequence[Lease]:
+        return self._desk.register.left(self._desk.clock.now(), limit, after=after)
 
     async def targets(self, _: Nothing) -> dict[str, Any]:
         return {

@@ -1,25 +1,32 @@
 """A secret that comes back in an answer is hidden before anybody sees it, in the spellings that servers echo it in.
 
-Laws: what holds no secret comes back as it was; a secret is hidden as it is, percent-encoded, as JSON escapes it, in
-base64 at each of its three offsets and in base64url, and in hex; what is too short to tell from other text is refused
-as a secret when settings are read (`SECRET_CHARS_MIN`), not here. Other codings (compressed, encrypted, reversed) are
-not seen: answers in a coding that nobody asked for are not shown at all.
+Laws: what holds no secret comes back as it was; a secret is hidden as it is, percent-encoded, as JSON and HTML escape
+it, in base64 at each of its three offsets and in base64url, in hex and in UTF-16; what is JSON is searched again once
+it is read, for there a character can be written in many ways; what is too short to tell from other text is refused as a
+secret when settings are read (`SECRET_CHARS_MIN`), not here. Other codings (compressed, encrypted, reversed) are not
+seen: answers in a coding that nobody asked for are not shown at all.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
+from html import escape
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from answerable.core.lease.secret_watch import forms_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from answerable.core.canonical import JSONValue
 
 SECRET_CHARS_MIN: Final = 8
 HIDDEN: Final = b"[hidden: credential]"
 
+_ESCAPE: Final = re.compile(r"\\u([0-9a-f]{4})")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -40,6 +47,16 @@ class Echoes:
     def hidden_text(self, text: str) -> str:
         """The same for a text."""
         return self.hidden_in(text.encode("utf-8", "replace")).decode()
+
+    def hidden_value(self, value: JSONValue) -> JSONValue:
+        """The same for each text of what was read from JSON, names of members included."""
+        if isinstance(value, str):
+            return self.hidden_text(value)
+        if isinstance(value, list):
+            return [self.hidden_value(one) for one in value]
+        if isinstance(value, dict):
+            return {self.hidden_text(name): self.hidden_value(one) for name, one in value.items()}
+        return value
 
     def __repr__(self) -> str:
         return "Echoes()"
@@ -73,12 +90,14 @@ class EchoStream:
 def _spellings(secret: str) -> set[bytes]:
     plain = secret.encode()
     found = {
+        *forms_of(secret),
         plain,
-        _percent(plain, "%{:02X}"),
         _percent(plain, "%{:02x}"),
-        msgspec.json.encode(secret)[1:-1],
+        escape(secret).encode(),
+        escape(secret).replace("&#x27;", "&#39;").replace("&quot;", "&#34;").encode(),
         plain.hex().encode(),
         plain.hex().upper().encode(),
+        *_in_json(secret),
     }
     for offset in range(3):
         # What surrounds it changes the first and last characters: only those that it makes alone are looked for.
@@ -87,6 +106,17 @@ def _spellings(secret: str) -> set[bytes]:
         if len(inner) >= SECRET_CHARS_MIN:
             found |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
     return {one for one in found if one}
+
+
+def _in_json(secret: str) -> set[bytes]:
+    """As encoders of several languages write it: some escape `/`, some what HTML or JavaScript takes for its own."""
+    usual = msgspec.json.encode(secret)[1:-1].decode()
+    html = "".join(f"\\u{ord(one):04x}" if one in "<>&" else one for one in usual)
+    script = "".join(f"\\u{ord(one):04x}" if one in "<>&'+=" else one for one in usual)
+    found = {usual, usual.replace("/", "\\/"), html, script}
+    # Half of them write the digits of an escape in capitals.
+    found |= {_ESCAPE.sub(lambda at: "\\u" + at[1].upper(), one) for one in found}
+    return {one.encode() for one in found}
 
 
 def _percent(plain: bytes, form: str) -> bytes:

@@ -73,16 +73,15 @@ def intent(
     action_id: str,
     idempotency_key: str,
     lease_name: str,
+    lease_target: str = "",
     deadline: UnixMillis,
     call: int,
     approval_id: str,
     reserved: Reserved,
     hops: list[HopLeaf],
 ) -> Entry:
-    """The entry that must be durable before the effect: decision, purpose and claimed reason inside.
-
-    principal: pseudonym. The references are to entries before this one in the same log.
-    """
+    """The entry that must be durable before the effect: decision, purpose and claimed reason inside. principal:
+    pseudonym. References are to entries before this one in the same log."""
     request, mandate, caller = verified.request, verified.mandate, verified.caller
     digests, attachment = sealed_fields(
         [*decided_fields(verified, decision), *answering_fields(verified)], sealing
@@ -110,6 +109,7 @@ def intent(
         instance=caller.identity.instance,
         key=idempotency_key,
         lease=lease_name,
+        lease_target=lease_target,
         mandate=mandate.id,
         mandate_ref=mandate_ref,
         manifest=caller.identity.manifest,
