@@ -20,7 +20,7 @@ from answerable.core.identity.keys import public_key
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
 from answerable.flows.lease_writer import LeaseWriter
-from answerable.flows.revoke_lease import begin
+from answerable.flows.revoke_lease import begin, told
 from answerable.flows.rotate_due import keep_rotating
 from answerable.flows.secret_desk import keep_looking, look
 from answerable.flows.settle_leases import keep_settling, reopen
@@ -132,6 +132,7 @@ async def _serve_once(
         async with anyio.create_task_group() as beside:
             desk.tasks = beside
             beside.start_soon(_set_with, stop, ending)
+            beside.start_soon(_let_go, desk, ending)
             beside.start_soon(_end_when_changed, settings.broker.targets, seen, ending)
             beside.start_soon(broker.writer.run)
             beside.start_soon(keep_settling, desk)
@@ -161,6 +162,13 @@ async def _looked(secrets: SecretDesk) -> None:
 async def _set_with(one: anyio.Event, other: anyio.Event) -> None:
     await one.wait()
     other.set()
+
+
+async def _let_go(desk: LeaseDesk, ending: anyio.Event) -> None:
+    """Answer whoever waits for changes, once it is to end: the door closes when nobody is being answered."""
+    await ending.wait()
+    desk.is_stopping = True
+    told(desk)
 
 
 async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) -> None:
