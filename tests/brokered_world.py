@@ -132,17 +132,21 @@ class SupportDesk(Mailbox):
 
 
 @asynccontextmanager
-async def support_desk(root: Path, server: PostgresServer) -> AsyncIterator[SupportDesk]:
-    async with house(root, SETTINGS) as home:
+async def support_desk(
+    root: Path, server: PostgresServer, *, port: int = 0, known: str = "", more: str = ""
+) -> AsyncIterator[SupportDesk]:
+    """port: by which the broker reaches the server, where not directly. known: documents, in place of those of the desk.
+    more: settings."""
+    async with house(root, SETTINGS + more) as home:
         targets = home.data / "broker/targets"
         targets.mkdir(mode=0o700, parents=True)
-        (targets / "shop-db.toml").write_text(TARGET.format(port=server.port))
+        (targets / "shop-db.toml").write_text(TARGET.format(port=port or server.port))
         (targets / "password").write_text(BROKER_PASSWORD)
         for person in ("ada", "bela"):
             key = create_key(root / f"{person}.jwk", seed=os.urandom(32))
             (root / f"{person}.pub.jwk").write_text(public_jwk(key))
         await home.start()
-        await asyncio.to_thread(home.apply, documents())
+        await asyncio.to_thread(home.apply, known or documents())
         issue = ("mandate", "issue", "support", "--as", "ada", "--key", str(root / "ada.jwk"), "--yes")
         mandate = (await asyncio.to_thread(home.command, *issue)).strip()
         yield SupportDesk(home, mandate, "shop-db")
