@@ -135,7 +135,7 @@ class SupportDesk(Mailbox):
 async def support_desk(
     root: Path, server: PostgresServer, *, port: int = 0, known: str = "", more: str = ""
 ) -> AsyncIterator[SupportDesk]:
-    """port: by which the broker reaches the server, where not directly. known: documents, in place of those of the desk.
+    """port: by which the broker reaches the server, where not directly. known: documents in place of those of the desk.
     more: settings."""
     async with house(root, SETTINGS + more) as home:
         targets = home.data / "broker/targets"

@@ -1,7 +1,7 @@
 """A PostgreSQL that asks the accounts of leases for their passwords in plain text, and a wire that is listened to.
 
-So a test gets the very credential that the broker minted, from where a thief at the target would take it, and nothing in
-the product has to give it away. The broker's own account goes on proving itself by SCRAM.
+So a test gets the very credential that the broker minted, from where a thief at the target would take it, and nothing
+in the product has to give it away. The broker's own account goes on proving itself by SCRAM.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ async def _looked(owner: asyncpg.Connection, come: asyncio.Event) -> None:
     while not await owner.fetchval(
         f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {LOCK} AND NOT granted"
     ):
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # noqa: ASYNC110 - what is waited for has no event
     come.set()
 
 

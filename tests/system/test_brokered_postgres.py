@@ -9,7 +9,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,17 @@ pytestmark = pytest.mark.anyio
 def server() -> Iterator[PostgresServer]:
     with furnished_server() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left(server: PostgresServer) -> AsyncIterator[None]:
+    """Each test's server is killed, and its broker ends what it had."""
+    yield
+    for _ in range(300):
+        if not await roles(server):
+            break
+        await asyncio.sleep(0.1)
+    assert await roles(server) == []
 
 
 async def roles(server: PostgresServer) -> list[str]:
@@ -151,6 +162,24 @@ async def test_a_broker_that_is_killed_leaves_nothing_live_to_its_next_start(tmp
             await asyncio.sleep(0.1)
         (again,) = await desk.leases()
         assert again["name"] != lease["name"]
+
+
+@pytest.mark.requirement("BROKER-11")
+async def test_a_broker_whose_server_is_killed_ends_what_is_live_without_waiting_for_its_grace(
+    tmp_path, server
+):
+    async with support_desk(tmp_path, server, more="[front]\ngrace_seconds = 100\n") as desk:
+        key = await an_agent(desk, tmp_path)
+        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        assert len(await roles(server)) == 1
+        (broker,) = process_named(desk, "broker")
+        await desk.home.stop(signal.SIGKILL)
+        for _ in range(300):
+            if not process_named(desk, "broker"):
+                break
+            await asyncio.sleep(0.1)
+        assert process_named(desk, "broker") == [], broker
+        assert await roles(server) == []
 
 
 @pytest.mark.requirement("BROKER-06")

@@ -1,4 +1,4 @@
-"""S-03: an agent deletes production during a freeze and reports success (Replit, July 2025); here up to the database."""
+"""S-03: an agent deletes production during a freeze and reports success (Replit, July 2025)."""
 
 from __future__ import annotations
 

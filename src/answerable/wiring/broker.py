@@ -20,7 +20,7 @@ from answerable.core.identity.keys import public_key
 from answerable.errors import AnswerableError, Malformed, Unavailable
 from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
 from answerable.flows.lease_writer import LeaseWriter
-from answerable.flows.revoke_lease import begin
+from answerable.flows.revoke_lease import begin, told
 from answerable.flows.settle_leases import keep_settling, reopen
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.secret_store import secrets_of
@@ -135,6 +135,7 @@ async def _serve_once(
         async with anyio.create_task_group() as beside:
             desk.tasks = beside
             beside.start_soon(_set_with, stop, ending)
+            beside.start_soon(_answer_waiting, ending, desk)
             beside.start_soon(_end_when_changed, settings.broker.targets, seen, ending)
             beside.start_soon(broker.writer.run)
             beside.start_soon(keep_settling, desk)
@@ -153,6 +154,13 @@ async def _serve_once(
 async def _set_with(one: anyio.Event, other: anyio.Event) -> None:
     await one.wait()
     other.set()
+
+
+async def _answer_waiting(ending: anyio.Event, desk: LeaseDesk) -> None:
+    """Who waits for changes would keep the front open for its whole grace, and every lease live as long."""
+    await ending.wait()
+    desk.is_stopping = True
+    told(desk)
 
 
 async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) -> None:
