@@ -75,10 +75,12 @@ async def end_leases(walk: Walk, names: Iterable[Under], *, why: str, wait_secon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasesWithin:
-    """ended: names of leases within a hold's reach that ended since it was placed. live: those that are not gone."""
+    """ended: names of leases within a hold's reach that ended since it was placed. live: those that are not gone.
+    ending: how many of them were not yet tried to the end."""
 
     ended: tuple[str, ...] = ()
     live: tuple[StillLive, ...] = ()
+    ending: int = 0
 
 
 async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
@@ -87,12 +89,15 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     if side is None or not uses_broker(walk):
         return LeasesWithin()
     try:
-        lists = [await side.asks.leases("ended", LISTED_MAX), await all_leases(walk, "open")]
+        # In this order: what ends between the two questions is in both answers, and not in neither.
+        still = await all_leases(walk, "open")
+        over = await side.asks.leases("ended", LISTED_MAX)
     except Unavailable as failed:
         why = f"{failed.message}; leases end by themselves in time, and it is asked again"
         longest = walk.clock.now() + max(side.lives.task_ms, side.lives.action_ms)
         return LeasesWithin(live=(StillLive(kind="lease", name=side.broker, until=longest, why=why),))
-    mine = [one for some in lists for one in some if tuple(hold.what) in one.under]
+    found = {one.name: one for some in (still, over) for one in some}
+    mine = [one for one in found.values() if tuple(hold.what) in one.under]
     ended = tuple(one.name for one in mine if one.ended_at >= hold.at)
     live = [
         StillLive(kind="lease", name=one.name, until=one.live_until, why="; ".join(one.left))
@@ -106,7 +111,8 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
         for one in mine
         if one.is_open
     ]
-    return LeasesWithin(ended=ended[:LISTED_MAX], live=tuple(live))
+    ending = sum(one.is_open and one.state != "unrevoked" for one in mine)
+    return LeasesWithin(ended=ended[:LISTED_MAX], live=tuple(live), ending=ending)
 
 
 def uses_broker(walk: Walk) -> bool:
