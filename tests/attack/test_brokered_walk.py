@@ -33,8 +33,8 @@ GRANTS = {"cases": [{"id": "{resource}", "of": "{agent}"}], "note": "{argument.c
 
 @dataclass
 class AskedBroker:
-    """Port LeaseBroker, as far as the walk asks it. away: it cannot be reached. ends_after: what of its leases become right
-    after a list of them was given."""
+    """Port LeaseBroker, as far as the walk asks it. away: it cannot be reached. ends_after: what of its leases become
+    right after a list of them was given."""
 
     asked: list[tuple[list[tuple[str, str]], str]] = field(default_factory=list)
     away: bool = False
