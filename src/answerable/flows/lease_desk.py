@@ -128,8 +128,8 @@ class LeaseDesk:
 
     ending: leases that are being ended, with what is set when that attempt is over. issuing: those that the target is
     just asked for. queues: by target. due: when something is to be done that nobody asks for, as a heap of seconds of
-    the monotonic clock and names; set back, the wall clock lets nothing live longer. tasks: those that outlive a call. is_stopping: whoever waits for
-    changes is answered at once, as the broker is about to end.
+    the monotonic clock and names; set back, the wall clock lets nothing live longer. tasks: those that outlive a call.
+    is_stopping: whoever waits for changes is answered at once, as the broker is about to end.
     """
 
     name: str

@@ -96,9 +96,11 @@ def brokered_action(
 def _window(
     side: LeaseSide, verified: VerifiedRequest, terms: LeaseTerms, at: UnixMillis, entropy: Entropy
 ) -> LeaseTerms:
-    """The open window of this hop of this mandate with this very scope, or a new one."""
+    """The open window of this hop of this mandate with this very scope, or a new one. Each instance has its own, which
+    ends with it and with nobody else's."""
     hop = verified.hops[-1].hash if verified.hops else ""
-    key = (verified.mandate.id, hop, verified.caller.agent, terms.target, terms.scope.hex)
+    agent, instance = verified.caller.agent, verified.caller.identity.instance
+    key = (verified.mandate.id, hop, agent, instance, terms.target, terms.scope.hex)
     known = side.windows.pop(key, None)
     name = (
         known.name
