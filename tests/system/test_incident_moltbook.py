@@ -34,9 +34,7 @@ REGISTRATIONS = 250
 CALLERS = 8
 BEARERS = 12
 ENTRIES_MAX = 100
-LOOKS_LIKE_A_TOKEN = re.compile(
-    rb"[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|[A-Za-z0-9_-]{40,}"
-)
+LOOKS_LIKE_A_TOKEN = re.compile(rb"[A-Za-z0-9_.-]{40,2000}")
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +74,19 @@ async def heard_again(desk: SupportDesk, key: SigningKey) -> int:
     return again.status_code
 
 
-async def as_bearer(desk: SupportDesk, token: str) -> int:
-    """As another host would, with what was copied alone."""
-    headers = {**HEADERS, "authorization": f"Bearer {token}", "answerable-mandate": desk.mandate}
+async def as_bearers(desk: SupportDesk, tokens: list[str]) -> set[int]:
+    """What another host would be answered, with what was copied alone."""
     async with httpx2.AsyncClient(trust_env=False, timeout=30) as client:
-        answer = await client.post(f"{desk.home.tcp}/mcp/shop-db", json=message(), headers=headers)
-    assert "result" not in answer.text
-    return answer.status_code
+        answers = [
+            await client.post(
+                f"{desk.home.tcp}/mcp/shop-db",
+                json=message(),
+                headers={**HEADERS, "authorization": f"Bearer {token}", "answerable-mandate": desk.mandate},
+            )
+            for token in tokens
+        ]
+    assert not [one.text for one in answers if "result" in one.text]
+    return {one.status_code for one in answers}
 
 
 async def registrations(desk: SupportDesk) -> Counter[str]:
@@ -126,7 +130,7 @@ async def test_a_copy_of_the_registers_does_nothing_and_a_copied_credential_ends
         found = {one.decode() for one in LOOKS_LIKE_A_TOKEN.findall(dump)}
         copied = [*sorted(found, key=len)[-BEARERS:], login.password]
         assert len(copied) > BEARERS // 2
-        assert {await as_bearer(desk, one) for one in copied} == {401}
+        assert await as_bearers(desk, copied) == {401}
         assert len(tap.logins) == 1
         assert await heard_again(desk, key) == 401
         assert len(tap.logins) == 2, "what was overheard was done once"
