@@ -92,5 +92,5 @@ def was_done(said: dict[str, Any]) -> bool:
 
 
 def files_of(folder: Path) -> dict[Path, bytes]:
-    """Everything in it."""
-    return {one: one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+    """Everything in it, without the zeros of what is not used yet."""
+    return {one: one.read_bytes().translate(None, b"\0") for one in folder.rglob("*") if one.is_file()}
