@@ -5,13 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from answerable.core.identity.keys import SigningKey
-from answerable.sdk.keyfile import create_key
+from answerable.sdk.keyfile import create_key, public_jwk
+from tests.authorization_server import OPAQUE, AuthorizationServer
+from tests.brokered_http_world import Desk
 from tests.brokered_world import documents
 from tests.mail_world import Mailbox
+from tests.resource_server import ResourceServer
+from tests.up_world import SETTINGS, House, house
 
 OWNERSHIP = {
     "owner": "ada",
@@ -94,3 +101,63 @@ def was_done(said: dict[str, Any]) -> bool:
 def files_of(folder: Path) -> dict[Path, bytes]:
     """Everything in it, without the zeros of what is not used yet."""
     return {one: one.read_bytes().translate(None, b"\0") for one in folder.rglob("*") if one.is_file()}
+
+
+@dataclass
+class Incident:
+    """home: the server. mandate: of scout."""
+
+    home: House
+    mandate: str
+
+    def desk(self, server: str) -> Desk:
+        """One of the servers, as an agent asks it."""
+        return Desk(self.home, self.mandate, server)
+
+
+@asynccontextmanager
+async def incident(root: Path, targets: Mapping[str, str], known: str) -> AsyncIterator[Incident]:
+    """The house with these files among the targets of its broker, and a mandate of Ada's."""
+    async with house(root, SETTINGS) as home:
+        folder = home.data / "broker/targets"
+        folder.mkdir(mode=0o700, parents=True)
+        for name, text in targets.items():
+            (folder / name).write_text(text)
+            (folder / name).chmod(0o600)
+        for person in ("ada", "bela"):
+            key = create_key(root / f"{person}.jwk", seed=os.urandom(32))
+            (root / f"{person}.pub.jwk").write_text(public_jwk(key))
+        await home.start()
+        await asyncio.to_thread(home.apply, known)
+        issue = ("mandate", "issue", "support", "--as", "ada", "--key", str(root / "ada.jwk"), "--yes")
+        yield Incident(home, (await asyncio.to_thread(home.command, *issue)).strip())
+
+
+def on_api(name: str, server: str, tool: str, kind: str, /, *requests: Any, **spec: Any) -> str:
+    """Requests to an API, each let through by one of these rules. scopes: of the token."""
+    scopes = spec.pop("scopes", ["read:case"])
+    given = {
+        "kind": kind,
+        "resource": {"type": "Path", "argument": "path"},
+        "arguments": [{"name": "path", "type": "string", "required": True}],
+        "openMembers": ["method", "query", "headers"],
+        "lease": {"grants": {"scopes": scopes, "resource": [OPAQUE], "requests": list(requests)}},
+    }
+    return capability(name, server, tool, **(given | spec))
+
+
+def asking_api(api: ResourceServer, login: AuthorizationServer, **more: Any) -> str:
+    """The target file of an API that asks its authorization server about every token."""
+    given = {
+        "kind": "http",
+        "base_url": api.url,
+        "auth": "client_credentials",
+        "token_url": login.token_url,
+        "revocation_url": login.revocation_url,
+        "introspection_url": login.introspection_url,
+        "is_introspected": True,
+        "client_id": "broker",
+        "secret": "file:client-secret",
+        **more,
+    }
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in given.items())

@@ -11,6 +11,7 @@ from answerable.core.containment.hold import Hold, holdable
 from answerable.core.lease.credential import Revoked
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import lease_name
+from answerable.core.lease.wire import LISTED_MAX
 from answerable.core.ledger.tags import Tag
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.revocation import Revocable
@@ -271,3 +272,29 @@ async def test_a_lease_that_nobody_hears_of_any_more_keeps_a_report_waiting_for_
     assert report.is_complete
     assert [one.name for one in report.live] == [lease.name]
     assert await record_reports(bench.walk) == 1
+
+
+@pytest.mark.requirement("LEASE-15")
+async def test_what_a_lease_left_live_before_the_stop_is_told_until_it_has_run_out():
+    bench, broker, lease, _ = await a_lease_and_a_stop()
+    now = bench.clock.now()
+    left = Revoked(left=("its token: nobody takes it back",), live_until=now + 600_000)
+    broker.held = [lease.ended(now, left, why="its action ended")]
+    bench.clock.advance(1)
+    hold = (await stop(bench, holdable("credential", "crm-db"))).hold
+    report = await report_containment(bench.walk, hold)
+    [live] = report.live
+    assert (report.leases, live.name, live.until) == ((), lease.name, now + 600_000)
+    assert report.is_complete
+    bench.clock.advance(600)
+    assert (await report_containment(bench.walk, hold)).live == ()
+
+
+@pytest.mark.requirement("LEASE-15")
+async def test_where_more_ended_than_is_looked_at_there_may_be_more():
+    bench, broker, lease, hold = await a_lease_and_a_stop()
+    over = gone(bench, lease)
+    broker.held = [over]
+    assert (await report_containment(bench.walk, hold)).is_live_all
+    broker.held = [replace(over, name=lease_name(number.to_bytes(16, "big"))) for number in range(LISTED_MAX)]
+    assert not (await report_containment(bench.walk, hold)).is_live_all

@@ -88,5 +88,9 @@ async def test_two_instances_under_one_mandate_have_windows_of_their_own():
         await act_as(bench, instance)
     names = [one.brokered.terms.name for one in watching.warrants]
     assert names[0] == names[2] != names[1]
-    assert [("instance", str(first)) in one.brokered.under for one in watching.warrants] == [True, False, True]
+    assert [("instance", str(first)) in one.brokered.under for one in watching.warrants] == [
+        True,
+        False,
+        True,
+    ]
     assert len(bench.entries(Tag.INTENT)) == 3

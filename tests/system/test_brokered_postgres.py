@@ -21,7 +21,7 @@ from answerable.sdk.keyfile import create_key
 from tests.brokered_world import SupportDesk, support_desk
 from tests.postgres_server import BROKER_PASSWORD, PostgresServer
 from tests.postgres_world import furnished_server
-from tests.up_world import environment
+from tests.up_world import House, environment
 
 pytestmark = pytest.mark.anyio
 
@@ -277,6 +277,16 @@ async def test_targets_that_come_later_are_taken_over_and_faulty_ones_change_not
                 break
             await asyncio.sleep(0.1)
         assert await listed_targets(desk) == ["other", "shop-db"]
+
+
+@pytest.mark.requirement("BROKER-09")
+async def test_a_broker_that_cannot_read_its_targets_says_what_is_wrong_in_a_line_and_ends(tmp_path):
+    home = House(tmp_path)
+    targets = home.data / "broker/targets"
+    targets.mkdir(mode=0o700, parents=True)
+    (targets / "wrong.toml").write_text('kind = "postgres"\nhots = "x"\n')
+    [line] = (await asyncio.to_thread(home.command, "broker", code=1)).splitlines()
+    assert line.startswith("answerable: targets: wrong.toml:2: hots: unknown key")
 
 
 async def listed_targets(desk: SupportDesk) -> list[str]:

@@ -76,11 +76,13 @@ async def end_leases(walk: Walk, names: Iterable[Under], *, why: str, wait_secon
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasesWithin:
     """ended: names of leases within a hold's reach that ended since it was placed. live: those that are not gone.
-    ending: how many of them were not yet tried to the end."""
+    ending: how many of them were not yet tried to the end. is_all: False where more ended than were looked at, of which
+    something may be live."""
 
     ended: tuple[str, ...] = ()
     live: tuple[StillLive, ...] = ()
     ending: int = 0
+    is_all: bool = True
 
 
 async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
@@ -88,13 +90,14 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     side = walk.leases
     if side is None or not uses_broker(walk):
         return LeasesWithin()
+    now = walk.clock.now()
     try:
         # In this order: what ends between the two questions is in both answers, and not in neither.
         still = await all_leases(walk, "open")
         over = await side.asks.leases("ended", LISTED_MAX)
     except Unavailable as failed:
         why = f"{failed.message}; leases end by themselves in time, and it is asked again"
-        longest = walk.clock.now() + max(side.lives.task_ms, side.lives.action_ms)
+        longest = now + max(side.lives.task_ms, side.lives.action_ms)
         return LeasesWithin(live=(StillLive(kind="lease", name=side.broker, until=longest, why=why),))
     found = {one.name: one for some in (still, over) for one in some}
     mine = [one for one in found.values() if tuple(hold.what) in one.under]
@@ -102,7 +105,8 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     live = [
         StillLive(kind="lease", name=one.name, until=one.live_until, why="; ".join(one.left))
         for one in mine
-        if one.ended_at >= hold.at and one.left
+        # What ended before may have left a token that nobody takes back.
+        if one.left and not one.is_open and (one.ended_at >= hold.at or one.live_until > now)
     ]
     live += [
         StillLive(
@@ -112,7 +116,9 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
         if one.is_open
     ]
     ending = sum(one.is_open and one.state != "unrevoked" for one in mine)
-    return LeasesWithin(ended=ended[:LISTED_MAX], live=tuple(live), ending=ending)
+    return LeasesWithin(
+        ended=ended[:LISTED_MAX], live=tuple(live), ending=ending, is_all=len(over) < LISTED_MAX
+    )
 
 
 def uses_broker(walk: Walk) -> bool:

@@ -22,6 +22,7 @@ from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
 from answerable.flows.lease_writer import LeaseWriter
 from answerable.flows.revoke_lease import begin, told
 from answerable.flows.settle_leases import keep_settling, reopen
+from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.secret_store import secrets_of
 from answerable.wiring.target_files import SUFFIX, read_targets
@@ -112,13 +113,19 @@ async def serve_broker(
     started: with how many leases an earlier process left. Raises as `opened_broker`, and `front.*`.
     """
     stop = anyio.Event()
-    async with anyio.create_task_group() as listening:
-        listening.start_soon(stop_on_signal, stop)
-        if until_eof:
-            listening.start_soon(stop_at_eof, stop)
-        while not stop.is_set():
-            await _serve_once(settings, door, stop, started)
-        listening.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as listening:
+            listening.start_soon(stop_on_signal, stop)
+            if until_eof:
+                listening.start_soon(stop_at_eof, stop)
+            while not stop.is_set():
+                await _serve_once(settings, door, stop, started)
+            listening.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        ours = first_of_ours(group)
+        if ours is None:
+            raise
+        raise ours from group
 
 
 async def _serve_once(
