@@ -62,7 +62,8 @@ def on_database(name: str, tool: str, kind: str, /, *tables: Any, **spec: Any) -
 
 
 def template(*capabilities: str, **spec: Any) -> str:
-    """What Ada issues to scout."""
+    """What Ada issues to scout, unless it says otherwise. name: of the template."""
+    name = spec.pop("name", "support")
     given = {
         "useCase": "support",
         "agent": "scout",
@@ -72,7 +73,7 @@ def template(*capabilities: str, **spec: Any) -> str:
         "callsMax": 10_000,
         "ttlSeconds": 3_600,
     }
-    return document("MandateTemplate", "support", **(given | spec))
+    return document("MandateTemplate", name, **(given | spec))
 
 
 async def an_agent(desk: Mailbox, name: str = "scout") -> SigningKey:
@@ -129,8 +130,13 @@ async def incident(root: Path, targets: Mapping[str, str], known: str) -> AsyncI
             (root / f"{person}.pub.jwk").write_text(public_jwk(key))
         await home.start()
         await asyncio.to_thread(home.apply, known)
-        issue = ("mandate", "issue", "support", "--as", "ada", "--key", str(root / "ada.jwk"), "--yes")
-        yield Incident(home, (await asyncio.to_thread(home.command, *issue)).strip())
+        yield Incident(home, await issued(home))
+
+
+async def issued(home: House, name: str = "support") -> str:
+    """A mandate of Ada's, by its template."""
+    issue = ("mandate", "issue", name, "--as", "ada", "--key", str(home.root / "ada.jwk"), "--yes")
+    return (await asyncio.to_thread(home.command, *issue)).strip()
 
 
 def on_api(name: str, server: str, tool: str, kind: str, /, *requests: Any, **spec: Any) -> str:
