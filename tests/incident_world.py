@@ -94,6 +94,19 @@ async def served(desk: Mailbox, key: SigningKey) -> None:
     raise AssertionError(found["text"])
 
 
+async def answered(desk: Mailbox, verb: str, approval: str, *, code: int = 0) -> None:
+    """Bela approves or denies. code: what the command exits with."""
+    key = str(desk.home.root / "bela.jwk")
+    await asyncio.to_thread(
+        desk.home.command, "approval", verb, approval, "--as", "bela", "--key", key, "--yes", code=code
+    )
+
+
+async def pending(desk: Mailbox) -> list[Any]:
+    """Approvals that wait for people."""
+    return list((await desk.told("/v1/approvals?state=pending"))["items"])
+
+
 def was_done(said: dict[str, Any]) -> bool:
     """Whether an answer says that the tool did it."""
     return said["status"] == 200 and "error" not in said and not said["result"].get("isError", False)

@@ -115,10 +115,10 @@ class Tap:
 
 
 async def _looked(owner: asyncpg.Connection, come: asyncio.Event) -> None:
-    while not await owner.fetchval(
+    while not await owner.fetchval(  # noqa: ASYNC110 - what is waited for has no event
         f"SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = {LOCK} AND NOT granted"
     ):
-        await asyncio.sleep(0.02)  # noqa: ASYNC110 - what is waited for has no event
+        await asyncio.sleep(0.02)
     come.set()
 
 

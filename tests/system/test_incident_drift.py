@@ -7,22 +7,27 @@ import signal
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import httpx2
 import pytest
 
+from answerable.core.identity.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from tests.attack.test_http_requests import command_lines
 from tests.authorization_server import SECRET, AuthorizationServer, authorization_server
+from tests.brokered_http_world import Desk
 from tests.http_target_world import api_of, directly
 from tests.incident_world import (
     ALL,
+    Incident,
     an_agent,
     asking_api,
     document,
     files_of,
     incident,
     on_api,
+    pending,
     people,
     template,
     was_done,
@@ -80,17 +85,11 @@ def bearer(api: ResourceServer) -> str:
 async def test_a_stolen_refresh_token_exports_nothing_and_one_command_ends_the_vendor(tmp_path, login, api):
     refresh = login.tell(refresh=True)["refresh"]
     custody = tmp_path / "house/broker/chat-refresh"
+    custodian = {"auth": "refresh_token", "refresh_token_file": str(custody), "revocation_url": ""}
     targets = {
         "client-secret": SECRET,
         "crm.toml": asking_api(api, login),
-        "chat.toml": asking_api(
-            api,
-            login,
-            auth="refresh_token",
-            refresh_token_file=str(custody),
-            revocation_url="",
-            is_introspected=False,
-        ),
+        "chat.toml": asking_api(api, login, is_introspected=False, **custodian),
         "../chat-refresh": refresh,
     }
     async with incident(tmp_path, targets, documents()) as found:
@@ -109,21 +108,8 @@ async def test_a_stolen_refresh_token_exports_nothing_and_one_command_ends_the_v
             assert await _exchanged(login, stolen) in (400, 401)
         assert was_done(await chat.does_call(key, "read", path="/cases/7/thread")), "ours goes on"
         left = bearer(api)
-        # 2 and 3. What is not the case of its task is not sent.
-        before = len(api.seen)
-        for path, query in (
-            ("/cases", {"limit": "100000"}),
-            ("/cases/7", {"limit": "100000"}),
-            ("/cases/7", {"limit": "100", "q": "AKIA"}),
-            ("/cases/7", {"q": "password"}),
-        ):
-            assert not was_done(await crm.does_call(key, "read", path=path, query=query)), (path, query)
-        held = await crm.does_call(key, "request", method="GET", path="/cases", query={"limit": "100000"})
-        assert not was_done(held)
-        # 4. Nor is the log of its jobs deleted.
-        assert not was_done(await crm.does_call(key, "request", method="DELETE", path="/jobs/1"))
-        assert len(api.seen) == before
-        assert len((await crm.told("/v1/approvals?state=pending"))["items"]) == 2
+        # 2 to 4. Bulk export, search, and an end to the traces.
+        await _nothing_else_is_sent(crm, key, api)
         # Somebody took the token of an action that is under way: it reads, and changes nothing.
         going = asyncio.create_task(crm.does_call(key, "read", path="/cases/7/slow"))
         await until(lambda: api.seen[-1].target.endswith("/slow"), "a request under way")
@@ -142,32 +128,57 @@ async def test_a_stolen_refresh_token_exports_nothing_and_one_command_ends_the_v
         assert await directly(api.url, first) == 401
         for desk in (crm, chat):
             assert not was_done(await desk.does_call(key, "read", path="/cases/7/notes"))
-        # What the server of the chat takes back from nobody is told, with until when, and ends by itself.
-        leases = await crm.command("lease", "list", "--ended", "--json")
-        [lasting, lapsing] = [one for one in leases if one["target"] == "chat"]
-        [live] = [one for one in stopped["report"]["live"] if one["kind"] == "lease"]
-        assert (live["name"], live["until"]) == (lasting["name"], lasting["live_until"])
-        assert "takes none back" in live["why"]
+        await _left_is_told(crm, stopped["report"])
         assert await directly(api.url, left) == 200, "which is why it is told"
-        assert lapsing["live_until"] < lasting["live_until"]
         await asyncio.sleep(max(0.0, short_until - time.time()) + 1)
         assert await directly(api.url, short) == 401
         # What was touched is one query, and no secret is anywhere.
         story = (await crm.command("timeline", found.mandate, "--json"))["lines"]
-        touched = [one["text"] for one in story if one["kind"] == "intent"]
-        assert len([text for text in touched if "path=/cases/7/" in text]) == 4
+        touched = [
+            one["text"] for one in story if one["kind"] == "intent" and "path=/cases/7/" in one["text"]
+        ]
+        assert len(touched) == 4
         assert sum("It was not started" in one["text"] for one in story) == 4
         await found.home.stop(signal.SIGTERM)
         assert len(found.home.entries(Tag.REFUSAL)) == 2, "held, twice"
-        held = b"".join(
-            content
-            for path, content in files_of(found.home.data).items()
-            if path.name not in ("client-secret", custody.name)
-        )
-        held += found.home.said.encode() + "".join(command_lines()).encode()
+        everything = _everywhere(found, but=("client-secret", custody.name))
         for secret in (SECRET, refresh, kept, first, short, left, taken):
-            assert secret.encode() not in held
+            assert secret.encode() not in everything
         assert refresh.encode() not in custody.read_bytes()
+
+
+def _everywhere(found: Incident, *, but: tuple[str, ...]) -> bytes:
+    files = files_of(found.home.data)
+    held = b"".join(content for path, content in files.items() if path.name not in but)
+    return held + found.home.said.encode() + "".join(command_lines()).encode()
+
+
+async def _nothing_else_is_sent(crm: Desk, key: SigningKey, api: ResourceServer) -> None:
+    """What is not the case of the task, however it is asked; nor is the log of jobs deleted."""
+    before = len(api.seen)
+    for path, query in (
+        ("/cases", {"limit": "100000"}),
+        ("/cases/7", {"limit": "100000"}),
+        ("/cases/7", {"limit": "100", "q": "AKIA"}),
+        ("/cases/7", {"q": "password"}),
+    ):
+        assert not was_done(await crm.does_call(key, "read", path=path, query=query)), (path, query)
+    whole = {"path": "/cases", "query": {"limit": "100000"}}
+    assert not was_done(await crm.does_call(key, "request", method="GET", **whole))
+    assert not was_done(await crm.does_call(key, "request", method="DELETE", path="/jobs/1"))
+    assert len(api.seen) == before
+    assert len(await pending(crm)) == 2
+
+
+async def _left_is_told(crm: Desk, report: dict[str, Any]) -> None:
+    """What the server of the chat takes back from nobody is in the report, with until when."""
+    leases = await crm.command("lease", "list", "--ended", "--json")
+    [lasting, lapsing] = [one for one in leases if one["target"] == "chat"]
+    assert lapsing["live_until"] < lasting["live_until"]
+    told = {one["name"]: one for one in report["live"] if one["kind"] == "lease"}
+    assert told[lasting["name"]]["until"] == lasting["live_until"]
+    assert "takes none back" in told[lasting["name"]]["why"]
+    assert set(told) <= {lasting["name"], lapsing["name"]}
 
 
 async def _exchanged(login: AuthorizationServer, stolen: str) -> int:

@@ -13,15 +13,18 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from tests.authorization_server import SECRET, AuthorizationServer, authorization_server
+from tests.brokered_http_world import Desk
 from tests.http_target_world import api_of, directly
 from tests.incident_world import (
     ALL,
     Incident,
     an_agent,
+    answered,
     asking_api,
     document,
     incident,
     on_api,
+    pending,
     people,
     template,
     was_done,
@@ -83,16 +86,7 @@ async def test_a_token_that_lies_in_a_file_deletes_nothing_and_neither_does_the_
     }
     async with incident(tmp_path, targets, documents()) as found:
         staging, prod = found.desk("staging"), found.desk("prod")
-        # A token of the provider's command line lies about. It is a canary: whoever shows it has read the file.
-        await staging.command("secret", "canary", "railway", "--to", str(tmp_path / "made"), "--owner", "ada")
-        token = (tmp_path / "made").read_text().strip()
-        workspace = tmp_path / "workspace"
-        workspace.mkdir()
-        (workspace / ".env").write_text(f"LOG_LEVEL=info\nRAILWAY_TOKEN={token}\n")
-        scanned = await asyncio.to_thread(exits_with_5, found, "credential", "scan", str(workspace), "--json")
-        assert token not in scanned
-        [standing] = json.loads(scanned)["found"]
-        assert (standing["name"], standing["line"]) == ("RAILWAY_TOKEN", 2)
+        token = await a_token_in_a_file(found, staging)
         key = await an_agent(staging)
         # It does its task, and somebody takes the token that was minted for it, while it is good.
         going = asyncio.create_task(staging.does_call(key, "read", path="/volumes/staging/slow"))
@@ -108,7 +102,6 @@ async def test_a_token_that_lies_in_a_file_deletes_nothing_and_neither_does_the_
         before = len(api.seen)
         denied = await prod.does_call(key, "request", method="DELETE", path="/volumes/prod")
         assert not was_done(denied)
-        assert "mandate" in denied["text"]
         for path in ("/volumes/prod", "/volumes/staging/../prod", "/volumes/staging/%2e%2e/prod"):
             assert not was_done(await staging.does_call(key, "read", path=path)), path
         assert len(api.seen) == before
@@ -124,30 +117,38 @@ async def test_a_token_that_lies_in_a_file_deletes_nothing_and_neither_does_the_
         before = len(api.seen)
         asked = await staging.does_call(key, "request", method="DELETE", path="/volumes/staging/backups")
         assert not was_done(asked)
-        [waiting] = (await staging.told("/v1/approvals?state=pending"))["items"]
-        yes = (
-            "approval",
-            "approve",
-            waiting["id"],
-            "--as",
-            "bela",
-            "--key",
-            str(tmp_path / "bela.jwk"),
-            "--yes",
-        )
-        await asyncio.to_thread(found.home.command, *yes, code=4)
+        [waiting] = await pending(staging)
+        await answered(staging, "approve", waiting["id"], code=4)
         again = await staging.does_call(key, "request", method="DELETE", path="/volumes/staging/backups")
         assert not was_done(again)
         assert len(api.seen) == before
         # One picture, from the task to what was tried.
         story = (await staging.command("timeline", found.mandate, "--json"))["lines"]
-        kinds = [one["kind"] for one in story]
-        assert kinds[0] == "mandate_issued"
+        assert story[0]["kind"] == "mandate_issued"
         assert any(one["kind"] == "refusal" and "path=/volumes/prod" in one["text"] for one in story)
         assert any(one["kind"] == "approval_asked" and "backups" in one["text"] for one in story)
         await found.home.stop(signal.SIGTERM)
         assert {one["capability"] for one in found.home.entries(Tag.INTENT)} == {"staging.look"}
+        refused = [
+            one["code"] for one in found.home.entries(Tag.REFUSAL) if one["capability"] == "prod.delete"
+        ]
+        assert refused == ["mandate.caveat"], "another environment than that of the task"
         assert token.encode() not in b"".join(path.read_bytes() for path in ledger_of(found))
+
+
+async def a_token_in_a_file(found: Incident, desk: Desk) -> str:
+    """A token of the provider's command line lies about. It is a canary: whoever shows it has read the file."""
+    workspace = found.home.root / "workspace"
+    workspace.mkdir()
+    made = found.home.root / "made"
+    await desk.command("secret", "canary", "railway", "--to", str(made), "--owner", "ada")
+    token = made.read_text().strip()
+    (workspace / ".env").write_text(f"LOG_LEVEL=info\nRAILWAY_TOKEN={token}\n")
+    scanned = await asyncio.to_thread(exits_with_5, found, "credential", "scan", str(workspace), "--json")
+    assert token not in scanned
+    [standing] = json.loads(scanned)["found"]
+    assert (standing["name"], standing["line"]) == ("RAILWAY_TOKEN", 2)
+    return token
 
 
 def exits_with_5(found: Incident, *words: str) -> str:
