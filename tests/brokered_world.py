@@ -137,20 +137,24 @@ async def support_desk(
     server: PostgresServer,
     *,
     target: str = TARGET,
+    port: int = 0,
+    known: str = "",
+    more: str = "",
     before: Callable[[House], None] = lambda _: None,
 ) -> AsyncIterator[SupportDesk]:
-    """target: its file. before: what is done to the house before anything of it runs."""
-    async with house(root, SETTINGS) as home:
+    """target: its file. port: by which the broker reaches the server, where not directly. known: documents in place of
+    those of the desk. more: settings. before: what is done to the house before anything of it runs."""
+    async with house(root, SETTINGS + more) as home:
         targets = home.data / "broker/targets"
         targets.mkdir(mode=0o700, parents=True)
-        (targets / "shop-db.toml").write_text(target.format(port=server.port))
+        (targets / "shop-db.toml").write_text(target.format(port=port or server.port))
         (targets / "password").write_text(BROKER_PASSWORD)
         await asyncio.to_thread(before, home)
         for person in ("ada", "bela"):
             key = create_key(root / f"{person}.jwk", seed=os.urandom(32))
             (root / f"{person}.pub.jwk").write_text(public_jwk(key))
         await home.start()
-        await asyncio.to_thread(home.apply, documents())
+        await asyncio.to_thread(home.apply, known or documents())
         issue = ("mandate", "issue", "support", "--as", "ada", "--key", str(root / "ada.jwk"), "--yes")
         mandate = (await asyncio.to_thread(home.command, *issue)).strip()
         yield SupportDesk(home, mandate, "shop-db")
