@@ -27,6 +27,16 @@ def server() -> Iterator[PostgresServer]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+async def nothing_left(server: PostgresServer) -> None:
+    """Of the test before, whose server was killed and whose broker hears of it and ends by itself."""
+    for _ in range(300):
+        if not await roles(server):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the test before has left something")
+
+
 async def roles(server: PostgresServer) -> list[str]:
     return [
         row["rolname"]
@@ -140,6 +150,16 @@ async def test_when_a_task_ends_its_credential_ends_with_its_open_session(tmp_pa
         assert said["result"]["isError"]
         assert await roles(server) == []
         assert await desk.leases() == []
+
+
+@pytest.mark.requirement("BROKER-11")
+async def test_a_server_that_is_stopped_leaves_no_credential_live(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await desk.agent()
+        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        assert len(await roles(server)) == 1
+        await desk.home.stop(signal.SIGTERM)
+        assert await roles(server) == []
 
 
 @pytest.mark.requirement("BROKER-07")

@@ -136,6 +136,7 @@ async def _serve_once(
             desk.tasks = beside
             beside.start_soon(_set_with, stop, ending)
             beside.start_soon(_end_when_changed, settings.broker.targets, seen, ending)
+            beside.start_soon(_stop_waiting, desk, ending)
             beside.start_soon(broker.writer.run)
             beside.start_soon(keep_settling, desk)
             left = reopen(desk)
@@ -153,6 +154,11 @@ async def _serve_once(
 async def _set_with(one: anyio.Event, other: anyio.Event) -> None:
     await one.wait()
     other.set()
+
+
+async def _stop_waiting(desk: LeaseDesk, ending: anyio.Event) -> None:
+    await ending.wait()
+    desk.stop_waiting()
 
 
 async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) -> None:

@@ -143,7 +143,7 @@ class _Control:
             changed = desk.changed
             found = await to_thread.run_sync(desk.register.changes, asked.log, after)
             last = await to_thread.run_sync(desk.register.last_change)
-            if found or last < after or anyio.current_time() >= until:
+            if found or last < after or desk.is_stopping or anyio.current_time() >= until:
                 return {"last": last, "changes": found}
             with anyio.CancelScope(deadline=until):
                 await changed.wait()
