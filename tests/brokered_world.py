@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -187,13 +187,28 @@ class Desk(Mailbox):
         (outcome,) = [one for one in self.home.entries(Tag.OUTCOME) if one["action"] == action]
         return intent, outcome
 
+    def action_of(self, said: dict[str, Any]) -> str:
+        """The id of what was done."""
+        return str(said["result"]["_meta"]["answerable/action"])
+
+    def lease_of(self, said: dict[str, Any]) -> str:
+        """The name of the lease that did it, for one action."""
+        return lease_name(bytes.fromhex(self.action_of(said)))
+
+    def account_of(self, said: dict[str, Any]) -> str:
+        """As the target knows it."""
+        return account_of(lease_name(bytes.fromhex(self.action_of(said))))
+
+    def kept(self, name: str) -> str:
+        """What is in a file beside the target's."""
+        return (self.home.data / "broker/targets" / name).read_text()
+
     async def session_of(self, said: dict[str, Any]) -> dict[str, str]:
         """What the target called the session of this action, by the ledger. The lease has its name from the action, is
         told as used once and gone, and the timeline tells the same. The server has stopped afterwards."""
-        action = said["result"]["_meta"]["answerable/action"]
-        name = lease_name(bytes.fromhex(action))
+        action, name = self.action_of(said), self.lease_of(said)
         last = (await self.told_of(name, "ended"))[-1]
-        assert (last["end"], last["uses"], last["account"]) == ("revoked", 1, account_of(name))
+        assert (last["end"], last["uses"], last["account"]) == ("revoked", 1, self.account_of(said))
         lines = (await self.command("timeline", action, "--json"))["lines"]
         await self.home.stop(signal.SIGTERM)
         intent, outcome = self.of_action(action)
@@ -221,6 +236,15 @@ class SupportDesk(Desk):
     async def calls(self, key: SigningKey, tool: str, sql: str, *parameters: Any) -> dict[str, Any]:
         more = {"parameters": [*parameters]} if parameters else {}
         return await self.does_call(key, tool, sql=sql, **more)
+
+
+async def eventually(found: Callable[[], Awaitable[Any]], what: str) -> Any:
+    """Wait, not for ever, for something at a target to become true."""
+    for _ in range(600):
+        if value := await found():
+            return value
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"waited in vain for {what}")
 
 
 def command_lines() -> dict[bytes, int]:
