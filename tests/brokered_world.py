@@ -172,6 +172,14 @@ class Desk(Mailbox):
     async def leases(self, *which: str) -> Any:
         return await self.command("lease", "list", *which, "--json")
 
+    async def ends_task(self) -> None:
+        """Close the mandate, and wait until its leases are no more; whoever closes does not wait for targets."""
+        await self.command("mandate", "close", self.mandate, "--yes")
+        for _ in range(100):
+            if not (open_ones := await self.leases()):
+                return
+        raise AssertionError(f"after the end of the task there is {open_ones}")
+
     async def told_of(self, name: str, state: str) -> list[dict[str, Any]]:
         """What the ledger says of a lease, once it says that it stands so."""
         for _ in range(400):

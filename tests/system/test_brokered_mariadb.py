@@ -80,7 +80,7 @@ async def test_when_a_task_ends_its_account_is_gone_and_its_statement_with_it(tm
         asked = asyncio.create_task(desk.does_call(key, "execute", sql=slow))
         busy = await eventually(lambda: sleeping(server), "the statement")
         assert busy == await accounts(server)
-        await desk.command("mandate", "close", desk.mandate, "--yes")
+        await desk.ends_task()
         said = await asyncio.wait_for(asked, 15)
         assert said["result"]["isError"]
         assert await accounts(server) == []

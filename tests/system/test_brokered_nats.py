@@ -29,7 +29,7 @@ CAPABILITIES = (
         publish=[["case", "7", {"any": "token"}]],
     ),
     capability(
-        "case.ask", "request", "read", texts=["subject", "message"], window="task", request=[["ask", "7"]]
+        "case.ask", "request", "execute", texts=["subject", "message"], window="task", request=[["ask", "7"]]
     ),
 )
 KEPT = ("nats-account", "nats-operator", "nats-system")
@@ -108,7 +108,7 @@ async def test_when_a_task_ends_its_connection_is_cut_in_the_middle_of_a_questio
         (account,) = await eventually(lambda: connected(server), "the question")
         (lease,) = await desk.leases()
         assert lease["account"] == account
-        await desk.command("mandate", "close", desk.mandate, "--yes")
+        await desk.ends_task()
         said = await asyncio.wait_for(asked, 15)
         assert said["result"]["isError"]
         assert await connected(server) == []

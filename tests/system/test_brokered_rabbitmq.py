@@ -86,6 +86,5 @@ async def test_when_a_task_ends_its_user_is_gone(tmp_path, server):
             assert not done["result"]["isError"], done["text"]
         (lease,) = await desk.leases()
         assert users(server) == [lease["account"]]
-        await desk.command("mandate", "close", desk.mandate, "--yes")
+        await desk.ends_task()
         assert users(server) == []
-        assert await desk.leases() == []

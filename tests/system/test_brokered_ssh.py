@@ -22,9 +22,11 @@ KEY = authority_key()
 ECHO = ["/bin/echo", "seven"]
 MARK = "brokered-ssh-sleeper"
 CAPABILITIES = (
-    capability("case.read", "run", "read", texts=["host"], host="web1", login=LOGIN, command=ECHO),
+    capability("case.read", "run", "execute", texts=["host"], host="web1", login=LOGIN, command=ECHO),
 )
-AS_ANOTHER = capability("case.read", "run", "read", texts=["host"], host="web1", login="games", command=ECHO)
+AS_ANOTHER = capability(
+    "case.read", "run", "execute", texts=["host"], host="web1", login="games", command=ECHO
+)
 SLEEPING = capability(
     "case.wait",
     "run",
@@ -99,7 +101,7 @@ async def test_when_a_task_ends_its_command_ends_on_the_host(tmp_path, world):
         asked = asyncio.create_task(desk.does_call(key, "run", host="web1", command=list(sleeper(MARK))))
         await until(lambda: is_running(MARK), seconds=30)
         (lease,) = await desk.leases()
-        await desk.command("mandate", "close", desk.mandate, "--yes")
+        await desk.ends_task()
         assert not is_running(MARK)
         assert lease["account"] in revoked(world)
         said = await asyncio.wait_for(asked, 15)
