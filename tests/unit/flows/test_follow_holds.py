@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import anyio
 import pytest
 
+from answerable.core.approval.approval import Approval
 from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
@@ -144,11 +146,18 @@ async def test_an_approval_that_somebody_answers_at_this_very_moment_is_not_deni
     bench = await bench_to_hold()
     await bench.refund(6_000)
     replace_in = bench.walk.approvals.replace
-    bench.walk.approvals.replace = lambda *_, **__: False  # type: ignore[method-assign]
-    placed = await stop(bench, EVERYTHING)
-    assert placed.approvals == ()
+
+    def denied_first(approval: Approval, *, was: Approval) -> bool:
+        """A person says no between the look and the write."""
+        assert replace_in(replace(was, state="denied"), was=was)
+        return replace_in(approval, was=was)
+
+    bench.walk.approvals.replace = denied_first  # type: ignore[method-assign]
+    assert (await stop(bench, EVERYTHING)).approvals == ()
     bench.walk.approvals.replace = replace_in  # type: ignore[method-assign]
-    assert len((await stop(bench, EVERYTHING)).approvals) == 1
+    assert (await stop(bench, EVERYTHING)).approvals == ()
+    (after,) = bench.walk.approvals.all(pending_only=False, now=bench.clock.now())
+    assert (after.state, after.ended_by) == ("denied", "")
 
 
 async def test_a_task_that_is_ended_while_its_hold_is_recorded_cuts_first():

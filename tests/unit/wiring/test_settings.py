@@ -134,6 +134,7 @@ def test_a_socket_path_that_does_not_fit_its_address_is_a_fault() -> None:
         "control.socket",
         "local_witness.socket",
         "identity.socket",
+        "broker.socket",
     ]
 
 

@@ -28,6 +28,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     result: bytes | None
     returned: dict[str, int]
     overrun: dict[str, int]
+    session: dict[str, str] | None
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -109,6 +110,7 @@ def answer_bytes(answer: Answer) -> bytes:
                 result=None if outcome.result is None else encode(outcome.result),
                 returned=dict(outcome.returned),
                 overrun=dict(outcome.overrun),
+                session=outcome.session,
             ),
             intent=_entry(answer.intent, signed=answer.receipt is None),
             receipt=_entry(answer.receipt, signed=True),
@@ -153,6 +155,7 @@ def answer_in(answered: Answered, log: str) -> Answer:
             result=None if outcome.result is None else _result(outcome.result),
             returned=outcome.returned,
             overrun=outcome.overrun,
+            session=outcome.session,
         ),
         intent=_receipt(answered.intent),
         receipt=_receipt(answered.receipt),

@@ -32,6 +32,7 @@ from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_containment import use_containment
 from tests.control_issuers import use_issuers
+from tests.control_leases import use_leases
 from tests.control_policies import use_policies
 from tests.control_tools import use_tools
 from tests.control_world import Product, World, asked, made_world, memory_product
@@ -141,7 +142,9 @@ async def use_identity(client: Client, product: Product, world: World, name: str
 
 
 @pytest.mark.requirement("REVOKE-10")
-async def test_every_operation_answers_what_the_document_says(client: Client, product: Product, world: World):
+async def test_every_operation_answers_what_the_document_says(
+    client: Client, product: Product, world: World, tmp_path: Path
+):
     given = documents(world)
     planned = await client("plan_documents", {"documents": given})
     assert [change["how"] for change in planned["changes"]] == ["added"] * len(given)
@@ -195,6 +198,7 @@ async def test_every_operation_answers_what_the_document_says(client: Client, pr
     assert evidence["shown"] == sum(len(one.shown) for one in report.entries) > 0
     await use_policies(client, product, world)
     await use_issuers(client)
+    await use_leases(client, product, tmp_path)
     await use_identity(client, product, world)
     await use_containment(client, product, world)
     assert client.used == {row.id for row in OPERATIONS}

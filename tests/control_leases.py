@@ -1,0 +1,36 @@
+"""What operators ask of the control API about leases, answered by a broker behind a real socket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from answerable.adapters.broker_http import HttpLeaseBroker
+from answerable.core.lease.lease import LEASE_STATES
+from answerable.flows.lease_side import LeaseSide
+from answerable.flows.perform_leased import perform_leased
+from tests.broker_door_world import a_door
+from tests.control_world import Product
+from tests.lease_world import warrant
+
+
+async def use_leases(client: Any, product: Product, folder: Path) -> None:
+    """Every operation about leases: with nothing to ask, with one that is live, and after its end."""
+    assert (await client("list_leases", status=503))["code"] == "broker.none"
+    async with a_door(folder) as door:
+        product.walk.leases = LeaseSide(broker="broker", asks=HttpLeaseBroker(door.socket))
+        assert [one["kind"] for one in (await client("list_targets"))["items"]] == ["memory"]
+        assert {one["boundary"] for one in (await client("list_boundaries"))["items"]} == {"unknown"}
+        order = warrant(now=door.world.clock.now(), window="task")
+        await perform_leased(door.desk, order, "get", {"key": "case-1"})
+        (live,) = (await client("list_leases", which="open"))["items"]
+        assert (live["name"], live["uses"]) == (order.lease.name, 1)
+        assert (live["state"] in LEASE_STATES, live["ended_at"]) == (True, "")
+        assert await client("list_strays") == {"strays": [], "not_asked": []}
+        ended = await client("end_lease", {"name": live["name"]})
+        assert [one["name"] for one in ended["ended"]] == [live["name"]]
+        assert (await client("list_leases", which="open"))["items"] == []
+        assert [one["name"] for one in (await client("list_leases", which="ended"))["items"]] == [
+            live["name"]
+        ]
+    product.walk.leases = None
