@@ -241,3 +241,25 @@ async def listed_targets(desk: SupportDesk) -> list[str]:
         return [one["name"] for one in await desk.command("lease", "targets", "--json")]
     except AssertionError:
         return []
+
+
+@pytest.mark.requirement("BROKER-09")
+async def test_targets_that_are_taken_over_anew_keep_no_connection_of_those_before(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await desk.agent()
+        first = await desk.query(key, "SELECT id FROM support_messages")
+        assert not first["result"]["isError"], first["text"]
+        mine = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'answerable broker'"
+        before = (await server.run(mine))[0][0]
+        assert before > 0, "the broker keeps its own connection warm"
+        for number in range(2):
+            (desk.home.data / f"broker/targets/other{number}.toml").write_text(
+                (desk.home.data / "broker/targets/shop-db.toml").read_text()
+            )
+            for _ in range(300):
+                if len(await listed_targets(desk)) == number + 2:
+                    break
+                await asyncio.sleep(0.1)
+            again = await desk.query(key, "SELECT id FROM support_messages")
+            assert not again["result"]["isError"], again["text"]
+        assert (await server.run(mine))[0][0] <= before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import defaultdict
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -70,7 +70,8 @@ class AdminConnections:
         for idle in self._idle.values():
             while idle:
                 connection = idle.pop()
-                with anyio.move_on_after(ROLLBACK_SECONDS_MAX):
+                # Of a server that is away nobody takes leave.
+                with anyio.move_on_after(ROLLBACK_SECONDS_MAX), suppress(*LOST, asyncpg.PostgresError):
                     await connection.close()
                 connection.terminate()
 

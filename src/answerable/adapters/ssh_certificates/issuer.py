@@ -174,6 +174,9 @@ class SSHIssuer:
         """As the port says: a host cannot tell."""
         raise Refused("a host cannot say what a certificate may do before it is shown", code="lease.untold")
 
+    async def close(self) -> None:
+        """Keeps nothing open."""
+
     def _forget(self, now: UnixMillis) -> None:
         """Names of what ended for so long that no host takes it, however far behind its clock is."""
         until = now - self._limits.ttl_seconds_max * 1000
