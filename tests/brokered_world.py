@@ -266,16 +266,22 @@ def command_lines() -> dict[bytes, int]:
 
 @asynccontextmanager
 async def brokered_house(
-    root: Path, registry_documents: str, files: Mapping[str, str | bytes]
+    root: Path,
+    registry_documents: str,
+    files: Mapping[str, str | bytes],
+    *,
+    more: str = "",
+    before: Callable[[House], None] = lambda _: None,
 ) -> AsyncIterator[tuple[House, str]]:
     """A house whose broker has these files beside its targets, and the mandate that Ada gave by template `support`."""
-    async with house(root, SETTINGS) as home:
+    async with house(root, SETTINGS + more) as home:
         targets = home.data / "broker/targets"
         targets.mkdir(mode=0o700, parents=True)
         for name, content in files.items():
             # Written whole and for its owner alone, as a secret is to be.
             (targets / name).touch(mode=0o600)
             (targets / name).write_bytes(content.encode() if isinstance(content, str) else content)
+        await asyncio.to_thread(before, home)
         for person in ("ada", "bela"):
             key = create_key(root / f"{person}.jwk", seed=os.urandom(32))
             (root / f"{person}.pub.jwk").write_text(public_jwk(key))
@@ -286,10 +292,21 @@ async def brokered_house(
 
 
 @asynccontextmanager
-async def support_desk(root: Path, server: PostgresServer) -> AsyncIterator[SupportDesk]:
-    files = {"shop-db.toml": TARGET.format(port=server.port), "password": BROKER_PASSWORD}
-    async with brokered_house(root, documents(), files) as (home, mandate):
-        yield SupportDesk(home, mandate, "shop-db")
+async def support_desk(
+    root: Path,
+    server: PostgresServer,
+    *,
+    port: int = 0,
+    known: str = "",
+    more: str = "",
+    target: str = TARGET,
+    before: Callable[[House], None] = lambda _: None,
+) -> AsyncIterator[SupportDesk]:
+    """port: by which the broker reaches the server, where not directly. known: documents in place of those of the desk.
+    more: settings. target: its file. before: what is done to the house before anything of it runs."""
+    files = {"shop-db.toml": target.format(port=port or server.port), "password": BROKER_PASSWORD}
+    async with brokered_house(root, known or documents(), files, more=more, before=before) as found:
+        yield SupportDesk(*found, "shop-db")
 
 
 def capability(

@@ -129,7 +129,7 @@ class LeaseDesk:
     ending: leases that are being ended, with what is set when that attempt is over. issuing: those that the target is
     just asked for. queues: by target. due: when something is to be done that nobody asks for, as a heap of seconds of
     the monotonic clock and names; set back, the wall clock lets nothing live longer. tasks: those that outlive a call.
-    changed: set when a lease changes its state. is_stopping: whoever waits for a change is answered now.
+    is_stopping: whoever waits for changes is answered at once, so that the time of a stop is left to ending leases.
     """
 
     name: str
@@ -149,9 +149,3 @@ class LeaseDesk:
     changed: Event | None = None
     is_stopping: bool = False
     tasks: TaskGroup | None = None
-
-    def stop_waiting(self) -> None:
-        """Nobody is to wait for changes any more, who would keep the door from closing."""
-        self.is_stopping = True
-        if self.changed is not None:
-            self.changed.set()

@@ -20,7 +20,7 @@ from answerable.core.identity.keys import public_key
 from answerable.errors import AnswerableError, Malformed, Unavailable
 from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
 from answerable.flows.lease_writer import LeaseWriter
-from answerable.flows.revoke_lease import begin
+from answerable.flows.revoke_lease import begin, told
 from answerable.flows.settle_leases import keep_settling, reopen
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.secret_store import secrets_of
@@ -136,8 +136,8 @@ async def _serve_once(
         async with anyio.create_task_group() as beside:
             desk.tasks = beside
             beside.start_soon(_set_with, stop, ending)
+            beside.start_soon(_let_go, desk, ending)
             beside.start_soon(_end_when_changed, settings.broker.targets, seen, ending)
-            beside.start_soon(_stop_waiting, desk, ending)
             beside.start_soon(broker.writer.run)
             beside.start_soon(keep_settling, desk)
             left = reopen(desk)
@@ -150,7 +150,7 @@ async def _serve_once(
             )
             await _ended(desk, settings.front.grace_seconds)
             beside.cancel_scope.cancel()
-        await _let_go(desk)
+        await _disconnected(desk)
 
 
 async def _set_with(one: anyio.Event, other: anyio.Event) -> None:
@@ -158,9 +158,11 @@ async def _set_with(one: anyio.Event, other: anyio.Event) -> None:
     other.set()
 
 
-async def _stop_waiting(desk: LeaseDesk, ending: anyio.Event) -> None:
+async def _let_go(desk: LeaseDesk, ending: anyio.Event) -> None:
+    """Answer whoever waits for changes, once it is to end: the door closes when nobody is being answered."""
     await ending.wait()
-    desk.stop_waiting()
+    desk.is_stopping = True
+    told(desk)
 
 
 async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) -> None:
@@ -202,8 +204,8 @@ async def _ended(desk: LeaseDesk, seconds_max: float) -> None:
             await going.wait()
 
 
-async def _let_go(desk: LeaseDesk) -> None:
-    """Of every connection of the broker's own: this process may go on with other targets."""
+async def _disconnected(desk: LeaseDesk) -> None:
+    """Let go of every connection of the broker's own: this process may go on with other targets."""
     with anyio.move_on_after(CLOSE_SECONDS_MAX):
         async with anyio.create_task_group() as tasks:
             for one in desk.targets.values():
