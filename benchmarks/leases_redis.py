@@ -28,7 +28,7 @@ AT_ONCE: Final = 200
 
 
 async def one_after_another(server: RunningRedis, count: int) -> dict[str, object]:
-    bare = redis.asyncio.Redis(port=server.port, username=ADMIN, password=ADMIN_PASSWORD)
+    bare: Any = redis.asyncio.Redis(port=server.port, username=ADMIN, password=ADMIN_PASSWORD)
     issuer = issuer_of(server)
     grants, _ = checked_grants(freeze(SCOPE))
     assert grants is not None
