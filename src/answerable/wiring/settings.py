@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.broker_settings import broker_faults
+from answerable.wiring.console_settings import console_faults
 from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
 from answerable.wiring.shard_settings import shard_faults, with_shard
 from answerable.wiring.telemetry_settings import telemetry_faults
 from answerable.wiring.token_settings import token_faults
+from answerable.wiring.walk_settings import walk_faults
 from answerable.wiring.witness_settings import witness_faults
 
 if TYPE_CHECKING:
@@ -183,6 +185,8 @@ class _Reader:
             *telemetry_faults(settings.telemetry),
             *containment_faults(settings.containment),
             *broker_faults(settings.broker),
+            *console_faults(settings.console),
+            *walk_faults(settings.walk),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.action.token_shapes import described, hidden_in
 from answerable.core.canonical import encode
 from answerable.core.decision.obligation import kinds_of
-from answerable.core.ledger.action_fields import claimed_fields, decided_fields, internal_fields
+from answerable.core.ledger.action_fields import claimed_fields, decided_fields, internal_fields, shown_fields
 from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
 from answerable.core.ledger.leaves import (
@@ -288,7 +288,7 @@ def approval_asked(
         members["narrowed"] = [*_narrowed(decision)]
     fields = [
         *decided_fields(verified, decision),
-        (b"reasons", encode(list(approval.reasons))),
+        *shown_fields(decision, approval),
         *answering_fields(verified),
     ]
     return sealed_entry(Tag.APPROVAL_ASKED, at=at, members=members, fields=fields, sealing=sealing, run=run)
