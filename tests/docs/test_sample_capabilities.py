@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from answerable.adapters.mcp_upstream.closed_schema import compile_closed
+from answerable.core.canonical import JSONValue
 from answerable.core.lease.scope import filled
 from answerable.core.registry.capability import Capability
 from answerable.core.registry.parse import Shapes, shapes_of
@@ -105,3 +106,21 @@ def test_a_call_that_the_sample_is_about_is_one_that_the_tool_takes(kind, tmp_pa
     for step in (place.pointer or f"/{place.name}").split("/")[1:]:
         value = value[int(step)] if isinstance(value, list) else value[step]
     assert value == wanted
+
+
+DEEP: dict[str, JSONValue] = {"a": [{"b": {"c": [1]}}], "d": "e"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("aws", {"parameters": {"Key": "7", **DEEP}}),
+        ("github_app", {"method": "POST", "body": DEEP}),
+        ("kubernetes", {"method": "POST", "body": DEEP}),
+    ],
+)
+def test_what_an_api_takes_the_gateway_lets_through_at_every_depth(kind, more, tmp_path):
+    capability, tool = sample(kind, tmp_path)
+    violations = compile_closed(tool["inputSchema"], open_members=capability.open_members)
+    assert not violations({**CALLS[kind][1], **more})
+    assert violations({**CALLS[kind][1], "more": 1}), "and nothing beside it"
