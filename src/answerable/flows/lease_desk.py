@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease, Under
     from answerable.core.lease.name import LeaseName
     from answerable.flows.lease_writer import LeaseWriter
+    from answerable.flows.secret_desk import SecretDesk
     from answerable.ports.brokered_target import BrokeredTarget
     from answerable.ports.clock import Clock
     from answerable.ports.credential_issuer import CredentialIssuer
@@ -130,6 +131,7 @@ class LeaseDesk:
     just asked for. queues: by target. due: when something is to be done that nobody asks for, as a heap of seconds of
     the monotonic clock and names; set back, the wall clock lets nothing live longer. tasks: those that outlive a call.
     is_stopping: whoever waits for changes is answered at once, so that the time of a stop is left to ending leases.
+    secrets: standing ones of the broker, which nothing that passes may hold; None where it has none.
     """
 
     name: str
@@ -149,3 +151,4 @@ class LeaseDesk:
     changed: Event | None = None
     is_stopping: bool = False
     tasks: TaskGroup | None = None
+    secrets: SecretDesk | None = None

@@ -12,7 +12,7 @@ from answerable.core.lease.credential import IssuerTraits
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.wire import BODY_BYTES_MAX, CONTROL_PATH, HOST, LISTED_MAX
 from answerable.errors import Unavailable, shown
-from answerable.ports.lease_broker import PORT, BrokerTarget, EndedLeases
+from answerable.ports.lease_broker import PORT, BrokerTarget, DueSecret, EndedLeases
 from answerable.ports.lease_register import LeaseChange
 
 if TYPE_CHECKING:
@@ -64,6 +64,10 @@ class _Strays(msgspec.Struct, frozen=True, kw_only=True):
     faults: dict[str, str]
 
 
+class _Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    due: list[DueSecret]
+
+
 class HttpLeaseBroker:
     """Implements ports.lease_broker.LeaseBroker. Each question has a connection of its own: they are few, and one that
     waits for changes holds up no other."""
@@ -102,6 +106,10 @@ class HttpLeaseBroker:
         """As the port says."""
         answer = await self._ask("strays", {}, _Strays)
         return answer.strays, answer.faults
+
+    async def due_secrets(self) -> Sequence[DueSecret]:
+        """As the port says."""
+        return (await self._ask("secrets", {}, _Secrets)).due
 
     async def _ask(
         self, what: str, members: dict[str, Any], kind: type[Answer], wait_seconds: float = 0.0

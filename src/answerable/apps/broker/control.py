@@ -25,7 +25,9 @@ from answerable.core.lease.wire import (
 )
 from answerable.errors import AnswerableError, Malformed
 from answerable.flows.revoke_lease import begin, end_within
+from answerable.flows.rotate_due import due_now
 from answerable.flows.settle_leases import find_strays
+from answerable.ports.lease_broker import DueSecret
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -86,6 +88,7 @@ def control_routes(needs: Needs) -> list[Route]:
         _route("leases", Listing, control.leases),
         _route("targets", Nothing, control.targets),
         _route("strays", Nothing, control.strays),
+        _route("secrets", Nothing, control.secrets),
     ]
 
 
@@ -167,6 +170,19 @@ class _Control:
     async def strays(self, _: Nothing) -> dict[str, Any]:
         strays, faults = await find_strays(self._desk)
         return {"strays": strays, "faults": faults}
+
+    async def secrets(self, _: Nothing) -> dict[str, Any]:
+        secrets = self._desk.secrets
+        found = sorted((one.name, why) for one, why in due_now(secrets)) if secrets is not None else []
+        used_by = secrets.used_by if secrets is not None else {}
+        return {
+            "due": [
+                DueSecret(
+                    name=name, why=why, targets=tuple(sorted(one for one in used_by if name in used_by[one]))
+                )
+                for name, why in found[:LISTED_MAX]
+            ]
+        }
 
 
 def _recalled(name: Any, target: str, log: str, now: UnixMillis) -> Lease:
