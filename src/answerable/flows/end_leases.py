@@ -38,6 +38,8 @@ RETRY_SECONDS: Final = 0.5
 UNUSED_SECONDS: Final = 0.5
 """How often it is looked whether anything registered is a target of the broker, as long as nothing is."""
 RETRY_SECONDS_MAX: Final = 15.0
+STARTING_SECONDS: Final = 5.0
+"""How long a broker that does not answer may be one that has just been started, which nobody need hear of."""
 
 _ENDING: Final = "it is being ended"
 _log: Final = logging.getLogger(__name__)
@@ -212,7 +214,7 @@ def _why_over(walk: Walk, lease: Lease) -> str:
 
 async def _hear(walk: Walk, side: LeaseSide) -> None:
     after: int | None = None
-    pause = RETRY_SECONDS
+    pause, failing_since = RETRY_SECONDS, 0.0
     while True:
         try:
             if not uses_broker(walk):
@@ -234,9 +236,12 @@ async def _hear(walk: Walk, side: LeaseSide) -> None:
                 await _record(walk, side, change)
                 after = change.number
             after = after if after is not None else last
-            pause = RETRY_SECONDS
+            pause, failing_since = RETRY_SECONDS, 0.0
         except AnswerableError as failed:
-            _log.warning("what became of leases cannot be written down right now: %s", failed.message)
+            failing_since = failing_since or anyio.current_time()
+            is_news = anyio.current_time() - failing_since >= STARTING_SECONDS
+            level = logging.WARNING if is_news else logging.DEBUG
+            _log.log(level, "what became of leases cannot be written down right now: %s", failed.message)
             side.owed_all = True
             await anyio.sleep(pause)
             pause = min(2 * pause, RETRY_SECONDS_MAX)

@@ -42,6 +42,7 @@ __all__ = ["Broker", "opened_broker", "run", "serve_broker"]
 
 KEYS_BYTES_MAX: Final = 65_536
 LOOK_SECONDS: Final = 1.0
+CLOSE_SECONDS_MAX: Final = 3.0
 DAY_MS: Final = 86_400_000
 SOCKET_MODE: Final = 0o666
 """The kernel says who connects, and only the users that the settings name are answered; before them, anybody."""
@@ -158,6 +159,7 @@ async def _serve_once(
             )
             await _ended(desk, settings.front.grace_seconds)
             beside.cancel_scope.cancel()
+        await _disconnected(desk)
 
 
 async def _looked(secrets: SecretDesk) -> None:
@@ -215,6 +217,14 @@ async def _ended(desk: LeaseDesk, seconds_max: float) -> None:
     with anyio.move_on_after(seconds_max):
         for going in list(desk.ending.values()):
             await going.wait()
+
+
+async def _disconnected(desk: LeaseDesk) -> None:
+    """Let go of every connection of the broker's own: this process may go on with other targets."""
+    with anyio.move_on_after(CLOSE_SECONDS_MAX):
+        async with anyio.create_task_group() as tasks:
+            for one in desk.targets.values():
+                tasks.start_soon(one.issuer.close)
 
 
 def _limits(settings: Settings) -> LeaseLimits:
