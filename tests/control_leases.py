@@ -32,6 +32,7 @@ async def use_leases(client: Any, product: Product, folder: Path) -> None:
         assert (live["name"], live["uses"]) == (order.lease.name, 1)
         assert (live["state"] in LEASE_STATES, live["ended_at"]) == (True, "")
         assert await client("list_strays") == {"strays": [], "not_asked": []}
+        assert await client("list_due_secrets") == {"due": []}
         ended = await client("end_lease", {"name": live["name"]})
         assert [one["name"] for one in ended["ended"]] == [live["name"]]
         assert (await client("list_leases", which="open"))["items"] == []

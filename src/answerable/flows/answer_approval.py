@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import Answer, Approval, ApprovalId, answered
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import kept_answer
@@ -12,6 +13,7 @@ from answerable.core.approval.strength import check_strength
 from answerable.core.approval.token import COMMENT_CHARS_MAX, verify_answer
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.passkey import unverified
+from answerable.core.identity.principal import AgentId
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, Unverified, shown
@@ -38,7 +40,7 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     """Verify and record an answer that a person signed with a key file; returns the approval as it stands afterwards.
 
     Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
-    `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.not_asked`,
+    `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
     `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`; for a yes, `revoked.*` and
     `held.*` of who answers, and `held.*` of what waits), Unavailable.
     """
@@ -74,8 +76,9 @@ async def answer_by_passkey(
 
 
 async def _one_at_a_time(
-    walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str]]
+    walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
 ) -> Approval:
+    """read: the answer, checked, with thumbprint and public JWK of what it is signed with."""
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.
@@ -84,13 +87,13 @@ async def _one_at_a_time(
     try:
         now = walk.clock.now()
         approval = _found(walk, ApprovalId(approval_id))
-        answer, key = read(approval, now)
-        return await _recorded(walk, approval, answer, key=key, now=now)
+        answer, key, signer = read(approval, now)
+        return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
     finally:
         answering.discard(approval_id)
 
 
-def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> tuple[Answer, str]:
+def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> tuple[Answer, str, str]:
     people = walk.registry.current.principals
     signed = verify_answer(
         token,
@@ -109,7 +112,9 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         at=now,
         token=token,
     )
-    return answer, signing_key_of(token)
+    thumbprint = signing_key_of(token)
+    signer = next(one.jwk for one in people[signed.by].keys if one.thumbprint == thumbprint)
+    return answer, thumbprint, signer
 
 
 def _by_passkey(
@@ -122,7 +127,7 @@ def _by_passkey(
     comment: str,
     nonce: bytes,
     assertion: PasskeyAssertion,
-) -> tuple[Answer, str]:
+) -> tuple[Answer, str, str]:
     if len(comment) > COMMENT_CHARS_MAX:
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
     _take_nonce(walk, approval, nonce, now)
@@ -153,7 +158,7 @@ def _by_passkey(
         ),
         credential=passkey.name,
     )
-    return answer, passkey.key
+    return answer, passkey.key, ""
 
 
 def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixMillis]:
@@ -192,8 +197,9 @@ def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
     return approval
 
 
-async def _recorded(walk: Walk, approval: Approval, answer: Answer, *, key: str, now: UnixMillis) -> Approval:
-    """key: thumbprint of what it is signed with."""
+async def _recorded(
+    walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
+) -> Approval:
     if answer.verdict == "approve" and answer.by == schedule_owner(approval.principal, walk.registry.current):
         raise Refused(
             "you answer for the schedule this action runs under: somebody else must approve it",
@@ -202,6 +208,11 @@ async def _recorded(walk: Walk, approval: Approval, answer: Answer, *, key: str,
     if answer.verdict == "approve":
         _refuse_stopped(walk, approval, answer, key)
     after = answered(approval, answer)
+    if answer.verdict == "approve" and answer.by in agent_owners(walk, approval):
+        raise Refused(
+            "you own an agent that this action comes from: somebody else must approve it",
+            code="approval.own_agent",
+        )
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
@@ -209,7 +220,7 @@ async def _recorded(walk: Walk, approval: Approval, answer: Answer, *, key: str,
 
     def entry(run: Run) -> Entry:
         return records.approval_answer(
-            after, answer, at=now, sealing=sealing, run=run, person=person, digest=digest
+            after, answer, at=now, sealing=sealing, run=run, person=person, digest=digest, signer=signer
         )
 
     def placed(receipt: Receipt) -> None:
@@ -224,6 +235,16 @@ async def _recorded(walk: Walk, approval: Approval, answer: Answer, *, key: str,
     if left is not None:
         raise left
     return after
+
+
+def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
+    """Who owns the agent that asks, or one that the task came by: none of them approves what it does."""
+    value = object_in(approval.shown)
+    chain = value["chain"]
+    names = [approval.agent, *(chain if isinstance(chain, list) else [])]
+    agents = walk.registry.current.agents
+    found = (agents.get(AgentId(str(name))) for name in names)
+    return frozenset(one.ownership.owner for one in found if one is not None and one.ownership.owner)
 
 
 def _take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease, Under
     from answerable.core.lease.name import LeaseName
     from answerable.flows.lease_writer import LeaseWriter
+    from answerable.flows.secret_desk import SecretDesk
     from answerable.ports.brokered_target import BrokeredTarget
     from answerable.ports.clock import Clock
     from answerable.ports.credential_issuer import CredentialIssuer
@@ -72,10 +73,16 @@ class DeskTarget:
 @dataclass(slots=True, kw_only=True)
 class EndQueue:
     """Leases of one target that are to be ended, with why, and how many tasks are at it. Each target has its own, and
-    apart from its actions: a dead target delays no other, and no flood of actions delays an end."""
+    apart from its actions: a dead target delays no other, and no flood of actions delays an end.
+
+    again: those that could not be revoked before. They come last, and no more than half of the tasks are at them
+    (retrying), so that what hangs there delays nothing that could be ended now.
+    """
 
     waiting: deque[tuple[LeaseName, str]] = field(default_factory=deque)
+    again: deque[tuple[LeaseName, str]] = field(default_factory=deque)
     enders: int = 0
+    retrying: int = 0
 
 
 class OpenLeases:
@@ -139,6 +146,8 @@ class LeaseDesk:
     ending: leases that are being ended, with what is set when that attempt is over. issuing: those that the target is
     just asked for. queues: by target. due: when something is to be done that nobody asks for, as a heap of seconds of
     the monotonic clock and names; set back, the wall clock lets nothing live longer. tasks: those that outlive a call.
+    is_stopping: whoever waits for changes is answered at once, so that the time of a stop is left to ending leases.
+    secrets: standing ones of the broker, which nothing that passes may hold; None where it has none.
     """
 
     name: str
@@ -156,4 +165,6 @@ class LeaseDesk:
     due: list[tuple[float, LeaseName]] = field(default_factory=list)
     due_changed: Event | None = None
     changed: Event | None = None
+    is_stopping: bool = False
     tasks: TaskGroup | None = None
+    secrets: SecretDesk | None = None

@@ -42,8 +42,8 @@ class LeaseLives:
 class LeaseSide:
     """broker: as warrants name it. asks: how it is asked. windows: of tasks, by what makes them one, the least recently
     used first. owed: what the broker is to end and could not be told; owed_all: it is to be asked for everything that
-    is open. stirred: set when there is something to tell it. others: the logs of other processes that share the
-    broker, as they are now.
+    is open. is_used: something registered is a target of the broker, or was since our start. stirred: set when there is
+    something to tell it. others: the logs of other processes that share the broker, as they are now.
     """
 
     broker: str
@@ -52,6 +52,7 @@ class LeaseSide:
     windows: OrderedDict[tuple[str, ...], LeaseTerms] = field(default_factory=OrderedDict)
     owed: dict[Under, str] = field(default_factory=dict)
     owed_all: bool = True
+    is_used: bool = False
     stirred: Event = field(default_factory=Event)
     others: Callable[[], Sequence[StoredLog]] = tuple
 

@@ -16,6 +16,7 @@ from answerable.flows.refuse_revoked import judged_now
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
+    from answerable.core.lease.lease import Under
     from answerable.flows.lease_side import LeaseSide
     from answerable.flows.walk import Walk
     from answerable.ports.entropy import Entropy
@@ -35,6 +36,11 @@ class ActionNames(NamedTuple):
     def lease(self) -> str:
         """Name of the lease, empty where there is none."""
         return self.brokered.terms.name if self.brokered is not None else ""
+
+    @property
+    def lease_target(self) -> str:
+        """Where it may be live, empty where there is none."""
+        return self.brokered.terms.target if self.brokered is not None else ""
 
 
 UNNAMED: Final = ActionNames("", None)
@@ -62,6 +68,7 @@ def brokered_action(
         raise Unavailable(
             "no broker is set up, and this action needs a credential", code="broker.none", port="lease_broker"
         )
+    side.is_used = True
     if capability.lease.model:
         signed = walk.manifests.current(verified.caller.agent)
         model = verified.arguments.get(capability.lease.model)
@@ -85,9 +92,10 @@ def brokered_action(
         scope=scope,
         expires_at=ends,
     )
-    if terms.window == "task":
-        terms = _window(side, verified, terms, at, walk.entropy)
     judged = judged_now(walk, verified)
+    under = tuple(dict.fromkeys((str(kind), name) for kind, name in (*judged.reach, *judged.names)))
+    if terms.window == "task":
+        terms = _window(side, verified, terms, under, at, walk.entropy)
     return BrokeredAction(
         broker=side.broker,
         terms=terms,
@@ -95,16 +103,26 @@ def brokered_action(
         agent=verified.caller.agent,
         capability=capability.name,
         tier=capability.tier,
-        under=tuple(dict.fromkeys((kind, name) for kind, name in (*judged.reach, *judged.names))),
+        under=under,
     )
 
 
 def _window(
-    side: LeaseSide, verified: VerifiedRequest, terms: LeaseTerms, at: UnixMillis, entropy: Entropy
+    side: LeaseSide,
+    verified: VerifiedRequest,
+    terms: LeaseTerms,
+    under: tuple[Under, ...],
+    at: UnixMillis,
+    entropy: Entropy,
 ) -> LeaseTerms:
-    """The open window of this hop of this mandate with this very scope, or a new one."""
+    """The open window of this hop of this mandate, this capability and this very scope, or a new one. Whatever ends or
+    holds one of its actions must end its credential, so that all of them stand under the same names."""
     hop = verified.hops[-1].hash if verified.hops else ""
-    key = (verified.mandate.id, hop, verified.caller.agent, terms.target, terms.scope.hex)
+    capability = verified.resolved.capability.name
+    stands = (part for pair in under for part in pair)
+    key = (
+        verified.mandate.id, hop, verified.caller.agent, capability, terms.target, terms.scope.hex, *stands,
+    )  # fmt: skip
     known = side.windows.pop(key, None)
     name = (
         known.name

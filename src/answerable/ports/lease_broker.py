@@ -38,6 +38,15 @@ class BrokerTarget:
     traits: IssuerTraits
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueSecret:
+    """A standing secret of the broker that is to be replaced. why: in words. targets: those that use it."""
+
+    name: str
+    why: str
+    targets: tuple[str, ...] = ()
+
+
 class LeaseBroker(Protocol):
     """Promises: whatever is asked twice is done once. Raises only Unavailable (`broker.*`), with effect `unknown` where
     the broker may have done what it was asked."""
@@ -70,6 +79,10 @@ class LeaseBroker(Protocol):
 
     async def strays(self) -> tuple[Sequence[tuple[str, str, bool]], dict[str, str]]:
         """As flows.settle_leases.find_strays: target, name and whether it was once a lease here; faults by target."""
+        ...
+
+    async def due_secrets(self) -> Sequence[DueSecret]:
+        """Standing secrets that are to be replaced, by name, as the broker saw them last. None of them is shown."""
         ...
 
     async def rights(self, target: str, grants: JSONValue) -> Sequence[Right]:

@@ -13,7 +13,7 @@ from answerable.core.lease.lease import Lease
 from answerable.core.lease.use import Right
 from answerable.core.lease.wire import BODY_BYTES_MAX, CONTROL_PATH, HOST, LISTED_MAX
 from answerable.errors import Unavailable, shown
-from answerable.ports.lease_broker import PORT, BrokerTarget, EndedLeases
+from answerable.ports.lease_broker import PORT, BrokerTarget, DueSecret, EndedLeases
 from answerable.ports.lease_register import LeaseChange
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class _Strays(msgspec.Struct, frozen=True, kw_only=True):
     faults: dict[str, str]
 
 
+class _Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    due: list[DueSecret]
+
+
 class _Rights(msgspec.Struct, frozen=True, kw_only=True):
     rights: list[Right]
 
@@ -112,6 +116,10 @@ class HttpLeaseBroker:
         """As the port says."""
         answer = await self._ask("strays", {}, _Strays)
         return answer.strays, answer.faults
+
+    async def due_secrets(self) -> Sequence[DueSecret]:
+        """As the port says."""
+        return (await self._ask("secrets", {}, _Secrets)).due
 
     async def rights(self, target: str, grants: JSONValue) -> Sequence[Right]:
         """As the port says."""

@@ -20,6 +20,7 @@ from answerable.adapters.postgres_roles.locks import held
 from answerable.adapters.postgres_roles.quoting import quoted_text
 from answerable.adapters.postgres_roles.tools import asked, refused
 from answerable.adapters.postgres_roles.values import parameter, shown_value, size_of
+from answerable.core.lease.answer_text import answer_text
 from answerable.core.lease.credential import Performed
 from answerable.errors import Unavailable, shown
 
@@ -46,6 +47,14 @@ _CLEAN: Final = (
     "CLOSE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); "
     "DISCARD TEMP; DISCARD SEQUENCES; RESET ALL"
 )
+_WRITTEN: Final = (
+    "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::pg_catalog.int8"
+    " FROM pg_catalog.pg_stat_xact_user_tables WHERE pg_catalog.has_schema_privilege(schemaname, 'USAGE')"
+    " AND (pg_catalog.has_any_column_privilege(relid, 'INSERT') OR pg_catalog.has_any_column_privilege(relid, 'UPDATE')"
+    " OR pg_catalog.has_table_privilege(relid, 'DELETE')) AND pg_catalog.left(schemaname, 3) <> 'pg_'"
+)
+"""What this session wrote to tables of the lease and has not told the statistics yet, which waits for the transaction
+to end. What a statement says of itself is not all of it: it counts no rows that it changed within WITH."""
 _TABLES: Final = """
 SELECT n.nspname AS schema, c.relname AS name,
   (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
@@ -139,6 +148,7 @@ class PostgresSession:
         )
         if tool == "list_tables":
             return await self._listed()
+        written = 0 if reads else await connection.fetchval(_WRITTEN)
         statement = await connection.prepare(sql)
         values = _values(parameters, [one.name for one in statement.get_parameters()])
         done = await self._run(statement, values, reads=reads)
@@ -146,7 +156,10 @@ class PostgresSession:
         if not connection.is_in_transaction():
             return self._failed("the statement ended its own transaction")
         now = await held(connection, verb=_first_word(sql), writes=not reads)
-        await connection.execute("COMMIT")
+        if not reads and await connection.fetchval(_WRITTEN) - written > self._terms.rows_max:
+            raise self._too_many()
+        # What reads keeps nothing: messages and large objects could be made by it all the same.
+        await connection.execute("ROLLBACK" if reads else "COMMIT")
         places = [("pg_session", self._session_id)]
         places += [(name, value) for name, value in (("pg_vxid", now.vxid), ("pg_xid", now.xid)) if value]
         if now.label != tag:
@@ -230,7 +243,8 @@ class PostgresSession:
         session: tuple[tuple[str, str], ...] = (),
         told: JSONValue = None,
     ) -> Performed:
-        result: dict[str, object] = {"content": [{"type": "text", "text": said}], "isError": content is None}
+        text = said if content is None else answer_text(content, summary=said)
+        result: dict[str, object] = {"content": [{"type": "text", "text": text}], "isError": content is None}
         if content is not None:
             result["structuredContent"] = content
         places = session or (("pg_session", self._session_id),)

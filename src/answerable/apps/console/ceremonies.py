@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 PRODUCT: Final = "Answerable"
 
 
-def request_options(desk: PasskeyDesk, begun: Ceremony, allowed: Sequence[Passkey]) -> dict[str, JSONValue]:
+def request_options(desk: PasskeyDesk, challenge: bytes, allowed: Sequence[Passkey]) -> dict[str, JSONValue]:
     """For `navigator.credentials.get`. allowed: the passkeys that may answer; empty for any that the device offers."""
     return {
-        "challenge": to_base64url(begun.challenge),
+        "challenge": to_base64url(challenge),
         "rpId": desk.rp_id,
         "userVerification": "required",
         "timeout": CEREMONY_SECONDS_MAX * 1000,

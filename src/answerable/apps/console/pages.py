@@ -41,6 +41,11 @@ def shown_text(value: object, limit: int = CUT_CHARS) -> str:
     return visible(text) if len(text) <= limit else f"{visible(text[:limit])}…"
 
 
+def cut(text: str, limit: int) -> str:
+    """Of a card, whose texts are spelled out already: doing so once more would spell out what spells."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
 def ago(milliseconds: int, now: int) -> str:
     """How long ago, or how soon, in one unit."""
     seconds = abs(now - milliseconds) // 1000
@@ -70,7 +75,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(shown=shown_text, ago=ago, moment=moment, iso=iso)
+    made.filters.update(shown=shown_text, cut=cut, ago=ago, moment=moment, iso=iso)
     made.globals["asset"] = asset_path
     return made
 

@@ -38,7 +38,9 @@ async def begin(asked: Asked) -> Response:
     _note_try(asked)
     await asked.members(signed_in=False)
     begun = begin_sign_in(asked.walk)
-    return answer_json({"ceremony": begun.id, "options": request_options(desk_of(asked.walk), begun, ())})
+    return answer_json(
+        {"ceremony": begun.id, "options": request_options(desk_of(asked.walk), begun.challenge, ())}
+    )
 
 
 async def finish(asked: Asked) -> Response:
@@ -58,7 +60,7 @@ async def begin_confirming(asked: Asked) -> Response:
     begun = begin_sign_in(asked.walk, person=person.name)
     desk = desk_of(asked.walk)
     own = desk.register.of(person.name)
-    return answer_json({"ceremony": begun.id, "options": request_options(desk, begun, own)})
+    return answer_json({"ceremony": begun.id, "options": request_options(desk, begun.challenge, own)})
 
 
 async def finish_confirming(asked: Asked) -> Response:

@@ -113,10 +113,10 @@ def answered(approval: Approval, answer: Answer) -> Approval:
             "you issued the mandate this action runs under: somebody else must approve it",
             code="approval.own_mandate",
         )
-    asked = {requirement.group for requirement in approval.requirements}
+    asked = {group for requirement in approval.requirements for group in requirement.groups}
     if not asked.intersection(answer.groups):
         raise Refused(
-            f"this approval asks for {', '.join(sorted(asked))}; you are in none of these groups",
+            f"this approval asks {', '.join(sorted(asked))}; you are in none of these groups",
             code="approval.not_asked",
         )
     if any(earlier.by == answer.by for earlier in approval.answers):

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.action.token_shapes import described, hidden_in
 from answerable.core.canonical import encode
 from answerable.core.decision.obligation import kinds_of
-from answerable.core.ledger.action_fields import claimed_fields, decided_fields, internal_fields, shown_fields
+from answerable.core.ledger.action_fields import (
+    answer_fields,
+    claimed_fields,
+    decided_fields,
+    internal_fields,
+    shown_fields,
+)
 from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
 from answerable.core.ledger.leaves import (
@@ -67,16 +73,15 @@ def intent(
     action_id: str,
     idempotency_key: str,
     lease_name: str,
+    lease_target: str = "",
     deadline: UnixMillis,
     call: int,
     approval_id: str,
     reserved: Reserved,
     hops: list[HopLeaf],
 ) -> Entry:
-    """The entry that must be durable before the effect: decision, purpose and claimed reason inside.
-
-    principal: pseudonym. The references are to entries before this one in the same log.
-    """
+    """The entry that must be durable before the effect: decision, purpose and claimed reason inside. principal:
+    pseudonym. References are to entries before this one in the same log."""
     request, mandate, caller = verified.request, verified.mandate, verified.caller
     digests, attachment = sealed_fields(
         [*decided_fields(verified, decision), *answering_fields(verified)], sealing
@@ -104,6 +109,7 @@ def intent(
         instance=caller.identity.instance,
         key=idempotency_key,
         lease=lease_name,
+        lease_target=lease_target,
         mandate=mandate.id,
         mandate_ref=mandate_ref,
         manifest=caller.identity.manifest,
@@ -303,8 +309,9 @@ def approval_answer(
     run: Run,
     person: str,
     digest: str,
+    signer: str,
 ) -> Entry:
-    """A person answered, signed. person, digest: pseudonyms."""
+    """A person answered, signed. person, digest: pseudonyms. signer: their public JWK; empty for a passkey."""
     members: dict[str, JSONValue] = {
         "approval": approval.id,
         "digest": digest,
@@ -313,11 +320,7 @@ def approval_answer(
         "state": approval.state,
         "verdict": answer.verdict,
     }
-    fields = [
-        (b"comment", encode(answer.comment)),
-        (b"person_name", encode(answer.by)),
-        (b"token", encode(answer.token)),
-    ]
+    fields = answer_fields(answer, signer)
     return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 

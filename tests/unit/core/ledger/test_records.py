@@ -223,7 +223,7 @@ LARGEST = {
     ),
     Tag.APPROVAL_ANSWER: lambda: records.approval_answer(
         APPROVAL, ANSWER, at=AT, sealing=SEALING, run=RUN, person=PSEUDONYM, digest=PSEUDONYM
-    ),
+    , signer="k"),
     Tag.MANDATE_ISSUED: lambda: records.mandate_issued(MANDATE, **ABOUT),
     Tag.MANDATE_CLOSED: lambda: records.mandate_closed(MANDATE, at=AT, sealing=SEALING, by="x", pseudonym=PSEUDONYM),
     Tag.REGISTRY_CHANGE: lambda: records_statements.registry_change(**CHANGED, changes=b"{}"),
@@ -319,7 +319,7 @@ def test_what_the_fields_of_each_kind_are():
         "INDETERMINATE": ["detail", "result", "result_digest"],
         "REFUSAL": ["message", "reason", "reasons", "request"],
         "APPROVAL_ASKED": sorted(("card", "object", "principal_name", "purpose", *claimed, "reasons")),
-        "APPROVAL_ANSWER": ["comment", "person_name", "token"],
+        "APPROVAL_ANSWER": ["comment", "person_name", "signer", "token"],
         "MANDATE_ISSUED": ["authority_hash", "intent_hash", "principal_name", "purpose", "token"],
         "MANDATE_CLOSED": ["by_name"],
         "REGISTRY_CHANGE": ["by_name", "changes"],

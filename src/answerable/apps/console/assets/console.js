@@ -1,7 +1,7 @@
 // Forms that need a passkey, and pages that follow what happens. Every rule is the server's.
 "use strict";
 (() => {
-  const { confirmed, enrol, signIn, told } = window.answerable;
+  const { assertion, confirmed, enrol, post, signIn, told } = window.answerable;
 
   function say(form, error) {
     const place = form.parentElement.querySelector(".fault") ?? form.closest("section").querySelector(".fault");
@@ -39,8 +39,28 @@
     }
   }
 
+  async function answer(form, verdict) {
+    const value = (name) => form.elements[name]?.value.trim() ?? "";
+    const typed = form.elements.typed;
+    if (verdict === "approve" && typed && value("typed") !== typed.dataset.must) {
+      typed.focus();
+      throw new Error(`Type ${typed.dataset.must} to approve this.`);
+    }
+    const path = `/approvals/${encodeURIComponent(form.dataset.approval)}`;
+    const opened = await post(`${path}/open`, { verdict, rendering: form.dataset.rendering }, true);
+    const comment = [value("reason"), value("comment")].filter(Boolean).join(": ");
+    const signed = await assertion(opened.options);
+    await post(`${path}/answer`, { verdict, comment, nonce: opened.nonce, assertion: signed }, true);
+    location.reload();
+  }
+
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (form.matches("form.answer")) {
+      event.preventDefault();
+      busy(form, () => answer(form, event.submitter.value));
+      return;
+    }
     if (form.matches("form.ceremony")) {
       event.preventDefault();
       busy(form, async () => {
@@ -60,12 +80,33 @@
   });
 
   const code = document.getElementById("code");
-  if (code && location.hash.length > 1) {
-    code.value = decodeURIComponent(location.hash.slice(1));
+  function take() {
+    if (!code || location.hash.length < 2) return;
+    code.value = location.hash.slice(1);
     // The code stays in no history of the browser.
     history.replaceState(null, "", location.pathname);
     document.getElementById("label").focus();
   }
+  addEventListener("hashchange", take);
+  take();
+
+  // Keys move the focus and never press: nobody says yes by a slip.
+  function move(step) {
+    const items = [...document.querySelectorAll("[data-item]")];
+    const at = items.indexOf(document.activeElement) + step;
+    items[Math.max(0, Math.min(items.length - 1, at))]?.focus();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+    const keys = document.body.dataset.keys;
+    if (keys === "list" && "jk".includes(event.key)) move(event.key === "j" ? 1 : -1);
+    else if (keys === "card" && "ad".includes(event.key)) document.querySelector(`[data-key="${event.key}"]`)?.focus();
+    else if (keys === "card" && event.key === "u") location.assign("/approvals");
+    else if (keys === "card" && event.key === "?") document.getElementById("keys").showModal();
+    else return;
+    event.preventDefault();
+  });
 
   const pause = document.querySelector("[data-pause]");
   let paused = false;
