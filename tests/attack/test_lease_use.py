@@ -150,19 +150,10 @@ async def test_what_was_used_of_another_template_is_not_counted_under_this_one()
 async def test_what_cannot_be_read_any_more_leaves_everything_unknown(monkeypatch, tag):
     bench = await a_bench()
     await acts(bench, told("cases/0"))
-    (stored,) = [one for one in bench.walk.ledger.replay(0) if one.tag == tag]
-    find, entry = bench.walk.subject_keys.find, bench.walk.ledger.entry
-    hidden = {"on": False}
-    monkeypatch.setattr(bench.walk.subject_keys, "find", lambda key: None if hidden["on"] else find(key))
-    if tag == Tag.OUTCOME:
-        hidden["on"] = True
-    else:
-
-        def looked(index: int) -> Any:
-            hidden["on"] = index == stored.index
-            return entry(index)
-
-        monkeypatch.setattr(bench.walk.ledger, "entry", looked)
+    read = flow.fields_of
+    monkeypatch.setattr(
+        flow, "fields_of", lambda walk, stored, leaf: None if stored.tag == tag else read(walk, stored, leaf)
+    )
     tally = await tally_of(bench)
     assert tally.told + sum(tally.untold.values()) == 1
     assert tally.untold == {"unreadable": 1}
@@ -297,6 +288,12 @@ class Beside:
 @pytest.mark.requirement("RIGHTS-04", "RIGHTS-05")
 async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_for_unused(monkeypatch):
     bench, other = await a_bench(), await Bench().registered(documents())
+    (plain,) = [one for one in documents() if one["kind"] == "Capability" and one["spec"]["target"] != READ]
+    del plain["spec"]["lease"]
+    plain["spec"]["server"] = "own"
+    (server,) = [one for one in bench_documents() if one["kind"] == "Server"]
+    own = {**server, "metadata": {"name": "own"}}
+    await apply_registry(bench.walk, [own, plain], by="operator")
     other.walk.subject_keys = bench.walk.subject_keys
     other.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())  # type: ignore[arg-type]
     await other.issue()
@@ -305,6 +302,7 @@ async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_fo
     other.clock.advance(600)
     for outcome in (told("rows"), told("rows", status="failed"), told("rows", status="indeterminate")):
         await acts(other, outcome)
+    await other.refund(1200)
     monkeypatch.setattr(flow, "ENTRIES_AT_A_TIME", 3)
     log = Beside(other)
     bench.walk.leases.others = lambda: (log,)

@@ -12,7 +12,7 @@ import pytest
 from answerable.apps.broker import control
 from answerable.core.identity.keys import public_key
 from answerable.core.identity.principal import UnixMillis
-from answerable.core.lease import wire
+from answerable.core.lease import use, wire
 from answerable.core.lease.lease import LEASE_ENDS, LEASE_STATES, Lease
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger import warrant_token
@@ -67,6 +67,8 @@ def test_every_claim_has_a_row():
 def test_names_of_members_and_limits_are_those_of_the_code():
     assert list(CALL["params"]["_meta"]) == [wire.WARRANT_META]
     assert list(DONE["_meta"]) == [wire.DONE_META]
+    assert use.checked_use(DONE["_meta"][wire.DONE_META]["used"]) is not None
+    assert f"at most {use.RECORDED_MAX} together" in PAGE
     assert f"`{wire.EFFECT_DATA}`" in PAGE
     for number in (
         wire.BODY_BYTES_MAX,
@@ -86,6 +88,7 @@ def test_every_question_has_a_row_with_its_members():
     asked = {
         "end": control.End, "recall": control.Recall, "changes": control.Changes,
         "leases": control.Listing, "targets": control.Nothing, "strays": control.Nothing,
+        "rights": control.Rights, "narrow": control.Narrow,
     }  # fmt: skip
     assert set(told) >= set(asked)
     for name, kind in asked.items():

@@ -204,3 +204,9 @@ def test_grants_that_say_no_requests_are_not_made_smaller_by_them():
     grants = {"repositories": ["o/r"]}
     assert rights.used(freeze(grants), "request", {"method": "GET", "path": "/x"}, None) == Used(frozenset())
     assert rights.narrowed(grants, set()) == grants
+
+
+def test_a_list_that_is_not_there_stays_so_and_a_table_of_which_nothing_is_left_goes():
+    assert listed().narrowed({"publish": ["a"]}, {"publish/0"}) == {"publish": ["a"]}
+    two = {"tables": [{"name": "t", "verbs": ["select"]}, {"name": "u", "verbs": ["select"]}]}
+    assert narrowed_tables(two, {"tables/1/select"}) == [{"name": "u", "verbs": ["select"]}]
