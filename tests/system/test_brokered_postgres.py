@@ -131,6 +131,20 @@ async def test_a_broker_that_is_killed_leaves_nothing_live_to_its_next_start(tmp
         assert again["name"] != lease["name"]
 
 
+@pytest.mark.requirement("BROKER-20")
+async def test_an_orderly_stop_ends_what_is_live_and_waits_for_nobody_who_only_listens(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await an_agent(desk, tmp_path)
+        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        assert len(await roles(server)) == 1
+        assert process_named(desk, "broker")
+        await desk.home.stop(signal.SIGTERM)
+        assert await roles(server) == []
+        assert process_named(desk, "broker") == []
+        assert "Traceback" not in desk.home.said
+        assert "killed" not in desk.home.said
+
+
 @pytest.mark.requirement("BROKER-06")
 async def test_when_a_task_ends_its_credential_ends_with_its_open_session(tmp_path, server):
     async with support_desk(tmp_path, server) as desk:

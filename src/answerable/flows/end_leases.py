@@ -89,7 +89,10 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     if side is None or not uses_broker(walk):
         return LeasesWithin()
     try:
-        lists = [await side.asks.leases("ended", LISTED_MAX), await all_leases(walk, "open")]
+        last, open_now = await side.asks.leases("ended", LISTED_MAX), await all_leases(walk, "open")
+        # Of all that ended only the last are listed; what of it works on is listed to the last.
+        left = [one for one in await all_leases(walk, "unrevoked") if not one.is_open]
+        lists = [{one.name: one for one in (*last, *left)}.values(), open_now]
     except Unavailable as failed:
         why = f"{failed.message}; leases end by themselves in time, and it is asked again"
         longest = walk.clock.now() + max(side.lives.task_ms, side.lives.action_ms)
@@ -99,7 +102,7 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     live = [
         StillLive(kind="lease", name=one.name, until=one.live_until, why="; ".join(one.left))
         for one in mine
-        if one.ended_at >= hold.at and one.left
+        if one.left and max(one.ended_at, one.live_until) >= hold.at
     ]
     live += [
         StillLive(
@@ -112,8 +115,11 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
 
 
 def uses_broker(walk: Walk) -> bool:
-    """Whether anything registered is a target of the broker."""
-    return any(server.target for server in walk.registry.current.servers.values())
+    """Whether anything registered is a target of the broker, or was: leases outlive what is taken off the registry."""
+    side = walk.leases
+    if side is not None and not side.is_used:
+        side.is_used = any(server.target for server in walk.registry.current.servers.values())
+    return side is not None and side.is_used
 
 
 async def follow_leases(walk: Walk) -> None:
@@ -121,9 +127,19 @@ async def follow_leases(walk: Walk) -> None:
     side = walk.leases
     if side is None:
         return
+    if not uses_broker(walk):
+        side.is_used = await _has_leases_of_ours(walk, side)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tell, walk, side)
         tasks.start_soon(_hear, walk, side)
+
+
+async def _has_leases_of_ours(walk: Walk, side: LeaseSide) -> bool:
+    """Whether a broker answers that has some of an earlier process of ours, for what is registered no more."""
+    try:
+        return any(lease.log == walk.ledger.origin for lease in await side.asks.leases("open", LISTED_MAX))
+    except Unavailable:
+        return False
 
 
 async def _tell(walk: Walk, side: LeaseSide) -> None:
@@ -144,12 +160,27 @@ async def _tell(walk: Walk, side: LeaseSide) -> None:
 
 
 async def _told(walk: Walk, side: LeaseSide) -> None:
-    if side.owed_all and walk.leases is side:
-        for lease in await all_leases(walk, "open"):
-            why = _why_over(walk, lease) if lease.log == walk.ledger.origin else ""
-            if why:
-                side.owed["credential", lease.name] = why
-        side.owed_all = False
+    """First what is known to have ended, however much else is open; then, page by page, what is open."""
+    await _tell_owed(side)
+    if not side.owed_all:
+        return
+    # Set before the look: whoever owes all of it meanwhile has it looked at once more.
+    side.owed_all = False
+    try:
+        after = ""
+        while some := await side.asks.leases("open", LISTED_MAX, after=after):
+            for lease in some:
+                why = _why_over(walk, lease) if lease.log == walk.ledger.origin else ""
+                if why:
+                    side.owed["credential", lease.name] = why
+            await _tell_owed(side)
+            after = some[-1].name
+    except BaseException:
+        side.owed_all = True
+        raise
+
+
+async def _tell_owed(side: LeaseSide) -> None:
     while side.owed:
         names = list(side.owed.items())[:NAMES_MAX]
         await side.asks.end([name for name, _ in names], why=names[0][1], wait_seconds=0.0)
@@ -211,6 +242,10 @@ async def _record(walk: Walk, side: LeaseSide, change: LeaseChange) -> None:
     lease = change.lease
     if not lease.is_open or lease.state == "unrevoked":
         side.forget(lease.name)
+    elif why := _why_over(walk, lease):
+        # Its warrant was on its way when what it stands under was ended or held, and the broker did not know it yet.
+        side.forget(lease.name)
+        side.owe({("credential", lease.name): why})
     entry = lease_stands(
         lease, change=change.number, at=walk.clock.now(), sealing=sealing_for(walk, LOG_SUBJECT)
     )

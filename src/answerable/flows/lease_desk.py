@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from answerable.ports.credential_issuer import CredentialIssuer
     from answerable.ports.entropy import Entropy
     from answerable.ports.lease_register import LeaseRegister
+    from answerable.ports.target_rights import TargetRights
 
 NO_TARGET: Final = "the settings name no such target any more"
 
@@ -48,25 +49,40 @@ class LeaseLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskTarget:
-    """A target as the broker has it. acting: how many actions at a time."""
+    """A target as the broker has it. acting: how many actions at a time. rights: what its grants come to, one by one;
+    None for a kind of which nobody tells."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
     acting: CapacityLimiter
+    rights: TargetRights | None = None
 
     @classmethod
-    def of(cls, issuer: CredentialIssuer, target: BrokeredTarget, limits: LeaseLimits) -> DeskTarget:
+    def of(
+        cls,
+        issuer: CredentialIssuer,
+        target: BrokeredTarget,
+        limits: LeaseLimits,
+        rights: TargetRights | None = None,
+    ) -> DeskTarget:
         """With the limits of its own."""
-        return cls(issuer=issuer, target=target, acting=CapacityLimiter(limits.actions_per_target))
+        acting = CapacityLimiter(limits.actions_per_target)
+        return cls(issuer=issuer, target=target, acting=acting, rights=rights)
 
 
 @dataclass(slots=True, kw_only=True)
 class EndQueue:
     """Leases of one target that are to be ended, with why, and how many tasks are at it. Each target has its own, and
-    apart from its actions: a dead target delays no other, and no flood of actions delays an end."""
+    apart from its actions: a dead target delays no other, and no flood of actions delays an end.
+
+    again: those that could not be revoked before. They come last, and no more than half of the tasks are at them
+    (retrying), so that what hangs there delays nothing that could be ended now.
+    """
 
     waiting: deque[tuple[LeaseName, str]] = field(default_factory=deque)
+    again: deque[tuple[LeaseName, str]] = field(default_factory=deque)
     enders: int = 0
+    retrying: int = 0
 
 
 class OpenLeases:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -16,6 +18,8 @@ from answerable.flows.guard_secrets import (
 )
 from answerable.flows.lease_credential import lease_credential
 from answerable.flows.revoke_lease import begin, end_lease
+from answerable.flows.stray_cancels import no_stray_cancels
+from answerable.ports.brokered_target import PORT as TARGET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +27,12 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.credential import Performed
     from answerable.core.lease.lease import Lease
+    from answerable.core.lease.use import Used
     from answerable.core.ledger.warrant_token import SignedWarrant
-    from answerable.flows.lease_desk import LeaseDesk
+    from answerable.flows.lease_desk import DeskTarget, LeaseDesk
     from answerable.ports.upstream import Progress
+
+_log: Final = logging.getLogger(__name__)
 
 
 async def perform_leased(
@@ -73,11 +80,12 @@ async def _performed(
         name, why = lease.name, "its action was cut off"
         try:
             seconds = max(0.0, (lease.expires_at - desk.clock.now()) / 1000)
-            with anyio.fail_after(seconds):
+            with anyio.fail_after(seconds), no_stray_cancels(port=TARGET, effect="unknown"):
                 async with target.target.connected(credential) as session:
                     performed = await session.perform(
                         tool, arguments, tag=warrant.action_id, seconds_max=seconds, progress=progress
                     )
+            performed = replace(performed, used=_used(target, warrant, tool, arguments, performed))
             why = "its action ended"
             performed, held = await withheld(desk.secrets, performed, by=by)
             if held:
@@ -97,6 +105,24 @@ async def _performed(
             if lease.window == "action":
                 begin(desk, [name], why=why)
     return performed, lease
+
+
+def _used(
+    target: DeskTarget,
+    warrant: SignedWarrant,
+    tool: str,
+    arguments: Mapping[str, JSONValue],
+    performed: Performed,
+) -> Used | None:
+    """What it used of its scope, where it succeeded and the kind of target can tell. It is done by now: no fault in
+    telling changes what is said of it."""
+    if target.rights is None or performed.result.get("isError") is True:
+        return None
+    try:
+        return target.rights.used(warrant.lease.scope, tool, arguments, performed.told)
+    except Exception:
+        _log.exception("what an action used of its scope could not be told")
+        return None
 
 
 async def _released(desk: LeaseDesk, lease: Lease) -> Lease:

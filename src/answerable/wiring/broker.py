@@ -71,7 +71,7 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
     clock, entropy = SystemClock(), SystemEntropy()
     limits = _limits(settings)
     built = [(one, one.kind.build(one.settings, target_world(settings, one.name))) for one in found]
-    targets = {one.name: DeskTarget.of(its.issuer, its.target, limits) for one, its in built}
+    targets = {one.name: DeskTarget.of(its.issuer, its.target, limits, its.rights) for one, its in built}
     settings.broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     register = SqliteLeaseRegister(settings.broker.directory / "leases.db")
     try:
@@ -148,6 +148,7 @@ async def _serve_once(
                 limits=FrontLimits(**asdict(settings.front)),
                 started=lambda bound: started(bound, broker, left),
                 stop=ending,
+                uids=broker.uids,
             )
             await _ended(desk, settings.front.grace_seconds)
             beside.cancel_scope.cancel()

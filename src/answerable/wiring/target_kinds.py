@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from answerable.ports.credential_issuer import CredentialIssuer
     from answerable.ports.entropy import Entropy
     from answerable.ports.own_account import OwnAccount
+    from answerable.ports.target_rights import TargetRights
 
 
 OWN_SETTING: Final = "password"
@@ -43,7 +44,8 @@ class TargetWorld:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltTarget:
     """A target, ready: who mints for it, and who acts on it. own: the account whose secret is the setting OWN_SETTING,
-    where the broker can change that at the target; why_not: why it cannot."""
+    where the broker can change that at the target; why_not: why it cannot. rights: what its grants come to, one by one;
+    None for a kind of which nobody tells."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
@@ -51,6 +53,7 @@ class BuiltTarget:
     why_not: str = (
         "targets of this kind do not let an account change its own secret, or the broker cannot yet"
     )
+    rights: TargetRights | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

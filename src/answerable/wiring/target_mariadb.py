@@ -11,6 +11,7 @@ from answerable.adapters.mariadb_accounts import (
     AdminConnections,
     MariadbIssuer,
     MariadbOwnAccount,
+    MariadbRights,
     MariadbTarget,
     ScopeLimits,
     ServerPlace,
@@ -99,6 +100,7 @@ def _build(settings: MariadbSettings, world: TargetWorld) -> BuiltTarget:
         issuer=issuer,
         target=MariadbTarget(place, bytes_max=settings.bytes_max),
         own=MariadbOwnAccount(place),
+        rights=MariadbRights(),
     )
 
 

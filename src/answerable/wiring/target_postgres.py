@@ -11,6 +11,7 @@ from answerable.adapters.postgres_roles import (
     AdminConnections,
     PostgresIssuer,
     PostgresOwnAccount,
+    PostgresRights,
     PostgresTarget,
     ScopeLimits,
     ServerPlace,
@@ -111,6 +112,7 @@ def _build(settings: PostgresSettings, world: TargetWorld) -> BuiltTarget:
         issuer=issuer,
         target=PostgresTarget(place, bytes_max=settings.bytes_max),
         own=PostgresOwnAccount(place, home=settings.home, entropy=world.entropy),
+        rights=PostgresRights(),
     )
 
 

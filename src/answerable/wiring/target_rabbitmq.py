@@ -9,6 +9,7 @@ from answerable.adapters.rabbitmq_users import (
     Management,
     RabbitIssuer,
     RabbitOwnAccount,
+    RabbitRights,
     RabbitServer,
     RabbitTarget,
     address_faults,
@@ -103,6 +104,7 @@ def build(settings: RabbitTargetSettings, world: TargetWorld) -> BuiltTarget:
             asked_with=lambda password: asked_with(lambda: password),
             entropy=world.entropy,
         ),
+        rights=RabbitRights(),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.redis_acl import (
     RedisIssuer,
     RedisOwnAccount,
+    RedisRights,
     RedisServer,
     RedisTarget,
     address_faults,
@@ -93,6 +94,7 @@ def build(settings: RedisTargetSettings, world: TargetWorld) -> BuiltTarget:
         target=target,
         own=own if settings.saves_users else None,
         why_not="its server keeps no file of users (`saves_users`), and would come back with the old password",
+        rights=RedisRights(),
     )
 
 

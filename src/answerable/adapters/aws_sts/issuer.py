@@ -116,16 +116,18 @@ class AwsIssuer:
         if not until:
             self._forget(name)
             return Revoked()
+        grant = self._grants.get(name)
         if not self._denies:
+            self._grants.pop(name, None)
             return self._unended.left(
                 name, now=now, why="AWS ends a session only in time: `denies` is off for this target"
             )
-        grant = self._grants.get(name)
         full = []
         for role in (grant.role,) if grant else self._roles:
             if not await self._denied(role, name, until):
                 full.append(role)
         if full:
+            self._grants.pop(name, None)
             return self._unended.left(
                 name,
                 now=now,

@@ -3,6 +3,7 @@
 from answerable.adapters.postgres_roles.connections import AdminConnections, ServerPlace
 from answerable.adapters.postgres_roles.issuer import PostgresIssuer
 from answerable.adapters.postgres_roles.own_account import PostgresOwnAccount
+from answerable.adapters.postgres_roles.rights import PostgresRights
 from answerable.adapters.postgres_roles.scope import ScopeLimits
 from answerable.adapters.postgres_roles.target import PostgresTarget
 
@@ -10,6 +11,7 @@ __all__ = [
     "AdminConnections",
     "PostgresIssuer",
     "PostgresOwnAccount",
+    "PostgresRights",
     "PostgresTarget",
     "ScopeLimits",
     "ServerPlace",

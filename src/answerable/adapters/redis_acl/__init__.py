@@ -2,7 +2,16 @@
 
 from answerable.adapters.redis_acl.issuer import RedisIssuer
 from answerable.adapters.redis_acl.own_account import RedisOwnAccount
+from answerable.adapters.redis_acl.rights import RedisRights
 from answerable.adapters.redis_acl.server import RedisServer, address_faults, tls_context
 from answerable.adapters.redis_acl.target import RedisTarget
 
-__all__ = ["RedisIssuer", "RedisOwnAccount", "RedisServer", "RedisTarget", "address_faults", "tls_context"]
+__all__ = [
+    "RedisIssuer",
+    "RedisOwnAccount",
+    "RedisRights",
+    "RedisServer",
+    "RedisTarget",
+    "address_faults",
+    "tls_context",
+]

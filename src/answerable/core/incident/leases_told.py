@@ -30,7 +30,7 @@ def lease_told(
     )
     details = []
     if leaf.get("uses"):
-        details.append(f"used for {plain(leaf.get('uses'))} actions")
+        details.append("used once" if leaf["uses"] == 1 else f"used for {plain(leaf.get('uses'))} actions")
     if leaf.get("why"):
         details.append(f"ended because {plain(leaf.get('why'))}")
     if payload.get("fault"):

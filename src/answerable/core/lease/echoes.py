@@ -1,8 +1,9 @@
 """A secret that comes back in an answer is hidden before anybody sees it, in every spelling that is known.
 
-Laws: what holds no secret comes back as it was; what is too short to tell from other text is refused as a secret when
-settings are read (`SECRET_CHARS_MIN`), not here. Other codings than those of `spellings` (compressed, encrypted,
-reversed) are not seen: answers in a coding that nobody asked for are not shown at all.
+Laws: what holds no secret comes back as it was; what is JSON is searched again once it is read, for there a character
+can be written in many ways; what is too short to tell from other text is refused as a secret when settings are read
+(`SECRET_CHARS_MIN`), not here. Other codings than those of `spellings` (compressed, encrypted, reversed) are not seen:
+answers in a coding that nobody asked for are not shown at all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from answerable.core.lease.spellings import spellings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from answerable.core.canonical import JSONValue
 
 SECRET_CHARS_MIN: Final = 8
 HIDDEN: Final = b"[hidden: credential]"
@@ -36,6 +39,16 @@ class Echoes:
     def hidden_text(self, text: str) -> str:
         """The same for a text."""
         return self.hidden_in(text.encode("utf-8", "replace")).decode()
+
+    def hidden_value(self, value: JSONValue) -> JSONValue:
+        """The same for each text of what was read from JSON, names of members included."""
+        if isinstance(value, str):
+            return self.hidden_text(value)
+        if isinstance(value, list):
+            return [self.hidden_value(one) for one in value]
+        if isinstance(value, dict):
+            return {self.hidden_text(name): self.hidden_value(one) for name, one in value.items()}
+        return value
 
     def __repr__(self) -> str:
         return "Echoes()"

@@ -73,16 +73,15 @@ def intent(
     action_id: str,
     idempotency_key: str,
     lease_name: str,
+    lease_target: str = "",
     deadline: UnixMillis,
     call: int,
     approval_id: str,
     reserved: Reserved,
     hops: list[HopLeaf],
 ) -> Entry:
-    """The entry that must be durable before the effect: decision, purpose and claimed reason inside.
-
-    principal: pseudonym. The references are to entries before this one in the same log.
-    """
+    """The entry that must be durable before the effect: decision, purpose and claimed reason inside. principal:
+    pseudonym. References are to entries before this one in the same log."""
     request, mandate, caller = verified.request, verified.mandate, verified.caller
     digests, attachment = sealed_fields(
         [*decided_fields(verified, decision), *answering_fields(verified)], sealing
@@ -110,6 +109,7 @@ def intent(
         instance=caller.identity.instance,
         key=idempotency_key,
         lease=lease_name,
+        lease_target=lease_target,
         mandate=mandate.id,
         mandate_ref=mandate_ref,
         manifest=caller.identity.manifest,
@@ -151,10 +151,10 @@ def outcome(
     """
     tag = Tag.INDETERMINATE if outcome.status == "indeterminate" else Tag.OUTCOME
     # What an upstream said may be cut out of anything, lone surrogates included, and is written down nevertheless.
-    detail = encode(outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode())
-    fields: list[Field] = [(b"detail", detail)]
-    if result:
-        fields.append((b"result", result))
+    detail = outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode()
+    fields: list[Field] = [(b"detail", encode(detail))]
+    fields += [(b"used", encode(outcome.used))] if outcome.used is not None else []
+    fields += [(b"result", result)] if result else []
     if result_digest:
         fields.append((b"result_digest", b'"%b"' % result_digest.encode()))
     digests, attachment = sealed_fields(fields, sealing)
