@@ -134,7 +134,7 @@ async def test_a_broker_that_is_killed_leaves_nothing_live_to_its_next_start(tmp
 @pytest.mark.requirement("BROKER-20")
 async def test_an_orderly_stop_ends_what_is_live_and_waits_for_nobody_who_only_listens(tmp_path, server):
     async with support_desk(tmp_path, server) as desk:
-        key = await an_agent(desk, tmp_path)
+        key = await desk.agent()
         await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
         assert len(await roles(server)) == 1
         assert process_named(desk, "broker")
