@@ -296,10 +296,10 @@ async def support_desk(
     root: Path,
     server: PostgresServer,
     *,
+    target: str = TARGET,
     port: int = 0,
     known: str = "",
     more: str = "",
-    target: str = TARGET,
     before: Callable[[House], None] = lambda _: None,
 ) -> AsyncIterator[SupportDesk]:
     """port: by which the broker reaches the server, where not directly. known: documents in place of those of the desk.

@@ -16,7 +16,7 @@ from answerable.core.lease.name import lease_name
 from tests.brokered_world import SupportDesk, command_lines, support_desk
 from tests.postgres_server import BROKER_PASSWORD, PostgresServer
 from tests.postgres_world import furnished_server
-from tests.up_world import environment
+from tests.up_world import House, environment
 
 pytestmark = pytest.mark.anyio
 
@@ -145,6 +145,24 @@ async def test_an_orderly_stop_ends_what_is_live_and_waits_for_nobody_who_only_l
         assert "killed" not in desk.home.said
 
 
+@pytest.mark.requirement("BROKER-11")
+async def test_a_broker_whose_server_is_killed_ends_what_is_live_without_waiting_for_its_grace(
+    tmp_path, server
+):
+    async with support_desk(tmp_path, server, more="[front]\ngrace_seconds = 100\n") as desk:
+        key = await desk.agent()
+        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        assert len(await roles(server)) == 1
+        (broker,) = process_named(desk, "broker")
+        await desk.home.stop(signal.SIGKILL)
+        for _ in range(300):
+            if not process_named(desk, "broker"):
+                break
+            await asyncio.sleep(0.1)
+        assert process_named(desk, "broker") == [], broker
+        assert await roles(server) == []
+
+
 @pytest.mark.requirement("BROKER-06")
 async def test_when_a_task_ends_its_credential_ends_with_its_open_session(tmp_path, server):
     async with support_desk(tmp_path, server) as desk:
@@ -239,6 +257,16 @@ async def test_targets_that_come_later_are_taken_over_and_faulty_ones_change_not
                 break
             await asyncio.sleep(0.1)
         assert await listed_targets(desk) == ["other", "shop-db"]
+
+
+@pytest.mark.requirement("BROKER-09")
+async def test_a_broker_that_cannot_read_its_targets_says_what_is_wrong_in_a_line_and_ends(tmp_path):
+    home = House(tmp_path)
+    targets = home.data / "broker/targets"
+    targets.mkdir(mode=0o700, parents=True)
+    (targets / "wrong.toml").write_text('kind = "postgres"\nhots = "x"\n')
+    [line] = (await asyncio.to_thread(home.command, "broker", code=1)).splitlines()
+    assert line.startswith("answerable: targets: wrong.toml:2: hots: unknown key")
 
 
 async def listed_targets(desk: SupportDesk) -> list[str]:

@@ -24,6 +24,7 @@ from answerable.flows.revoke_lease import begin, told
 from answerable.flows.rotate_due import keep_rotating
 from answerable.flows.secret_desk import keep_looking, look
 from answerable.flows.settle_leases import keep_settling, reopen
+from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.own_secrets import own_secrets, secret_desk, target_world
 from answerable.wiring.target_files import SUFFIX, checked_targets, read_targets
@@ -110,13 +111,19 @@ async def serve_broker(
     started: with how many leases an earlier process left. Raises as `opened_broker`, and `front.*`.
     """
     stop = anyio.Event()
-    async with anyio.create_task_group() as listening:
-        listening.start_soon(stop_on_signal, stop)
-        if until_eof:
-            listening.start_soon(stop_at_eof, stop)
-        while not stop.is_set():
-            await _serve_once(settings, door, stop, started)
-        listening.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as listening:
+            listening.start_soon(stop_on_signal, stop)
+            if until_eof:
+                listening.start_soon(stop_at_eof, stop)
+            while not stop.is_set():
+                await _serve_once(settings, door, stop, started)
+            listening.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        ours = first_of_ours(group)
+        if ours is None:
+            raise
+        raise ours from group
 
 
 async def _serve_once(
