@@ -1,9 +1,9 @@
 """A secret that comes back in an answer is hidden before anybody sees it, in every spelling that is known.
 
 Laws: what holds no secret comes back as it was; what is JSON is searched again once it is read, for there a character
-can be written in many ways; what is too short to tell from other text is refused as a secret when
-settings are read (`SECRET_CHARS_MIN`), not here. Other codings than those of `spellings` (compressed, encrypted,
-reversed) are not seen: answers in a coding that nobody asked for are not shown at all.
+can be written in many ways; what is too short to tell from other text is refused as a secret when settings are read
+(`SECRET_CHARS_MIN`), not here. Other codings than those of `spellings` (compressed, encrypted, reversed) are not seen:
+answers in a coding that nobody asked for are not shown at all.
 """
 
 from __future__ import annotations
