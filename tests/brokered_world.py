@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from answerable.core.identity.keys import SigningKey
 from answerable.sdk.keyfile import create_key, public_jwk
 from tests.mail_world import Mailbox
 from tests.postgres_server import BROKER_PASSWORD, PostgresServer
-from tests.up_world import OWNERSHIP, SETTINGS, house, registry
+from tests.up_world import OWNERSHIP, SETTINGS, House, house, registry
 
 TARGET = """\
 kind = "postgres"
@@ -132,12 +132,20 @@ class SupportDesk(Mailbox):
 
 
 @asynccontextmanager
-async def support_desk(root: Path, server: PostgresServer) -> AsyncIterator[SupportDesk]:
+async def support_desk(
+    root: Path,
+    server: PostgresServer,
+    *,
+    target: str = TARGET,
+    before: Callable[[House], None] = lambda _: None,
+) -> AsyncIterator[SupportDesk]:
+    """target: its file. before: what is done to the house before anything of it runs."""
     async with house(root, SETTINGS) as home:
         targets = home.data / "broker/targets"
         targets.mkdir(mode=0o700, parents=True)
-        (targets / "shop-db.toml").write_text(TARGET.format(port=server.port))
+        (targets / "shop-db.toml").write_text(target.format(port=server.port))
         (targets / "password").write_text(BROKER_PASSWORD)
+        await asyncio.to_thread(before, home)
         for person in ("ada", "bela"):
             key = create_key(root / f"{person}.jwk", seed=os.urandom(32))
             (root / f"{person}.pub.jwk").write_text(public_jwk(key))

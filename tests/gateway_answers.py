@@ -20,6 +20,7 @@ def approve(world: World, approval_id: str, by: str = "bob") -> None:
     assert found.id == approval_id
     token = signed_answer(
         found,
+        nonce=bytes(32),
         by=PrincipalId(by),
         verdict="approve",
         audience=world.walk.ledger.origin,

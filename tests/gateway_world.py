@@ -44,6 +44,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.token import signed
 from answerable.core.tlog.note import VerifierKey
+from answerable.flows.answer_approval import still_waits
 from answerable.flows.apply_registry import policy_text
 from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.list_capabilities import list_capabilities
@@ -316,7 +317,9 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
     )  # fmt: skip
 
 
-def needs_of(walk: Walk, upstream: McpUpstream, prover: CallerVerifier, calls: list[ActionRequest]) -> Needs:
+def needs_of(
+    walk: Walk, upstream: McpUpstream, prover: CallerVerifier, calls: list[ActionRequest], page: str = ""
+) -> Needs:
     async def govern(
         request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
     ) -> Answer:
@@ -326,6 +329,8 @@ def needs_of(walk: Walk, upstream: McpUpstream, prover: CallerVerifier, calls: l
     return Needs(
         prover=prover, govern=govern, visible=partial(list_capabilities, walk), offers=upstream,
         refuse_held=partial(refuse_held, walk), open_stream=partial(open_stream, walk),
+        approval_page=lambda approval: f"{page}/approvals/{approval}" if page else "",
+        waits=partial(still_waits, walk),
     )  # fmt: skip
 
 
@@ -337,8 +342,10 @@ async def gateway_world(
     settings: UpstreamSettings | None = None,
     uds: Path | None = None,
     more: Iterable[JSONValue] = (),
+    page: str = "",
 ) -> AsyncIterator[World]:
-    """Everything up and connected. more: documents of servers beside those that are known here."""
+    """Everything up and connected. more: documents of servers beside those that are known here. page: where people
+    answer."""
     clock = SystemClock()
     upstream = McpUpstream(clock=clock, settings=settings or UpstreamSettings())
     walk = walk_of([*registry(home, servers), *more], upstream, clock)
@@ -361,7 +368,7 @@ async def gateway_world(
             entropy=SystemEntropy(),
             limits=ProofLimits(authorities=authorities),
         )
-        gateway = Gateway(needs_of(walk, upstream, prover, calls), limits)
+        gateway = Gateway(needs_of(walk, upstream, prover, calls, page), limits)
         tasks.start_soon(lambda: serve(gateway, tcp=("127.0.0.1", 0), uds=uds, started=note, stop=stop))
         await started.wait()
         address = bound[0].tcp_address

@@ -15,6 +15,7 @@ import pytest
 REQUIRE_VARIABLE: Final = "ANSWERABLE_REQUIRE"
 REQUIRABLE: Final = frozenset(
     {
+        "chromium",
         "envoy",
         "faketime",
         "go-spiffe",

@@ -42,6 +42,7 @@ from answerable.flows.issue_mandate import issue_mandate
 from answerable.main.doors import gateway_app
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_answer, signed_mandate
+from answerable.testing.builders import nonce_for
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.settings import load_settings
@@ -295,6 +296,7 @@ class TokenWorld:
         """Bob says yes to exactly this."""
         token = signed_answer(
             approval,
+            nonce=nonce_for(self.walk, approval),
             by=PrincipalId(by),
             verdict="approve",
             audience=self.walk.ledger.origin,

@@ -29,11 +29,13 @@ _MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, kw_only=True)
 class NodePackages:
-    """sources: the folder with package.json and its lock. script: the program, below node_modules."""
+    """sources: the folder with package.json and its lock. script: the program, below node_modules. runs: Node runs it;
+    else a browser does."""
 
     path: str
     sources: str
     script: str
+    runs: bool = True
 
     @property
     def folder(self) -> Path:
@@ -60,7 +62,8 @@ class NodePackages:
 
     def is_ready(self) -> bool:
         try:
-            return self.node.exists() and self.stamp.read_text() == self.fingerprint()
+            made = self.node if self.runs else self.folder / "node_modules" / self.script
+            return made.exists() and self.stamp.read_text() == self.fingerprint()
         except FileNotFoundError:
             return False
 
@@ -76,7 +79,9 @@ OIDC_PROVIDER = NodePackages(
     sources="environments/oidc_provider",
     script="oidc-provider/lib/index.js",
 )
-ALL = (MCP_CONFORMANCE, OIDC_PROVIDER)
+# Judges pages: tests/browser puts it into them.
+AXE = NodePackages(path="verifiers/axe", sources="environments/axe", script="axe-core/axe.min.js", runs=False)
+ALL = (MCP_CONFORMANCE, OIDC_PROVIDER, AXE)
 
 
 def install(packages: NodePackages) -> None:
@@ -94,7 +99,7 @@ def install(packages: NodePackages) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(set_up.ROOT / packages.sources / name, packages.folder / name)
     fault = _npm(npm, packages.folder, "ci")
-    if not fault and not packages.node.exists():
+    if not fault and packages.runs and not packages.node.exists():
         fault = f"there is no Node for {platform.machine()} in its lock"
     if fault:
         raise set_up.SetUpError(f"npm could not install {packages.path}: {fault}")

@@ -22,7 +22,7 @@ from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.flows.verify_person import PersonVerifier
 from answerable.sdk.signing import signed_answer, signed_mandate
-from answerable.testing.builders import Bench
+from answerable.testing.builders import Bench, nonce_for
 from answerable.testing.clock import START
 from answerable.testing.samples import AUDIENCE, OWNERSHIP, document, mandate_terms, signing_key
 from tests.mandate_world import (
@@ -208,6 +208,7 @@ async def test_who_owns_a_schedule_cannot_approve_what_runs_under_it():
     def yes(person: str) -> str:
         return signed_answer(
             approval,
+            nonce=nonce_for(made.walk, approval),
             by=PrincipalId(person),
             verdict="approve",
             audience=AUDIENCE,

@@ -18,7 +18,7 @@ from answerable.flows.close_mandate import close_mandate
 from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.mandate_standing import shard_elsewhere
 from answerable.sdk.signing import signed_answer
-from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.builders import Bench, bench_documents, nonce_for
 from answerable.testing.samples import AUDIENCE, signing_key
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SHARD-04")]
@@ -113,6 +113,7 @@ async def test_an_action_that_waits_in_one_shard_is_not_answered_in_another():
     assert approval is not None
     token = signed_answer(
         approval,
+        nonce=nonce_for(b.walk, approval),
         by=PrincipalId("bob"),
         verdict="approve",
         comment="",

@@ -22,6 +22,7 @@ from answerable.testing.samples import AUDIENCE, approval, mandate, mandate_term
 
 ALICE = signing_key("alice")
 BOB = PrincipalId("bob")
+NONCE = bytes(range(32))
 CAROL = SigningKey(new_private_jwk("ecdsa-p256-sha256", b"\x0c" * 48))
 CLAIMS = claims_of(mandate_terms(), audience=AUDIENCE)
 REGISTERED = {name: (signing_key(name).public,) for name in ("alice", "bob", "scout")}
@@ -215,7 +216,9 @@ def answer_refused(token, waiting=None):
 @pytest.mark.requirement("MANDATE-06")
 def test_an_answer_to_a_small_amount_does_not_approve_a_large_one():
     bob = signing_key("bob")
-    token = signed_answer(approval(), by=BOB, verdict="approve", audience=AUDIENCE, at=START, key=bob)
+    token = signed_answer(
+        approval(), nonce=NONCE, by=BOB, verdict="approve", audience=AUDIENCE, at=START, key=bob
+    )
     assert answer_refused(token, approval(amount=1_000_000)) == "approval.digest"
     assert answer_refused(token, approval("a-2")) == "approval.other"
 
@@ -223,9 +226,13 @@ def test_an_answer_to_a_small_amount_does_not_approve_a_large_one():
 @pytest.mark.requirement("MANDATE-06")
 def test_a_deny_is_not_turned_into_an_approve():
     bob = signing_key("bob")
-    token = signed_answer(approval(), by=BOB, verdict="deny", audience=AUDIENCE, at=START, key=bob)
+    token = signed_answer(
+        approval(), nonce=NONCE, by=BOB, verdict="deny", audience=AUDIENCE, at=START, key=bob
+    )
     header, _, signature = token.split(".")
-    claims = answer_claims(approval(), by=BOB, verdict="approve", comment="", audience=AUDIENCE, at=START)
+    claims = answer_claims(
+        approval(), nonce=NONCE, by=BOB, verdict="approve", comment="", audience=AUDIENCE, at=START
+    )
     assert answer_refused(f"{header}.{b64(json.dumps(claims).encode())}.{signature}") == "approval.signature"
 
 
@@ -233,6 +240,7 @@ def test_a_deny_is_not_turned_into_an_approve():
 def test_an_answer_from_yesterday_is_no_answer_today():
     claims = answer_claims(
         approval(),
+        nonce=NONCE,
         by=BOB,
         verdict="approve",
         comment="",
@@ -246,5 +254,7 @@ def test_an_answer_from_yesterday_is_no_answer_today():
 @pytest.mark.requirement("MANDATE-06")
 def test_the_agent_does_not_answer_for_a_person():
     scout = signing_key("scout")
-    token = signed_answer(approval(), by=BOB, verdict="approve", audience=AUDIENCE, at=START, key=scout)
+    token = signed_answer(
+        approval(), nonce=NONCE, by=BOB, verdict="approve", audience=AUDIENCE, at=START, key=scout
+    )
     assert answer_refused(token) == "approval.key"

@@ -16,6 +16,7 @@ from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.flows.answer_approval import answer_approval
 from answerable.sdk.signing import signed_answer
+from answerable.testing.builders import nonce_for
 from answerable.testing.faults import FaultyLedger
 from answerable.testing.samples import signing_key
 from tests.conformance.aarm_world import NOTE, notes, opened
@@ -31,6 +32,7 @@ async def answered(world: World, approval_id: str) -> None:
     asked = next(one for one in world.walk.approvals.all(pending_only=True, now=world.walk.clock.now()))
     token = signed_answer(
         asked,
+        nonce=nonce_for(world.walk, asked),
         by=PrincipalId("bob"),
         verdict="approve",
         audience=world.walk.ledger.origin,

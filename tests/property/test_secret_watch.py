@@ -57,6 +57,18 @@ def test_a_secret_that_comes_in_pieces_is_found_like_one_that_came_whole(value, 
     assert "crm" in found
 
 
+@given(value=SECRETS, form=st.sampled_from(sorted(FORMS)), at=st.integers(0, 70_000))
+def test_one_among_very_many_secrets_is_found_like_one_alone(many, value, form, at):
+    watch = SecretWatch([("crm", value), *many])
+    assert "crm" in watch.found_in(bytes(at) + FORMS[form](value) + bytes(10))
+    assert watch.found_in(bytes(at)) == ()
+
+
+@pytest.fixture(scope="module")
+def many():
+    return [(f"s{number}", f"of-many-{number:012}") for number in range(500)]
+
+
 @given(content=st.binary(max_size=200).map(lambda raw: bytes(one % 32 for one in raw)), value=SECRETS)
 def test_nothing_is_found_where_nothing_is(content, value):
     assert SecretWatch([("crm", value)]).found_in(content) == ()

@@ -53,7 +53,7 @@ WORLD = (
 )
 
 # External packages that `core` may import, beside the standard library less its doors to the world.
-CORE_PACKAGES = frozenset({"cryptography", "joserfc", "msgspec", "nacl", "rfc8785"})
+CORE_PACKAGES = frozenset({"cryptography", "joserfc", "msgspec", "nacl", "rfc8785", "webauthn"})
 CORE_STDLIB_BANNED = frozenset(
     """
     asyncio builtins concurrent ctypes fcntl getpass glob http importlib io locale logging mmap multiprocessing

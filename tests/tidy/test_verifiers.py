@@ -104,7 +104,8 @@ def test_every_node_package_in_a_lock_has_its_hash_and_nobodys_address():
     for packages in node_packages.ALL:
         lock = json.loads((set_up.ROOT / packages.sources / "package-lock.json").read_text())
         entries = {name: entry for name, entry in lock["packages"].items() if name}
-        assert len(entries) > 30
+        # Of what Node runs; what a browser runs is one file.
+        assert len(entries) > (30 if packages.runs else 0)
         for name, entry in entries.items():
             assert entry["integrity"].startswith("sha512-"), name
             assert "resolved" not in entry, name

@@ -2,51 +2,98 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import Answer, Approval, ApprovalId, answered
-from answerable.core.approval.token import verify_answer
+from answerable.core.approval.challenge import challenge
+from answerable.core.approval.passkey_answer import kept_answer
+from answerable.core.approval.strength import check_strength
+from answerable.core.approval.token import COMMENT_CHARS_MAX, verify_answer
 from answerable.core.containment.reach import reach_of
+from answerable.core.identity.passkey import unverified
+from answerable.core.identity.principal import AgentId
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
-from answerable.errors import Refused, shown
+from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
+from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_revoked import signer_fault, signing_key_of
 from answerable.flows.revoke_authority import names_of_approval
+from answerable.flows.sign_in import check_passkey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.approval.token import Verdict
+    from answerable.core.identity.passkey import PasskeyAssertion
+    from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.flows.walk import Walk
 
 
 async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
-    """Verify and record a signed answer; returns the approval as it stands afterwards.
+    """Verify and record an answer that a person signed with a key file; returns the approval as it stands afterwards.
 
-    Raises Unverified when the signature or its claims do not check, Refused (`approval.unknown`,
-    `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.not_asked`,
-    `approval.answered_already`, `approval.changed_meanwhile`; for a yes, `revoked.*` and `held.*` of who answers, and
-    `held.*` of what waits), Unavailable.
+    Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
+    `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
+    `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`; for a yes, `revoked.*` and
+    `held.*` of who answers, and `held.*` of what waits), Unavailable.
     """
+    return await _one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
+
+
+async def answer_by_passkey(
+    walk: Walk,
+    approval_id: str,
+    *,
+    person: PrincipalId,
+    verdict: Verdict,
+    comment: str,
+    nonce: bytes,
+    assertion: PasskeyAssertion,
+) -> Approval:
+    """Verify and record an answer that a person signed with a passkey at our own page.
+
+    person: who is signed in there; the passkey must be theirs. nonce: as `open_to_answer` gave it. Raises as
+    `answer_approval`, and Unverified (`passkey.*`), Malformed (`approval.malformed`), Refused (`passkey.off`,
+    `person.*`).
+    """
+    answer = partial(
+        _by_passkey,
+        walk,
+        person=person,
+        verdict=verdict,
+        comment=comment,
+        nonce=nonce,
+        assertion=assertion,
+    )
+    return await _one_at_a_time(walk, approval_id, answer)
+
+
+async def _one_at_a_time(
+    walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
+) -> Approval:
+    """read: the answer, checked, with thumbprint and public JWK of what it is signed with."""
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.
         raise Refused("somebody else answers at this moment: look again", code="approval.changed_meanwhile")
     answering.add(approval_id)
     try:
-        return await _answered(walk, ApprovalId(approval_id), token)
+        now = walk.clock.now()
+        approval = _found(walk, ApprovalId(approval_id))
+        answer, key, signer = read(approval, now)
+        return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
     finally:
         answering.discard(approval_id)
 
 
-async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval:
-    now = walk.clock.now()
-    approval = walk.approvals.find(approval_id)
-    if approval is None:
-        raise Refused(f"there is no approval {shown(approval_id)}", code="approval.unknown")
-    _require_own_shard(walk, approval)
+def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> tuple[Answer, str, str]:
     people = walk.registry.current.principals
     signed = verify_answer(
         token,
@@ -55,6 +102,8 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
+    _take_nonce(walk, approval, signed.nonce, now)
+    check_strength(walk.limits, approval, passkey=None)
     answer = Answer(
         by=signed.by,
         groups=people[signed.by].groups,
@@ -63,14 +112,107 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
         at=now,
         token=token,
     )
+    thumbprint = signing_key_of(token)
+    signer = next(one.jwk for one in people[signed.by].keys if one.thumbprint == thumbprint)
+    return answer, thumbprint, signer
+
+
+def _by_passkey(
+    walk: Walk,
+    approval: Approval,
+    now: UnixMillis,
+    *,
+    person: PrincipalId,
+    verdict: Verdict,
+    comment: str,
+    nonce: bytes,
+    assertion: PasskeyAssertion,
+) -> tuple[Answer, str, str]:
+    if len(comment) > COMMENT_CHARS_MAX:
+        raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
+    _take_nonce(walk, approval, nonce, now)
+    signed = challenge(
+        nonce=nonce, action=approval.shown.digest, rendering=approval.card.digest, verdict=verdict
+    )
+    passkey = check_passkey(walk, assertion, challenge=signed)
+    if passkey.person != person:
+        raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
+    check_strength(walk.limits, approval, passkey=passkey)
+    answer = Answer(
+        by=person,
+        groups=walk.registry.current.principals[person].groups,
+        verdict=verdict,
+        comment=comment,
+        at=now,
+        token=kept_answer(
+            approval,
+            by=person,
+            nonce=nonce,
+            verdict=verdict,
+            comment=comment,
+            audience=walk.ledger.origin,
+            at=now,
+            passkey=passkey,
+            origins=desk_of(walk).origins,
+            assertion=assertion,
+        ),
+        credential=passkey.name,
+    )
+    return answer, passkey.key, ""
+
+
+def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixMillis]:
+    """A nonce for one answer, what it answers, and until when it is good, Unix milliseconds.
+
+    Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`).
+    """
+    now = walk.clock.now()
+    approval = _found(walk, ApprovalId(approval_id))
+    state = approval.state_at(now)
+    if state != "pending":
+        raise Refused(
+            f"{shown(approval_id)} is {state}, nobody is asked any more", code="approval.not_pending"
+        )
+    nonce, ends = walk.under_way.nonces.give(approval.id, walk.entropy, now)
+    return nonce, approval, ends
+
+
+def approval_page(walk: Walk, approval_id: str) -> str:
+    """The address at which people answer this approval; empty where there is no console."""
+    origins = walk.passkeys.origins if walk.passkeys is not None else ()
+    return f"{origins[0]}/approvals/{approval_id}" if origins else ""
+
+
+def still_waits(walk: Walk, approval_id: str) -> bool:
+    """Whether people have still to answer; also true of an approval that is not known in this process."""
+    approval = walk.approvals.find(ApprovalId(approval_id))
+    return approval is None or approval.state_at(walk.clock.now()) == "pending"
+
+
+def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
+    approval = walk.approvals.find(approval_id)
+    if approval is None:
+        raise Refused(f"there is no approval {shown(approval_id)}", code="approval.unknown")
+    _require_own_shard(walk, approval)
+    return approval
+
+
+async def _recorded(
+    walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
+) -> Approval:
     if answer.verdict == "approve" and answer.by == schedule_owner(approval.principal, walk.registry.current):
         raise Refused(
             "you answer for the schedule this action runs under: somebody else must approve it",
             code="approval.own_mandate",
         )
     if answer.verdict == "approve":
-        _refuse_stopped(walk, approval, answer)
+        _refuse_stopped(walk, approval, answer, key)
     after = answered(approval, answer)
+    if answer.verdict == "approve" and answer.by in agent_owners(walk, approval):
+        raise Refused(
+            "you own an agent that this action comes from: somebody else must approve it",
+            code="approval.own_agent",
+        )
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
@@ -78,7 +220,7 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
 
     def entry(run: Run) -> Entry:
         return records.approval_answer(
-            after, answer, at=now, sealing=sealing, run=run, person=person, digest=digest
+            after, answer, at=now, sealing=sealing, run=run, person=person, digest=digest, signer=signer
         )
 
     def placed(receipt: Receipt) -> None:
@@ -95,9 +237,29 @@ async def _answered(walk: Walk, approval_id: ApprovalId, token: str) -> Approval
     return after
 
 
-def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer) -> None:
+def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
+    """Who owns the agent that asks, or one that the task came by: none of them approves what it does."""
+    value = object_in(approval.shown)
+    chain = value["chain"]
+    names = [approval.agent, *(chain if isinstance(chain, list) else [])]
+    agents = walk.registry.current.agents
+    found = (agents.get(AgentId(str(name))) for name in names)
+    return frozenset(one.ownership.owner for one in found if one is not None and one.ownership.owner)
+
+
+def _take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:
+    """Raises Unverified (`approval.nonce`)."""
+    if not walk.under_way.nonces.take(approval.id, nonce, now):
+        raise Unverified(
+            "the answer was made for another opening of this approval, too long ago, or has been given: open it again",
+            code="approval.nonce",
+            step="approval",
+        )
+
+
+def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) -> None:
     """Saying no is always possible. Raises Refused (`revoked.*`, `held.*`)."""
-    fault = signer_fault(walk, answer.by, signing_key_of(answer.token))
+    fault = signer_fault(walk, answer.by, key)
     if fault is not None:
         raise fault
     current = walk.registry.current

@@ -33,10 +33,12 @@ from answerable.flows.count_history import Starting, history_of
 from answerable.flows.cut_held import perform_warrant
 from answerable.flows.decide_action import decide_action, duties_in_force
 from answerable.flows.hide_tokens import hidden_progress
+from answerable.flows.hold_to_shown import voided
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.lease_terms import UNNAMED, name_action
 from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
+from answerable.flows.people_signing_in import standing_passkey
 from answerable.flows.pin_tools import pin_first_seen, pin_outdated
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
@@ -84,6 +86,9 @@ async def govern_action(
             verified, facts, decision = decide_action(walk, asked, partial(watched, gather_facts))
             if decision.effect == "deny":
                 break
+            if decision.effect == "allow" and voided(walk, facts, verified, decision):
+                # What would run is not what was shown: decided again without that approval.
+                continue
             amounts = spend_on(walk, verified, accounts)
             if decision.effect == "defer":
                 require_left(walk, accounts, amounts)
@@ -169,9 +174,14 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
 def _groups_now(walk: Walk, answer: PersonsAnswer) -> tuple[str, ...]:
     """The groups in which this answer still counts: none once the person or the key that signed it is gone or held."""
     person = walk.registry.current.principals.get(answer.by)
-    if person is None or not is_signed_by(answer.token, person.keys):
+    if person is None:
         return ()
-    return person.groups if signer_fault(walk, answer.by, signing_key_of(answer.token)) is None else ()
+    if answer.credential:
+        passkey = standing_passkey(walk, answer.credential)
+        key = passkey.key if passkey is not None and passkey.person == answer.by else ""
+    else:
+        key = signing_key_of(answer.token) if is_signed_by(answer.token, person.keys) else ""
+    return person.groups if key and signer_fault(walk, answer.by, key) is None else ()
 
 
 async def log_intent(

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease, Under
     from answerable.core.lease.name import LeaseName
     from answerable.flows.lease_writer import LeaseWriter
+    from answerable.flows.secret_desk import SecretDesk
     from answerable.ports.brokered_target import BrokeredTarget
     from answerable.ports.clock import Clock
     from answerable.ports.credential_issuer import CredentialIssuer
     from answerable.ports.entropy import Entropy
     from answerable.ports.lease_register import LeaseRegister
+    from answerable.ports.target_rights import TargetRights
 
 NO_TARGET: Final = "the settings name no such target any more"
 
@@ -47,16 +49,25 @@ class LeaseLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskTarget:
-    """A target as the broker has it. acting: how many actions at a time."""
+    """A target as the broker has it. acting: how many actions at a time. rights: what its grants come to, one by one;
+    None for a kind of which nobody tells."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
     acting: CapacityLimiter
+    rights: TargetRights | None = None
 
     @classmethod
-    def of(cls, issuer: CredentialIssuer, target: BrokeredTarget, limits: LeaseLimits) -> DeskTarget:
+    def of(
+        cls,
+        issuer: CredentialIssuer,
+        target: BrokeredTarget,
+        limits: LeaseLimits,
+        rights: TargetRights | None = None,
+    ) -> DeskTarget:
         """With the limits of its own."""
-        return cls(issuer=issuer, target=target, acting=CapacityLimiter(limits.actions_per_target))
+        acting = CapacityLimiter(limits.actions_per_target)
+        return cls(issuer=issuer, target=target, acting=acting, rights=rights)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,6 +146,7 @@ class LeaseDesk:
     ending: leases that are being ended, with what is set when that attempt is over. issuing: those that the target is
     just asked for. queues: by target. due: when something is to be done that nobody asks for, as a heap of seconds of
     the monotonic clock and names; set back, the wall clock lets nothing live longer. tasks: those that outlive a call.
+    secrets: standing ones of the broker, which nothing that passes may hold; None where it has none.
     """
 
     name: str
@@ -153,3 +165,4 @@ class LeaseDesk:
     due_changed: Event | None = None
     changed: Event | None = None
     tasks: TaskGroup | None = None
+    secrets: SecretDesk | None = None

@@ -11,13 +11,14 @@ from anyio import Event
 from answerable.core.identity.principal import UnixMillis
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from answerable.core.lease.lease import Under
     from answerable.core.lease.name import LeaseName
     from answerable.core.ledger.warrant_token import LeaseTerms
     from answerable.core.registry.lease_template import LeaseWindow
     from answerable.ports.lease_broker import LeaseBroker
+    from answerable.ports.stored_log import StoredLog
 
 WINDOWS_MAX: Final = 100_000
 OWED_MAX: Final = 10_000
@@ -42,7 +43,7 @@ class LeaseSide:
     """broker: as warrants name it. asks: how it is asked. windows: of tasks, by what makes them one, the least recently
     used first. owed: what the broker is to end and could not be told; owed_all: it is to be asked for everything that
     is open. is_used: something registered is a target of the broker, or was since our start. stirred: set when there is
-    something to tell it.
+    something to tell it. others: the logs of other processes that share the broker, as they are now.
     """
 
     broker: str
@@ -53,6 +54,7 @@ class LeaseSide:
     owed_all: bool = True
     is_used: bool = False
     stirred: Event = field(default_factory=Event)
+    others: Callable[[], Sequence[StoredLog]] = tuple
 
     def owe(self, names: Mapping[Under, str]) -> None:
         """Have these told to the broker as soon as it can be reached."""

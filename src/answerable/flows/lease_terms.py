@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.name import NAME_BYTES, lease_name
-from answerable.core.lease.scope import filled
+from answerable.core.lease.scope import filled, scope_values
 from answerable.core.ledger.warrant import BrokeredAction
 from answerable.core.ledger.warrant_token import LeaseTerms
-from answerable.core.registry.lease_template import ARGUMENT
 from answerable.core.registry.model_use import check_model
 from answerable.errors import Unavailable
 from answerable.flows.lease_side import WINDOWS_MAX
@@ -74,7 +73,14 @@ def brokered_action(
         signed = walk.manifests.current(verified.caller.agent)
         model = verified.arguments.get(capability.lease.model)
         check_model(signed.manifest if signed is not None else None, str(model))
-    scope = filled(capability.lease.grants.thaw(), _values(verified))
+    values = scope_values(
+        capability.arguments,
+        verified.arguments,
+        resource=verified.resource_id,
+        mandate=verified.mandate.id,
+        agent=verified.caller.agent,
+    )
+    scope = filled(capability.lease.grants.thaw(), values)
     ends = side.lives.ends(
         capability.lease.window, ttl_seconds=capability.lease.ttl_seconds, tier=capability.tier, at=at
     )
@@ -130,19 +136,3 @@ def _window(
     )
     side.windows[key] = terms
     return terms
-
-
-def _values(verified: VerifiedRequest) -> dict[str, str]:
-    """What a scope may be filled with: texts and whole numbers, as the decided action has them."""
-    values = {
-        "resource": verified.resource_id,
-        "mandate": verified.mandate.id,
-        "agent": verified.caller.agent,
-    }
-    for one in verified.resolved.capability.arguments:
-        value = verified.arguments.get(one.name)
-        if isinstance(value, str):
-            values[f"{ARGUMENT}{one.name}"] = value
-        elif isinstance(value, int) and not isinstance(value, bool):
-            values[f"{ARGUMENT}{one.name}"] = str(value)
-    return values

@@ -19,6 +19,7 @@ from answerable.flows.name_sub_agent import sub_agent_number
 from answerable.flows.recall_drills import RecalledDrills
 from answerable.flows.recall_elsewhere import told_elsewhere
 from answerable.flows.recall_holds import RecalledHolds
+from answerable.flows.recall_passkeys import RecalledPasskeys
 from answerable.flows.recall_revocations import revocation_in, revoked_again
 from answerable.flows.recall_tokens import RecalledTokens
 from answerable.ports.instance_register import FORGOTTEN, LostEnd
@@ -67,6 +68,7 @@ async def recall_ends(
     nameless: list[int] = []
     held = RecalledHolds(walk=workloads.walk)
     drills = RecalledDrills(walk=workloads.walk)
+    passkeys = RecalledPasskeys(walk=workloads.walk)
     for stored in workloads.walk.ledger.replay(since):
         if stored.tag == Tag.WORKLOAD_ENROLLED:
             leaf = leaf_of(stored)
@@ -86,6 +88,8 @@ async def recall_ends(
             held.note(stored)
         elif stored.tag == Tag.DRILL:
             drills.note(stored)
+        elif stored.tag in (Tag.PASSKEY, Tag.PASSKEY_REMOVED):
+            passkeys.note(stored)
         elif stored.tag == Tag.REVOKED:
             one = revocation_in(workloads.walk, stored)
             if one is None:
@@ -104,6 +108,7 @@ async def recall_ends(
     restored = await tokens.restored()
     again = await revoked_again(workloads.walk, revoked.values())
     holds = await held.restored()
+    await passkeys.restored()
     await drills.restored()
     await tokens.end_fallen()
     ends = await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)

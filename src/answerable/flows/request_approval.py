@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 from anyio import Event
 
+from answerable.core.approval.action_object import action_object
 from answerable.core.approval.approval import Approval, ApprovalId
+from answerable.core.approval.card import card_of
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
+from answerable.core.mandate.spend import money_moved
 from answerable.errors import Refused
 from answerable.flows.cite_statement import decided_under
+from answerable.flows.hold_to_shown import unlike_shown, void
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, refuse_action
 from answerable.flows.refuse_revoked import judged_now
@@ -29,19 +33,23 @@ async def request_approval(
 ) -> Approval:
     """The approval this action waits for: the one asked for by the same agent, mandate and digest, or a new one.
 
-    One that asks for other people than policy does by now, or about another subject, is let expire. Raises Refused
-    (`approval.too_many`, recorded) when the agent has too many waiting, Unavailable.
+    One that asks for other people than policy does by now, about another subject, or that showed another action object
+    than there would be now, is void, and people are asked anew. Raises Refused (`approval.too_many`, recorded) when the
+    agent has too many waiting, Unavailable.
     """
     mandate, asking = verified.mandate, walk.under_way.asking
     key = (verified.caller.agent, mandate.id, verified.request.action.digest)
     # Of those who ask for the same at the same time one writes it down; the others wait for it and find its approval.
     while (first := asking.get(key)) is not None:
         await first.wait()
+    noted: tuple[str, ...] = ()
     waiting = walk.approvals.matching(*key, at)
     if waiting is not None:
-        if set(waiting.requirements) == set(decision.requirements) and waiting.is_about(verified.subject):
+        other = unlike_shown(waiting, verified, decision)
+        if not other:
             return waiting
-        walk.approvals.replace(replace(waiting, state="expired"), was=waiting)
+        void(walk, waiting, other)
+        noted = (f"asked before, as {waiting.id}: since then {' and '.join(other)} changed",)
     mine = [a for a in walk.approvals.all(pending_only=True, now=at) if a.agent == verified.caller.agent]
     waits = len(mine) + sum(agent == verified.caller.agent for agent, _, _ in asking)
     if waits >= walk.limits.approvals_pending_per_agent_max:
@@ -53,16 +61,30 @@ async def request_approval(
         raise await refuse_action(walk, verified.request, verified.caller, no)
     asking[key] = done = Event()
     try:
-        return await _asked(walk, verified, decision, at=at)
+        return await _asked(walk, verified, decision, at=at, noted=noted)
     finally:
         del asking[key]
         done.set()
 
 
-async def _asked(walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis) -> Approval:
+async def _asked(
+    walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis, noted: tuple[str, ...]
+) -> Approval:
     mandate = verified.mandate
+    name = ApprovalId(walk.entropy.token())
+    expires_at = UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at))
+    shown = action_object(
+        verified,
+        decision,
+        approval=name,
+        origin=walk.ledger.origin,
+        amounts=money_moved(verified.resolved.capability, verified.arguments),
+        at=at,
+        expires_at=expires_at,
+        noted=noted,
+    )
     approval = Approval(
-        id=ApprovalId(walk.entropy.token()),
+        id=name,
         agent=verified.caller.agent,
         mandate=mandate.id,
         principal=mandate.principal,
@@ -73,7 +95,10 @@ async def _asked(walk: Walk, verified: VerifiedRequest, decision: Decision, *, a
         reasons=tuple(reason.text for reason in decision.reasons),
         internal=tuple(reason.internal for reason in decision.all_reasons if reason.internal),
         created_at=at,
-        expires_at=UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at)),
+        expires_at=expires_at,
+        shown=shown,
+        card=card_of(shown),
+        claimed=verified.request.reason,
         names=judged_now(walk, verified).names,
     )
     # 1. The ledger says that people are asked. A crash after this line: the agent asks again, under a new id.

@@ -21,6 +21,7 @@ from answerable.flows.keep_citations import recall_citations
 from answerable.flows.keep_history import restore_history
 from answerable.flows.log_outcome import end_intent
 from answerable.flows.record_entry import record_entry
+from answerable.flows.sign_in import record_refused_sign_ins
 from answerable.flows.walk import OpenIntent
 
 if TYPE_CHECKING:
@@ -76,10 +77,11 @@ async def settle_open_intents(walk: Walk, *, overdue_only: bool = True) -> int:
 
 
 async def record_counted_refusals(walk: Walk) -> None:
-    """Write down, in aggregate entries, the refusals that were only counted since the last call.
+    """Write down, in aggregate entries, the refusals that were only counted since the last call, sign-ins included.
 
     Raises Unavailable; what is not written down then is kept for the next call.
     """
+    await record_refused_sign_ins(walk)
     while True:
         failures = walk.strangers()
         strangers = {

@@ -120,13 +120,16 @@ class Stage:
 
     async def approve(self, approval: Approval) -> Approval:
         """The shadow's approver says yes, signed. Raises as `answer_approval`."""
+        now = self.walk.clock.now()
+        nonce, _ = self.walk.under_way.nonces.give(approval.id, self.walk.entropy, now)
         claims = answer_claims(
             approval,
+            nonce=nonce,
             by=PrincipalId(self.shadow.approver),
             verdict="approve",
             comment="a drill",
             audience=self.walk.ledger.origin,
-            at=self.walk.clock.now(),
+            at=now,
         )
         token = signed_statement(claims, typ=APPROVAL_TYP, key=self.approver)
         return await answer_approval(self.walk, approval.id, token)

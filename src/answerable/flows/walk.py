@@ -9,11 +9,13 @@ import msgspec
 from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
+from answerable.core.approval.strength import ANY_FOR_ALL, Strength
 from answerable.core.decision.history import History
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
+from answerable.flows.approval_nonces import ApprovalNonces
 from answerable.flows.delegations import Delegations
 from answerable.flows.drill_desk import DrillDesk
 from answerable.flows.figures_desk import FiguresDesk
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.tool_pin import ToolPin
     from answerable.errors import Refused
     from answerable.flows.lease_side import LeaseSide
+    from answerable.flows.passkey_desk import PasskeyDesk
     from answerable.flows.streams import Stream
     from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
@@ -77,6 +80,7 @@ class WalkLimits:
     intent_ttl_ms: from the durable intent to the last moment its warrant can be redeemed.
     upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
     approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
+    signatures: how strong people's must be, for each tier from 0.
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
     pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
     waits for its owner.
@@ -86,6 +90,7 @@ class WalkLimits:
     upstream_ms_max: int = 120_000
     approval_ttl_ms: int = 900_000
     approvals_pending_per_agent_max: int = 20
+    signatures: tuple[Strength, ...] = ANY_FOR_ALL
     recorded_result_bytes_max: int = 65_536
     refusals_recorded_max: int = 500
     refusals_window_ms: int = 3_600_000
@@ -129,11 +134,13 @@ class UnderWay:
     """What this process is in the middle of, so that two who come together do not both write it down.
 
     asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
-    there. answering: approvals. issuing: mandates. applying: documents. lifting: holds.
+    there. answering: approvals. nonces: that their answers are made with. issuing: mandates. applying: documents.
+    lifting: holds.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
+    nonces: ApprovalNonces = field(default_factory=ApprovalNonces)
     issuing: set[str] = field(default_factory=set)
     applying: Lock = field(default_factory=Lock)
     lifting: set[str] = field(default_factory=set)
@@ -185,7 +192,7 @@ class Walk:
     history: what the trackers of the policy sets in force counted. history_register: where it is kept; None where it is
     not.
     consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name.
-    people: judges ID tokens; None where no issuer's people are believed.
+    people: judges ID tokens; None where no issuer's people are believed. passkeys: None where nobody can sign in.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
     must have seen before they are done; None where no witness is set up for this log.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
@@ -224,6 +231,7 @@ class Walk:
     manifests: ManifestRegister
     pins: ToolPinRegister
     people: PersonVerifier | None = None
+    passkeys: PasskeyDesk | None = None
     revocations: RevocationRegister
     holds: HoldRegister
     tokens: TokenRegister | None = None

@@ -15,6 +15,7 @@ from answerable.main.agent_commands import add_agent_up
 from answerable.main.doors import (
     broker_door,
     bundle_door,
+    console_door,
     control_door,
     gateway_app,
     metrics_door,
@@ -79,6 +80,7 @@ def up(
         workloads=partial(serve_workloads, settings),
         bundle=bundle_door,
         metrics=metrics_door,
+        console=partial(console_door, settings),
     )
 
     async def started(product: Product, listeners: Listeners) -> None:
@@ -89,6 +91,11 @@ def up(
             say(f"gateway   {scheme}://{host}:{port}/mcp/<server>")
         say(f"          {listeners.uds_path} (Unix socket)")
         say(f"control   {settings.control.socket}")
+        desk = product.walk.passkeys
+        if desk is not None and desk.origins:
+            say(f"console   {desk.origins[0]}")
+            if not desk.register.all() and product.walk.registry.current.principals:
+                say("          nobody can sign in yet: `answerable person invite NAME`")
         say(
             f"workloads unix://{settings.identity.socket} (SPIFFE Workload API of {settings.identity.trust_domain})"
         )

@@ -26,6 +26,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.apps.enrolment.needs import Needs as Enrolment
     from answerable.apps.mcp_gateway.gateway import Gateway
     from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
+    from answerable.flows.answer_approval import approval_page, still_waits
     from answerable.flows.forward_action import forward_action
     from answerable.flows.list_capabilities import list_capabilities
     from answerable.flows.note_unregistered import note_unregistered
@@ -40,6 +41,8 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         offers=product.upstream,
         refuse_held=partial(refuse_held, product.walk),
         open_stream=partial(open_stream, product.walk),
+        approval_page=partial(approval_page, product.walk),
+        waits=partial(still_waits, product.walk),
         noted=partial(_noted, product),
         unregistered=partial(note_unregistered, product.walk),
     )
@@ -55,6 +58,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         listens_per_agent_max=gateway.listens_per_agent_max,
         uris_per_listen_max=gateway.uris_per_listen_max,
         events_waiting_max=gateway.events_waiting_max,
+        approval_wait_seconds=gateway.approval_wait_seconds,
     )
     enrolment = enrolment_app(
         Enrolment(
@@ -183,6 +187,30 @@ def metrics_door(product: Product) -> Any:
 
     metrics = MetricsText(product.walk)
     return metrics_app(Needs(text=metrics.text, content_type=metrics.content_type))
+
+
+def console_door(settings: Settings, product: Product, origin: str) -> Any:
+    """The door for people, over one product; origin: where browsers have it."""
+    from answerable.apps.console import ConsoleLimits, Needs, console_app
+    from answerable.wiring.console import providers_of
+
+    wanted = settings.console
+    limits = ConsoleLimits(
+        session_idle_seconds=wanted.session_idle_seconds,
+        session_seconds=wanted.session_seconds,
+        fresh_seconds=wanted.fresh_seconds,
+        sessions_max=wanted.sessions_max,
+        attempts_per_minute_max=wanted.attempts_per_minute_max,
+        streams_per_session_max=wanted.streams_per_session_max,
+    )
+    needs = Needs(
+        walk=product.walk,
+        origin=origin,
+        workloads=product.workloads,
+        providers=providers_of(settings, product.walk),
+        limits=limits,
+    )
+    return console_app(needs)
 
 
 def control_door(settings: Settings, product: Product) -> Any:

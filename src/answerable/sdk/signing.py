@@ -35,6 +35,7 @@ def signed_mandate(terms: MandateTerms, *, audience: str, key: SigningKey) -> st
 def signed_answer(
     approval: Approval,
     *,
+    nonce: bytes,
     by: PrincipalId,
     verdict: Verdict,
     comment: str = "",
@@ -42,11 +43,14 @@ def signed_answer(
     at: UnixMillis,
     key: SigningKey,
 ) -> str:
-    """The answer token (`typ` answerable-approval+jwt) to exactly the action this approval holds.
+    """The answer token (`typ` answerable-approval+jwt) to exactly the object and the card this approval holds.
 
-    at: now, Unix milliseconds. Raises Malformed (`statement.size`, `json.*`).
+    nonce: 32 bytes that the deployment gave for this answer. at: now, Unix milliseconds.
+    Raises Malformed (`statement.size`, `json.*`).
     """
-    claims = answer_claims(approval, by=by, verdict=verdict, comment=comment, audience=audience, at=at)
+    claims = answer_claims(
+        approval, nonce=nonce, by=by, verdict=verdict, comment=comment, audience=audience, at=at
+    )
     return signed_statement(claims, typ=APPROVAL_TYP, key=key)
 
 

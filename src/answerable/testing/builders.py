@@ -315,6 +315,7 @@ class Bench:
         """A person answers, with a token signed now."""
         token = signed_answer(
             approval,
+            nonce=nonce_for(self.walk, approval),
             by=PrincipalId(by),
             verdict=verdict,
             comment=comment,
@@ -332,3 +333,8 @@ class Bench:
             if isinstance(leaf, dict) and (not tags or stored.tag in tags):
                 found.append({**leaf, "index": stored.index})
         return found
+
+
+def nonce_for(walk: Walk, approval: Approval) -> bytes:
+    """What a person who opens this approval gets for one answer."""
+    return walk.under_way.nonces.give(approval.id, walk.entropy, walk.clock.now())[0]

@@ -10,7 +10,9 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, cast
 
+from answerable.core.approval.action_object import ACTION_TYP, VERSION
 from answerable.core.approval.approval import Approval, ApprovalId
+from answerable.core.approval.card import card_of
 from answerable.core.canonical import freeze, parse
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.keys import SigningKey, new_private_jwk
@@ -22,7 +24,7 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.clock import START
 
 if TYPE_CHECKING:
-    from answerable.core.canonical import JSONValue
+    from answerable.core.canonical import FrozenJSON, JSONValue
 
 AUDIENCE: Final = "answerable.test"
 OWNERSHIP: Final[dict[str, JSONValue]] = {
@@ -141,6 +143,7 @@ def mandate(identity: str = "m-1", *, calls_max: int = 3) -> Mandate:
 def approval(identity: str = "a-1", *, amount: int = 4200) -> Approval:
     """A refund that waits for one of the approvers, for ten minutes."""
     arguments: JSONValue = {"amount": amount, "case": "4711"}
+    shown = action_shown(identity, arguments)
     return Approval(
         id=ApprovalId(identity),
         agent=AgentId("scout"),
@@ -152,7 +155,51 @@ def approval(identity: str = "a-1", *, amount: int = 4200) -> Approval:
         reasons=("refunds wait for a person",),
         created_at=START,
         expires_at=UnixMillis(START + 600_000),
+        shown=shown,
+        card=card_of(shown),
     )
+
+
+def action_shown(identity: str, arguments: JSONValue) -> FrozenJSON:
+    """The action object of that refund, in its envelope."""
+    value: JSONValue = {
+        "agent": "scout",
+        "amounts": {},
+        "arguments": arguments,
+        "capability": "crm.refund",
+        "chain": [],
+        "destinations": [],
+        "effects": {
+            "environment": "production",
+            "kind": "pay",
+            "reversible": False,
+            "sensitivity": "internal",
+            "tier": 3,
+        },
+        "expires_at": START + 600_000,
+        "mandate": "m-1",
+        "manifest": "",
+        "method": "tools/call",
+        "narrowed_from": None,
+        "not_before": START,
+        "noted": [],
+        "obligations": [],
+        "policy_set": "0" * 64,
+        "principals": ["alice"],
+        "purpose": "Answer case 4711",
+        "requirements": [["approvers", 1]],
+        "resource": {"id": "4711", "type": "Case"},
+        "rules": ["refunds-wait"],
+        "server": "crm",
+        "subject": "",
+        "target": "refund",
+        "title": "",
+        "tool": "1" * 64,
+        "txn": identity,
+        "use_case": "support",
+        "v": VERSION,
+    }
+    return freeze({"iss": AUDIENCE, "typ": ACTION_TYP, "value": value})
 
 
 def _jwk(owner: str) -> dict[str, JSONValue]:

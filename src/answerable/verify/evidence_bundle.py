@@ -21,7 +21,7 @@ from answerable.errors import Malformed, Unverified, shown
 from answerable.verify.citations import Citations
 from answerable.verify.evidence_report import EvidenceReport, ShownEntry
 from answerable.verify.leaf_rules import Fault, read_leaf
-from answerable.verify.leaf_shapes import CitedLeaf, EndLeaf, GenesisLeaf
+from answerable.verify.leaf_shapes import AnswerLeaf, CitedLeaf, EndLeaf, GenesisLeaf
 from answerable.verify.leaf_types import Leaf
 from answerable.verify.lease_entries import lease_fault
 from answerable.verify.lease_shapes import LeaseLeaf
@@ -52,6 +52,18 @@ class TokenCheck(Protocol):
         """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
 
 
+class AnswerCheck(Protocol):
+    """Holds people's answers that are shown to what they were shown. unread: those that could not be compared."""
+
+    unread: int
+
+    def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
+        """The next entry, with the fields of it that are shown."""
+
+    def faults(self) -> Iterator[tuple[int, Fault]]:
+        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
+
+
 def verify_evidence(
     content: bytes,
     *,
@@ -59,19 +71,21 @@ def verify_evidence(
     key: VerifierKey | None = None,
     clock_skew_ms_max: int = CLOCK_SKEW_MS_MAX,
     tokens: TokenCheck | None = None,
+    answers: AnswerCheck | None = None,
 ) -> EvidenceReport:
     """Check a whole bundle. Never raises for what it finds in it.
 
     policy: whose cosignatures count; without it that of the bundle is used and the report says so. key: the log's,
     known from elsewhere, where no policy names it. tokens: compares tokens that are shown, as `ShownTokens` does, which
-    needs more packages than the rest; without it the report says that they were not compared.
+    needs more packages than the rest; without it the report says that they were not compared. answers: does the same
+    for people's answers, as `ShownAnswers`.
     """
     try:
         bundle = Bundle.parse(content)
         claimed = bundle.claimed
     except Malformed as error:
         return _refused(Finding(rule=error.code, severity="error", message=error.message), policy is not None)
-    check = _Check(bundle, claimed, clock_skew_ms_max, tokens)
+    check = _Check(bundle, claimed, clock_skew_ms_max, tokens, answers)
     check.signatures(policy, key)
     for entry in bundle.entries:
         check.entry(entry)
@@ -79,7 +93,14 @@ def verify_evidence(
 
 
 class _Check:
-    def __init__(self, bundle: Bundle, claimed: Checkpoint, skew_ms: int, tokens: TokenCheck | None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        claimed: Checkpoint,
+        skew_ms: int,
+        tokens: TokenCheck | None,
+        answers: AnswerCheck | None,
+    ) -> None:
         self._bundle, self._claimed, self._skew_ms = bundle, claimed, skew_ms
         self._findings: list[Finding] = []
         self._caveats: list[Caveat] = []
@@ -90,8 +111,8 @@ class _Check:
         self._pairing, self._citations = Pairing(), Citations(here=self._here)
         self._runs: dict[str, tuple[int, bytes, str]] = {}
         self._left_out: dict[str, int] = {}
-        self._tokens = tokens
-        self._tokens_passed_over = False
+        self._tokens, self._answers = tokens, answers
+        self._tokens_passed_over = self._answers_passed_over = False
 
     def signatures(self, given: Policy | None, key: VerifierKey | None) -> None:
         """Whether the checkpoint is that of the log, and who saw it."""
@@ -145,6 +166,10 @@ class _Check:
             return
         for fault in self._faults(entry.index, leaf, hashed):
             self._wrong(fault.rule, fault.message, entry.index)
+        if self._answers is not None:
+            self._answers.take(entry.index, leaf, entry.disclosures)
+        elif isinstance(leaf, AnswerLeaf) and any(one.name == "token" for one in entry.disclosures):
+            self._answers_passed_over = True
         if isinstance(leaf, CitedLeaf):
             if self._tokens is not None:
                 self._tokens.take(entry.index, leaf, entry.disclosures)
@@ -172,6 +197,16 @@ class _Check:
         elif self._tokens_passed_over:
             self._caveat(
                 "tokens_not_compared", "tokens of hops are shown and were not compared with one another"
+            )
+        if self._answers is not None:
+            for index, fault in self._answers.faults():
+                self._wrong(fault.rule, fault.message, index)
+            self._left_out["parts without which an answer or what ran by it cannot be compared"] = (
+                self._answers.unread
+            )
+        elif self._answers_passed_over:
+            self._caveat(
+                "answers_not_compared", "people's answers are shown and their signatures were not checked"
             )
         left_out = {"entries that others refer to": self._citations.absent, **self._left_out}
         for what, count in sorted(left_out.items()):

@@ -21,6 +21,7 @@ from answerable.verify.leaf_types import (
     Reference,
 )
 from answerable.verify.lease_shapes import LeaseLeaf
+from answerable.verify.passkey_shapes import PasskeyLeaf, PasskeyRemovedLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
     HoldLiftedLeaf,
@@ -389,4 +390,6 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.POLICY_PROPOSED: ProposedLeaf,
     Tag.DRILL: DrillLeaf,
     Tag.LEASE: LeaseLeaf,
+    Tag.PASSKEY: PasskeyLeaf,
+    Tag.PASSKEY_REMOVED: PasskeyRemovedLeaf,
 }

@@ -39,7 +39,7 @@ POLICIES_MAX: Final = 20_000
 GROUP_POLICIES: Final = 25
 """Read at once, for Cedar lets nothing else of this process go on while it reads."""
 _ANNOTATIONS: Final = frozenset({"id", "reason", "internal", "approve", "oblige"})
-_APPROVE: Final = re.compile(r"([a-z0-9._-]{1,63}):([1-9])")
+_APPROVE: Final = re.compile(r"([a-z0-9._-]{1,63}(?:\|[a-z0-9._-]{1,63}){0,3}):([1-9])")
 _CONTEXT: Final = {"Var": "context"}
 _ENCODER: Final = msgspec.json.Encoder()
 

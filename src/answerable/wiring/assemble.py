@@ -47,6 +47,7 @@ from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.announcing import event_desk, kept_announcing
+from answerable.wiring.console import passkey_desk
 from answerable.wiring.counts import counting_figures, keep_counts, reading_histories
 from answerable.wiring.drills import drill_desk
 from answerable.wiring.following import (
@@ -202,7 +203,7 @@ async def assembled(
                 compile_policies=compiled,
                 subject_keys=subject_keys,
                 manifests=identity.manifests, pins=SqliteToolPinRegister(store),
-                people=identity.people,
+                people=identity.people, passkeys=passkey_desk(settings, store),
                 revocations=revocations, holds=SqliteHoldRegister(store, revocations),
                 sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),

@@ -17,6 +17,7 @@ from answerable.core.ledger.warrant_token import SignedWarrant
 from answerable.errors import Broken, Unavailable
 from answerable.flows.lease_side import LeaseLives, LeaseSide
 from answerable.wiring.kept_process import KeptProcess
+from answerable.wiring.shards import other_shards
 from answerable.wiring.target_files import has_targets
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def lease_side(settings: Settings) -> LeaseSide:
     return LeaseSide(
         broker=broker.name,
         asks=HttpLeaseBroker(broker.socket),
+        others=partial(other_shards, settings),
         lives=LeaseLives(
             action_ms=broker.action_seconds * 1000,
             task_ms=broker.task_seconds * 1000,

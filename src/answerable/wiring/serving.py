@@ -20,6 +20,7 @@ from answerable.adapters.uvicorn_front import (
 )
 from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
+from answerable.wiring.console import open_console, serve_console
 from answerable.wiring.identity import require_open
 from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_workloads, serve_bundle
 from answerable.wiring.kept_process import KeptProcess
@@ -64,7 +65,7 @@ class Doors:
 
     A last checkpoint is cosigned before the witness is let go. workloads: serves the Workload API on a bound socket
     until an event is set, and says when it answers. bundle: the bundle endpoint's application. metrics: that of
-    `/metrics`.
+    `/metrics`. console: that for people, at this origin.
     """
 
     gateway: Callable[[Product], Any]
@@ -74,6 +75,7 @@ class Doors:
     workloads: ServeWorkloads | None = None
     bundle: Callable[[Product], Any] | None = None
     metrics: Callable[[Product], Any] | None = None
+    console: Callable[[Product, str], Any] | None = None
 
 
 async def serve_product(
@@ -173,6 +175,11 @@ async def _serve(
                 doors_open.start_soon(
                     serve_metrics, doors.metrics(product), settings, stop, answering[-1].set
                 )
+            console = open_console(settings, product.walk) if doors.console is not None else None
+            if doors.console is not None and console is not None:
+                answering.append(anyio.Event())
+                app = doors.console(product, console.origin)
+                doors_open.start_soon(serve_console, app, console, settings, stop, answering[-1].set)
             for up in answering:
                 await up.wait()
             await started(product, sockets[0])

@@ -14,11 +14,13 @@ from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
 from answerable.wiring.announcing_settings import AnnouncingSettings
 from answerable.wiring.broker_settings import BrokerSettings
+from answerable.wiring.console_settings import ConsoleSettings
 from answerable.wiring.containment_settings import ContainmentSettings
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
 from answerable.wiring.telemetry_settings import TelemetrySettings
 from answerable.wiring.token_settings import TokenSettings
+from answerable.wiring.walk_settings import WALK_BOUNDS
 from answerable.wiring.witness_settings import LocalWitnessSettings, WitnessesSettings
 
 if TYPE_CHECKING:
@@ -76,6 +78,14 @@ class GatewaySettings:
         unit="events",
         minimum=1,
         maximum=100_000,
+    )
+    approval_wait_seconds: int = number(
+        25,
+        "how long a call waits for people, when its client asks for progress or repeats it after it was told where "
+        "people answer; clients give up after 60 s or so",
+        unit="seconds",
+        minimum=0,
+        maximum=50,
     )
     tls_certificate: str = reference("certificate chain, PEM; empty serves plain HTTP on loopback")
     tls_key: str = reference("private key of the certificate, PEM")
@@ -291,28 +301,6 @@ class PolicySettings:
     )
 
 
-_WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
-    "intent_ttl_ms": ("from the durable intent to the end of its warrant", "milliseconds", 100, 600_000),
-    "upstream_ms_max": ("longest any upstream call may take", "milliseconds", 100, 3_600_000),
-    "approval_ttl_ms": ("how long people have to answer", "milliseconds", 1_000, 604_800_000),
-    "approvals_pending_per_agent_max": ("actions of one agent that may wait at once", "approvals", 1, 10_000),
-    "recorded_result_bytes_max": ("part of an answer that the ledger keeps", "bytes", 0, 4_194_304),
-    "refusals_recorded_max": (
-        "refusals of one agent recorded one by one in a window",
-        "entries",
-        1,
-        1_000_000,
-    ),
-    "refusals_window_ms": ("that window", "milliseconds", 1_000, 86_400_000),
-    "pin_tools_at_first_sight": (
-        "let a tool through as it is first seen, on record, where its owner has not approved any definition of it",
-        "true or false",
-        None,
-        None,
-    ),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set. data: the data directory, absolute; every other path is absolute too."""
@@ -336,6 +324,7 @@ class Settings:
     telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     containment: ContainmentSettings = field(default_factory=ContainmentSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -357,6 +346,7 @@ SECTIONS: Final[dict[str, type]] = {
     "telemetry": TelemetrySettings,
     "containment": ContainmentSettings,
     "broker": BrokerSettings,
+    "console": ConsoleSettings,
 }
 
 
@@ -388,5 +378,5 @@ def described(
 ) -> tuple[str, str, float | None, float | None]:
     """Sentence, unit, minimum and maximum of one setting."""
     if section == "walk":
-        return _WALK_BOUNDS[key]
+        return WALK_BOUNDS[key]
     return metadata["says"], metadata["unit"], metadata.get("minimum"), metadata.get("maximum")

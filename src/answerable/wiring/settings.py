@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.broker_settings import broker_faults
+from answerable.wiring.console_settings import console_faults
 from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
 from answerable.wiring.shard_settings import shard_faults, with_shard
 from answerable.wiring.telemetry_settings import telemetry_faults
 from answerable.wiring.token_settings import token_faults
+from answerable.wiring.walk_settings import walk_faults
 from answerable.wiring.witness_settings import witness_faults
 
 if TYPE_CHECKING:
@@ -183,6 +185,8 @@ class _Reader:
             *telemetry_faults(settings.telemetry),
             *containment_faults(settings.containment),
             *broker_faults(settings.broker),
+            *console_faults(settings.console),
+            *walk_faults(settings.walk),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:
@@ -254,9 +258,16 @@ class _Reader:
 
 
 def checked_value(
-    value: object, default: object, *, unit: str, minimum: float | None, maximum: float | None
+    value: object,
+    default: object,
+    *,
+    unit: str,
+    minimum: float | None,
+    maximum: float | None,
+    references: tuple[str, ...] = ("file:PATH", "env:NAME"),
 ) -> object:
-    """A value as a setting of this default, unit and bounds takes it. Raises Malformed (`settings.value`)."""
+    """A value as a setting of this default, unit and bounds takes it. references: what a secret may be where it stands.
+    Raises Malformed (`settings.value`)."""
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise _unfit(f"expected {unit}, got {_kind(value)}")
@@ -282,8 +293,9 @@ def checked_value(
         if not value:
             raise _unfit("expected a path, got empty text")
         return Path(value)
-    if unit == "secret reference" and value and not _is_reference(value):
-        raise _unfit("a secret is a reference, `file:PATH` or `env:NAME`, never a value")
+    if unit == "secret reference" and value and not _is_reference(value, references):
+        known = " or ".join(f"`{one}`" for one in references)
+        raise _unfit(f"a secret is a reference, {known}, never a value")
     return value
 
 
@@ -364,9 +376,9 @@ def _kind(value: object) -> str:
             return "a date"
 
 
-def _is_reference(value: str) -> bool:
+def _is_reference(value: str, references: tuple[str, ...]) -> bool:
     kind, _, name = value.partition(":")
-    return kind in ("file", "env") and bool(name)
+    return kind in {one.partition(":")[0] for one in references} and bool(name)
 
 
 def _is_loopback(host: str) -> bool:

@@ -26,7 +26,10 @@ REASON_CHARS_MAX: Final = 300
 APPROVERS_MAX: Final = 9
 ANNOTATIONS: Final = ("id", "reason", "internal", "approve", "oblige")
 
-_APPROVE: Final = re.compile(rf"([a-z0-9](?:[a-z0-9._-]{{0,61}}[a-z0-9])?):([1-{APPROVERS_MAX}])")
+GROUPS_MAX: Final = 4
+"""Of which any will do, in one `@approve`."""
+_GROUP: Final = r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?"
+_APPROVE: Final = re.compile(rf"({_GROUP}(?:\|{_GROUP}){{0,{GROUPS_MAX - 1}}}):([1-{APPROVERS_MAX}])")
 _NUMBERS: Final[frozenset[ArgumentType]] = frozenset({"integer", "minor_units"})
 _TEXTS: Final[frozenset[ArgumentType]] = frozenset({"string", "decimal"})
 
@@ -65,7 +68,7 @@ def note_of(name: str, ast: Mapping[str, object]) -> tuple[PolicyNote, list[str]
         if match is None:
             faults.append(
                 f"policy {shown(name)}: `@approve` must be a group and a count from 1 to {APPROVERS_MAX}, "
-                f"such as `finance:2`"
+                f"such as `finance:2`, or up to {GROUPS_MAX} groups of which any will do, such as `finance|board:2`"
             )
         else:
             approve = Requirement(group=match[1], count=int(match[2]))

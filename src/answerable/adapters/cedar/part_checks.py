@@ -53,12 +53,13 @@ def check_groups(
         need = rule.policy.note.approve
         if need is None:
             continue
-        asked.add(need.group)
-        have = registered.members.get(need.group, 0)
-        if need.group not in names:
-            says, at = f"asks group {shown(need.group)}", f"{need.group}:{need.count}"
-            faults.append(_undeclared(rule, says, need.group, at, declared))
-        elif have < need.count:
+        asked.update(need.groups)
+        have = sum(registered.members.get(one, 0) for one in need.groups)
+        undeclared = [one for one in need.groups if one not in names]
+        for one in undeclared:
+            at = f"{need.group}:{need.count}"
+            faults.append(_undeclared(rule, f"asks group {shown(one)}", one, at, declared))
+        if not undeclared and have < need.count:
             message = (
                 f"asks {need.count} people of group {shown(need.group)}, in which {have} can answer: nobody could ever "
                 "approve it"

@@ -7,7 +7,6 @@ until nothing more of it comes.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +15,7 @@ import anyio
 from answerable.adapters.mariadb_accounts.admin import PORT, ungranted, unreached
 from answerable.adapters.mariadb_accounts.connection import REFUSED, number_of, run
 from answerable.adapters.mariadb_accounts.granting import faults_at, granted_rights
-from answerable.adapters.mariadb_accounts.quoting import quoted_name
+from answerable.adapters.mariadb_accounts.quoting import native_hash, quoted_name
 from answerable.adapters.mariadb_accounts.scope import MariadbScope, ScopeLimits, scope_of
 from answerable.adapters.mariadb_accounts.terms import LeaseTerms
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
@@ -104,7 +103,7 @@ class MariadbIssuer:
             # 3. An account that nobody can log in to yet.
             await run(
                 connection,
-                f"CREATE USER {who} IDENTIFIED VIA mysql_native_password USING '{_native_hash(password)}'"
+                f"CREATE USER {who} IDENTIFIED VIA mysql_native_password USING '{native_hash(password)}'"
                 f" WITH MAX_USER_CONNECTIONS {self._sessions_max:d} MAX_STATEMENT_TIME {scope.seconds:d} ACCOUNT LOCK",
             )
         except REFUSED as failure:
@@ -248,13 +247,6 @@ async def _sessions_ended(connection: aiomysql.Connection, account: str) -> int:
         port=PORT,
         effect="unknown",
     )
-
-
-def _native_hash(password: str) -> str:
-    """As the server stores it, so that no statement has the password. SHA-1 is the plugin's; 256 random bits stand
-    behind it."""
-    once = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
-    return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
 
 
 def _refused(faults: list[str] | tuple[str, ...]) -> Refused:

@@ -16,6 +16,7 @@ import asyncpg
 import msgspec
 
 from answerable.adapters.postgres_roles.connections import LOST, words_of
+from answerable.adapters.postgres_roles.locks import held
 from answerable.adapters.postgres_roles.quoting import quoted_text
 from answerable.adapters.postgres_roles.tools import asked, refused
 from answerable.adapters.postgres_roles.values import parameter, shown_value, size_of
@@ -44,12 +45,6 @@ CHANGING: Final = frozenset({"insert", "update", "delete", "merge", "with", "sel
 _CLEAN: Final = (
     "CLOSE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); "
     "DISCARD TEMP; DISCARD SEQUENCES; RESET ALL"
-)
-_PLACE: Final = (
-    "SELECT pg_catalog.current_setting('application_name') AS label,"
-    " pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS xid,"
-    " (SELECT virtualtransaction FROM pg_catalog.pg_locks WHERE locktype = 'virtualxid'"
-    "   AND pid = pg_catalog.pg_backend_pid() LIMIT 1) AS vxid"
 )
 _WRITTEN: Final = (
     "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::pg_catalog.int8"
@@ -86,6 +81,7 @@ class _Rows:
     cut: str = ""
     changed: int | None = None
     session: tuple[tuple[str, str], ...] = ()
+    told: JSONValue = None
 
 
 class _TooMany(Exception):
@@ -158,16 +154,17 @@ class PostgresSession:
         # A statement may have set another label or ended the transaction: then it has done nothing that is kept.
         if not connection.is_in_transaction():
             return self._failed("the statement ended its own transaction")
-        row = await connection.fetchrow(_PLACE)
+        now = await held(connection, verb=_first_word(sql), writes=not reads)
         if not reads and await connection.fetchval(_WRITTEN) - written > self._terms.rows_max:
             raise self._too_many()
         # What reads keeps nothing: messages and large objects could be made by it all the same.
         await connection.execute("ROLLBACK" if reads else "COMMIT")
         places = [("pg_session", self._session_id)]
-        places += [(f"pg_{name}", row[name]) for name in ("vxid", "xid") if row is not None and row[name]]
-        if row is not None and row["label"] != tag:
+        places += [(name, value) for name, value in (("pg_vxid", now.vxid), ("pg_xid", now.xid)) if value]
+        if now.label != tag:
             places.append(("pg_label_changed", "yes"))
         done.session = tuple(places)
+        done.told = now.told
         return self._answer(done, reads=reads)
 
     async def _run(
@@ -232,7 +229,7 @@ class PostgresSession:
         if done.cut:
             content["cutBecause"] = done.cut
             said += f"; cut: {done.cut}"
-        return self._result(content, said, session=done.session)
+        return self._result(content, said, session=done.session, told=done.told)
 
     def _failed(self, said: str) -> Performed:
         return self._result(None, said)
@@ -243,11 +240,13 @@ class PostgresSession:
         said: str,
         *,
         session: tuple[tuple[str, str], ...] = (),
+        told: JSONValue = None,
     ) -> Performed:
         result: dict[str, object] = {"content": [{"type": "text", "text": said}], "isError": content is None}
         if content is not None:
             result["structuredContent"] = content
-        return Performed(result=result, session=session or (("pg_session", self._session_id),))
+        places = session or (("pg_session", self._session_id),)
+        return Performed(result=result, session=places, told=told)
 
     def _lost(self, lost: BaseException) -> Unavailable:
         return Unavailable(
@@ -275,13 +274,19 @@ def _check_first_word(tool: str, sql: str) -> None:
     """So that a statement is of a kind that its transaction is made for. What it may do is not known by this: the
     grants of the role say that."""
     words = READING if tool == "query" else CHANGING
-    start = _LEADING.match(sql)
-    found = _WORD.match(sql, start.end() if start else 0)
-    if found is None or found[0].lower() not in words:
-        said = shown(found[0] if found else sql, 40)
+    found = _first_word(sql)
+    if found.lower() not in words:
+        said = shown(found or sql, 40)
         raise refused(
             f"{said} is nothing that `{tool}` runs: it runs one of {', '.join(sorted(words)).upper()}"
         )
+
+
+def _first_word(sql: str) -> str:
+    """As it was written; empty where it begins with none."""
+    start = _LEADING.match(sql)
+    found = _WORD.match(sql, start.end() if start else 0)
+    return found[0] if found else ""
 
 
 def _values(parameters: list[JSONValue], types: list[str]) -> list[object]:

@@ -15,6 +15,7 @@ from answerable.adapters.sqlite.instances import SqliteInstanceRegister
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
+from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
@@ -38,6 +39,7 @@ __all__ = [
     "SqliteJoinTokens",
     "SqliteMandateRegister",
     "SqliteManifestRegister",
+    "SqlitePasskeyRegister",
     "SqlitePolicyRegister",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
-from answerable.core.approval.approval import Answer, Approval, ApprovalId, ApprovalState
+from answerable.core.approval.approval import NOTHING_SHOWN, Answer, Approval, ApprovalId, ApprovalState
 from answerable.core.canonical import FrozenJSON, encode
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -25,6 +25,7 @@ class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comment: str
     at: int
     token: str
+    credential: str = ""
 
 
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +44,10 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     internal: list[str] = []
     names: list[tuple[RevocationKind, str]] = []
     ended_by: str = ""
+    shown: str = ""
+    card: str = ""
+    void_because: list[str] = []
+    claimed: str = ""
 
 
 def body_of(approval: Approval) -> bytes:
@@ -63,6 +68,10 @@ def body_of(approval: Approval) -> bytes:
         **({"internal": list(approval.internal)} if approval.internal else {}),
         **({"names": [[kind, name] for kind, name in approval.names]} if approval.names else {}),
         **({"ended_by": approval.ended_by} if approval.ended_by else {}),
+        **({"shown": approval.shown.bytes.decode()} if approval.shown != NOTHING_SHOWN else {}),
+        **({"card": approval.card.bytes.decode()} if approval.card != NOTHING_SHOWN else {}),
+        **({"void_because": list(approval.void_because)} if approval.void_because else {}),
+        **({"claimed": approval.claimed} if approval.claimed else {}),
     }
     return encode(row)
 
@@ -94,11 +103,20 @@ def from_body(body: bytes, *, state: str) -> Approval:
         internal=tuple(row.internal),
         names=tuple(Revocable(kind, name) for kind, name in row.names),
         ended_by=row.ended_by,
+        shown=_frozen(row.shown),
+        card=_frozen(row.card),
+        void_because=tuple(row.void_because),
+        claimed=row.claimed,
     )
+
+
+def _frozen(text: str) -> FrozenJSON:
+    return FrozenJSON.from_canonical(text.encode()) if text else NOTHING_SHOWN
 
 
 def _answer_row(answer: Answer) -> JSONValue:
     return {
+        **({"credential": answer.credential} if answer.credential else {}),
         "by": answer.by,
         "groups": list(answer.groups),
         "verdict": answer.verdict,
@@ -116,4 +134,5 @@ def _answer(row: _AnswerRow) -> Answer:
         comment=row.comment,
         at=UnixMillis(row.at),
         token=row.token,
+        credential=row.credential,
     )

@@ -216,5 +216,28 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT""",
         "CREATE INDEX drills_what ON drills (what, name)",
     ),
+    (
+        # Whatever waits from before people were shown an object cannot be answered: it is void, and asked anew.
+        """CREATE TABLE approvals_shown (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+            state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'expired', 'used', 'void')),
+            expires_at INTEGER NOT NULL, body BLOB NOT NULL
+        ) STRICT""",
+        """INSERT INTO approvals_shown (number, id, state, expires_at, body)
+            SELECT number, id, CASE WHEN state IN ('pending', 'approved') THEN 'void' ELSE state END, expires_at, body
+            FROM approvals ORDER BY number""",
+        "DROP TABLE approvals",
+        "ALTER TABLE approvals_shown RENAME TO approvals",
+    ),
+    (
+        """CREATE TABLE passkeys (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL UNIQUE, person TEXT NOT NULL, body BLOB NOT NULL,
+            sign_count INTEGER NOT NULL, removed_at INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE invitations (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, person TEXT NOT NULL,
+            made_by TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER
+        ) STRICT""",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

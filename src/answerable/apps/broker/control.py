@@ -23,9 +23,11 @@ from answerable.core.lease.wire import (
     WAIT_SECONDS_MAX,
     LeaseList,
 )
-from answerable.errors import AnswerableError, Malformed
+from answerable.errors import AnswerableError, Malformed, shown
 from answerable.flows.revoke_lease import begin, end_within
+from answerable.flows.rotate_due import due_now
 from answerable.flows.settle_leases import find_strays
+from answerable.ports.lease_broker import DueSecret
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.broker.needs import Needs
     from answerable.flows.lease_desk import LeaseDesk
+    from answerable.ports.target_rights import TargetRights
 
 RECALLED: Final = "the ledger names it and the broker did not know it"
 
@@ -76,6 +79,21 @@ class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A question without members."""
 
 
+class Rights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What these grants come to at this target."""
+
+    target: str
+    grants: dict[str, Any]
+
+
+class Narrow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """These grants with the rights at these places alone."""
+
+    target: str
+    grants: dict[str, Any]
+    kept: list[str]
+
+
 def control_routes(needs: Needs) -> list[Route]:
     """Every route under `/v1`."""
     control = _Control(needs)
@@ -86,6 +104,9 @@ def control_routes(needs: Needs) -> list[Route]:
         _route("leases", Listing, control.leases),
         _route("targets", Nothing, control.targets),
         _route("strays", Nothing, control.strays),
+        _route("secrets", Nothing, control.secrets),
+        _route("rights", Rights, control.rights),
+        _route("narrow", Narrow, control.narrow),
     ]
 
 
@@ -180,6 +201,33 @@ class _Control:
     async def strays(self, _: Nothing) -> dict[str, Any]:
         strays, faults = await find_strays(self._desk)
         return {"strays": strays, "faults": faults}
+
+    async def secrets(self, _: Nothing) -> dict[str, Any]:
+        secrets = self._desk.secrets
+        found = sorted((one.name, why) for one, why in due_now(secrets)) if secrets is not None else []
+        used_by = secrets.used_by if secrets is not None else {}
+        return {
+            "due": [
+                DueSecret(
+                    name=name, why=why, targets=tuple(sorted(one for one in used_by if name in used_by[one]))
+                )
+                for name, why in found[:LISTED_MAX]
+            ]
+        }
+
+    async def rights(self, asked: Rights) -> dict[str, Any]:
+        found = self._rights_of(asked.target)
+        return {"rights": found.rights(asked.grants) if found is not None else ()}
+
+    async def narrow(self, asked: Narrow) -> dict[str, Any]:
+        found = self._rights_of(asked.target)
+        return {"grants": found.narrowed(asked.grants, frozenset(asked.kept)) if found is not None else None}
+
+    def _rights_of(self, target: str) -> TargetRights | None:
+        known = self._desk.targets.get(target)
+        if known is None:
+            raise Malformed(f"this broker has no target {shown(target)}", code="target.unknown")
+        return known.rights
 
 
 def _recalled(name: Any, target: str, log: str, now: UnixMillis) -> Lease:

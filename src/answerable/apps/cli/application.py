@@ -24,6 +24,7 @@ from answerable.apps.cli import (
     ledger,
     mandates,
     panic,
+    people,
     policy,
     registry,
     revocations,
@@ -90,6 +91,7 @@ def command_line(offline: Offline) -> typer.Typer:
     agent_manifest.register(agent)
     app.add_typer(agent, name="agent")
     trust.register(app)
+    people.register(app)
     mandates.register(app)
     holds.register(app)
     panic.register(app)

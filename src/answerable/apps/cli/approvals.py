@@ -6,7 +6,7 @@ import json
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.cli.control import Answer
     from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import FrozenJSON
     from answerable.core.identity.principal import UnixMillis
 
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
@@ -26,8 +27,10 @@ Person = Annotated[str, typer.Option("--as", help="Your registered name.", metav
 KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
 Comment = Annotated[str, typer.Option("--comment", help="Why, for the record.")]
 State = Annotated[
-    str, typer.Option(help="Only those that are pending, approved, denied, expired or used; or all.")
+    str, typer.Option(help="Only those that are pending, approved, denied, expired, used or void; or all.")
 ]
+
+Whole = Annotated[bool, typer.Option("--all", help="Also each member of what is signed, raw.")]
 
 _ALL: Final = "all"
 _QUESTIONS: Final = {"approve": "Approve exactly this?", "deny": "Deny this?"}
@@ -69,7 +72,7 @@ def list_approvals(shell: Shell, state: State = "pending") -> int | None:
     return None
 
 
-def show(shell: Shell, id: Id) -> int | None:
+def show(shell: Shell, id: Id, whole: Whole = False) -> int | None:
     """One approval, with exactly what will run."""
     from answerable.apps.cli.control import segment
 
@@ -78,7 +81,7 @@ def show(shell: Shell, id: Id) -> int | None:
     if shell.terminal.as_json:
         shell.terminal.json(approval)
     else:
-        _show(shell, approval)
+        _show(shell, approval, _card(approval), whole=whole)
     return None
 
 
@@ -99,6 +102,7 @@ def _answer(
     shell: Shell, id: str, person: str, key: Path, comment: str, verdict: Literal["approve", "deny"]
 ) -> int | None:
     from answerable.apps.cli.control import segment
+    from answerable.core.base64url import from_base64url_32
     from answerable.core.identity.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_answer
@@ -114,11 +118,13 @@ def _answer(
                 code="approval.not_pending",
             )
         if not shell.terminal.as_json:
-            _show(shell, approval)
+            _show(shell, approval, _card(approval), whole=False)
         if not shell.terminal.confirmed(_QUESTIONS[verdict], yes=shell.yes):
             raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+        opened = control.post(f"/v1/approvals/{segment(id)}/nonce", {})
         token = signed_answer(
             waiting,
+            nonce=from_base64url_32(str(opened["nonce"])) or b"",
             by=by,
             verdict=verdict,
             comment=comment,
@@ -142,7 +148,7 @@ def _answer(
 def _approval(answer: Answer) -> Approval:
     """The approval made from what was received, so that what is shown, hashed and signed are one value.
 
-    Raises Unverified (`cli.digest`) when the digest is not that of the action.
+    Raises Unverified (`cli.digest`) when what the server sent does not fit together.
     """
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.canonical import FrozenJSON
@@ -150,60 +156,92 @@ def _approval(answer: Answer) -> Approval:
     from answerable.core.identity.principal import AgentId, PrincipalId
     from answerable.core.mandate.mandate import MandateId
 
-    action = FrozenJSON.from_canonical(str(answer["action"]).encode())
-    if action.hex != answer["digest"]:
-        raise Unverified(
-            "the server's digest is not that of the action it shows: sign nothing",
-            code="cli.digest",
-            step="digest",
-        )
+    shown, card = shown_whole(answer)
     return Approval(
         id=ApprovalId(str(answer["id"])),
         agent=AgentId(str(answer["agent"])),
         mandate=MandateId(str(answer["mandate"])),
         principal=PrincipalId(str(answer["principal"])),
         capability=str(answer["capability"]),
-        action=action,
+        action=FrozenJSON.from_canonical(str(answer["action"]).encode()),
         requirements=tuple(
             Requirement(group=str(one["group"]), count=int(one["count"])) for one in answer["requirements"]
         ),
         reasons=tuple(str(reason) for reason in answer["reasons"]),
         created_at=_millis(answer["created_at"]),
         expires_at=_millis(answer["expires_at"]),
+        shown=shown,
+        card=card,
     )
 
 
-def _show(shell: Shell, approval: Answer) -> None:
-    action = json.loads(approval["action"])
+def shown_whole(answer: Answer) -> tuple[FrozenJSON, FrozenJSON]:
+    """The action object, which says what the action itself says, and the card, which is the one made of it here.
+
+    Raises Unverified (`cli.digest`).
+    """
+    from answerable.core.approval.action_object import object_in
+    from answerable.core.approval.card import is_card_of
+    from answerable.core.canonical import FrozenJSON
+
+    action = json.loads(answer["action"])
+    shown = FrozenJSON.from_canonical(str(answer["object"]).encode())
+    card = FrozenJSON.from_canonical(str(answer["card"]).encode())
+    value = object_in(shown)
+    said = {name: value[name] for name in ("arguments", "method", "server", "target")}
+    if said != action or value["txn"] != answer["id"] or not is_card_of(card, shown):
+        raise Unverified(
+            "what the server shows is not what it would run: sign nothing, and tell who runs it",
+            code="cli.digest",
+            step="digest",
+        )
+    return shown, card
+
+
+def _card(answer: Answer) -> dict[str, Any]:
+    """The card as it will be shown; of an approval from before there were cards, what there is."""
+    if answer["object"] == "{}":
+        return {
+            "sentence": _call(answer),
+            "badges": [],
+            "lines": [],
+            "arguments": [],
+            "effect": [],
+            "all": [],
+        }
+    found: dict[str, Any] = json.loads(shown_whole(answer)[1].bytes)
+    return found
+
+
+def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) -> None:
     terminal = shell.terminal
+    terminal.line("exactly this will run:", "bold")
+    terminal.line(f"  {card['sentence']}", "bold")
+    terminal.line(f"  {' · '.join(card['badges'])}")
+    for title, pairs in (("", card["lines"]), ("arguments", card["arguments"]), ("effect", card["effect"])):
+        if pairs:
+            terminal.line(f"  {title}" if title else "")
+            terminal.record([(f"  {label}", text) for label, text in pairs])
+    terminal.line("")
     terminal.record(
         [
             ("approval", approval["id"]),
             ("state", approval["state"]),
-            ("agent", approval["agent"]),
-            ("for", approval["principal"]),
-            ("mandate", approval["mandate"]),
-            ("purpose", approval["purpose"]),
+            *([("void because", approval["void_because"])] if approval["void_because"] else []),
             ("because", approval["reasons"]),
             *([("for people only", approval["internal"])] if approval.get("internal") else []),
-            ("asks", _asked(approval)),
             ("answers", [_said(one) for one in approval["answers"]]),
             ("until", approval["expires_at"]),
         ]
     )
-    terminal.line("")
-    terminal.line("exactly this will run:", "bold")
-    terminal.record(
-        [
-            ("  server", action["server"]),
-            ("  method", action["method"]),
-            ("  target", action["target"]),
-            ("  digest", approval["digest"]),
-        ]
-    )
-    terminal.line("  arguments")
-    for line in json.dumps(action["arguments"], indent=2, ensure_ascii=False).splitlines():
-        terminal.line(f"    {line}")
+    if approval["claimed"]:
+        terminal.line("")
+        terminal.line("claimed by the agent, not verified:")
+        terminal.line(f"  {approval['claimed']}")
+    if whole:
+        terminal.line("")
+        terminal.line("all that is signed:")
+        terminal.record([(f"  {where}", text) for where, text in card["all"]])
 
 
 def _said(answer: Answer) -> str:

@@ -138,6 +138,7 @@ def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key
     from answerable.core.tlog.note import VerifierKey
     from answerable.core.tlog.policy import parse_policy
     from answerable.verify.evidence_bundle import verify_evidence
+    from answerable.verify.shown_answers import ShownAnswers
     from answerable.verify.shown_tokens import ShownTokens
 
     try:
@@ -149,7 +150,7 @@ def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key
             f"cannot read {shown(error.filename)}: {(error.strerror or 'unknown').lower()}", code="cli.file"
         ) from None
     own = VerifierKey.parse(key.strip()) if key else None
-    report = verify_evidence(content, policy=trusted, key=own, tokens=ShownTokens())
+    report = verify_evidence(content, policy=trusted, key=own, tokens=ShownTokens(), answers=ShownAnswers())
     if shell.terminal.as_json:
         shell.terminal.json(report.as_value())
     else:

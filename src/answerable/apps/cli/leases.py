@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from answerable.apps.cli import lease_use
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     command(group, "targets", reads=True)(targets)
     command(group, "boundaries", reads=True)(boundaries)
     command(group, "strays", reads=True)(strays)
+    lease_use.register(group)
     app.add_typer(group, name="lease")
 
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from answerable.apps.control_api.call import instant, page_of
 from answerable.core.approval.approval import ApprovalId, ApprovalState
+from answerable.core.approval.visible import visible
+from answerable.core.base64url import to_base64url
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.answer_approval import answer_approval
+from answerable.flows.answer_approval import answer_approval, open_to_answer
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -37,6 +39,17 @@ async def show_approval(call: Call) -> Answer:
     return _approval(call, approval)
 
 
+async def open_approval(call: Call) -> Answer:
+    """A nonce for one answer to this approval, and the hashes that the answer is to be over."""
+    nonce, approval, ends = open_to_answer(call.walk, call.path["id"])
+    return {
+        "nonce": to_base64url(nonce),
+        "action": approval.shown.hex,
+        "rendering": approval.card.hex,
+        "ends_at": instant(ends),
+    }
+
+
 async def give_answer(call: Call) -> Answer:
     """Record a person's signed answer."""
     token = call.members("token").text("token")
@@ -55,6 +68,10 @@ def _approval(call: Call, approval: Approval) -> Answer:
         "capability": approval.capability,
         "action": approval.action.bytes.decode(),
         "digest": approval.action.hex,
+        "object": approval.shown.bytes.decode(),
+        "card": approval.card.bytes.decode(),
+        "claimed": visible(approval.claimed),
+        "void_because": list(approval.void_because),
         "reasons": list(approval.reasons),
         "internal": list(approval.internal),
         "requirements": [{"group": one.group, "count": one.count} for one in approval.requirements],

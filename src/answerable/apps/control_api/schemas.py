@@ -223,10 +223,18 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
     "Token": record({"token": {"type": "string", "description": "JWS, compact serialisation"}}),
+    "Opening": record(
+        {
+            "nonce": {"type": "string", "description": "32 bytes, base64url, for one answer"},
+            "action": DIGEST,
+            "rendering": DIGEST,
+            "ends_at": INSTANT,
+        }
+    ),
     "Approval": record(
         {
             "id": TEXT,
-            "state": choice("pending", "approved", "denied", "expired", "used"),
+            "state": choice("pending", "approved", "denied", "expired", "used", "void"),
             "agent": TEXT,
             "principal": TEXT,
             "mandate": TEXT,
@@ -237,6 +245,16 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 "description": "the frozen action that will run, as canonical JSON text; `digest` is over these bytes",
             },
             "digest": DIGEST,
+            "object": {
+                "type": "string",
+                "description": "the action object in its envelope, canonical JSON text; its SHA-256 is the action hash",
+            },
+            "card": {
+                "type": "string",
+                "description": "what people are shown of it, as canonical JSON text; its SHA-256 is the rendering hash",
+            },
+            "claimed": {"type": "string", "description": "the agent's own reason, which nothing checks"},
+            "void_because": TEXTS,
             "reasons": TEXTS,
             "internal": {**TEXTS, "description": "reasons for people only, which the agent is never shown"},
             "requirements": sequence(record({"group": TEXT, "count": COUNT})),

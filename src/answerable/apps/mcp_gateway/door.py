@@ -53,7 +53,7 @@ class Door:
             # Param fields are checked in the gate, where the caller is known; None says there is nothing to check here.
             get_tool_input_schema=lambda _: None,
         )
-        self.gate = Gate(name, needs, listening, tally)
+        self.gate = Gate(name, needs, limits, listening, tally)
         self._server.middleware[:] = [self.gate]
         self.quick, self.full = self._http_side(json=True), self._http_side(json=False)
         self.open = anyio.Event()

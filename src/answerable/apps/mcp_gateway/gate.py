@@ -16,6 +16,7 @@ from mcp_types.methods import CLIENT_REQUESTS, serialize_server_result
 
 from answerable.apps.mcp_gateway import translate
 from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival, arrival_of
+from answerable.apps.mcp_gateway.holding import opens_addresses, question, repeats_question, until_answered
 from answerable.apps.mcp_gateway.requests import checked_params, request_of
 from answerable.apps.mcp_gateway.visible import LISTS, filtered
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, shown
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
     from answerable.apps.mcp_gateway.listening import Listening
-    from answerable.apps.mcp_gateway.needs import Needs
+    from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
     from answerable.apps.mcp_gateway.tally import Tally
     from answerable.ports.upstream import Progress
 
@@ -49,8 +50,11 @@ _log = logging.getLogger(__name__)
 class Gate:
     """The middleware of one upstream's server."""
 
-    def __init__(self, server: str, needs: Needs, listening: Listening, tally: Tally) -> None:
+    def __init__(
+        self, server: str, needs: Needs, limits: GatewayLimits, listening: Listening, tally: Tally
+    ) -> None:
         self._server = server
+        self._limits = limits
         self._needs = needs
         self._listening = listening
         self._tally = tally
@@ -97,7 +101,8 @@ class Gate:
             if method == "tools/call":
                 self._check_param_headers(ctx.request, arrival)
             progress = ctx.session.report_progress if _wants_progress(arrival) else None
-            return await self._governed(arrival, method, ctx.protocol_version, progress)
+            declared = ctx.session.client_capabilities
+            return await self._governed(arrival, method, ctx.protocol_version, progress, declared)
         if method != "resources/unsubscribe":
             # What is governed is refused in the walk, on record; hearing less needs no leave.
             caller, mandate_id, delegation = arrival.task
@@ -118,10 +123,31 @@ class Gate:
         raise MCPError(METHOD_NOT_FOUND, f"method {shown(method)} is not offered here")
 
     async def _governed(
-        self, arrival: Arrival, method: str, version: str, progress: Progress | None = None
+        self,
+        arrival: Arrival,
+        method: str,
+        version: str,
+        progress: Progress | None = None,
+        declared: Any = None,
     ) -> dict[str, Any]:
         request = request_of(arrival, self._server, method)
         answer = await self._needs.govern(request, arrival.caller, progress=progress)
+        approval = answer.approval
+        if approval is None:
+            return translate.answered(answer, method=method, version=version)
+        # Step 5 of the walk has its record; what is left is how long this client waits, and what it hears.
+        seconds = self._limits.approval_wait_seconds if progress or repeats_question(arrival) else 0.0
+        if seconds and await until_answered(
+            approval, self._needs.waits, seconds_max=seconds, progress=progress
+        ):
+            answer = await self._needs.govern(request, arrival.caller, progress=progress)
+            approval = answer.approval
+        if approval is not None:
+            page = self._needs.approval_page(approval.id)
+            opens = opens_addresses(arrival, declared)
+            asked = question(approval, page, method=method, version=version, opens_addresses=opens)
+            if asked is not None:
+                return asked
         return translate.answered(answer, method=method, version=version)
 
     def _check_param_headers(self, http: Any, arrival: Arrival) -> None:

@@ -142,6 +142,8 @@ class Offers(Protocol):
 class Needs:
     """The product as this door sees it.
 
+    approval_page: where people answer this approval, an address; empty where there is no such page. waits: whether an
+    approval that was asked for here is still open.
     noted: hears of each message of a proved agent that was refused before there was an action, with the error's code.
     unregistered: hears of each server that a proved agent asked for and nobody registered.
     """
@@ -152,6 +154,8 @@ class Needs:
     offers: Offers
     refuse_held: RefuseHeld
     open_stream: OpenStream
+    approval_page: Callable[[str], str] = lambda _approval: ""
+    waits: Callable[[str], bool] = lambda _approval: True
     noted: Callable[[AgentId, str], None] = lambda _agent, _code: None
     unregistered: Callable[[VerifiedCaller, str], None] = lambda _caller, _server: None
 
@@ -164,7 +168,8 @@ class GatewayLimits:
     coming in, whoever sends them. requests_per_agent_max: at a time, open streams included.
     sessions_per_agent_max: past it the least recently used one ends. session_idle_seconds: after which a
     session ends. listens_per_agent_max: event streams. uris_per_listen_max: resources in one of them.
-    events_waiting_max: per stream; past it the stream ends.
+    events_waiting_max: per stream; past it the stream ends. approval_wait_seconds: how long a call waits for people
+    whose client asks for progress, or repeats it after it was told where people answer.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -178,3 +183,4 @@ class GatewayLimits:
     listens_per_agent_max: int = 16
     uris_per_listen_max: int = 64
     events_waiting_max: int = 256
+    approval_wait_seconds: float = 25.0

@@ -1,7 +1,7 @@
 """Step 1 of the walk at this door: from the strict message to an action request. The SDK's own parameters are not used.
 
-Parameters are closed: a member that the method does not have here is refused, as are task augmentation and answers to
-questions that this gateway never asks.
+Parameters are closed: a member that the method does not have here is refused, as is task augmentation. What a client
+says to the one question that this gateway asks is taken and not looked at.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 REASON_META: Final = "answerable/reason"
 
 _MEMBERS: Final[dict[str, frozenset[str]]] = {
-    "tools/call": frozenset({"name", "arguments", "_meta"}),
-    "prompts/get": frozenset({"name", "arguments", "_meta"}),
-    "resources/read": frozenset({"uri", "_meta"}),
+    "tools/call": frozenset({"name", "arguments", "_meta", "inputResponses", "requestState"}),
+    "prompts/get": frozenset({"name", "arguments", "_meta", "inputResponses", "requestState"}),
+    "resources/read": frozenset({"uri", "_meta", "inputResponses", "requestState"}),
     "resources/subscribe": frozenset({"uri", "_meta"}),
     "resources/unsubscribe": frozenset({"uri", "_meta"}),
     "completion/complete": frozenset({"ref", "argument", "context", "_meta"}),

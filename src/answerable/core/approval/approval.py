@@ -1,33 +1,37 @@
 """A deferred action and the answers people gave to it.
 
-Laws: an approval speaks of one action digest, one agent and one mandate; it is used once; after `expires_at` it is a
-deny; one deny ends it; nobody approves what runs under a mandate they issued themselves.
+Laws: an approval speaks of one action object, one agent and one mandate; it is used once; after `expires_at` it is a
+deny; one deny ends it; nobody approves what runs under a mandate they issued themselves; once what would run is not
+what was shown it is void.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NewType
+from typing import TYPE_CHECKING, Final, Literal, NewType
 
+from answerable.core.canonical import FrozenJSON, freeze
 from answerable.core.decision.facts import ApprovalFact
 from answerable.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from answerable.core.canonical import FrozenJSON
     from answerable.core.decision.facts import Requirement
     from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.mandate.revocation import Revocable
 
 ApprovalId = NewType("ApprovalId", str)
-ApprovalState = Literal["pending", "approved", "denied", "expired", "used"]
+ApprovalState = Literal["pending", "approved", "denied", "expired", "used", "void"]
+NOTHING_SHOWN: Final = freeze({})
+"""Of an approval from before people were shown an object: nobody can answer it, and nothing runs by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A person's signed answer. token: the JWS as received. groups: the person's groups when they answered."""
+    """A person's signed answer. token: the JWS as received, or the evidence of a passkey as canonical JSON, whose
+    credential then names it, base64url. groups: the person's groups when they answered."""
 
     by: PrincipalId
     groups: tuple[str, ...]
@@ -35,6 +39,7 @@ class Answer:
     comment: str
     at: UnixMillis
     token: str
+    credential: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,9 @@ class Approval:
     subject: whose data the action is about, as the ledger's keys know them; empty for the principal. internal: reasons
     that whoever may answer reads and the agent never does.
     names: what whoever asked acted under, any of which may be revoked; empty for one from before they were kept.
-    ended_by: id of the hold that denied it; empty where none did.
+    ended_by: id of the hold that denied it; empty where none did. shown: the action object in its envelope, whose
+    digest is the action hash. card: what of it people are shown, whose digest is the rendering hash. void_because: what
+    was not as it was shown any more; empty unless it is void. claimed: the agent's own reason, which nothing checks.
     """
 
     id: ApprovalId
@@ -63,6 +70,10 @@ class Approval:
     internal: tuple[str, ...] = ()
     names: tuple[Revocable, ...] = ()
     ended_by: str = ""
+    shown: FrozenJSON = NOTHING_SHOWN
+    card: FrozenJSON = NOTHING_SHOWN
+    void_because: tuple[str, ...] = ()
+    claimed: str = ""
 
     def is_about(self, subject: str) -> bool:
         """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""
@@ -102,10 +113,10 @@ def answered(approval: Approval, answer: Answer) -> Approval:
             "you issued the mandate this action runs under: somebody else must approve it",
             code="approval.own_mandate",
         )
-    asked = {requirement.group for requirement in approval.requirements}
+    asked = {group for requirement in approval.requirements for group in requirement.groups}
     if not asked.intersection(answer.groups):
         raise Refused(
-            f"this approval asks for {', '.join(sorted(asked))}; you are in none of these groups",
+            f"this approval asks {', '.join(sorted(asked))}; you are in none of these groups",
             code="approval.not_asked",
         )
     if any(earlier.by == answer.by for earlier in approval.answers):

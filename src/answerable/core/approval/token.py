@@ -5,13 +5,15 @@
 | `iss`      | text    | the person who answers; the signing key is theirs                      |
 | `aud`      | text    | the deployment it is for, exactly one                                  |
 | `approval` | text    | the approval's id                                                      |
-| `digest`   | text    | SHA-256 of the frozen action that was shown, 64 lower-case hex digits  |
+| `action`   | text    | the action hash, 64 lower-case hex digits                              |
+| `rendering`| text    | the rendering hash of the card that was shown, the same                |
+| `nonce`    | text    | 32 bytes that the deployment gave for this answer, base64url           |
 | `verdict`  | text    | `approve` or `deny`                                                    |
 | `comment`  | text    | why, for people; may be empty                                          |
 | `iat_ms`   | integer | Unix milliseconds at which it was signed                               |
 
-Laws: an answer speaks of one approval and one action digest; for anything else it is worth nothing; an old answer is
-no answer; all claims are there and no others.
+Laws: an answer speaks of one approval, one action object and one card of it; for anything else it is worth nothing; an
+old answer is no answer; all claims are there and no others. Whether the nonce is still good is for who gave it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.identity.compact_jws import verified_claims
 from answerable.core.identity.principal import PrincipalId, UnixMillis, principal_id
 from answerable.errors import Malformed, Unverified, shown
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.keys import PublicKey
 
 APPROVAL_TYP: Final = "answerable-approval+jwt"
-CLAIMS: Final = ("iss", "aud", "approval", "digest", "verdict", "comment", "iat_ms")
+CLAIMS: Final = ("iss", "aud", "approval", "action", "rendering", "nonce", "verdict", "comment", "iat_ms")
 STEP: Final = "approval"
 AGE_MILLIS_MAX: Final = 5 * 60 * 1000
 """How old an answer may be when it arrives."""
@@ -45,23 +48,34 @@ _CODE: Final = "approval.malformed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedAnswer:
-    """What a person said about one approval, with the signature checked. at: when they signed, Unix milliseconds."""
+    """What a person said about one approval, with the signature checked. at: when they signed, Unix milliseconds.
+    nonce: that it was made with."""
 
     by: PrincipalId
     verdict: Verdict
     comment: str
     at: UnixMillis
+    nonce: bytes
 
 
 def answer_claims(
-    approval: Approval, *, by: PrincipalId, verdict: Verdict, comment: str, audience: str, at: UnixMillis
+    approval: Approval,
+    *,
+    nonce: bytes,
+    by: PrincipalId,
+    verdict: Verdict,
+    comment: str,
+    audience: str,
+    at: UnixMillis,
 ) -> dict[str, JSONValue]:
-    """The claims of an answer to `approval`, over the digest of exactly the action it holds."""
+    """The claims of an answer to `approval`, over exactly the object and the card that it holds."""
     return {
         "iss": by,
         "aud": audience,
         "approval": approval.id,
-        "digest": approval.action.hex,
+        "action": approval.shown.hex,
+        "rendering": approval.card.hex,
+        "nonce": to_base64url(nonce),
         "verdict": verdict,
         "comment": comment,
         "iat_ms": at,
@@ -80,7 +94,7 @@ def verify_answer(
 
     Raises Malformed (`approval.malformed`, `name.invalid`) and Unverified (step `approval`: `approval.type`,
     `approval.algorithm`, `approval.key`, `approval.signature`, `approval.audience`, `approval.other`,
-    `approval.digest`, `approval.stale`).
+    `approval.digest`, `approval.rendering`, `approval.stale`).
     """
     claims = verified_claims(
         token,
@@ -100,8 +114,10 @@ def verify_answer(
         raise _unverified(
             f"the answer is to approval {shown(claims['approval'], 60)}, not to this one", "other"
         )
-    if _text(claims, "digest") != approval.action.hex:
+    if _text(claims, "action") != approval.shown.hex:
         raise _unverified("the answer is about another action than the one that waits", "digest")
+    if _text(claims, "rendering") != approval.card.hex:
+        raise _unverified("the answer is about another card than the one that is shown here", "rendering")
     at = claims["iat_ms"]
     if type(at) is not int:
         raise Malformed("claim `iat_ms` must be an integer", code=_CODE)
@@ -119,7 +135,15 @@ def verify_answer(
         verdict=_verdict(claims),
         comment=comment,
         at=UnixMillis(at),
+        nonce=_nonce(claims),
     )
+
+
+def _nonce(claims: Mapping[str, JSONValue]) -> bytes:
+    nonce = from_base64url_32(_text(claims, "nonce"))
+    if nonce is None:
+        raise Malformed("claim `nonce` must be 32 bytes, base64url", code=_CODE)
+    return nonce
 
 
 def _verdict(claims: Mapping[str, JSONValue]) -> Verdict:

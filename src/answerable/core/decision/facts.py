@@ -30,16 +30,26 @@ class ApprovalFact:
     def meets(self, requirement: Requirement) -> bool:
         """Whether enough distinct people of the required group approved."""
         return (
-            len({who for group, who in self.answered_by if group == requirement.group}) >= requirement.count
+            len({who for group, who in self.answered_by if group in requirement.groups}) >= requirement.count
         )
+
+
+OR: Final = "|"
+"""Between groups of which any will do; no name of a group has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """`count` distinct people of `group` must approve."""
+    """`count` distinct people of `group` must approve. group: a name, or several joined by `|`, of any of which they
+    are; several requirements are met one by one, which is how groups are joined by and."""
 
     group: str
     count: int
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names one by one."""
+        return tuple(self.group.split(OR))
 
 
 class HoldFact(msgspec.Struct, frozen=True, kw_only=True, gc=False):

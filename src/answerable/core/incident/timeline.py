@@ -26,6 +26,7 @@ from answerable.core.incident.handed_on import (
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.holds_told import containment_told, hold_lifted_told, hold_placed_told
 from answerable.core.incident.leases_told import lease_told
+from answerable.core.incident.passkeys_told import passkey_removed_told, passkey_told
 from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told
 from answerable.core.incident.revocations_told import authority_told, revoked_told
 from answerable.core.incident.rules_told import rule_fired_told
@@ -357,6 +358,8 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.POLICY_PROPOSED: policy_proposed_told,
     Tag.DRILL: drill_told,
     Tag.LEASE: lease_told,
+    Tag.PASSKEY: passkey_told,
+    Tag.PASSKEY_REMOVED: passkey_removed_told,
 }
 
 

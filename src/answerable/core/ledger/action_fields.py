@@ -13,6 +13,7 @@ from answerable.core.decision.obligation import duties_of
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
+    from answerable.core.approval.approval import Answer, Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.decision import Decision, Reason
     from answerable.core.identity.caller import VerifiedCaller
@@ -48,6 +49,28 @@ def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]
         if wider.question:
             fields.append(content_field("asked_question", wider.question, digest_only=digest_only))
     return fields
+
+
+def shown_fields(decision: Decision, approval: Approval) -> list[Field]:
+    """What people are shown and asked to sign: the object and the card, from which the hashes in their answers are made
+    again, and why they are asked."""
+    digest_only = _digest_only(decision)
+    return [
+        content_field("object", approval.shown.bytes, digest_only=digest_only),
+        content_field("card", approval.card.bytes, digest_only=digest_only),
+        (b"reasons", encode([*approval.reasons])),
+    ]
+
+
+def answer_fields(answer: Answer, signer: str) -> list[Field]:
+    """What a person answered, as they signed it. signer: their public JWK; empty for a passkey, whose key is in the
+    answer."""
+    fields = [
+        (b"comment", encode(answer.comment)),
+        (b"person_name", encode(answer.by)),
+        (b"token", encode(answer.token)),
+    ]
+    return [*fields, (b"signer", encode(signer))] if signer else fields
 
 
 def claimed_fields(request: ActionRequest, caller: VerifiedCaller) -> list[Field]:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.action.token_shapes import described, hidden_in
 from answerable.core.canonical import encode
 from answerable.core.decision.obligation import kinds_of
-from answerable.core.ledger.action_fields import claimed_fields, decided_fields, internal_fields
+from answerable.core.ledger.action_fields import (
+    answer_fields,
+    claimed_fields,
+    decided_fields,
+    internal_fields,
+    shown_fields,
+)
 from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
 from answerable.core.ledger.leaves import (
@@ -144,10 +150,10 @@ def outcome(
     """
     tag = Tag.INDETERMINATE if outcome.status == "indeterminate" else Tag.OUTCOME
     # What an upstream said may be cut out of anything, lone surrogates included, and is written down nevertheless.
-    detail = encode(outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode())
-    fields: list[Field] = [(b"detail", detail)]
-    if result:
-        fields.append((b"result", result))
+    detail = outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode()
+    fields: list[Field] = [(b"detail", encode(detail))]
+    fields += [(b"used", encode(outcome.used))] if outcome.used is not None else []
+    fields += [(b"result", result)] if result else []
     if result_digest:
         fields.append((b"result_digest", b'"%b"' % result_digest.encode()))
     digests, attachment = sealed_fields(fields, sealing)
@@ -287,7 +293,7 @@ def approval_asked(
         members["narrowed"] = [*_narrowed(decision)]
     fields = [
         *decided_fields(verified, decision),
-        (b"reasons", encode(list(approval.reasons))),
+        *shown_fields(decision, approval),
         *answering_fields(verified),
     ]
     return sealed_entry(Tag.APPROVAL_ASKED, at=at, members=members, fields=fields, sealing=sealing, run=run)
@@ -302,8 +308,9 @@ def approval_answer(
     run: Run,
     person: str,
     digest: str,
+    signer: str,
 ) -> Entry:
-    """A person answered, signed. person, digest: pseudonyms."""
+    """A person answered, signed. person, digest: pseudonyms. signer: their public JWK; empty for a passkey."""
     members: dict[str, JSONValue] = {
         "approval": approval.id,
         "digest": digest,
@@ -312,11 +319,7 @@ def approval_answer(
         "state": approval.state,
         "verdict": answer.verdict,
     }
-    fields = [
-        (b"comment", encode(answer.comment)),
-        (b"person_name", encode(answer.by)),
-        (b"token", encode(answer.token)),
-    ]
+    fields = answer_fields(answer, signer)
     return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 

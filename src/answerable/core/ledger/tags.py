@@ -34,6 +34,8 @@
 | 30  | 2026-11-27 | containment_report  | what a hold stopped, what it came too late for, and what it could not stop |
 | 31  | 2026-11-27 | drill           | a stop, revocation or trace was tried out on a shadow, and what came of it |
 | 32  | 2026-11-27 | rule_fired          | a stop rule held something, would have, or is about to                    |
+| 33  | 2026-11-28 | passkey         | an invitation, a passkey that came in, or sign-ins refused, as counts     |
+| 34  | 2026-11-28 | passkey_removed | a passkey was removed; it never stands again                              |
 """
 
 from __future__ import annotations
@@ -77,6 +79,8 @@ class Tag(IntEnum):
     CONTAINMENT_REPORT = 30
     DRILL = 31
     RULE_FIRED = 32
+    PASSKEY = 33
+    PASSKEY_REMOVED = 34
 
 
 OWED: Final = frozenset(
@@ -93,6 +97,7 @@ OWED: Final = frozenset(
         Tag.AUTHORITY_CHANGED,
         Tag.REVOKED,
         Tag.RULE_FIRED,
+        Tag.PASSKEY_REMOVED,
     }
 )
 """Entries we owe because something already happened or is being stopped: they may use the space kept in reserve."""

@@ -148,6 +148,17 @@ def _argument(declared: ReserveMapping, arguments: Mapping[str, JSONValue]) -> i
     return _amount(value, declared.argument)
 
 
+def money_moved(capability: Capability, arguments: Mapping[str, JSONValue]) -> Amounts:
+    """The money that this action moves, whatever is limited; nothing where the capability does not say.
+
+    Raises Refused as `spend_of`.
+    """
+    if capability.spending.amount is None:
+        return NOTHING
+    name, amount = _money(capability, arguments)
+    return {name: amount} if name else NOTHING
+
+
 def _money(capability: Capability, arguments: Mapping[str, JSONValue]) -> tuple[str, int]:
     """The budget and the amount; no budget where the capability says that no money moves."""
     declared = capability.spending.amount

@@ -42,6 +42,10 @@ from answerable.testing.contracts.manifest_register import (
     DurableManifestRegisterContract,
     ManifestRegisterContract,
 )
+from answerable.testing.contracts.passkey_register import (
+    DurablePasskeyRegisterContract,
+    PasskeyRegisterContract,
+)
 from answerable.testing.contracts.policy_register import DurablePolicyRegisterContract, PolicyRegisterContract
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
 from answerable.testing.contracts.replay_store import ReplayStoreContract, SharedReplayStoreContract
@@ -75,6 +79,7 @@ __all__ = [
     "DurableLedgerContract",
     "DurableMandateRegisterContract",
     "DurableManifestRegisterContract",
+    "DurablePasskeyRegisterContract",
     "DurablePolicyRegisterContract",
     "DurableRegistryStoreContract",
     "DurableRevocationRegisterContract",
@@ -92,6 +97,7 @@ __all__ = [
     "LedgerContract",
     "MandateRegisterContract",
     "ManifestRegisterContract",
+    "PasskeyRegisterContract",
     "PolicyRegisterContract",
     "RegistryStoreContract",
     "ReplayStoreContract",

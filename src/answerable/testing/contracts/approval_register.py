@@ -29,7 +29,7 @@ def approved(waiting: Approval) -> Approval:
     """The approval after bob said yes."""
     bob = PrincipalId("bob")
     token = signed_answer(
-        waiting, by=bob, verdict="approve", audience=AUDIENCE, at=LATER, key=signing_key(bob)
+        waiting, nonce=bytes(32), by=bob, verdict="approve", audience=AUDIENCE, at=LATER, key=signing_key(bob)
     )
     answer = Answer(by=bob, groups=("approvers",), verdict="approve", comment="", at=LATER, token=token)
     return answered(waiting, answer)

@@ -240,14 +240,14 @@ def test_approving_shows_exactly_what_will_run_and_waits_for_the_others(
     first = applied(
         "approval", "approve", waiting, "--as", "bela", "--key", str(world.key("bela")), "--yes", code=4
     )
-    assert '      "case": "4711"\n' in first.stdout
-    assert "  target  case_delete\n" in first.stdout
+    assert 'Delete a case: Case "4711" (case_delete on crm)' in first.stdout
     second = applied(
         "approval", "approve", waiting, "--as", "chen", "--key", str(world.key("chen")), "--yes",
         "--comment", "the customer asked for it",
     )  # fmt: skip
     assert "approved" in second.stderr
-    shown = applied("approval", "show", waiting).stdout
+    shown = applied("approval", "show", waiting, "--all").stdout
+    assert "/arguments/case" in shown
     assert "chen said approve" in shown
     assert "the customer asked for it" in shown
     assert anyio.run(partial(asked, product, "case_delete", "4711", mandate)).outcome.status == "succeeded"

@@ -26,13 +26,15 @@ from answerable.core.registry.manifest import Manifest
 from answerable.core.registry.manifest_token import signed_manifest
 from answerable.core.tlog.note import VerifierKey
 from answerable.sdk.keyfile import load_key
-from answerable.sdk.signing import signed_answer, signed_mandate
+from answerable.sdk.signing import signed_mandate
 from answerable.testing.contracts.instance_register import instance as running_instance
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
+from tests.control_approvals import use_approvals
 from tests.control_containment import use_containment
 from tests.control_issuers import use_issuers
 from tests.control_leases import use_leases
+from tests.control_people import use_people
 from tests.control_policies import use_policies
 from tests.control_tools import use_tools
 from tests.control_world import Product, World, asked, made_world, memory_product
@@ -162,20 +164,7 @@ async def test_every_operation_answers_what_the_document_says(
     mandate = await issued(client, world)
     assert mandate == await client("show_mandate", id=mandate["id"])
     assert (await client("list_mandates", state="open"))["items"] == [mandate]
-    deferred = (await asked(product, "case_delete", "4711", mandate["id"])).approval
-    assert deferred is not None
-    (waiting,) = (await client("list_approvals", state="pending"))["items"]
-    assert waiting == await client("show_approval", id=deferred.id)
-    token = signed_answer(
-        deferred,
-        by=PrincipalId("bela"),
-        verdict="approve",
-        audience=waiting["audience"],
-        at=UnixMillis(product.walk.clock.now()),
-        key=load_key(world.key("bela")),
-    )
-    answered = await client("answer_approval", {"token": token}, id=deferred.id)
-    assert [one["by"] for one in answered["answers"]] == ["bela"]
+    await use_approvals(client, product, world, mandate["id"])
     await asked(product, "case_read", "4711", mandate["id"])
     assert (await client("show_mandate", id=mandate["id"]))["calls_used"] == 1
     tree = await client("show_mandate_tree", id=mandate["id"])
@@ -201,6 +190,7 @@ async def test_every_operation_answers_what_the_document_says(
     await use_leases(client, product, tmp_path)
     await use_identity(client, product, world)
     await use_containment(client, product, world)
+    await use_people(client, product)
     assert client.used == {row.id for row in OPERATIONS}
 
 

@@ -65,7 +65,7 @@ def test_what_each_method_names_is_its_target():
         ("tools/call", {"name": "pay", "arguments": []}),
         ("tools/call", {"name": "pay", "arguments": None}),
         ("tools/call", {"name": "pay", "task": {"ttl": 1}}),
-        ("tools/call", {"name": "pay", "inputResponses": {}}),
+        ("completion/complete", {"requestState": "a"}),
         ("tools/call", {"name": "pay", "_meta": []}),
         ("tools/call", {"name": "pay", "arguments": {"a": [{"__entity": {}}]}}),
         ("tools/call", {"name": "x" * 600}),

@@ -22,6 +22,7 @@ from answerable.testing.samples import AUDIENCE, approval, mandate, signing_key
 
 NOW = UnixMillis(START + 1000)
 BOB = PrincipalId("bob")
+NONCE = bytes(range(32))
 
 
 def keys_of(principal):
@@ -33,7 +34,9 @@ def verified(token, waiting=None, *, now=NOW, audience=AUDIENCE):
 
 
 def token_with(**changes):
-    claims = answer_claims(approval(), by=BOB, verdict="approve", comment="", audience=AUDIENCE, at=NOW)
+    claims = answer_claims(
+        approval(), nonce=NONCE, by=BOB, verdict="approve", comment="", audience=AUDIENCE, at=NOW
+    )
     kept = {name: value for name, value in {**claims, **changes}.items() if value is not ...}
     return signed_statement(kept, typ=APPROVAL_TYP, key=signing_key("bob"))
 
@@ -41,16 +44,26 @@ def token_with(**changes):
 @pytest.mark.parametrize("verdict", ["approve", "deny"])
 def test_a_signed_answer_is_verified_whole(verdict):
     token = signed_answer(
-        approval(), by=BOB, verdict=verdict, comment="ok", audience=AUDIENCE, at=NOW, key=signing_key("bob")
+        approval(),
+        nonce=NONCE,
+        by=BOB,
+        verdict=verdict,
+        comment="ok",
+        audience=AUDIENCE,
+        at=NOW,
+        key=signing_key("bob"),
     )
-    assert verified(token) == VerifiedAnswer(by=BOB, verdict=verdict, comment="ok", at=NOW)
+    assert verified(token) == VerifiedAnswer(by=BOB, verdict=verdict, comment="ok", at=NOW, nonce=NONCE)
 
 
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"digest": approval(amount=9999).action.hex}, "approval.digest"),
-        ({"digest": approval().action.hex.upper()}, "approval.digest"),
+        ({"action": approval(amount=9999).shown.hex}, "approval.digest"),
+        ({"action": approval().shown.hex.upper()}, "approval.digest"),
+        ({"rendering": approval(amount=9999).card.hex}, "approval.rendering"),
+        ({"nonce": "AA"}, "approval.malformed"),
+        ({"nonce": "=" * 43}, "approval.malformed"),
         ({"approval": "a-2"}, "approval.other"),
         ({"aud": "elsewhere"}, "approval.audience"),
         ({"iss": "alice"}, "approval.key"),

@@ -1,0 +1,97 @@
+"""People's way into the console: invite, list their passkeys, remove one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from answerable.apps.cli.command import Shell, command
+from answerable.errors import Refused
+
+Person = Annotated[str, typer.Argument(help="Registered name of the person.", metavar="NAME")]
+AnyPerson = Annotated[str, typer.Argument(help="Only of this person.", metavar="NAME", show_default=False)]
+PasskeyId = Annotated[
+    str, typer.Argument(help="Id of the passkey, as `person passkeys` shows it.", metavar="ID")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = typer.Typer(
+        no_args_is_help=True, help="People: how they get into the console, and with which passkeys."
+    )
+    command(group, "invite", reads=True)(invite)
+    command(group, "passkeys", reads=True)(passkeys)
+    command(group, "remove-passkey", reads=True, asks=True)(remove_passkey)
+    app.add_typer(group, name="person")
+
+
+def invite(
+    shell: Shell,
+    name: Person,
+    minutes: Annotated[
+        int, typer.Option("--minutes", help="How long the invitation is good.", min=1, max=1_440)
+    ] = 15,
+) -> int | None:
+    """Print an address at which a registered person brings in a passkey, once, within minutes.
+
+    Whoever has the address first is taken for that person: hand it over in person, or by a channel that you trust.
+    """
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        answer = control.post(f"/v1/people/{segment(name)}/invite", {"seconds": minutes * 60})
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+        return None
+    terminal = shell.terminal
+    if answer["url"]:
+        terminal.text(answer["url"])
+    else:
+        terminal.text(answer["code"])
+        terminal.warn("the console does not run: start it with `answerable up`, and give the code at /enrol")
+    terminal.say(f"for {answer['person']}, once, until {answer['expires_at']}; it is not shown again")
+    if answer["url"].startswith("http://localhost"):
+        terminal.say("it opens on this machine only: phones need `console.origin` with an https name")
+    return None
+
+
+def passkeys(shell: Shell, name: AnyPerson = "") -> int | None:
+    """Passkeys that stand, oldest first."""
+    with shell.control() as control:
+        items = list(control.every("/v1/passkeys", **({"person": name} if name else {})))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("id", "person", "label", "copies", "attested", "since"),
+        [
+            (
+                one["id"],
+                one["person"],
+                one["label"],
+                "may be copied" if one["backup_eligible"] else "stays on its device",
+                "yes" if one["attested"] else "no",
+                one["created_at"],
+            )
+            for one in items
+        ],
+        empty="none yet: `answerable person invite NAME`",
+    )
+    return None
+
+
+def remove_passkey(shell: Shell, id: PasskeyId) -> int | None:
+    """Remove a passkey for good: sessions that it opened end, and what it signs counts no more."""
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        if not shell.terminal.confirmed(f"Remove passkey {id} for good?", yes=shell.yes):
+            raise Refused("not confirmed: nothing was removed", code="cli.not_confirmed")
+        answer = control.post(f"/v1/passkeys/{segment(id)}/remove", {})
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+    else:
+        shell.terminal.say(f"removed: {answer['label']} of {answer['person']}")
+    return None

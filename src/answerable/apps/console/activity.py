@@ -1,0 +1,46 @@
+"""What happened, newest first: the last entries of the ledger as sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.incident.timeline import Line, concerns, told
+from answerable.core.ledger.tags import Tag
+from answerable.errors import AnswerableError
+from answerable.flows.reconstruct_timeline import opened_moment
+
+if TYPE_CHECKING:
+    from answerable.flows.walk import Walk
+
+LOOKED_AT_MAX: Final = 400
+"""Entries that one page looks at; what is further back is for `answerable timeline`."""
+
+KINDS: Final = {
+    "actions": frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.REFUSAL}),
+    "refused": frozenset({Tag.REFUSAL, Tag.REFUSALS_COUNTED}),
+    "approvals": frozenset({Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER}),
+    "stops": frozenset(
+        {Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT, Tag.REVOKED, Tag.RULE_FIRED}
+    ),
+}
+"""What can be looked at alone. Everything else is among all."""
+
+
+def recent_lines(walk: Walk, *, lines_max: int, kind: str = "", agent: str = "") -> list[Line]:
+    """At most so many, newest first. kind: one of KINDS, or empty for all. agent: only what names it."""
+    wanted = KINDS.get(kind)
+    found: list[Line] = []
+    for index in range(walk.ledger.size - 1, max(-1, walk.ledger.size - 1 - LOOKED_AT_MAX), -1):
+        try:
+            stored = walk.ledger.entry(index)
+            if wanted is not None and stored.tag not in wanted:
+                continue
+            moment = opened_moment(stored, walk.subject_keys.find)
+            if agent and not concerns(moment, frozenset((agent,))):
+                continue
+            found.append(told(moment))
+        except AnswerableError:
+            continue
+        if len(found) >= lines_max:
+            break
+    return found

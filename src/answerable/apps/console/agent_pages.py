@@ -1,0 +1,123 @@
+"""Agents: the list, one agent, and the button that stops it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.apps.console.activity import recent_lines
+from answerable.apps.console.desk import see_other
+from answerable.core.containment.hold import REASON_CHARS_MAX, HoldId, described, holdable
+from answerable.core.identity.principal import AgentId, agent_id
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.place_hold import place_hold
+from answerable.flows.report_containment import hold_called, report_containment
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from answerable.apps.console.desk import Asked
+    from answerable.core.registry.documents import Agent
+    from answerable.flows.walk import Walk
+
+LINES_MAX: Final = 20
+AGENTS_MAX: Final = 200
+"""On one page; the rest by `after`, the name it goes on behind."""
+MANDATES_MAX: Final = 20
+STOPPABLE: Final = ("agent", "everything")
+
+
+async def agents(asked: Asked) -> Response:
+    """All registered agents by name."""
+    walk = asked.walk
+    after = asked.request.query_params.get("after", "")
+    names = sorted(
+        name.removeprefix("Agent/") for name in walk.registry.documents() if name.startswith("Agent/")
+    )
+    rows = [_row(walk, name) for name in names if name > after]
+    more = rows[AGENTS_MAX - 1]["name"] if len(rows) > AGENTS_MAX else ""
+    return asked.page("agents.html", rows=rows[:AGENTS_MAX], more=more)
+
+
+async def agent(asked: Asked) -> Response:
+    """One agent: what it is, what it may do now, and what it did."""
+    walk = asked.walk
+    name = agent_id(asked.request.path_params["name"])
+    if f"Agent/{name}" not in walk.registry.documents():
+        raise Refused(f"agent {shown(name)} is not registered", code="console.gone")
+    found = walk.registry.current.agents.get(name)
+    now = walk.clock.now()
+    mandates = [
+        one
+        for one in walk.mandates.all()
+        if one.agent == name and now < one.expires_at and walk.mandates.state(one.id) == "open"
+    ]
+    return asked.page(
+        "agent.html",
+        agent=_row(walk, name),
+        registered=found,
+        mandates=mandates[:MANDATES_MAX],
+        mandates_count=len(mandates),
+        instances=_instances(asked, name),
+        lines=recent_lines(walk, lines_max=LINES_MAX, agent=name),
+    )
+
+
+async def stop(asked: Asked) -> Response:
+    """Place a hold on an agent, or on everything; wants that its person has just shown who they are."""
+    fields = await asked.form()
+    asked.require_fresh()
+    kind, name = fields.get("kind", ""), fields.get("name", "")
+    if kind not in STOPPABLE:
+        raise Malformed(f"{shown(kind)} is not stopped from here: use `answerable stop`", code="request.body")
+    reason = fields.get("reason", "").strip()
+    if len(reason) > REASON_CHARS_MAX:
+        raise Malformed(f"a reason has at most {REASON_CHARS_MAX} characters", code="request.body")
+    _, person = asked.who
+    placed = await place_hold(
+        asked.walk,
+        holdable(kind, name),
+        by=person.name,
+        reason=reason,
+        workloads=asked.console.needs.workloads,
+    )
+    return see_other(f"/holds/{placed.hold.id}")
+
+
+async def hold(asked: Asked) -> Response:
+    """What a stop stopped and could not stop, as far as it is known now."""
+    walk = asked.walk
+    try:
+        found = hold_called(walk, HoldId(asked.request.path_params["id"]))
+    except Refused as unknown:
+        raise Refused(unknown.message, code="console.gone") from None
+    report = await report_containment(walk, found, workloads=asked.console.needs.workloads)
+    return asked.page("hold.html", hold=found, what=described(found.what), report=report)
+
+
+def _row(walk: Walk, name: str) -> dict[str, Any]:
+    found: Agent | None = walk.registry.current.agents.get(AgentId(name))
+    now = walk.clock.now()
+    held = next(
+        (
+            one.id
+            for one in walk.holds.all()
+            if one.is_in_force(now) and one.what in (holdable("agent", name), holdable("everything", ""))
+        ),
+        "",
+    )
+    return {
+        "name": name,
+        "owner": found.ownership.owner if found is not None else "",
+        "environment": found.environment if found is not None else "",
+        "tier": "" if found is None or found.tier is None else str(found.tier),
+        "state": "stopped" if held else (found.status if found is not None else "inactive"),
+        "hold": held,
+    }
+
+
+def _instances(asked: Asked, name: AgentId) -> int:
+    workloads = asked.console.needs.workloads
+    if workloads is None:
+        return 0
+    now = asked.walk.clock.now()
+    return sum(one.is_live(now) for one in workloads.instances.of_agent(name))

@@ -1,0 +1,112 @@
+"""The console as an ASGI application: every path of it, once."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from answerable.apps.console import (
+    agent_pages,
+    approval_pages,
+    live_pages,
+    overview_pages,
+    passkey_pages,
+    provider_pages,
+    sign_in_pages,
+)
+from answerable.apps.console.desk import Asked, Console, endpoint
+from answerable.apps.console.guard import Attempts
+from answerable.apps.console.pages import asset_answer
+from answerable.apps.console.sessions import Sessions
+from answerable.errors import Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from answerable.apps.console.needs import Needs
+
+
+Act = Callable[[Asked], Awaitable[Response]]
+
+PAGES: Final[dict[str, Act]] = {
+    "/": overview_pages.overview,
+    "/approvals": approval_pages.approvals,
+    "/approvals/{id}": approval_pages.approval,
+    "/agents": agent_pages.agents,
+    "/agents/{name}": agent_pages.agent,
+    "/holds/{id}": agent_pages.hold,
+    "/live": live_pages.live,
+    "/news": live_pages.news,
+    "/passkeys": passkey_pages.passkeys,
+}
+FORMS: Final[dict[str, Act]] = {
+    "/stop": agent_pages.stop,
+    "/passkeys/remove": passkey_pages.remove,
+    "/sessions/end": passkey_pages.end_session,
+    "/sign-out": sign_in_pages.sign_out,
+}
+SCRIPTS: Final[dict[str, Act]] = {
+    "/approvals/{id}/open": approval_pages.open_one,
+    "/approvals/{id}/answer": approval_pages.answer,
+    "/confirm/begin": sign_in_pages.begin_confirming,
+    "/confirm/finish": sign_in_pages.finish_confirming,
+}
+"""What our own script asks for, for somebody who is signed in."""
+OPEN_SCRIPTS: Final[dict[str, Act]] = {
+    "/sign-in/begin": sign_in_pages.begin,
+    "/sign-in/finish": sign_in_pages.finish,
+    "/enrol/begin": sign_in_pages.begin_enrolling,
+    "/enrol/finish": sign_in_pages.finish_enrolling,
+}
+
+
+def console_app(needs: Needs) -> Starlette:
+    """Pages and what they send. Each request is answered; none raises out of here."""
+    console = Console(
+        needs=needs,
+        sessions=Sessions(needs.walk, needs.limits),
+        attempts=Attempts(needs.walk.clock, needs.limits.attempts_per_minute_max),
+    )
+    providers = provider_pages.ProviderDesk()
+    open_pages: dict[str, Act] = {
+        "/sign-in": sign_in_pages.sign_in_page,
+        "/enrol": sign_in_pages.enrol_page,
+        "/sign-in/provider": providers.begin,
+        provider_pages.CALLBACK: providers.end,
+        "/assets/{digest}/{name}": _asset,
+    }
+    made = [
+        ("GET", PAGES, False, False),
+        ("GET", open_pages, True, False),
+        ("POST", FORMS, False, False),
+        ("POST", SCRIPTS, False, True),
+        ("POST", OPEN_SCRIPTS, True, True),
+    ]
+    routes = [
+        Route(path, endpoint(console, act, public=public, script=script), methods=[method])
+        for method, acts, public, script in made
+        for path, act in acts.items()
+    ]
+
+    async def no_route(request: Request, error: Exception) -> Response:
+        is_method = isinstance(error, HTTPException) and error.status_code == 405
+        return await endpoint(console, _no_method if is_method else _no_page, public=True)(request)
+
+    return Starlette(routes=routes, exception_handlers={HTTPException: no_route})
+
+
+async def _asset(asked: Asked) -> Response:
+    return asset_answer(asked.request)
+
+
+async def _no_method(asked: Asked) -> Response:
+    raise Malformed(f"{shown(asked.request.method, 20)} is no method of this page", code="console.method")
+
+
+async def _no_page(asked: Asked) -> Response:
+    raise Refused(f"there is no page {shown(asked.request.url.path)} here", code="console.gone")

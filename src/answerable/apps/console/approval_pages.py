@@ -1,0 +1,187 @@
+"""What waits for people: the list, the card of one action, and the answer that a passkey signs.
+
+The card is drawn from what was frozen when people were asked, and from nothing else; the agent's own words are beside
+it, fenced off, and no signature covers them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from starlette.responses import Response
+
+from answerable.apps.console.ceremonies import request_options
+from answerable.apps.console.desk import answer_json
+from answerable.core.approval.approval import ApprovalId
+from answerable.core.approval.challenge import NONCE_BYTES, challenge
+from answerable.core.approval.token import COMMENT_CHARS_MAX
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.passkey import assertion_in, octets_in
+from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.answer_approval import answer_by_passkey, open_to_answer
+from answerable.flows.people_signing_in import desk_of
+
+if TYPE_CHECKING:
+    from answerable.apps.console.desk import Asked
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.token import Verdict
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.documents import Principal
+    from answerable.flows.walk import Walk
+
+ITEMS_MAX: Final = 50
+"""On one page; the rest by `after`, how many to leave out."""
+CRITICAL: Final = 3
+QUICK_REASONS: Final = (
+    "not what the task is about",
+    "the wrong recipient or object",
+    "too much at once",
+    "ask me in person first",
+)
+STATES: Final = ("pending", "approved", "used", "denied", "expired", "void")
+
+
+async def approvals(asked: Asked) -> Response:
+    """What waits, the riskiest and soonest to end first; with `state`, what became of others."""
+    query = asked.request.query_params
+    state = query.get("state", "pending")
+    if state not in STATES:
+        raise Malformed(f"state {shown(state, 40)} is none of {', '.join(STATES)}", code="request.query")
+    after = _whole(query.get("after", "0"))
+    walk, (_, person) = asked.walk, asked.who
+    now = walk.clock.now()
+    every = [
+        one
+        for one in walk.approvals.all(pending_only=state == "pending", now=now)
+        if one.state_at(now) == state
+    ]
+    if state == "pending":
+        every.sort(key=lambda one: (-_tier(walk, one), one.expires_at))
+    rows = [_row(walk, one, person) for one in every[after : after + ITEMS_MAX]]
+    more = after + ITEMS_MAX if after + ITEMS_MAX < len(every) else 0
+    template = "approvals_part.html" if "part" in query else "approvals.html"
+    return asked.page(
+        template, rows=rows, state=state, states=STATES, count=len(every), after=after, more=more
+    )
+
+
+async def approval(asked: Asked) -> Response:
+    """The card of one. With `part` only what became of it, and nothing while that is as the page knows it."""
+    walk, (_, person) = asked.walk, asked.who
+    found = _found(walk, asked.request.path_params["id"])
+    state = found.state_at(walk.clock.now())
+    query = asked.request.query_params
+    if "part" in query and state == "pending" and query.get("answers") == str(len(found.answers)):
+        return Response(status_code=204)
+    mandate = walk.mandates.find(found.mandate)
+    return asked.page(
+        "approval_part.html" if "part" in query else "approval.html",
+        approval=found,
+        state=state,
+        card=json.loads(found.card.bytes),
+        hindrance=hindrance(found, person),
+        critical=_tier(walk, found) >= CRITICAL,
+        reasons=QUICK_REASONS,
+        has_passkey=bool(desk_of(walk).register.of(person.name)),
+        mandate_ends=mandate.expires_at if mandate is not None else 0,
+    )
+
+
+async def open_one(asked: Asked) -> Response:
+    """What the device is to sign: the challenge over a fresh nonce, the card that was seen, and this verdict."""
+    body = await asked.members(signed_in=True)
+    _, person = asked.who
+    verdict = _verdict(body)
+    nonce, found, ends = open_to_answer(asked.walk, asked.request.path_params["id"])
+    if body.get("rendering") != found.card.hex:
+        raise Unverified(
+            "this is not the card that you saw: open it anew", code="approval.rendering", step="approval"
+        )
+    desk = desk_of(asked.walk)
+    own = desk.register.of(person.name)
+    if not own:
+        raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
+    signed = challenge(nonce=nonce, action=found.shown.digest, rendering=found.card.digest, verdict=verdict)
+    return answer_json(
+        {"nonce": to_base64url(nonce), "options": request_options(desk, signed, own), "ends": ends}
+    )
+
+
+async def answer(asked: Asked) -> Response:
+    """Record what a passkey has signed."""
+    body = await asked.members(signed_in=True)
+    session, person = asked.who
+    comment = body.get("comment", "")
+    if not isinstance(comment, str) or len(comment) > COMMENT_CHARS_MAX:
+        raise Malformed(f"a comment is text of at most {COMMENT_CHARS_MAX} characters", code="request.body")
+    after = await answer_by_passkey(
+        asked.walk,
+        asked.request.path_params["id"],
+        person=person.name,
+        verdict=_verdict(body),
+        comment=comment.strip(),
+        nonce=octets_in(body, "nonce", NONCE_BYTES),
+        assertion=assertion_in(body.get("assertion")),
+    )
+    # The device has just verified its person.
+    session.shown = asked.walk.clock.monotonic()
+    return answer_json({"state": after.state})
+
+
+def hindrance(found: Approval, person: Principal) -> str:
+    """Why this person's yes would not count, in words; empty where it may. The flow decides; this only saves a try."""
+    if found.principal == person.name:
+        return "you gave this task yourself: somebody else must answer"
+    asked = {one.group for one in found.requirements}
+    if not asked & set(person.groups):
+        return f"it asks {' and '.join(sorted(asked))}, and you are in none of them"
+    if any(one.by == person.name for one in found.answers):
+        return "you have answered it"
+    return ""
+
+
+def _row(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
+    card = json.loads(one.card.bytes)
+    return {
+        "id": one.id,
+        "sentence": card.get("sentence", "an action from before people were shown a card"),
+        "badges": card.get("badges", []),
+        "agent": one.agent,
+        "principal": one.principal,
+        "created_at": one.created_at,
+        "expires_at": one.expires_at,
+        "asks": _asks(one),
+        "answers": len(one.answers),
+        "mine": not hindrance(one, person),
+    }
+
+
+def _asks(one: Approval) -> str:
+    return " and ".join(f"{wanted.count} of {wanted.group}" for wanted in one.requirements)
+
+
+def _tier(walk: Walk, one: Approval) -> int:
+    """What cannot be said any more is of the highest."""
+    capability = walk.registry.current.capabilities.get(one.capability)
+    return capability.tier if capability is not None else CRITICAL
+
+
+def _found(walk: Walk, name: str) -> Approval:
+    found = walk.approvals.find(ApprovalId(name))
+    if found is None:
+        raise Refused(f"there is no approval {shown(name)}", code="console.gone")
+    return found
+
+
+def _verdict(body: dict[str, JSONValue]) -> Verdict:
+    verdict = body.get("verdict")
+    if verdict not in ("approve", "deny"):
+        raise Malformed("`verdict` is `approve` or `deny`", code="request.body")
+    return cast("Verdict", verdict)
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        raise Malformed("`after` is a whole number", code="request.query")
+    return int(text)

@@ -1,0 +1,130 @@
+// Forms that need a passkey, and pages that follow what happens. Every rule is the server's.
+"use strict";
+(() => {
+  const { assertion, confirmed, enrol, post, signIn, told } = window.answerable;
+
+  function say(form, error) {
+    const place = form.parentElement.querySelector(".fault") ?? form.closest("section").querySelector(".fault");
+    if (!place) return;
+    place.textContent = error ? told(error) : "";
+    place.hidden = !error;
+  }
+
+  async function ceremony(form) {
+    const value = (name) => form.elements[name].value;
+    switch (form.dataset.ceremony) {
+      case "sign-in":
+        return (await signIn(form.dataset.next)).next;
+      case "enrol":
+        return (await enrol(value("code").trim(), value("label"))).next;
+      case "enrol-own":
+        if (form.dataset.fresh !== "yes") await confirmed();
+        return (await enrol(null, value("label"))).next;
+      case "confirm":
+        await confirmed();
+        return "back";
+    }
+  }
+
+  async function busy(form, work) {
+    const buttons = form.querySelectorAll("button");
+    buttons.forEach((one) => (one.disabled = true));
+    say(form, null);
+    try {
+      await work();
+    } catch (error) {
+      say(form, error);
+    } finally {
+      buttons.forEach((one) => (one.disabled = false));
+    }
+  }
+
+  async function answer(form, verdict) {
+    const value = (name) => form.elements[name]?.value.trim() ?? "";
+    const typed = form.elements.typed;
+    if (verdict === "approve" && typed && value("typed") !== typed.dataset.must) {
+      typed.focus();
+      throw new Error(`Type ${typed.dataset.must} to approve this.`);
+    }
+    const path = `/approvals/${encodeURIComponent(form.dataset.approval)}`;
+    const opened = await post(`${path}/open`, { verdict, rendering: form.dataset.rendering }, true);
+    const comment = [value("reason"), value("comment")].filter(Boolean).join(": ");
+    const signed = await assertion(opened.options);
+    await post(`${path}/answer`, { verdict, comment, nonce: opened.nonce, assertion: signed }, true);
+    location.reload();
+  }
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (form.matches("form.answer")) {
+      event.preventDefault();
+      busy(form, () => answer(form, event.submitter.value));
+      return;
+    }
+    if (form.matches("form.ceremony")) {
+      event.preventDefault();
+      busy(form, async () => {
+        const next = await ceremony(form);
+        if (next === "back") history.back();
+        else location.assign(next);
+      });
+    } else if (form.dataset.fresh === "no") {
+      // What matters most wants that its person shows once more who they are.
+      event.preventDefault();
+      busy(form, async () => {
+        await confirmed();
+        form.dataset.fresh = "yes";
+        form.submit();
+      });
+    }
+  });
+
+  const code = document.getElementById("code");
+  function take() {
+    if (!code || location.hash.length < 2) return;
+    code.value = location.hash.slice(1);
+    // The code stays in no history of the browser.
+    history.replaceState(null, "", location.pathname);
+    document.getElementById("label").focus();
+  }
+  addEventListener("hashchange", take);
+  take();
+
+  // Keys move the focus and never press: nobody says yes by a slip.
+  function move(step) {
+    const items = [...document.querySelectorAll("[data-item]")];
+    const at = items.indexOf(document.activeElement) + step;
+    items[Math.max(0, Math.min(items.length - 1, at))]?.focus();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+    const keys = document.body.dataset.keys;
+    if (keys === "list" && "jk".includes(event.key)) move(event.key === "j" ? 1 : -1);
+    else if (keys === "card" && "ad".includes(event.key)) document.querySelector(`[data-key="${event.key}"]`)?.focus();
+    else if (keys === "card" && event.key === "u") location.assign("/approvals");
+    else if (keys === "card" && event.key === "?") document.getElementById("keys").showModal();
+    else return;
+    event.preventDefault();
+  });
+
+  const pause = document.querySelector("[data-pause]");
+  let paused = false;
+  pause?.addEventListener("click", () => {
+    paused = !paused;
+    pause.setAttribute("aria-pressed", String(paused));
+    pause.textContent = paused ? "Go on" : "Pause";
+    if (!paused) document.body.dispatchEvent(new Event("news"));
+  });
+
+  const address = document.body.dataset.news;
+  if (address) {
+    const stream = new EventSource(address);
+    stream.addEventListener("news", () => paused || document.body.dispatchEvent(new Event("news")));
+    stream.addEventListener("ended", () => {
+      stream.close();
+      location.reload();
+    });
+    addEventListener("pagehide", () => stream.close());
+  }
+})();

@@ -1,0 +1,55 @@
+"""What browsers are told of a ceremony, as JSON (WebAuthn Level 3, 5.1.3 and 5.1.4; octets in base64url)."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.passkey import ALGORITHMS
+from answerable.flows.passkey_desk import CEREMONY_SECONDS_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.passkey import Passkey
+    from answerable.flows.passkey_desk import Ceremony, PasskeyDesk
+
+PRODUCT: Final = "Answerable"
+
+
+def request_options(desk: PasskeyDesk, challenge: bytes, allowed: Sequence[Passkey]) -> dict[str, JSONValue]:
+    """For `navigator.credentials.get`. allowed: the passkeys that may answer; empty for any that the device offers."""
+    return {
+        "challenge": to_base64url(challenge),
+        "rpId": desk.rp_id,
+        "userVerification": "required",
+        "timeout": CEREMONY_SECONDS_MAX * 1000,
+        "allowCredentials": [_described(one) for one in allowed],
+    }
+
+
+def creation_options(desk: PasskeyDesk, begun: Ceremony, *, display_name: str) -> dict[str, JSONValue]:
+    """For `navigator.credentials.create`: one that the device offers by itself, for its person alone."""
+    person = begun.person
+    # What stands for a person on their device must not name them (WebAuthn Level 3, 14.6.1).
+    handle = sha256(f"answerable person {desk.rp_id} {person}".encode()).digest()
+    return {
+        "challenge": to_base64url(begun.challenge),
+        "rp": {"id": desk.rp_id, "name": PRODUCT},
+        "user": {"id": to_base64url(handle), "name": person, "displayName": display_name},
+        "pubKeyCredParams": [{"type": "public-key", "alg": one} for one in ALGORITHMS],
+        "timeout": CEREMONY_SECONDS_MAX * 1000,
+        "excludeCredentials": [_described(one) for one in desk.register.of(person)],
+        "authenticatorSelection": {
+            "residentKey": "required",
+            "requireResidentKey": True,
+            "userVerification": "required",
+        },
+        "attestation": "direct" if desk.roots else "none",
+    }
+
+
+def _described(one: Passkey) -> dict[str, JSONValue]:
+    return {"type": "public-key", "id": one.name, "transports": [*one.transports]}

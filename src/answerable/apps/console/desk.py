@@ -1,0 +1,197 @@
+"""One request as the pages see it: who asks, what of them is fresh, and how it is answered."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from starlette.responses import RedirectResponse, Response
+
+from answerable.apps.console.guard import HEADERS, Attempts, check_request, form_of, json_of
+from answerable.apps.console.pages import NONCE_BYTES, page
+from answerable.apps.console.sessions import COOKIE, Sessions
+from answerable.core.base64url import to_base64url
+from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from answerable.apps.console.needs import Needs
+    from answerable.apps.console.sessions import Session
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.documents import Principal
+    from answerable.flows.walk import Walk
+
+_STATUS: Final = {Malformed: 400, Unverified: 401, Refused: 403, Unavailable: 503, Broken: 500}
+_STATUS_OF_CODE: Final = {
+    "console.host": 421,
+    "console.method": 405,
+    "console.too_many": 429,
+    "console.gone": 404,
+}
+_log: Final = logging.getLogger("answerable.console")
+
+
+@dataclass(slots=True, kw_only=True)
+class Console:
+    """What all requests share."""
+
+    needs: Needs
+    sessions: Sessions
+    attempts: Attempts
+
+    @property
+    def walk(self) -> Walk:
+        """Ports, limits and present state."""
+        return self.needs.walk
+
+
+@dataclass(slots=True, kw_only=True)
+class Asked:
+    """One request. session, person: who is signed in; None for nobody. wants_json: it was sent by our own script."""
+
+    console: Console
+    request: Request
+    nonce: str
+    session: Session | None
+    person: Principal | None
+    wants_json: bool = False
+
+    @property
+    def walk(self) -> Walk:
+        """Ports, limits and present state."""
+        return self.console.walk
+
+    @property
+    def who(self) -> tuple[Session, Principal]:
+        """Raises Unverified (`console.signed_out`)."""
+        if self.session is None or self.person is None:
+            raise Unverified("nobody is signed in here", code="console.signed_out", step="session")
+        return self.session, self.person
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the person has just shown who they are."""
+        limits, now = self.console.needs.limits, self.walk.clock.monotonic()
+        return self.session is not None and self.session.is_fresh(now, limits.fresh_seconds)
+
+    def require_fresh(self) -> None:
+        """Raises Unverified (`console.not_fresh`)."""
+        if not self.is_fresh:
+            seconds = self.console.needs.limits.fresh_seconds
+            raise Unverified(
+                f"show once more who you are: that was more than {seconds} seconds ago", code="console.not_fresh",
+                step="session",
+            )  # fmt: skip
+
+    async def form(self) -> dict[str, str]:
+        """Fields of a form of this session's own pages. Raises Malformed, Refused (`console.csrf`), Unverified."""
+        fields = await form_of(self.request, self.console.needs.limits)
+        self._check_token(fields.pop("csrf", ""))
+        return fields
+
+    async def members(self, *, signed_in: bool) -> dict[str, JSONValue]:
+        """A JSON body of our own script; of a signed-in person with the session's token. Raises as `form`."""
+        if signed_in:
+            self._check_token(self.request.headers.get("x-csrf-token", ""))
+        return await json_of(self.request, self.console.needs.limits)
+
+    def page(self, template: str, *, status: int = 200, **context: Any) -> Response:
+        """A page of this template, with what all pages know."""
+        now = self.walk.clock.now()
+        known = {"now": now, "person": self.person, "path": self.request.url.path, "fresh": self.is_fresh}
+        return page(template, {**known, **context}, nonce=self.nonce, session=self.session, status=status)
+
+    def _check_token(self, text: str) -> None:
+        session, _ = self.who
+        if not session.has_token(text):
+            raise Refused("this form is not of your session: open the page anew", code="console.csrf")
+
+
+def endpoint(
+    console: Console,
+    act: Callable[[Asked], Awaitable[Response]],
+    *,
+    public: bool = False,
+    script: bool = False,
+) -> Callable[[Request], Awaitable[Response]]:
+    """An ASGI endpoint around `act`; each request is answered, none raises out of here.
+
+    public: also for who is not signed in. script: it is asked by our own script, and answers with JSON.
+    """
+
+    async def answered(request: Request) -> Response:
+        nonce = to_base64url(console.walk.entropy.bytes(NONCE_BYTES))
+        asked = Asked(
+            console=console, request=request, nonce=nonce, session=None, person=None, wants_json=script
+        )
+        try:
+            check_request(console.needs, request)
+            # A page that looks at us by itself, to be told of news, is nobody at work.
+            works = "hx-request" not in request.headers
+            found = console.sessions.find(request.cookies.get(COOKIE, ""), use=works)
+            if found is not None:
+                asked.session, asked.person = found
+            elif not public:
+                return _signed_out(asked)
+            return await act(asked)
+        except Exception as error:
+            return _failed(asked, error)
+
+    return answered
+
+
+def answer_json(value: dict[str, JSONValue], *, status: int = 200) -> Response:
+    """For our own script."""
+    return Response(
+        json.dumps(value, separators=(",", ":")), status_code=status, media_type="application/json",
+        headers={**HEADERS, "content-security-policy": "default-src 'none'; frame-ancestors 'none'"},
+    )  # fmt: skip
+
+
+def see_other(path: str) -> Response:
+    """To another page of ours, after something was done."""
+    return RedirectResponse(path, status_code=303, headers=HEADERS)
+
+
+def set_cookie(response: Response, name: str, value: str, *, seconds: int, strict: bool = True) -> None:
+    """A cookie of ours alone, over TLS or on this machine."""
+    response.set_cookie(
+        name, value, max_age=seconds, path="/", secure=True, httponly=True, samesite="strict" if strict else "lax"
+    )  # fmt: skip
+
+
+def _signed_out(asked: Asked) -> Response:
+    request = asked.request
+    if asked.wants_json or request.method == "POST" or "hx-request" in request.headers:
+        gone = Unverified("you are not signed in any more", code="console.signed_out", step="session")
+        return _failed(asked, gone)
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        # From a link elsewhere a browser keeps a strict cookie back; asked for by our own page it does not.
+        return asked.page("bounce.html", target=_target(request))
+    return see_other(f"/sign-in?next={quote(_target(request), safe='')}")
+
+
+def _target(request: Request) -> str:
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
+def _failed(asked: Asked, error: Exception) -> Response:
+    if not isinstance(error, AnswerableError):
+        # Who asks learns that it failed, the operator learns why.
+        _log.error("a page failed", exc_info=error)
+        error = Broken("something of ours failed: the server's log says what", code="console.failed")
+    elif isinstance(error, Broken):
+        _log.error("%s: %s", error.code, error.message)
+    status = _STATUS_OF_CODE.get(error.code) or next(
+        number for kind, number in _STATUS.items() if isinstance(error, kind)
+    )
+    if asked.wants_json:
+        return answer_json({"code": error.code, "message": error.message}, status=status)
+    return asked.page("fault.html", status=status, code=error.code, message=error.message)

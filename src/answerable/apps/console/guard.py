@@ -1,0 +1,148 @@
+"""What every request must be before any page sees it, and what every answer carries.
+
+A page of another site, or another name for this machine, gets nothing here: the `Host` must be that of the console's
+origin (DNS rebinding), whatever changes something must come from a page of that origin, and nobody may frame it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, urlsplit
+
+import anyio
+
+from answerable.core.canonical import Limits, parse
+from answerable.errors import Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from answerable.apps.console.needs import ConsoleLimits, Needs
+    from answerable.core.canonical import JSONValue
+    from answerable.ports.clock import Clock
+
+ADDRESSES_MAX: Final = 10_000
+FIELDS_MAX: Final = 20
+SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
+_SAME: Final = frozenset({"same-origin"})
+_NAVIGATIONS: Final = frozenset({"same-origin", "none", "same-site", "cross-site"})
+
+HEADERS: Final = {
+    "cache-control": "no-store",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), "
+    "publickey-credentials-create=(self), publickey-credentials-get=(self)",
+    # Not `no-referrer`: browsers would say `Origin: null` of our own forms, and be refused. Other sites hear nothing.
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+def security_policy(nonce: str) -> str:
+    """The Content-Security-Policy of a page. nonce: of its own scripts and htmx attributes."""
+    return (
+        f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+        "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
+        "require-trusted-types-for 'script'; trusted-types htmx"
+    )
+
+
+def check_request(needs: Needs, request: Request) -> None:
+    """Raises Malformed (`console.host`, `console.method`) and Refused (`console.origin`)."""
+    if request.headers.getlist("host") != [urlsplit(needs.origin).netloc]:
+        raise Malformed(
+            f"this console is at {needs.origin}, and answers to no other name", code="console.host"
+        )
+    came_from = request.headers.get("sec-fetch-site", "")
+    if request.method in SAFE_METHODS:
+        if came_from and came_from not in _NAVIGATIONS:
+            raise Refused("a browser does not say this of itself", code="console.origin")
+        return
+    if request.method != "POST":
+        raise Malformed(f"{shown(request.method, 20)} is no method of this console", code="console.method")
+    # Browsers send it with every POST; who leaves it out is none, or hides something.
+    if request.headers.getlist("origin") != [needs.origin] or (came_from and came_from not in _SAME):
+        raise Refused("this did not come from a page of this console: open it there", code="console.origin")
+
+
+async def body_of(request: Request, limits: ConsoleLimits) -> bytes:
+    """The body, read no further and no longer than it may be. Raises Malformed (`request.size`, `request.slow`)."""
+    received = bytearray()
+    with anyio.move_on_after(limits.body_seconds_max) as reading:
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > limits.body_bytes_max:
+                raise Malformed(f"the body has more than {limits.body_bytes_max} bytes", code="request.size")
+    if reading.cancelled_caught:
+        raise Malformed(f"the body took longer than {limits.body_seconds_max:g} seconds", code="request.slow")
+    return bytes(received)
+
+
+async def form_of(request: Request, limits: ConsoleLimits) -> dict[str, str]:
+    """Fields of a form, each once. Raises Malformed (`request.*`)."""
+    _check_type(request, "application/x-www-form-urlencoded")
+    body = await body_of(request, limits)
+    try:
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), max_num_fields=FIELDS_MAX,
+            errors="strict",
+        )  # fmt: skip
+    except ValueError:
+        raise Malformed("the form cannot be read", code="request.body") from None
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name in found:
+            raise Malformed(f"field {shown(name, 40)} is given twice", code="request.body")
+        found[name] = value
+    return found
+
+
+async def json_of(request: Request, limits: ConsoleLimits) -> dict[str, JSONValue]:
+    """An object. Raises Malformed (`request.*`, `json.*`)."""
+    _check_type(request, "application/json")
+    found = parse(
+        await body_of(request, limits), limits=Limits(size_bytes_max=limits.body_bytes_max, depth_max=8)
+    )
+    if not isinstance(found, dict):
+        raise Malformed("the body is no JSON object", code="request.body")
+    return found
+
+
+def next_page(wanted: str) -> str:
+    """Where to go after signing in: a path of this console, or its first page."""
+    plain = wanted.isascii() and wanted.isprintable() and len(wanted) <= 500
+    local = (
+        wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and "#" not in wanted
+    )
+    return wanted if plain and local else "/"
+
+
+class Attempts:
+    """How often each address has tried to come in during the last minute. Behind a proxy all have one address."""
+
+    def __init__(self, clock: Clock, per_minute_max: int) -> None:
+        self._clock = clock
+        self._max = per_minute_max
+        self._tries: OrderedDict[str, list[float]] = OrderedDict()
+
+    def note(self, address: str) -> None:
+        """One more try. Raises Refused (`console.too_many`)."""
+        now = self._clock.monotonic()
+        recent = [at for at in self._tries.pop(address, []) if now - at < 60]
+        if len(recent) >= self._max:
+            self._tries[address] = recent
+            raise Refused("too many tries from your address: wait a minute", code="console.too_many")
+        self._tries[address] = [*recent, now]
+        while len(self._tries) > ADDRESSES_MAX:
+            self._tries.popitem(last=False)
+
+
+def _check_type(request: Request, expected: str) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != expected:
+        raise Malformed(
+            f"expected a body of type `{expected}`, got {shown(given, 60)}", code="request.media_type"
+        )

@@ -1,0 +1,78 @@
+"""Live activity: a table that follows the ledger, and the stream that says that there is news."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from starlette.responses import StreamingResponse
+
+from answerable.apps.console.activity import KINDS, recent_lines
+from answerable.apps.console.guard import HEADERS
+from answerable.apps.console.sessions import COOKIE
+from answerable.errors import AnswerableError, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.responses import Response
+
+    from answerable.apps.console.desk import Asked
+
+LINES_MAX: Final = 50
+NAME_CHARS_MAX: Final = 63
+BEAT_SECONDS: Final = 15.0
+"""Between two signs of life, by which proxies and browsers know that the stream stands."""
+
+
+async def live(asked: Asked) -> Response:
+    """What happened last, newest first; filters stand in the address."""
+    query = asked.request.query_params
+    kind = query.get("kind", "") if query.get("kind", "") in KINDS else ""
+    agent = query.get("agent", "")[:NAME_CHARS_MAX]
+    template = "live_part.html" if "part" in query else "live.html"
+    lines = recent_lines(asked.walk, lines_max=LINES_MAX, kind=kind, agent=agent)
+    return asked.page(template, lines=lines, kind=kind, agent=agent, kinds=tuple(KINDS))
+
+
+async def news(asked: Asked) -> Response:
+    """Server-sent events: `news`, with nothing in them, whenever the ledger has grown. Pages ask for what it is
+    themselves, so that nothing of anybody travels here."""
+    session, _ = asked.who
+    if session.streams >= asked.console.needs.limits.streams_per_session_max:
+        raise Unavailable("this session has enough live pages open", code="console.streams", port="console")
+    session.streams += 1
+    headers = {**HEADERS, "content-type": "text/event-stream", "x-accel-buffering": "no"}
+    return StreamingResponse(_news(asked), headers=headers)
+
+
+async def _news(asked: Asked) -> AsyncIterator[bytes]:
+    session, _ = asked.who
+    secret = asked.request.cookies.get(COOKIE, "")
+    pause = asked.console.needs.limits.live_seconds
+    seen, quiet = _state(asked), 0.0
+    try:
+        yield b": open\n\n"
+        while True:
+            await anyio.sleep(pause)
+            # A session that ended, or whose person was stopped, learns nothing more.
+            try:
+                if asked.console.sessions.find(secret, use=False) is None:
+                    yield b"event: ended\ndata:\n\n"
+                    return
+            except AnswerableError:
+                return
+            now, quiet = _state(asked), quiet + pause
+            if now != seen:
+                seen, quiet = now, 0.0
+                yield b"event: news\ndata:\n\n"
+            elif quiet >= BEAT_SECONDS:
+                quiet = 0.0
+                yield b": beat\n\n"
+    finally:
+        session.streams -= 1
+
+
+def _state(asked: Asked) -> tuple[int, str]:
+    """What pages show follows from this: entries, and the documents in force."""
+    return asked.walk.ledger.size, asked.walk.registry.current.digest

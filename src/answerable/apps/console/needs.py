@@ -1,0 +1,55 @@
+"""What the console needs of the product, and its bounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from answerable.flows.walk import Walk
+    from answerable.flows.workloads import Workloads
+
+
+class CodeFlow(Protocol):
+    """An OpenID provider at which people sign in (OpenID Connect Core, 3.1; PKCE, RFC 7636)."""
+
+    @property
+    def issuer(self) -> str:
+        """Its identifier, exactly."""
+        ...
+
+    async def address(self, *, state: str, nonce: str, verifier: str, redirect: str) -> str:
+        """Where to send the browser. Raises Unavailable (`issuer.*`)."""
+        ...
+
+    async def id_token(self, code: str, *, verifier: str, redirect: str) -> str:
+        """The ID token for a code, not verified yet. Raises Unverified (`sign_in.code`), Unavailable (`issuer.*`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleLimits:
+    """Bounds of the console. Seconds unless they say otherwise. fresh_seconds: how long ago somebody may have shown who
+    they are for what matters most."""
+
+    session_idle_seconds: int = 900
+    session_seconds: int = 28_800
+    fresh_seconds: int = 300
+    sessions_max: int = 1_000
+    attempts_per_minute_max: int = 30
+    streams_per_session_max: int = 4
+    body_bytes_max: int = 131_072
+    body_seconds_max: float = 10.0
+    live_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """origin: where browsers have the console, exactly. workloads: where there are instances to end. providers: at
+    which people sign in."""
+
+    walk: Walk
+    origin: str
+    workloads: Workloads | None = None
+    providers: tuple[CodeFlow, ...] = ()
+    limits: ConsoleLimits = field(default_factory=ConsoleLimits)

@@ -1,0 +1,77 @@
+"""The first page: what waits, who is at work, what the last day brought, how the ledger is, and what stands still."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.apps.console.activity import recent_lines
+from answerable.core.containment.hold import described
+from answerable.errors import AnswerableError
+from answerable.flows.tell_figures import tell_figures
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from answerable.apps.console.desk import Asked
+    from answerable.flows.walk import Walk
+
+DAY_MS: Final = 86_400_000
+FIGURES_SECONDS_MAX: Final = 0.2
+"""How long a page waits for what is not counted yet."""
+LINES_MAX: Final = 8
+
+
+async def overview(asked: Asked) -> Response:
+    """The whole page, or with `part` what of it changes."""
+    walk = asked.walk
+    template = "overview_part.html" if "part" in asked.request.query_params else "overview.html"
+    return asked.page(
+        template,
+        waiting=_waiting(walk),
+        agents=agents_counted(walk),
+        day=await _day(walk),
+        ledger={"origin": walk.ledger.origin, "size": walk.ledger.size},
+        holds=holds_in_force(walk),
+        lines=recent_lines(walk, lines_max=LINES_MAX),
+        empty=not walk.registry.current.agents,
+    )
+
+
+def holds_in_force(walk: Walk) -> list[dict[str, Any]]:
+    """What stands still now, newest first."""
+    now = walk.clock.now()
+    return [
+        {"id": one.id, "what": described(one.what), "by": one.by, "at": one.at, "reason": one.reason}
+        for one in walk.holds.all()
+        if one.is_in_force(now)
+    ]
+
+
+def agents_counted(walk: Walk) -> dict[str, int]:
+    """Registered agents by standing."""
+    found = walk.registry.current.agents.values()
+    active = sum(one.status == "active" for one in found)
+    registered = sum(key.startswith("Agent/") for key in walk.registry.documents())
+    return {"active": active, "other": registered - active}
+
+
+def _waiting(walk: Walk) -> dict[str, int]:
+    pending = list(walk.approvals.all(pending_only=True, now=walk.clock.now()))
+    return {"count": len(pending), "oldest": min((one.created_at for one in pending), default=0)}
+
+
+async def _day(walk: Walk) -> dict[str, int] | None:
+    """Actions of the last day by what became of them; None where the figures cannot be had just now."""
+    try:
+        found = await tell_figures(
+            walk, since=walk.clock.now() - DAY_MS, others=False, seconds_max=FIGURES_SECONDS_MAX
+        )
+    except AnswerableError:
+        return None
+    cells = found.groups.values()
+    return {
+        "actions": sum(one.actions for one in cells),
+        "alone": sum(one.alone for one in cells),
+        "asked": sum(one.asked for one in cells),
+        "refused": sum(one.refused for one in cells),
+    }

@@ -1,0 +1,41 @@
+"""A person's own passkeys and sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.apps.console.desk import see_other
+from answerable.errors import Refused
+from answerable.flows.people_signing_in import desk_of
+from answerable.flows.remove_passkey import remove_passkey
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from answerable.apps.console.desk import Asked
+
+
+async def passkeys(asked: Asked) -> Response:
+    """Which passkeys and which sessions are mine."""
+    session, person = asked.who
+    own = desk_of(asked.walk).register.of(person.name)
+    sessions = asked.console.sessions.of(person.name)
+    return asked.page("passkeys.html", passkeys=own, sessions=sessions, current=session.passkey)
+
+
+async def remove(asked: Asked) -> Response:
+    """Remove one of my passkeys; sessions that it opened end with it."""
+    fields = await asked.form()
+    asked.require_fresh()
+    _, person = asked.who
+    await remove_passkey(asked.walk, fields.get("id", ""), by=person.name, person=person.name)
+    return see_other("/passkeys")
+
+
+async def end_session(asked: Asked) -> Response:
+    """End one of my sessions."""
+    fields = await asked.form()
+    _, person = asked.who
+    if not asked.console.sessions.end_called(person.name, fields.get("name", "")):
+        raise Refused("this session has ended already", code="console.gone")
+    return see_other("/passkeys")

@@ -1,0 +1,112 @@
+"""Signing in at an OpenID provider: authorization code, PKCE, state and nonce, each good once and for minutes."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import RedirectResponse
+
+from answerable.apps.console.desk import set_cookie
+from answerable.apps.console.guard import HEADERS, next_page
+from answerable.apps.console.sign_in_pages import open_session
+from answerable.core.base64url import to_base64url
+from answerable.errors import Refused, Unavailable, Unverified, shown
+from answerable.flows.sign_in import sign_in_by_provider
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from answerable.apps.console.desk import Asked
+    from answerable.apps.console.needs import CodeFlow
+
+COOKIE: Final = "__Host-answerable-provider"
+CALLBACK: Final = "/sign-in/callback"
+BEGUN_SECONDS_MAX: Final = 300
+BEGUN_MAX: Final = 1_000
+SECRET_BYTES: Final = 32
+CODE_CHARS_MAX: Final = 2_048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What waits for somebody who was sent to a provider. browser: hash of the cookie that only theirs has."""
+
+    provider: CodeFlow
+    nonce: str
+    verifier: str
+    browser: bytes
+    target: str
+    until: float
+
+
+class ProviderDesk:
+    """Sign-ins at providers that are under way, by their state."""
+
+    def __init__(self) -> None:
+        self._begun: dict[str, Begun] = {}
+
+    async def begin(self, asked: Asked) -> Response:
+        """Send the browser to a provider."""
+        found = asked.request.query_params.get("issuer", "")
+        provider = next((one for one in asked.console.needs.providers if one.issuer == found), None)
+        if provider is None:
+            raise Refused(f"people do not sign in at {shown(found)} here", code="console.gone")
+        client = asked.request.client
+        asked.console.attempts.note(client.host if client is not None else "")
+        now, random = asked.walk.clock.monotonic(), asked.walk.entropy.bytes
+        self._begun = {state: one for state, one in self._begun.items() if now < one.until}
+        if len(self._begun) >= BEGUN_MAX:
+            raise Unavailable("too many people sign in at this moment", code="passkey.busy", port="console")
+        state, nonce, verifier, browser = (to_base64url(random(SECRET_BYTES)) for _ in range(4))
+        address = await provider.address(
+            state=state, nonce=nonce, verifier=verifier, redirect=_redirect(asked)
+        )
+        self._begun[state] = Begun(
+            provider=provider,
+            nonce=nonce,
+            verifier=verifier,
+            browser=sha256(browser.encode()).digest(),
+            target=next_page(asked.request.query_params.get("next", "/")),
+            until=now + BEGUN_SECONDS_MAX,
+        )
+        response = RedirectResponse(address, status_code=302, headers=HEADERS)
+        # Lax, as the provider sends the browser back from its own site; it opens nothing by itself.
+        set_cookie(response, COOKIE, browser, seconds=BEGUN_SECONDS_MAX, strict=False)
+        return response
+
+    async def end(self, asked: Asked) -> Response:
+        """The browser comes back: a session, if the provider says who it is."""
+        query = asked.request.query_params
+        begun = self._begun.pop(query.get("state", ""), None)
+        browser = sha256(asked.request.cookies.get(COOKIE, "").encode("utf-8", "replace")).digest()
+        if begun is None or asked.walk.clock.monotonic() >= begun.until:
+            raise Unverified(
+                "this sign-in was not begun here, or took too long: start again",
+                code="sign_in.state",
+                step="sign_in",
+            )
+        if not hmac.compare_digest(begun.browser, browser):
+            raise Unverified(
+                "this sign-in was begun in another browser", code="sign_in.browser", step="sign_in"
+            )
+        # RFC 9207: where the provider says who answers, it must be the one that was asked.
+        if query.get("iss", begun.provider.issuer) != begun.provider.issuer:
+            raise Unverified("another provider answers than was asked", code="sign_in.issuer", step="sign_in")
+        code = query.get("code", "")
+        if not 0 < len(code) <= CODE_CHARS_MAX:
+            raise Unverified("the provider did not let you in", code="sign_in.denied", step="sign_in")
+        token = await begun.provider.id_token(code, verifier=begun.verifier, redirect=_redirect(asked))
+        who = await sign_in_by_provider(asked.walk, token, nonce=begun.nonce)
+        # A page of ours goes on from here: after a way over another site the browser keeps a strict cookie back.
+        response = asked.page("bounce.html", target=begun.target)
+        since = max(0.0, (asked.walk.clock.now() - who.shown_at) / 1000)
+        open_session(asked, response, who, shown_seconds_ago=since)
+        set_cookie(response, COOKIE, "", seconds=0, strict=False)
+        return response
+
+
+def _redirect(asked: Asked) -> str:
+    return asked.console.needs.origin + CALLBACK

@@ -1,0 +1,153 @@
+"""Sessions of people, in memory: known by the hash of their secret, bound to what opened them, short.
+
+A restart ends all of them: who approves what agents do can show who they are once more. What opened a session is asked
+again at every request, so that nothing has to remember to end it.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.base64url import from_base64url_32, to_base64url
+from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.people_signing_in import desk_of, person_standing
+
+if TYPE_CHECKING:
+    from answerable.apps.console.needs import ConsoleLimits
+    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.registry.documents import Principal
+    from answerable.flows.sign_in import SignedIn
+    from answerable.flows.walk import Walk
+
+SECRET_BYTES: Final = 32
+COOKIE: Final = "__Host-answerable"
+"""The prefix has browsers refuse it from another host, another path, or in the clear (RFC 6265bis, 4.1.3.2)."""
+BROWSER_CHARS_MAX: Final = 120
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """name: by which its person sees it in a list; it opens nothing. csrf: what forms of its pages must carry. passkey:
+    id of the one that opened it; else oidc: issuer and subject. opened, used, shown: monotonic seconds; shown: when the
+    person last showed who they are. since: the same as `opened`, Unix milliseconds. streams: live pages now."""
+
+    name: str
+    person: PrincipalId
+    csrf: str
+    passkey: bytes
+    oidc: tuple[str, str] | None
+    opened: float
+    used: float
+    shown: float
+    since: UnixMillis
+    browser: str
+    streams: int = 0
+
+    def is_fresh(self, now: float, seconds: float) -> bool:
+        """Whether the person has shown who they are within this time."""
+        return now - self.shown < seconds
+
+    def has_token(self, text: str) -> bool:
+        """Whether a form carries the token of this session."""
+        return hmac.compare_digest(self.csrf.encode(), text.encode("utf-8", "replace"))
+
+
+class Sessions:
+    """All of them, for one event loop."""
+
+    def __init__(self, walk: Walk, limits: ConsoleLimits) -> None:
+        self._walk = walk
+        self._limits = limits
+        self._kept: dict[bytes, Session] = {}
+
+    def open(self, who: SignedIn, *, browser: str, shown_seconds_ago: float = 0.0) -> str:
+        """The secret of a new session, for its cookie. Raises Unavailable (`console.sessions`)."""
+        walk, now = self._walk, self._walk.clock.monotonic()
+        self._drop_ended(now)
+        if len(self._kept) >= self._limits.sessions_max:
+            raise Unavailable(
+                "there are as many sessions as there may be: try again later",
+                code="console.sessions",
+                port="console",
+            )
+        secret = to_base64url(walk.entropy.bytes(SECRET_BYTES))
+        key = _key(secret)
+        self._kept[key] = Session(
+            name=key.hex()[:16],
+            person=who.person,
+            csrf=to_base64url(walk.entropy.bytes(SECRET_BYTES)),
+            passkey=who.passkey.id if who.passkey is not None else b"",
+            oidc=who.oidc,
+            opened=now,
+            used=now,
+            shown=now - shown_seconds_ago,
+            since=walk.clock.now(),
+            browser=browser[:BROWSER_CHARS_MAX],
+        )
+        return secret
+
+    def find(self, secret: str, *, use: bool = True) -> tuple[Session, Principal] | None:
+        """The session and its person, if both still stand; else it is ended by this. use: somebody did something, so
+        that it is not idle. Raises Unavailable."""
+        if from_base64url_32(secret) is None:
+            return None
+        key = _key(secret)
+        session = self._kept.get(key)
+        if session is None:
+            return None
+        now = self._walk.clock.monotonic()
+        person = self._standing(session, now)
+        if person is None:
+            self._kept.pop(key, None)
+            return None
+        if use:
+            session.used = now
+        return session, person
+
+    def end(self, secret: str) -> None:
+        """Sign out."""
+        self._kept.pop(_key(secret), None)
+
+    def end_called(self, person: PrincipalId, name: str) -> bool:
+        """End another session of the same person; False where there is none of this name."""
+        found = [key for key, one in self._kept.items() if one.person == person and one.name == name]
+        for key in found:
+            del self._kept[key]
+        return bool(found)
+
+    def of(self, person: PrincipalId) -> list[Session]:
+        """Those of one person that stand, newest first."""
+        now = self._walk.clock.monotonic()
+        mine = [one for one in self._kept.values() if one.person == person and self._lasts(one, now)]
+        return sorted(mine, key=lambda one: -one.opened)
+
+    def _lasts(self, session: Session, now: float) -> bool:
+        idle, old = now - session.used, now - session.opened
+        return idle < self._limits.session_idle_seconds and old < self._limits.session_seconds
+
+    def _standing(self, session: Session, now: float) -> Principal | None:
+        if not self._lasts(session, now):
+            return None
+        key = ""
+        if session.passkey:
+            passkey = desk_of(self._walk).register.find(session.passkey)
+            if passkey is None or passkey.person != session.person:
+                return None
+            key = passkey.key
+        try:
+            person = person_standing(self._walk, session.person, key=key)
+        except Unavailable:
+            raise
+        except AnswerableError:
+            return None
+        return person if session.passkey or person.oidc == session.oidc else None
+
+    def _drop_ended(self, now: float) -> None:
+        self._kept = {key: one for key, one in self._kept.items() if self._lasts(one, now)}
+
+
+def _key(secret: str) -> bytes:
+    return sha256(secret.encode("utf-8", "replace")).digest()

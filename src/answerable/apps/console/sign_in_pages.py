@@ -1,0 +1,136 @@
+"""Coming in and going out: sign-in by passkey, enrolment by invitation, confirming, signing out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.apps.console.ceremonies import creation_options, request_options
+from answerable.apps.console.desk import answer_json, see_other, set_cookie
+from answerable.apps.console.guard import next_page
+from answerable.apps.console.sessions import COOKIE
+from answerable.core.identity.passkey import assertion_in
+from answerable.core.identity.passkey_registration import registration_in
+from answerable.errors import Malformed
+from answerable.flows.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
+from answerable.flows.people_signing_in import desk_of
+from answerable.flows.sign_in import SignedIn, begin_sign_in, finish_sign_in
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from answerable.apps.console.desk import Asked
+    from answerable.core.canonical import JSONValue
+
+TEXT_CHARS_MAX = 500
+
+
+async def sign_in_page(asked: Asked) -> Response:
+    """Where people come in."""
+    target = next_page(asked.request.query_params.get("next", "/"))
+    if asked.session is not None:
+        return see_other(target)
+    providers = [one.issuer for one in asked.console.needs.providers]
+    return asked.page("sign_in.html", target=target, providers=providers)
+
+
+async def begin(asked: Asked) -> Response:
+    """A challenge for whoever holds a passkey."""
+    _note_try(asked)
+    await asked.members(signed_in=False)
+    begun = begin_sign_in(asked.walk)
+    return answer_json(
+        {"ceremony": begun.id, "options": request_options(desk_of(asked.walk), begun.challenge, ())}
+    )
+
+
+async def finish(asked: Asked) -> Response:
+    """A session for whoever has answered it."""
+    _note_try(asked)
+    body = await asked.members(signed_in=False)
+    who = finish_sign_in(asked.walk, _text(body, "ceremony"), assertion_in(body.get("assertion")))
+    response = answer_json({"next": next_page(_text(body, "next"))})
+    open_session(asked, response, who)
+    return response
+
+
+async def begin_confirming(asked: Asked) -> Response:
+    """A challenge for the person of this session alone."""
+    await asked.members(signed_in=True)
+    _, person = asked.who
+    begun = begin_sign_in(asked.walk, person=person.name)
+    desk = desk_of(asked.walk)
+    own = desk.register.of(person.name)
+    return answer_json({"ceremony": begun.id, "options": request_options(desk, begun.challenge, own)})
+
+
+async def finish_confirming(asked: Asked) -> Response:
+    """The person has shown once more who they are."""
+    body = await asked.members(signed_in=True)
+    session, _ = asked.who
+    finish_sign_in(asked.walk, _text(body, "ceremony"), assertion_in(body.get("assertion")))
+    session.shown = asked.walk.clock.monotonic()
+    return answer_json({"confirmed": True})
+
+
+async def enrol_page(asked: Asked) -> Response:
+    """Where an invited person brings a passkey in. The code is behind `#`, where only the browser sees it."""
+    return asked.page("enrol.html")
+
+
+async def begin_enrolling(asked: Asked) -> Response:
+    """A challenge for the device of whom a code invites; without one, for another device of who is signed in."""
+    if asked.session is not None and "x-csrf-token" in asked.request.headers:
+        await asked.members(signed_in=True)
+        asked.require_fresh()
+        begun = begin_own_enrolment(asked.walk, asked.who[1].name)
+    else:
+        _note_try(asked)
+        body = await asked.members(signed_in=False)
+        begun = begin_enrolment(asked.walk, _text(body, "code"))
+    person = asked.walk.registry.current.principals[begun.person]
+    options = creation_options(desk_of(asked.walk), begun, display_name=person.display_name)
+    return answer_json({"ceremony": begun.id, "options": options, "person": person.display_name})
+
+
+async def finish_enrolling(asked: Asked) -> Response:
+    """The passkey is in the register, and its person is signed in."""
+    _note_try(asked)
+    body = await asked.members(signed_in=False)
+    passkey = await finish_enrolment(
+        asked.walk, _text(body, "ceremony"), registration_in(body.get("registration")), label=_text(body, "label")
+    )  # fmt: skip
+    response = answer_json({"next": "/passkeys"})
+    if asked.session is None or asked.session.person != passkey.person:
+        open_session(asked, response, SignedIn(person=passkey.person, passkey=passkey))
+    return response
+
+
+async def sign_out(asked: Asked) -> Response:
+    """The session ends here, at once."""
+    await asked.form()
+    asked.console.sessions.end(asked.request.cookies.get(COOKIE, ""))
+    response = see_other("/sign-in")
+    set_cookie(response, COOKIE, "", seconds=0)
+    response.headers["clear-site-data"] = '"cache", "storage"'
+    return response
+
+
+def open_session(asked: Asked, response: Response, who: SignedIn, *, shown_seconds_ago: float = 0.0) -> None:
+    """A new session in place of the one that was there, if any."""
+    sessions = asked.console.sessions
+    sessions.end(asked.request.cookies.get(COOKIE, ""))
+    browser = asked.request.headers.get("user-agent", "")
+    secret = sessions.open(who, browser=browser, shown_seconds_ago=shown_seconds_ago)
+    set_cookie(response, COOKIE, secret, seconds=asked.console.needs.limits.session_seconds)
+
+
+def _note_try(asked: Asked) -> None:
+    client = asked.request.client
+    asked.console.attempts.note(client.host if client is not None else "")
+
+
+def _text(body: dict[str, JSONValue], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
+        raise Malformed(f"`{name}` is not a text of at most {TEXT_CHARS_MAX} characters", code="request.body")
+    return value

@@ -1,0 +1,123 @@
+"""People's way into the console: invitations, and the passkeys that came in by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.apps.control_api.call import Operation, instant, page_of
+from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, record
+from answerable.core.identity.invitation import LIFETIME_SECONDS, LIFETIME_SECONDS_MAX
+from answerable.errors import Malformed
+from answerable.flows.invite_person import invite_person
+from answerable.flows.people_signing_in import desk_of
+from answerable.flows.remove_passkey import remove_passkey
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.apps.control_api.schemas import Schema
+    from answerable.core.identity.passkey import Passkey
+
+
+async def invite(call: Call) -> Answer:
+    """A code for one registered person, shown here and nowhere else."""
+    seconds = _seconds(call)
+    invited = await invite_person(call.walk, call.path["name"], by=call.by, seconds=seconds)
+    origins = desk_of(call.walk).origins
+    return {
+        "person": invited.invitation.person,
+        "code": invited.code,
+        # Behind `#`: browsers send it to nobody, so that it stands in no log of a proxy.
+        "url": f"{origins[0]}/enrol#{invited.code}" if origins else "",
+        "expires_at": instant(invited.invitation.expires_at),
+    }
+
+
+async def list_passkeys(call: Call) -> Answer:
+    """Passkeys that stand, oldest first."""
+    person = call.query.get("person", "")
+    found = [one for one in desk_of(call.walk).register.all() if person in ("", one.person)]
+    return page_of(call, found, name=lambda one: one.name, render=_passkey)
+
+
+async def remove(call: Call) -> Answer:
+    """A passkey that never stands again."""
+    return _passkey(await remove_passkey(call.walk, call.path["id"], by=call.by))
+
+
+def _passkey(one: Passkey) -> Answer:
+    return {
+        "id": one.name,
+        "person": one.person,
+        "label": one.label,
+        "key": one.key,
+        "rp_id": one.rp_id,
+        "aaguid": one.aaguid,
+        "attested": one.attested,
+        "backup_eligible": one.backup_eligible,
+        "transports": [*one.transports],
+        "sign_count": one.sign_count,
+        "created_at": instant(one.created_at),
+    }
+
+
+def _seconds(call: Call) -> int:
+    call.members("seconds")
+    value = call.body.get("seconds", LIFETIME_SECONDS) if isinstance(call.body, dict) else LIFETIME_SECONDS
+    if type(value) is not int or not 1 <= value <= LIFETIME_SECONDS_MAX:
+        raise Malformed(f"/seconds: a whole number of 1 to {LIFETIME_SECONDS_MAX}", code="request.body")
+    return value
+
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "InviteRequest": record(
+        {"seconds": {**COUNT, "minimum": 1, "maximum": LIFETIME_SECONDS_MAX}}, optional=("seconds",)
+    ),
+    "Invited": record({"person": TEXT, "code": TEXT, "url": TEXT, "expires_at": INSTANT}),
+    "Passkey": record(
+        {
+            "id": TEXT,
+            "person": TEXT,
+            "label": TEXT,
+            "key": TEXT,
+            "rp_id": TEXT,
+            "aaguid": TEXT,
+            "attested": FLAG,
+            "backup_eligible": FLAG,
+            "transports": TEXTS,
+            "sign_count": COUNT,
+            "created_at": INSTANT,
+        }
+    ),
+}
+"""Beside those of `schemas`."""
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        id="invite_person",
+        method="POST",
+        path="/v1/people/{name}/invite",
+        summary="Invite a registered person to bring in a passkey; the code is shown once",
+        body="InviteRequest",
+        answer="Invited",
+        run=invite,
+    ),
+    Operation(
+        id="list_passkeys",
+        method="GET",
+        path="/v1/passkeys",
+        summary="Passkeys of people that stand",
+        answer="Passkey",
+        page=True,
+        query=(("person", TEXT, "only of this person"),),
+        run=list_passkeys,
+    ),
+    Operation(
+        id="remove_passkey",
+        method="POST",
+        path="/v1/passkeys/{id}/remove",
+        summary="Remove a passkey: sessions that it opened end, and it never stands again",
+        body="Nothing",
+        answer="Passkey",
+        run=remove,
+    ),
+)

@@ -1,0 +1,94 @@
+"""A call that waits for people: what its client is told meanwhile, by what that client can do.
+
+| the client                           | hears                                                               |
+|--------------------------------------|---------------------------------------------------------------------|
+| revision 2026-07-28, opens addresses | `input_required` with our page's address; it repeats the call       |
+| earlier revision, opens addresses    | error −32042 with that address; it repeats the call                 |
+| asks for progress, or repeats a call | nothing but progress for a while, then one of the others            |
+| all others                           | a result with `isError`, the approval's id, and that it may ask again |
+
+Laws: whatever a client says about the question answers nothing, for the untrusted side drives it: only our own page and
+our own signatures do. A call that waits holds no place in the walk; what it repeats is found by its digest, runs once,
+and is decided again. Source: MCP 2026-07-28, multi round-trip requests; MCP 2025-11-25, URL mode elicitation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from mcp.shared.exceptions import MCPError
+from mcp_types import CLIENT_CAPABILITIES_META_KEY
+from mcp_types.jsonrpc import URL_ELICITATION_REQUIRED
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.apps.mcp_gateway.arrival import Arrival
+    from answerable.core.approval.approval import Approval
+    from answerable.ports.upstream import Progress
+
+PROGRESS_SECONDS: Final = 5.0
+"""Between two signs of life."""
+LOOK_SECONDS: Final = 0.25
+"""Between two looks at whether people have answered."""
+
+_ASKABLE: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
+"""Methods whose answer may be a question, by the schema of 2026-07-28."""
+
+
+def repeats_question(arrival: Arrival) -> bool:
+    """Whether the client repeats a call after it was told where people answer. What it says of it is not looked at."""
+    return "requestState" in arrival.params
+
+
+async def until_answered(
+    approval: Approval, waits: Callable[[str], bool], *, seconds_max: float, progress: Progress | None
+) -> bool:
+    """Wait for people, at most so long; whether they have answered. progress: tells the client that it waits."""
+    began = told_at = anyio.current_time()
+    while waits(approval.id):
+        now = anyio.current_time()
+        if now - began >= seconds_max:
+            return False
+        if progress is not None and now - told_at >= PROGRESS_SECONDS:
+            told_at = now
+            await progress(now - began, None, f"waiting for approval {approval.id}")
+        await anyio.sleep(LOOK_SECONDS)
+    return True
+
+
+def question(
+    approval: Approval, page: str, *, method: str, version: str, opens_addresses: bool
+) -> dict[str, Any] | None:
+    """The answer that sends somebody to our page; None for a client that cannot be told so, or without a page.
+
+    Raises MCPError (−32042) where that is the way of the client's revision.
+    """
+    if not page or not opens_addresses or method not in _ASKABLE:
+        return None
+    message = f"{'; '.join(approval.reasons)}. Whoever may answer does so on this page."
+    asked = {"mode": "url", "message": message, "url": page, "elicitationId": approval.id}
+    if version in MODERN_PROTOCOL_VERSIONS:
+        return {
+            "resultType": "input_required",
+            "inputRequests": {"approval": {"method": "elicitation/create", "params": asked}},
+            "requestState": approval.id,
+        }
+    raise MCPError(URL_ELICITATION_REQUIRED, message, {"elicitations": [asked]})
+
+
+def opens_addresses(arrival: Arrival, declared: Any) -> bool:
+    """Whether the client says that it opens addresses for people. declared: its capabilities in its session, if any."""
+    meta = arrival.params.get("_meta")
+    own = meta.get(CLIENT_CAPABILITIES_META_KEY) if isinstance(meta, dict) else None
+    if isinstance(own, dict):
+        return _has_url(own)
+    elicitation = getattr(declared, "elicitation", None)
+    return getattr(elicitation, "url", None) is not None
+
+
+def _has_url(capabilities: Mapping[str, Any]) -> bool:
+    elicitation = capabilities.get("elicitation")
+    return isinstance(elicitation, dict) and isinstance(elicitation.get("url"), dict)

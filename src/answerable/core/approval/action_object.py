@@ -1,0 +1,155 @@
+"""The action object: all that was verified of a deferred action, as one frozen value that is shown, signed and kept.
+
+It is the envelope `{"iss": ledger origin, "typ": "answerable-action", "value": object}`; its SHA-256 is the **action
+hash**. Nothing in it is the agent's word for itself, but the arguments that will be sent.
+
+Laws: the same verified action, asked about by the same rules, gives the same value but for its id, times and policy-set
+digest; `changed_since` names any other difference. Model: dynamic linking of payments (Delegated Regulation (EU)
+2018/389, article 5), for every action.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from answerable.core.canonical import FrozenJSON, freeze, parse
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.decision import Decision
+    from answerable.core.identity.principal import UnixMillis
+
+ACTION_TYP: Final = "answerable-action"
+VERSION: Final = 1
+_MOVING: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted"})
+"""Members that differ between two times that the same is asked."""
+_DECIDED: Final = frozenset({"rules", "requirements", "obligations"})
+"""Members that the decision of now says anew, and the rules of it are held against those that were shown."""
+
+
+def action_object(
+    verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    approval: str,
+    origin: str,
+    amounts: Mapping[str, int],
+    at: UnixMillis,
+    expires_at: UnixMillis,
+    noted: tuple[str, ...] = (),
+) -> FrozenJSON:
+    """The envelope.
+
+    approval: the id by which it will be asked for. origin: of the ledger. amounts: the money that the action moves, in
+    minor units by its budget's name. noted: what is unlike this agent's other actions, in words of ours. Times are Unix
+    milliseconds. Raises Malformed (`json.*`).
+    """
+    value: dict[str, JSONValue] = {
+        **_bound(verified, decision, amounts),
+        "expires_at": expires_at,
+        "not_before": at,
+        "noted": [*noted],
+        "policy_set": decision.policy_set,
+        "txn": approval,
+        "v": VERSION,
+    }
+    return freeze({"iss": origin, "typ": ACTION_TYP, "value": value})
+
+
+def changed_since(
+    shown: FrozenJSON, verified: VerifiedRequest, decision: Decision, amounts: Mapping[str, int]
+) -> tuple[str, ...]:
+    """What of the action is not as it was shown, in words; empty where all is. decision: that of now.
+
+    Rules that were shown may have gone meanwhile; one that was not shown is not lifted by this approval, and not asked
+    about by it either. Raises Malformed (`approval.object`, `json.*`).
+    """
+    was = object_in(shown)
+    now = object_in(
+        freeze({"typ": ACTION_TYP, "value": {**_bound(verified, decision, amounts), "v": VERSION}})
+    )
+    other = [
+        _WORDS.get(name, name)
+        for name in sorted((now.keys() | was.keys()) - _MOVING - _DECIDED)
+        if now.get(name) != was.get(name)
+    ]
+    asked = {str(one) for one in cast("list[JSONValue]", was["rules"])}
+    in_the_way = decision.determined_by if decision.effect == "defer" else ()
+    if not {*_lifted(decision), *in_the_way} <= asked:
+        other.append("the rules that ask")
+    return tuple(other)
+
+
+def object_in(shown: FrozenJSON) -> dict[str, JSONValue]:
+    """The object of an envelope. Raises Malformed (`approval.object`) unless it is one of this version."""
+    envelope = parse(shown.bytes)
+    if not isinstance(envelope, dict) or envelope.get("typ") != ACTION_TYP:
+        raise Malformed("it is not an action object", code="approval.object")
+    value = envelope.get("value")
+    if not isinstance(value, dict) or value.get("v") != VERSION:
+        raise Malformed(f"the action object is not of version {VERSION}", code="approval.object")
+    return value
+
+
+def _bound(verified: VerifiedRequest, decision: Decision, amounts: Mapping[str, int]) -> dict[str, JSONValue]:
+    request, resolved, mandate = verified.request, verified.resolved, verified.mandate
+    capability = resolved.capability
+    asked = request.asked
+    return {
+        "agent": verified.caller.agent,
+        "amounts": {**amounts},
+        "arguments": request.arguments,
+        "capability": capability.name,
+        "chain": [hop.agent for hop in verified.hops],
+        "destinations": [*verified.destinations],
+        "effects": {
+            "environment": capability.environment,
+            "kind": capability.kind,
+            "reversible": capability.reversible,
+            "sensitivity": capability.sensitivity,
+            "tier": capability.tier,
+        },
+        "manifest": verified.caller.identity.manifest,
+        "mandate": mandate.id,
+        "method": request.method,
+        "narrowed_from": cast("dict[str, JSONValue]", asked.thaw())["arguments"] if asked else None,
+        "obligations": [*decision.all_obligations],
+        "principals": [*verified.principals],
+        "purpose": mandate.purpose,
+        "requirements": [[one.group, one.count] for one in decision.requirements],
+        "resource": {"id": verified.resource_id, "type": capability.resource.type},
+        "rules": [*dict.fromkeys((*decision.determined_by, *_lifted(decision)))],
+        "server": request.server,
+        "subject": verified.subject,
+        "target": request.target,
+        "title": capability.title,
+        "tool": verified.definition.digest,
+        "use_case": mandate.use_case,
+    }
+
+
+def _lifted(decision: Decision) -> tuple[str, ...]:
+    """Forbids that are set aside, also of the decision that narrowed the action."""
+    wider = decision.wider
+    if wider is None:
+        return decision.lifted
+    by_people = wider.determined_by if wider.joint else ()
+    return (*decision.lifted, *wider.lifted, *by_people)
+
+
+_WORDS: Final = {
+    "arguments": "the arguments",
+    "chain": "the chain of agents",
+    "effects": "what the capability is said to do",
+    "manifest": "what the agent is made of",
+    "tool": "the tool's definition",
+    "amounts": "the amounts",
+    "destinations": "where it goes",
+    "narrowed_from": "what was asked for",
+    "principals": "who answers for it",
+    "purpose": "the task",
+}

@@ -1,0 +1,174 @@
+"""A person's answer by passkey, as it is kept: all that a stranger needs to check it again, years later.
+
+It is one canonical JSON text. `typ` is `answerable-approval-passkey`.
+
+| member       | meaning                                                                                |
+|--------------|----------------------------------------------------------------------------------------|
+| `iss`        | the person; `key` the thumbprint (RFC 9679) of their passkey, `public_key` its COSE key  |
+| `aud`        | the deployment, `approval` the approval's id                                           |
+| `action`     | the action hash, `rendering` the rendering hash, both hex                              |
+| `nonce`      | 32 bytes, base64url                                                                    |
+| `verdict`    | `approve` or `deny`                                                                    |
+| `comment`    | why, for people; no signature covers it                                                |
+| `iat_ms`     | when it came in, Unix milliseconds, by our clock                                       |
+| `rp_id`      | the name that the passkey is bound to, `origins` the pages at which it may sign         |
+| `assertion`  | `credential_id`, `client_data`, `authenticator_data`, `signature`, base64url           |
+
+Laws: the challenge is made again from nonce, hashes and verdict, never taken from the text. Source: WebAuthn Level 3,
+section 7.2; decision 0023.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from answerable.core.approval.challenge import challenge
+from answerable.core.base64url import from_base64url_32, to_base64url
+from answerable.core.canonical import encode, parse
+from answerable.core.identity.passkey import (
+    PUBLIC_KEY_BYTES_MAX,
+    asserted,
+    assertion_in,
+    check_algorithm,
+    octets_in,
+)
+from answerable.core.identity.principal import UnixMillis
+from answerable.errors import Malformed, Unverified
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.token import Verdict
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.passkey import Passkey, PasskeyAssertion
+    from answerable.core.identity.principal import PrincipalId
+
+PASSKEY_TYP: Final = "answerable-approval-passkey"
+_HEX_CHARS: Final = 64
+_CODE: Final = "approval.malformed"
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    typ: Literal["answerable-approval-passkey"]
+    iss: str
+    aud: str
+    approval: str
+    action: str
+    rendering: str
+    nonce: str
+    verdict: Literal["approve", "deny"]
+    comment: str
+    iat_ms: int
+    key: str
+    public_key: str
+    rp_id: str
+    origins: list[str]
+    assertion: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyAnswer:
+    """What was checked. credential: base64url of its id. key: thumbprint of the passkey."""
+
+    by: str
+    audience: str
+    approval: str
+    action: str
+    rendering: str
+    verdict: Verdict
+    comment: str
+    at: UnixMillis
+    key: str
+    credential: str
+
+
+def kept_answer(
+    approval: Approval,
+    *,
+    by: PrincipalId,
+    nonce: bytes,
+    verdict: Verdict,
+    comment: str,
+    audience: str,
+    at: UnixMillis,
+    passkey: Passkey,
+    origins: tuple[str, ...],
+    assertion: PasskeyAssertion,
+) -> str:
+    """The text that is kept of an answer that has been checked. Raises Malformed (`json.*`)."""
+    members: dict[str, JSONValue] = {
+        "typ": PASSKEY_TYP,
+        "iss": by,
+        "aud": audience,
+        "approval": approval.id,
+        "action": approval.shown.hex,
+        "rendering": approval.card.hex,
+        "nonce": to_base64url(nonce),
+        "verdict": verdict,
+        "comment": comment,
+        "iat_ms": at,
+        "key": passkey.key,
+        "public_key": to_base64url(passkey.public_key),
+        "rp_id": passkey.rp_id,
+        "origins": [*origins],
+        "assertion": assertion.members(),
+    }
+    return encode(members).decode()
+
+
+def is_by_passkey(token: str) -> bool:
+    """Whether what is kept of an answer is such a text and not a JWS, which has no brace."""
+    return token.startswith("{")
+
+
+def verify_kept(token: str) -> PasskeyAnswer:
+    """Check what is kept of an answer: that this passkey signed these hashes and this verdict. Whose passkey it is, and
+    what the hashes are of, is for who asks.
+
+    Raises Malformed (`approval.malformed`, `passkey.malformed`, `json.*`), Unverified (`passkey.*`, `approval.key`).
+    """
+    value = parse(token.encode())
+    try:
+        kept = msgspec.convert(value, _Kept)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"it is no answer by passkey: {error}".lower(), code=_CODE) from None
+    nonce = from_base64url_32(kept.nonce)
+    if nonce is None:
+        raise Malformed("`nonce` must be 32 bytes, base64url", code=_CODE)
+    assertion = assertion_in({**kept.assertion})
+    public_key = octets_in({"public_key": kept.public_key}, "public_key", PUBLIC_KEY_BYTES_MAX)
+    if check_algorithm(public_key) != kept.key:
+        raise Unverified("its key is not the one that it names", code="approval.key", step="approval")
+    asserted(
+        assertion,
+        credential_id=assertion.credential_id,
+        public_key=public_key,
+        challenge=challenge(
+            nonce=nonce, action=_hash(kept.action), rendering=_hash(kept.rendering), verdict=kept.verdict
+        ),
+        rp_id=kept.rp_id,
+        origins=kept.origins,
+    )
+    return PasskeyAnswer(
+        by=kept.iss,
+        audience=kept.aud,
+        approval=kept.approval,
+        action=kept.action,
+        rendering=kept.rendering,
+        verdict=kept.verdict,
+        comment=kept.comment,
+        at=UnixMillis(kept.iat_ms),
+        key=kept.key,
+        credential=to_base64url(assertion.credential_id),
+    )
+
+
+def _hash(text: str) -> bytes:
+    if len(text) != _HEX_CHARS or text != text.lower():
+        raise Malformed("a hash has 64 lower-case hex digits", code=_CODE)
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise Malformed("a hash has 64 lower-case hex digits", code=_CODE) from None

@@ -1,0 +1,94 @@
+"""What the entries about people's passkeys say: who was invited by whom, which passkey is whose since when, and until
+when; sign-ins that were refused, as counts, so that nobody unverified can fill the ledger.
+
+Names are fields; so is the passkey with its public key, for it says which devices a person has. The leaf has its
+thumbprint, by which a stranger who was shown the fields finds which entries speak of the same one.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from answerable.core.canonical import encode
+from answerable.core.identity.passkey_form import passkey_members
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.invitation import Invitation
+    from answerable.core.identity.passkey import Passkey
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.disclosure import Sealing
+    from answerable.core.ledger.entry import Entry
+
+
+def person_invited(
+    invitation: Invitation, *, at: UnixMillis, sealing: Sealing, person: str, by: str
+) -> Entry:
+    """A person may bring a passkey in. person, by: pseudonyms of whom, and of who says so."""
+    members: dict[str, JSONValue] = {
+        "by": by,
+        "change": "invited",
+        "expires": invitation.expires_at,
+        "invitation": invitation.digest.hex(),
+        "person": person,
+    }
+    fields = [(b"by_name", encode(invitation.by)), (b"person_name", encode(invitation.person))]
+    return sealed_entry(Tag.PASSKEY, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def passkey_added(
+    passkey: Passkey,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    person: str,
+    by: str,
+    by_name: str,
+    invitation: bytes,
+) -> Entry:
+    """A passkey came in. by, by_name: who let it. invitation: digest of the code, empty for a session of the person."""
+    members: dict[str, JSONValue] = {
+        **_about(passkey, person),
+        "attested": passkey.attested,
+        "backup_eligible": passkey.backup_eligible,
+        "by": by,
+        "change": "added",
+        "invitation": invitation.hex(),
+    }
+    fields = [
+        (b"by_name", encode(by_name)),
+        (b"credential", encode(passkey_members(passkey))),
+        (b"person_name", encode(passkey.person)),
+    ]
+    return sealed_entry(Tag.PASSKEY, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def passkey_removed(
+    passkey: Passkey, *, at: UnixMillis, sealing: Sealing, person: str, by: str, by_name: str
+) -> Entry:
+    """A passkey does not stand any more."""
+    fields = [
+        (b"by_name", encode(by_name)),
+        (b"label", encode(passkey.label)),
+        (b"person_name", encode(passkey.person)),
+    ]
+    members = {**_about(passkey, person), "by": by}
+    return sealed_entry(Tag.PASSKEY_REMOVED, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def sign_ins_refused(counts: Mapping[str, int], *, at: UnixMillis) -> Entry:
+    """How many sign-ins and enrolments were refused since the entry before, by code."""
+    members: dict[str, JSONValue] = {
+        "change": "refused",
+        "counts": {one: counts[one] for one in sorted(counts)},
+    }
+    return sealed_entry(Tag.PASSKEY, at=at, members=members)
+
+
+def _about(passkey: Passkey, person: str) -> dict[str, JSONValue]:
+    return {"key": passkey.key, "passkey": sha256(passkey.id).hexdigest(), "person": person}

@@ -1,0 +1,99 @@
+"""What signing in and passkeys need beside the walk: where they are kept, for which pages they are, what began."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.passkey import CHALLENGE_BYTES, STEP
+from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.errors import Refused, Unavailable, Unverified
+
+if TYPE_CHECKING:
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.passkey_register import PasskeyRegister
+
+CEREMONY_SECONDS_MAX: Final = 300
+"""From challenge to answer: as long as a person may look for a key."""
+CEREMONIES_MAX: Final = 2_000
+"""Under way at a time. Past it nobody can begin one until some have ended."""
+_ID_BYTES: Final = 16
+
+CeremonyKind = Literal["enrol", "sign_in"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceremony:
+    """A challenge that waits for a device. person: who must answer; empty for whoever signs in. invitation: digest of
+    the code that it came by; empty for a session."""
+
+    id: str
+    kind: CeremonyKind
+    challenge: bytes
+    expires_at: UnixMillis
+    person: PrincipalId
+    invitation: bytes = b""
+
+
+@dataclass(slots=True, kw_only=True)
+class PasskeyDesk:
+    """rp_id: the name that passkeys are bound to. origins: of the pages at which they may sign. roots: PEM certificates
+    of whom to believe the model of a device from. groups: whose members may sign in; empty for every registered person.
+    refused: sign-ins that were turned away and are not written down yet, by code. ceremonies: of this process alone."""
+
+    register: PasskeyRegister
+    rp_id: str
+    origins: tuple[str, ...]
+    roots: tuple[bytes, ...] = ()
+    groups: tuple[str, ...] = ()
+    ceremonies_max: int = CEREMONIES_MAX
+    ceremonies: dict[str, Ceremony] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def begun(
+        self,
+        kind: CeremonyKind,
+        *,
+        entropy: Entropy,
+        now: UnixMillis,
+        person: PrincipalId | None = None,
+        invitation: bytes = b"",
+    ) -> Ceremony:
+        """A new ceremony with a challenge of its own. Raises Unavailable (`passkey.busy`)."""
+        if len(self.ceremonies) >= self.ceremonies_max:
+            self.ceremonies = {name: one for name, one in self.ceremonies.items() if now < one.expires_at}
+        if len(self.ceremonies) >= self.ceremonies_max:
+            raise Unavailable(
+                "too many people sign in at this moment: try again in a minute",
+                code="passkey.busy",
+                port="console",
+            )
+        one = Ceremony(
+            id=to_base64url(entropy.bytes(_ID_BYTES)),
+            kind=kind,
+            challenge=entropy.bytes(CHALLENGE_BYTES),
+            expires_at=UnixMillis(now + CEREMONY_SECONDS_MAX * 1000),
+            person=person or PrincipalId(""),
+            invitation=invitation,
+        )
+        self.ceremonies[one.id] = one
+        return one
+
+    def taken(self, name: str, kind: CeremonyKind, *, now: UnixMillis) -> Ceremony:
+        """The ceremony of this id, which is over by that in any case. Raises Unverified (`passkey.ceremony`)."""
+        one = self.ceremonies.pop(name, None)
+        if one is None or one.kind != kind or now >= one.expires_at:
+            message = (
+                f"this took longer than {CEREMONY_SECONDS_MAX} seconds, or was answered before: start again"
+            )
+            raise Unverified(message, code="passkey.ceremony", step=STEP)
+        return one
+
+
+def no_desk() -> Refused:
+    """What to raise where nobody can sign in."""
+    return Refused(
+        "the console is switched off here, and passkeys with it: set `console.enabled`", code="passkey.off"
+    )

@@ -1,0 +1,36 @@
+"""What a leaf must say about passkeys of people, as types."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
+from answerable.verify.leaf_types import Count, Digest, Leaf
+
+_Thumbprint = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
+
+
+class PasskeyLeaf(Leaf):
+    """Tag 33. person, by: pseudonyms. invitation: SHA-256 of its code; empty where a session let the passkey in.
+    passkey: SHA-256 of the credential id. key: thumbprint. counts: of refused sign-ins, by why, since the last."""
+
+    change: Annotated[str, Meta(pattern=r"^(?:invited|added|refused)\Z")]
+    attested: bool | UnsetType = UNSET
+    backup_eligible: bool | UnsetType = UNSET
+    by: str | UnsetType = UNSET
+    counts: dict[str, Count] | UnsetType = UNSET
+    expires: Count | UnsetType = UNSET
+    invitation: Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{64})?\Z")] | UnsetType = UNSET
+    key: _Thumbprint | UnsetType = UNSET
+    passkey: Digest | UnsetType = UNSET
+    person: str | UnsetType = UNSET
+
+
+class PasskeyRemovedLeaf(Leaf):
+    """Tag 34. As for tag 33."""
+
+    by: str
+    key: _Thumbprint
+    passkey: Digest
+    person: str

@@ -1,0 +1,155 @@
+"""People's answers that a bundle shows, held to what they were shown and to what ran.
+
+Laws:
+- an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it;
+- it is over the object and the card of the entry that asked, and says what its own entry says;
+- the card is the one that the template makes of the object;
+- what an intent that used the approval asked for is what the object says.
+
+What is not shown cannot be compared, and is counted. Whose key it is, the registry's entries and those of passkeys say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import UNSET
+
+from answerable.core.approval.action_object import object_in
+from answerable.core.approval.card import is_card_of
+from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
+from answerable.core.approval.token import APPROVAL_TYP, STEP
+from answerable.core.canonical import FrozenJSON, parse
+from answerable.core.identity.compact_jws import verified_claims
+from answerable.core.identity.keys import public_key
+from answerable.errors import AnswerableError, Malformed, Unverified
+from answerable.verify.leaf_rules import Fault
+from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, IntentLeaf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.disclosure import Disclosure
+    from answerable.verify.leaf_types import Leaf
+
+RUNS: Final = ("arguments", "method", "server", "target")
+"""Members that an object and the action which ran have in common."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What an answer is over, with its signature checked; hashes in hex."""
+
+    approval: str
+    audience: str
+    action: str
+    rendering: str
+    verdict: str
+
+
+class ShownAnswers:
+    """unread: answers and intents that could not be compared, because something of them is not shown."""
+
+    def __init__(self) -> None:
+        self.unread = 0
+        self._asked: dict[str, tuple[FrozenJSON, FrozenJSON]] = {}
+        self._said: list[tuple[int, AnswerLeaf, _Said]] = []
+        self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
+        self._found: list[tuple[int, Fault]] = []
+
+    def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
+        """The next entry, with the fields of it that are shown."""
+        fields = {one.name: bytes(one.value) for one in disclosures}
+        try:
+            if isinstance(leaf, ApprovalLeaf):
+                self._take_asked(leaf, fields)
+            elif isinstance(leaf, AnswerLeaf):
+                self._take_answer(index, leaf, fields)
+            elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
+                self._take_intent(index, leaf.approval, fields)
+        except (AnswerableError, msgspec.DecodeError) as fault:
+            self._found.append((index, Fault("approval.signed", f"what was signed does not check: {fault}")))
+
+    def faults(self) -> Iterator[tuple[int, Fault]]:
+        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
+        yield from self._found
+        for index, leaf, said in self._said:
+            if said.approval != leaf.approval or said.verdict != leaf.verdict:
+                yield index, Fault("approval.answer", "the answer says something else than its entry")
+            shown = self._asked.get(leaf.approval)
+            if shown is None:
+                self.unread += 1
+            elif (said.action, said.rendering) != (shown[0].hex, shown[1].hex):
+                yield (
+                    index,
+                    Fault("approval.signed", "the answer is over another object or card than was shown"),
+                )
+            elif said.audience != _envelope(shown[0]).get("iss"):
+                yield index, Fault("approval.signed", "the answer is for another deployment")
+        for index, approval, action in self._ran:
+            shown = self._asked.get(approval)
+            if shown is None:
+                self.unread += 1
+            elif any(object_in(shown[0]).get(name) != action.get(name) for name in RUNS):
+                yield index, Fault("approval.ran", "what ran is not what was shown")
+
+    def _take_asked(self, leaf: ApprovalLeaf, fields: Mapping[str, bytes]) -> None:
+        if "object" not in fields or "card" not in fields:
+            return
+        shown, card = (FrozenJSON.from_canonical(fields[name]) for name in ("object", "card"))
+        if object_in(shown).get("txn") != leaf.approval:
+            raise Unverified("the object is of another approval", code="approval.other", step=STEP)
+        if not is_card_of(card, shown):
+            raise Unverified("the card is not one of this object", code="approval.rendering", step=STEP)
+        self._asked[leaf.approval] = (shown, card)
+
+    def _take_answer(self, index: int, leaf: AnswerLeaf, fields: Mapping[str, bytes]) -> None:
+        if "token" not in fields:
+            return
+        token = msgspec.json.decode(fields["token"], type=str)
+        if is_by_passkey(token):
+            kept = verify_kept(token)
+            said = _Said(
+                approval=kept.approval,
+                audience=kept.audience,
+                action=kept.action,
+                rendering=kept.rendering,
+                verdict=kept.verdict,
+            )
+        elif "signer" in fields:
+            said = _signed_by_key(token, msgspec.json.decode(fields["signer"], type=str))
+        else:
+            self.unread += 1
+            return
+        self._said.append((index, leaf, said))
+
+    def _take_intent(self, index: int, approval: str, fields: Mapping[str, bytes]) -> None:
+        if "request" not in fields:
+            self.unread += 1
+            return
+        action = parse(fields["request"])
+        if not isinstance(action, dict):
+            raise Malformed("the request is no object", code="approval.malformed")
+        self._ran.append((index, approval, action))
+
+
+def _signed_by_key(token: str, jwk: str) -> _Said:
+    """Raises Malformed (`approval.malformed`, `key.*`), Unverified (`approval.*`)."""
+    key = public_key(jwk)
+    claims = verified_claims(
+        token,
+        typ=APPROVAL_TYP,
+        step=STEP,
+        issuer_of=lambda said: str(said.get("iss")),
+        keys_of=lambda _: (key,),
+    )
+    told = {name: str(claims.get(name)) for name in ("approval", "action", "rendering", "verdict")}
+    return _Said(audience=str(claims.get("aud")), **told)
+
+
+def _envelope(shown: FrozenJSON) -> dict[str, JSONValue]:
+    value = shown.thaw()
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,134 @@
+"""Settings become the desk at which people sign in, and the listener of the console."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.adapters.oidc import OidcCodeFlow
+from answerable.adapters.sqlite import SqlitePasskeyRegister
+from answerable.adapters.uvicorn_front import FrontLimits, TLSMaterial, listen, serve, tls_context
+from answerable.errors import Malformed, Unavailable
+from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.wiring.console_settings import PORT_DEFAULT, name_of_origin
+from answerable.wiring.identity_settings import person_issuers
+from answerable.wiring.settings import secret
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    import anyio
+
+    from answerable.adapters.sqlite import SqliteStore
+    from answerable.adapters.uvicorn_front import Listeners
+    from answerable.flows.walk import Walk
+    from answerable.wiring.setting_tree import Settings
+
+_CERTIFICATE: Final = re.compile(
+    rb"-----BEGIN CERTIFICATE-----\r?\n[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----"
+)
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleDoor:
+    """A bound listener. origin: where browsers have it."""
+
+    listeners: Listeners
+    origin: str
+    tls: ssl.SSLContext | None
+
+
+def passkey_desk(settings: Settings, store: SqliteStore) -> PasskeyDesk | None:
+    """Where people sign in; None where the console is off. Raises Malformed (`console.roots`), Unavailable."""
+    wanted = settings.console
+    if not wanted.enabled:
+        return None
+    origin = wanted.origin or (f"http://localhost:{wanted.port}" if _port(settings) else "")
+    return PasskeyDesk(
+        register=SqlitePasskeyRegister(store),
+        rp_id=name_of_origin(wanted.origin) or "localhost",
+        origins=(origin,) if origin else (),
+        roots=_roots(settings),
+        groups=wanted.groups,
+    )
+
+
+def open_console(settings: Settings, walk: Walk) -> ConsoleDoor | None:
+    """Bind the console's listener. Where its port is somebody else's, the console stays shut and the rest goes on.
+
+    Raises Malformed, Unavailable (`front.*`) for a certificate that cannot be used.
+    """
+    wanted = settings.console
+    if not wanted.enabled or walk.passkeys is None:
+        return None
+    tls = None
+    if wanted.tls_certificate:
+        tls = tls_context(
+            TLSMaterial(
+                certificate=secret(wanted.tls_certificate, data=settings.data),
+                key=secret(wanted.tls_key, data=settings.data),
+                client_ca=b"",
+            )
+        )
+    try:
+        listeners = listen(tcp=(wanted.host, _port(settings)))
+    except Unavailable as taken:
+        _log.warning("the console stays shut, set `console.port`: %s", taken.message)
+        walk.passkeys.origins = ()
+        return None
+    port = listeners.tcp_address[1] if listeners.tcp_address is not None else wanted.port
+    origin = wanted.origin or f"http://localhost:{port}"
+    walk.passkeys.origins = (origin,)
+    return ConsoleDoor(listeners=listeners, origin=origin, tls=tls)
+
+
+def providers_of(settings: Settings, walk: Walk) -> tuple[OidcCodeFlow, ...]:
+    """Where people sign in with an account that they have. Raises Malformed (`issuer.url`), and as `secret`."""
+    given = settings.console.oidc_secret
+    client_secret = secret(given, data=settings.data).decode().strip() if given else ""
+    return tuple(
+        OidcCodeFlow(
+            one.issuer,
+            client_id=one.audience,
+            client_secret=client_secret,
+            clock=walk.clock,
+            login_seconds_max=one.login_seconds_max,
+        )
+        for one in person_issuers(settings.identity)
+    )
+
+
+async def serve_console(
+    app: Any, door: ConsoleDoor, settings: Settings, stop: anyio.Event, up: Callable[[], None]
+) -> None:
+    """The console until `stop` is set. up: called once it answers. Raises Unavailable (`front.*`)."""
+    try:
+        await serve(
+            app,
+            listeners=door.listeners,
+            context=door.tls,
+            limits=FrontLimits(**asdict(settings.front)),
+            started=lambda _: up(),
+            stop=stop,
+        )
+    finally:
+        door.listeners.close()
+
+
+def _port(settings: Settings) -> int:
+    # Whoever lets the gateway take any port, as tests do, has several of us on one machine.
+    at_default = settings.console.port == PORT_DEFAULT and not settings.console.origin
+    return 0 if at_default and settings.gateway.port == 0 else settings.console.port
+
+
+def _roots(settings: Settings) -> tuple[bytes, ...]:
+    if not settings.console.attestation_roots:
+        return ()
+    found = tuple(_CERTIFICATE.findall(secret(settings.console.attestation_roots, data=settings.data)))
+    if not found:
+        raise Malformed("`console.attestation_roots` refers to no PEM certificate", code="console.roots")
+    return found

@@ -1,0 +1,48 @@
+"""Settings of the walk: what each of its limits is, its bounds, and what is wrong with a value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.approval.strength import ANY_FOR_ALL, STRENGTHS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.flows.walk import WalkLimits
+
+WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
+    "intent_ttl_ms": ("from the durable intent to the end of its warrant", "milliseconds", 100, 600_000),
+    "upstream_ms_max": ("longest any upstream call may take", "milliseconds", 100, 3_600_000),
+    "approval_ttl_ms": ("how long people have to answer", "milliseconds", 1_000, 604_800_000),
+    "approvals_pending_per_agent_max": ("actions of one agent that may wait at once", "approvals", 1, 10_000),
+    "signatures": (
+        "how strong people's signatures must be for actions of tier 0, 1, 2 and 3: `any` key, a `passkey`, or one on a "
+        "`hardware` key that cannot be copied and that `console.attestation_roots` vouch for",
+        "list of four",
+        None,
+        None,
+    ),
+    "recorded_result_bytes_max": ("part of an answer that the ledger keeps", "bytes", 0, 4_194_304),
+    "refusals_recorded_max": (
+        "refusals of one agent recorded one by one in a window",
+        "entries",
+        1,
+        1_000_000,
+    ),
+    "refusals_window_ms": ("that window", "milliseconds", 1_000, 86_400_000),
+    "pin_tools_at_first_sight": (
+        "let a tool through as it is first seen, on record, where its owner has not approved any definition of it",
+        "true or false",
+        None,
+        None,
+    ),
+}
+"""Sentence, unit, minimum and maximum of each."""
+
+
+def walk_faults(walk: WalkLimits) -> Iterator[tuple[str, str]]:
+    """What is wrong beyond the form of each field: key and message."""
+    if len(walk.signatures) != len(ANY_FOR_ALL) or not set(walk.signatures) <= set(STRENGTHS):
+        listed = ", ".join(f"`{one}`" for one in STRENGTHS)
+        yield "walk.signatures", f"expected one of {listed} for each of the {len(ANY_FOR_ALL)} tiers"

@@ -1,0 +1,119 @@
+"""What a stranger finds in people's answers, years later, with nothing but the entries that are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from answerable.core.canonical import encode, freeze, parse
+from answerable.core.ledger.disclosure import Disclosure
+from answerable.core.ledger.opened import disclosures_of
+from answerable.core.ledger.tags import Tag
+from answerable.testing.builders import Bench
+from answerable.testing.samples import approval, signing_key
+from answerable.testing.soft_passkey import SoftPasskey
+from answerable.verify.leaf_rules import Fault, read_leaf
+from answerable.verify.shown_answers import ShownAnswers
+from tests.attack.test_passkey_answers import answered
+from tests.passkey_world import enrolled, passkey_bench
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SIGN-08")]
+ABOUT = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.INTENT)
+
+
+async def ran(how: str) -> Bench:
+    """A refund that somebody said yes to, and that ran."""
+    bench = await passkey_bench()
+    await bench.issue()
+    asked = (await bench.refund(6000)).approval
+    assert asked is not None
+    if how == "passkey":
+        await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
+        await answered(bench, asked, device)
+    else:
+        await bench.answer(asked)
+    assert (await bench.refund(6000)).outcome is not None
+    return bench
+
+
+def found(bench: Bench, change: dict[tuple[Tag, str], Any] | None = None) -> tuple[list[str], int]:
+    """The rules that are broken, and what could not be compared. change: a field's value, as JSON; None hides it."""
+    check = ShownAnswers()
+    for stored in bench.walk.ledger.replay():
+        if stored.tag not in ABOUT:
+            continue
+        leaf = read_leaf(stored.leaf)
+        assert not isinstance(leaf, Fault)
+        shown = disclosures_of(stored, bench.walk.subject_keys.find) or ()
+        check.take(stored.index, leaf, [one for one in map(_changed(stored.tag, change or {}), shown) if one])
+    return [fault.rule for _, fault in check.faults()], check.unread
+
+
+def _changed(tag: Tag, change: dict[tuple[Tag, str], Any]) -> Any:
+    def one(shown: Disclosure) -> Disclosure | None:
+        if (tag, shown.name) not in change:
+            return shown
+        value = change[tag, shown.name]
+        if value is None:
+            return None
+        raw = value.bytes if hasattr(value, "bytes") else encode(value)
+        return msgspec.structs.replace(shown, value=msgspec.Raw(raw))
+
+    return one
+
+
+HOW = pytest.mark.parametrize("how", ["key", "passkey"])
+
+
+@HOW
+async def test_an_answer_that_is_what_it_seems_is_found_so(how):
+    assert found(await ran(how)) == ([], 0)
+
+
+@HOW
+async def test_what_is_hidden_is_counted_and_not_taken_for_right(how):
+    bench = await ran(how)
+    assert found(bench, {(Tag.APPROVAL_ASKED, "card"): None}) == ([], 2), "the answer and the intent"
+    assert found(bench, {(Tag.INTENT, "request"): None}) == ([], 1)
+    assert found(bench, {(Tag.APPROVAL_ANSWER, "token"): None}) == ([], 0), "then there is nothing to compare"
+
+
+def other_object() -> Any:
+    return approval("a-1", amount=1)
+
+
+CHANGES: dict[str, Any] = {
+    "another card": lambda _: {(Tag.APPROVAL_ASKED, "card"): other_object().card},
+    "another object": lambda _: {(Tag.APPROVAL_ASKED, "object"): other_object().shown},
+    "another action that ran": lambda _: {
+        (Tag.INTENT, "request"): {"arguments": {"amount": 7}, "method": "m", "server": "s", "target": "t"}
+    },
+    "no answer at all": lambda _: {(Tag.APPROVAL_ANSWER, "token"): "{nothing"},
+    "an object with a word changed": lambda bench: {
+        (Tag.APPROVAL_ASKED, "object"): _with_purpose(bench, "something else")
+    },
+}
+
+
+def _with_purpose(bench: Bench, purpose: str) -> Any:
+    stored = next(one for one in bench.walk.ledger.replay() if one.tag == Tag.APPROVAL_ASKED)
+    shown = disclosures_of(stored, bench.walk.subject_keys.find) or ()
+    envelope: Any = parse(next(bytes(one.value) for one in shown if one.name == "object"))
+    envelope["value"]["purpose"] = purpose
+    return freeze(envelope)
+
+
+@HOW
+@pytest.mark.parametrize("what", CHANGES)
+async def test_after_a_change_it_is_found(how, what):
+    bench = await ran(how)
+    rules, _ = found(bench, CHANGES[what](bench))
+    assert rules
+
+
+async def test_a_signature_by_another_key_is_found():
+    bench = await ran("key")
+    rules, _ = found(bench, {(Tag.APPROVAL_ANSWER, "signer"): signing_key("carol").public.jwk})
+    assert rules == ["approval.signed"]

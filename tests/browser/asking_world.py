@@ -1,0 +1,90 @@
+"""The real server with a customer register behind it, an agent whose notes wait for people, and browsers of those."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import yaml
+
+from answerable.core.canonical import parse
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
+from answerable.sdk.gateway_address import open_client
+from answerable.sdk.proof_auth import SignatureAuth
+from answerable.sdk.signing import signed_mandate
+from answerable.testing.samples import document, signing_key
+from tests.browser.console_world import SETTINGS, Console, console
+from tests.gateway_world import modern, modern_headers, registry
+
+MANDATE = "m-1"
+WAIT_SECONDS_MAX = 60
+QUICK = SETTINGS.replace("[gateway]", "[gateway]\napproval_wait_seconds = 1")
+
+
+@dataclass
+class Asking:
+    """box: server and browser."""
+
+    box: Console
+
+    async def note(self, text: str, case: str = "4711") -> str:
+        """The agent adds a note; what it is answered."""
+        auth = SignatureAuth(signing_key("scout"), mandate=MANDATE)
+        client, base = open_client(f"unix:{self.box.home.data / 'gateway.sock'}", auth)
+        call = {"name": "note_add", "arguments": {"case_id": case, "text": text}}
+        headers = {
+            name.replace("_", "-"): one for name, one in modern_headers("tools/call", "note_add").items()
+        }
+        headers |= {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+        async with client, asyncio.timeout(WAIT_SECONDS_MAX):
+            while True:
+                answer = await client.post(
+                    f"{base}/mcp/crm", content=modern("tools/call", call), headers=headers
+                )
+                # The register was started a moment ago.
+                if "does not offer" not in answer.text:
+                    return answer.text
+                await asyncio.sleep(0.1)
+
+    def pending(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.box.home.command("approval", "list", "--json"))
+        return found
+
+
+@contextlib.asynccontextmanager
+async def asking(root: Path, *, people: int = 1, settings: str = QUICK) -> AsyncIterator[Asking]:
+    """people: how many of bob and carol a note waits for. Alice gave the task."""
+    made = registry(root, ["crm"])
+    made.append(
+        document(
+            "Principal", "carol",
+            {"groups": ["approvers"], "keys": [parse(signing_key("carol").public.jwk.encode())]},
+        )
+    )  # fmt: skip
+    text = yaml.safe_dump_all(made, sort_keys=False).replace("approvers:1", f"approvers:{people}")
+    async with console(root, settings=settings, documents=text) as box:
+        await _give_task(box)
+        yield Asking(box)
+
+
+async def _give_task(box: Console) -> None:
+    transport = httpx2.AsyncHTTPTransport(uds=str(box.home.data / "control.sock"))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as control:
+        origin = (await control.get("/v1/ledger")).json()["origin"]
+        now = time.time_ns() // 1_000_000
+        terms = MandateTerms(
+            id=MandateId(MANDATE), principal=PrincipalId("alice"), agent=AgentId("scout"), use_case="support",
+            purpose="Note what customers said", grants=(Grant(capability="crm.note"),), caveats=(), calls_max=100,
+            not_before=UnixMillis(now), expires_at=UnixMillis(now + 3_600_000),
+        )  # fmt: skip
+        token = signed_mandate(terms, audience=origin, key=signing_key("alice"))
+        answer = await control.post("/v1/mandates", json={"token": token})
+        assert answer.status_code == 200, answer.text

@@ -1,0 +1,120 @@
+"""Pages as people have them: readable by everybody, alive, and with the button that stops."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from answerable.core.ledger.tags import Tag
+from node_packages import AXE
+from tests.browser.console_world import DESKTOP, PHONE, SETTINGS, console
+from tests.loud_skips import skip_loudly
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+PAGES = ("/", "/agents", "/agents/scout", "/live", "/passkeys", "/nowhere")
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)><b hx-get=/sign-out hx-trigger=load>"
+FRESH = SETTINGS + "[console]\nfresh_seconds = 10\n"
+
+
+def watched(page: Page) -> list[str]:
+    """What the page's scripts and its policy complain of."""
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(f"dialog {dialog.message}"))
+    page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
+    return said
+
+
+async def judged(page: Page) -> list[str]:
+    """What axe-core finds against WCAG 2.2 A and AA."""
+    if not AXE.is_ready():
+        skip_loudly("the npm package axe-core", "./dev verifiers", name="npm")
+    await page.evaluate((AXE.folder / "node_modules" / AXE.script).read_text())
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found: Any = await page.evaluate("tags => axe.run({ runOnly: tags })", tags)
+    return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found["violations"]]
+
+
+@pytest.mark.requirement("BROWSER-04")
+async def test_every_page_passes_axe_in_light_and_dark_on_desktop_and_phone(tmp_path):
+    async with console(tmp_path) as box:
+        box.home.command("stop", "scout", "--kind", "agent", "--reason", HOSTILE, "--no-wait")
+        [hold] = json.loads(box.home.command("hold", "list", "--json"))
+        for size, dark in ((DESKTOP, False), (PHONE, True), (PHONE, False), (DESKTOP, True)):
+            async with box.person(size=size, dark=dark) as ada:
+                said = watched(ada.page)
+                name = f"{'phone' if size is PHONE else 'desktop'}-{'dark' if dark else 'light'}"
+                for path in ("/sign-in", "/enrol"):
+                    await ada.go(path)
+                    assert await judged(ada.page) == [], (path, name)
+                await box.kept(ada.page, f"enrol-{name}")
+                await ada.enrol(box.invited("ada"), "Ada's " + name)
+                for path in (*PAGES, f"/holds/{hold['id']}"):
+                    await ada.go(path)
+                    assert await judged(ada.page) == [], (path, name)
+                    width = await ada.page.evaluate("document.documentElement.scrollWidth")
+                    assert width <= size["width"], (path, name)
+                    await box.kept(ada.page, f"{path.strip('/').split('/')[0] or 'overview'}-{name}")
+                assert [one for one in said if "404" not in one] == []
+
+
+@pytest.mark.requirement("BROWSER-05")
+async def test_a_live_page_shows_what_happens_and_can_be_paused(tmp_path):
+    async with console(tmp_path) as box, box.person() as ada:
+        said = watched(ada.page)
+        await ada.enrol(box.invited("ada"))
+        await ada.go("/live")
+        await expect(ada.page.get_by_text("invited bela")).to_have_count(0)
+        await asyncio.to_thread(box.invited, "bela")
+        await expect(ada.page.get_by_text("invited bela")).to_have_count(1, timeout=10_000)
+        await ada.page.get_by_role("button", name="Pause").click()
+        await asyncio.to_thread(box.invited, "bela")
+        await ada.page.wait_for_timeout(2_500)
+        await expect(ada.page.get_by_text("invited bela")).to_have_count(1)
+        await ada.page.get_by_role("button", name="Go on").click()
+        await expect(ada.page.get_by_text("invited bela")).to_have_count(2, timeout=10_000)
+        await ada.go("/")
+        await asyncio.to_thread(
+            box.home.command, "stop", "scout", "--kind", "agent", "--reason", HOSTILE, "--no-wait"
+        )
+        await expect(ada.page.get_by_role("heading", name="Stopped now")).to_be_visible(timeout=10_000)
+        await expect(ada.page.get_by_text("<script>alert(1)</script>")).to_be_visible()
+        await ada.page.wait_for_timeout(500)
+        await expect(ada.page.get_by_role("button", name="Sign out")).to_be_visible()
+        assert said == []
+
+
+@pytest.mark.requirement("BROWSER-06")
+async def test_the_stop_button_asks_who_one_is_once_more_and_shows_what_it_stopped(tmp_path):
+    async with console(tmp_path, settings=FRESH) as box, box.person(size=PHONE) as ada:
+        await ada.enrol(box.invited("ada"))
+        await ada.page.wait_for_timeout(10_500)
+        await ada.go("/agents/scout")
+        await ada.verified(False)
+        await ada.page.get_by_label("Why, for the record").fill("writes odd mails")
+        await ada.page.get_by_role("button", name="Stop scout").click()
+        await expect(ada.page.get_by_role("alert")).to_contain_text("did not answer")
+        assert box.home.command("hold", "list", "--json").strip() == "[]"
+        await ada.verified(True)
+        await ada.page.get_by_role("button", name="Stop scout").click()
+        await expect(ada.page.get_by_role("heading", name="Stopped: agent")).to_be_visible()
+        await expect(ada.page.get_by_text("writes odd mails")).to_be_visible()
+        await box.kept(ada.page, "containment-report-phone")
+        [hold] = json.loads(box.home.command("hold", "list", "--json"))
+        assert (hold["by"], hold["reason"], hold["kind"], hold["name"]) == (
+            "ada",
+            "writes odd mails",
+            "agent",
+            "scout",
+        )
+        await ada.go("/agents/scout")
+        await expect(ada.page.get_by_text("It is stopped already")).to_be_visible()
+        await box.home.stop(signal.SIGTERM)
+        [placed] = box.home.entries(Tag.HOLD_PLACED)
+        assert placed["source"] == "person"

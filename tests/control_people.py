@@ -1,0 +1,26 @@
+"""Every operation on people's way into the console, used once over a real product."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
+from answerable.flows.enrol_passkey import begin_enrolment, finish_enrolment
+from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
+
+if TYPE_CHECKING:
+    from tests.control_world import Client, Product
+
+
+async def use_people(client: Client, product: Product) -> None:
+    """Invite one, look at the passkey that came in, and remove it."""
+    walk = product.walk
+    walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id=RP_ID, origins=(ORIGIN,))
+    invited = await client("invite_person", {}, name="bela")
+    begun = begin_enrolment(walk, invited["code"])
+    made = SoftPasskey(seed="bela").registration(begun.challenge)
+    passkey = await finish_enrolment(walk, begun.id, made, label="phone")
+    [listed] = (await client("list_passkeys", person="bela"))["items"]
+    assert listed["id"] == passkey.name
+    assert await client("remove_passkey", {}, id=passkey.name) == listed

@@ -1,0 +1,42 @@
+"""A bench whose people can bring passkeys in and sign in with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
+from answerable.flows.enrol_passkey import begin_enrolment, finish_enrolment
+from answerable.flows.invite_person import invite_person
+from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.flows.sign_in import SignedIn, begin_sign_in, finish_sign_in
+from answerable.testing.builders import Bench
+from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
+
+if TYPE_CHECKING:
+    from answerable.core.identity.passkey import Passkey
+
+ADMIN = "uid:1000"
+
+
+async def passkey_bench(**desk: Any) -> Bench:
+    """The registered bench, with a desk for passkeys."""
+    bench = await Bench().registered()
+    bench.walk.passkeys = PasskeyDesk(
+        register=desk.pop("register", None) or MemoryPasskeyRegister(), rp_id=RP_ID, origins=(ORIGIN,), **desk
+    )
+    return bench
+
+
+async def enrolled(bench: Bench, person: str = "alice", device: SoftPasskey | None = None) -> Passkey:
+    """A person who was invited has brought a device in."""
+    device = device or SoftPasskey(seed=person)
+    invited = await invite_person(bench.walk, person, by=ADMIN)
+    begun = begin_enrolment(bench.walk, invited.code)
+    made = device.registration(begun.challenge)
+    return await finish_enrolment(bench.walk, begun.id, made, label=f"{person}'s phone")
+
+
+def signed_in(bench: Bench, device: SoftPasskey, *, person: str = "") -> SignedIn:
+    """The person has answered a challenge with the device."""
+    begun = begin_sign_in(bench.walk, person=person)
+    return finish_sign_in(bench.walk, begun.id, device.assertion(begun.challenge))
