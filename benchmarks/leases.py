@@ -5,7 +5,8 @@ time; a cascade of 10,000 from one name; 300,000 live ones in memory and on disk
 looking for standing secrets in answers.
 
 Peers: a bare transaction of SQLite on the same disk with the same settings, the least that one durable write can cost.
-The targets have benchmarks of their own (`leases_postgres`, `leases_http` …). The limits are those of issue 7.
+Kinds of targets have benchmarks of their own (`leases_redis`, `leases_ssh` …); `leases_all` runs those that this
+machine has the servers of. The limits are those of issue 7.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode, urlsafe_b64encode
+from html import escape
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -22,6 +24,14 @@ FORMS = {
     "plain": lambda value: value.encode(),
     "json": lambda value: json.dumps({"a": value}).encode(),
     "json in json": lambda value: json.dumps(value, ensure_ascii=False).encode(),
+    "json with escaped slashes": lambda value: (
+        json.dumps(value, ensure_ascii=False).replace("/", "\\/").encode()
+    ),
+    "json with capital escapes": lambda value: re.sub(
+        r"\\u([0-9a-f]{4})", lambda at: "\\u" + at[1].upper(), json.dumps(value)
+    ).encode(),
+    "html": lambda value: escape(value).encode(),
+    "lower percent": lambda value: re.sub("%..", lambda at: at[0].lower(), quote(value, safe="")).encode(),
     "query": lambda value: quote_plus(value).encode(),
     "path": lambda value: quote(value, safe="").encode(),
     "hex": lambda value: value.encode().hex().encode(),

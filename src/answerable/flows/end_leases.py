@@ -38,6 +38,8 @@ RETRY_SECONDS: Final = 0.5
 UNUSED_SECONDS: Final = 0.5
 """How often it is looked whether anything registered is a target of the broker, as long as nothing is."""
 RETRY_SECONDS_MAX: Final = 15.0
+STARTING_SECONDS: Final = 5.0
+"""How long a broker that does not answer may be one that has just been started, which nobody need hear of."""
 
 _ENDING: Final = "it is being ended"
 _log: Final = logging.getLogger(__name__)
@@ -75,10 +77,14 @@ async def end_leases(walk: Walk, names: Iterable[Under], *, why: str, wait_secon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasesWithin:
-    """ended: names of leases within a hold's reach that ended since it was placed. live: those that are not gone."""
+    """ended: names of leases within a hold's reach that ended since it was placed. live: those that are not gone.
+    ending: how many of them were not yet tried to the end. is_all: False where more ended than were looked at, of which
+    something may be live."""
 
     ended: tuple[str, ...] = ()
     live: tuple[StillLive, ...] = ()
+    ending: int = 0
+    is_all: bool = True
 
 
 async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
@@ -86,21 +92,24 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     side = walk.leases
     if side is None or not uses_broker(walk):
         return LeasesWithin()
+    now = walk.clock.now()
     try:
-        last, open_now = await side.asks.leases("ended", LISTED_MAX), await all_leases(walk, "open")
+        # In this order: what ends between the two questions is in both answers, and not in neither.
+        still = await all_leases(walk, "open")
+        over = await side.asks.leases("ended", LISTED_MAX)
         # Of all that ended only the last are listed; what of it works on is listed to the last.
         left = [one for one in await all_leases(walk, "unrevoked") if not one.is_open]
-        lists = [{one.name: one for one in (*last, *left)}.values(), open_now]
     except Unavailable as failed:
         why = f"{failed.message}; leases end by themselves in time, and it is asked again"
-        longest = walk.clock.now() + max(side.lives.task_ms, side.lives.action_ms)
+        longest = now + max(side.lives.task_ms, side.lives.action_ms)
         return LeasesWithin(live=(StillLive(kind="lease", name=side.broker, until=longest, why=why),))
-    mine = [one for some in lists for one in some if tuple(hold.what) in one.under]
+    found = {one.name: one for some in (left, still, over) for one in some}
+    mine = [one for one in found.values() if tuple(hold.what) in one.under]
     ended = tuple(one.name for one in mine if one.ended_at >= hold.at)
     live = [
         StillLive(kind="lease", name=one.name, until=one.live_until, why="; ".join(one.left))
         for one in mine
-        if one.left and max(one.ended_at, one.live_until) >= hold.at
+        if one.left and not one.is_open and max(one.ended_at, one.live_until) >= hold.at
     ]
     live += [
         StillLive(
@@ -109,7 +118,10 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
         for one in mine
         if one.is_open
     ]
-    return LeasesWithin(ended=ended[:LISTED_MAX], live=tuple(live))
+    ending = sum(one.is_open and one.state != "unrevoked" for one in mine)
+    return LeasesWithin(
+        ended=ended[:LISTED_MAX], live=tuple(live), ending=ending, is_all=len(over) < LISTED_MAX
+    )
 
 
 def uses_broker(walk: Walk) -> bool:
@@ -202,7 +214,7 @@ def _why_over(walk: Walk, lease: Lease) -> str:
 
 async def _hear(walk: Walk, side: LeaseSide) -> None:
     after: int | None = None
-    pause = RETRY_SECONDS
+    pause, failing_since = RETRY_SECONDS, 0.0
     while True:
         try:
             if not uses_broker(walk):
@@ -224,9 +236,12 @@ async def _hear(walk: Walk, side: LeaseSide) -> None:
                 await _record(walk, side, change)
                 after = change.number
             after = after if after is not None else last
-            pause = RETRY_SECONDS
+            pause, failing_since = RETRY_SECONDS, 0.0
         except AnswerableError as failed:
-            _log.warning("what became of leases cannot be written down right now: %s", failed.message)
+            failing_since = failing_since or anyio.current_time()
+            is_news = anyio.current_time() - failing_since >= STARTING_SECONDS
+            level = logging.WARNING if is_news else logging.DEBUG
+            _log.log(level, "what became of leases cannot be written down right now: %s", failed.message)
             side.owed_all = True
             await anyio.sleep(pause)
             pause = min(2 * pause, RETRY_SECONDS_MAX)

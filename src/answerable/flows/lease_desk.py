@@ -146,6 +146,7 @@ class LeaseDesk:
     ending: leases that are being ended, with what is set when that attempt is over. issuing: those that the target is
     just asked for. queues: by target. due: when something is to be done that nobody asks for, as a heap of seconds of
     the monotonic clock and names; set back, the wall clock lets nothing live longer. tasks: those that outlive a call.
+    is_stopping: whoever waits for changes is answered at once, so that the time of a stop is left to ending leases.
     secrets: standing ones of the broker, which nothing that passes may hold; None where it has none.
     """
 
@@ -164,5 +165,6 @@ class LeaseDesk:
     due: list[tuple[float, LeaseName]] = field(default_factory=list)
     due_changed: Event | None = None
     changed: Event | None = None
+    is_stopping: bool = False
     tasks: TaskGroup | None = None
     secrets: SecretDesk | None = None

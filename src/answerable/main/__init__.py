@@ -61,7 +61,7 @@ def up(
         ),
     ] = "",
 ) -> int | None:
-    """Run the whole product in one process.
+    """Run the whole product, and keep what runs beside it: a witness, and a broker where there is a target.
 
     On an embedded default: registers in SQLite, the ledger in files.
 

@@ -20,10 +20,11 @@ from answerable.core.identity.keys import public_key
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
 from answerable.flows.lease_writer import LeaseWriter
-from answerable.flows.revoke_lease import begin
+from answerable.flows.revoke_lease import begin, told
 from answerable.flows.rotate_due import keep_rotating
 from answerable.flows.secret_desk import keep_looking, look
 from answerable.flows.settle_leases import keep_settling, reopen
+from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.own_secrets import own_secrets, secret_desk, target_world
 from answerable.wiring.target_files import SUFFIX, checked_targets, read_targets
@@ -41,6 +42,7 @@ __all__ = ["Broker", "opened_broker", "run", "serve_broker"]
 
 KEYS_BYTES_MAX: Final = 65_536
 LOOK_SECONDS: Final = 1.0
+CLOSE_SECONDS_MAX: Final = 3.0
 DAY_MS: Final = 86_400_000
 SOCKET_MODE: Final = 0o666
 """The kernel says who connects, and only the users that the settings name are answered; before them, anybody."""
@@ -109,13 +111,19 @@ async def serve_broker(
     started: with how many leases an earlier process left. Raises as `opened_broker`, and `front.*`.
     """
     stop = anyio.Event()
-    async with anyio.create_task_group() as listening:
-        listening.start_soon(stop_on_signal, stop)
-        if until_eof:
-            listening.start_soon(stop_at_eof, stop)
-        while not stop.is_set():
-            await _serve_once(settings, door, stop, started)
-        listening.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as listening:
+            listening.start_soon(stop_on_signal, stop)
+            if until_eof:
+                listening.start_soon(stop_at_eof, stop)
+            while not stop.is_set():
+                await _serve_once(settings, door, stop, started)
+            listening.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        ours = first_of_ours(group)
+        if ours is None:
+            raise
+        raise ours from group
 
 
 async def _serve_once(
@@ -132,6 +140,7 @@ async def _serve_once(
         async with anyio.create_task_group() as beside:
             desk.tasks = beside
             beside.start_soon(_set_with, stop, ending)
+            beside.start_soon(_let_go, desk, ending)
             beside.start_soon(_end_when_changed, settings.broker.targets, seen, ending)
             beside.start_soon(broker.writer.run)
             beside.start_soon(keep_settling, desk)
@@ -150,6 +159,7 @@ async def _serve_once(
             )
             await _ended(desk, settings.front.grace_seconds)
             beside.cancel_scope.cancel()
+        await _disconnected(desk)
 
 
 async def _looked(secrets: SecretDesk) -> None:
@@ -161,6 +171,13 @@ async def _looked(secrets: SecretDesk) -> None:
 async def _set_with(one: anyio.Event, other: anyio.Event) -> None:
     await one.wait()
     other.set()
+
+
+async def _let_go(desk: LeaseDesk, ending: anyio.Event) -> None:
+    """Answer whoever waits for changes, once it is to end: the door closes when nobody is being answered."""
+    await ending.wait()
+    desk.is_stopping = True
+    told(desk)
 
 
 async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) -> None:
@@ -200,6 +217,14 @@ async def _ended(desk: LeaseDesk, seconds_max: float) -> None:
     with anyio.move_on_after(seconds_max):
         for going in list(desk.ending.values()):
             await going.wait()
+
+
+async def _disconnected(desk: LeaseDesk) -> None:
+    """Let go of every connection of the broker's own: this process may go on with other targets."""
+    with anyio.move_on_after(CLOSE_SECONDS_MAX):
+        async with anyio.create_task_group() as tasks:
+            for one in desk.targets.values():
+                tasks.start_soon(one.issuer.close)
 
 
 def _limits(settings: Settings) -> LeaseLimits:

@@ -146,6 +146,12 @@ class AwsIssuer:
             raise Refused("AWS does not tell what a session may do", code="lease.untold")
         return ()
 
+    async def close(self) -> None:
+        """End the connections; the next call makes new ones."""
+        made, self._made = self._made, {}
+        for _, client in made.values():
+            client.close()
+
     async def _minted(self, name: LeaseName, grant: Grant, seconds: int) -> Secret:
         tags = [{"Key": key, "Value": value} for key, value in ((LEASE_TAG, name), *grant.tags)]
         asked = {

@@ -187,6 +187,10 @@ class OAuthIssuer:
         except Malformed as fault:
             raise _unavailable(fault.message) from None
 
+    async def close(self) -> None:
+        """End the connections to the authorization server."""
+        await self._server.close()
+
     async def _obtained(self, scope: HttpScope) -> TokenAnswer:
         """A token as narrow as was asked for. One that is wider is taken back at once."""
         grant = self._grant

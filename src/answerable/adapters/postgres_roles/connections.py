@@ -74,7 +74,8 @@ class AdminConnections:
         for idle in self._idle.values():
             while idle:
                 connection = idle.pop()
-                with anyio.move_on_after(ROLLBACK_SECONDS_MAX):
+                # Of a server that is away nobody takes leave.
+                with anyio.move_on_after(ROLLBACK_SECONDS_MAX), suppress(*LOST, asyncpg.PostgresError):
                     await connection.close()
                 connection.terminate()
 

@@ -20,6 +20,7 @@ from answerable.adapters.postgres_roles.locks import held
 from answerable.adapters.postgres_roles.quoting import quoted_text
 from answerable.adapters.postgres_roles.tools import asked, refused
 from answerable.adapters.postgres_roles.values import parameter, shown_value, size_of
+from answerable.core.lease.answer_text import answer_text
 from answerable.core.lease.credential import Performed
 from answerable.errors import Unavailable, shown
 
@@ -242,7 +243,8 @@ class PostgresSession:
         session: tuple[tuple[str, str], ...] = (),
         told: JSONValue = None,
     ) -> Performed:
-        result: dict[str, object] = {"content": [{"type": "text", "text": said}], "isError": content is None}
+        text = said if content is None else answer_text(content, summary=said)
+        result: dict[str, object] = {"content": [{"type": "text", "text": text}], "isError": content is None}
         if content is not None:
             result["structuredContent"] = content
         places = session or (("pg_session", self._session_id),)

@@ -169,7 +169,7 @@ class _Control:
             # In this order: what `last` counts is in `found`, or it would be passed over by whoever goes on from there.
             last = await to_thread.run_sync(desk.register.last_change)
             found = await to_thread.run_sync(desk.register.changes, asked.log, after)
-            if found or anyio.current_time() >= until:
+            if found or last < after or desk.is_stopping or anyio.current_time() >= until:
                 return {"last": last, "changes": found}
             with anyio.CancelScope(deadline=until):
                 await changed.wait()

@@ -13,13 +13,14 @@ from starlette.responses import Response
 
 from answerable.apps.console.ceremonies import request_options
 from answerable.apps.console.desk import answer_json
-from answerable.core.approval.approval import ApprovalId
+from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
 from answerable.core.approval.challenge import NONCE_BYTES, challenge
 from answerable.core.approval.token import COMMENT_CHARS_MAX
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.answer_approval import answer_by_passkey, open_to_answer
+from answerable.flows.answer_approval import agent_owners, answer_by_passkey, open_to_answer
+from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.people_signing_in import desk_of
 
 if TYPE_CHECKING:
@@ -74,17 +75,17 @@ async def approval(asked: Asked) -> Response:
     query = asked.request.query_params
     if "part" in query and state == "pending" and query.get("answers") == str(len(found.answers)):
         return Response(status_code=204)
-    mandate = walk.mandates.find(found.mandate)
+    why_not, may_deny = hindrance(walk, found, person)
     return asked.page(
         "approval_part.html" if "part" in query else "approval.html",
         approval=found,
         state=state,
         card=json.loads(found.card.bytes),
-        hindrance=hindrance(found, person),
+        hindrance=why_not,
+        may_deny=may_deny,
         critical=_tier(walk, found) >= CRITICAL,
         reasons=QUICK_REASONS,
         has_passkey=bool(desk_of(walk).register.of(person.name)),
-        mandate_ends=mandate.expires_at if mandate is not None else 0,
     )
 
 
@@ -129,16 +130,21 @@ async def answer(asked: Asked) -> Response:
     return answer_json({"state": after.state})
 
 
-def hindrance(found: Approval, person: Principal) -> str:
-    """Why this person's yes would not count, in words; empty where it may. The flow decides; this only saves a try."""
-    if found.principal == person.name:
-        return "you gave this task yourself: somebody else must answer"
-    asked = {one.group for one in found.requirements}
-    if not asked & set(person.groups):
-        return f"it asks {' and '.join(sorted(asked))}, and you are in none of them"
+def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool]:
+    """Why this person's yes would not count, in words, empty where it may; and whether their no would. The flow
+    decides; this only saves a try."""
+    if found.shown == NOTHING_SHOWN:
+        return "it is from before people were shown a card, and cannot be answered", False
     if any(one.by == person.name for one in found.answers):
-        return "you have answered it"
-    return ""
+        return "you have answered it", False
+    asked = {group for one in found.requirements for group in one.groups}
+    if not asked & set(person.groups):
+        return f"it asks {', '.join(sorted(asked))}, and you are in none of them", False
+    if person.name in (found.principal, schedule_owner(found.principal, walk.registry.current)):
+        return "you gave this task yourself: somebody else must approve it", True
+    if person.name in agent_owners(walk, found):
+        return "you own an agent that this comes from: somebody else must approve it", True
+    return "", True
 
 
 def _row(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
@@ -153,12 +159,12 @@ def _row(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
         "expires_at": one.expires_at,
         "asks": _asks(one),
         "answers": len(one.answers),
-        "mine": not hindrance(one, person),
+        "mine": not hindrance(walk, one, person)[0],
     }
 
 
 def _asks(one: Approval) -> str:
-    return " and ".join(f"{wanted.count} of {wanted.group}" for wanted in one.requirements)
+    return " and ".join(f"{wanted.count} of {' or '.join(wanted.groups)}" for wanted in one.requirements)
 
 
 def _tier(walk: Walk, one: Approval) -> int:

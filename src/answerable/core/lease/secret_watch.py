@@ -8,25 +8,21 @@ What it does not see: encryption, compression, a secret cut into parts with some
 
 from __future__ import annotations
 
-import json
-from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.lease.spellings import SPELLING_BYTES_MIN, spellings_of
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-WATCHED_CHARS_MIN: Final = 8
-"""Shorter ones are in everything."""
 TRIED_MAX: Final = 2_000
 """Forms that are looked for one after the other, which is the faster way as long as they are few."""
 PIECE_BYTES: Final = 65_536
 CANARY_OCTETS: Final = 64
 CANARY_FORMS: Final = ("aws", "github", "password", "slack", "url")
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_UNRESERVED: Final = frozenset(_LETTERS.encode() + b"-._~")
 _UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -38,13 +34,13 @@ class SecretWatch:
     def __init__(self, secrets: Iterable[tuple[str, str]]) -> None:
         self._by_form: dict[bytes, str] = {}
         for name, value in secrets:
-            if len(value) >= WATCHED_CHARS_MIN:
-                for form in forms_of(value):
+            if len(value) >= SPELLING_BYTES_MIN:
+                for form in spellings_of(value):
                     self._by_form.setdefault(form, name)
         self._overlap = max((len(form) for form in self._by_form), default=1) - 1
         self._by_start: dict[bytes, list[bytes]] = {}
         for form in self._by_form:
-            self._by_start.setdefault(form[:WATCHED_CHARS_MIN], []).append(form)
+            self._by_start.setdefault(form[:SPELLING_BYTES_MIN], []).append(form)
 
     def __repr__(self) -> str:
         return f"SecretWatch({len(set(self._by_form.values()))} secrets)"
@@ -56,7 +52,7 @@ class SecretWatch:
 
     def _begun_in(self, content: bytes) -> Iterator[bytes]:
         """Forms whose beginning is in it: however many there are, it takes one look at each place."""
-        size = WATCHED_CHARS_MIN
+        size = SPELLING_BYTES_MIN
         for start in range(0, len(content), PIECE_BYTES):
             piece = content[start : start + PIECE_BYTES + size - 1]
             for begun in {
@@ -87,24 +83,6 @@ class PassingWatch:
         joined = self._tail + piece
         self._tail = joined[-self._overlap :] if self._overlap else b""
         return self._watch.found_in(joined)
-
-
-def forms_of(value: str) -> frozenset[bytes]:
-    """How a secret may be written: plain, escaped for JSON and URLs, in hexadecimal, in UTF-16, and in base64 wherever
-    in a longer text it begins."""
-    raw = value.encode()
-    forms = {raw, value.encode("utf-16-le"), value.encode("utf-16-be")}
-    forms |= {json.dumps(value)[1:-1].encode(), json.dumps(value, ensure_ascii=False)[1:-1].encode()}
-    quoted = _percent_encoded(value)
-    forms |= {quoted, quoted.replace(b"%2F", b"/"), quoted.replace(b"%20", b"+")}
-    forms |= {raw.hex().encode(), raw.hex().upper().encode()}
-    for before in range(3):
-        for encode in (b64encode, urlsafe_b64encode):
-            # Of the first and the last group, only what no neighbour can change.
-            first = (before * 8 + 5) // 6
-            last = (before + len(raw)) * 8 // 6
-            forms.add(encode(bytes(before) + raw)[first:last])
-    return frozenset(form for form in forms if len(form) >= WATCHED_CHARS_MIN)
 
 
 def texts_of(value: object) -> bytes:
@@ -147,9 +125,3 @@ def canary_value(form: str, octets: bytes) -> str:
             return f"postgresql://reporting:{letters[:24]}@db.internal:5432/prod"
         case _:
             return letters[:24]
-
-
-def _percent_encoded(value: str) -> bytes:
-    """As URLs have it (RFC 3986, section 2.1): whatever is not unreserved."""
-    octets = value.encode("utf-8", "replace")
-    return b"".join(bytes([one]) if one in _UNRESERVED else b"%%%02X" % one for one in octets)
