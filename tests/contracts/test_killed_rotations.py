@@ -1,4 +1,4 @@
-"""Rotations on real servers, killed at every moment and run beside actions: nobody is ever locked out."""
+"""Rotations on real servers, killed at every moment and run beside logins: nobody is ever locked out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.requirement("SECRET-06")
 NAME = "own"
 KILLS = 24
 ROTATIONS = 6
-ACTIONS = 12
+ENTRANTS = 12
 PAUSE_SECONDS = 0.3
 """Between rotations, which is far less than any schedule has."""
 
@@ -61,10 +61,16 @@ class Bench:
         assert account is not None
         await rotate_account(self.store(), OwnSecret(name=NAME, account=account), SystemEntropy())
 
-    async def acts(self, number: int = 1) -> None:
+    async def enters(self) -> None:
+        """The broker's account logs in, with nothing warm, and asks what is live."""
+        issuer = self.built().issuer
+        assert await issuer.live() == ()
+        await issuer.close()  # type: ignore[attr-defined]
+
+    async def acts(self) -> None:
         """One lease made and ended by an issuer that has nothing warm."""
         issuer = self.built().issuer
-        credential = await issuer.issue(self.order(number))
+        credential = await issuer.issue(self.order())
         await issuer.revoke(credential.lease)
         await issuer.close()  # type: ignore[attr-defined]
 
@@ -120,25 +126,25 @@ def test_a_rotation_that_is_killed_at_any_moment_leaves_a_password_that_the_serv
     assert anyio.run(account.takes, current)
 
 
-def test_actions_go_on_while_passwords_change(bench):
+def test_the_account_comes_in_all_the_while_that_passwords_change(bench):
     async def both() -> None:
         async with anyio.create_task_group() as tasks:
-            for number in range(1, ACTIONS + 1):
-                tasks.start_soon(_acting, number)
+            for number in range(1, ENTRANTS + 1):
+                tasks.start_soon(_entering, number)
             for _ in range(ROTATIONS):
                 await bench.rotate()
                 await anyio.sleep(PAUSE_SECONDS)
             done.set()
 
-    async def _acting(number: int) -> None:
+    async def _entering(number: int) -> None:
         while not done.is_set():
-            await bench.acts(number)
+            await bench.enters()
             counted.append(number)
 
     counted: list[int] = []
     done = anyio.Event()
     anyio.run(both)
-    assert set(counted) == set(range(1, ACTIONS + 1))
+    assert set(counted) == set(range(1, ENTRANTS + 1))
     current = bench.store().listed()[0].current
     assert current is not None
     assert current.number == 1 + ROTATIONS
