@@ -258,3 +258,20 @@ async def test_what_works_on_after_its_revocation_is_told_as_not_gone_until_its_
         assert len(await asks.leases("unrevoked")) == 1
         door.world.clock.advance(3_600)
         assert await asks.leases("unrevoked") == []
+
+
+@pytest.mark.requirement("BROKER-08")
+async def test_ten_thousand_names_are_recalled_by_few_writes(tmp_path):
+    """One write each would take longer than the gateway waits, and it would begin again for ever."""
+    async with a_door(tmp_path) as door:
+        writes, inner = [], door.desk.register.put
+
+        def counted(leases: Any) -> None:
+            writes.append(len(leases))
+            inner(leases)
+
+        door.desk.register.put = counted
+        names = [(lease_name(number.to_bytes(16, "big")), "nowhere") for number in range(1_000, 11_000)]
+        assert await HttpLeaseBroker(door.socket).recall(LOG, names) == len(names)
+        assert len(door.desk.open) == len(names)
+        assert sum(writes[:20]) >= len(names)

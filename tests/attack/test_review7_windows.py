@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import anyio
 import pytest
 
+from answerable.core.canonical import freeze
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.lease import Lease
+from answerable.core.lease.name import lease_name
+from answerable.core.ledger.warrant_token import LeaseTerms
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.lease_desk import DeskTarget, LeaseLimits
+from answerable.flows.lease_side import WINDOWS_MAX, LeaseSide
 from answerable.flows.perform_leased import perform_leased
 from answerable.flows.revoke_lease import end_within
 from tests.attack.test_brokered_walk import a_bench
@@ -126,3 +132,22 @@ async def test_two_capabilities_with_one_scope_have_each_a_window_of_their_own()
     assert of[0][1] != of[1][1]
     for one in watching.warrants:
         assert ("capability", one.brokered.capability) in one.brokered.under
+
+
+@pytest.mark.requirement("LEASE-12")
+def test_forgetting_one_of_many_windows_looks_through_none_of_the_others():
+    """Each lease that ends is forgotten so: a look through all of them would hold up every action meanwhile."""
+    side = LeaseSide(broker="broker", asks=None)  # type: ignore[arg-type]
+    names = [lease_name(number.to_bytes(16, "big")) for number in range(WINDOWS_MAX + 10)]
+    scope = freeze({})
+    for name in names:
+        terms = LeaseTerms(name=name, target="one", window="task", scope=scope, expires_at=UnixMillis(9))
+        side.keep((name,), terms)
+    assert len(side.windows) == len(side.keys) == WINDOWS_MAX
+    assert (names[9],) not in side.windows, "those that were not used for longest went"
+    assert (names[10],) in side.windows
+    began = time.perf_counter()
+    for name in names[:3_000]:
+        side.forget(name)
+    assert time.perf_counter() - began < 2
+    assert len(side.windows) == len(side.keys) == WINDOWS_MAX - 2_990

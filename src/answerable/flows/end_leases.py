@@ -109,7 +109,7 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     live = [
         StillLive(kind="lease", name=one.name, until=one.live_until, why="; ".join(one.left))
         for one in mine
-        if one.left and not one.is_open and max(one.ended_at, one.live_until) >= hold.at
+        if one.left and not one.is_open and (one.live_until > now or one.ended_at >= hold.at)
     ]
     live += [
         StillLive(

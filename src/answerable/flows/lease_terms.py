@@ -11,7 +11,6 @@ from answerable.core.ledger.warrant import BrokeredAction
 from answerable.core.ledger.warrant_token import LeaseTerms
 from answerable.core.registry.model_use import check_model
 from answerable.errors import Unavailable
-from answerable.flows.lease_side import WINDOWS_MAX
 from answerable.flows.refuse_revoked import judged_now
 
 if TYPE_CHECKING:
@@ -123,16 +122,14 @@ def _window(
     key = (
         verified.mandate.id, hop, verified.caller.agent, capability, terms.target, terms.scope.hex, *stands,
     )  # fmt: skip
-    known = side.windows.pop(key, None)
+    known = side.windows.get(key)
     name = (
         known.name
         if known is not None and known.expires_at - at >= WINDOW_LEFT_MS_MIN
         else lease_name(entropy.bytes(NAME_BYTES))
     )
-    while len(side.windows) >= WINDOWS_MAX:
-        side.windows.popitem(last=False)
     terms = LeaseTerms(
         name=name, target=terms.target, window="task", scope=terms.scope, expires_at=terms.expires_at
     )
-    side.windows[key] = terms
+    side.keep(key, terms)
     return terms

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
-NAMES_MAX: Final = 1_000_000
+NAMES_MAX: Final = 250_000
 
 
 class _Stood(NamedTuple):

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from answerable.apps.broker.needs import Needs
+    from answerable.core.lease.name import LeaseName
     from answerable.flows.lease_desk import LeaseDesk
     from answerable.ports.target_rights import TargetRights
 
@@ -138,14 +139,17 @@ class _Control:
     async def recall(self, asked: Recall) -> dict[str, Any]:
         if len(asked.named) > NAMES_MAX:
             raise Malformed(f"at most {NAMES_MAX} names at a time", code="broker.too_many")
-        desk, now, unknown = self._desk, self._desk.clock.now(), []
+        desk, now = self._desk, self._desk.clock.now()
+        unknown: dict[LeaseName, Lease] = {}
         for text, target in asked.named:
             name = checked_lease_name(text)
             if name not in desk.open and await to_thread.run_sync(desk.register.get, name) is None:
-                lease = _recalled(name, target, asked.log, now)
-                await desk.writer.put(lease)
+                unknown[name] = _recalled(name, target, asked.log, now)
+        # One write for all: each by itself would take longer than whoever asks waits.
+        await desk.writer.put_all(unknown.values())
+        for lease in unknown.values():
+            if lease.name not in desk.open:
                 desk.open.keep(lease)
-                unknown.append(name)
         begin(desk, unknown, why=RECALLED)
         return {"unknown": len(unknown)}
 

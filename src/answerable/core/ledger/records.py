@@ -85,9 +85,8 @@ def intent(
     """The entry that must be durable before the effect: decision, purpose and claimed reason inside. principal:
     pseudonym. References are to entries before this one in the same log."""
     request, mandate, caller = verified.request, verified.mandate, verified.caller
-    digests, attachment = sealed_fields(
-        [*decided_fields(verified, decision), *answering_fields(verified)], sealing
-    )
+    fields = [*decided_fields(verified, decision), *answering_fields(verified)]
+    digests, attachment = sealed_fields(fields, sealing)
     leaf = IntentLeaf(
         sd=digests,
         accounts=[*reserved.accounts[1:]] or None,
